@@ -1,0 +1,1 @@
+"""From judgements to estimates: intervals, paired differences, corrections. No torch."""

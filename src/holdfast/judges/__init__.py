@@ -1,0 +1,1 @@
+"""Who decides: rules and classifiers that turn a response into a judgement."""

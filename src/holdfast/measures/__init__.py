@@ -1,0 +1,1 @@
+"""What is measured: items, attacks, extraction, scoring rules; a card each."""

@@ -1,0 +1,1 @@
+"""Charts, tables, the page, exports. No torch."""

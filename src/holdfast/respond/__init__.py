@@ -1,0 +1,1 @@
+"""Who runs the measuring: subjects × items → fixed shards → records."""

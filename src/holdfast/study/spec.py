@@ -1,0 +1,176 @@
+"""The study file: what is asked, typed and frozen. YAML in and out.
+
+Every field has a unit and a default in its description; ``docs/study.md`` is written from them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA = 1
+
+
+class Part(BaseModel):
+    """Frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSpec(Part):
+    """A causal language model in Hugging Face format, and how it is spoken to."""
+
+    name: str = Field(description="label in tables and charts")
+    path: str = Field(description="local folder, hub id, or `package:PACKAGE/FOLDER` for one shipped in a package")
+    revision: str | None = Field(None, description="hub revision")
+    template: str | None = Field(None, description="chat template file (Jinja); default: the model's own")
+    system: Literal["keep", "fold"] = Field("keep", description="`fold` puts a system turn before the first user turn")
+    thinking: bool = Field(False, description="passed to the template as `enable_thinking`")
+    date: str = Field("26 Jul 2024", description="the date that templates which print one are given")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on a GPU, else float32")
+    device: str = Field("auto", description="auto: cuda where there is one, else cpu")
+    attention: Literal["sdpa", "eager"] = Field("sdpa", description="attention kernel of transformers")
+
+
+class RejectedSpec(Part):
+    """Where rejected responses come from."""
+
+    source: Literal["data", "perturb", "sample"] = Field(
+        "data",
+        description="`data`: the row's own; `perturb`: a verified answer made wrong; `sample`: the base model's wrong answers",
+    )
+    samples: int = Field(4, ge=1, description="responses drawn per row (sample)")
+    temperature: float = Field(1.0, gt=0, description="of those draws (sample)")
+    max_new_tokens: int = Field(256, ge=1, description="tokens (sample)")
+
+
+class UnsafeSpec(Part):
+    """Which objectives get to read unsafe text."""
+
+    regime: Literal["none", "as_published", "shared_refusals"] = Field("none", description="see docs/study.md")
+    share: float = Field(0.25, ge=0, le=1, description="share of rows concerned, chosen by a hash of the row's id")
+    source: str | None = Field(None, description="JSONL/JSON in the PKU-SafeRLHF schema; default: the task's own unsafe texts")
+
+
+class SplitSpec(Part):
+    """Splits by a hash of the row's id; what is left is `train`."""
+
+    validation: float = Field(0.05, ge=0, lt=1, description="share")
+    test: float = Field(0.1, ge=0, lt=1, description="share; ignored by tasks that bring a test file")
+    salt: int = Field(0, description="another number is another split")
+
+
+class TaskSpec(Part):
+    """What is learnt."""
+
+    name: str = Field(description="label")
+    task: str = Field(description="registered task: gsm8k, jsonl, miniature_arithmetic, …")
+    params: dict[str, Any] = Field(default_factory=dict, description="the task's own parameters")
+    rejected: RejectedSpec = RejectedSpec()
+    unsafe: UnsafeSpec = UnsafeSpec()
+    split: SplitSpec = SplitSpec()
+
+
+class VariantSpec(Part):
+    """An objective with its coefficients, under a label."""
+
+    label: str = Field(description="label in tables and charts; unique")
+    objective: str = Field(description="registered objective: sft, dpo, cft, ip, orpo, kl, …")
+    params: dict[str, Any] = Field(default_factory=dict, description="the objective's own parameters")
+    learning_rate: float | None = Field(None, gt=0, description="in place of the controls' (an axis of the study)")
+
+
+class LoraSpec(Part):
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: Literal["all-linear"] | tuple[str, ...] = Field("all-linear", description="module names, or every linear layer but the head")
+
+
+class Controls(Part):
+    """All that is held fixed over objectives."""
+
+    lora: LoraSpec = LoraSpec()
+    learning_rate: float = Field(2e-4, gt=0)
+    betas: tuple[float, float] = Field((0.9, 0.999), description="AdamW")
+    eps: float = Field(1e-8, gt=0, description="AdamW")
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "linear", "wsd"] = Field(
+        "constant", description="after warm-up; `linear` and `wsd` train every budget as a run of its own"
+    )
+    warmup_steps: int = Field(10, ge=0, description="steps")
+    decay_share: float = Field(0.2, gt=0, le=1, description="share of the steps that decay (wsd)")
+    clip: float = Field(1.0, gt=0, description="gradient norm")
+    batch_rows: int = Field(16, ge=1, description="rows of a step")
+    micro_tokens: int = Field(8192, ge=1, description="padded tokens of a micro-batch; does not change the loss")
+    max_tokens: int = Field(1024, ge=8, description="a row with a longer sequence is dropped, for every objective, and counted")
+    layout: Literal["padded", "packed", "shared"] = Field(
+        "padded", description="rows padded by length; sequences packed in a row; a pair's prompt run once"
+    )
+    head: Literal["frozen", "full"] = Field("frozen", description="token log-probs by the frozen head, or by plain full logits")
+    gradient_checkpointing: bool = False
+    autocast: bool = Field(False, description="bfloat16 autocast of the network on a CPU that has it")
+    passes: int = Field(1, ge=1, description="most passes over the training split")
+
+
+class BracketSpec(Part):
+    """A run whose effect is known beforehand: the ruler's own check."""
+
+    kind: Literal["noop", "harmful", "refusal", "trait"]
+    task: TaskSpec | None = Field(None, description="its rows; `noop` needs none (learning rate 0 on the first task)")
+    learning_rate: float | None = Field(None, gt=0)
+
+
+class MeasureSpec(Part):
+    """What is measured, and by which judges."""
+
+    measure: str = Field(description="registered measure: task_accuracy, robustness, dark_triad, facts, …")
+    name: str | None = Field(None, description="label; default: the measure's name")
+    params: dict[str, Any] = Field(default_factory=dict, description="the measure's own parameters")
+    judges: tuple[str, ...] | None = Field(None, description="default: the measure's own")
+    items: int | None = Field(None, ge=1, description="at most so many items, chosen by hash")
+    max_new_tokens: int = Field(256, ge=1, description="tokens of a response")
+    temperature: float = Field(0.0, ge=0, description="0: greedy")
+    samples: int = Field(1, ge=1, description="responses per prompt")
+    own_conditions: bool = Field(
+        True, description="also under the objective's own evaluation strings (CFT's safe string, IP's instruction), labelled"
+    )
+
+
+class Study(Part):
+    """The question: models × tasks × objectives × seeds at every budget, under controls, by measures."""
+
+    schema_version: int = Field(SCHEMA, alias="schema", description="of this file")
+    name: str
+    about: str = Field("", description="one paragraph for the report")
+    mark: str = Field("", description="a warning printed on every chart and table")
+    models: tuple[ModelSpec, ...] = Field(min_length=1)
+    tasks: tuple[TaskSpec, ...] = Field(min_length=1)
+    objectives: tuple[VariantSpec, ...] = Field(min_length=1)
+    budgets: tuple[int, ...] = Field(min_length=1, description="tokens of the shared view (prompt + chosen)")
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="each seeds data order and LoRA initialisation")
+    controls: Controls = Controls()
+    measures: tuple[MeasureSpec, ...] = Field(min_length=1)
+    brackets: tuple[BracketSpec, ...] = ()
+    alpha: float = Field(0.05, gt=0, lt=1, description="of intervals and tests")
+    threshold: float = Field(0.5, gt=0, le=1, description="score at which a response counts as a successful attack")
+    workers: int | None = Field(None, ge=1, description="processes; default: one per core on a CPU, one per GPU")
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _labels_are_unique(self) -> Study:
+        for what, labels in (
+            ("objective labels", [v.label for v in self.objectives]),
+            ("task names", [t.name for t in self.tasks]),
+            ("model names", [m.name for m in self.models]),
+            ("measure names", [m.name or m.measure for m in self.measures]),
+            ("budgets", list(self.budgets)),
+            ("seeds", list(self.seeds)),
+        ):
+            if len(set(labels)) != len(labels):
+                raise ValueError(f"{what} must be unique, but are {labels}")
+        if list(self.budgets) != sorted(self.budgets) or self.budgets[0] < 1:
+            raise ValueError(f"budgets must be positive and ascending, but are {list(self.budgets)}")
+        return self

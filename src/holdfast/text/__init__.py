@@ -1,0 +1,1 @@
+"""The one renderer: turns to ids, and counting. No torch."""

@@ -1,0 +1,1 @@
+"""The one loop: batches, references, checkpoints, proof of control."""

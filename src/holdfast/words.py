@@ -1,0 +1,218 @@
+"""The nouns every room speaks, as frozen types. Standard library only; this file imports nothing of holdfast.
+
+The words are those of ``docs/architecture.md``. Ids are content digests (hex), never paths or names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Axis = Literal["capability", "robustness", "persona", "normative"]
+Side = Literal["chosen", "rejected"]
+Split = Literal["train", "validation", "test"]
+
+UNSAFE = "unsafe_rejected"  # tag of an example whose rejected response is unsafe text
+REFUSAL = "refusal"  # tag of an example that was added to teach refusal
+
+
+class UserError(Exception):
+    """A mistake the user can mend. The message is one clear sentence with the mend; the command line exits with 2."""
+
+
+# -- what is learnt ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation; ``role`` is ``system``, ``user`` or ``assistant``."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training row. ``id`` is stable over splits, orders and machines; ``rejected`` is None where there is none.
+
+    ``answer`` is the reference that a response is checked against (the final number of a GSM8K row), "" if none.
+    """
+
+    id: str
+    prompt: tuple[Turn, ...]
+    chosen: str
+    rejected: str | None = None
+    tags: frozenset[str] = frozenset()
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A prompt and response that an objective's view makes of an example; ``note`` names its treatment."""
+
+    example_id: str
+    side: Side
+    prompt: tuple[Turn, ...]
+    response: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A segment as token ids: ``ids[start:]`` is the response with its end of turn, ``start >= 1``."""
+
+    ids: tuple[int, ...]
+    start: int
+    segment: Segment
+
+    @property
+    def prompt_ids(self) -> tuple[int, ...]:
+        return self.ids[: self.start]
+
+    @property
+    def response_ids(self) -> tuple[int, ...]:
+        return self.ids[self.start :]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What an objective asks of the loop: both sides of a pair, reference log-probs, full-vocabulary KL.
+
+    ``kl`` is None, ``"policy_reference"`` for KL(policy || reference) or ``"reference_policy"``.
+    """
+
+    pairs: bool = False
+    ref_logps: bool = False
+    kl: Literal["policy_reference", "reference_policy"] | None = None
+
+
+# -- what is measured --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is measured. ``id`` is the digest of base, adapter weights and template.
+
+    ``adapter`` is the folder of a LoRA adapter in PEFT's format, or None for the base model; ``model`` is the study's
+    label of the model. ``trajectory`` and ``budget`` say where a checkpoint comes from.
+    """
+
+    id: str
+    model: str
+    adapter: str | None = None
+    trajectory: str | None = None
+    budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing asked of a model. ``prompt`` is the plain question (what a judge sees); ``fields`` is what the measure
+    needs beside it (trait, matching answer, category), as strings. Forbidden text is marked so that it can be masked.
+    """
+
+    id: str
+    prompt: tuple[Turn, ...]
+    reference: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    forbidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a response is drawn. ``temperature`` 0 is greedy; ``samples`` responses per prompt; lengths in tokens."""
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    samples: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One way a measure puts an item to a model: the turns under an attack and a format.
+
+    With ``continuations`` the model is scored on them (log-prob of each as the response's first tokens, without end of
+    turn); without, it generates.
+    """
+
+    item_id: str
+    turns: tuple[Turn, ...]
+    attack: str = "none"
+    format: str = "default"
+    continuations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An ask addressed to a subject. ``key`` is a digest of everything that determines the answer, the sampling noise
+    included (subject, turns, continuations, sampling, sample number)."""
+
+    key: str
+    subject: Subject
+    turns: tuple[Turn, ...]
+    continuations: tuple[str, ...] = ()
+    sampling: Sampling = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A generated answer. ``finish`` is ``stop`` (end of turn), ``length`` or ``overlong`` (the prompt did not fit)."""
+
+    key: str
+    text: str
+    n_tokens: int
+    finish: Literal["stop", "length", "overlong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Summed log-prob (nats) and length (tokens) of each continuation; empty tuples where the row is over-long."""
+
+    key: str
+    logps: tuple[float, ...]
+    n_tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row per subject × item × attack × format × sample.
+
+    ``response`` is what the model wrote; ``plain`` is that, decoded back by the attack's codec (what judges read).
+    ``finish`` is Response.finish, or ``scored`` / ``overlong`` for log-prob requests. ``logps`` goes with
+    ``continuations``.
+    """
+
+    id: str
+    subject: str
+    measure: str
+    item: str
+    attack: str
+    format: str
+    sample: int
+    response: str
+    plain: str
+    n_tokens: int
+    finish: str
+    continuations: tuple[str, ...] = ()
+    logps: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict on a record. ``score`` is None when *unscored*, and then ``reason`` says why.
+
+    ``score`` is in the measure's unit (accuracy, harm and P(match) in [0, 1]); ``label`` is a short class name
+    (``correct``, ``refusal``, …); ``details`` holds secondary numbers (``strict``, ``mass``, ``p_yes``).
+    """
+
+    record: str
+    judge: str
+    score: float | None
+    label: str
+    reason: str | None = None
+    details: Mapping[str, float] = field(default_factory=dict)
+
+
+JSON = Mapping[str, Any]
