@@ -1,0 +1,143 @@
+"""Files that are there whole or not at all, and a lock on a folder.
+
+Whatever is written goes to a temporary name in the same folder, is flushed to the disk and then renamed. A process
+killed at any moment leaves the old file, the new file, or a stray ``.tmp`` that nothing reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from holdfast.words import UserError
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Yields a temporary path to write a file to; it takes the place of ``path`` when the block ends well."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    with _clear_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            _flush(temporary)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _flush(path.parent)
+
+
+@contextmanager
+def replacing_folder(path: Path | str) -> Iterator[Path]:
+    """As ``replacing``, for a folder of files. A folder that was at ``path`` is removed."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    with _clear_errors(path):
+        try:
+            temporary.mkdir(parents=True)
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    _flush(file)
+            if path.exists():
+                shutil.rmtree(path)
+            os.replace(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        _flush(path.parent)
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Indented, keys in the order given, non-finite numbers refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    except ValueError as e:
+        raise UserError(f"{path} is not valid JSON ({e}); delete it to have it made again") from None
+
+
+def read_jsonl(path: Path | str) -> list[Any]:
+    """One value a line. A last line that was cut off by a kill is left out; any other bad line is an error."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    values = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            if line.strip():
+                values.append(json.loads(line))
+        except ValueError as e:
+            if number == len(lines) and not line.endswith("\n"):
+                break
+            raise UserError(f"line {number} of {path} is not valid JSON ({e})") from None
+    return values
+
+
+@contextmanager
+def lock(folder: Path | str, wait: bool = False) -> Iterator[None]:
+    """Holds the folder for this process. The operating system lets go of it when the process ends, however it ends."""
+    from filelock import FileLock, Timeout
+
+    folder = Path(folder)
+    with _clear_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    held = FileLock(folder / ".lock")
+    try:
+        held.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise UserError(f"another process is at work in {folder}; wait until it ends, or stop it first") from None
+    try:
+        yield
+    finally:
+        held.release()
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    """Says in a sentence what a user can mend: a full disk, a folder that may not be written."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as e:
+        number = e.errno if isinstance(e, OSError) else None
+        # Writers in other languages (safetensors, Arrow) pass the system's words on, not always its number.
+        if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(e):
+            raise UserError(f"the disk is full: {path} could not be written; make room and run the same again") from e
+        if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UserError(f"{path} may not be written; choose another folder or change its permissions") from e
+        raise
+
+
+def _flush(path: Path) -> None:
+    """To the disk, so that a rename never overtakes the bytes it names."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,63 @@
+"""From what a study file says (``path``) to a folder or file on this machine."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+
+from holdfast.words import UserError
+
+_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+# Weights in one format, and no checkpoints of other libraries beside them.
+_WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+
+
+def model_folder(path: str, revision: str | None = None, *, download: bool = True) -> Path:
+    """The folder of a model: a local one, ``package:PACKAGE/FOLDER``, or a hub id from the cache or the hub.
+
+    With ``download=False`` nothing is fetched: a plan must not pull gigabytes.
+    """
+    local = _local(path)
+    if local.is_dir():
+        if not (local / "config.json").is_file():
+            raise UserError(f"{path} holds no model: there is no config.json in it")
+        return local
+    if path.startswith("package:") or not _HUB.fullmatch(path):
+        raise UserError(f"there is no model at {path}: give a local folder, a hub id or package:PACKAGE/FOLDER")
+    return _from_hub(path, revision, download)
+
+
+def data_file(path: str | Path) -> Path:
+    """A data file: local, or ``package:PACKAGE/FILE``."""
+    local = _local(str(path))
+    if not local.is_file():
+        where = f"from {Path.cwd()}" if not local.is_absolute() else "on this machine"
+        raise UserError(f"there is no file {path} ({where}); check the path")
+    return local
+
+
+def _local(path: str) -> Path:
+    if not path.startswith("package:"):
+        return Path(path).expanduser()
+    package, _, inside = path.removeprefix("package:").partition("/")
+    try:
+        return Path(str(resources.files(package))) / inside
+    except (ImportError, ValueError):
+        raise UserError(f"{path} names the package {package!r}, which is not installed") from None
+
+
+def _from_hub(repo: str, revision: str | None, download: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    at = f"{repo} at revision {revision}" if revision else repo
+    try:
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=_WANTED, local_files_only=True))
+    except Exception as missing:
+        if not download:
+            raise UserError(f"the model {at} is not on this machine; holdfast run fetches it from the hub") from missing
+    try:
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=_WANTED))
+    except Exception as e:  # offline, gated, misspelt: the hub's own words say which
+        reason = (str(e).strip().splitlines() or [type(e).__name__])[0]
+        raise UserError(f"the model {at} is neither on this machine nor to be had from the hub ({reason})") from e

@@ -1,0 +1,222 @@
+"""The tables of a study as Parquet: one schema each, with a version that stands in the file.
+
+Rows are the dataclasses of ``words``: tuples become lists, mappings become JSON strings. The same rows give the same
+bytes (with the same pyarrow). ``docs/store.md`` is written from the columns below.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from holdfast.store.files import write_bytes
+from holdfast.words import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+
+
+class Column(NamedTuple):
+    name: str
+    type: pa.DataType
+    about: str
+    null: bool = False
+
+
+TEXT, REAL, WHOLE, FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
+_TURNS = pa.list_(pa.struct([("role", TEXT), ("content", TEXT)]))
+
+COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
+    "subjects": (
+        1,
+        (
+            Column("subject", TEXT, "digest of base, adapter weights and template"),
+            Column("model", TEXT, "the study's label of the model"),
+            Column("task", TEXT, 'label of the task; "" for the base model'),
+            Column("label", TEXT, 'label of the objective; "base" for the base model'),
+            Column("objective", TEXT, 'registered name of the objective; "" for the base model'),
+            Column("params", TEXT, "the objective's parameters, as JSON"),
+            Column("seed", WHOLE, "-1 for the base model"),
+            Column("budget", WHOLE, "tokens of the shared view; 0 for the base model"),
+            Column("bracket", TEXT, 'noop, harmful, refusal or trait; "" for a run of the study proper'),
+            Column("trajectory", TEXT, 'id of the trajectory; "" for the base model'),
+            Column("adapter", TEXT, 'folder of the adapter, relative to the study\'s where it lies in it; "" for none'),
+        ),
+    ),
+    "items": (
+        1,
+        (
+            Column("id", TEXT, "digest of the item's content"),
+            Column("prompt", _TURNS, "the plain question, which a judge sees"),
+            Column("reference", TEXT, 'the right answer; "" for none'),
+            Column("fields", TEXT, "what the measure needs beside it, as a JSON object of strings"),
+            Column("forbidden", FLAG, "whether a response may be harmful and is masked in the report"),
+            Column("measure", TEXT, "label of the measure"),
+            Column("cell", TEXT, "id of the cell"),
+        ),
+    ),
+    "records": (
+        1,
+        (
+            Column("id", TEXT, "digest of the request and what was made of it"),
+            Column("subject", TEXT, "who answered"),
+            Column("measure", TEXT, "label of the measure"),
+            Column("item", TEXT, "id of the item"),
+            Column("attack", TEXT, "name of the attack; none for the direct request"),
+            Column("format", TEXT, "default, or the label of another way of asking (the objective's own condition)"),
+            Column("sample", WHOLE, "number of the response, from 0"),
+            Column("response", TEXT, "what the model wrote"),
+            Column("plain", TEXT, "that, decoded back by the attack's codec: what a judge reads"),
+            Column("n_tokens", WHOLE, "tokens of the response"),
+            Column("finish", TEXT, "stop, length or overlong of a response; scored or overlong of continuations"),
+            Column("continuations", pa.list_(TEXT), "texts whose log-probability was asked for; empty for a response"),
+            Column("logps", pa.list_(REAL), "summed log-probability of each, nats"),
+        ),
+    ),
+    "judgements": (
+        1,
+        (
+            Column("record", TEXT, "id of the record"),
+            Column("judge", TEXT, "name of the judge; own for the measure's rule"),
+            Column("score", REAL, "in the measure's unit; null: unscored", True),
+            Column("label", TEXT, "short class: correct, refusal, …"),
+            Column("reason", TEXT, "why it is unscored; null where it is scored", True),
+            Column("details", TEXT, "secondary numbers, as a JSON object"),
+        ),
+    ),
+    "estimates": (
+        1,
+        (
+            Column("estimate", TEXT, "level, vs_base or vs_sft"),
+            Column("model", TEXT, "label of the model"),
+            Column("task", TEXT, 'label of the task; "" for the base model'),
+            Column("label", TEXT, 'label of the objective; "base" for the base model'),
+            Column("objective", TEXT, "registered name of the objective"),
+            Column("seed", WHOLE, "-1: over all seeds"),
+            Column("budget", WHOLE, "tokens of the shared view; 0 for the base model"),
+            Column("bracket", TEXT, 'kind of the bracketing run; "" for the study proper'),
+            Column("measure", TEXT, "label of the measure"),
+            Column("axis", TEXT, "capability, robustness, persona or normative"),
+            Column("metric", TEXT, "what the value is"),
+            Column("condition", TEXT, 'attack, trait or other group; "macro" for their mean'),
+            Column("format", TEXT, "default, or the label of another way of asking"),
+            Column("judge", TEXT, "who decided"),
+            Column("value", REAL, "in the metric's unit; null where it cannot be computed", True),
+            Column("low", REAL, "lower end of the interval", True),
+            Column("high", REAL, "upper end of the interval", True),
+            Column("method", TEXT, "of the interval"),
+            Column("unit", TEXT, "unit of replication: item, seed, …"),
+            Column("n_prompts", WHOLE, "distinct items"),
+            Column("n_records", WHOLE, "responses, scored and unscored"),
+            Column("n_unscored", WHOLE, "of those, unscored"),
+            Column("n_seeds", WHOLE, "training seeds"),
+            Column("effective_n", REAL, "sample size after clustering", True),
+            Column("p", REAL, "of the test that the value is 0; null for levels", True),
+            Column("p_holm", REAL, "the same after Holm's correction in its family", True),
+            Column("family", TEXT, 'tests that are corrected together; "" for none'),
+            Column("note", TEXT, "what a reader must know"),
+        ),
+    ),
+}
+
+SCHEMAS: dict[str, tuple[int, pa.Schema]] = {
+    name: (version, pa.schema([pa.field(c.name, c.type, nullable=c.null) for c in columns]))
+    for name, (version, columns) in COLUMNS.items()
+}
+
+
+def write(path: Path | str, name: str, rows: Iterable[Any] | pd.DataFrame, **same: Any) -> None:
+    """One file, whole or not at all. Rows are dataclasses, mappings or a data frame; ``same`` are columns that hold one
+    value throughout (``write(path, "items", items, measure="gsm8k", cell=id)``)."""
+    version, schema = SCHEMAS[name]
+    if hasattr(rows, "columns"):
+        frame = typing.cast("pd.DataFrame", rows).assign(**same)
+        unlike = set(frame.columns) ^ set(schema.names)
+        assert not unlike, f"{name}: columns too many or missing: {sorted(unlike)}"
+        table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    else:
+        plain = [_plain(row) | same for row in rows]
+        for row in plain:
+            assert row.keys() == set(schema.names), f"{name}: {sorted(row.keys() ^ set(schema.names))}"
+        table = pa.Table.from_pylist(plain, schema=schema)
+    about = {b"holdfast.table": name.encode(), b"holdfast.schema": str(version).encode()}
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(about), buffer, compression="zstd")
+    write_bytes(path, buffer.getvalue())
+
+
+def read(path: Path | str | Iterable[Path], name: str) -> pd.DataFrame:
+    """One file or several, as a data frame; no file at all gives an empty one with all columns."""
+    paths = [path] if isinstance(path, (str, Path)) else list(path)
+    tables = [_table(p, name) for p in paths] or [SCHEMAS[name][1].empty_table()]
+    return pa.concat_tables(tables).to_pandas()
+
+
+def read_rows(path: Path | str, name: str, cls: type[T]) -> list[T]:
+    """Back to the dataclass; columns that it has no field for are left out."""
+    hints = _hints(cls)
+    return [
+        cls(**{k: _back(v, hints[k]) for k, v in row.items() if k in hints}) for row in _table(path, name).to_pylist()
+    ]
+
+
+def _table(path: Path | str, name: str) -> pa.Table:
+    version, schema = SCHEMAS[name]
+    try:
+        table = pq.read_table(io.BytesIO(Path(path).read_bytes()))
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    except pa.ArrowInvalid as e:
+        raise UserError(f"{path} is damaged ({str(e).splitlines()[0]}); delete it to have it made again") from None
+    about = table.schema.metadata or {}
+    if about.get(b"holdfast.table") != name.encode():
+        raise UserError(f"{path} is not a table of {name} written by holdfast")
+    found = int(about.get(b"holdfast.schema", b"0"))
+    if found > version:
+        raise UserError(
+            f"{path} has version {found} of the {name} schema and this holdfast reads up to {version}; upgrade holdfast"
+        )
+    return table.replace_schema_metadata(None).cast(schema)
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    fields = (
+        row.items() if isinstance(row, Mapping) else ((f.name, getattr(row, f.name)) for f in dataclasses.fields(row))
+    )
+    return {k: _cell(v) for k, v in fields}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    if isinstance(value, (tuple, list)):
+        return [dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for v in value]  # type: ignore[arg-type]
+    return value
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _back(value: Any, hint: Any) -> Any:
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(value, str) and isinstance(origin, type) and issubclass(origin, Mapping):
+        return json.loads(value)
+    if origin is tuple and value is not None:
+        return tuple(_back(v, inner[0]) for v in value)
+    if isinstance(value, dict) and dataclasses.is_dataclass(hint) and not isinstance(hint, types.UnionType):
+        return hint(**value)  # type: ignore[operator]
+    return value
