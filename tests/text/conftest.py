@@ -1,0 +1,66 @@
+"""Small tokenizers in Hugging Face format, made here, and the real files where they are."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers.processors import TemplateProcessing
+
+DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
+TEXTS = ["Who are you?", "The answer is 12.", "Yes and no, she said.", "Be brief.", "system user assistant"]
+SPECIALS = ["<pad>", "<s>", "</s>", "<|turn|>", "<|end|>"]
+PLAIN = (
+    "{{ bos_token }}{% for m in messages %}<|turn|>{{ m['role'] }}\n{{ m['content'] }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|turn|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Path]:
+    """A model folder with a tokenizer (``bytes`` as GPT-2's, ``metaspace`` as Llama 2's) and the given configuration."""
+
+    def made(kind: str = "bytes", template: object = PLAIN, config: dict | None = None, **model_config: object) -> Path:
+        folder = tmp_path / f"model{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        _tokenizer(kind).save(str(folder / "tokenizer.json"))
+        named = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "clean_up_tokenization_spaces": False}
+        settings = {"tokenizer_class": "PreTrainedTokenizerFast", **named, **(config or {})}
+        if template is not None:
+            settings["chat_template"] = template
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+        (folder / "config.json").write_text(json.dumps(model_config))
+        return folder
+
+    return made
+
+
+def _tokenizer(kind: str) -> Tokenizer:
+    if kind == "bytes":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+    else:
+        tokenizer = Tokenizer(models.BPE(unk_token="<pad>", byte_fallback=False))
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+        alphabet = sorted({c for text in TEXTS for c in text} | {"▁"})
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=SPECIALS, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    # A tokenizer that adds a BOS to whatever it encodes with special tokens, as Llama's does.
+    tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return tokenizer
+
+
+@pytest.fixture
+def data() -> Path:
+    if not (DATA / "MANIFEST.md").is_file():
+        pytest.skip("the real files of HOLDFAST_TEST_DATA are not there")
+    return DATA
