@@ -1,0 +1,48 @@
+"""A model or file that is not there is said in a sentence with the mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.store.sources import data_file, model_folder
+from holdfast.words import UserError
+
+
+def test_a_local_folder_is_itself(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert model_folder(str(tmp_path)) == tmp_path
+
+
+def test_what_a_package_ships_is_found() -> None:
+    assert data_file("package:holdfast/py.typed").is_file()
+    with pytest.raises(UserError, match="the package 'no_such_package', which is not installed"):
+        data_file("package:no_such_package/x")
+
+
+def test_a_folder_without_a_model_and_a_path_to_nowhere_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no model: there is no config\.json"):
+        model_folder(str(tmp_path))
+    with pytest.raises(UserError, match="there is no model at /no/where"):
+        model_folder("/no/where")
+    with pytest.raises(UserError, match="there is no model at package:holdfast/none"):
+        model_folder("package:holdfast/none")
+
+
+def test_a_relative_data_file_is_looked_for_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rows.jsonl").touch()
+    monkeypatch.chdir(tmp_path)
+    assert data_file("rows.jsonl").is_file()
+    with pytest.raises(UserError, match=r"there is no file row\.jsonl \(from "):
+        data_file("row.jsonl")
+
+
+def test_a_hub_model_that_is_not_cached_is_not_fetched_for_a_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(UserError, match="the model someone/model is not on this machine"):
+        model_folder("someone/model", download=False)

@@ -1,0 +1,105 @@
+"""What is written comes back, in the same bytes for the same rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from holdfast.store import tables
+from holdfast.words import Item, Judgement, Record, Turn, UserError
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+real = st.floats(allow_nan=False, allow_infinity=False)
+whole = st.integers(0, 2**40)
+
+items = st.builds(
+    Item, text, st.lists(st.builds(Turn, text, text)).map(tuple), text, st.dictionaries(text, text), st.booleans()
+)
+records = st.builds(
+    Record, text, text, text, text, text, text, whole, text, text, whole, text,
+    st.lists(text, max_size=3).map(tuple), st.lists(real, max_size=3).map(tuple),
+)  # fmt: skip
+judgements = st.builds(
+    Judgement, text, text, st.none() | real, text, st.none() | text, st.dictionaries(text, real, max_size=3)
+)
+quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@quick
+@given(rows=st.lists(items, max_size=5))
+def test_items_come_back(tmp_path: Path, rows: list[Item]) -> None:
+    tables.write(tmp_path / "t", "items", rows, measure="m", cell="c")
+    assert tables.read_rows(tmp_path / "t", "items", Item) == rows
+
+
+@quick
+@given(rows=st.lists(records, max_size=5))
+def test_records_come_back(tmp_path: Path, rows: list[Record]) -> None:
+    tables.write(tmp_path / "t", "records", rows)
+    assert tables.read_rows(tmp_path / "t", "records", Record) == rows
+
+
+@quick
+@given(rows=st.lists(judgements, max_size=5))
+def test_judgements_come_back_and_the_same_rows_give_the_same_bytes(tmp_path: Path, rows: list[Judgement]) -> None:
+    tables.write(tmp_path / "t", "judgements", rows)
+    first = (tmp_path / "t").read_bytes()
+    assert tables.read_rows(tmp_path / "t", "judgements", Judgement) == rows
+    tables.write(tmp_path / "t", "judgements", iter(rows))
+    assert (tmp_path / "t").read_bytes() == first
+
+
+ROWS = [
+    Judgement("r1", "own", None, "", "empty response"),
+    Judgement("r2", "own", 1.0, "correct", None, {"strict": 0.0}),
+]
+
+
+def test_a_data_frame_and_its_rows_write_the_same_bytes(tmp_path: Path) -> None:
+    tables.write(tmp_path / "a", "judgements", ROWS)
+    tables.write(tmp_path / "b", "judgements", tables.read(tmp_path / "a", "judgements"))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_several_files_read_as_one_table_and_none_as_an_empty_one(tmp_path: Path) -> None:
+    for i, row in enumerate(ROWS):
+        tables.write(tmp_path / str(i), "judgements", [row])
+    frame = tables.read([tmp_path / "0", tmp_path / "1"], "judgements")
+    assert list(frame["record"]) == ["r1", "r2"]
+    assert frame["score"].isna().tolist() == [True, False]
+    assert list(tables.read([], "estimates").columns) == tables.SCHEMAS["estimates"][1].names
+
+
+def test_a_newer_schema_is_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version, schema = tables.SCHEMAS["judgements"]
+    monkeypatch.setitem(tables.SCHEMAS, "judgements", (version + 1, schema))
+    tables.write(tmp_path / "t", "judgements", ROWS)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match=rf"has version {version + 1} of the judgements schema .* upgrade holdfast"):
+        tables.read(tmp_path / "t", "judgements")
+
+
+def test_another_table_a_stranger_or_a_damaged_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    tables.write(tmp_path / "t", "judgements", ROWS)
+    with pytest.raises(UserError, match="is not a table of records"):
+        tables.read(tmp_path / "t", "records")
+    pq.write_table(pq.read_table(tmp_path / "t").replace_schema_metadata({}), tmp_path / "u")
+    with pytest.raises(UserError, match="is not a table of judgements"):
+        tables.read(tmp_path / "u", "judgements")
+    (tmp_path / "v").write_bytes((tmp_path / "t").read_bytes()[:-30])
+    with pytest.raises(UserError, match="is damaged"):
+        tables.read(tmp_path / "v", "judgements")
+    with pytest.raises(UserError, match="there is no file"):
+        tables.read(tmp_path / "w", "judgements")
+
+
+def test_a_column_missing_or_too_many_is_caught_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="cell"):
+        tables.write(tmp_path / "t", "items", [Item("a", ())], measure="m")
+    with pytest.raises(AssertionError, match="extra"):
+        tables.write(tmp_path / "t", "judgements", tables.read([], "judgements"), extra=1)
+    assert not list(tmp_path.iterdir())
