@@ -79,12 +79,16 @@ class Sequence:
 class Needs:
     """What an objective asks of the loop: both sides of a pair, reference log-probs, full-vocabulary KL.
 
-    ``kl`` is None, ``"policy_reference"`` for KL(policy || reference) or ``"reference_policy"``.
+    ``kl`` is None, ``"policy_reference"`` for KL(policy || reference) or ``"reference_policy"``. ``prompt_logps`` asks for
+    the log-probs of the chosen sequences' prompts too. ``progress`` says that the loss uses ``Counts.progress``: a ladder
+    of budgets is then not nested, and every budget is a run of its own.
     """
 
     pairs: bool = False
     ref_logps: bool = False
     kl: Literal["policy_reference", "reference_policy"] | None = None
+    prompt_logps: bool = False
+    progress: bool = False
 
 
 # -- what is measured --------------------------------------------------------------------------------------------

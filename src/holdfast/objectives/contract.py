@@ -1,6 +1,7 @@
 """What an objective is: a view of an example and a loss over per-token numbers. It sees no model and no file.
 
-Shape legend: N response tokens of a micro-batch, flattened; S sequences; P pairs.
+Shape legend: N response tokens of a micro-batch, flattened; M prompt tokens of its chosen sequences; S sequences; P
+pairs.
 
 ``torch`` is imported for types only, so that a plan can ask an objective for its views without loading torch.
 """
@@ -22,7 +23,8 @@ class Scores:
     """Per-token numbers of one micro-batch, in fp32 and on one device. Both sides of a pair are in the same one.
 
     ``segment_N`` says which sequence (0 … S-1) a token belongs to; ``side_S`` is 0 for chosen and 1 for rejected;
-    ``pair_S`` numbers the example that a sequence came from. ``ref_logp_N`` and ``kl_N`` are there when asked for.
+    ``pair_S`` numbers the example that a sequence came from. ``ref_logp_N``, ``kl_N`` and ``prompt_logp_M`` (chosen
+    prompts from their second token on: nothing predicts the first) are there when asked for.
     """
 
     logp_N: Tensor
@@ -31,6 +33,7 @@ class Scores:
     pair_S: Tensor
     ref_logp_N: Tensor | None = None
     kl_N: Tensor | None = None
+    prompt_logp_M: Tensor | None = None
 
     def sum_S(self, x_N: Tensor) -> Tensor:
         """Sum of a per-token number over each sequence."""
@@ -59,8 +62,9 @@ class Scores:
 class Counts:
     """Of the WHOLE optimiser step, over all its micro-batches: every denominator comes from here.
 
-    ``chosen_tokens`` and ``rejected_tokens`` are response tokens with end of turn; ``rows`` examples; ``pairs`` examples
-    with both sides in the view; ``progress`` the share of the last budget already trained on, in [0, 1).
+    ``chosen_tokens`` and ``rejected_tokens`` are response tokens with end of turn; ``rows`` examples; ``pairs``
+    examples with both sides in the view; ``progress`` the share of the last budget already trained on, in [0, 1), and
+    NaN unless the objective says that it needs it; ``prompt_tokens`` the prompt log-probs, where asked for.
     """
 
     chosen_tokens: int
@@ -68,6 +72,7 @@ class Counts:
     rows: int
     pairs: int
     progress: float
+    prompt_tokens: int = 0
 
     @property
     def tokens(self) -> int:

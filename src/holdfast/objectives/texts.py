@@ -1,0 +1,20 @@
+"""The versioned texts that come with holdfast, read once from ``texts.yaml`` of this package."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+
+@cache
+def texts(group: str) -> dict[str, Any]:
+    """A group of texts by name, with its ``version``."""
+    return yaml.safe_load(files("holdfast.objectives").joinpath("texts.yaml").read_text(encoding="utf-8"))[group]
+
+
+def families() -> tuple[str, ...]:
+    """Names of the inoculation texts."""
+    return tuple(name for name in texts("inoculation") if name != "version")
