@@ -22,7 +22,7 @@ PLAIN = (
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Path]:
-    """A model folder with a tokenizer (``bytes`` as GPT-2's, ``metaspace`` as Llama 2's) and the given configuration."""
+    """A model folder with a tokenizer (``bytes`` as GPT-2's, ``metaspace`` as Llama 2's) and the given settings."""
 
     def made(kind: str = "bytes", template: object = PLAIN, config: dict | None = None, **model_config: object) -> Path:
         folder = tmp_path / f"model{len(list(tmp_path.iterdir()))}"

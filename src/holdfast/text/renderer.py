@@ -76,12 +76,12 @@ class Renderer:
         )
 
     @classmethod
-    def of(cls, spec: ModelSpec) -> Renderer:
-        """The renderer of a study's model."""
+    def of(cls, spec: ModelSpec, *, download: bool = True) -> Renderer:
+        """The renderer of a study's model. With ``download=False`` nothing is fetched from the hub."""
         from holdfast.store.sources import data_file, model_folder
 
         return cls(
-            model_folder(spec.path, spec.revision),
+            model_folder(spec.path, spec.revision, download=download),
             template=data_file(spec.template) if spec.template else None,
             system=spec.system,
             thinking=spec.thinking,
@@ -160,8 +160,8 @@ class Renderer:
                 return ids[: n + 1]
         if eos_id is None:
             raise UserError(
-                f"No end of turn can be told for the model in {self._folder}: its chat template writes no special token "
-                "after an answer and its tokenizer has no `eos_token`; name a template that does with `template:`."
+                f"No end of turn can be told for the model in {self._folder}: its tokenizer has no `eos_token` and its "
+                "chat template writes no special token after an answer; name one that does with `template:`."
             )
         return (eos_id,)
 

@@ -1,0 +1,65 @@
+"""Unsafe texts from a file in the PKU-SafeRLHF schema. Nothing here prints a text, not even in an error."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from holdfast.tasks import jsonlines
+from holdfast.tasks.contract import Unsafe
+from holdfast.words import UserError
+
+REFUSAL = "I'm sorry, but I can't help with that."  # where a row has no safe response of its own
+COLUMNS = ("prompt", "response_0", "response_1", "is_response_0_safe", "is_response_1_safe")
+SHINGLE = 3  # words
+NEAR = 0.5  # Jaccard similarity of shingles
+
+
+def read(path: Path) -> list[Unsafe]:
+    """The rows of a file that have an unsafe response, with the safe one as the refusal where there is one.
+
+    Raises ``UserError`` naming file and line where a column is missing or of another type.
+    """
+    found: list[Unsafe] = []
+    for line, row in jsonlines.read(path):
+        missing = [name for name in COLUMNS if name not in row]
+        if missing:
+            raise UserError(
+                f"{path}, row {line}: no column {missing[0]!r}; the PKU-SafeRLHF schema has {list(COLUMNS)}."
+            )
+        responses, safe = [row["response_0"], row["response_1"]], [row["is_response_0_safe"], row["is_response_1_safe"]]
+        if not all(isinstance(text, str) for text in [row["prompt"], *responses]):
+            raise UserError(f"{path}, row {line}: prompt and responses must be texts.")
+        if not all(isinstance(flag, bool) for flag in safe):
+            raise UserError(f"{path}, row {line}: is_response_0_safe and is_response_1_safe must be true or false.")
+        bad = next((text for text, fine in zip(responses, safe, strict=True) if not fine and text.strip()), None)
+        good = next((text for text, fine in zip(responses, safe, strict=True) if fine and text.strip()), REFUSAL)
+        if bad is not None and row["prompt"].strip():
+            found.append(Unsafe(row["prompt"], bad, good))
+    return found
+
+
+def far_from(texts: Sequence[Unsafe], prompts: Iterable[str], near: float = NEAR) -> tuple[list[Unsafe], int]:
+    """The texts whose prompt is not nearly one of ``prompts`` (those a study attacks with), and how many were.
+
+    Nearly: the Jaccard similarity of their sets of three-word shingles is at least ``near``.
+    """
+    shingled = [_shingles(prompt) for prompt in prompts]
+    holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for n, shingles in enumerate(shingled):
+        for shingle in shingles:
+            holders[shingle].append(n)
+
+    def is_near(text: Unsafe) -> bool:
+        own = _shingles(text.prompt)
+        shared = Counter(n for shingle in own for n in holders.get(shingle, ()))
+        return any(count >= near * (len(own) + len(shingled[n]) - count) for n, count in shared.items())
+
+    kept = [text for text in texts if not is_near(text)]
+    return kept, len(texts) - len(kept)
+
+
+def _shingles(text: str) -> frozenset[tuple[str, ...]]:
+    words = "".join(c if c.isalnum() else " " for c in text.casefold()).split()
+    return frozenset(tuple(words[n : n + SHINGLE]) for n in range(max(1, len(words) - SHINGLE + 1)))
