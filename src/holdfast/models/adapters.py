@@ -1,0 +1,241 @@
+"""LoRA adapters on a network: attach, switch off, load, save, measure. PEFT's layers and PEFT's files.
+
+The layers are put into the model itself, with no wrapper around it, and remembered: switching them off sets a flag on
+each instead of walking all modules. A network holds one adapter; another of the same kind is copied into its tensors.
+Adapters are fp32 whatever the base is. Hu et al. 2021 (LoRA): W + scale · B A, scale = alpha / rank.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import peft
+import safetensors.torch
+import torch
+from peft.tuners.lora import LoraConfig, LoraLayer
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from holdfast import rng
+from holdfast.models.network import Network
+from holdfast.store import files
+from holdfast.store.digest import adapter_digest as digest
+from holdfast.study.spec import LoraSpec
+from holdfast.words import UserError
+
+__all__ = ["attach", "detach", "digest", "dropout", "fingerprint", "load", "norm", "off", "save", "trainable"]
+
+NAME = "default"
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+PREFIX = "base_model.model."  # of every tensor in PEFT's files
+INCIDENTAL = {"base_model_name_or_path", "revision", "inference_mode", "auto_mapping", "task_type", "peft_version"}
+
+
+@dataclass(frozen=True)
+class Attached:
+    """The adapter in a network: its configuration as written to disk, and its layers by module name, sorted."""
+
+    config: Mapping[str, Any]
+    layers: Mapping[str, LoraLayer]
+    tensors: Mapping[str, nn.Parameter]
+
+    def takes(self, config: Mapping[str, Any]) -> bool:
+        """Whether an adapter of that configuration can be copied into these tensors."""
+        return _essential(self.config) == _essential(config)
+
+
+def attach(network: Network, lora: LoraSpec, *names: rng.Name) -> None:
+    """A new, trainable adapter, in place of any that is there.
+
+    A is uniform in ±1/√in (what PEFT's kaiming initialisation is), from the stream named by ``names`` and the module's
+    name: equal over objectives, devices and the order of modules. B is zero, so the network is the base.
+    """
+    targets = _linear_layers(network) if lora.targets == "all-linear" else sorted(lora.targets)
+    config = LoraConfig(
+        task_type="CAUSAL_LM", r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets
+    )  # type: ignore[call-arg]
+    detach(network)
+    _inject(network, _plain(config, network))
+    with torch.no_grad():
+        for name, layer in network.lora.layers.items():
+            stream = torch.Generator().manual_seed(rng.seed(*names, name))
+            a, b = layer.lora_A[NAME].weight, layer.lora_B[NAME].weight
+            bound = 1 / math.sqrt(a.shape[1])
+            a.copy_(torch.empty(a.shape).uniform_(-bound, bound, generator=stream))
+            b.zero_()
+
+
+def detach(network: Network) -> None:
+    """Take the adapter out; the model is what it was before."""
+    if network.lora is None:
+        return
+    for name, layer in network.lora.layers.items():
+        network.model.set_submodule(name, layer.get_base_layer())
+    network.lora = None
+    if hasattr(network.model, "peft_config"):
+        del network.model.peft_config
+
+
+@contextmanager
+def off(network: Network) -> Iterator[None]:
+    """Within it the network is the base model."""
+    layers = [] if network.lora is None else list(network.lora.layers.values())
+    before = [layer._disable_adapters for layer in layers]
+    for layer in layers:
+        layer._disable_adapters = True
+    try:
+        yield
+    finally:
+        for layer, was in zip(layers, before, strict=True):
+            layer._disable_adapters = was
+
+
+@contextmanager
+def dropout(network: Network, *names: rng.Name) -> Iterator[None]:
+    """Within it the adapter's dropout is on, its noise from the stream of these names; elsewhere it is off.
+
+    The noise depends on how a step is split into micro-batches; name the micro-batch too.
+    """
+    modules = [d for layer in network.lora.layers.values() for d in layer.lora_dropout.values()]
+    modules = [d for d in modules if isinstance(d, nn.Dropout)]
+    if not modules:
+        yield
+        return
+    with torch.random.fork_rng([network.device] if network.device.type == "cuda" else []):
+        torch.manual_seed(rng.seed(*names))
+        for module in modules:
+            module.training = True
+        try:
+            yield
+        finally:
+            for module in modules:
+                module.training = False
+
+
+def trainable(network: Network) -> dict[str, nn.Parameter]:
+    """The adapter's parameters by their name on disk, sorted."""
+    return {} if network.lora is None else dict(network.lora.tensors)
+
+
+def save(network: Network, folder: Path | str) -> None:
+    """Write the adapter in PEFT's format. Equal adapters give equal bytes; no path of this machine is in them."""
+    tensors = {name: p.detach().cpu().contiguous() for name, p in trainable(network).items()}
+    files.write_bytes(Path(folder) / WEIGHTS, safetensors.torch.save(tensors, {"format": "pt"}))
+    files.write_text(Path(folder) / CONFIG, json.dumps(network.lora.config, indent=2, sort_keys=True) + "\n")
+
+
+def load(network: Network, folder: Path | str) -> None:
+    """The adapter of this folder, in place of any that is there.
+
+    Raises ``UserError`` for a folder that holds no LoRA adapter, and for an adapter of another model.
+    """
+    config = _read(Path(folder))
+    try:
+        tensors = safetensors.torch.load_file(Path(folder) / WEIGHTS)
+    except Exception as error:
+        raise UserError(f"the adapter at {folder} cannot be read ({WEIGHTS}: {error})") from error
+    if network.lora is None or not network.lora.takes(config):
+        detach(network)
+        _inject(network, config, folder)
+    own = network.lora.tensors
+    if set(tensors) != set(own) or any(tensors[name].shape != own[name].shape for name in own):
+        detach(network)
+        raise UserError(f"the adapter at {folder} does not fit {network.spec.name}: its tensors are another model's")
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            own[name].copy_(tensor)
+
+
+def fingerprint(network: Network) -> str:
+    """Digest of the adapter's tensors as they are now (of the initialisation, when nothing is trained yet)."""
+    hashed = hashlib.sha256()
+    for name, tensor in trainable(network).items():
+        hashed.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
+        hashed.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return hashed.hexdigest()
+
+
+@torch.no_grad()
+def norm(network: Network) -> float:
+    """Frobenius norm of the change of the weights, scale · B A over all modules together.
+
+    ‖B A‖² = Σ (Bᵀ B) ∘ (A Aᵀ), which needs no matrix of the weight's size.
+    """
+    total = 0.0
+    for layer in {} if network.lora is None else network.lora.layers.values():
+        a, b = layer.lora_A[NAME].weight.double(), layer.lora_B[NAME].weight.double()
+        total += layer.scaling[NAME] ** 2 * float(((b.T @ b) * (a @ a.T)).sum())
+    return math.sqrt(max(total, 0.0))
+
+
+def _inject(network: Network, config: Mapping[str, Any], folder: Path | str | None = None) -> None:
+    """PEFT's layers into the model, with whatever values; the global random state is left alone."""
+    try:
+        with torch.random.fork_rng([]):
+            made = LoraConfig(**{k: v for k, v in config.items() if k != "peft_version"})
+            peft.inject_adapter_in_model(made, network.model, NAME)
+    except (ValueError, TypeError) as error:
+        where = f"the adapter at {folder}" if folder else "the adapter of this study"
+        raise UserError(f"{where} does not fit {network.spec.name}: {str(error).splitlines()[0]}") from error
+    layers = {n: m for n, m in sorted(network.model.named_modules()) if isinstance(m, LoraLayer)}
+    tensors = {}
+    for module, layer in layers.items():
+        layer.eval()  # a new module is in training mode, and its dropout would be on
+        for part, parameter in layer.named_parameters():
+            if ".base_layer." in f".{part}":
+                continue
+            parameter.data = parameter.data.float()
+            tensors[_on_disk(module, part)] = parameter.requires_grad_(True)
+    network.lora = Attached(config, layers, dict(sorted(tensors.items())))
+
+
+def _on_disk(module: str, part: str) -> str:
+    """PEFT's name in files: the adapter's own name left out, and ``.weight`` after a DoRA magnitude too."""
+    name = f"{PREFIX}{module}.{part}".replace(f".{NAME}", "")
+    return name.removesuffix(".weight") if "lora_magnitude_vector" in name else name
+
+
+def _linear_layers(network: Network) -> list[str]:
+    """The last parts of the names of all linear layers of the body: the head is not in it."""
+    found = {n.rpartition(".")[2] for n, m in network.decoder.named_modules() if isinstance(m, nn.Linear | Conv1D)}
+    if network.lora is not None:  # seen through an adapter that is attached
+        found -= {"base_layer", NAME}
+        found |= {name.rpartition(".")[2] for name in network.lora.layers}
+    return sorted(found)
+
+
+def _plain(config: LoraConfig, network: Network) -> dict[str, Any]:
+    """The configuration as JSON, without this machine in it."""
+    path = network.spec.path
+    plain = json.loads(json.dumps(config.to_dict(), default=sorted))
+    plain["target_modules"] = sorted(plain["target_modules"])
+    plain["base_model_name_or_path"] = network.spec.name if Path(path).expanduser().exists() else path
+    plain["inference_mode"] = True
+    return plain
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} holds no adapter: it needs {CONFIG} and {WEIGHTS}") from error
+    if config.get("peft_type") != "LORA":
+        raise UserError(f"the adapter at {folder} is of type {config.get('peft_type')}: only LORA can be measured")
+    for key, plain in (("modules_to_save", None), ("bias", "none"), ("trainable_token_indices", None)):
+        if config.get(key) not in (plain, [], None):
+            raise UserError(
+                f"the adapter at {folder} changes more than LoRA layers ({key}): merge it into a model first"
+            )
+    return config
+
+
+def _essential(config: Mapping[str, Any]) -> str:
+    kept = {k: sorted(v) if k == "target_modules" and not isinstance(v, str) else v for k, v in config.items()}
+    return json.dumps({k: v for k, v in kept.items() if k not in INCIDENTAL and v is not None}, sort_keys=True)

@@ -1,0 +1,223 @@
+"""The network: a causal language model in memory, where it stands, and the one way its body is run.
+
+Assumptions about the model: a causal language model of transformers whose layers all attend causally, fully or through
+a sliding window; ``head.check`` compares what is built on that with the model's own logits before anything is trained.
+
+Shape legend: B rows, Q query positions, K key positions (Q = K without a cache), D hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.cache_utils import Cache
+
+from holdfast.words import UserError
+
+if TYPE_CHECKING:
+    from holdfast.study.spec import ModelSpec
+    from holdfast.text.renderer import Renderer
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+LAYERS = {"full_attention", "sliding_attention"}
+
+
+@dataclass
+class Network:
+    """A frozen base model, with at most one LoRA adapter attached (see ``adapters``).
+
+    ``model`` is the transformers model itself, adapter layers inside it; ``digest`` is of the base folder's content.
+    ``autocast`` runs the body in bfloat16 (adapter and hidden states stay fp32), for processors that have it.
+    """
+
+    spec: ModelSpec
+    model: PreTrainedModel
+    renderer: Renderer
+    device: torch.device
+    dtype: torch.dtype
+    digest: str
+    autocast: bool = False
+    lora: Any = field(default=None, repr=False)  # adapters.Attached | None
+
+    def __post_init__(self) -> None:
+        self.decoder: nn.Module = self.model.get_decoder()
+        self.decoder_path = next(name for name, module in self.model.named_modules() if module is self.decoder)
+        config = self.decoder.config
+        kinds = set(getattr(config, "layer_types", None) or ())
+        self.odd_layers = kinds - LAYERS
+        self._window: int | None = getattr(config, "sliding_window", None)
+        self._mixed = "sliding_attention" in kinds  # such models take one mask for each kind of layer
+        if kinds and not self._mixed:
+            self._window = None
+
+    @property
+    def max_positions(self) -> int:
+        """Positions that the model was made for; a large number where it does not say."""
+        return getattr(self.decoder.config, "max_position_embeddings", None) or 2**31
+
+    @property
+    def attention(self) -> str:
+        """The attention kernel in use; a model that has no sdpa (soft-capped attention) runs eager."""
+        return self.decoder.config._attn_implementation
+
+    def body(
+        self, ids_BQ: Tensor, positions_BQ: Tensor, keep_BQK: Tensor | None = None, positions_BK: Tensor | None = None
+    ) -> Tensor:
+        """(B, Q, D) last hidden states, without a cache.
+
+        ``keep_BQK`` is the attention mask, None for plain causal attention. A cache is never made: transformers skips
+        the mask of packed rows when there is one.
+        """
+        mask = None if keep_BQK is None else self.mask(keep_BQK, positions_BQ, positions_BK)
+        with self.computing():
+            out = self.decoder(input_ids=ids_BQ, attention_mask=mask, position_ids=positions_BQ, use_cache=False)
+        return out.last_hidden_state
+
+    def step(
+        self, ids_BQ: Tensor, positions_BQ: Tensor, keep_BQK: Tensor, positions_BK: Tensor, cache: Cache
+    ) -> Tensor:
+        """(B, V) the model's own logits after the last position, in fp32, with a cache."""
+        mask = self.mask(keep_BQK, positions_BQ, positions_BK)
+        with self.computing():
+            out = self.model(
+                input_ids=ids_BQ,
+                attention_mask=mask,
+                position_ids=positions_BQ,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        return out.logits[:, -1].float()
+
+    def mask(self, keep_BQK: Tensor, positions_BQ: Tensor, positions_BK: Tensor | None = None) -> Any:
+        """The mask in the form that this model and its attention kernel want.
+
+        A 4-D mask is used by transformers as it is, in every layer it reaches: the sliding window is ours to cut.
+        """
+        if self.odd_layers:
+            kinds = ", ".join(sorted(self.odd_layers))
+            raise UserError(f"the layers of {self.spec.name} ({kinds}) need `layout: padded`")
+        if self._window is None:
+            return self._form(keep_BQK)
+        keys_BK = positions_BQ if positions_BK is None else positions_BK
+        near_BQK = keep_BQK & (positions_BQ[:, :, None] - keys_BK[:, None, :] < self._window)
+        if self._mixed:
+            return {"full_attention": self._form(keep_BQK), "sliding_attention": self._form(near_BQK)}
+        return self._form(near_BQK)
+
+    def _form(self, keep_BQK: Tensor) -> Tensor:
+        keep_B1QK = keep_BQK.unsqueeze(1)
+        if self.attention == "sdpa":
+            return keep_B1QK
+        zero = torch.zeros(keep_B1QK.shape, dtype=self.dtype, device=self.device)  # eager attention adds its mask
+        return zero.masked_fill_(~keep_B1QK, torch.finfo(self.dtype).min)
+
+    def computing(self) -> Any:
+        """The context that the body runs in."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext()
+
+    def own_logits(self, hidden_ND: Tensor) -> Tensor:
+        """(N, V) logits by the model's own forward, whatever that does, on hidden states that are given to it."""
+        given = _Given(hidden_ND.unsqueeze(0))
+        self.model.set_submodule(self.decoder_path, given)
+        try:
+            return self.model(inputs_embeds=given.hidden, use_cache=False).logits[0]
+        finally:
+            self.model.set_submodule(self.decoder_path, self.decoder)
+
+    def checkpointing(self, on: bool) -> None:
+        """Gradient checkpointing. Only the checkpointed layers' own flag says "training": every dropout stays off."""
+        if on and not self.model.supports_gradient_checkpointing:
+            raise UserError(f"{self.spec.name} supports no gradient checkpointing: set `gradient_checkpointing: false`")
+        kind = "activation" if hasattr(self.model, "activation_checkpointing_enable") else "gradient"  # its older name
+        if on:
+            getattr(self.model, f"{kind}_checkpointing_enable")({"use_reentrant": False})
+        elif self.model.supports_gradient_checkpointing:
+            getattr(self.model, f"{kind}_checkpointing_disable")()
+        for module in self.model.modules():
+            if hasattr(module, "gradient_checkpointing"):
+                module.training = on
+
+
+class _Given(nn.Module):
+    """A body that returns the hidden states it was made with."""
+
+    def __init__(self, hidden_1ND: Tensor):
+        super().__init__()
+        self.hidden = hidden_1ND
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return transformers.modeling_outputs.BaseModelOutputWithPast(last_hidden_state=self.hidden)
+
+
+def load(spec: ModelSpec, *, threads: int | None = None, autocast: bool = False) -> Network:
+    """The base model of a study, in evaluation mode and without gradients.
+
+    ``threads`` sets torch's threads for this process. Raises ``UserError`` for a folder that is missing or broken, an
+    architecture that this transformers does not know, and a device that is not there.
+    """
+    from holdfast.store.digest import model_digest
+    from holdfast.store.sources import model_folder
+    from holdfast.text.renderer import Renderer
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    device = _device(spec.device)
+    dtype = DTYPES[spec.dtype] if spec.dtype != "auto" else DTYPES["bfloat16" if device.type == "cuda" else "float32"]
+    if device.type == "cuda" and dtype == torch.bfloat16 and not torch.cuda.is_bf16_supported():
+        raise UserError(f"the GPU of {spec.name} has no bfloat16: set `dtype: float32`")
+    folder = model_folder(spec.path, spec.revision)
+    with _quiet():
+        model = _model(folder, spec, dtype).to(device).eval().requires_grad_(False)
+    return Network(spec, model, Renderer.of(spec), device, dtype, model_digest(folder), autocast)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"the device {name!r} is not there: set `device: auto` or `device: cpu`") from error
+    return device
+
+
+def _model(folder: Path, spec: ModelSpec, dtype: torch.dtype) -> PreTrainedModel:
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        kernel = spec.attention if _has_sdpa(config) else "eager"
+        return AutoModelForCausalLM.from_pretrained(
+            folder, config=config, dtype=dtype, attn_implementation=kernel, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"the model {spec.name} at {spec.path} cannot be loaded: {reason}") from error
+
+
+def _has_sdpa(config: Any) -> bool:
+    model = AutoModelForCausalLM._model_mapping.get(type(config), None)
+    return bool(getattr(model, "_supports_sdpa", False))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """transformers reports what it loads on standard error; a library does not."""
+    log = transformers.utils.logging
+    level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+        if bar:
+            log.enable_progress_bar()
