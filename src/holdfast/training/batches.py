@@ -1,0 +1,118 @@
+"""From examples to the per-token numbers that an objective reads.
+
+Shape legend: N response tokens of a micro-batch, M prompt tokens of its chosen sequences, A all scored tokens (N and M
+together, by sequence and position), S sequences, D hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Seq
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holdfast.models import adapters, head
+from holdfast.models.layouts import Batch, arrange
+from holdfast.models.network import Network
+from holdfast.objectives.contract import Counts, Objective, Scores
+from holdfast.study.spec import Controls
+from holdfast.text.renderer import Renderer
+from holdfast.words import Example, Needs, Sequence
+
+Group = tuple[Sequence, ...]  # all sequences that a view makes of one example
+
+
+class Rows:
+    """The stream as an objective sees it: rendered once per example, however many passes are made."""
+
+    def __init__(self, objective: Objective, renderer: Renderer) -> None:
+        self._objective, self._renderer = objective, renderer
+        self._groups: dict[str, Group] = {}
+
+    def group(self, example: Example) -> Group:
+        if example.id not in self._groups:
+            self._groups[example.id] = tuple(self._renderer.sequence(s) for s in self._objective.view(example))
+        return self._groups[example.id]
+
+    def groups(self, examples: Seq[Example]) -> list[Group]:
+        return [self.group(e) for e in examples]
+
+
+def counts(groups: Seq[Group], needs: Needs, progress: float) -> Counts:
+    """The denominators of a whole step."""
+    by_side = {"chosen": 0, "rejected": 0}
+    prompt = pairs = 0
+    for group in groups:
+        pairs += len({s.segment.side for s in group}) == 2
+        for s in group:
+            by_side[s.segment.side] += len(s.ids) - s.start
+            prompt += s.start - 1 if needs.prompt_logps and s.segment.side == "chosen" else 0
+    return Counts(
+        chosen_tokens=by_side["chosen"],
+        rejected_tokens=by_side["rejected"],
+        rows=len(groups),
+        pairs=pairs,
+        progress=progress if needs.progress else float("nan"),
+        prompt_tokens=prompt,
+    )
+
+
+def lay_out(groups: Seq[Group], needs: Needs, controls: Controls, network: Network) -> Batch:
+    """One micro-batch. Where prompts are scored too, a chosen sequence counts as response from its second token on."""
+    sequences = [
+        replace(s, start=1) if needs.prompt_logps and s.segment.side == "chosen" else s for g in groups for s in g
+    ]
+    return arrange(sequences, controls.layout, network.renderer.pad_id, network.device)
+
+
+def scores(
+    network: Network,
+    groups: Seq[Group],
+    needs: Needs,
+    controls: Controls,
+    references: Mapping[Group, Tensor] | None = None,
+) -> Scores:
+    """One forward pass over a micro-batch. The reference of a KL is the same batch with the adapter off."""
+    batch = lay_out(groups, needs, controls, network)
+    hidden_AD = head.hidden_ND(network, batch)
+    logp_A = head.token_logps(network, hidden_AD, batch.target_N, controls.head)
+
+    kl_N = prompt_logp_M = ref_logp_N = None
+    segment_A = batch.segment_N
+    is_response_A = None
+    if needs.prompt_logps:
+        is_response_A = _is_response(groups, batch).to(network.device)
+        prompt_logp_M, logp_A = logp_A[~is_response_A], logp_A[is_response_A]
+        segment_A = segment_A[is_response_A]
+    if needs.kl is not None:
+        with torch.no_grad(), adapters.off(network):
+            ref_hidden_AD = head.hidden_ND(network, batch)
+        if is_response_A is not None:
+            hidden_AD, ref_hidden_AD = hidden_AD[is_response_A], ref_hidden_AD[is_response_A]
+        kl_N = head.token_kls(network, hidden_AD, ref_hidden_AD, needs.kl, controls.head)
+    if needs.ref_logps:
+        assert references is not None
+        ref_logp_N = torch.cat([references[g] for g in groups]).to(network.device)
+
+    side = [0 if s.segment.side == "chosen" else 1 for g in groups for s in g]
+    pair = [i for i, g in enumerate(groups) for _ in g]
+    return Scores(
+        logp_N=logp_A,
+        segment_N=segment_A,
+        side_S=torch.tensor(side, device=network.device),
+        pair_S=torch.tensor(pair, device=network.device),
+        ref_logp_N=ref_logp_N,
+        kl_N=kl_N,
+        prompt_logp_M=prompt_logp_M,
+    )
+
+
+def _is_response(groups: Seq[Group], batch: Batch) -> Tensor:
+    """Which scored tokens lie at or after the true start of their response."""
+    parts = []
+    for true, scored in zip((s for g in groups for s in g), batch.sequences, strict=True):
+        parts.append(np.arange(scored.start, len(scored.ids)) >= true.start)
+    return torch.from_numpy(np.concatenate(parts))

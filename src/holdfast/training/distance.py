@@ -1,0 +1,92 @@
+"""How far a checkpoint has moved from its base, on fixed held-out examples, for every objective alike.
+
+The examples are shown bare (prompt and response as they stand), whatever the objective showed in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Seq
+
+import torch
+
+from holdfast.models import adapters, head
+from holdfast.models.layouts import arrange, micro_batches
+from holdfast.models.network import Network
+from holdfast.objectives import views
+from holdfast.study.spec import Controls
+from holdfast.training.batches import Group
+from holdfast.words import Example
+
+
+def probe_groups(network: Network, probes: Seq[Example], controls: Controls) -> list[Group]:
+    """The probes as sequences, chosen and rejected; those too long for training are left out."""
+    groups = [tuple(network.renderer.sequence(s) for s in views.pair(e)) for e in probes]
+    limit = min(controls.max_tokens, network.max_positions)
+    return [g for g in groups if all(len(s.ids) <= limit for s in g)]
+
+
+def distance(network: Network, probes: Seq[Group], controls: Controls) -> dict[str, float | int | None]:
+    """Measured with the adapter as it stands:
+
+    - ``kl_base``: mean over chosen response tokens of KL(policy || base), nats;
+    - ``chosen_logp``, ``rejected_logp``: summed over a response, mean over responses, nats; ``…_per_token``: mean over
+      tokens; ``base_…``: the same with the adapter off;
+    - ``margin``: mean over pairs of summed chosen minus summed rejected log-prob, nats; ``base_margin`` likewise;
+    - ``adapter_norm``: Frobenius norm of the change of all weights together.
+
+    A number is None where there is nothing to measure it on.
+    """
+    chosen, rejected = _Side(), _Side()
+    with torch.no_grad():
+        for indices in micro_batches(probes, "padded", controls.micro_tokens):
+            sequences = [s for i in indices for s in probes[i]]
+            batch = arrange(sequences, "padded", network.renderer.pad_id, network.device)
+            hidden_ND = head.hidden_ND(network, batch)
+            with adapters.off(network):
+                base_ND = head.hidden_ND(network, batch)
+            logp_N = head.token_logps(network, hidden_ND, batch.target_N, controls.head).double()
+            base_N = head.token_logps(network, base_ND, batch.target_N, controls.head).double()
+            kl_N = head.token_kls(network, hidden_ND, base_ND, "policy_reference", controls.head).double()
+            for n, s in enumerate(sequences):
+                mine = batch.segment_N == n
+                side = chosen if s.segment.side == "chosen" else rejected
+                side.add(s.segment.example_id, logp_N[mine], base_N[mine], kl_N[mine])
+    pairs = [e for e in rejected.logp if e in chosen.logp]
+    return {
+        "examples": len(probes),
+        "kl_base": chosen.per_token(chosen.kl),
+        "chosen_logp": _mean(chosen.logp.values()),
+        "chosen_logp_per_token": chosen.per_token(chosen.logp),
+        "base_chosen_logp": _mean(chosen.base.values()),
+        "base_chosen_logp_per_token": chosen.per_token(chosen.base),
+        "rejected_logp": _mean(rejected.logp.values()),
+        "rejected_logp_per_token": rejected.per_token(rejected.logp),
+        "base_rejected_logp": _mean(rejected.base.values()),
+        "base_rejected_logp_per_token": rejected.per_token(rejected.base),
+        "margin": _mean(chosen.logp[e] - rejected.logp[e] for e in pairs),
+        "base_margin": _mean(chosen.base[e] - rejected.base[e] for e in pairs),
+        "adapter_norm": adapters.norm(network),
+    }
+
+
+class _Side:
+    """Sums over each example's response tokens, by example."""
+
+    def __init__(self) -> None:
+        self.logp: dict[str, float] = {}
+        self.base: dict[str, float] = {}
+        self.kl: dict[str, float] = {}
+        self.tokens = 0
+
+    def add(self, example: str, logp_T: torch.Tensor, base_T: torch.Tensor, kl_T: torch.Tensor) -> None:
+        self.logp[example], self.base[example] = float(logp_T.sum()), float(base_T.sum())
+        self.kl[example] = float(kl_T.sum())
+        self.tokens += len(logp_T)
+
+    def per_token(self, sums: dict[str, float]) -> float | None:
+        return sum(sums.values()) / self.tokens if self.tokens else None
+
+
+def _mean(values) -> float | None:
+    values = list(values)
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,77 @@
+"""What one trajectory is: everything the loop is told, in one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from holdfast import registry
+from holdfast.objectives.contract import Objective
+from holdfast.store.digest import digest
+from holdfast.study.spec import Controls, LoraSpec
+from holdfast.tasks.stream import Stream
+from holdfast.words import Example, UserError
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """One model is trained on one ordered stream under one objective.
+
+    ``learning_rate`` stands in place of the controls' (0 is the no-op bracket). ``budgets`` ascend, in tokens of the
+    shared view. ``probes`` are validation examples on which every checkpoint's distance from the base is measured.
+    ``references`` is a folder that trajectories of a study share; None puts it into the trajectory's own.
+    """
+
+    id: str
+    label: str
+    objective: Objective
+    lora: LoraSpec
+    controls: Controls
+    seed: int
+    learning_rate: float
+    budgets: tuple[int, ...]
+    stream: Stream
+    probes: tuple[Example, ...] = ()
+    references: Path | None = None
+
+    def __post_init__(self) -> None:
+        assert self.budgets == tuple(sorted(set(self.budgets))), "budgets ascend"
+        if len(self.budgets) > 1 and not self.nested:
+            why = f"the {self.controls.schedule} schedule" if self.controls.schedule != "constant" else "the objective"
+            raise UserError(
+                f"trajectory {self.label}: {why} depends on where training ends, so every budget is a run of its own."
+            )
+
+    @property
+    def nested(self) -> bool:
+        """Whether a smaller budget's checkpoint is the same as that of a run which ends there."""
+        return self.controls.schedule == "constant" and not self.objective.needs.progress
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps up to the last budget."""
+        return self.stream.step_at(self.budgets[-1])
+
+    def ends(self) -> Mapping[int, tuple[int, ...]]:
+        """Which budgets a step completes. Two budgets that lie within one step end together."""
+        ends: dict[int, tuple[int, ...]] = {}
+        for budget in self.budgets:
+            step = self.stream.step_at(budget)
+            ends[step] = (*ends.get(step, ()), budget)
+        return ends
+
+    def config(self) -> dict[str, Any]:
+        """Plain JSON: what determines the trajectory, but for the model, which the controls prove."""
+        return {
+            "id": self.id,
+            "label": self.label,
+            "objective": registry.identity(self.objective),
+            "lora": self.lora.model_dump(mode="json"),
+            "controls": self.controls.model_dump(mode="json"),
+            "seed": self.seed,
+            "learning_rate": self.learning_rate,
+            "probes": digest([e.id for e in self.probes]),
+            "budgets": list(self.budgets),
+        }

@@ -1,0 +1,60 @@
+"""Reference log-probs: what the base model gives each response token, computed once and kept.
+
+An example's sequences are run by themselves, with the adapter off, so that the bytes depend on nothing but the
+example, the base model and the numerics. They are keyed by that content and serve every seed, variant and pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Seq
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from holdfast.models import adapters, head
+from holdfast.models.layouts import arrange
+from holdfast.models.network import Network
+from holdfast.store.digest import digest, short
+from holdfast.store.files import lock, write_bytes
+from holdfast.training.batches import Group
+
+CHUNK = 256  # examples a file: what a killed run loses at most
+
+
+def reference_logps(
+    network: Network,
+    groups: Seq[Group],
+    cache: Path,
+    numerics: Mapping[str, Any],
+    head_kind: head.HeadKind = "frozen",
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> dict[Group, Tensor]:
+    """Each group's (N,) fp32 log-probs under the base, its sequences' response tokens in order.
+
+    ``cache`` is the folder that all trajectories share; a second process that wants the same rows waits and reads them.
+    """
+    folder = cache / short(digest({"base": network.digest, "numerics": numerics, "head": head_kind}))
+    keys = {group: _key(group) for group in groups}
+    with lock(folder, wait=True):
+        known = {k: v for file in sorted(folder.glob("*.safetensors")) for k, v in load_file(file).items()}
+        missing = [g for g, key in keys.items() if key not in known]
+        for at in range(0, len(missing), CHUNK):
+            fresh = {keys[g]: _alone(network, g, head_kind) for g in missing[at : at + CHUNK]}
+            write_bytes(folder / f"{short(digest(sorted(fresh)))}.safetensors", save(fresh))
+            known |= fresh
+            progress(min(at + CHUNK, len(missing)), len(missing))
+    return {group: known[key] for group, key in keys.items()}
+
+
+def _key(group: Group) -> str:
+    return digest([[s.ids, s.start] for s in group])
+
+
+def _alone(network: Network, group: Group, head_kind: head.HeadKind) -> Tensor:
+    batch = arrange(group, "padded", network.renderer.pad_id, network.device)
+    with torch.no_grad(), adapters.off(network):
+        return head.token_logps(network, head.hidden_ND(network, batch), batch.target_N, head_kind).cpu()
