@@ -1,0 +1,166 @@
+"""A user's own rows: JSONL in the prompt / chosen / rejected form of TRL, plain or conversational."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from holdfast.store.sources import data_file
+from holdfast.tasks import answers, jsonlines, perturb
+from holdfast.tasks.contract import Unsafe, Verdict, example_id
+from holdfast.words import Example, Turn, UserError
+
+Check = Literal["number", "text", "coverage"]
+ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True)
+class Jsonl:
+    """Rows of a JSONL file with ``prompt``, ``chosen`` and, optionally, ``rejected``, ``answer`` and ``id``.
+
+    Texts are strings, or lists of ``{"role": …, "content": …}``. A list under ``chosen`` continues the prompt; where
+    there is no ``prompt``, it is the whole conversation, and its last turn is the response. An ``id`` is by content
+    where there is none.
+
+    path: the file.
+    test: a file of test rows in the same form; None holds out a share of ``path``.
+    check_by: how a response is checked against ``answer``: as a `number`, as a `text`, or by `coverage`, the share of
+        the reference's content words that it holds (an open-ended task). None: `coverage` of ``chosen`` where no row
+        has an answer, else `number` where all answers are numbers, else `text`.
+    """
+
+    path: str
+    test: str | None = None
+    check_by: Check | None = None
+
+    name: ClassVar[str] = "jsonl"
+    version: ClassVar[int] = 1
+
+    @property
+    def closed_form(self) -> bool:
+        return self._by != "coverage"
+
+    def rows(self) -> list[Example]:
+        return self._checkable(self.path)
+
+    def test_rows(self) -> list[Example] | None:
+        return None if self.test is None else self._checkable(self.test)
+
+    def check(self, response: str, answer: str) -> Verdict:
+        checks = {"number": answers.numeric, "text": answers.short_text, "coverage": answers.coverage}
+        return checks[self._by](response, answer)
+
+    def perturb(self, example: Example) -> str | None:
+        """Only worked answers that arrive at a number can be made wrong for sure."""
+        return perturb.worked(example.chosen, example.answer, example.id) if self._by == "number" else None
+
+    def unsafe(self) -> list[Unsafe]:
+        return []
+
+    @property
+    def _by(self) -> Check:
+        if self.check_by is not None:
+            return self.check_by
+        given = [example.answer for _, example in _read(self.path) if example.answer]
+        if not given:
+            return "coverage"
+        return "number" if all(answers.number(answer) is not None for answer in given) else "text"
+
+    def _checkable(self, path: str) -> list[Example]:
+        """The rows, each with an answer of the kind that it is checked by."""
+        by, rows = self._by, _read(path)
+        if by == "coverage":
+            return [example if example.answer else replace(example, answer=example.chosen) for _, example in rows]
+        for line, example in rows:
+            if not example.answer or (by == "number" and answers.number(example.answer) is None):
+                wanted = "a number" if by == "number" else "a text"
+                raise UserError(
+                    f"{path}, row {line}: `answer` must be {wanted}, as in other rows; give every row one, or set the "
+                    "task's `check_by`."
+                )
+        return [example for _, example in rows]
+
+
+def _read(path: str) -> tuple[tuple[int, Example], ...]:
+    file = data_file(path)
+    stat = file.stat()
+    return _examples(file, (stat.st_mtime_ns, stat.st_size))
+
+
+@lru_cache(maxsize=8)
+def _examples(file: Path, stamp: tuple[int, int]) -> tuple[tuple[int, Example], ...]:
+    """(row number, example) of every row; ``stamp`` makes a changed file a new one."""
+    made: list[tuple[int, Example]] = []
+    lines: dict[str, int] = {}
+    copies: Counter[str] = Counter()
+    for line, row in jsonlines.read(file):
+        try:
+            example = _example(row)
+        except ValueError as error:
+            raise UserError(f"{file}, row {line}: {error}.") from None
+        if "id" not in row:
+            # Rows that are the same to the letter are told apart by counting, which no order of rows can change.
+            copies[example.id] += 1
+            if copies[example.id] > 1:
+                i = example_id(example.prompt, example.chosen, example.rejected or "", f"copy {copies[example.id]}")
+                example = replace(example, id=i)
+        if example.id in lines:
+            raise UserError(
+                f"{file}, row {line}: its `id` is also that of row {lines[example.id]}; ids must be unique."
+            )
+        lines[example.id] = line
+        made.append((line, example))
+    return tuple(made)
+
+
+def _example(row: dict[str, Any]) -> Example:
+    """One row. Raises ``ValueError`` saying what is wrong with it."""
+    if "chosen" not in row:
+        raise ValueError(f"there is no `chosen`, only {sorted(row)}")
+    prompt, chosen = _conversation(row.get("prompt"), row["chosen"], "chosen")
+    rejected = None
+    if row.get("rejected") is not None:
+        other, rejected = _conversation(row.get("prompt"), row["rejected"], "rejected")
+        if other != prompt:
+            raise ValueError("`chosen` and `rejected` do not answer the same turns")
+    if not prompt or prompt[-1].role != "user":
+        raise ValueError("the turn before the response must be a user's; give a `prompt` that ends with one")
+    i = row.get("id", example_id(prompt, chosen, rejected or ""))
+    if not isinstance(i, str | int) or isinstance(i, bool) or i == "":
+        raise ValueError("`id` must be a text or a whole number")
+    return Example(str(i), prompt, chosen, rejected, answer=_answer(row.get("answer")))
+
+
+def _conversation(prompt: Any, response: Any, column: str) -> tuple[tuple[Turn, ...], str]:
+    """The turns before the response, and the response."""
+    before = (Turn("user", prompt),) if isinstance(prompt, str) else () if prompt is None else _turns(prompt, "prompt")
+    if isinstance(response, str):
+        if prompt is None:
+            raise ValueError("there is no `prompt`")
+        return before, response
+    turns = _turns(response, column)
+    if turns[-1].role != "assistant":
+        raise ValueError(f"the last turn of `{column}` must be the assistant's")
+    return (*before, *turns[:-1]), turns[-1].content
+
+
+def _turns(value: Any, column: str) -> tuple[Turn, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"`{column}` must be a text or a list of turns")
+    for turn in value:
+        if not isinstance(turn, dict) or turn.get("role") not in ROLES or not isinstance(turn.get("content"), str):
+            raise ValueError(
+                f"each turn of `{column}` must have a `role` of {', '.join(ROLES)} and a text as `content`"
+            )
+    return tuple(Turn(turn["role"], turn["content"]) for turn in value)
+
+
+def _answer(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("`answer` must be a text or a number")
+    return str(value)
