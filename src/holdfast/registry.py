@@ -89,10 +89,15 @@ def describe(group: str, name: str) -> dict[str, Any]:
 
 
 def identity(thing: Any) -> dict[str, Any]:
-    """What determines the behaviour of a registered object, for digests."""
+    """What determines the behaviour of a registered object, for digests.
+
+    A field whose metadata say ``identity: False`` is left out: it says where data lie, and what they hold is digested
+    elsewhere.
+    """
     params = {}
     if dataclasses.is_dataclass(thing):
-        params = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing) if f.init}
+        kept = [f for f in dataclasses.fields(thing) if f.init and f.metadata.get("identity", True)]
+        params = {f.name: getattr(thing, f.name) for f in kept}
     return {"name": thing.name, "version": thing.version, "params": params}
 
 

@@ -23,9 +23,14 @@ def model_folder(path: str, revision: str | None = None, *, download: bool = Tru
         if not (local / "config.json").is_file():
             raise UserError(f"{path} holds no model: there is no config.json in it")
         return local
-    if path.startswith("package:") or not _HUB.fullmatch(path):
+    if not is_hub_id(path):
         raise UserError(f"there is no model at {path}: give a local folder, a hub id or package:PACKAGE/FOLDER")
     return _from_hub(path, revision, download)
+
+
+def is_hub_id(path: str) -> bool:
+    """Whether the path reads as a hub id and is no folder here."""
+    return not path.startswith("package:") and bool(_HUB.fullmatch(path)) and not Path(path).exists()
 
 
 def data_file(path: str | Path) -> Path:

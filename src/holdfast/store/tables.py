@@ -220,3 +220,8 @@ def _back(value: Any, hint: Any) -> Any:
     if isinstance(value, dict) and dataclasses.is_dataclass(hint) and not isinstance(hint, types.UnionType):
         return hint(**value)  # type: ignore[operator]
     return value
+
+
+def count_rows(folder: Path) -> int:
+    """Rows of all Parquet files of a folder, from their footers alone; 0 where there is no folder."""
+    return sum(pq.read_metadata(file).num_rows for file in sorted(folder.glob("[!.]*.parquet")))

@@ -13,9 +13,9 @@ SCHEMA = 1
 
 
 class Part(BaseModel):
-    """Frozen, and an unknown key is an error."""
+    """Frozen, and an unknown key is an error. Defaults are validated too, so that 32 and 32.0 are one value."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class ModelSpec(Part):
@@ -38,7 +38,7 @@ class RejectedSpec(Part):
 
     source: Literal["data", "perturb", "sample"] = Field(
         "data",
-        description="`data`: the row's own; `perturb`: a verified answer made wrong; `sample`: the base model's wrong answers",
+        description="`data`: the row's own; `perturb`: right answers made wrong; `sample`: the base model's wrong ones",
     )
     samples: int = Field(4, ge=1, description="responses drawn per row (sample)")
     temperature: float = Field(1.0, gt=0, description="of those draws (sample)")
@@ -50,7 +50,9 @@ class UnsafeSpec(Part):
 
     regime: Literal["none", "as_published", "shared_refusals"] = Field("none", description="see docs/study.md")
     share: float = Field(0.25, ge=0, le=1, description="share of rows concerned, chosen by a hash of the row's id")
-    source: str | None = Field(None, description="JSONL/JSON in the PKU-SafeRLHF schema; default: the task's own unsafe texts")
+    source: str | None = Field(
+        None, description="JSONL/JSON in the PKU-SafeRLHF schema; default: the task's own unsafe texts"
+    )
 
 
 class SplitSpec(Part):
@@ -67,9 +69,9 @@ class TaskSpec(Part):
     name: str = Field(description="label")
     task: str = Field(description="registered task: gsm8k, jsonl, miniature_arithmetic, …")
     params: dict[str, Any] = Field(default_factory=dict, description="the task's own parameters")
-    rejected: RejectedSpec = RejectedSpec()
-    unsafe: UnsafeSpec = UnsafeSpec()
-    split: SplitSpec = SplitSpec()
+    rejected: RejectedSpec = Field(RejectedSpec(), description="where rejected responses come from")
+    unsafe: UnsafeSpec = Field(UnsafeSpec(), description="which objectives get to read unsafe text")
+    split: SplitSpec = Field(SplitSpec(), description="train, validation and test")
 
 
 class VariantSpec(Part):
@@ -82,34 +84,42 @@ class VariantSpec(Part):
 
 
 class LoraSpec(Part):
-    rank: int = Field(16, ge=1)
-    alpha: float = Field(32, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    targets: Literal["all-linear"] | tuple[str, ...] = Field("all-linear", description="module names, or every linear layer but the head")
+    """The adapter that is trained."""
+
+    rank: int = Field(16, ge=1, description="of each adapted matrix's update")
+    alpha: float = Field(32, gt=0, description="the update is scaled by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of adapter inputs")
+    targets: Literal["all-linear"] | tuple[str, ...] = Field(
+        "all-linear", description="module names, or every linear layer but the head"
+    )
 
 
 class Controls(Part):
     """All that is held fixed over objectives."""
 
-    lora: LoraSpec = LoraSpec()
-    learning_rate: float = Field(2e-4, gt=0)
-    betas: tuple[float, float] = Field((0.9, 0.999), description="AdamW")
-    eps: float = Field(1e-8, gt=0, description="AdamW")
-    weight_decay: float = Field(0.0, ge=0)
+    lora: LoraSpec = Field(LoraSpec(), description="the adapter")
+    learning_rate: float = Field(2e-4, gt=0, description="after warm-up")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="of AdamW")
+    eps: float = Field(1e-8, gt=0, description="of AdamW")
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW, decoupled")
     schedule: Literal["constant", "linear", "wsd"] = Field(
         "constant", description="after warm-up; `linear` and `wsd` train every budget as a run of its own"
     )
-    warmup_steps: int = Field(10, ge=0, description="steps")
+    warmup_steps: int = Field(10, ge=0, description="steps over which the rate rises linearly from 0")
     decay_share: float = Field(0.2, gt=0, le=1, description="share of the steps that decay (wsd)")
     clip: float = Field(1.0, gt=0, description="gradient norm")
     batch_rows: int = Field(16, ge=1, description="rows of a step")
     micro_tokens: int = Field(8192, ge=1, description="padded tokens of a micro-batch; does not change the loss")
-    max_tokens: int = Field(1024, ge=8, description="a row with a longer sequence is dropped, for every objective, and counted")
+    max_tokens: int = Field(
+        1024, ge=8, description="a row with a longer sequence is dropped, for every objective, and counted"
+    )
     layout: Literal["padded", "packed", "shared"] = Field(
         "padded", description="rows padded by length; sequences packed in a row; a pair's prompt run once"
     )
-    head: Literal["frozen", "full"] = Field("frozen", description="token log-probs by the frozen head, or by plain full logits")
-    gradient_checkpointing: bool = False
+    head: Literal["frozen", "full"] = Field(
+        "frozen", description="token log-probs by the frozen head, or by plain full logits"
+    )
+    gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, a third more time")
     autocast: bool = Field(False, description="bfloat16 autocast of the network on a CPU that has it")
     passes: int = Field(1, ge=1, description="most passes over the training split")
 
@@ -117,15 +127,18 @@ class Controls(Part):
 class BracketSpec(Part):
     """A run whose effect is known beforehand: the ruler's own check."""
 
-    kind: Literal["noop", "harmful", "refusal", "trait"]
-    task: TaskSpec | None = Field(None, description="its rows; `noop` needs none (learning rate 0 on the first task)")
-    learning_rate: float | None = Field(None, gt=0)
+    kind: Literal["noop", "harmful", "refusal", "trait"] = Field(
+        description="`noop` must equal the base; each other must move its measure"
+    )
+    task: TaskSpec | None = Field(None, description="its rows; `noop` takes none (learning rate 0 on the first task)")
+    budget: int | None = Field(None, ge=1, description="tokens of the shared view; default: the study's first budget")
+    learning_rate: float | None = Field(None, gt=0, description="default: the controls'")
 
 
 class MeasureSpec(Part):
     """What is measured, and by which judges."""
 
-    measure: str = Field(description="registered measure: task_accuracy, robustness, dark_triad, facts, …")
+    measure: str = Field(description="registered measure: task_accuracy, strongreject, dark_triad, true_false, …")
     name: str | None = Field(None, description="label; default: the measure's name")
     params: dict[str, Any] = Field(default_factory=dict, description="the measure's own parameters")
     judges: tuple[str, ...] | None = Field(None, description="default: the measure's own")
@@ -134,7 +147,8 @@ class MeasureSpec(Part):
     temperature: float = Field(0.0, ge=0, description="0: greedy")
     samples: int = Field(1, ge=1, description="responses per prompt")
     own_conditions: bool = Field(
-        True, description="also under the objective's own evaluation strings (CFT's safe string, IP's instruction), labelled"
+        True,
+        description="also under the objective's own evaluation strings (CFT's safe string, IP's instruction), labelled",
     )
 
 
@@ -142,22 +156,22 @@ class Study(Part):
     """The question: models × tasks × objectives × seeds at every budget, under controls, by measures."""
 
     schema_version: int = Field(SCHEMA, alias="schema", description="of this file")
-    name: str
+    name: str = Field(description="of the study, and of its folder under runs/ by default")
     about: str = Field("", description="one paragraph for the report")
     mark: str = Field("", description="a warning printed on every chart and table")
-    models: tuple[ModelSpec, ...] = Field(min_length=1)
-    tasks: tuple[TaskSpec, ...] = Field(min_length=1)
-    objectives: tuple[VariantSpec, ...] = Field(min_length=1)
-    budgets: tuple[int, ...] = Field(min_length=1, description="tokens of the shared view (prompt + chosen)")
+    models: tuple[ModelSpec, ...] = Field(min_length=1, description="each is trained and measured apart")
+    tasks: tuple[TaskSpec, ...] = Field(min_length=1, description="each is learnt apart")
+    objectives: tuple[VariantSpec, ...] = Field(min_length=1, description="the variants that are compared")
+    budgets: tuple[int, ...] = Field(min_length=1, description="ascending; tokens of the shared view (prompt + chosen)")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="each seeds data order and LoRA initialisation")
-    controls: Controls = Controls()
-    measures: tuple[MeasureSpec, ...] = Field(min_length=1)
-    brackets: tuple[BracketSpec, ...] = ()
+    controls: Controls = Field(Controls(), description="all that is held fixed")
+    measures: tuple[MeasureSpec, ...] = Field(min_length=1, description="what is measured at every budget")
+    brackets: tuple[BracketSpec, ...] = Field((), description="runs whose effect is known beforehand, one of a kind")
     alpha: float = Field(0.05, gt=0, lt=1, description="of intervals and tests")
     threshold: float = Field(0.5, gt=0, le=1, description="score at which a response counts as a successful attack")
     workers: int | None = Field(None, ge=1, description="processes; default: one per core on a CPU, one per GPU")
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     @model_validator(mode="after")
     def _labels_are_unique(self) -> Study:
@@ -166,6 +180,7 @@ class Study(Part):
             ("task names", [t.name for t in self.tasks]),
             ("model names", [m.name for m in self.models]),
             ("measure names", [m.name or m.measure for m in self.measures]),
+            ("bracket kinds", [b.kind for b in self.brackets]),
             ("budgets", list(self.budgets)),
             ("seeds", list(self.seeds)),
         ):

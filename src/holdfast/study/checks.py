@@ -1,0 +1,120 @@
+"""What can be known to be wrong with a study before any data are read: one sentence, with the mend."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from holdfast import registry
+from holdfast.store.digest import digest
+from holdfast.store.sources import data_file
+from holdfast.study.spec import BracketSpec, MeasureSpec, RejectedSpec, Study, TaskSpec
+from holdfast.words import UserError
+
+RESERVED = "base"  # what the model before training is called in tables
+
+
+def check(study: Study) -> list[str]:
+    """Raises UserError for the first mistake; returns what is allowed but has no effect, a sentence each."""
+    _variants(study)
+    for n, task in enumerate(study.tasks):
+        _task(task, f"tasks[{n}]")
+    for n, bracket in enumerate(study.brackets):
+        _bracket(study, bracket, f"brackets[{n}]")
+    for n, measure in enumerate(study.measures):
+        _measure(measure, f"measures[{n}]")
+    for n, model in enumerate(study.models):
+        if study.controls.autocast and model.device.startswith("cuda"):
+            raise UserError(
+                f"controls.autocast is for a CPU, but models[{n}].device is {model.device}; set its dtype to bfloat16"
+            )
+    return _without_effect(study)
+
+
+def files(study: Study) -> None:
+    """Raises UserError for the first file that is missing. Apart, since a plan may come before the data."""
+    for n, model in enumerate(study.models):
+        if model.template:
+            _at(f"models[{n}].template", data_file, model.template)
+    brackets = [(f"brackets[{n}].task", b.task) for n, b in enumerate(study.brackets) if b.task is not None]
+    for at, task in [*((f"tasks[{n}]", t) for n, t in enumerate(study.tasks)), *brackets]:
+        if task.unsafe.source is not None:
+            _at(f"{at}.unsafe.source", data_file, task.unsafe.source)
+        _at(at, registry.build("tasks", task.task, task.params).rows)
+
+
+def _variants(study: Study) -> None:
+    labels: dict[str, str] = {}
+    for n, variant in enumerate(study.objectives):
+        at = f"objectives[{n}]"
+        if variant.label == RESERVED:
+            raise UserError(f"{at}.label cannot be {RESERVED!r}: the untrained model has that name; choose another")
+        objective = _at(at, registry.build, "objectives", variant.objective, variant.params)
+        rate = variant.learning_rate or study.controls.learning_rate
+        twin = labels.setdefault(digest([registry.identity(objective), rate]), variant.label)
+        if twin != variant.label:
+            raise UserError(
+                f"the objectives {twin!r} and {variant.label!r} are one and the same; leave one of them out"
+            )
+
+
+def _task(task: TaskSpec, at: str) -> None:
+    _at(at, registry.build, "tasks", task.task, task.params)
+    if task.unsafe.source is not None and task.unsafe.regime == "none":
+        raise UserError(f"{at}.unsafe.source is set but {at}.unsafe.regime is none; choose a regime or remove it")
+
+
+def _bracket(study: Study, bracket: BracketSpec, at: str) -> None:
+    if bracket.kind == "noop":
+        if bracket.task is not None or bracket.learning_rate is not None:
+            raise UserError(f"{at} is a noop, which trains the first task at rate 0; remove its task and learning_rate")
+        return
+    if bracket.task is None:
+        raise UserError(f"{at} ({bracket.kind}) needs a task with the rows that move its measure")
+    _task(bracket.task, f"{at}.task")
+    others = [*study.tasks, *(b.task for b in study.brackets if b.task is not None)]
+    if any(other.name == bracket.task.name and other != bracket.task for other in others):
+        raise UserError(f"{at}.task has the name {bracket.task.name!r} of a different task; choose another name")
+
+
+def _measure(spec: MeasureSpec, at: str) -> None:
+    measure = _at(at, registry.build, "measures", spec.measure, spec.params)
+    if spec.temperature == 0 and spec.samples > 1:
+        raise UserError(
+            f"{at} draws {spec.samples} samples at temperature 0, which are all alike; raise the temperature"
+        )
+    for judge in spec.judges or ():
+        if judge != "own":
+            _at(f"{at}.judges", registry.get, "judges", judge)
+        elif "own" not in getattr(measure, "judges", ("own",)):
+            raise UserError(
+                f"{at}.judges names own, but the measure {spec.measure!r} has no rule of its own; remove it"
+            )
+    for attack in getattr(measure, "attacks", ()):
+        _at(f"{at}.params.attacks", registry.get, "attacks", attack)
+
+
+def _without_effect(study: Study) -> list[str]:
+    """Settings that are read by nobody: said, so that nobody believes in them."""
+    notes, controls = [], study.controls
+    pairs = [v.label for v in study.objectives if registry.build("objectives", v.objective, v.params).needs.pairs]
+    unsafe = defaultdict(list)
+    for task in study.tasks:
+        drawn = RejectedSpec().model_copy(update={"source": task.rejected.source})
+        if task.rejected.source != "sample" and task.rejected != drawn:
+            notes.append(f"the samples, temperature and max_new_tokens of {task.name}.rejected are for source: sample")
+        unsafe[task.unsafe.regime].append(task.name)
+    if not pairs and unsafe["as_published"]:
+        notes.append("no objective of this study reads rejected responses, so none reads the unsafe text put there")
+    if controls.layout == "shared" and not pairs:
+        notes.append("controls.layout: shared saves nothing, for no objective has pairs")
+    if controls.schedule != "wsd" and "decay_share" in controls.model_fields_set and controls.decay_share != 0.2:
+        notes.append("controls.decay_share is for schedule: wsd")
+    return notes
+
+
+def _at(where: str, call, *arguments):
+    """The call's own sentence, with the key that it is about in front."""
+    try:
+        return call(*arguments)
+    except UserError as e:
+        raise UserError(f"{where}: {e}") from None

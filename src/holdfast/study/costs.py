@@ -1,0 +1,112 @@
+"""What a study costs: FLOPs by a stated formula, disk and memory by counting, time by a stated guess.
+
+P is the number of parameters in the weight files. A token costs 2P forward and 2P backward (through a frozen base only
+the activations' gradient is computed, not the weights'; the adapter's own share is small and left out), 2P more with
+gradient checkpointing, and 2P through the reference of DPO or KL, once for each row. Attention's quadratic part is left
+out. Measuring costs 2P for each token of a prompt and, at most, of a response of the longest length.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.study.shape import Shape
+from holdfast.study.spec import Controls, Study
+
+if TYPE_CHECKING:
+    from holdfast.study.cells import CellPlan
+    from holdfast.study.plan import Rung, Trajectory
+
+# FLOP/s of one worker, training and generating: what this order of machine does with small batches. A guess, off by a
+# factor of three either way; a calibration file (see ``speeds``) takes its place.
+GUESSES = {"cpu": (2.0e10, 1.0e10), "cuda": (1.5e14, 2.0e13)}
+RECORD_BYTES = 600  # of a record with its judgements, compressed
+ACTIVATION_FLOATS = 34  # kept per token, layer and hidden unit (Korthikanti et al. 2022), without the attention matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """FLOPs, bytes and seconds of a whole study. ``seconds`` is None where a model's size is not known."""
+
+    train_flops: float
+    reference_flops: float
+    measure_flops: float
+    disk_bytes: int
+    memory_bytes: int
+    seconds: float | None
+    speed: str
+
+
+def cost(
+    study: Study,
+    shapes: Mapping[str, Shape | None],
+    trajectories: Sequence[Trajectory],
+    cells: Sequence[CellPlan],
+) -> Cost:
+    controls, workers = study.controls, study.workers or 1
+    train = reference = 0.0
+    adapters = 0
+    for t in trajectories:
+        if (shape := shapes[t.model]) is not None:
+            last: Rung = t.rungs[-1]
+            train += (6 if controls.gradient_checkpointing else 4) * shape.parameters * last.forward_tokens
+            reference += 2 * shape.parameters * last.reference_tokens
+            # An adapter per budget, and with the last one the two moments of AdamW.
+            adapters += 4 * shape.per_rank * controls.lora.rank * (len(t.rungs) + 2)
+    measure = sum(2 * s.parameters * c.tokens for c in cells if (s := shapes[c.model]) is not None)
+    known = [s for s in shapes.values() if s is not None]
+    (train_speed, measure_speed), said = speeds(_device(study))
+    seconds = ((train + reference) / train_speed + measure / measure_speed) / workers
+    return Cost(
+        train_flops=train,
+        reference_flops=reference,
+        measure_flops=float(measure),
+        disk_bytes=adapters + RECORD_BYTES * sum(c.requests or 0 for c in cells),
+        memory_bytes=workers * max((_memory(s, controls) for s in known), default=0),
+        seconds=seconds if len(known) == len(shapes) else None,
+        speed=said,
+    )
+
+
+def speeds(device: str) -> tuple[tuple[float, float], str]:
+    """FLOP/s per worker, training and generating, and where the figures come from."""
+    try:
+        found = json.loads(calibration_file().read_text(encoding="utf-8"))[device]
+        return (float(found["train"]), float(found["generate"])), "measured on this machine"
+    except (OSError, ValueError, KeyError, TypeError):
+        return GUESSES[device], f"a guess for any {device}"
+
+
+def calibrate(device: str, train: float, generate: float) -> None:
+    """Remembers what was measured (FLOP/s per worker), for later plans on this machine."""
+    from holdfast.store.files import write_json
+
+    try:
+        known = json.loads(calibration_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    write_json(calibration_file(), known | {device: {"train": train, "generate": generate}})
+
+
+def calibration_file() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("holdfast")) / "speed.json"
+
+
+def _memory(shape: Shape, controls: Controls) -> int:
+    """Base, adapter with gradient and moments, and the activations of one micro-batch, at 4 bytes a number."""
+    kept = 2 if controls.gradient_checkpointing else ACTIVATION_FLOATS / 2
+    activations = controls.micro_tokens * shape.hidden * shape.layers * kept
+    return int(shape.bytes + 16 * shape.per_rank * controls.lora.rank + 4 * activations)
+
+
+def _device(study: Study) -> str:
+    asked = {m.device for m in study.models}
+    if any(d.startswith("cuda") for d in asked) or ("auto" in asked and list(Path("/dev").glob("nvidia[0-9]*"))):
+        return "cuda"
+    return "cpu"

@@ -1,0 +1,197 @@
+"""What the names in a study stand for, made once each: renderers, objectives, rows, streams.
+
+The plan counts with these and the training stage trains on them, so that what was planned is what is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from holdfast import registry, rng
+from holdfast.objectives.contract import Objective
+from holdfast.store.digest import digest, model_digest
+from holdfast.store.files import read_json
+from holdfast.store.folder import StudyFolder
+from holdfast.store.sources import data_file, is_hub_id, model_folder
+from holdfast.study import checks
+from holdfast.study.spec import ModelSpec, Study, TaskSpec, UnsafeSpec
+from holdfast.tasks.prepare import Prepared, prepare
+from holdfast.tasks.stream import Stream, Usable, stream, usable
+from holdfast.text.renderer import Renderer
+from holdfast.words import Example, UserError
+
+BRACKET_OBJECTIVE = "sft"
+PROBES = 32  # validation rows on which a checkpoint's distance from the base is measured
+
+
+def fetch(study: Study) -> None:
+    """Brings the models of the hub to this machine, once it is sure that all else is there."""
+    checks.check(study)
+    checks.files(study)
+    for spec in study.models:
+        model_folder(spec.path, spec.revision)
+
+
+class Materials:
+    """``folder`` holds the sampled rejections, where a task draws them. With ``plan=True`` nothing is fetched from the
+    hub, and rejections that are not drawn yet are stood in for by texts as long as the chosen responses."""
+
+    def __init__(self, study: Study, folder: StudyFolder | None = None, *, plan: bool = False) -> None:
+        self.study = study
+        self.folder = folder
+        self.planning = plan
+        self.models: Mapping[str, ModelSpec] = {m.name: m for m in study.models}
+        own = [b.task for b in study.brackets if b.task is not None]
+        self.tasks: Mapping[str, TaskSpec] = {t.name: t for t in [*own, *study.tasks]}
+        self._studied = {t.name for t in study.tasks}
+
+    @cached_property
+    def objectives(self) -> Mapping[str, Objective]:
+        """By label."""
+        return {v.label: registry.build("objectives", v.objective, v.params) for v in self.study.objectives}
+
+    @cache  # noqa: B019  (one object a process)
+    def bracket_objective(self) -> Objective:
+        return registry.build("objectives", BRACKET_OBJECTIVE)
+
+    # -- models ----------------------------------------------------------------------------------------------------
+
+    @cache  # noqa: B019
+    def path(self, model: str) -> Path:
+        spec = self.models[model]
+        return model_folder(spec.path, spec.revision, download=not self.planning)
+
+    @cache  # noqa: B019
+    def model_digest(self, model: str) -> str:
+        return model_digest(self.path(model))
+
+    @cache  # noqa: B019
+    def renderer(self, model: str) -> Renderer:
+        spec = self.models[model]
+        template = data_file(spec.template) if spec.template else None
+        return Renderer(self.path(model), template=template, system=spec.system, thinking=spec.thinking, date=spec.date)
+
+    def absent(self) -> list[str]:
+        """Models of the hub that are not in its cache. A local folder that is missing is a mistake, and raises."""
+        missing = []
+        for spec in self.study.models:
+            try:
+                model_folder(spec.path, spec.revision, download=False)
+            except UserError:
+                if not is_hub_id(spec.path):
+                    raise
+                missing.append(spec.path)
+        return missing
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
+    @cache  # noqa: B019
+    def task(self, task: str) -> Any:
+        return registry.build("tasks", self.tasks[task].task, self.tasks[task].params)
+
+    def prepared(self, model: str, task: str) -> Prepared:
+        """The task's rows; only rejections that a model was asked for depend on the model."""
+        return self._prepared(model if self.tasks[task].rejected.source == "sample" else None, task)
+
+    @cache  # noqa: B019
+    def _prepared(self, sampler: str | None, task: str) -> Prepared:
+        spec = self.tasks[task]
+        sampled = self._sampled(sampler, task) if sampler else None
+        return prepare(self.task(task), spec, sampled, robustness=self._attacked() if spec.unsafe.source else ())
+
+    def unsampled(self, task: str) -> Prepared:
+        """Before any rejection is drawn and any unsafe text is placed: what the base model is asked."""
+        return prepare(self.task(task), self.tasks[task].model_copy(update={"unsafe": UnsafeSpec()}))
+
+    @cache  # noqa: B019
+    def sampled_key(self, model: str, task: str) -> str:
+        """What sampled rejections depend on; ``StudyFolder.sampled`` says where they lie, as {example id: text}."""
+        own = self.task(task)
+        return digest(
+            {
+                "model": self.model_digest(model),
+                "renderer": self.renderer(model).digest,
+                "rows": self.unsampled(task).digest,
+                "check": {"name": own.name, "version": own.version},
+                "rejected": self.tasks[task].rejected,
+            }
+        )
+
+    def is_sampled(self, model: str, task: str) -> bool:
+        """Whether the rejections of this task are there, or need no drawing."""
+        if self.tasks[task].rejected.source != "sample":
+            return True
+        return self.folder is not None and self.folder.sampled(self.sampled_key(model, task)).is_file()
+
+    def _sampled(self, model: str, task: str) -> Mapping[str, str]:
+        if self.is_sampled(model, task):
+            assert self.folder is not None
+            return read_json(self.folder.sampled(self.sampled_key(model, task)))
+        assert self.planning, f"the rejected responses of {task} are sampled before anything is trained"
+        rows = self.unsampled(task)
+        return {e.id: f"{e.chosen} ?" for e in (*rows.train, *rows.validation)}
+
+    def _attacked(self) -> list[str]:
+        """The forbidden prompts that the study measures: an unsafe text near one of them is not trained on."""
+        from holdfast.respond.cells import forbidden_prompts
+
+        return forbidden_prompts(self.study)
+
+    # -- what is trained on ----------------------------------------------------------------------------------------
+
+    @cache  # noqa: B019
+    def usable(self, model: str, task: str) -> Usable:
+        """The rows that every objective can use. A bracket's own task is for supervised fine-tuning alone."""
+        objectives = self.objectives if task in self._studied else {BRACKET_OBJECTIVE: self.bracket_objective()}
+        pairs = [label for label, objective in objectives.items() if objective.needs.pairs]
+        views = {label: objective.view for label, objective in objectives.items()}
+        prepared = self.prepared(model, task)
+        found = usable(prepared, views, self.renderer(model), self.study.controls, bool(pairs))
+        if not found.rows:
+            why = ", ".join(f"{reason}: {n}" for reason, n in found.dropped.items())
+            mend = "raise controls.max_tokens or bring other rows"
+            if pairs and prepared.counts["without_rejected"] == len(prepared.train):
+                mend = f"set rejected.source of the task (perturb or sample), or leave out {' and '.join(pairs)}"
+            raise UserError(f"no row of the task {task!r} can be used by every objective ({why}); {mend}")
+        return found
+
+    @cache  # noqa: B019
+    def rows_digest(self, model: str, task: str) -> str:
+        return digest(self.usable(model, task).rows)
+
+    @cache  # noqa: B019
+    def stream(self, model: str, task: str, seed: int, budget: int) -> Stream:
+        """The order that every objective reads, up to this budget."""
+        controls = self.study.controls
+        try:
+            return stream(
+                self.usable(model, task),
+                self.renderer(model),
+                seed=seed,
+                budget=budget,
+                batch_rows=controls.batch_rows,
+                passes=controls.passes,
+            )
+        except UserError as e:
+            raise UserError(f"task {task!r}: {e}") from None
+
+    def probes(self, model: str, task: str) -> tuple[Example, ...]:
+        """Validation rows, by hash, that fit the model's longest sequence."""
+        renderer, most = self.renderer(model), self.study.controls.max_tokens
+
+        def fits(e: Example) -> bool:
+            responses = [e.chosen] if e.rejected is None else [e.chosen, e.rejected]
+            longest = max(len(renderer.response_ids(r)) for r in responses)
+            return all(r.strip() for r in responses) and len(renderer.prompt_ids(e.prompt)) + longest <= most
+
+        rows = {e.id: e for e in self.prepared(model, task).validation}
+        chosen: list[Example] = []
+        for i in rng.order(rows, "probes"):
+            if len(chosen) == PROBES:
+                break
+            if fits(rows[i]):
+                chosen.append(rows[i])
+        return tuple(chosen)

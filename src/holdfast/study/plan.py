@@ -1,0 +1,296 @@
+"""From a study to what will be trained and measured: trajectories with content ids, and what each reads.
+
+A trajectory's id is a digest of what determines its weights: model, template, the rows themselves and their order,
+objective, seed, learning rate, controls. Names, paths and labels are not in it. Nor are the budgets where the ladder is
+nested (constant schedule), so that a ladder can grow; else every budget is a trajectory of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast import registry
+from holdfast.objectives.contract import Objective
+from holdfast.store.digest import canonical, digest, short
+from holdfast.store.folder import StudyFolder
+from holdfast.study import checks, costs
+from holdfast.study.cells import CellPlan, plan_cells
+from holdfast.study.materials import Materials
+from holdfast.study.shape import Shape, measured, published
+from holdfast.study.spec import Controls, Study
+from holdfast.tasks.stream import Stream
+from holdfast.words import UNSAFE, Example, UserError
+
+# Raised when the loop would give other weights for the same plan.
+TRAINING = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What a trajectory has read when it reaches a budget. None: not known before the data are there.
+
+    ``tokens`` of the shared view, at the end of the step that reaches the budget; ``forward_tokens`` through the
+    policy; ``reference_tokens`` through the reference, each row once; ``supervised_tokens`` that carry a loss;
+    ``unsafe_tokens`` of unsafe text read.
+    """
+
+    budget: int
+    tokens: int
+    forward_tokens: int
+    reference_tokens: int
+    steps: int | None = None
+    rows: int | None = None
+    passes: float | None = None
+    supervised_tokens: int | None = None
+    unsafe_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """One training run. ``order`` is the digest of the order of rows; ``bracket`` is "" for the study proper."""
+
+    id: str
+    model: str
+    task: str
+    label: str
+    objective: str
+    params: Mapping[str, Any]
+    seed: int
+    learning_rate: float
+    bracket: str
+    order: str
+    rungs: tuple[Rung, ...]
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        return tuple(r.budget for r in self.rungs)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``nominal``: models are not on this machine, and counts are the study's own round numbers. ``provisional``:
+    rejected responses are yet to be drawn, and ids will change when they are. ``dropped``: rows that some objective
+    could not use, by task and reason."""
+
+    name: str
+    nominal: bool
+    provisional: bool
+    trajectories: tuple[Trajectory, ...]
+    cells: tuple[CellPlan, ...]
+    subjects: int
+    dropped: Mapping[str, Mapping[str, int]]
+    cost: costs.Cost
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON; ``from_json`` gives the same plan back."""
+        return canonical(self)
+
+    @staticmethod
+    def from_json(plain: Mapping[str, Any]) -> Plan:
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(Plan).validate_python(plain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One row of the expansion, before it is counted."""
+
+    model: str
+    task: str
+    label: str
+    objective: Objective
+    seed: int
+    learning_rate: float
+    bracket: str
+    budgets: tuple[int, ...]
+
+
+def expand(study: Study, folder: StudyFolder | None = None) -> Plan:
+    """The plan; raises UserError for what can be known to fail. Reads the data, writes nothing, fetches no model."""
+    notes = checks.check(study)
+    materials = Materials(study, folder, plan=True)
+    runs = [split for run in _runs(materials) for split in _ladder(run, study.controls)]
+    absent = materials.absent()
+    if absent:
+        trajectories = [_nominal(run) for run in runs]
+        notes.append(
+            f"nominal, for {', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not on this machine: tokens are "
+            "the budgets themselves, pairs count twice, and sizes are those published"
+        )
+    else:
+        checks.files(study)
+        trajectories = [_trajectory(materials, run) for run in runs]
+        notes += _notes(materials, trajectories)
+    cells = plan_cells(materials, trajectories, nominal=bool(absent))
+    return Plan(
+        name=study.name,
+        nominal=bool(absent),
+        provisional=not absent and not all(materials.is_sampled(r.model, r.task) for r in runs),
+        trajectories=tuple(trajectories),
+        cells=tuple(cells),
+        subjects=len(study.models) + sum(len(t.rungs) for t in trajectories),
+        dropped={} if absent else _dropped(materials, runs),
+        cost=costs.cost(study, _shapes(materials, absent), trajectories, cells),
+        notes=tuple(notes),
+    )
+
+
+def _runs(materials: Materials) -> list[_Run]:
+    study = materials.study
+    rate = study.controls.learning_rate
+    runs = [
+        _Run(m.name, t.name, v.label, materials.objectives[v.label], s, v.learning_rate or rate, "", study.budgets)
+        for m in study.models
+        for t in study.tasks
+        for v in study.objectives
+        for s in study.seeds
+    ]
+    for bracket in study.brackets:
+        task = bracket.task or study.tasks[0]
+        own_rate = 0.0 if bracket.kind == "noop" else bracket.learning_rate or rate
+        runs += [
+            _Run(
+                m.name, task.name, bracket.kind, materials.bracket_objective(), study.seeds[0], own_rate, bracket.kind,
+                (bracket.budget or study.budgets[0],),
+            )
+            for m in study.models
+        ]  # fmt: skip
+    return runs
+
+
+def _ladder(run: _Run, controls: Controls) -> list[_Run]:
+    """One run for all budgets where a smaller one is a prefix of a larger one; else one for each."""
+    if is_nested(run.objective, controls):
+        return [run]
+    return [_Run(*(getattr(run, f) for f in _Run.__slots__[:-1]), budgets=(b,)) for b in run.budgets]
+
+
+def is_nested(objective: Objective, controls: Controls) -> bool:
+    return controls.schedule == "constant" and not objective.needs.progress
+
+
+def trajectory_id(
+    materials: Materials, model: str, task: str, objective: Objective, seed: int, learning_rate: float, budget: int
+) -> str:
+    """``budget`` counts only where the ladder is not nested.
+
+    Of the controls, ``passes`` and ``max_tokens`` are left out: they say which rows are read, and the rows are in.
+    """
+    spec, controls = materials.models[model], materials.study.controls
+    return short(
+        digest(
+            {
+                "training": TRAINING,
+                "model": materials.model_digest(model),
+                "renderer": materials.renderer(model).digest,
+                "numerics": {"dtype": spec.dtype, "attention": spec.attention},
+                "rows": materials.rows_digest(model, task),
+                "objective": registry.identity(objective),
+                "seed": seed,
+                "learning_rate": learning_rate,
+                "controls": controls.model_dump(exclude={"passes", "max_tokens", "learning_rate"}),
+                "budget": None if is_nested(objective, controls) else budget,
+            }
+        )
+    )
+
+
+def _trajectory(materials: Materials, run: _Run) -> Trajectory:
+    last = run.budgets[-1]
+    stream = materials.stream(run.model, run.task, run.seed, last)
+    steps = stream.step_at(last)
+    if steps <= materials.study.controls.warmup_steps and materials.study.controls.schedule != "constant":
+        raise UserError(
+            f"the budget of {last} tokens is {steps} steps of the task {run.task!r}, no more than "
+            "controls.warmup_steps; lower warmup_steps or raise the budget"
+        )
+    id = trajectory_id(materials, run.model, run.task, run.objective, run.seed, run.learning_rate, last)
+    rungs = _rungs(materials, run, stream)
+    return _named(run, id, stream.digest, rungs)
+
+
+def _rungs(materials: Materials, run: _Run, stream: Stream) -> tuple[Rung, ...]:
+    renderer, needs = materials.renderer(run.model), run.objective.needs
+    known: dict[str, tuple[int, int, int]] = {}
+
+    def read(example: Example) -> tuple[int, int, int]:
+        """Tokens forward, supervised and unsafe."""
+        sequences = [renderer.sequence(s) for s in run.objective.view(example)]
+        unsafe = [s for s in sequences if s.segment.side == "rejected"] if UNSAFE in example.tags else []
+        return (
+            sum(len(s.ids) for s in sequences),
+            sum(len(s.response_ids) for s in sequences),
+            sum(len(s.response_ids) for s in unsafe),
+        )
+
+    rungs, done, forward, supervised, unsafe, first_time = [], 0, 0, 0, 0, 0
+    for budget in run.budgets:
+        end = stream.step_at(budget)
+        for example in (e for step in stream.steps[done:end] for e in step):
+            new = example.id not in known
+            counts = known.setdefault(example.id, read(example) if new else (0, 0, 0))
+            forward, supervised, unsafe = forward + counts[0], supervised + counts[1], unsafe + counts[2]
+            first_time += counts[0] if new else 0
+        done = end
+        rungs.append(
+            Rung(
+                budget=budget,
+                tokens=stream.tokens_after[end - 1],
+                forward_tokens=forward,
+                reference_tokens=first_time if needs.ref_logps or needs.kl else 0,
+                steps=end,
+                rows=sum(len(step) for step in stream.steps[:end]),
+                passes=round(stream.passes_at(budget), 3),
+                supervised_tokens=supervised,
+                unsafe_tokens=unsafe,
+            )
+        )
+    return tuple(rungs)
+
+
+def _nominal(run: _Run) -> Trajectory:
+    """Round numbers: a pair costs twice the shared view. The id is a label, good for nothing but telling runs apart."""
+    needs, times = run.objective.needs, 2 if run.objective.needs.pairs else 1
+    rungs = tuple(Rung(b, b, b * times, b * times if needs.ref_logps or needs.kl else 0) for b in run.budgets)
+    labels = [run.model, run.task, run.label, run.bracket, run.seed, run.budgets[-1]]
+    return _named(run, f"nominal-{short(digest(labels))}", "", rungs)
+
+
+def _named(run: _Run, id: str, order: str, rungs: tuple[Rung, ...]) -> Trajectory:
+    identity = registry.identity(run.objective)
+    return Trajectory(
+        id, run.model, run.task, run.label, identity["name"], canonical(identity["params"]), run.seed,
+        run.learning_rate, run.bracket, order, rungs,
+    )  # fmt: skip
+
+
+def _dropped(materials: Materials, runs: list[_Run]) -> dict[str, dict[str, int]]:
+    places = dict.fromkeys((r.model, r.task) for r in runs)
+    several = len(materials.study.models) > 1
+    return {
+        f"{task} ({model})" if several else task: dict(materials.usable(model, task).dropped) for model, task in places
+    }
+
+
+def _shapes(materials: Materials, absent: list[str]) -> dict[str, Shape | None]:
+    if absent:
+        return {m.name: published(m.path) for m in materials.study.models}
+    targets = materials.study.controls.lora.targets
+    return {name: measured(materials.path(name), targets) for name in materials.models}
+
+
+def _notes(materials: Materials, trajectories: list[Trajectory]) -> list[str]:
+    notes = []
+    for t in trajectories:
+        if not materials.is_sampled(t.model, t.task):
+            notes.append(
+                f"rejected responses of {t.task} are drawn from {t.model} by the run: until then each is taken to be "
+                "as long as the chosen one, and rows without a wrong answer are not known"
+            )
+        if t.rungs[-1].passes is not None and t.rungs[-1].passes > 1:
+            notes.append(f"{t.task} is read {t.rungs[-1].passes:.1f} times over at {t.budgets[-1]} tokens")
+    return list(dict.fromkeys(notes))

@@ -1,0 +1,97 @@
+"""The reference of the study file, from the specification itself. ``docs/study.md`` holds it; a test keeps it current.
+
+python -m holdfast.study.reference docs/study.md
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import typing
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from holdfast.study.sentences import part_of
+from holdfast.study.spec import Part, Study
+
+BEGIN, END = "<!-- from the specification: begin -->", "<!-- end -->"
+
+
+def markdown() -> str:
+    """One table for each part, the study first, each part after the one that names it."""
+    parts: list[type[Part]] = []
+
+    def visit(part: type[Part]) -> None:
+        if part not in parts:
+            parts.append(part)
+            for field in part.model_fields.values():
+                inner = part_of(field.annotation)
+                if inner:
+                    visit(inner)
+
+    visit(Study)
+    return "\n".join(_table(p) for p in parts)
+
+
+def update(page: str) -> str:
+    """The page with its table part made anew."""
+    return re.sub(
+        f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: f"{BEGIN}\n{markdown()}{END}", page, flags=re.DOTALL
+    )
+
+
+def _table(part: type[Part]) -> str:
+    lines = [f"### {_title(part)}", "", (part.__doc__ or "").strip(), ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in part.model_fields.items():
+        cells = (f"`{field.alias or name}`", _type(field), _default(field), field.description or "")
+        lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
+    return "\n".join([*lines, ""]) + "\n"
+
+
+def _title(part: type[Part]) -> str:
+    return part.__name__.removesuffix("Spec")
+
+
+def _type(field: FieldInfo) -> str:
+    low = {
+        k: getattr(m, k) for m in field.metadata for k in ("ge", "gt", "le", "lt") if getattr(m, k, None) is not None
+    }
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    return ", ".join([_said(field.annotation), *(f"{signs[k]} {v:g}" for k, v in low.items())])
+
+
+def _said(kind: Any) -> str:
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, Part):
+        return f"[{_title(kind)}](#{_title(kind).lower()})"
+    if origin is typing.Literal:
+        return " or ".join(f"`{v}`" for v in inner)
+    if origin is tuple:
+        return f"list of {_said(inner[0])}"
+    if origin is dict:
+        return "mapping"
+    if inner:
+        return " or ".join(_said(i) for i in inner if i is not type(None))
+    return {str: "text", int: "whole number", float: "number", bool: "true or false"}[kind]
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined:
+        return "**required**"
+    if isinstance(value, Part):
+        return "its defaults"
+    if isinstance(value, tuple | list):
+        return f"`{list(value)}`"
+    if value in (None, "", {}):
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    path.write_text(update(path.read_text(encoding="utf-8")), encoding="utf-8")

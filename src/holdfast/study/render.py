@@ -1,0 +1,133 @@
+"""A plan for the terminal: what is trained, what is measured, what it costs. Short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+from holdfast.study.cells import CellPlan
+from holdfast.study.plan import Plan, Rung, Trajectory
+
+
+def show(plan: Plan, console: Console | None = None) -> None:
+    console = console or Console()
+    for part in (_headline(plan), _training(plan), _measuring(plan), _cost(plan)):
+        console.print(part, highlight=False)
+    for task, reasons in plan.dropped.items():
+        if reasons:
+            said = ", ".join(f"{reason} {n}" for reason, n in reasons.items())
+            console.print(f"rows of {task} dropped for every objective: {said}", highlight=False)
+    for note in plan.notes:
+        console.print(f"note: {note}", highlight=False)
+
+
+def amount(n: float | None) -> str:
+    """1234567 as 1.23M."""
+    if n is None:
+        return "?"
+    for size, sign in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if n >= size:
+            return f"{n / size:.3g}{sign}"
+    return f"{n:.3g}"
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {name}"
+    return f"{max(seconds, 1):.0f} seconds"
+
+
+def _headline(plan: Plan) -> str:
+    state = " (nominal)" if plan.nominal else " (provisional)" if plan.provisional else ""
+    runs = [t for t in plan.trajectories if not t.bracket]
+    axes = {
+        "models": dict.fromkeys(t.model for t in runs),
+        "tasks": dict.fromkeys(t.task for t in runs),
+        "seeds": dict.fromkeys(t.seed for t in runs),
+        "budgets": [amount(b) for b in sorted({b for t in runs for b in t.budgets})],
+    }
+    return "\n".join(
+        [
+            f"[bold]{plan.name}[/bold]{state}: {_count(len(plan.trajectories), 'trajectories', 'trajectory')}, "
+            f"{_count(plan.subjects, 'subjects', 'subject')}",
+            *(f"{name}: {', '.join(str(v) for v in values)}" for name, values in axes.items()),
+            "",
+        ]
+    )
+
+
+def _training(plan: Plan) -> Table:
+    """A row for each objective on each task; what is the same over tasks, seeds and models stands there once."""
+    table = Table(box=None, pad_edge=False, title="tokens and steps at the last budget", title_justify="left")
+    for name in ("objective", "task"):
+        table.add_column(name, no_wrap=True)
+    for name in ("steps", "passes", "shared", "forward", "ref.", "superv.", "unsafe"):
+        table.add_column(name, justify="right", no_wrap=True)
+    groups: dict[tuple[str, str], dict[str, list[Trajectory]]] = {}
+    for t in plan.trajectories:
+        groups.setdefault((t.label, t.bracket), {}).setdefault(t.task, []).append(t)
+    for (label, bracket), tasks in groups.items():
+        rows: dict[tuple[str, ...], list[str]] = {}
+        for task, runs in tasks.items():
+            rows.setdefault(_figures([max(t.rungs, key=lambda r: r.budget) for t in _longest(runs)]), []).append(task)
+        for figures, names in rows.items():
+            name = f"{label} (bracket)" if bracket else label
+            table.add_row(name, names[0] if len(names) == 1 else f"{len(names)} tasks", *figures)
+    return table
+
+
+def _longest(runs: list[Trajectory]) -> list[Trajectory]:
+    last = max(b for t in runs for b in t.budgets)
+    return [t for t in runs if last in t.budgets]
+
+
+def _figures(rungs: list[Rung]) -> tuple[str, ...]:
+    def said(name: str, form: Callable[[float | None], str] = amount) -> str:
+        values = [getattr(r, name) for r in rungs]
+        low, high = (form(min(values)), form(max(values))) if None not in values else ("?", "?")
+        return low if low == high else f"{low}–{high}"
+
+    tokens = ("tokens", "forward_tokens", "reference_tokens", "supervised_tokens", "unsafe_tokens")
+    return (said("steps"), said("passes", lambda n: f"{n:.2f}"), *(said(name) for name in tokens))
+
+
+def _measuring(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("\nmeasure", "\naxis"):
+        table.add_column(name, no_wrap=True)
+    for name in ("\nitems", "\nsubjects", "\nrequests"):
+        table.add_column(name, justify="right", no_wrap=True)
+    groups: dict[str, list[CellPlan]] = {}
+    for c in plan.cells:
+        groups.setdefault(c.measure, []).append(c)
+    for name, cells in groups.items():
+        items = {None if c.items is None else str(c.items) for c in cells}
+        requests = None if any(c.requests is None for c in cells) else sum(c.requests or 0 for c in cells)
+        table.add_row(
+            name,
+            cells[0].axis,
+            "?" if None in items else " ".join(sorted(i for i in items if i)),
+            str(max(c.subjects for c in cells)),
+            "?" if requests is None else f"{requests:,}",
+        )
+    return table
+
+
+def _cost(plan: Plan) -> str:
+    cost = plan.cost
+    flops = f"{amount(cost.train_flops)} training + {amount(cost.reference_flops)} references"
+    measure = f" + at most {amount(cost.measure_flops)} measuring" if cost.measure_flops else ""
+    return (
+        f"\nFLOPs: {flops}{measure}\n"
+        f"disk: about {amount(cost.disk_bytes)}B; memory: about {amount(cost.memory_bytes)}B\n"
+        f"time: about {duration(cost.seconds)} ({cost.speed})"
+    )
+
+
+def _count(n: int, many: str, one: str) -> str:
+    return f"{n} {one if n == 1 else many}"
