@@ -118,7 +118,9 @@ def test_samples_follow_the_distribution():
     n_kept = int((p[order].cumsum(0) < 0.5).sum()) + 1
     want = torch.zeros(7).index_copy(0, order[:n_kept], p[order[:n_kept]] / p[order[:n_kept]].sum())
     torch.testing.assert_close(kept, want, atol=0.015, rtol=0)
-    edge = decoding.sample(logits[:1], torch.ones(1), torch.full((1,), 0.5), torch.tensor([1 - 2.0**-56]).double())
+    edge = decoding.sample(
+        logits[:1], torch.full((1,), 0.7), torch.full((1,), 0.5), torch.tensor([1 - 2.0**-56]).double()
+    )
     assert int(edge) in order[:n_kept].tolist()
 
 

@@ -43,7 +43,7 @@ class Attached:
     """The adapter in a network: its configuration as written to disk, and its layers by module name, sorted."""
 
     config: Mapping[str, Any]
-    layers: Mapping[str, LoraLayer]
+    layers: Mapping[str, Any]  # of LoraLayer, which PEFT does not type as the module it is
     tensors: Mapping[str, nn.Parameter]
 
     def takes(self, config: Mapping[str, Any]) -> bool:
@@ -58,9 +58,10 @@ def attach(network: Network, lora: LoraSpec, *names: rng.Name) -> None:
     name: equal over objectives, devices and the order of modules. B is zero, so the network is the base.
     """
     targets = _linear_layers(network) if lora.targets == "all-linear" else sorted(lora.targets)
+    alpha: Any = int(lora.alpha) if float(lora.alpha).is_integer() else lora.alpha  # serving engines want an int
     config = LoraConfig(
-        task_type="CAUSAL_LM", r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets
-    )  # type: ignore[call-arg]
+        task_type="CAUSAL_LM", r=lora.rank, lora_alpha=alpha, lora_dropout=lora.dropout, target_modules=targets
+    )
     detach(network)
     _inject(network, _plain(config, network))
     with torch.no_grad():
@@ -144,7 +145,7 @@ def load(network: Network, folder: Path | str) -> None:
     if network.lora is None or not network.lora.takes(config):
         detach(network)
         _inject(network, config, folder)
-    own = network.lora.tensors
+    own = trainable(network)
     if set(tensors) != set(own) or any(tensors[name].shape != own[name].shape for name in own):
         detach(network)
         raise UserError(f"the adapter at {folder} does not fit {network.spec.name}: its tensors are another model's")
@@ -184,7 +185,7 @@ def _inject(network: Network, config: Mapping[str, Any], folder: Path | str | No
     except (ValueError, TypeError) as error:
         where = f"the adapter at {folder}" if folder else "the adapter of this study"
         raise UserError(f"{where} does not fit {network.spec.name}: {str(error).splitlines()[0]}") from error
-    layers = {n: m for n, m in sorted(network.model.named_modules()) if isinstance(m, LoraLayer)}
+    layers: dict[str, Any] = {n: m for n, m in sorted(network.model.named_modules()) if isinstance(m, LoraLayer)}
     tensors = {}
     for module, layer in layers.items():
         layer.eval()  # a new module is in training mode, and its dropout would be on

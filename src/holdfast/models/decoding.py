@@ -127,6 +127,8 @@ class _Slots(DynamicLayer):
                 x.new_empty((*x.shape[:2], self.room, x.shape[3])) for x in (key_states, value_states)
             )
             self.is_initialized = True
+        assert self.keys is not None
+        assert self.values is not None
         span = slice(self.used, self.used + key_states.shape[2])
         self.keys[:, :, span], self.values[:, :, span] = key_states, value_states
         self.used = span.stop

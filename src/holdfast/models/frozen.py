@@ -69,7 +69,7 @@ class _Known(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore
         (gradient_ND,) = ctx.saved_tensors
         return (grads[0].unsqueeze(1) * gradient_ND).to(ctx.dtype), None, None
 

@@ -19,6 +19,7 @@ import transformers
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.cache_utils import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from holdfast.words import UserError
 
@@ -48,7 +49,7 @@ class Network:
     lora: Any = field(default=None, repr=False)  # adapters.Attached | None
 
     def __post_init__(self) -> None:
-        self.decoder: nn.Module = self.model.get_decoder()
+        self.decoder: Any = self.model.get_decoder()
         self.decoder_path = next(name for name, module in self.model.named_modules() if module is self.decoder)
         config = self.decoder.config
         kinds = set(getattr(config, "layer_types", None) or ())
@@ -155,7 +156,7 @@ class _Given(nn.Module):
         self.hidden = hidden_1ND
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return transformers.modeling_outputs.BaseModelOutputWithPast(last_hidden_state=self.hidden)
+        return BaseModelOutputWithPast(last_hidden_state=self.hidden)
 
 
 def load(spec: ModelSpec, *, threads: int | None = None, autocast: bool = False) -> Network:
@@ -176,7 +177,9 @@ def load(spec: ModelSpec, *, threads: int | None = None, autocast: bool = False)
         raise UserError(f"the GPU of {spec.name} has no bfloat16: set `dtype: float32`")
     folder = model_folder(spec.path, spec.revision)
     with _quiet():
-        model = _model(folder, spec, dtype).to(device).eval().requires_grad_(False)
+        model = _model(folder, spec, dtype)
+    model.to(device)  # pyright: ignore[reportArgumentType]  (a decorator hides its signature)
+    model.eval().requires_grad_(False)
     return Network(spec, model, Renderer.of(spec), device, dtype, model_digest(folder), autocast)
 
 
