@@ -1,6 +1,6 @@
-"""The reference of the study file, from the specification itself. ``docs/study.md`` holds it; a test keeps it current.
+"""The reference parts of ``docs/study.md`` and ``docs/store.md``, from the code itself; a test keeps them current.
 
-python -m holdfast.study.reference docs/study.md
+python -m holdfast.study.reference docs
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pydantic_core import PydanticUndefined
 from holdfast.study.sentences import part_of
 from holdfast.study.spec import Part, Study
 
-BEGIN, END = "<!-- from the specification: begin -->", "<!-- end -->"
+BEGIN, END = "<!-- made from the code: begin -->", "<!-- end -->"
 
 
-def markdown() -> str:
+def study_tables() -> str:
     """One table for each part, the study first, each part after the one that names it."""
     parts: list[type[Part]] = []
 
@@ -36,11 +36,24 @@ def markdown() -> str:
     return "\n".join(_table(p) for p in parts)
 
 
-def update(page: str) -> str:
+def store_tables() -> str:
+    """One table for each Parquet schema."""
+    from holdfast.store.tables import COLUMNS
+
+    lines = []
+    for name, (version, columns) in COLUMNS.items():
+        lines += [f"### {name} (schema version {version})", "", "| column | type | meaning |", "|---|---|---|"]
+        lines += [f"| `{c.name}` | {c.type}{' or null' if c.null else ''} | {c.about} |" for c in columns]
+        lines.append("")
+    return "\n".join(lines)
+
+
+PAGES = {"study.md": study_tables, "store.md": store_tables}
+
+
+def update(page: str, tables: str) -> str:
     """The page with its table part made anew."""
-    return re.sub(
-        f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: f"{BEGIN}\n{markdown()}{END}", page, flags=re.DOTALL
-    )
+    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: f"{BEGIN}\n{tables}{END}", page, flags=re.DOTALL)
 
 
 def _table(part: type[Part]) -> str:
@@ -49,7 +62,7 @@ def _table(part: type[Part]) -> str:
     for name, field in part.model_fields.items():
         cells = (f"`{field.alias or name}`", _type(field), _default(field), field.description or "")
         lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
-    return "\n".join([*lines, ""]) + "\n"
+    return "\n".join([*lines, ""])
 
 
 def _title(part: type[Part]) -> str:
@@ -93,5 +106,6 @@ def _default(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(update(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, tables in PAGES.items():
+        path = Path(sys.argv[1]) / name
+        path.write_text(update(path.read_text(encoding="utf-8"), tables()), encoding="utf-8")

@@ -35,6 +35,8 @@ def _one(e: ErrorDetails, same: list[ErrorDetails]) -> str:
     reason = " or ".join([reasons[0], *(r.removeprefix("should be ") for r in reasons[1:])])
     if not path:
         return reason
+    if e["type"] == "too_short":
+        reason = "should have at least one entry"
     if e["type"] in ("model_type", "dict_type"):
         reason = f"should be a mapping with the keys {', '.join(keys(part))}" if part else "should be a mapping"
     value = repr(e["input"])

@@ -1,0 +1,142 @@
+"""A study goes to YAML and comes back; a mistake in one is a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.study import files
+from holdfast.study.files import dump, load, parse
+from holdfast.study.spec import Study
+from holdfast.words import UserError
+
+MINIMAL = """
+name: x
+models: [{name: m, path: p}]
+tasks: [{name: t, task: jsonl}]
+objectives: [{label: SFT, objective: sft}]
+measures: [{measure: task_accuracy}]
+"""
+BUDGETS = "budgets: [100, 200]\n"
+
+word = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
+scalar = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | word
+params = st.dictionaries(word, st.recursive(scalar, lambda x: st.lists(x, max_size=3), max_leaves=5), max_size=3)
+rates = st.floats(1e-12, 1e3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=word, about=word, params=params, rate=rates, seeds=st.sets(st.integers(0, 2**31), min_size=1, max_size=3))
+def test_a_study_comes_back_from_its_own_yaml(name: str, about: str, params: dict, rate: float, seeds: set) -> None:
+    base = parse(MINIMAL + BUDGETS)
+    study = base.model_copy(
+        update={
+            "name": name,
+            "about": about,
+            "seeds": tuple(seeds),
+            "tasks": (base.tasks[0].model_copy(update={"params": params}),),
+            "controls": base.controls.model_copy(update={"learning_rate": rate}),
+        }
+    )
+    assert parse(dump(study)) == study
+
+
+@pytest.mark.parametrize("text", ["${HOME}", "$${", "$$${x}", "2e-4", "1.5e3", "no", "2024-01-01", "~", "a: b", " x "])
+def test_text_that_reads_as_something_else_comes_back_as_itself(text: str) -> None:
+    study = parse(MINIMAL + BUDGETS).model_copy(update={"about": text})
+    assert parse(dump(study)).about == text
+
+
+@pytest.mark.parametrize("name", ["miniature", "miniature-full", "paper"])
+def test_every_preset_loads_and_comes_back(name: str) -> None:
+    study = load(name)
+    assert study.name == name
+    assert parse(dump(study)) == study
+    assert [v.objective for v in study.objectives] == ["sft", "dpo", "cft", "ip", "orpo", "kl"]
+    assert name in files.presets()
+
+
+def test_the_miniatures_are_marked() -> None:
+    mark = "miniature: a synthetic world, not evidence about real models"
+    assert load("miniature").mark == load("miniature-full").mark == mark
+
+
+def test_a_file_a_folder_and_a_preset_are_all_studies(tmp_path: Path) -> None:
+    files.save(parse(MINIMAL + BUDGETS), tmp_path / "study.yaml")
+    assert load(tmp_path) == load(tmp_path / "study.yaml")
+    with pytest.raises(UserError, match=r"there is no study at .*; give a file, or a preset: miniature, "):
+        load(tmp_path / "other.yaml")
+
+
+def test_variables_come_from_the_environment_or_their_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_TEST_ROWS", "/data")
+    text = MINIMAL.replace("path: p", 'path: "${HOLDFAST_TEST_ROWS:-x}/${HOLDFAST_TEST_NONE:-y}"') + BUDGETS
+    assert parse(text).models[0].path == "/data/y"
+    with pytest.raises(UserError, match=r"uses \$\{HOLDFAST_TEST_NONE\}, which is not set"):
+        parse(MINIMAL + BUDGETS + "about: ${HOLDFAST_TEST_NONE}")
+
+
+def test_a_whole_number_and_the_same_as_a_float_are_one_study() -> None:
+    lora = "controls: {{lora: {{alpha: {}}}}}"
+    a, b = (dump(parse(MINIMAL + BUDGETS + lora.format(n))) for n in ("32", "32.0"))
+    assert a == b == dump(parse(MINIMAL + BUDGETS))
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("objetives: []", "objetives is not a key that a study has; did you mean objectives?"),
+        ("controls: {lora: {rnk: 3}}", "controls.lora.rnk is not a key that a study has; did you mean rank?"),
+        ("controls: {lora: {rank: 0}}", "controls.lora.rank cannot be 0: it should be greater than or equal to 1"),
+        ("controls: {layout: paked}", "controls.layout cannot be 'paked': it should be 'padded', 'packed' or 'shared'"),
+        (
+            "controls: {lora: {targets: 3}}",
+            "controls.lora.targets cannot be 3: it should be 'all-linear' or a valid list",
+        ),
+        ("controls: 3", "controls cannot be 3: it should be a mapping with the keys lora, learning_rate, betas"),
+        ("controls: {betas: [1]}", "controls.betas[1] is missing"),
+        ("seeds: [0.5]", "seeds[0] cannot be 0.5: it should be a valid integer"),
+        ("seeds: [1, 1]", "seeds must be unique, but are [1, 1]"),
+        ("brackets: [{task: {name: t}}]", "brackets[0].kind is missing"),
+        ("brackets: [{kind: noop}, {kind: noop}]", "bracket kinds must be unique"),
+        ("alpha: 3\nthreshold: 9", "alpha cannot be 3: it should be less than 1 (and 1 more problem)"),
+        ("name: y", "the key 'name' stands there twice (line 8)"),
+        ("schema: 9", "has schema 9 and this holdfast reads up to 1; upgrade holdfast"),
+        ("about: [", "is not valid YAML"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_the_key_and_the_mend(more: str, says: str) -> None:
+    with pytest.raises(UserError) as e:
+        parse(MINIMAL + BUDGETS + more, "my.yaml")
+    assert says in str(e.value)
+    assert str(e.value).startswith("my.yaml")
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "says"),
+    [
+        ("", "budgets is missing (ascending; tokens"),
+        ("budgets: [3, 2]", "budgets must be positive and ascending, but are [3, 2]"),
+        ("budgets: []", "budgets cannot be []"),
+    ],
+)
+def test_budgets_ascend_and_are_there(budgets: str, says: str) -> None:
+    with pytest.raises(UserError) as e:
+        parse(MINIMAL + budgets)
+    assert says in str(e.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3"])
+def test_what_is_no_mapping_is_no_study(text: str) -> None:
+    with pytest.raises(UserError, match="holds no study"):
+        parse(text)
+
+
+def test_a_study_is_frozen() -> None:
+    study: Study = parse(MINIMAL + BUDGETS)
+    with pytest.raises(ValueError, match="frozen"):
+        study.name = "y"  # type: ignore[misc]
