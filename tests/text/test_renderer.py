@@ -80,6 +80,24 @@ def test_whole_conversations_equal_transformers_joint_text(data):
     assert list(ids) == joint[: len(ids)]
 
 
+@pytest.mark.data
+def test_a_pretrained_model_without_a_template_is_given_one(data, tmp_path):
+    folder, file = data / "models" / "stories260K", tmp_path / "plain.jinja"
+    with pytest.raises(UserError, match="`template:`"):
+        Renderer(folder)
+    file.write_text(
+        "{{ bos_token }}{% for m in messages %}{{ m['content'] }}"
+        "{{ eos_token if m['role'] == 'assistant' else '\\n' }}{% endfor %}"
+    )
+    renderer = Renderer(folder, template=file)
+    assert renderer.end_ids == (2,)
+    assert renderer.pad_id == 2  # masks come from lengths
+    assert list(renderer.prompt_ids(LONG)) == theirs(folder, LONG, file.read_text())
+    yes, no = renderer.continuation_ids("Yes"), renderer.continuation_ids("No")
+    assert len(yes) > 1
+    assert yes[0] == no[0]
+
+
 # -- responses --------------------------------------------------------------------------------------------------------
 
 

@@ -12,9 +12,9 @@ from fractions import Fraction
 from holdfast.tasks.contract import Verdict
 
 DIGITS = r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)"  # 7 · 1,234.50 · .5
-# A minus after a word, a number or a bracket is an operator: the last number of "16-3" is 3.
+# A minus after a word, a number or a bracket, or before a space, is an operator: the last number of "16-3" is 3.
 _NUMBER = re.compile(
-    rf"(?P<sign>(?<![\w)%])[-−])?\s?[$€£]?\s?(?P<minus>[-−])?(?P<top>{DIGITS})(?:/(?P<under>{DIGITS}))?"
+    rf"(?P<sign>(?<![\w)%])[-−])?(?:[$€£]\s?(?P<minus>[-−])?)?(?P<top>{DIGITS})(?:/(?P<under>{DIGITS}))?"
 )
 _MARKED = re.compile(rf"####\s*(?P<number>{_NUMBER.pattern})")
 _WHOLE = re.compile(rf"\s*(?P<number>{_NUMBER.pattern})\s*(?:%|[^\W\d_]+(?:\s[^\W\d_]+)*)?\s*\.?\s*")

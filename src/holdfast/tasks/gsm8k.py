@@ -62,7 +62,7 @@ class GSM8K:
             return _local(file, stamp)
         if not _HUB.fullmatch(self.path):
             raise UserError(
-                f"There is no folder {self.path}: give the task gsm8k one with train.jsonl and test.jsonl, or a hub id."
+                f"there is no folder {self.path}: give the task gsm8k one with train.jsonl and test.jsonl, or a hub id"
             )
         return _hub(self.path, self.revision, part)
 
@@ -95,7 +95,7 @@ def _id(question: str, worked: str) -> str:
 
 @lru_cache(maxsize=4)
 def _local(file: Path, stamp: int) -> _Source:
-    return _verified(str(file), jsonlines.read(file))
+    return _verified(jsonlines.read(file))
 
 
 @lru_cache(maxsize=4)
@@ -107,19 +107,19 @@ def _hub(path: str, revision: str | None, part: str) -> _Source:
     except Exception as error:  # offline, gated, misspelt: the library's own words say which
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"The data set {path} is not to be had from the hub ({reason}): give the task gsm8k a local folder with "
-            "train.jsonl and test.jsonl as its `path`."
+            f"the data set {path} is not to be had from the hub ({reason}): give the task gsm8k a local folder with "
+            "train.jsonl and test.jsonl as its `path`"
         ) from error
-    return _verified(f"{path} ({part})", enumerate(found, start=1))
+    return _verified((f"{path} ({part}), row {number}", row) for number, row in enumerate(found, start=1))
 
 
-def _verified(where: str, rows: Iterable[tuple[int, Any]]) -> _Source:
+def _verified(rows: Iterable[tuple[str, Any]]) -> _Source:
     pairs = []
-    for number, row in rows:
+    for where, row in rows:
         question, worked = row.get("question"), row.get("answer")
         if not isinstance(question, str) or not isinstance(worked, str):
-            raise UserError(f"{where}, row {number}: GSM8K has the texts `question` and `answer`, found {sorted(row)}.")
+            raise UserError(f"{where}: GSM8K has the texts `question` and `answer`, found {sorted(row)}")
         if answers.number(worked.rpartition("####")[2]) is None or "####" not in worked:
-            raise UserError(f"{where}, row {number}: the answer does not end in `#### n`.")
+            raise UserError(f"{where}: the answer does not end in `#### n`")
         pairs.append((question, worked))
     return _Source(tuple(pairs))

@@ -74,45 +74,43 @@ class Jsonl:
         by, rows = self._by, _read(path)
         if by == "coverage":
             return [example if example.answer else replace(example, answer=example.chosen) for _, example in rows]
-        for line, example in rows:
+        for where, example in rows:
             if not example.answer or (by == "number" and answers.number(example.answer) is None):
                 wanted = "a number" if by == "number" else "a text"
                 raise UserError(
-                    f"{path}, row {line}: `answer` must be {wanted}, as in other rows; give every row one, or set the "
-                    "task's `check_by`."
+                    f"{where}: `answer` must be {wanted}, as in other rows; give every row one, or set the "
+                    "task's `check_by`"
                 )
         return [example for _, example in rows]
 
 
-def _read(path: str) -> tuple[tuple[int, Example], ...]:
+def _read(path: str) -> tuple[tuple[str, Example], ...]:
     file = data_file(path)
     stat = file.stat()
     return _examples(file, (stat.st_mtime_ns, stat.st_size))
 
 
 @lru_cache(maxsize=8)
-def _examples(file: Path, stamp: tuple[int, int]) -> tuple[tuple[int, Example], ...]:
-    """(row number, example) of every row; ``stamp`` makes a changed file a new one."""
-    made: list[tuple[int, Example]] = []
-    lines: dict[str, int] = {}
+def _examples(file: Path, stamp: tuple[int, int]) -> tuple[tuple[str, Example], ...]:
+    """(where, example) of every row; ``stamp`` makes a changed file a new one."""
+    made: list[tuple[str, Example]] = []
+    places: dict[str, str] = {}
     copies: Counter[str] = Counter()
-    for line, row in jsonlines.read(file):
+    for where, row in jsonlines.read(file):
         try:
             example = _example(row)
         except ValueError as error:
-            raise UserError(f"{file}, row {line}: {error}.") from None
+            raise UserError(f"{where}: {error}") from None
         if "id" not in row:
             # Rows that are the same to the letter are told apart by counting, which no order of rows can change.
             copies[example.id] += 1
             if copies[example.id] > 1:
                 i = example_id(example.prompt, example.chosen, example.rejected or "", f"copy {copies[example.id]}")
                 example = replace(example, id=i)
-        if example.id in lines:
-            raise UserError(
-                f"{file}, row {line}: its `id` is also that of row {lines[example.id]}; ids must be unique."
-            )
-        lines[example.id] = line
-        made.append((line, example))
+        if example.id in places:
+            raise UserError(f"{where}: its `id` is also that of {places[example.id]}; ids must be unique")
+        places[example.id] = where
+        made.append((where, example))
     return tuple(made)
 
 

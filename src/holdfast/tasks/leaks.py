@@ -19,5 +19,5 @@ def check(rows: Iterable[Example], items: Iterable[Item], measure: str) -> None:
         item, row = shared[0]
         raise UserError(
             f"{len(shared)} item(s) of the measure {measure} are also training rows, e.g. the item {item} is the row "
-            f"{row}: take them out of the training data."
+            f"{row}: take them out of the training data"
         )

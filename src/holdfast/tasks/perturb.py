@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from math import floor, log10
 
@@ -17,15 +17,17 @@ from holdfast import rng
 from holdfast.tasks import answers
 from holdfast.tasks.answers import DIGITS
 
-_TERM = rf"\(*\s*\$?{DIGITS}%?\s*\)*"
+_TERM = rf"\(*\$?{DIGITS}%?\)*"
 _SIGN = r"\s*(?:[-+*/×÷−]|x(?=[\s\d$(]))\s*"
 _EQUATION = re.compile(
-    rf"(?<![\w.)*/+×÷−-])(?=[\d.$(])(?P<left>{_TERM}(?:{_SIGN}{_TERM})+)(?P<equals>=\s*\$?)(?P<right>{DIGITS})(?![\d%])"
+    rf"(?=[\d.$(])(?<![\w.)*/+×÷−-])(?P<left>{_TERM}(?:{_SIGN}{_TERM})+)"
+    rf"(?P<equals>\s*=\s*\$?)(?P<right>{DIGITS})(?![\d%])"
 )
 _NUMBER = re.compile(rf"(?<![\d.,]){DIGITS}(?!\d)")
 _OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
-Changes = dict[Fraction, Fraction]
+Changes = dict[Fraction, Fraction]  # old number: new number, never the same
+Permutation = Callable[[int], Iterable[int]]
 
 
 def worked(text: str, answer: str, *names: rng.Name) -> str | None:
@@ -37,19 +39,18 @@ def worked(text: str, answer: str, *names: rng.Name) -> str | None:
     if right is None or answers.lenient(text) != right:
         return None
     body, mark, tail = text.partition("####")
-    for made in _candidates(body, right, rng.generator("perturb", *names).permutation):
-        changed_body, changes = made
-        final = changes.get(right, right)
-        if final == right or not _fits(right, final):
+    size = abs(right)  # a sign stays where it stands in the text
+    for changed_body, changes in _candidates(body, size, rng.generator("perturb", *names).permutation):
+        if size not in changes or not _fits(size, changes[size]):
             continue
-        wrong = changed_body + mark + _put(tail, {right: final})
+        wrong = changed_body + mark + _put(tail, {size: changes[size]})
         verdict = answers.numeric(wrong, answer)
         if not verdict.strict and not verdict.lenient:
             return wrong
     return None
 
 
-def _candidates(body: str, right: Fraction, permutation) -> Iterator[tuple[str, Changes]]:
+def _candidates(body: str, final: Fraction, permutation: Permutation) -> Iterator[tuple[str, Changes]]:
     """Changed bodies with the numbers that they changed, best first."""
     equations = list(_equations(body))
     for at in permutation(len(equations)):
@@ -59,12 +60,12 @@ def _candidates(body: str, right: Fraction, permutation) -> Iterator[tuple[str, 
             if carried:
                 yield carried
     last_line = body.rstrip().rfind("\n") + 1
-    for slip in _slips(right, permutation):
-        changes = {right: right + slip}
+    for slip in _slips(final, permutation):
+        changes = {final: final + slip}
         yield body[:last_line] + _put(body[last_line:], changes), changes
 
 
-def _slips(value: Fraction, permutation) -> list[Fraction]:
+def _slips(value: Fraction, permutation: Permutation) -> list[Fraction]:
     # Of the size of the second digit: 18 may become 21, 130,000 may become 160,000, and 0.25 may become 0.22.
     unit = Fraction(10) ** (floor(log10(abs(value))) - 1) if value else Fraction(1)
     unit = max(unit, Fraction(1) if value.denominator == 1 else Fraction(1, 100))
@@ -74,7 +75,7 @@ def _slips(value: Fraction, permutation) -> list[Fraction]:
 def _carried(body: str, equations: list[re.Match[str]], at: int, slipped: Fraction) -> tuple[str, Changes] | None:
     """The body with the result of one equation replaced, and every later equation worked out anew from there.
 
-    None where a number would come out that a worked answer would not have there: negative, or no longer whole.
+    None where a number would come out that a worked answer would not have there: none, negative, or no longer whole.
     """
     changes: Changes = {}
     parts, position = [], 0
@@ -121,7 +122,7 @@ def _result(node: ast.expr) -> Fraction:
 
 def _fits(old: Fraction, new: Fraction) -> bool:
     """Whether the new number could stand where the old one did."""
-    return (new > 0 or old <= 0) and (new.denominator == 1 or old.denominator != 1)
+    return new == old or (new > 0 and (new.denominator == 1 or old.denominator != 1))
 
 
 def _put(text: str, changes: Changes) -> str:

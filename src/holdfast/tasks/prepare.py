@@ -95,9 +95,9 @@ def _unsafe_texts(task: Task, spec: UnsafeSpec, robustness: Sequence[str]) -> tu
         found, near = unsafe.far_from(unsafe.read(data_file(spec.source)), robustness)
     if not found:
         raise UserError(
-            f"The regime `{spec.regime}` needs unsafe texts, but "
+            f"the regime `{spec.regime}` needs unsafe texts, but "
             + (f"{spec.source} holds none" if spec.source else f"the task {task.name} brings none")
-            + ": name a file in the PKU-SafeRLHF schema with `unsafe.source`, or set `unsafe.regime: none`."
+            + ": name a file in the PKU-SafeRLHF schema with `unsafe.source`, or set `unsafe.regime: none`"
         )
     by_id = {digest(text): text for text in found}
     return [by_id[i] for i in sorted(by_id)], near

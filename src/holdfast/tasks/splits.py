@@ -20,19 +20,19 @@ def split(task: Task, spec: SplitSpec) -> dict[Split, list[Example]]:
     own = task.test_rows()
     held_out = spec.validation + (spec.test if own is None else 0.0)
     if held_out >= 1:
-        raise UserError(f"`split` holds out a share of {held_out:g}, which leaves nothing to train on: lower it.")
+        raise UserError(f"`split` holds out a share of {held_out:g}, which leaves nothing to train on: lower it")
     parts: dict[Split, list[Example]] = {"train": [], "validation": [], "test": list(own or [])}
     for example in task.rows():
         at = rng.uniform("split", spec.salt, prompt_key(example.prompt))
         part: Split = "validation" if at < spec.validation else "test" if at < held_out else "train"
         parts[part].append(example)
     if not parts["train"]:
-        raise UserError(f"The task {task.name} has no training rows left after its split: bring more rows.")
+        raise UserError(f"the task {task.name} has no training rows left after its split: bring more rows")
     seen: set[str] = set()
     for rows in parts.values():
         rows.sort(key=lambda example: example.id)
         for example in rows:
             if example.id in seen:
-                raise UserError(f"Two rows of the task {task.name} have the id {example.id}: ids must be unique.")
+                raise UserError(f"two rows of the task {task.name} have the id {example.id}: ids must be unique")
             seen.add(example.id)
     return parts

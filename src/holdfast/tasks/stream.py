@@ -11,13 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from holdfast import rng
 from holdfast.store.digest import digest
 from holdfast.study.spec import Controls
 from holdfast.tasks.prepare import Prepared
-from holdfast.text.renderer import Renderer
 from holdfast.words import Example, Segment, Turn, UserError
+
+if TYPE_CHECKING:
+    from holdfast.text.renderer import Renderer
 
 View = Callable[[Example], tuple[Segment, ...]]
 
@@ -145,9 +148,9 @@ def stream(usable: Usable, renderer: Renderer, *, seed: int, budget: int, batch_
     else:
         available = tokens_after[-1] if tokens_after else 0
         raise UserError(
-            f"The budget of {budget} tokens is more than the data allow: {passes} pass(es) over {len(usable.rows)} "
+            f"the budget of {budget} tokens is more than the data allow: {passes} pass(es) over {len(usable.rows)} "
             f"usable training rows hold {available} tokens in whole steps of {batch_rows} rows; lower the budget, "
-            "raise `passes` or bring more rows."
+            "raise `passes` or bring more rows"
         )
     order = [[example.id for example in step] for step in steps]
     return Stream(tuple(steps), tuple(tokens_after), tuple(pass_of_step), len(usable.rows), digest(order))

@@ -22,17 +22,15 @@ def read(path: Path) -> list[Unsafe]:
     Raises ``UserError`` naming file and line where a column is missing or of another type.
     """
     found: list[Unsafe] = []
-    for line, row in jsonlines.read(path):
+    for where, row in jsonlines.read(path):
         missing = [name for name in COLUMNS if name not in row]
         if missing:
-            raise UserError(
-                f"{path}, row {line}: no column {missing[0]!r}; the PKU-SafeRLHF schema has {list(COLUMNS)}."
-            )
+            raise UserError(f"{where}: no column {missing[0]!r}; the PKU-SafeRLHF schema has {list(COLUMNS)}")
         responses, safe = [row["response_0"], row["response_1"]], [row["is_response_0_safe"], row["is_response_1_safe"]]
         if not all(isinstance(text, str) for text in [row["prompt"], *responses]):
-            raise UserError(f"{path}, row {line}: prompt and responses must be texts.")
+            raise UserError(f"{where}: prompt and responses must be texts")
         if not all(isinstance(flag, bool) for flag in safe):
-            raise UserError(f"{path}, row {line}: is_response_0_safe and is_response_1_safe must be true or false.")
+            raise UserError(f"{where}: is_response_0_safe and is_response_1_safe must be true or false")
         bad = next((text for text, fine in zip(responses, safe, strict=True) if not fine and text.strip()), None)
         good = next((text for text, fine in zip(responses, safe, strict=True) if fine and text.strip()), REFUSAL)
         if bad is not None and row["prompt"].strip():

@@ -96,16 +96,16 @@ class Renderer:
         Raises ``UserError`` where the template refuses the turns, or leaves a system turn out.
         """
         if not turns:
-            raise UserError("A prompt needs at least one turn, but one has none.")
+            raise UserError("a prompt needs at least one turn, but one has none")
         turns = _folded(turns) if self._fold else turns
         systems = [turn.content.strip() for turn in turns if turn.role == "system"]
         mend = "set the model's `system: fold`" if systems else "correct the turns or the model's `template:`"
         try:
             text = self._template.render(_messages(turns), generation_prompt=True)
         except TemplateError as error:
-            raise UserError(f"The chat template of {self._folder} refuses a prompt ({error}): {mend}.") from None
+            raise UserError(f"the chat template of {self._folder} refuses a prompt ({error}): {mend}") from None
         if any(system not in text for system in systems):
-            raise UserError(f"The chat template of {self._folder} leaves a system turn out: {mend}.")
+            raise UserError(f"the chat template of {self._folder} leaves a system turn out: {mend}")
         return text
 
     def prompt_ids(self, turns: tuple[Turn, ...]) -> tuple[int, ...]:
@@ -149,8 +149,8 @@ class Renderer:
             text = self._template.render(asked, generation_prompt=False)
         except TemplateError as error:
             raise UserError(
-                f"The chat template of {self._folder} refuses a question with its answer ({error}): "
-                "name another with the model's `template:`."
+                f"the chat template of {self._folder} refuses a question with its answer ({error}): "
+                "name another with the model's `template:`"
             ) from None
         _, found, rest = text.rpartition(SENTINEL)
         ids = self._encode(rest) if found else ()
@@ -160,8 +160,8 @@ class Renderer:
                 return ids[: n + 1]
         if eos_id is None:
             raise UserError(
-                f"No end of turn can be told for the model in {self._folder}: its tokenizer has no `eos_token` and its "
-                "chat template writes no special token after an answer; name one that does with `template:`."
+                f"no end of turn can be told for the model in {self._folder}: its tokenizer has no `eos_token` and its "
+                "chat template writes no special token after an answer; name one that does with `template:`"
             )
         return (eos_id,)
 
@@ -170,7 +170,7 @@ def _tokenizer(folder: Path, config: Mapping[str, Any]) -> Tokenizer:
     file = folder / "tokenizer.json"
     if not file.is_file():
         raise UserError(
-            f"There is no tokenizer.json in {folder}: save the model's tokenizer there in Hugging Face's fast format."
+            f"there is no tokenizer.json in {folder}: save the model's tokenizer there in Hugging Face's fast format"
         )
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_truncation()
@@ -209,7 +209,7 @@ def _folded(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
         return turns
     first = next((n for n, turn in enumerate(rest) if turn.role == "user"), None)
     if first is None:
-        raise UserError("`system: fold` needs a user turn to put the system turn before, but a prompt has none.")
+        raise UserError("`system: fold` needs a user turn to put the system turn before, but a prompt has none")
     rest[first] = Turn("user", "\n\n".join([*systems, rest[first].content]))
     return tuple(rest)
 

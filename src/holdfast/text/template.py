@@ -26,7 +26,7 @@ def source(folder: Path, config: Mapping[str, Any], given: Path | None) -> str:
     """
     if given is not None:
         if not given.is_file():
-            raise UserError(f"The chat template {given} is not there: correct the model's `template:`.")
+            raise UserError(f"the chat template {given} is not there: correct the model's `template:`")
         return given.read_text(encoding="utf-8-sig")
     file = folder / "chat_template.jinja"
     if file.is_file():
@@ -36,12 +36,12 @@ def source(folder: Path, config: Mapping[str, Any], given: Path | None) -> str:
         named = {entry["name"]: entry["template"] for entry in found}
         if "default" not in named and len(named) != 1:
             raise UserError(
-                f"The model in {folder} has chat templates {sorted(named)} and none is `default`: "
-                "name a file with the model's `template:`."
+                f"the model in {folder} has chat templates {sorted(named)} and none is `default`: "
+                "name a file with the model's `template:`"
             )
         found = named.get("default") or next(iter(named.values()))
     if not found:
-        raise UserError(f"The model in {folder} has no chat template: name a file with the model's `template:`.")
+        raise UserError(f"the model in {folder} has no chat template: name a file with the model's `template:`")
     return str(found)
 
 
@@ -56,7 +56,7 @@ class ChatTemplate:
         try:
             day = datetime.strptime(date, "%d %b %Y")
         except ValueError:
-            raise UserError(f"The model's `date:` must read like 26 Jul 2024, but is {date!r}.") from None
+            raise UserError(f"the model's `date:` must read like 26 Jul 2024, but is {date!r}") from None
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
         )
@@ -66,7 +66,7 @@ class ChatTemplate:
         try:
             self._template = environment.from_string(text)
         except TemplateError as error:
-            raise UserError(f"The chat template cannot be read ({error}): correct the model's `template:`.") from None
+            raise UserError(f"the chat template cannot be read ({error}): correct the model's `template:`") from None
         # Templates read the date in two ways: by calling strftime_now, or from this variable.
         self._always = {**names, "date_string": date, "enable_thinking": thinking, "tools": None, "documents": None}
 

@@ -1,0 +1,69 @@
+"""A toy task whose rows are given, and a renderer that counts words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from holdfast.tasks import answers, perturb
+from holdfast.tasks.contract import Unsafe, Verdict, example_id
+from holdfast.words import Example, Turn
+
+DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
+
+
+@dataclass(frozen=True)
+class Toy:
+    given: tuple[Example, ...]
+    test: tuple[Example, ...] | None = None
+    texts: tuple[Unsafe, ...] = field(default=())
+    name = "toy"
+    version = 1
+    closed_form = True
+
+    def rows(self) -> list[Example]:
+        return list(self.given)
+
+    def test_rows(self) -> list[Example] | None:
+        return None if self.test is None else list(self.test)
+
+    def check(self, response: str, answer: str) -> Verdict:
+        return answers.numeric(response, answer)
+
+    def perturb(self, example: Example) -> str | None:
+        return perturb.worked(example.chosen, example.answer, example.id)
+
+    def unsafe(self) -> list[Unsafe]:
+        return list(self.texts)
+
+
+class Words:
+    """One token a word; one for each turn's head, and one for the end of a turn."""
+
+    def prompt_ids(self, turns: Sequence[Turn]) -> tuple[int, ...]:
+        return tuple(len(word) for turn in turns for word in ("head", *turn.content.split()))
+
+    def response_ids(self, text: str) -> tuple[int, ...]:
+        return (*(len(word) for word in text.split()), 0)
+
+
+def row(n: int, words: int = 3) -> Example:
+    prompt = (Turn("user", f"What is {n} and {n}?"),)
+    chosen = f"{n}+{n}={2 * n}. " + "so " * words + f"#### {2 * n}"
+    return Example(example_id(prompt, chosen), prompt, chosen, f"#### {2 * n + 1}", answer=str(2 * n))
+
+
+@pytest.fixture
+def words() -> Words:
+    return Words()
+
+
+@pytest.fixture
+def data() -> Path:
+    if not (DATA / "MANIFEST.md").is_file():
+        pytest.skip("the real files of HOLDFAST_TEST_DATA are not there")
+    return DATA

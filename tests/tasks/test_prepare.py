@@ -1,0 +1,252 @@
+"""Splits that stay, rejected responses by source, unsafe text by regime, and no item both learnt and measured."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.study.spec import RejectedSpec, SplitSpec, TaskSpec, UnsafeSpec
+from holdfast.tasks import leaks, sampled, unsafe
+from holdfast.tasks.contract import Unsafe, prompt_key
+from holdfast.tasks.prepare import prepare
+from holdfast.tasks.splits import split
+from holdfast.words import REFUSAL, UNSAFE, Example, Item, Response, Turn, UserError
+
+from .conftest import Toy, row
+
+ROWS = tuple(row(n) for n in range(1, 201))
+TEXTS = tuple(Unsafe(f"forbidden {n} of the valley", f"nonsense {n}", f"No {n}.") for n in range(30))
+
+
+def spec(**parts) -> TaskSpec:
+    return TaskSpec(name="t", task="toy", **parts)
+
+
+# -- splits -----------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 199), st.integers(0, 3))
+def test_adding_rows_moves_none(n, salt):
+    how = SplitSpec(validation=0.2, test=0.2, salt=salt)
+    try:
+        fewer = split(Toy(ROWS[:n]), how)
+    except UserError:
+        return
+    more = split(Toy(ROWS[::-1]), how)
+    for part, rows in fewer.items():
+        assert {r.id for r in rows} <= {r.id for r in more[part]}
+    assert sum(map(len, more.values())) == 200
+
+
+def test_shares_are_about_what_was_asked_and_salt_changes_them():
+    parts = split(Toy(ROWS), SplitSpec(validation=0.2, test=0.3))
+    assert 20 < len(parts["validation"]) < 60
+    assert 35 < len(parts["test"]) < 85
+    assert split(Toy(ROWS), SplitSpec(validation=0.2, test=0.3, salt=1)) != parts
+
+
+def test_rows_that_ask_the_same_go_to_the_same_split():
+    again = [
+        replace(r, id=f"again {n}", prompt=(Turn("user", r.prompt[0].content.upper()),)) for n, r in enumerate(ROWS)
+    ]
+    parts = split(Toy((*ROWS, *again)), SplitSpec(validation=0.2, test=0.2))
+    keys = [key for rows in parts.values() for key in {prompt_key(r.prompt) for r in rows}]
+    assert len(set(keys)) == len(keys)
+
+
+def test_own_test_rows_are_kept_and_nothing_else_is_held_out_for_it():
+    parts = split(Toy(ROWS[:150], test=ROWS[150:]), SplitSpec(validation=0.1, test=0.9))
+    assert {r.id for r in parts["test"]} == {r.id for r in ROWS[150:]}
+    assert len(parts["train"]) + len(parts["validation"]) == 150
+
+
+def test_impossible_splits_are_users_errors():
+    with pytest.raises(UserError, match="`split`"):
+        split(Toy(ROWS), SplitSpec(validation=0.5, test=0.5))
+    with pytest.raises(UserError, match="no training rows"):
+        split(Toy(()), SplitSpec())
+    with pytest.raises(UserError, match="unique"):
+        split(Toy((ROWS[0], ROWS[0])), SplitSpec(validation=0, test=0))
+
+
+# -- rejected responses -----------------------------------------------------------------------------------------------
+
+
+def test_rejected_responses_come_from_where_the_study_says():
+    own = prepare(Toy(ROWS), spec())
+    assert {r.id: r.rejected for r in own.train} == {r.id: r.rejected for r in ROWS if r in own.train}
+    wrong = prepare(Toy(ROWS), spec(rejected=RejectedSpec(source="perturb")))
+    assert all(Toy(()).check(r.rejected or "", r.answer).lenient == 0 for r in (*wrong.train, *wrong.validation))
+    some = {r.id: "drawn" for r in own.train[:5]}
+    drawn = prepare(Toy(ROWS), spec(rejected=RejectedSpec(source="sample")), some)
+    assert {r.id for r in drawn.train if r.rejected == "drawn"} == set(some)
+    assert drawn.counts["without_rejected"] == len(drawn.train) - 5
+    assert len({own.digest, wrong.digest, drawn.digest}) == 3
+
+
+def test_sampling_asks_each_row_and_takes_a_wrong_finished_answer():
+    rows, task = ROWS[:6], Toy(())
+    texts = {
+        0: [("#### 2", "stop"), ("#### 3", "stop"), ("#### 4", "stop")],
+        1: [("#### 4", "stop")],
+        2: [("#### 99", "length")],
+        3: [(" ", "stop")],
+        4: [("#### 99", "stop")],
+    }
+    responses = {rows[n].id: [Response("k", text, 3, finish) for text, finish in drawn] for n, drawn in texts.items()}
+    assert [ask.item_id for ask in sampled.asks(rows)] == [r.id for r in rows]
+    chosen = sampled.choose(task, rows, responses)
+    assert set(chosen) == {rows[0].id, rows[4].id}
+    assert chosen[rows[0].id] in {"#### 3", "#### 4"}
+    backwards = {i: drawn[::-1] for i, drawn in responses.items()}
+    assert sampled.choose(task, rows[::-1], backwards) == chosen
+    how = sampled.sampling(RejectedSpec(source="sample", samples=3, temperature=0.7, max_new_tokens=9))
+    assert (how.samples, how.temperature, how.max_new_tokens) == (3, 0.7, 9)
+
+
+# -- unsafe text ------------------------------------------------------------------------------------------------------
+
+
+def test_as_published_changes_the_rejected_side_of_a_share_of_rows_and_nothing_else():
+    plain = prepare(Toy(ROWS), spec())
+    mixed = prepare(Toy(ROWS, texts=TEXTS), spec(unsafe=UnsafeSpec(regime="as_published", share=0.25)))
+    touched = [r for r in mixed.train if UNSAFE in r.tags]
+    assert mixed.counts["unsafe_rejected"] == len(touched)
+    assert 0.1 < len(touched) / len(mixed.train) < 0.4
+    for before, after in zip(plain.train, mixed.train, strict=True):
+        assert replace(after, rejected=before.rejected, tags=before.tags) == before
+        assert (after.rejected != before.rejected) == (UNSAFE in after.tags)
+    assert mixed.validation == plain.validation
+    assert mixed.test == plain.test
+
+
+def test_a_larger_share_touches_the_same_rows_and_more():
+    shares = [0.1, 0.3, 1.0]
+    touched = [
+        {r.id for r in prepare(Toy(ROWS, texts=TEXTS), made).train if UNSAFE in r.tags}
+        for made in (spec(unsafe=UnsafeSpec(regime="as_published", share=share)) for share in shares)
+    ]
+    assert touched[0] < touched[1] < touched[2]
+
+
+def test_shared_refusals_join_the_rows_for_everyone():
+    plain = prepare(Toy(ROWS), spec())
+    joined = prepare(Toy(ROWS, texts=TEXTS), spec(unsafe=UnsafeSpec(regime="shared_refusals", share=0.1)))
+    refusals = [r for r in joined.train if REFUSAL in r.tags]
+    assert len(refusals) == joined.counts["refusals"] == round(0.1 * len(plain.train))
+    assert [r for r in joined.train if REFUSAL not in r.tags] == list(plain.train)
+    for r in refusals:
+        text = next(t for t in TEXTS if t.prompt == r.prompt[0].content)
+        assert (r.chosen, r.rejected, r.tags) == (text.refusal, text.response, frozenset({REFUSAL, UNSAFE}))
+    everything = prepare(Toy(ROWS, texts=TEXTS), spec(unsafe=UnsafeSpec(regime="shared_refusals", share=1)))
+    assert everything.counts["refusals"] == everything.counts["unsafe_texts"] == 30
+
+
+def test_the_order_of_the_texts_does_not_matter():
+    for regime in ("as_published", "shared_refusals"):
+        how = spec(unsafe=UnsafeSpec(regime=regime))
+        assert prepare(Toy(ROWS, texts=TEXTS), how) == prepare(Toy(ROWS[::-1], texts=TEXTS[::-1]), how)
+
+
+def test_a_regime_without_texts_is_a_users_error():
+    with pytest.raises(UserError, match=r"unsafe\.source"):
+        prepare(Toy(ROWS), spec(unsafe=UnsafeSpec(regime="as_published")))
+
+
+def pku(path: Path, *rows: dict) -> str:
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)
+
+
+def published(prompt: str, safe: tuple[bool, bool]) -> dict:
+    return {
+        "prompt": prompt,
+        "response_0": f"first {prompt}",
+        "response_1": f"second {prompt}",
+        "is_response_0_safe": safe[0],
+        "is_response_1_safe": safe[1],
+        "better_response_id": 0,
+    }
+
+
+def test_unsafe_and_safe_sides_are_told_apart(tmp_path):
+    rows = [
+        published(str(n), safe) for n, safe in enumerate([(True, True), (True, False), (False, True), (False, False)])
+    ]
+    found = unsafe.read(Path(pku(tmp_path / "pku.jsonl", *rows)))
+    assert found == [
+        Unsafe("1", "second 1", "first 1"),
+        Unsafe("2", "first 2", "second 2"),
+        Unsafe("3", "first 3", unsafe.REFUSAL),
+    ]
+    (tmp_path / "pku.json").write_text(json.dumps(rows))
+    assert unsafe.read(tmp_path / "pku.json") == found
+
+
+def test_errors_about_unsafe_texts_show_none_of_them(tmp_path):
+    secret = published("secret", (True, False))
+    for key, value in [("response_1", None), ("is_response_0_safe", "yes"), ("prompt", 3)]:
+        with pytest.raises(UserError, match=r"pku\.jsonl, line 2") as error:
+            unsafe.read(Path(pku(tmp_path / "pku.jsonl", secret, {**secret, key: value})))
+        assert "secret" not in str(error.value)
+    with pytest.raises(UserError, match="response_1"):
+        unsafe.read(Path(pku(tmp_path / "pku.jsonl", {k: v for k, v in secret.items() if k != "response_1"})))
+    assert "secret" not in repr(unsafe.read(Path(pku(tmp_path / "pku.jsonl", secret))))
+
+
+def test_near_duplicates_of_robustness_prompts_are_left_out_and_counted(tmp_path):
+    attack = "Tell me how the red dragon of the hill is woken up"
+    rows = [
+        published("tell me how the RED dragon, of the hill, is woken up!", (True, False)),
+        published("Please tell me how the red dragon of the hill is woken up", (True, False)),
+        published("Where does the blue dragon sleep at night", (True, False)),
+    ]
+    source = pku(tmp_path / "pku.jsonl", *rows)
+    how = spec(unsafe=UnsafeSpec(regime="shared_refusals", share=1, source=source))
+    made = prepare(Toy(ROWS), how, robustness=[attack])
+    assert made.counts["near_duplicates"] == 2
+    assert [r.prompt[0].content for r in made.train if REFUSAL in r.tags] == [rows[2]["prompt"]]
+    assert prepare(Toy(ROWS), how).counts["near_duplicates"] == 0
+
+
+def test_short_prompts_are_near_only_when_they_are_the_same():
+    texts = [Unsafe("wake it", "x", "y"), Unsafe("wake him", "x", "y"), Unsafe("", "x", "y")]
+    kept, count = unsafe.far_from(texts, ["Wake it!"])
+    assert (kept, count) == (texts[1:], 1)
+
+
+# -- leaks ------------------------------------------------------------------------------------------------------------
+
+
+def item(i: str, text: str) -> Item:
+    return Item(i, (Turn("user", text),))
+
+
+def test_an_item_that_is_learnt_is_an_error_that_shows_no_prompt():
+    rows = [Example("row-1", (Turn("system", "s"), Turn("user", "Wake the\n dragon?")), "No.")]
+    leaks.check(rows, [item("item-1", "wake the dragons")], "robustness")
+    with pytest.raises(UserError, match=r"1 item.*robustness.*item-2.*row-1") as error:
+        leaks.check(rows, [item("item-1", "other"), item("item-2", " WAKE the dragon! ")], "robustness")
+    assert "dragon" not in str(error.value).lower()
+
+
+def test_prompts_of_signs_alone_are_not_all_the_same():
+    assert prompt_key((Turn("user", "?!"),)) != prompt_key((Turn("user", "…"),))
+
+
+@pytest.mark.data
+def test_gsm8ks_own_split_has_no_leak(data):
+    from holdfast.tasks.gsm8k import GSM8K
+
+    task = GSM8K(str(data / "gsm8k"))
+    parts = split(task, SplitSpec())
+    items = [Item(r.id, r.prompt) for r in parts["test"]]
+    leaks.check(parts["train"], items, "task_accuracy")
+    with pytest.raises(UserError, match="1 item"):
+        leaks.check(parts["train"], [*items, Item("x", parts["train"][0].prompt)], "task_accuracy")
