@@ -164,11 +164,11 @@ def _response_ids(job: TrainJob, budget: int, network: Network, rows: Rows) -> s
     """Of both responses of every row, as this objective's view reads them; a side it does not read is rendered plainly.
 
     So the digests of an objective that reads one side and of another that reads both are the same if and only if the
-    ids are.
+    ids are. Rows are sorted: their order has a digest of its own.
     """
     examples = {e.id: e for step in job.stream.steps[: job.stream.step_at(budget)] for e in step}
     ids = []
-    for example in examples.values():
+    for _, example in sorted(examples.items()):
         read = {s.segment.side: s.response_ids for s in rows.group(example)}
         for side, text in (("chosen", example.chosen), ("rejected", example.rejected)):
             if side not in read and text is not None:
