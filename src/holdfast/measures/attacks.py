@@ -63,7 +63,7 @@ class Template:
     def codec(self) -> Codec | None:
         return None
 
-    @cached_property
+    @property
     def hash(self) -> str:
         codec = self.codec.hash if self.codec else None
         return digest({"attack": self.name, "version": self.version, "text": self.text, "codec": codec})
@@ -144,7 +144,7 @@ def read_entry(file: str | None, name: str) -> Mapping[str, Any]:
     """One attack of a YAML file (None: the one of this package). Raises UserError with what is wrong in it."""
     import yaml
 
-    where = data_file(file) if file else Path(str(resources.files(__package__))) / "attacks.yaml"
+    where = data_file(file) if file else Path(str(resources.files("holdfast.measures"))) / "attacks.yaml"
     try:
         entry = (yaml.safe_load(where.read_text(encoding="utf-8")) or {}).get(name)
     except (yaml.YAMLError, AttributeError) as e:

@@ -12,7 +12,7 @@ from typing import Any
 def _cards() -> Mapping[str, Any]:
     import yaml
 
-    return yaml.safe_load(resources.files(__package__).joinpath("cards.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load(resources.files("holdfast.measures").joinpath("cards.yaml").read_text(encoding="utf-8"))
 
 
 def card(name: str) -> Mapping[str, Any]:

@@ -61,7 +61,7 @@ class Translations:
     def decode(self, text: str) -> str | None:
         return self._tables["responses"].get(_key(text)) if text.strip() else text
 
-    @cached_property
+    @property
     def hash(self) -> str:
         # Responses translate back what was already said: more of them change no request.
         return digest({"codec": self.name, "version": self.version, "prompts": self._tables["prompts"]})

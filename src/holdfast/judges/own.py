@@ -1,0 +1,28 @@
+"""The measure's own rule, as a judge like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from holdfast.judges.contract import Backend, Judge
+from holdfast.measures.contract import Measure
+from holdfast.words import Item, Judgement, Record, Subject
+
+
+@dataclass(frozen=True)
+class Own(Judge):
+    """``measure.score``."""
+
+    name: ClassVar[str] = "own"
+    version: ClassVar[int] = 1
+    measure: Measure
+
+    def identity(self) -> dict[str, Any]:
+        return {"name": self.name, "version": self.version, "params": self.measure.identity()}
+
+    def judge(
+        self, rows: Sequence[tuple[Item, Record]], backend: Backend | None, base: Subject | None
+    ) -> list[Judgement]:
+        return [self.measure.score(item, record) for item, record in rows]

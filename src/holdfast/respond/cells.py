@@ -1,0 +1,153 @@
+"""Cells: what is asked of every subject. One measure as the study has it; one for each task if it is of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from holdfast import registry, rng
+from holdfast.judges.contract import Judge
+from holdfast.judges.own import Own
+from holdfast.measures.contract import Measure
+from holdfast.respond.subjects import SubjectRow
+from holdfast.store.digest import digest
+from holdfast.study.spec import MeasureSpec, Study
+from holdfast.tasks.contract import prompt_key
+from holdfast.tasks.prepare import Prepared
+from holdfast.words import Item, Sampling, UserError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """``id``: digest of the measure's identity, of all its items and of the sampling. A limit on items is not in it, so
+    that a larger one later adds to what is there. ``label`` is the measure's in the study; ``task`` is "" where the
+    measure is of no task; ``name`` stands in paths."""
+
+    id: str
+    label: str
+    task: str
+    measure: Measure
+    items: tuple[Item, ...]
+    sampling: Sampling
+    judges: tuple[Judge, ...]
+    own_conditions: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.label}-{self.task}" if self.task else self.label
+
+    def concerns(self, row: SubjectRow) -> bool:
+        """Whether a subject is measured here: on its own task and on what is of no task; the base model on all."""
+        return not self.task or row.task in ("", self.task)
+
+    def about(self) -> dict[str, Any]:
+        """What stands in ``cell.json``."""
+        return {
+            "cell": self.id,
+            "measure": self.label,
+            "name": self.measure.name,
+            "axis": self.measure.axis,
+            "task": self.task,
+            "summary": asdict(self.measure.summary),
+            "judges": [judge.name for judge in self.judges],
+            "judge_identities": {judge.name: judge.identity() for judge in self.judges},
+            "card": dict(self.measure.card),
+            "identity": self.measure.identity(),
+            "attacks": self.measure.attack_table(),
+            "sampling": asdict(self.sampling),
+        }
+
+
+def cells(study: Study, tasks: Mapping[str, tuple[Any, Prepared]]) -> list[Cell]:
+    """The study's cells, in its order. ``tasks``: the task and its prepared rows, by the study's label.
+
+    Raises UserError where a measure's data are missing, where an item is also a training row, and where two measures
+    are one and the same.
+    """
+    found = [cell for spec in study.measures for cell in _of(spec, study, tasks)]
+    names: dict[str, str] = {}
+    for cell in found:
+        twin = names.setdefault(cell.id, cell.name)
+        if twin != cell.name:
+            raise UserError(
+                f"the measures {twin} and {cell.name} ask the same; keep one of them, with the judges of both"
+            )
+    check_apart(found, {name: prepared for name, (_, prepared) in tasks.items()})
+    return found
+
+
+def check_apart(found: Iterable[Cell], prepared: Mapping[str, Prepared]) -> None:
+    """Raises UserError where a measure asks what a task trains on. Ids are shown, never texts."""
+    trained = {task: {prompt_key(e.prompt) for e in rows.train} for task, rows in prepared.items()}
+    for cell in found:
+        asked = {prompt_key(item.prompt): item.id for item in cell.items}
+        for task, prompts in trained.items():
+            both = sorted(asked[p] for p in asked.keys() & prompts)
+            if both:
+                raise UserError(
+                    f"{len(both)} items of {cell.name} are also training rows of {task} (the first is {both[0]}); "
+                    "remove them from one of the two"
+                )
+
+
+def forbidden_prompts(study: Study) -> list[str]:
+    """The prompts that the study attacks with, for keeping unsafe training texts away from them."""
+    measures = (registry.build("measures", m.measure, m.params) for m in study.measures)
+    items = (item for measure in measures if not measure.per_task for item in measure.items())
+    return sorted({turn.content for item in items if item.forbidden for turn in item.prompt if turn.role == "user"})
+
+
+def limited(items: Sequence[Item], limit: int | None, strata: Sequence[str] = ()) -> list[Item]:
+    """At most ``limit`` items in an order by hash of their ids, spread evenly over the values of ``strata``.
+
+    A smaller limit's items are the first of a larger one's.
+    """
+    table = {item.id: item for item in items}
+    assert len(table) == len(items), "two items have one id"
+    place: dict[str, tuple[int, int]] = {}
+    taken: dict[tuple[str, ...], int] = {}
+    for position, i in enumerate(rng.order(table, "items")):
+        stratum = tuple(table[i].fields.get(s, "") for s in strata)
+        place[i] = (taken.get(stratum, 0), position)
+        taken[stratum] = taken.get(stratum, 0) + 1
+    return [table[i] for i in sorted(table, key=lambda i: place[i])][:limit]
+
+
+def _of(spec: MeasureSpec, study: Study, tasks: Mapping[str, tuple[Any, Prepared]]) -> list[Cell]:
+    measure: Measure = registry.build("measures", spec.measure, spec.params)
+    if spec.samples > 1 and spec.temperature == 0:
+        raise UserError(
+            f"the measure {spec.name or spec.measure} wants {spec.samples} samples at temperature 0, which are all the "
+            "same; set a temperature above 0"
+        )
+    if not measure.per_task:
+        return [_cell(spec, measure, "")]
+    return [_cell(spec, measure.bind(*tasks[task.name]), task.name) for task in study.tasks]
+
+
+def _cell(spec: MeasureSpec, measure: Measure, task: str) -> Cell:
+    items = measure.items()
+    if not items:
+        raise UserError(
+            f"the measure {spec.name or spec.measure} has no items{f' for the task {task}' if task else ''}"
+        )
+    chosen = limited(items, spec.items, measure.strata)
+    sampling = Sampling(spec.max_new_tokens, spec.temperature, samples=spec.samples)
+    names = spec.judges if spec.judges is not None else measure.judges
+    return Cell(
+        id=digest(
+            {
+                "measure": measure.identity(),
+                "items": sorted(digest(item) for item in items),
+                "sampling": {k: v for k, v in asdict(sampling).items() if k != "samples"},
+            }
+        ),
+        label=spec.name or spec.measure,
+        task=task,
+        measure=measure,
+        items=tuple(chosen),
+        sampling=sampling,
+        judges=tuple(Own(measure) if name == "own" else registry.build("judges", name) for name in names),
+        own_conditions=spec.own_conditions,
+    )

@@ -1,0 +1,185 @@
+"""Responding: subjects × items → records. Only what is missing is asked, and a killed run ends with the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from holdfast.respond.cells import Cell
+from holdfast.respond.shards import fill
+from holdfast.respond.subjects import Conditions, SubjectRow
+from holdfast.store.digest import digest
+from holdfast.store.folder import StudyFolder
+from holdfast.words import Ask, Item, Record, Request, Response, Sampling, Scored, Subject, Turn
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+class Backend(Protocol):
+    """As much of a backend as responding uses; ``models.backend`` has the whole of it. Answers come in any order."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Response]: ...
+
+    def score(self, requests: Sequence[Request]) -> Iterator[Scored]: ...
+
+    def assert_live(self, subject: Subject, turns: tuple[Turn, ...]) -> None: ...
+
+
+class Tokens(Protocol):
+    """As much of the renderer as responding uses."""
+
+    def continuation_ids(self, text: str) -> tuple[int, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record to be, and what is asked for it. An ask without turns cannot be put, and ``request`` is None."""
+
+    id: str
+    subject: Subject
+    item: Item
+    ask: Ask
+    sample: int
+    request: Request | None
+
+    @property
+    def scored(self) -> bool:
+        return bool(self.ask.continuations)
+
+
+def respond_subject(
+    backend: Backend,
+    tokens: Tokens,
+    row: SubjectRow,
+    cells: Sequence[Cell],
+    folder: StudyFolder,
+    progress: Progress = lambda event: None,
+) -> None:
+    """Asks one subject all that is missing of the cells that concern it. ``tokens``: the subject's renderer.
+
+    Before the first request to an adapter, checks that it is live (changes the base's logits); the bracketing run
+    ``noop`` is meant not to be. Raises what the backend raises.
+    """
+    subject = row.speaker(folder.root)
+    live = Live(backend, subject, checked=subject.adapter is None or row.bracket == "noop")
+    for cell in cells:
+        if cell.concerns(row):
+            _respond_cell(live, tokens, row, cell, folder, progress)
+
+
+@dataclass
+class Live:
+    """A backend whose adapter is checked, once, before the first request."""
+
+    backend: Backend
+    subject: Subject
+    checked: bool
+
+    def asked(self, turns: tuple[Turn, ...]) -> Backend:
+        if not self.checked:
+            self.backend.assert_live(self.subject, turns)
+            self.checked = True
+        return self.backend
+
+
+def _respond_cell(
+    live: Live, tokens: Tokens, row: SubjectRow, cell: Cell, folder: StudyFolder, progress: Progress
+) -> None:
+    plan = {r.id: r for r in rows(cell, live.subject, row.conditions() if cell.own_conditions else None)}
+    at = folder.cell(cell.name, cell.id)
+    fill(
+        at.shard(live.subject.id, 0).parent,
+        "records",
+        Record,
+        list(plan),
+        lambda k: at.shard(live.subject.id, k),
+        lambda missing: _records(live, tokens, cell, [plan[i] for i in missing]),
+        key=lambda record: record.id,
+        done=reporter(progress, "respond", row, cell, len(plan)),
+    )
+
+
+def rows(cell: Cell, subject: Subject, conditions: Conditions | None) -> Iterator[Row]:
+    """The planned rows of a subject in a cell: item by item, so that a larger limit adds shards at the end."""
+    for item in cell.items:
+        for ask in _under(cell.measure.asks(item), conditions):
+            for sample in range(1 if ask.continuations else cell.sampling.samples):
+                key = request_key(subject, ask, cell.sampling, sample)
+                request = Request(key, subject, ask.turns, ask.continuations, cell.sampling) if ask.turns else None
+                record = digest([key, cell.id, item.id, ask.attack, ask.format, sample])
+                yield Row(record, subject, item, ask, sample, request)
+
+
+def request_key(subject: Subject, ask: Ask, sampling: Sampling, sample: int) -> str:
+    """Digest of all that determines an answer. ``subject.id`` covers base, adapter weights and template."""
+    how: dict[str, Any] = {"continuations": ask.continuations}
+    if not ask.continuations:
+        how = {k: getattr(sampling, k) for k in ("max_new_tokens", "temperature", "top_p", "seed")} | {"sample": sample}
+    return digest({"subject": subject.id, "turns": ask.turns, "how": how})
+
+
+def distinct(tokens: Tokens, continuations: Sequence[str]) -> tuple[str, ...]:
+    """The continuations less those whose tokens begin with another's: their probability is part of that one's."""
+    ids = [tokens.continuation_ids(c) for c in continuations]
+    kept = []
+    for n, mine in enumerate(ids):
+        assert mine, "a continuation without tokens"
+        inside = any(mine[: len(other)] == other and (len(other) < len(mine) or m < n) for m, other in enumerate(ids))
+        if not inside:
+            kept.append(continuations[n])
+    return tuple(kept)
+
+
+def _under(asks: Iterable[Ask], conditions: Conditions | None) -> Iterator[Ask]:
+    for ask in asks:
+        yield ask
+        if conditions and ask.turns:
+            for label, turns in conditions(ask.turns).items():
+                yield Ask(ask.item_id, tuple(turns), ask.attack, label, ask.continuations)
+
+
+def _records(live: Live, tokens: Tokens, cell: Cell, wanted: Sequence[Row]) -> list[Record]:
+    forms = {r.ask.continuations for r in wanted}
+    alternatives = {c: distinct(tokens, c) if cell.measure.alternatives else c for c in forms}
+    # By key: two rows may ask the very same thing (an objective's condition that changes nothing).
+    asked = {r.request.key: r for r in wanted if r.request}
+    score = [replace(_request(r), continuations=alternatives[r.ask.continuations]) for r in asked.values() if r.scored]
+    generate = [_request(r) for r in asked.values() if not r.scored]
+    said: dict[str, Response | Scored] = {}
+    if generate:
+        said |= {response.key: response for response in live.asked(generate[0].turns).generate(generate)}
+    if score:
+        said |= {scored.key: scored for scored in live.asked(score[0].turns).score(score)}
+    return [_record(cell, r, said[r.request.key] if r.request else None, alternatives) for r in wanted]
+
+
+def _request(r: Row) -> Request:
+    assert r.request is not None
+    return r.request
+
+
+def _record(
+    cell: Cell, r: Row, answer: Response | Scored | None, alternatives: Mapping[tuple[str, ...], tuple[str, ...]]
+) -> Record:
+    def record(finish: str, **rest: Any) -> Record:
+        said = {"response": "", "plain": "", "n_tokens": 0} | rest
+        return Record(
+            r.id, r.subject.id, cell.label, r.item.id, r.ask.attack, r.ask.format, r.sample, finish=finish, **said
+        )
+
+    if answer is None:
+        return record("untranslated")
+    if isinstance(answer, Scored):
+        if not answer.logps:
+            return record("overlong")
+        asked = alternatives[r.ask.continuations]
+        return record("scored", n_tokens=sum(answer.n_tokens), continuations=asked, logps=tuple(answer.logps))
+    plain = cell.measure.plain(r.ask.attack, answer.text)
+    return record(answer.finish, response=answer.text, plain=plain or "", n_tokens=answer.n_tokens)
+
+
+def reporter(progress: Progress, stage: str, row: SubjectRow, cell: Cell, total: int) -> Callable[[int], None]:
+    """Tells how many of a cell's rows are done, after each shard."""
+    about = {"stage": stage, "subject": row.subject, "label": row.label, "cell": cell.name, "total": total}
+    return lambda done: progress({**about, "done": done})

@@ -1,0 +1,41 @@
+"""A row of the table of subjects, and what it says about how to speak to that subject."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast import registry
+from holdfast.words import Subject, Turn
+
+Conditions = Callable[[tuple[Turn, ...]], Mapping[str, tuple[Turn, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """One row of ``subjects.parquet``; its columns are described in ``store.tables``."""
+
+    subject: str
+    model: str
+    task: str = ""
+    label: str = "base"
+    objective: str = ""
+    params: str = "{}"
+    seed: int = -1
+    budget: int = 0
+    bracket: str = ""
+    trajectory: str = ""
+    adapter: str = ""
+
+    def speaker(self, root: Path) -> Subject:
+        """Whom requests are addressed to. ``root`` is the study's folder, which a relative adapter lies in."""
+        adapter = str(root / self.adapter) if self.adapter else None
+        return Subject(self.subject, self.model, adapter, self.trajectory or None, self.budget if adapter else None)
+
+    def conditions(self) -> Conditions | None:
+        """The labelled ways in which the subject's objective would have it asked, beside the bare prompt."""
+        if not self.objective or self.bracket:
+            return None
+        return getattr(registry.build("objectives", self.objective, json.loads(self.params)), "at_evaluation", None)
