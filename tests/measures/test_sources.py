@@ -61,7 +61,10 @@ class Sums:
 
 
 def test_accuracy_is_lenient_with_the_strict_reading_beside_it():
-    rows = (Example("e1", (Turn("user", "1+1?"),), "2", answer="2"), Example("e2", (Turn("user", "?"),), "", answer="free"))
+    rows = (
+        Example("e1", (Turn("user", "1+1?"),), "2", answer="2"),
+        Example("e2", (Turn("user", "?"),), "", answer="free"),
+    )
     measure = TaskAccuracy().bind(Sums(), SimpleNamespace(test=rows))
     closed, free = measure.items()
     record = Record("r", "s", "m", "e1", "none", "default", 0, "it is 2", "it is 2", 3, "stop")

@@ -37,9 +37,7 @@ def test_p_match_is_the_sum_over_surface_forms_renormalised_over_yes_and_no():
     said = record({"Yes": 0.30, " yes": 0.06, "No": 0.03, "NO": 0.01})
     verdict = Traits(traits=("vanity",)).score(statement("vanity", "Q", "No"), said)
     assert verdict.score == pytest.approx(0.04 / 0.40)
-    assert verdict.details == pytest.approx(
-        {"mass": 0.40, "p_yes": 0.90, "yes_bias": 0.80, "half_no": 0.10}
-    )
+    assert verdict.details == pytest.approx({"mass": 0.40, "p_yes": 0.90, "yes_bias": 0.80, "half_no": 0.10})
     assert verdict.label == "no_match"
 
 
