@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.objectives.views import pair
 from holdfast.store.files import write_json
 from holdfast.store.folder import StudyFolder
 from holdfast.study.files import load
@@ -218,6 +219,32 @@ def test_sampled_rejections_make_a_plan_provisional_until_they_are_there(
     assert not plan.provisional
     assert {e.rejected for e in Materials(study, folder).usable("tiny", "rows").rows} == {"wrong"}
     assert one(plan, "DPO").id != one(guess, "DPO").id
+
+
+def test_rows_kept_by_the_plan_are_the_same_rows_and_need_no_source(make: Make, tmp_path: Path) -> None:
+    study, folder = make(brackets=[{"kind": "noop"}]), StudyFolder(tmp_path / "out")
+    stale = folder.rows("0" * 64)
+    write_json(stale, {})
+    source = Materials(study, folder, plan=True)
+    plan = expand(study, folder, source)
+    source.keep()
+    (tmp_path / "rows.jsonl").unlink()
+    kept = Materials(study, folder)
+    assert kept.prepared("tiny", "rows") == source.prepared("tiny", "rows")
+    assert kept.usable("tiny", "rows") == source.usable("tiny", "rows")
+    assert kept.stream("tiny", "rows", 0, 1000).digest == one(plan, "SFT").order
+    assert not stale.exists()
+
+
+def test_rows_kept_for_other_settings_are_not_read(make: Make, tmp_path: Path) -> None:
+    study, folder = make(), StudyFolder(tmp_path / "out")
+    source = Materials(study, folder, plan=True)
+    source.keep()
+    renderer = source.renderer("tiny")
+    longest = max(len(renderer.sequence(s).ids) for e in source.usable("tiny", "rows").rows for s in pair(e))
+    other = make(controls={"batch_rows": 4, "max_tokens": longest - 1})
+    assert Materials(study, folder).usable("tiny", "rows").dropped == {}
+    assert Materials(other, folder).usable("tiny", "rows").dropped["over-long"] > 0
 
 
 def test_probes_are_validation_rows_and_the_same_every_time(make: Make) -> None:

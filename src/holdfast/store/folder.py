@@ -105,6 +105,10 @@ class StudyFolder:
         """Folder of rejected responses that were drawn from the base model."""
         return self.root / "rejected"
 
+    def rows(self, key: str) -> Path:
+        """A task's rows as they are trained on; ``key`` is a digest of the settings that made them."""
+        return self.root / "rows" / f"{short(key)}.json"
+
     @property
     def records(self) -> Path:
         return self.root / "records"

@@ -5,10 +5,10 @@ The plan counts with these and the training stage trains on them, so that what w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache, cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from holdfast import registry, rng
 from holdfast.objectives.contract import Objective
@@ -16,7 +16,7 @@ from holdfast.store.digest import digest, model_digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import data_file, is_hub_id, model_folder
-from holdfast.study import checks
+from holdfast.study import checks, rows
 from holdfast.study.spec import ModelSpec, Study, TaskSpec, UnsafeSpec
 from holdfast.tasks.prepare import Prepared, prepare
 from holdfast.tasks.stream import Stream, Usable, stream, usable
@@ -25,6 +25,20 @@ from holdfast.words import Example, UserError
 
 BRACKET_OBJECTIVE = "sft"
 PROBES = 32  # validation rows on which a checkpoint's distance from the base is measured
+T = TypeVar("T")
+
+
+def _once(method: Callable[..., T]) -> Callable[..., T]:
+    """Remembers what a method returned, for as long as its object lives."""
+
+    @wraps(method)
+    def remembered(self: Materials, *names: Any) -> T:
+        key = (method.__name__, *names)
+        if key not in self._known:
+            self._known[key] = method(self, *names)
+        return self._known[key]
+
+    return remembered
 
 
 def fetch(study: Study) -> None:
@@ -37,12 +51,14 @@ def fetch(study: Study) -> None:
 
 class Materials:
     """``folder`` holds the sampled rejections, where a task draws them. With ``plan=True`` nothing is fetched from the
-    hub, and rejections that are not drawn yet are stood in for by texts as long as the chosen responses."""
+    hub, rows are made from their sources, and rejections that are not drawn yet are stood in for by texts as long as
+    the chosen responses. Otherwise rows are read from the folder where a plan has kept them there."""
 
     def __init__(self, study: Study, folder: StudyFolder | None = None, *, plan: bool = False) -> None:
         self.study = study
         self.folder = folder
         self.planning = plan
+        self._known: dict[tuple[Any, ...], Any] = {}
         self.models: Mapping[str, ModelSpec] = {m.name: m for m in study.models}
         own = [b.task for b in study.brackets if b.task is not None]
         self.tasks: Mapping[str, TaskSpec] = {t.name: t for t in [*own, *study.tasks]}
@@ -53,22 +69,22 @@ class Materials:
         """By label."""
         return {v.label: registry.build("objectives", v.objective, v.params) for v in self.study.objectives}
 
-    @cache  # noqa: B019  (one object a process)
+    @_once
     def bracket_objective(self) -> Objective:
         return registry.build("objectives", BRACKET_OBJECTIVE)
 
     # -- models ----------------------------------------------------------------------------------------------------
 
-    @cache  # noqa: B019
+    @_once
     def path(self, model: str) -> Path:
         spec = self.models[model]
         return model_folder(spec.path, spec.revision, download=not self.planning)
 
-    @cache  # noqa: B019
+    @_once
     def model_digest(self, model: str) -> str:
         return model_digest(self.path(model))
 
-    @cache  # noqa: B019
+    @_once
     def renderer(self, model: str) -> Renderer:
         spec = self.models[model]
         template = data_file(spec.template) if spec.template else None
@@ -88,25 +104,57 @@ class Materials:
 
     # -- rows ------------------------------------------------------------------------------------------------------
 
-    @cache  # noqa: B019
+    @_once
     def task(self, task: str) -> Any:
         return registry.build("tasks", self.tasks[task].task, self.tasks[task].params)
 
     def prepared(self, model: str, task: str) -> Prepared:
         """The task's rows; only rejections that a model was asked for depend on the model."""
+        if kept := self._kept(model, task):
+            return kept[0]
         return self._prepared(model if self.tasks[task].rejected.source == "sample" else None, task)
 
-    @cache  # noqa: B019
+    @_once
     def _prepared(self, sampler: str | None, task: str) -> Prepared:
         spec = self.tasks[task]
         sampled = self._sampled(sampler, task) if sampler else None
         return prepare(self.task(task), spec, sampled, robustness=self._attacked() if spec.unsafe.source else ())
 
+    def keep(self) -> None:
+        """Writes the rows to the folder, in place of an earlier plan's: workers then need not make them again."""
+        assert self.folder is not None
+        places = {(m, t): self._rows_key(m, t) for m in self.models for t in self.tasks if self.is_sampled(m, t)}
+        for (model, task), key in places.items():
+            rows.write(self.folder.rows(key), self.prepared(model, task), self.usable(model, task))
+        current = {self.folder.rows(key) for key in places.values()}
+        for file in self.folder.root.glob("rows/*.json"):
+            if file not in current:
+                file.unlink()
+
+    @_once
+    def _kept(self, model: str, task: str) -> tuple[Prepared, Usable] | None:
+        if self.planning or self.folder is None:
+            return None
+        file = self.folder.rows(self._rows_key(model, task))
+        return rows.read(file) if file.is_file() else None
+
+    def _rows_key(self, model: str, task: str) -> str:
+        """What the rows depend on, but for the content of the task's files: that is the plan's to look at."""
+        return digest(
+            {
+                "task": self.tasks[task],
+                "model": self.model_digest(model),
+                "renderer": self.renderer(model).digest,
+                "objectives": [registry.identity(o) for o in self._objectives(task).values()],
+                "max_tokens": self.study.controls.max_tokens,
+            }
+        )
+
     def unsampled(self, task: str) -> Prepared:
         """Before any rejection is drawn and any unsafe text is placed: what the base model is asked."""
         return prepare(self.task(task), self.tasks[task].model_copy(update={"unsafe": UnsafeSpec()}))
 
-    @cache  # noqa: B019
+    @_once
     def sampled_key(self, model: str, task: str) -> str:
         """What sampled rejections depend on; ``StudyFolder.sampled`` says where they lie, as {example id: text}."""
         own = self.task(task)
@@ -131,8 +179,8 @@ class Materials:
             assert self.folder is not None
             return read_json(self.folder.sampled(self.sampled_key(model, task)))
         assert self.planning, f"the rejected responses of {task} are sampled before anything is trained"
-        rows = self.unsampled(task)
-        return {e.id: f"{e.chosen} ?" for e in (*rows.train, *rows.validation)}
+        asked = self.unsampled(task)
+        return {e.id: f"{e.chosen} ?" for e in (*asked.train, *asked.validation)}
 
     def _attacked(self) -> list[str]:
         """The forbidden prompts that the study measures: an unsafe text near one of them is not trained on."""
@@ -142,10 +190,16 @@ class Materials:
 
     # -- what is trained on ----------------------------------------------------------------------------------------
 
-    @cache  # noqa: B019
+    def _objectives(self, task: str) -> Mapping[str, Objective]:
+        """Those that train on a task. A bracket's own task is for supervised fine-tuning alone."""
+        return self.objectives if task in self._studied else {BRACKET_OBJECTIVE: self.bracket_objective()}
+
+    @_once
     def usable(self, model: str, task: str) -> Usable:
-        """The rows that every objective can use. A bracket's own task is for supervised fine-tuning alone."""
-        objectives = self.objectives if task in self._studied else {BRACKET_OBJECTIVE: self.bracket_objective()}
+        """The rows that every objective can use."""
+        if kept := self._kept(model, task):
+            return kept[1]
+        objectives = self._objectives(task)
         pairs = [label for label, objective in objectives.items() if objective.needs.pairs]
         views = {label: objective.view for label, objective in objectives.items()}
         prepared = self.prepared(model, task)
@@ -158,11 +212,11 @@ class Materials:
             raise UserError(f"no row of the task {task!r} can be used by every objective ({why}); {mend}")
         return found
 
-    @cache  # noqa: B019
+    @_once
     def rows_digest(self, model: str, task: str) -> str:
         return digest(self.usable(model, task).rows)
 
-    @cache  # noqa: B019
+    @_once
     def stream(self, model: str, task: str, seed: int, budget: int) -> Stream:
         """The order that every objective reads, up to this budget."""
         controls = self.study.controls
@@ -187,11 +241,11 @@ class Materials:
             longest = max(len(renderer.response_ids(r)) for r in responses)
             return all(r.strip() for r in responses) and len(renderer.prompt_ids(e.prompt)) + longest <= most
 
-        rows = {e.id: e for e in self.prepared(model, task).validation}
+        held_out = {e.id: e for e in self.prepared(model, task).validation}
         chosen: list[Example] = []
-        for i in rng.order(rows, "probes"):
+        for i in rng.order(held_out, "probes"):
             if len(chosen) == PROBES:
                 break
-            if fits(rows[i]):
-                chosen.append(rows[i])
+            if fits(held_out[i]):
+                chosen.append(held_out[i])
         return tuple(chosen)

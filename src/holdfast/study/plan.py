@@ -109,10 +109,13 @@ class _Run:
     budgets: tuple[int, ...]
 
 
-def expand(study: Study, folder: StudyFolder | None = None) -> Plan:
-    """The plan; raises UserError for what can be known to fail. Reads the data, writes nothing, fetches no model."""
+def expand(study: Study, folder: StudyFolder | None = None, materials: Materials | None = None) -> Plan:
+    """The plan; raises UserError for what can be known to fail. Reads the data, writes nothing, fetches no model.
+
+    ``materials`` (made with ``plan=True``) are what it is made from; pass your own to use them afterwards.
+    """
     notes = checks.check(study)
-    materials = Materials(study, folder, plan=True)
+    materials = materials or Materials(study, folder, plan=True)
     runs = [split for run in _runs(materials) for split in _ladder(run, study.controls)]
     absent = materials.absent()
     if absent:

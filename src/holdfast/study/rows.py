@@ -1,0 +1,32 @@
+"""A task's rows as a file of the study's folder: made once by the plan, read by every worker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from holdfast.store.digest import canonical
+from holdfast.store.files import read_json, write_text
+from holdfast.tasks.prepare import Prepared
+from holdfast.tasks.stream import Usable
+from holdfast.words import Example, Turn
+
+PARTS = ("train", "validation", "test")
+
+
+def write(path: Path, prepared: Prepared, usable: Usable) -> None:
+    plain = canonical(prepared) | {"usable": [e.id for e in usable.rows], "dropped": canonical(usable.dropped)}
+    write_text(path, json.dumps(plain, ensure_ascii=False))
+
+
+def read(path: Path) -> tuple[Prepared, Usable]:
+    plain = read_json(path)
+    parts = {name: tuple(_example(row) for row in plain[name]) for name in PARTS}
+    kept = set(plain["usable"])
+    rows = tuple(e for e in parts["train"] if e.id in kept)
+    return Prepared(**parts, digest=plain["digest"], counts=plain["counts"]), Usable(rows, plain["dropped"])
+
+
+def _example(row: dict[str, Any]) -> Example:
+    return Example(**row | {"prompt": tuple(Turn(**t) for t in row["prompt"]), "tags": frozenset(row["tags"])})
