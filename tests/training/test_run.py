@@ -226,3 +226,17 @@ def test_metrics_hold_no_times(network, tmp_path):
     train(job(network, "sft", budgets=(2,)), folder, network)
     assert set(json.loads(folder.timing_jsonl.read_text().splitlines()[0])) == {"step", "tokens", "seconds"}
     assert "seconds" not in folder.metrics_jsonl.read_text()
+
+
+def test_a_strangers_objective_trains(network, tmp_path, monkeypatch):
+    from pathlib import Path
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples" / "seventh-objective"))
+    from holdfast_simpo import SimPO
+
+    folder = tiny_world.folder(tmp_path)
+    train(job(network, "dpo", objective=SimPO()), folder, network)
+    metrics = lines(folder.metrics_jsonl)
+    assert metrics[-1].loss < metrics[0].loss
+    assert metrics[-1].objective["margin"] > metrics[0].objective["margin"]
+    assert read_json(folder.config_json)["objective"]["name"] == "simpo"

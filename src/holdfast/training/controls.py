@@ -24,7 +24,7 @@ from holdfast.training.job import TrainJob
 from holdfast.words import REFUSAL, UNSAFE, UserError
 
 OPTIMISER = ("betas", "eps", "weight_decay", "schedule", "warmup_steps", "decay_share", "clip", "batch_rows")
-COMPUTATION = ("layout", "head", "micro_tokens", "gradient_checkpointing", "autocast", "max_tokens")
+COMPUTATION = ("layout", "head", "micro_tokens", "gradient_checkpointing", "autocast")
 
 
 def controls(job: TrainJob, network: Network, rows: Rows) -> dict[str, Any]:
@@ -114,12 +114,12 @@ def differences(proofs: Seq[Mapping[str, Any]]) -> list[str]:
 
     Give it trajectories that should agree: one model, task and seed.
     """
-    flat = {p["label"]: _flat(p["controlled"]) for p in proofs}
-    keys = sorted({key for values in flat.values() for key in values})
+    flat = [(p["label"], _flat(p["controlled"])) for p in proofs]
+    keys = sorted({key for _, values in flat for key in values})
     found = []
     for key in keys:
         by_value: dict[str, list[str]] = {}
-        for label, values in flat.items():
+        for label, values in flat:
             if key in values:  # a budget that only some have is no difference
                 by_value.setdefault(str(values[key]), []).append(label)
         if len(by_value) > 1:

@@ -63,13 +63,13 @@ class TrainJob:
         return ends
 
     def config(self) -> dict[str, Any]:
-        """Plain JSON: what determines the trajectory, but for the model, which the controls prove."""
+        """Plain JSON: what determines the trajectory, but for the model and the rows, which the controls prove."""
         return {
             "id": self.id,
             "label": self.label,
             "objective": registry.identity(self.objective),
             "lora": self.lora.model_dump(mode="json"),
-            "controls": self.controls.model_dump(mode="json"),
+            "controls": self.controls.model_dump(mode="json", exclude={"learning_rate", "passes", "max_tokens"}),
             "seed": self.seed,
             "learning_rate": self.learning_rate,
             "probes": digest([e.id for e in self.probes]),

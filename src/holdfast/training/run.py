@@ -32,6 +32,7 @@ from holdfast.training.references import reference_logps
 from holdfast.words import UserError
 
 STATE_EVERY = 50  # steps: what a killed run loses at most
+MAY_CHANGE = ("budgets", "label", "probes")  # of a trajectory's configuration: none of them changes what is learnt
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -53,6 +54,7 @@ def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: P
         folder.done.unlink(missing_ok=True)
         checkpoints.sweep(folder)
         _same_job(job, folder)
+        autocast = network.autocast
         try:
             adapters.attach(network, job.lora, "lora", job.seed)
             network.autocast = job.controls.autocast
@@ -60,6 +62,7 @@ def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: P
             _train(job, folder, network, progress)
         finally:
             network.checkpointing(False)
+            network.autocast = autocast
             adapters.detach(network)
         checkpoints.finish(folder)
 
@@ -198,7 +201,7 @@ def _same_job(job: TrainJob, folder: TrajectoryFolder) -> None:
     config = job.config()
     if folder.config_json.exists():
         old = read_json(folder.config_json)
-        changed = sorted(k for k in config if k != "budgets" and old.get(k) != config[k])
+        changed = sorted(k for k in config if k not in MAY_CHANGE and old.get(k) != config[k])
         if changed:
             raise UserError(
                 f"{folder.root} holds another training run (other {', '.join(changed)}): delete that folder or choose "

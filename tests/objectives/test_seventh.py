@@ -1,0 +1,65 @@
+"""A stranger's objective: at most 40 lines, found by entry point, trained without a change to holdfast."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+
+from holdfast import registry
+from holdfast.objectives.contract import Counts, Scores
+from holdfast.words import Example, Turn, UserError
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "seventh-objective"
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """The example as a package on the path: its module, and the metadata that an installer makes of its pyproject."""
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
+    info = tmp_path / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    groups = project["entry-points"]
+    (info / "entry_points.txt").write_text(
+        "".join(f"[{g}]\n" + "".join(f"{n} = {v}\n" for n, v in entries.items()) for g, entries in groups.items())
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    importlib.invalidate_caches()
+    registry._entries.cache_clear()
+    yield
+    registry._entries.cache_clear()
+    sys.modules.pop("holdfast_simpo", None)
+
+
+def test_it_is_at_most_40_lines():
+    assert len((EXAMPLE / "holdfast_simpo.py").read_text().splitlines()) <= 40
+
+
+def test_it_is_found_described_and_checked(installed):
+    assert "simpo" in registry.names("objectives")
+    described = registry.describe("objectives", "simpo")
+    assert {k: v["default"] for k, v in described["params"].items()} == {"beta": 2.0, "gamma": 1.0}
+    simpo = registry.build("objectives", "simpo", {"gamma": 0.5})
+    assert registry.identity(simpo) == {"name": "simpo", "version": 1, "params": {"beta": 2.0, "gamma": 0.5}}
+    with pytest.raises(UserError, match="beta"):
+        registry.build("objectives", "simpo", {"beta": -1})
+    with pytest.raises(UserError, match="margin"):
+        registry.build("objectives", "simpo", {"margin": 1})
+
+
+def test_its_loss_is_its_formula(installed):
+    simpo = registry.build("objectives", "simpo", {"beta": 1.5, "gamma": 0.2})
+    assert len(simpo.view(Example("a", (Turn("user", "?"),), "yes", "no"))) == 2
+    logp_N = torch.tensor([-1.0, -2.0, -0.5, -0.25, -0.75])
+    scores = Scores(logp_N, torch.tensor([0, 0, 1, 1, 1]), torch.tensor([0, 1]), torch.tensor([0, 0]))
+    loss, totals = simpo.loss(scores, Counts(2, 3, 1, 1, math.nan))
+    margin = 1.5 * (-1.5 + 0.5) - 0.2
+    assert float(loss) == pytest.approx(math.log1p(math.exp(-margin)), rel=1e-6)
+    assert totals["margin"].sum == pytest.approx(margin, rel=1e-6)

@@ -1,0 +1,71 @@
+"""Golden losses: 20 steps of each objective on the miniature. A change that is not about computation leaves them as
+they are. To write them anew, after a change that is:
+
+    python tests/training/golden.py
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from holdfast import registry
+from holdfast.models.network import Network, load
+from holdfast.store.folder import TrajectoryFolder
+from holdfast.study.spec import Controls, LoraSpec, ModelSpec, TaskSpec
+from holdfast.tasks.prepare import prepare
+from holdfast.tasks.stream import stream, usable
+from holdfast.training.job import TrainJob
+from holdfast.training.run import train
+
+FOLDER = Path(__file__).parent / "golden"
+MODEL = ModelSpec(name="miniature", path="package:holdfast.miniature/model", dtype="float32", device="cpu")
+TASK = TaskSpec(name="arithmetic", task="miniature_arithmetic")
+SIX = ("sft", "dpo", "cft", "ip", "orpo", "kl")
+STEPS, BATCH_ROWS, BUDGET = 20, 8, 30_000
+
+
+def network(model: ModelSpec = MODEL) -> Network:
+    return load(model, threads=1)
+
+
+def losses(network: Network, name: str, task: TaskSpec = TASK) -> dict[str, Any]:
+    """Loss and gradient norm of each of the first steps, from the default controls with rank 8."""
+    objectives = {n: registry.build("objectives", n) for n in SIX}
+    controls = Controls(lora=LoraSpec(rank=8, alpha=16), batch_rows=BATCH_ROWS, passes=4)
+    prepared = prepare(registry.build("tasks", task.task, task.params), task)
+    rows = usable(prepared, {n: o.view for n, o in objectives.items()}, network.renderer, controls, pairs=True)
+    made = stream(rows, network.renderer, seed=0, budget=BUDGET, batch_rows=BATCH_ROWS, passes=4)
+    job = TrainJob(
+        id=f"golden-{name}",
+        label=name,
+        objective=objectives[name],
+        lora=controls.lora,
+        controls=controls,
+        seed=0,
+        learning_rate=controls.learning_rate,
+        budgets=(made.tokens_after[STEPS - 1],),
+        stream=made,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        train(job, TrajectoryFolder(Path(folder)), network)
+        lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    return {
+        "objective": registry.identity(objectives[name]),
+        "base": network.digest,
+        "template": network.renderer.digest,
+        "rows": made.digest,
+        "loss": [line["loss"] for line in lines],
+        "grad_norm": [line["grad_norm"] for line in lines],
+    }
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    held = network()
+    for objective in SIX:
+        found = losses(held, objective)
+        (FOLDER / f"{objective}.json").write_text(json.dumps(found, indent=1) + "\n")
+        print(f"{objective}: {found['loss'][0]:.4f} → {found['loss'][-1]:.4f}")
