@@ -23,6 +23,7 @@ class Hinge:
     beta: float = 1
     kind: Literal["a", "b"] = "a"
     texts: tuple[str, ...] = ()
+    place: str = field(default="here", metadata={"identity": False})
     table: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -118,6 +119,12 @@ def test_identity_has_every_parameter_and_is_the_same_however_it_was_written() -
     assert default == {"name": "hinge", "version": 3, "params": {"beta": 1.0, "kind": "a", "texts": (), "table": {}}}
     assert isinstance(default["params"]["beta"], float)
     assert registry.identity(registry.build("objectives", "hinge", {"beta": 1, "texts": []})) == default
+
+
+def test_where_data_lie_is_no_part_of_identity() -> None:
+    here, there = (registry.build("objectives", "hinge", {"place": p}) for p in ("here", "there"))
+    assert here != there
+    assert registry.identity(here) == registry.identity(there)
 
 
 def test_a_description_is_plain() -> None:

@@ -94,11 +94,8 @@ def identity(thing: Any) -> dict[str, Any]:
     A field whose metadata say ``identity: False`` is left out: it says where data lie, and what they hold is digested
     elsewhere.
     """
-    params = {}
-    if dataclasses.is_dataclass(thing):
-        kept = [f for f in dataclasses.fields(thing) if f.init and f.metadata.get("identity", True)]
-        params = {f.name: getattr(thing, f.name) for f in kept}
-    return {"name": thing.name, "version": thing.version, "params": params}
+    kept = [f.name for f in _fields(thing) if f.init and f.metadata.get("identity", True)]
+    return {"name": thing.name, "version": thing.version, "params": {name: getattr(thing, name) for name in kept}}
 
 
 def close(word: str, known: list[str] | tuple[str, ...]) -> str:
@@ -116,12 +113,13 @@ class _Made:
         self.value = factory()
 
 
+def _fields(thing: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ()
+
+
 def _parameters(entry: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Parameters by name, their annotations as types and not as strings."""
-    made = {}
-    if dataclasses.is_dataclass(entry):
-        fields = dataclasses.fields(entry)
-        made = {f.name: _Made(f.default_factory) for f in fields if f.default_factory is not dataclasses.MISSING}
+    made = {f.name: _Made(f.default_factory) for f in _fields(entry) if f.default_factory is not dataclasses.MISSING}
     try:
         plain_class = isinstance(entry, type) and not dataclasses.is_dataclass(entry)
         hints = typing.get_type_hints(entry.__init__ if plain_class else entry)

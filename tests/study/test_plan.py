@@ -14,6 +14,7 @@ import pytest
 from holdfast.objectives.views import pair
 from holdfast.store.files import write_json
 from holdfast.store.folder import StudyFolder
+from holdfast.store.sources import data_file
 from holdfast.study.files import load
 from holdfast.study.materials import Materials, fetch
 from holdfast.study.plan import Plan, Trajectory, expand
@@ -279,6 +280,18 @@ def test_requests_count_the_base_once_and_an_objectives_own_conditions(make: Mak
 def test_a_plan_comes_back_from_its_json(make: Make) -> None:
     plan = expand(make(brackets=[{"kind": "noop"}]))
     assert Plan.from_json(json.loads(json.dumps(plan.as_json()))) == plan
+
+
+@pytest.mark.parametrize("name", ["miniature", "miniature-full"])
+def test_the_miniatures_can_be_planned_as_they_stand(name: str) -> None:
+    pytest.importorskip("holdfast.miniature.plugin")
+    study = load(name)
+    if not data_file("package:holdfast.miniature/__init__.py").parent.joinpath("model/config.json").is_file():
+        pytest.skip("the miniature's model is not built")
+    plan = expand(study)
+    assert not plan.nominal
+    assert not plan.provisional
+    assert len(plan.trajectories) == len(study.tasks) * 6 * len(study.seeds) + len(study.brackets)
 
 
 @pytest.fixture

@@ -40,8 +40,9 @@ def canonical(value: Any) -> Any:
         return float(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if hasattr(value, "model_dump"):
-        return canonical(value.model_dump(by_alias=True))
+    dump = getattr(value, "model_dump", None)  # pydantic's, without importing it
+    if dump is not None:
+        return canonical(dump(by_alias=True))
     if isinstance(value, Mapping):
         if not all(isinstance(k, str) for k in value):
             raise TypeError("only string keys can be digested")

@@ -9,6 +9,7 @@ out. Measuring costs 2P for each token of a prompt and, at most, of a response o
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,8 @@ def cost(
     trajectories: Sequence[Trajectory],
     cells: Sequence[CellPlan],
 ) -> Cost:
-    controls, workers = study.controls, study.workers or 1
+    device = _device(study)
+    controls, workers = study.controls, study.workers or _workers(device)
     train = reference = 0.0
     adapters = 0
     for t in trajectories:
@@ -59,7 +61,7 @@ def cost(
             adapters += 4 * shape.per_rank * controls.lora.rank * (len(t.rungs) + 2)
     measure = sum(2 * s.parameters * c.tokens for c in cells if (s := shapes[c.model]) is not None)
     known = [s for s in shapes.values() if s is not None]
-    (train_speed, measure_speed), said = speeds(_device(study))
+    (train_speed, measure_speed), said = speeds(device)
     seconds = ((train + reference) / train_speed + measure / measure_speed) / workers
     return Cost(
         train_flops=train,
@@ -105,8 +107,19 @@ def _memory(shape: Shape, controls: Controls) -> int:
     return int(shape.bytes + 16 * shape.per_rank * controls.lora.rank + 4 * activations)
 
 
+def _workers(device: str) -> int:
+    """As many as there will be if the study does not say."""
+    if device == "cuda":
+        return len(_gpus()) or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gpus() -> list[Path]:
+    return list(Path("/dev").glob("nvidia[0-9]*"))
+
+
 def _device(study: Study) -> str:
     asked = {m.device for m in study.models}
-    if any(d.startswith("cuda") for d in asked) or ("auto" in asked and list(Path("/dev").glob("nvidia[0-9]*"))):
+    if any(d.startswith("cuda") for d in asked) or ("auto" in asked and _gpus()):
         return "cuda"
     return "cpu"

@@ -8,7 +8,7 @@ nested (constant schedule), so that a ladder can grow; else every budget is a tr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast import registry
@@ -169,7 +169,7 @@ def _ladder(run: _Run, controls: Controls) -> list[_Run]:
     """One run for all budgets where a smaller one is a prefix of a larger one; else one for each."""
     if is_nested(run.objective, controls):
         return [run]
-    return [_Run(*(getattr(run, f) for f in _Run.__slots__[:-1]), budgets=(b,)) for b in run.budgets]
+    return [replace(run, budgets=(b,)) for b in run.budgets]
 
 
 def is_nested(objective: Objective, controls: Controls) -> bool:

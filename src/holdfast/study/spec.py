@@ -23,44 +23,50 @@ class ModelSpec(Part):
 
     name: str = Field(description="label in tables and charts")
     path: str = Field(description="local folder, hub id, or `package:PACKAGE/FOLDER` for one shipped in a package")
-    revision: str | None = Field(None, description="hub revision")
-    template: str | None = Field(None, description="chat template file (Jinja); default: the model's own")
-    system: Literal["keep", "fold"] = Field("keep", description="`fold` puts a system turn before the first user turn")
-    thinking: bool = Field(False, description="passed to the template as `enable_thinking`")
-    date: str = Field("26 Jul 2024", description="the date that templates which print one are given")
-    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on a GPU, else float32")
-    device: str = Field("auto", description="auto: cuda where there is one, else cpu")
-    attention: Literal["sdpa", "eager"] = Field("sdpa", description="attention kernel of transformers")
+    revision: str | None = Field(default=None, description="hub revision")
+    template: str | None = Field(default=None, description="chat template file (Jinja); default: the model's own")
+    system: Literal["keep", "fold"] = Field(
+        default="keep", description="`fold` puts a system turn before the first user turn"
+    )
+    thinking: bool = Field(default=False, description="passed to the template as `enable_thinking`")
+    date: str = Field(default="26 Jul 2024", description="the date that templates which print one are given")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto: bfloat16 on a GPU, else float32"
+    )
+    device: str = Field(default="auto", description="auto: cuda where there is one, else cpu")
+    attention: Literal["sdpa", "eager"] = Field(default="sdpa", description="attention kernel of transformers")
 
 
 class RejectedSpec(Part):
     """Where rejected responses come from."""
 
     source: Literal["data", "perturb", "sample"] = Field(
-        "data",
+        default="data",
         description="`data`: the row's own; `perturb`: right answers made wrong; `sample`: the base model's wrong ones",
     )
-    samples: int = Field(4, ge=1, description="responses drawn per row (sample)")
-    temperature: float = Field(1.0, gt=0, description="of those draws (sample)")
-    max_new_tokens: int = Field(256, ge=1, description="tokens (sample)")
+    samples: int = Field(default=4, ge=1, description="responses drawn per row (sample)")
+    temperature: float = Field(default=1.0, gt=0, description="of those draws (sample)")
+    max_new_tokens: int = Field(default=256, ge=1, description="tokens (sample)")
 
 
 class UnsafeSpec(Part):
     """Which objectives get to read unsafe text."""
 
-    regime: Literal["none", "as_published", "shared_refusals"] = Field("none", description="see docs/study.md")
-    share: float = Field(0.25, ge=0, le=1, description="share of rows concerned, chosen by a hash of the row's id")
+    regime: Literal["none", "as_published", "shared_refusals"] = Field(default="none", description="see docs/study.md")
+    share: float = Field(
+        default=0.25, ge=0, le=1, description="share of rows concerned, chosen by a hash of the row's id"
+    )
     source: str | None = Field(
-        None, description="JSONL/JSON in the PKU-SafeRLHF schema; default: the task's own unsafe texts"
+        default=None, description="JSONL/JSON in the PKU-SafeRLHF schema; default: the task's own unsafe texts"
     )
 
 
 class SplitSpec(Part):
     """Splits by a hash of the row's id; what is left is `train`."""
 
-    validation: float = Field(0.05, ge=0, lt=1, description="share")
-    test: float = Field(0.1, ge=0, lt=1, description="share; ignored by tasks that bring a test file")
-    salt: int = Field(0, description="another number is another split")
+    validation: float = Field(default=0.05, ge=0, lt=1, description="share")
+    test: float = Field(default=0.1, ge=0, lt=1, description="share; ignored by tasks that bring a test file")
+    salt: int = Field(default=0, description="another number is another split")
 
 
 class TaskSpec(Part):
@@ -69,9 +75,9 @@ class TaskSpec(Part):
     name: str = Field(description="label")
     task: str = Field(description="registered task: gsm8k, jsonl, miniature_arithmetic, …")
     params: dict[str, Any] = Field(default_factory=dict, description="the task's own parameters")
-    rejected: RejectedSpec = Field(RejectedSpec(), description="where rejected responses come from")
-    unsafe: UnsafeSpec = Field(UnsafeSpec(), description="which objectives get to read unsafe text")
-    split: SplitSpec = Field(SplitSpec(), description="train, validation and test")
+    rejected: RejectedSpec = Field(default=RejectedSpec(), description="where rejected responses come from")
+    unsafe: UnsafeSpec = Field(default=UnsafeSpec(), description="which objectives get to read unsafe text")
+    split: SplitSpec = Field(default=SplitSpec(), description="train, validation and test")
 
 
 class VariantSpec(Part):
@@ -80,48 +86,54 @@ class VariantSpec(Part):
     label: str = Field(description="label in tables and charts; unique")
     objective: str = Field(description="registered objective: sft, dpo, cft, ip, orpo, kl, …")
     params: dict[str, Any] = Field(default_factory=dict, description="the objective's own parameters")
-    learning_rate: float | None = Field(None, gt=0, description="in place of the controls' (an axis of the study)")
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="in place of the controls' (an axis of the study)"
+    )
 
 
 class LoraSpec(Part):
     """The adapter that is trained."""
 
-    rank: int = Field(16, ge=1, description="of each adapted matrix's update")
-    alpha: float = Field(32, gt=0, description="the update is scaled by alpha / rank")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of adapter inputs")
+    rank: int = Field(default=16, ge=1, description="of each adapted matrix's update")
+    alpha: float = Field(default=32, gt=0, description="the update is scaled by alpha / rank")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of adapter inputs")
     targets: Literal["all-linear"] | tuple[str, ...] = Field(
-        "all-linear", description="module names, or every linear layer but the head"
+        default="all-linear", description="module names, or every linear layer but the head"
     )
 
 
 class Controls(Part):
     """All that is held fixed over objectives."""
 
-    lora: LoraSpec = Field(LoraSpec(), description="the adapter")
-    learning_rate: float = Field(2e-4, gt=0, description="after warm-up")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="of AdamW")
-    eps: float = Field(1e-8, gt=0, description="of AdamW")
-    weight_decay: float = Field(0.0, ge=0, description="of AdamW, decoupled")
+    lora: LoraSpec = Field(default=LoraSpec(), description="the adapter")
+    learning_rate: float = Field(default=2e-4, gt=0, description="after warm-up")
+    betas: tuple[float, float] = Field(default=(0.9, 0.999), description="of AdamW")
+    eps: float = Field(default=1e-8, gt=0, description="of AdamW")
+    weight_decay: float = Field(default=0.0, ge=0, description="of AdamW, decoupled")
     schedule: Literal["constant", "linear", "wsd"] = Field(
-        "constant", description="after warm-up; `linear` and `wsd` train every budget as a run of its own"
+        default="constant", description="after warm-up; `linear` and `wsd` train every budget as a run of its own"
     )
-    warmup_steps: int = Field(10, ge=0, description="steps over which the rate rises linearly from 0")
-    decay_share: float = Field(0.2, gt=0, le=1, description="share of the steps that decay (wsd)")
-    clip: float = Field(1.0, gt=0, description="gradient norm")
-    batch_rows: int = Field(16, ge=1, description="rows of a step")
-    micro_tokens: int = Field(8192, ge=1, description="padded tokens of a micro-batch; does not change the loss")
+    warmup_steps: int = Field(default=10, ge=0, description="steps over which the rate rises linearly from 0")
+    decay_share: float = Field(default=0.2, gt=0, le=1, description="share of the steps that decay (wsd)")
+    clip: float = Field(default=1.0, gt=0, description="gradient norm")
+    batch_rows: int = Field(default=16, ge=1, description="rows of a step")
+    micro_tokens: int = Field(
+        default=8192, ge=1, description="padded tokens of a micro-batch; does not change the loss"
+    )
     max_tokens: int = Field(
-        1024, ge=8, description="a row with a longer sequence is dropped, for every objective, and counted"
+        default=1024, ge=8, description="a row with a longer sequence is dropped, for every objective, and counted"
     )
     layout: Literal["padded", "packed", "shared"] = Field(
-        "padded", description="rows padded by length; sequences packed in a row; a pair's prompt run once"
+        default="padded", description="rows padded by length; sequences packed in a row; a pair's prompt run once"
     )
     head: Literal["frozen", "full"] = Field(
-        "frozen", description="token log-probs by the frozen head, or by plain full logits"
+        default="frozen", description="token log-probs by the frozen head, or by plain full logits"
     )
-    gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, a third more time")
-    autocast: bool = Field(False, description="bfloat16 autocast of the network on a CPU that has it")
-    passes: int = Field(1, ge=1, description="most passes over the training split")
+    gradient_checkpointing: bool = Field(
+        default=False, description="recompute activations: less memory, a third more time"
+    )
+    autocast: bool = Field(default=False, description="bfloat16 autocast of the network on a CPU that has it")
+    passes: int = Field(default=1, ge=1, description="most passes over the training split")
 
 
 class BracketSpec(Part):
@@ -130,24 +142,28 @@ class BracketSpec(Part):
     kind: Literal["noop", "harmful", "refusal", "trait"] = Field(
         description="`noop` must equal the base; each other must move its measure"
     )
-    task: TaskSpec | None = Field(None, description="its rows; `noop` takes none (learning rate 0 on the first task)")
-    budget: int | None = Field(None, ge=1, description="tokens of the shared view; default: the study's first budget")
-    learning_rate: float | None = Field(None, gt=0, description="default: the controls'")
+    task: TaskSpec | None = Field(
+        default=None, description="its rows; `noop` takes none (learning rate 0 on the first task)"
+    )
+    budget: int | None = Field(
+        default=None, ge=1, description="tokens of the shared view; default: the study's first budget"
+    )
+    learning_rate: float | None = Field(default=None, gt=0, description="default: the controls'")
 
 
 class MeasureSpec(Part):
     """What is measured, and by which judges."""
 
     measure: str = Field(description="registered measure: task_accuracy, strongreject, dark_triad, true_false, …")
-    name: str | None = Field(None, description="label; default: the measure's name")
+    name: str | None = Field(default=None, description="label; default: the measure's name")
     params: dict[str, Any] = Field(default_factory=dict, description="the measure's own parameters")
-    judges: tuple[str, ...] | None = Field(None, description="default: the measure's own")
-    items: int | None = Field(None, ge=1, description="at most so many items, chosen by hash")
-    max_new_tokens: int = Field(256, ge=1, description="tokens of a response")
-    temperature: float = Field(0.0, ge=0, description="0: greedy")
-    samples: int = Field(1, ge=1, description="responses per prompt")
+    judges: tuple[str, ...] | None = Field(default=None, description="default: the measure's own")
+    items: int | None = Field(default=None, ge=1, description="at most so many items, chosen by hash")
+    max_new_tokens: int = Field(default=256, ge=1, description="tokens of a response")
+    temperature: float = Field(default=0.0, ge=0, description="0: greedy")
+    samples: int = Field(default=1, ge=1, description="responses per prompt")
     own_conditions: bool = Field(
-        True,
+        default=True,
         description="also under the objective's own evaluation strings (CFT's safe string, IP's instruction), labelled",
     )
 
@@ -155,21 +171,29 @@ class MeasureSpec(Part):
 class Study(Part):
     """The question: models × tasks × objectives × seeds at every budget, under controls, by measures."""
 
-    schema_version: int = Field(SCHEMA, alias="schema", description="of this file")
+    schema_version: int = Field(default=SCHEMA, alias="schema", description="of this file")
     name: str = Field(description="of the study, and of its folder under runs/ by default")
-    about: str = Field("", description="one paragraph for the report")
-    mark: str = Field("", description="a warning printed on every chart and table")
+    about: str = Field(default="", description="one paragraph for the report")
+    mark: str = Field(default="", description="a warning printed on every chart and table")
     models: tuple[ModelSpec, ...] = Field(min_length=1, description="each is trained and measured apart")
     tasks: tuple[TaskSpec, ...] = Field(min_length=1, description="each is learnt apart")
     objectives: tuple[VariantSpec, ...] = Field(min_length=1, description="the variants that are compared")
     budgets: tuple[int, ...] = Field(min_length=1, description="ascending; tokens of the shared view (prompt + chosen)")
-    seeds: tuple[int, ...] = Field((0,), min_length=1, description="each seeds data order and LoRA initialisation")
-    controls: Controls = Field(Controls(), description="all that is held fixed")
+    seeds: tuple[int, ...] = Field(
+        default=(0,), min_length=1, description="each seeds data order and LoRA initialisation"
+    )
+    controls: Controls = Field(default=Controls(), description="all that is held fixed")
     measures: tuple[MeasureSpec, ...] = Field(min_length=1, description="what is measured at every budget")
-    brackets: tuple[BracketSpec, ...] = Field((), description="runs whose effect is known beforehand, one of a kind")
-    alpha: float = Field(0.05, gt=0, lt=1, description="of intervals and tests")
-    threshold: float = Field(0.5, gt=0, le=1, description="score at which a response counts as a successful attack")
-    workers: int | None = Field(None, ge=1, description="processes; default: one per core on a CPU, one per GPU")
+    brackets: tuple[BracketSpec, ...] = Field(
+        default=(), description="runs whose effect is known beforehand, one of a kind"
+    )
+    alpha: float = Field(default=0.05, gt=0, lt=1, description="of intervals and tests")
+    threshold: float = Field(
+        default=0.5, gt=0, le=1, description="score at which a response counts as a successful attack"
+    )
+    workers: int | None = Field(
+        default=None, ge=1, description="processes; default: one per core on a CPU, one per GPU"
+    )
 
     model_config = ConfigDict(populate_by_name=True)
 
