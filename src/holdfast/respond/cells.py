@@ -12,7 +12,7 @@ from holdfast.judges.own import Own
 from holdfast.measures.contract import Measure
 from holdfast.respond.subjects import SubjectRow
 from holdfast.store.digest import digest
-from holdfast.study.spec import MeasureSpec, Study
+from holdfast.spec import MeasureSpec, Study
 from holdfast.tasks.contract import prompt_key
 from holdfast.tasks.prepare import Prepared
 from holdfast.words import Item, Sampling, UserError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.study.materials import Materials
-from holdfast.study.spec import MeasureSpec, Study
+from holdfast.spec import MeasureSpec, Study
 
 if TYPE_CHECKING:
     from holdfast.respond.cells import Cell

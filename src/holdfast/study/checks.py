@@ -7,7 +7,7 @@ from collections import defaultdict
 from holdfast import registry
 from holdfast.store.digest import digest
 from holdfast.store.sources import data_file
-from holdfast.study.spec import BracketSpec, MeasureSpec, RejectedSpec, Study, TaskSpec
+from holdfast.spec import BracketSpec, MeasureSpec, RejectedSpec, Study, TaskSpec
 from holdfast.words import UserError
 
 RESERVED = "base"  # what the model before training is called in tables

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.study.shape import Shape
-from holdfast.study.spec import Controls, Study
+from holdfast.spec import Controls, Study
 
 if TYPE_CHECKING:
     from holdfast.study.cells import CellPlan

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from holdfast.store.files import write_text
 from holdfast.study.sentences import sentence
-from holdfast.study.spec import SCHEMA, Study
+from holdfast.spec import SCHEMA, Study
 from holdfast.words import UserError
 
 # ``${NAME}``, ``${NAME:-default}``, and ``$${`` for the two characters themselves.

@@ -19,7 +19,7 @@ from holdfast.study import checks, costs
 from holdfast.study.cells import CellPlan, plan_cells
 from holdfast.study.materials import Materials
 from holdfast.study.shape import Shape, measured, published
-from holdfast.study.spec import Controls, Study
+from holdfast.spec import Controls, Study
 from holdfast.tasks.stream import Stream
 from holdfast.words import UNSAFE, Example, UserError
 

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from holdfast.study.sentences import part_of
-from holdfast.study.spec import Part, Study
+from holdfast.spec import Part, Study
 
 BEGIN, END = "<!-- made from the code: begin -->", "<!-- end -->"
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from holdfast.registry import close
-from holdfast.study.spec import Part, Study
+from holdfast.spec import Part, Study
 
 _SHOWN = 60  # characters of a wrong value
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from holdfast import rng
-from holdfast.study.spec import RejectedSpec
+from holdfast.spec import RejectedSpec
 from holdfast.tasks.contract import Task
 from holdfast.words import Ask, Example, Response, Sampling
 

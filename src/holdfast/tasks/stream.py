@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import rng
 from holdfast.store.digest import digest
-from holdfast.study.spec import Controls
+from holdfast.spec import Controls
 from holdfast.tasks.prepare import Prepared
 from holdfast.words import Example, Segment, Turn, UserError
 

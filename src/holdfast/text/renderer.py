@@ -19,7 +19,7 @@ from holdfast.text import template as chat
 from holdfast.words import Segment, Sequence, Turn, UserError
 
 if TYPE_CHECKING:
-    from holdfast.study.spec import ModelSpec
+    from holdfast.spec import ModelSpec
 
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 SENTINEL = "holdfastsentinel"

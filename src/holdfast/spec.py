@@ -1,0 +1,215 @@
+"""The study file: what is asked, typed and frozen. YAML in and out.
+
+Every field has a unit and a default in its description; ``docs/study.md`` is written from them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA = 1
+
+
+class Part(BaseModel):
+    """Frozen, and an unknown key is an error. Defaults are validated too, so that 32 and 32.0 are one value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class ModelSpec(Part):
+    """A causal language model in Hugging Face format, and how it is spoken to."""
+
+    name: str = Field(description="label in tables and charts")
+    path: str = Field(description="local folder, hub id, or `package:PACKAGE/FOLDER` for one shipped in a package")
+    revision: str | None = Field(default=None, description="hub revision")
+    template: str | None = Field(default=None, description="chat template file (Jinja); default: the model's own")
+    system: Literal["keep", "fold"] = Field(
+        default="keep", description="`fold` puts a system turn before the first user turn"
+    )
+    thinking: bool = Field(default=False, description="passed to the template as `enable_thinking`")
+    date: str = Field(default="26 Jul 2024", description="the date that templates which print one are given")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto: bfloat16 on a GPU, else float32"
+    )
+    device: str = Field(default="auto", description="auto: cuda where there is one, else cpu")
+    attention: Literal["sdpa", "eager"] = Field(default="sdpa", description="attention kernel of transformers")
+
+
+class RejectedSpec(Part):
+    """Where rejected responses come from."""
+
+    source: Literal["data", "perturb", "sample"] = Field(
+        default="data",
+        description="`data`: the row's own; `perturb`: right answers made wrong; `sample`: the base model's wrong ones",
+    )
+    samples: int = Field(default=4, ge=1, description="responses drawn per row (sample)")
+    temperature: float = Field(default=1.0, gt=0, description="of those draws (sample)")
+    max_new_tokens: int = Field(default=256, ge=1, description="tokens (sample)")
+
+
+class UnsafeSpec(Part):
+    """Which objectives get to read unsafe text."""
+
+    regime: Literal["none", "as_published", "shared_refusals"] = Field(default="none", description="see docs/study.md")
+    share: float = Field(
+        default=0.25, ge=0, le=1, description="share of rows concerned, chosen by a hash of the row's id"
+    )
+    source: str | None = Field(
+        default=None, description="JSONL/JSON in the PKU-SafeRLHF schema; default: the task's own unsafe texts"
+    )
+
+
+class SplitSpec(Part):
+    """Splits by a hash of the row's id; what is left is `train`."""
+
+    validation: float = Field(default=0.05, ge=0, lt=1, description="share")
+    test: float = Field(default=0.1, ge=0, lt=1, description="share; ignored by tasks that bring a test file")
+    salt: int = Field(default=0, description="another number is another split")
+
+
+class TaskSpec(Part):
+    """What is learnt."""
+
+    name: str = Field(description="label")
+    task: str = Field(description="registered task: gsm8k, jsonl, miniature_arithmetic, …")
+    params: dict[str, Any] = Field(default_factory=dict, description="the task's own parameters")
+    rejected: RejectedSpec = Field(default=RejectedSpec(), description="where rejected responses come from")
+    unsafe: UnsafeSpec = Field(default=UnsafeSpec(), description="which objectives get to read unsafe text")
+    split: SplitSpec = Field(default=SplitSpec(), description="train, validation and test")
+
+
+class VariantSpec(Part):
+    """An objective with its coefficients, under a label."""
+
+    label: str = Field(description="label in tables and charts; unique")
+    objective: str = Field(description="registered objective: sft, dpo, cft, ip, orpo, kl, …")
+    params: dict[str, Any] = Field(default_factory=dict, description="the objective's own parameters")
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="in place of the controls' (an axis of the study)"
+    )
+
+
+class LoraSpec(Part):
+    """The adapter that is trained."""
+
+    rank: int = Field(default=16, ge=1, description="of each adapted matrix's update")
+    alpha: float = Field(default=32, gt=0, description="the update is scaled by alpha / rank")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of adapter inputs")
+    targets: Literal["all-linear"] | tuple[str, ...] = Field(
+        default="all-linear", description="module names, or every linear layer but the head"
+    )
+
+
+class Controls(Part):
+    """All that is held fixed over objectives."""
+
+    lora: LoraSpec = Field(default=LoraSpec(), description="the adapter")
+    learning_rate: float = Field(default=2e-4, gt=0, description="after warm-up")
+    betas: tuple[float, float] = Field(default=(0.9, 0.999), description="of AdamW")
+    eps: float = Field(default=1e-8, gt=0, description="of AdamW")
+    weight_decay: float = Field(default=0.0, ge=0, description="of AdamW, decoupled")
+    schedule: Literal["constant", "linear", "wsd"] = Field(
+        default="constant", description="after warm-up; `linear` and `wsd` train every budget as a run of its own"
+    )
+    warmup_steps: int = Field(default=10, ge=0, description="steps over which the rate rises linearly from 0")
+    decay_share: float = Field(default=0.2, gt=0, le=1, description="share of the steps that decay (wsd)")
+    clip: float = Field(default=1.0, gt=0, description="gradient norm")
+    batch_rows: int = Field(default=16, ge=1, description="rows of a step")
+    micro_tokens: int = Field(
+        default=8192, ge=1, description="padded tokens of a micro-batch; does not change the loss"
+    )
+    max_tokens: int = Field(
+        default=1024, ge=8, description="a row with a longer sequence is dropped, for every objective, and counted"
+    )
+    layout: Literal["padded", "packed", "shared"] = Field(
+        default="padded", description="rows padded by length; sequences packed in a row; a pair's prompt run once"
+    )
+    head: Literal["frozen", "full"] = Field(
+        default="frozen", description="token log-probs by the frozen head, or by plain full logits"
+    )
+    gradient_checkpointing: bool = Field(
+        default=False, description="recompute activations: less memory, a third more time"
+    )
+    autocast: bool = Field(default=False, description="bfloat16 autocast of the network on a CPU that has it")
+    passes: int = Field(default=1, ge=1, description="most passes over the training split")
+
+
+class BracketSpec(Part):
+    """A run whose effect is known beforehand: the ruler's own check."""
+
+    kind: Literal["noop", "harmful", "refusal", "trait"] = Field(
+        description="`noop` must equal the base; each other must move its measure"
+    )
+    task: TaskSpec | None = Field(
+        default=None, description="its rows; `noop` takes none (learning rate 0 on the first task)"
+    )
+    budget: int | None = Field(
+        default=None, ge=1, description="tokens of the shared view; default: the study's first budget"
+    )
+    learning_rate: float | None = Field(default=None, gt=0, description="default: the controls'")
+
+
+class MeasureSpec(Part):
+    """What is measured, and by which judges."""
+
+    measure: str = Field(description="registered measure: task_accuracy, strongreject, dark_triad, true_false, …")
+    name: str | None = Field(default=None, description="label; default: the measure's name")
+    params: dict[str, Any] = Field(default_factory=dict, description="the measure's own parameters")
+    judges: tuple[str, ...] | None = Field(default=None, description="default: the measure's own")
+    items: int | None = Field(default=None, ge=1, description="at most so many items, chosen by hash")
+    max_new_tokens: int = Field(default=256, ge=1, description="tokens of a response")
+    temperature: float = Field(default=0.0, ge=0, description="0: greedy")
+    samples: int = Field(default=1, ge=1, description="responses per prompt")
+    own_conditions: bool = Field(
+        default=True,
+        description="also under the objective's own evaluation strings (CFT's safe string, IP's instruction), labelled",
+    )
+
+
+class Study(Part):
+    """The question: models × tasks × objectives × seeds at every budget, under controls, by measures."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema", description="of this file")
+    name: str = Field(description="of the study, and of its folder under runs/ by default")
+    about: str = Field(default="", description="one paragraph for the report")
+    mark: str = Field(default="", description="a warning printed on every chart and table")
+    models: tuple[ModelSpec, ...] = Field(min_length=1, description="each is trained and measured apart")
+    tasks: tuple[TaskSpec, ...] = Field(min_length=1, description="each is learnt apart")
+    objectives: tuple[VariantSpec, ...] = Field(min_length=1, description="the variants that are compared")
+    budgets: tuple[int, ...] = Field(min_length=1, description="ascending; tokens of the shared view (prompt + chosen)")
+    seeds: tuple[int, ...] = Field(
+        default=(0,), min_length=1, description="each seeds data order and LoRA initialisation"
+    )
+    controls: Controls = Field(default=Controls(), description="all that is held fixed")
+    measures: tuple[MeasureSpec, ...] = Field(min_length=1, description="what is measured at every budget")
+    brackets: tuple[BracketSpec, ...] = Field(
+        default=(), description="runs whose effect is known beforehand, one of a kind"
+    )
+    alpha: float = Field(default=0.05, gt=0, lt=1, description="of intervals and tests")
+    threshold: float = Field(
+        default=0.5, gt=0, le=1, description="score at which a response counts as a successful attack"
+    )
+    workers: int | None = Field(
+        default=None, ge=1, description="processes; default: one per core on a CPU, one per GPU"
+    )
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _labels_are_unique(self) -> Study:
+        for what, labels in (
+            ("objective labels", [v.label for v in self.objectives]),
+            ("task names", [t.name for t in self.tasks]),
+            ("model names", [m.name for m in self.models]),
+            ("measure names", [m.name or m.measure for m in self.measures]),
+            ("bracket kinds", [b.kind for b in self.brackets]),
+            ("budgets", list(self.budgets)),
+            ("seeds", list(self.seeds)),
+        ):
+            if len(set(labels)) != len(labels):
+                raise ValueError(f"{what} must be unique, but are {labels}")
+        if list(self.budgets) != sorted(self.budgets) or self.budgets[0] < 1:
+            raise ValueError(f"budgets must be positive and ascending, but are {list(self.budgets)}")
+        return self
