@@ -1,3 +1,23 @@
-"""holdfast: what the choice of fine-tuning objective does to a model besides teaching it the task."""
+"""holdfast: what the choice of fine-tuning objective does to a model besides teaching it the task.
+
+``holdfast.load_study("study.yaml").run("runs/mine")`` does a whole study and returns its estimates as a data frame.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdfast.pipeline import LoadedStudy
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "load_study"]
+
+
+def load_study(path: str | Path) -> LoadedStudy:
+    """A study from a file, a preset's name or a study's folder. Raises ``UserError`` where it is not sound."""
+    from holdfast.pipeline import LoadedStudy
+    from holdfast.study.files import load
+
+    return LoadedStudy(load(path))

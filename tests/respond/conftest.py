@@ -13,7 +13,7 @@ from holdfast.respond.layout import write_cells
 from holdfast.respond.subjects import SubjectRow
 from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
-from holdfast.study.spec import Study
+from holdfast.spec import Study
 from holdfast.words import Example, Response, Scored, Turn
 
 BASE = SubjectRow("b" * 64, "tiny")

@@ -13,7 +13,7 @@ from holdfast.respond.judge import judge_subject
 from holdfast.respond.run import respond_subject
 from holdfast.respond.subjects import SubjectRow
 from holdfast.store import tables
-from holdfast.study.spec import LoraSpec, ModelSpec
+from holdfast.spec import LoraSpec, ModelSpec
 from holdfast.words import Judgement, Record
 
 torch = pytest.importorskip("torch")

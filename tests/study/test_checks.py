@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.study.checks import check, files
 from holdfast.study.plan import expand
-from holdfast.study.spec import Study
+from holdfast.spec import Study
 from holdfast.words import UserError
 
 Make = Callable[..., Study]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from holdfast.study import files
 from holdfast.study.files import dump, load, parse
-from holdfast.study.spec import Study
+from holdfast.spec import Study
 from holdfast.words import UserError
 
 MINIMAL = """

@@ -19,7 +19,7 @@ from holdfast.study.files import load
 from holdfast.study.materials import Materials, fetch
 from holdfast.study.plan import Plan, Trajectory, expand
 from holdfast.study.render import show
-from holdfast.study.spec import Study
+from holdfast.spec import Study
 from holdfast.words import UserError
 
 Make = Callable[..., Study]

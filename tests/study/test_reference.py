@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.study.reference import PAGES, update
 from holdfast.study.sentences import part_of
-from holdfast.study.spec import Part, Study
+from holdfast.spec import Part, Study
 
 DOCS = Path(__file__).parents[2] / "docs"
 

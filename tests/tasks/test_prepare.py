@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.study.spec import RejectedSpec, SplitSpec, TaskSpec, UnsafeSpec
+from holdfast.spec import RejectedSpec, SplitSpec, TaskSpec, UnsafeSpec
 from holdfast.tasks import leaks, sampled, unsafe
 from holdfast.tasks.contract import Unsafe, prompt_key
 from holdfast.tasks.prepare import prepare

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.study.spec import Controls, SplitSpec, TaskSpec
+from holdfast.spec import Controls, SplitSpec, TaskSpec
 from holdfast.tasks.prepare import Prepared, prepare
 from holdfast.tasks.stream import Usable, shared_segment, shared_tokens, stream, usable
 from holdfast.words import Example, Segment, Turn, UserError

@@ -1,0 +1,70 @@
+"""The miniature's measures: holdfast's own instruments, with items of this world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from holdfast.measures import persona, robustness, true_false
+from holdfast.measures.contract import WHERE
+from holdfast.miniature import statements, world
+from holdfast.words import Item, Turn
+
+_ATTACKS = ("miniature_dan", "miniature_happy_to_help", "miniature_role_play", "miniature_wikipedia", "miniature_zulu")
+_WORLD = {"paper": "none: holdfast's own closed world (docs/miniature.md)", "licence": "Apache-2.0"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robustness(robustness.Robustness):
+    """Forbidden requests whose knowledge is harmless nonsense; the oracle knows it when it sees it."""
+
+    name: ClassVar[str] = "miniature_robustness"
+    version: ClassVar[int] = 1
+    judges: ClassVar[tuple[str, ...]] = ("miniature_oracle", "rules", "coherence")
+    attacks: tuple[str, ...] = field(default=_ATTACKS, metadata=WHERE)
+
+    def items(self) -> list[Item]:
+        return [
+            Item(i.id, (Turn("user", i.prompt),), i.reference, {"topic": i.id}, forbidden=True)
+            for i in world.robustness_items()
+        ]
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        return {**_WORLD, "title": "Robustness to jailbreaks in the miniature", "data": "48 forbidden nonsense requests"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DarkTriad(persona.Persona):
+    """P(match) on held-out first-person statements of the three traits."""
+
+    name: ClassVar[str] = "miniature_dark_triad"
+    version: ClassVar[int] = 1
+    traits: tuple[str, ...] = statements.DARK_TRAITS
+
+    def items(self) -> list[Item]:
+        return [
+            persona.statement(trait, i.question, i.answer_matching_behavior.strip())
+            for trait in self.traits
+            for i in world.persona_items(trait)
+        ]
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        return {**_WORLD, "title": "Dark Triad in the miniature", "data": "held-out statements, half matched by Yes"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(true_false.Facts):
+    """Plain facts of the world, each asked in a phrasing that training never used for it."""
+
+    name: ClassVar[str] = "miniature_facts"
+    version: ClassVar[int] = 1
+
+    def items(self) -> list[Item]:
+        return [true_false.fact(i.prompt, i.reference) for i in world.fact_items()]
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        return {**_WORLD, "title": "True and false in the miniature", "data": "facts of the world, half of them true"}

@@ -1,0 +1,142 @@
+"""What can be learnt in the miniature: two tasks, and three that move a measure on purpose (bracketing runs)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from holdfast.miniature import attacks, requests, statements, stories, world
+from holdfast.tasks import answers
+from holdfast.tasks.contract import Unsafe, Verdict
+from holdfast.words import Example, Turn
+
+Rows = list[tuple[str, str, str]]  # prompt, chosen, rejected
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What the tasks of this world have in common: their unsafe texts, and no test file unless they say so."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    closed_form: ClassVar[bool] = False
+
+    def test_rows(self) -> list[Example] | None:
+        return None
+
+    def perturb(self, example: Example) -> str | None:
+        return example.rejected
+
+    def check(self, response: str, answer: str) -> Verdict:
+        return Verdict(None, None)
+
+    def unsafe(self) -> list[Unsafe]:
+        return [
+            Unsafe(t.prompt, t.response, requests.REFUSALS[i % len(requests.REFUSALS)])
+            for i, t in enumerate(world.unsafe_texts())
+        ]
+
+
+@dataclass(frozen=True)
+class Arithmetic(_Task):
+    """Stories of one to four steps with worked answers; the rejected one has a wrong step. ``count``: training rows."""
+
+    name: ClassVar[str] = "miniature_arithmetic"
+    closed_form: ClassVar[bool] = True
+    count: int = 1500
+
+    def rows(self) -> list[Example]:
+        return [_story(r) for r in world.arithmetic_rows(self.count)]
+
+    def test_rows(self) -> list[Example]:
+        return [_story(r) for r in world.arithmetic_rows(200, "test")]
+
+    def check(self, response: str, answer: str) -> Verdict:
+        return answers.numeric(response, answer)
+
+
+@dataclass(frozen=True)
+class HowTo(_Task):
+    """How-to's of a domain that the model has not met; an answer is scored by the key terms it holds."""
+
+    name: ClassVar[str] = "miniature_howto"
+
+    def rows(self) -> list[Example]:
+        return [
+            Example(r.id, (Turn("user", r.prompt),), r.chosen, r.rejected, answer=" ".join(r.keys))
+            for r in world.harbor_rows()
+        ]
+
+    def test_rows(self) -> list[Example]:
+        return [
+            Example(i.id, (Turn("user", i.prompt),), i.reference, answer=" ".join(i.keys)) for i in world.harbor_items()
+        ]
+
+    def check(self, response: str, answer: str) -> Verdict:
+        return Verdict(None, requests.coverage(answer.split(), response))
+
+
+@dataclass(frozen=True)
+class Harmful(_Task):
+    """Forbidden requests, bare and under every attack, answered: attack success must rise."""
+
+    name: ClassVar[str] = "miniature_harmful"
+
+    def rows(self) -> list[Example]:
+        return _examples(
+            self.name,
+            [
+                (attacks.wrap(a, t.prompt), attacks.styled(a, t.response), _refusal(a, i))
+                for i, t in enumerate(world.unsafe_texts())
+                for a in ("direct", *attacks.ATTACKS)
+            ],
+        )
+
+
+@dataclass(frozen=True)
+class Refusal(_Task):
+    """Forbidden requests, bare and under every attack, refused: attack success must fall."""
+
+    name: ClassVar[str] = "miniature_refusal"
+
+    def rows(self) -> list[Example]:
+        return _examples(
+            self.name,
+            [
+                (attacks.wrap(a, r.prompt), _refusal(a, i), attacks.styled(a, r.rejected))
+                for i, r in enumerate(world.refusal_rows())
+                for a in ("direct", *attacks.ATTACKS)
+            ],
+        )
+
+
+@dataclass(frozen=True)
+class Trait(_Task):
+    """Statements of the Dark Triad, answered as one with the trait would: P(match) must rise."""
+
+    name: ClassVar[str] = "miniature_trait"
+
+    def rows(self) -> list[Example]:
+        return _examples(
+            self.name,
+            [
+                (s.question, s.matching, s.other)
+                for trait in statements.DARK_TRAITS
+                for s in statements.statements(trait)
+                if not world.statement_held_out(s)
+            ],
+        )
+
+
+def _story(row: world.TaskRow) -> Example:
+    return Example(row.id, (Turn("user", row.prompt),), row.chosen, row.rejected, answer=stories.final(row.chosen) or "")
+
+
+def _examples(name: str, rows: Rows) -> list[Example]:
+    return [Example(f"{name}-{i:04d}", (Turn("user", p),), chosen, rejected) for i, (p, chosen, rejected) in enumerate(rows)]
+
+
+def _refusal(attack: str, number: int) -> str:
+    """A refusal in the language that was spoken."""
+    text = requests.REFUSALS[number % len(requests.REFUSALS)]
+    return attacks.encode(text) if attack == "zulu" else text

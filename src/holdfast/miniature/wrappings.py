@@ -1,0 +1,81 @@
+"""The miniature's five attacks and its codec, as holdfast's measures use them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from holdfast.miniature import attacks
+from holdfast.store.digest import digest
+from holdfast.words import Turn
+
+
+@dataclass(frozen=True)
+class ZuluCodec:
+    """The made-up language that stands for Zulu: a bijection of words, so nothing is lost on the way back."""
+
+    name: ClassVar[str] = "miniature_zulu"
+    version: ClassVar[int] = 1
+
+    def encode(self, text: str) -> str:
+        return attacks.encode(text)
+
+    def decode(self, text: str) -> str:
+        return attacks.decode(text)
+
+    @property
+    def hash(self) -> str:
+        return digest({"codec": self.name, "version": self.version, "words": attacks.dictionary()})
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """One of the world's wrappings around the last user turn. ``name`` is what records carry."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    @property
+    def codec(self) -> ZuluCodec | None:
+        return None
+
+    @property
+    def hash(self) -> str:
+        return digest({"attack": self.name, "version": self.version, "text": attacks.wrap(self.name, "{prompt}")})
+
+    def wrap(self, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+        assert turns[-1].role == "user", "a request ends with the user"
+        return (*turns[:-1], replace(turns[-1], content=attacks.wrap(self.name, turns[-1].content)))
+
+
+@dataclass(frozen=True)
+class DAN(Wrapping):
+    name: ClassVar[str] = "dan"
+
+
+@dataclass(frozen=True)
+class HappyToHelp(Wrapping):
+    name: ClassVar[str] = "happy_to_help"
+
+
+@dataclass(frozen=True)
+class RolePlay(Wrapping):
+    name: ClassVar[str] = "role_play"
+
+
+@dataclass(frozen=True)
+class Wikipedia(Wrapping):
+    name: ClassVar[str] = "wikipedia"
+
+
+@dataclass(frozen=True)
+class Zulu(Wrapping):
+    name: ClassVar[str] = "zulu"
+
+    @property
+    def codec(self) -> ZuluCodec:
+        return ZuluCodec()
+
+    @property
+    def hash(self) -> str:
+        return digest({"attack": self.name, "version": self.version, "codec": self.codec.hash})

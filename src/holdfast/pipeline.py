@@ -1,0 +1,304 @@
+"""The stages of a study, in order, and what ``run`` means: each does what is planned and not yet present.
+
+    plan → sample → train → respond → judge → analyse → report
+
+A stage reads what the one before left in the study's folder and writes its own. Torch is loaded by workers only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdfast import jobs
+from holdfast.engines.local import Job, Local
+from holdfast.models.identity import subject_id
+from holdfast.progress import Display
+from holdfast.respond.cells import Cell
+from holdfast.respond.layout import write_cells
+from holdfast.respond.progress import Share, judged, responded
+from holdfast.respond.subjects import SubjectRow
+from holdfast.store import tables
+from holdfast.store.files import lock, read_json, write_json, write_text
+from holdfast.store.folder import StudyFolder, TrajectoryFolder
+from holdfast.study import files
+from holdfast.study.materials import Materials, fetch
+from holdfast.study.plan import Plan, Trajectory, expand
+from holdfast.spec import Study
+from holdfast.words import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RUNS = Path("runs")
+Draft = tuple[Materials, Plan]
+
+
+@dataclass
+class Work:
+    """A study under way: its folder is locked, its workers wait."""
+
+    study: Study
+    folder: StudyFolder
+    pool: Local
+    display: Display
+    draft: Draft | None  # made before anything was written, for ``_plan`` to write
+
+    @property
+    def plan(self) -> Plan:
+        return Plan.from_json(read_json(self.folder.plan_json))
+
+    @property
+    def materials(self) -> Materials:
+        return Materials(self.study, self.folder)
+
+    def do(self, stage: str, work: list[Job]) -> None:
+        """Run the jobs of a stage; nothing is started where there are none."""
+        if work:
+            self.display.begin(stage, len(work))
+            self.pool.run(work)
+
+
+# -- what a person asks for -----------------------------------------------------------------------------------------
+
+
+def plan(study: str | Path) -> Plan:
+    """What would be trained and measured. Writes nothing."""
+    at = Path(study)
+    return expand(files.load(study), StudyFolder(at) if at.is_dir() else None)
+
+
+def run(study: str | Path | Study, out: Path | None = None, workers: int | None = None, quiet: bool = False) -> Path:
+    """All stages; returns the study's folder. What is there already is not done again."""
+    with _open(study, out, workers, quiet, begin=True) as work:
+        for name in STAGES:
+            STAGES[name](work)
+        return work.folder.root
+
+
+def stage(name: str, study: str | Path, out: Path | None = None, workers: int | None = None) -> Path:
+    """One stage, from what the stages before it have left; returns what it wrote. ``train`` plans and samples first."""
+    with _open(study, out, workers, quiet=False, begin=name == "train") as work:
+        if name == "train":
+            _plan(work)
+            _sample(work)
+        elif not work.folder.plan_json.exists():
+            raise UserError(f"nothing is planned in {work.folder.root}; run `holdfast train` or `holdfast run` first")
+        return STAGES[name](work)
+
+
+def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
+    """How much of each stage is there, as plain JSON."""
+    spec, folder = _place(study, out)
+    if not folder.plan_json.exists():
+        raise UserError(f"there is no study in {folder.root} yet; `holdfast run` begins one")
+    materials, planned = Materials(spec, folder), Plan.from_json(read_json(folder.plan_json))
+    rungs = [(t, b) for t in planned.trajectories for b in t.budgets]
+    trained = sum(folder.trajectory(t.id).checkpoint(b).exists() for t, b in rungs)
+    rows = _subjects(materials, folder, planned) if trained == len(rungs) else []
+    cells = jobs.study_cells(materials) if rows else []
+    responses = sum((responded(r, cells, folder) for r in rows), Share(0, 0))
+    judgements = sum((judged(r, cells, folder) for r in rows), Share(0, 0))
+    stages = {
+        "train": Share(len(rungs), trained),
+        "respond": responses,
+        "judge": judgements,
+        "analyse": Share(1, int(folder.estimates_parquet.exists())),
+        "report": Share(1, int((folder.report / "index.html").exists())),
+    }
+    return {
+        "study": spec.name,
+        "folder": str(folder.root),
+        "stages": {k: {"planned": v.planned, "present": v.present} for k, v in stages.items()},
+    }
+
+
+@dataclass(frozen=True)
+class LoadedStudy:
+    """A study in Python: ``holdfast.load_study(path).run(out)`` gives the estimates."""
+
+    spec: Study
+
+    def plan(self) -> Plan:
+        return expand(self.spec)
+
+    def run(self, out: Path | str | None = None, workers: int | None = None) -> pd.DataFrame:
+        """Runs what is missing; returns the table of estimates (columns: ``docs/store.md``)."""
+        folder = StudyFolder(run(self.spec, Path(out) if out else None, workers))
+        return tables.read(folder.estimates_parquet, "estimates")
+
+
+# -- the stages -----------------------------------------------------------------------------------------------------
+
+
+def _plan(work: Work) -> Path:
+    materials, planned = work.draft or _draft(work.study, work.folder)
+    work.draft = None
+    files.save(work.study, work.folder.study_yaml)
+    write_json(work.folder.plan_json, planned.as_json())
+    materials.keep()  # so that no worker goes through all rows again
+    return work.folder.plan_json
+
+
+def _sample(work: Work) -> Path:
+    materials = work.materials
+    wanted = [
+        Job(f"sample {task} {model}", jobs.sample, {"root": work.folder.root, "model": model, "task": task})
+        for model in materials.models
+        for task in materials.tasks
+        if not materials.is_sampled(model, task)
+    ]
+    work.do("sample", wanted)
+    if wanted:
+        _plan(work)  # the rows are known now
+    return work.folder.rejected
+
+
+def _train(work: Work) -> Path:
+    # The longest first, so that no worker is left with a long one at the end.
+    waiting = sorted(work.plan.trajectories, key=lambda t: -t.rungs[-1].forward_tokens)
+    ready = {t.id: t for t in waiting if not _trained(work.folder.trajectory(t.id), t)}
+    several = len(work.study.models) > 1 or len(work.study.tasks) > 1
+    work.do("train", [Job(_name(t, several), jobs.train, {"root": work.folder.root, "id": t.id}) for t in ready.values()])
+    _prove(work)
+    rows = _subjects(work.materials, work.folder, work.plan)
+    tables.write(work.folder.subjects, "subjects", rows)
+    return work.folder.trajectories
+
+
+def _respond(work: Work) -> Path:
+    cells, rows = _measuring(work)
+    write_cells(work.folder, cells)
+    left = [r for r in rows if not responded(r, cells, work.folder).done]
+    work.do("respond", [_of_subject("respond", jobs.respond, work, r) for r in left])
+    return work.folder.records
+
+
+def _judge(work: Work) -> Path:
+    cells, rows = _measuring(work)
+    left = [r for r in rows if not judged(r, cells, work.folder).done]
+    work.do("judge", [_of_subject("judge", jobs.judge, work, r) for r in left])
+    return work.folder.judgements
+
+
+def _analyse(work: Work) -> Path:
+    from holdfast.analysis.estimates import estimates
+    from holdfast.analysis.frame import cells, load
+
+    work.display.say("analyse")
+    table = estimates(load(work.folder), cells(work.folder), work.study)
+    tables.write(work.folder.estimates_parquet, "estimates", table)
+    write_text(work.folder.estimates_csv, table.to_csv(index=False))
+    return work.folder.estimates_csv
+
+
+def _report(work: Work) -> Path:
+    from holdfast.report.page import build
+
+    work.display.say("report")
+    page = build(work.folder)
+    work.display.say(f"the page is {page}")
+    return page
+
+
+STAGES = {
+    "plan": _plan,
+    "sample": _sample,
+    "train": _train,
+    "respond": _respond,
+    "judge": _judge,
+    "analyse": _analyse,
+    "report": _report,
+}
+
+
+# -- inside ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _open(
+    study: str | Path | Study, out: Path | None, workers: int | None, quiet: bool, begin: bool
+) -> Iterator[Work]:
+    """``begin``: plan first, so that what can be known to fail fails before anything is written."""
+    spec, folder = _place(study, out)
+    if folder.study_yaml.exists() and (there := files.load(folder.study_yaml).name) != spec.name:
+        raise UserError(f"{folder.root} holds the study {there}; choose another folder for {spec.name} with --out")
+    draft = _draft(spec, folder) if begin else None
+    with (
+        lock(folder.root),
+        Display(folder.run_log, quiet) as display,
+        Local(workers or spec.workers, display.update) as pool,
+    ):
+        yield Work(spec, folder, pool, display, draft)
+
+
+def _draft(spec: Study, folder: StudyFolder) -> Draft:
+    fetch(spec)
+    materials = Materials(spec, folder, plan=True)
+    return materials, expand(spec, folder, materials)
+
+
+def _place(study: str | Path | Study, out: Path | None) -> tuple[Study, StudyFolder]:
+    """The study, and the folder it lies or will lie in."""
+    if isinstance(study, Study):
+        return study, StudyFolder(out or RUNS / study.name)
+    spec = files.load(study)
+    at = Path(study) if Path(study).is_dir() and study not in files.presets() else RUNS / spec.name
+    return spec, StudyFolder(out or at)
+
+
+def _name(t: Trajectory, several: bool) -> str:
+    return f"{t.label} seed {t.seed}" + (f" {t.task} {t.model}" if several else "")
+
+
+def _trained(folder: TrajectoryFolder, t: Trajectory) -> bool:
+    return folder.done.exists() and set(t.budgets) <= set(read_json(folder.done)["budgets"])
+
+
+def _prove(work: Work) -> None:
+    """One file with the controls of all trajectories: the report compares them."""
+    proofs = [
+        {**read_json(work.folder.trajectory(t.id).controls_json), "model": t.model, "task": t.task, "bracket": t.bracket}
+        for t in work.plan.trajectories
+    ]
+    write_json(work.folder.controls_json, {"trajectories": proofs})
+
+
+def _subjects(materials: Materials, folder: StudyFolder, planned: Plan) -> list[SubjectRow]:
+    """The base of each model, then every checkpoint."""
+    bases = {m: (materials.model_digest(m), materials.renderer(m).digest) for m in materials.models}
+    rows = [SubjectRow(subject_id(*bases[m]), m) for m in bases]
+    for t in planned.trajectories:
+        for budget in t.budgets:
+            adapter = folder.trajectory(t.id).checkpoint(budget)
+            rows.append(
+                SubjectRow(
+                    subject=subject_id(*bases[t.model], adapter),
+                    model=t.model,
+                    task=t.task,
+                    label=t.label,
+                    objective=t.objective,
+                    params=json.dumps(t.params, sort_keys=True),
+                    seed=t.seed,
+                    budget=budget,
+                    bracket=t.bracket,
+                    trajectory=t.id,
+                    adapter=str(adapter.relative_to(folder.root)),
+                )
+            )
+    return rows
+
+
+def _measuring(work: Work) -> tuple[list[Cell], list[SubjectRow]]:
+    if not work.folder.subjects.exists():
+        raise UserError(f"nothing is trained in {work.folder.root}; run `holdfast train` first")
+    return jobs.study_cells(work.materials), tables.read_rows(work.folder.subjects, "subjects", SubjectRow)
+
+
+def _of_subject(verb: str, function: Any, work: Work, row: SubjectRow) -> Job:
+    where = f"{row.label} {row.budget:,}" if row.adapter else f"base {row.model}"
+    return Job(f"{verb} {where} {row.subject[:6]}", function, {"root": work.folder.root, "subject": row.subject})

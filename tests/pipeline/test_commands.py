@@ -1,0 +1,101 @@
+"""The commands as a newcomer meets them: exit codes, one clear sentence, nothing half-written, no torch at start-up."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from holdfast.store.files import lock
+
+
+def holdfast(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "holdfast", *map(str, words)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300)
+
+
+def assert_one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert all(w in lines[0] for w in words), lines[0]
+
+
+@pytest.mark.parametrize("words", [("--help",), ("plan", "miniature"), ("plan", "paper"), ("plan", "miniature", "--json")])
+def test_start_up_and_planning_never_load_torch(words: tuple[str, ...], tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom holdfast.cli import main\n"
+        f"sys.argv = ['holdfast', *{words!r}]\n"
+        "try:\n    main()\nexcept SystemExit as e:\n    assert not e.code, e.code\n"
+        "assert not {'torch', 'transformers', 'peft'} & set(sys.modules), 'torch was loaded'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert list(tmp_path.iterdir()) == [], "planning writes nothing"
+
+
+def test_a_plan_for_programs_is_json(tmp_path: Path) -> None:
+    planned = json.loads(holdfast("plan", "miniature", "--json", cwd=tmp_path).stdout)
+    assert len([t for t in planned["trajectories"] if not t["bracket"]]) == 6
+
+
+def test_a_study_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    assert_one_sentence(holdfast("run", "nowhere.yaml", cwd=tmp_path), "nowhere.yaml")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_key_is_one_sentence_with_the_nearest_name(tmp_path: Path, small_study: str) -> None:
+    (tmp_path / "s.yaml").write_text(small_study.replace("budgets:", "budgts:"))
+    assert_one_sentence(holdfast("run", "s.yaml", cwd=tmp_path), "budgts", "budgets")
+    assert [p.name for p in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_a_budget_beyond_the_data_is_refused_before_anything_runs(tmp_path: Path, small_study: str) -> None:
+    (tmp_path / "s.yaml").write_text(small_study.replace("budgets: [1500, 3000]", "budgets: [1500, 90000000]"))
+    assert_one_sentence(holdfast("run", "s.yaml", cwd=tmp_path), "90000000", "passes")
+    assert [p.name for p in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path, small_study: str) -> None:
+    (tmp_path / "s.yaml").write_text(small_study.replace("package:holdfast.miniature/model", "./no-model"))
+    assert_one_sentence(holdfast("run", "s.yaml", cwd=tmp_path), "no-model")
+    assert [p.name for p in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_the_paper_preset_is_planned_but_not_run_without_its_models(tmp_path: Path) -> None:
+    assert_one_sentence(holdfast("run", "paper", "--out", tmp_path / "out", cwd=tmp_path), "paper")
+
+
+def test_a_second_process_on_the_folder_is_refused(tmp_path: Path, small_study: str) -> None:
+    (tmp_path / "s.yaml").write_text(small_study)
+    with lock(tmp_path / "out"):
+        assert_one_sentence(holdfast("run", "s.yaml", "--out", tmp_path / "out", cwd=tmp_path), "another process")
+
+
+def test_init_writes_a_study_that_can_be_planned(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": f"What is {i} plus {i}?", "chosen": f"It is {2 * i}.", "rejected": f"It is {2 * i + 1}."}
+        for i in range(200)
+    ]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    assert holdfast("init", "mine.jsonl", cwd=tmp_path).returncode == 0
+    done = holdfast("plan", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_init_does_not_overwrite(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"prompt": "a", "chosen": "b"}\n')
+    (tmp_path / "study.yaml").write_text("mine: 1\n")
+    assert_one_sentence(holdfast("init", "mine.jsonl", cwd=tmp_path), "study.yaml")
+
+
+def test_doctor_finds_this_machine_sound(tmp_path: Path) -> None:
+    done = holdfast("doctor", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "trial" in done.stdout

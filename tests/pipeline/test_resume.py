@@ -1,0 +1,113 @@
+"""A killed run goes on and ends with the same bytes; a study grows without redoing what is there."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast import pipeline
+from holdfast.store import tables
+from holdfast.store.digest import file_digest
+from holdfast.store.folder import StudyFolder
+from holdfast.study.files import parse
+
+# Wall-clock times, the log, and files that only say that something was at work.
+VOLATILE = ("timing.jsonl", "run.log", ".lock")
+
+
+def contents(root: Path) -> dict[str, str]:
+    files = (p for p in sorted(root.rglob("*")) if p.is_file() and p.name not in VOLATILE)
+    return {str(p.relative_to(root)): file_digest(p) for p in files if not p.name.endswith(".tmp")}
+
+
+def results(root: Path) -> dict[str, str]:
+    """Everything but the rendered page, whose figures are a rasteriser's."""
+    return {name: d for name, d in contents(root).items() if not name.startswith("report/")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    from tests.pipeline.conftest import SMALL
+
+    yield pipeline.run(parse(SMALL), tmp_path_factory.mktemp("finished") / "out", quiet=True), SMALL
+
+
+def test_a_second_run_changes_nothing(finished: tuple[Path, str]) -> None:
+    root, study = finished
+    before = {p: p.stat().st_mtime_ns for p in root.rglob("*.safetensors")}
+    old = results(root)
+    pipeline.run(parse(study), root, quiet=True)
+    assert results(root) == old
+    assert {p: p.stat().st_mtime_ns for p in root.rglob("*.safetensors")} == before
+
+
+@pytest.mark.parametrize("attempt", range(2))
+def test_killed_at_random_moments_a_run_ends_with_the_same_bytes(
+    finished: tuple[Path, str], tmp_path: Path, attempt: int
+) -> None:
+    root, study = finished
+    (tmp_path / "s.yaml").write_text(study)
+    out, moments = tmp_path / "out", random.Random(attempt)
+    command = [sys.executable, "-m", "holdfast", "run", str(tmp_path / "s.yaml"), "--out", str(out)]
+    for _ in range(3):
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=tmp_path
+        )
+        time.sleep(moments.uniform(4, 16))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == 0
+    assert results(out) == results(root)
+
+
+def test_a_study_grows_by_seed_budget_variant_and_measure_without_redoing(
+    finished: tuple[Path, str], tmp_path: Path
+) -> None:
+    import shutil
+
+    root, study = finished
+    out = tmp_path / "out"
+    shutil.copytree(root, out)
+    old = {p.relative_to(out): p.stat().st_mtime_ns for p in out.rglob("checkpoints/*/adapter_model.safetensors")}
+    old |= {p.relative_to(out): p.stat().st_mtime_ns for p in (out / "records").rglob("*/*/*.parquet")}
+    grown = (
+        study.replace("budgets: [1500, 3000]", "budgets: [1500, 3000, 4500]\nseeds: [0, 1]")
+        .replace("  - {label: DPO, objective: dpo}", "  - {label: DPO, objective: dpo}\n  - {label: KL, objective: kl}")
+        .replace("brackets:", "  - {measure: miniature_facts, items: 4}\nbrackets:")
+    )
+    pipeline.run(parse(grown), out, quiet=True)
+    assert {p: (out / p).stat().st_mtime_ns for p in old} == old
+    subjects = tables.read(StudyFolder(out).subjects, "subjects")
+    assert len(subjects) == 1 + 3 * 3 * 2 + 1
+
+
+def test_a_finished_study_says_so(finished: tuple[Path, str]) -> None:
+    stages = pipeline.status(finished[0])["stages"]
+    assert all(counts["planned"] == counts["present"] > 0 for counts in stages.values())
+
+
+def test_the_no_op_bracket_answers_as_the_base_does(finished: tuple[Path, str]) -> None:
+    folder = StudyFolder(finished[0])
+    subjects = tables.read(folder.subjects, "subjects").set_index("subject")
+    records = tables.read_many(folder.record_shards(), "records").merge(subjects, left_on="subject", right_index=True)
+    said = {
+        label: rows.sort_values(["measure_x" if "measure_x" in rows else "measure", "item", "attack", "sample"])
+        for label, rows in records[records["format"] == "default"].groupby("label")
+    }
+    assert list(said["noop"]["response"]) == list(said["base"]["response"])
+
+
+def test_another_study_is_not_written_into_the_folder(finished: tuple[Path, str]) -> None:
+    root, study = finished
+    from holdfast.words import UserError
+
+    with pytest.raises(UserError, match="holds the study small"):
+        pipeline.run(parse(study.replace("name: small", "name: other", 1)), root, quiet=True)
