@@ -1,1 +1,6 @@
-"""From judgements to estimates: intervals, paired differences, corrections. No torch."""
+"""From judgements to estimates: intervals, paired tests, frontier, and the answer in words. No torch.
+
+    frame.load → estimates.estimates → headlines, frontier, brackets, harm, answer
+
+What each number is, and why that method, stands in ``docs/statistics.md``.
+"""

@@ -1,0 +1,72 @@
+"""Who is averaged over seeds, and who is compared with whom."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from holdfast.spec import Study
+
+Array = np.ndarray
+OVER_SEEDS = -1
+DEFAULT = "default"  # the format in which every subject is asked
+
+
+class Team(NamedTuple):
+    """Answerers that one row of the estimates is about: a condition's seeds, or a single one of them."""
+
+    estimate: str
+    members: tuple[int, ...]
+    others: tuple[int, ...]  # whom each is compared with; empty for a level
+    seed: int
+
+
+def teams(who: pd.DataFrame, study: Study) -> list[Team]:
+    """Levels and comparisons among the rows of ``who`` (columns of ``SUBJECT`` and format, index 0, 1, …).
+
+    A condition has a row over its seeds (seed -1), even if it has but one, and a row a seed where it has several.
+    Everything trained is compared with the base model, and all but SFT with SFT of the same model, task, seed and
+    budget; where a study has several variants of SFT, with the first. A subject asked in its objective's own format is
+    compared with the other in that format or, if it was never asked so, in the default one.
+    """
+    rows = [dict(zip(who.columns, r, strict=True)) for r in who.itertuples(index=False, name=None)]
+    base = {(r["model"], r["format"]): i for i, r in enumerate(rows) if r["label"] == "base"}
+    sft = _sft(who, study)
+    tuned = {
+        (r["model"], r["task"], r["seed"], r["budget"], r["format"]): i
+        for i, r in enumerate(rows)
+        if r["label"] == sft and not r["bracket"]
+    }
+
+    def against(i: int, estimate: str) -> int | None:
+        r = rows[i]
+        if estimate == "vs_base":
+            key, known = (r["model"],), base
+        else:
+            key, known = (r["model"], r["task"], r["seed"], r["budget"]), tuned
+        other = known.get((*key, r["format"]), known.get((*key, DEFAULT)))
+        return None if other == i else other
+
+    found = []
+    condition = ["model", "task", "label", "objective", "budget", "bracket", "format"]
+    for _, group in who.groupby(condition, sort=False, dropna=False):
+        seeds = list(group.index)
+        first = rows[seeds[0]]
+        split = [(OVER_SEEDS, seeds)] + ([(rows[i]["seed"], [i]) for i in seeds] if len(seeds) > 1 else [])
+        for seed, members in split:
+            found.append(Team("level", tuple(members), (), seed))
+            for estimate in ("vs_base", "vs_sft"):
+                if first["label"] == "base" or (estimate == "vs_sft" and (first["bracket"] or first["label"] == sft)):
+                    continue
+                pairs = [(i, o) for i in members if (o := against(i, estimate)) is not None]
+                if pairs:
+                    found.append(Team(estimate, *(tuple(p) for p in zip(*pairs, strict=True)), seed))
+    return found
+
+
+def _sft(who: pd.DataFrame, study: Study) -> str:
+    there = who[(who["objective"] == "sft") & (who["bracket"] == "")]["label"]
+    declared = [v.label for v in study.objectives if v.objective == "sft"]
+    return next((label for label in [*declared, *sorted(there)] if label in set(there)), "")

@@ -1,0 +1,219 @@
+"""Every number of a study with its interval, test and counts, in long form."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Team, teams
+from holdfast.analysis.frame import COHERENCE
+from holdfast.analysis.grid import Grid, conditions, grid
+from holdfast.analysis.intervals import mean_interval, share_interval
+from holdfast.analysis.linear import Linear, linearise, spread
+from holdfast.analysis.metrics import Metric, coherence, headline, metrics
+from holdfast.analysis.paired import difference, holm, sign_flip, t_test
+from holdfast.spec import Study
+from holdfast.store.tables import COLUMNS
+
+Array = np.ndarray
+Cells = Mapping[str, Mapping[str, Any]]
+_IDENTITY = ["model", "task", "label", "objective", "budget", "bracket", "format"]
+
+
+def estimates(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
+    """The table of estimates; its columns are documented in ``store.tables``.
+
+    ``frame`` as from ``load``, ``cells`` as from ``frame.cells``. For each subject, measure, metric, condition, format
+    and judge a level, the paired difference from the base model and that from SFT, over the seeds (seed -1; n_seeds
+    says how many) and, where there are several, for each. ``n_records`` and ``n_unscored`` of a difference count both
+    sides. The base model's rows carry the task of a measure that belongs to one, else "".
+
+    Holm's correction holds within a *family*: one kind of comparison, measure, metric, condition, format and judge, for
+    one model and task, over all objectives and budgets. Families of a measure's headline (its first metric, macro,
+    first judge, default format, over seeds) are named so; all others are exploratory, or of the bracketing runs.
+    """
+    parts = [_of_judge(rows, cells[str(cell)], str(judge), study) for (cell, judge), rows in _by_judge(frame)]
+    names = [c.name for c in COLUMNS["estimates"][1]]
+    if not parts:
+        return pd.DataFrame(columns=names)
+    table = pd.concat(parts, ignore_index=True)
+    table["family"] = _families(table, cells)
+    table["p_holm"] = holm(table["p"], table["family"])
+    return _ordered(table, study)[names]
+
+
+def _by_judge(frame: pd.DataFrame) -> Iterator[Any]:
+    yield from frame.groupby(["cell", "judge"], sort=True)
+
+
+def judges(cell: Mapping[str, Any]) -> list[str]:
+    """The judges of a cell whose scores are the measure's; the first is the headline's."""
+    return [j for j in cell["judges"] if j != COHERENCE]
+
+
+def _of_judge(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: Study) -> pd.DataFrame:
+    rows = rows.reset_index(drop=True)
+    cube = grid(rows, cell["summary"])
+    jobs: dict[tuple[bool, int], list[Team]] = defaultdict(list)
+    for team in teams(cube.answerers, study):
+        jobs[bool(team.others), len(team.members)].append(team)
+    parts: list[dict[str, Any]] = []
+    for metric, by in _metrics(rows, cell, judge, study):
+        y, (about, gone) = cube.values(metric), cube.counts(metric)
+        for condition, weights in conditions(cell["summary"], cube).items():
+            columns = weights > 0
+            for some in jobs.values():
+                part = _rows(cube, y[..., columns], weights[columns], some, metric, study.alpha)
+                sides = np.array([t.members + t.others for t in some])
+                counts = {
+                    "n_records": about[..., columns].sum(axis=-1)[sides].sum(axis=1),
+                    "n_unscored": gone[..., columns].sum(axis=-1)[sides].sum(axis=1),
+                }
+                note = _notes(cube, y[..., columns], np.array(cube.groups)[columns], some, part)
+                fixed = {"metric": metric.name, "condition": condition, "judge": by}
+                parts.append(fixed | part | counts | {"note": note})
+    table = _stacked(parts)
+    who = cube.answerers[_IDENTITY].iloc[table.pop("answerer").to_numpy()].reset_index(drop=True)
+    table = pd.concat([who, table], axis=1).assign(measure=cell["measure"], axis=cell["axis"], cell=cell["cell"])
+    own = cell["task"] or ""
+    # Of a measure that belongs to a task: the base model is asked it for that task's sake, other subjects for transfer.
+    table["task"] = table["task"].where(table["label"] != "base", own)
+    elsewhere = (table["task"] != own) & (own != "")
+    table["measure"] = table["measure"].where(~elsewhere, f"{cell['measure']} on {own}")
+    return table[table["n_records"] > 0]
+
+
+def _metrics(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: Study) -> Iterator[tuple[Metric, str]]:
+    for metric in metrics(rows, cell["summary"], study.threshold):
+        yield metric, judge
+    if judge == next((j for j in judges(cell) if (rows["judge"] == j).any()), judge) == judge:
+        for metric in coherence(rows):
+            yield metric, COHERENCE
+
+
+def _stacked(parts: list[dict[str, Any]]) -> pd.DataFrame:
+    """Parts of equal keys under one another; a single value stands for all rows of its part."""
+    lengths = [len(p["answerer"]) for p in parts]
+    columns = {}
+    for key in parts[0]:
+        values = [p[key] for p in parts]
+        columns[key] = np.concatenate(
+            [np.full(n, v) if np.ndim(v) == 0 else np.asarray(v) for v, n in zip(values, lengths, strict=True)]
+        )
+    return pd.DataFrame(columns)
+
+
+def _rows(cube: Grid, y: Array, weights: Array, some: list[Team], metric: Metric, alpha: float) -> dict[str, Any]:
+    """One row a team. The teams here are alike in size and in whether they are compared: batch × S × I × G."""
+    members, paired = np.array([t.members for t in some]), bool(some[0].others)
+    values = y[members] - y[np.array([t.others for t in some])] if paired else y[members]
+    estimate = linearise(values, weights)
+    found = _difference(estimate, metric, alpha) if paired else _level(values, estimate, metric, alpha, cube)
+    trained = (cube.answerers["label"] != "base").to_numpy()[members[:, 0]]
+    return {
+        "answerer": members[:, 0],
+        "estimate": [t.estimate for t in some],
+        "seed": [t.seed for t in some],
+        "value": estimate.value,
+        "n_prompts": estimate.present.sum(axis=-1),
+        "n_seeds": np.where(trained, members.shape[1], 0),
+        "unit": "seed and prompt" if members.shape[1] > 1 else "prompt",
+        "groups": estimate.groups.sum(axis=-1),
+        "same": (np.abs(estimate.raw) < 1e-12).all(axis=(-1, -2)) & paired,
+        **found,
+    }
+
+
+def _level(values: Array, estimate: Linear, metric: Metric, alpha: float, cube: Grid) -> dict[str, Any]:
+    variance, df = spread(estimate.pseudo, estimate.present)
+    crossed = ", seeds × prompts" if values.shape[-3] > 1 else ""
+    if metric.kind == "share":
+        n = (~np.isnan(values)).sum(axis=(-1, -2, -3)) * _samples(cube)
+        some = np.nan_to_num(values, nan=0.0).max(axis=(-1, -3)) > 0
+        not_all = np.nan_to_num(values, nan=1.0).min(axis=(-1, -3)) < 1
+        rare = np.minimum(some.sum(axis=-1), not_all.sum(axis=-1))
+        interval = share_interval(estimate.value, variance, df, n, estimate.shares, rare, alpha)
+        method = f"Wilson on the cluster-effective n{crossed}"
+    else:
+        prompts = estimate.present.sum(axis=-1)
+        interval = mean_interval(estimate.value, variance, df, prompts, metric.bounds, alpha)
+        method = f"t clustered by prompt{crossed}"
+    return {**interval._asdict(), "method": method, "p": np.nan}
+
+
+def _samples(cube: Grid) -> int:
+    """Responses to one prompt under one attack by one subject."""
+    return int(np.bincount(cube.at).max())
+
+
+def _difference(estimate: Linear, metric: Metric, alpha: float) -> dict[str, Any]:
+    width = metric.bounds[1] - metric.bounds[0]
+    interval = difference(estimate, share=metric.kind == "share", width=width, alpha=alpha)
+    several = estimate.raw.shape[-2] > 1
+    name = "paired Bonett–Price" if metric.kind == "share" else "paired t"
+    if several:
+        p, method = t_test(interval.centre, interval.variance, interval.df), f"{name}, seeds × prompts; t test"
+    else:
+        ever = estimate.present.any(axis=0)
+        p, method = sign_flip(estimate.raw[:, 0, ever]), f"{name} by prompt; sign-flip test"
+    p = np.where(np.isnan(estimate.value), np.nan, p)
+    return {"low": interval.low, "high": interval.high, "effective_n": np.nan, "method": method, "p": p}
+
+
+def _notes(cube: Grid, y: Array, groups: Array, some: list[Team], part: dict[str, Any]) -> list[str]:
+    formats = cube.answerers["format"].to_numpy()
+    silent = np.isnan(y).all(axis=1)  # A G
+    notes = []
+    facts = zip(some, part["value"], part["groups"], part["n_prompts"], part["same"], strict=True)
+    for team, value, there, prompts, same in facts:
+        said = []
+        if np.isnan(value):
+            said.append("nothing scored")
+        elif there < len(groups):
+            gone = silent[list(team.members + team.others)].any(axis=0)
+            said.append("without " + ", ".join(groups[gone]) + ": nothing scored")
+        if prompts == 1:
+            said.append("one prompt: says nothing of others")
+        if same and not np.isnan(value):
+            said.append("the same at every prompt")
+        if team.others and formats[team.members[0]] != formats[team.others[0]]:
+            said.append(f"against the other's {DEFAULT} format")
+        notes.append("; ".join(said))
+    return notes
+
+
+def _families(table: pd.DataFrame, cells: Cells) -> pd.Series:
+    """The declared family of every comparison, in words; "" for levels."""
+    first = {i: (headline(c["summary"]), next(iter(judges(c)), "")) for i, c in cells.items()}
+    leads = table["cell"].map({i: f"{metric}\0{judge}" for i, (metric, judge) in first.items()})
+    is_first = (table["metric"] + "\0" + table["judge"]) == leads
+    is_first &= table["measure"] == table["cell"].map({i: c["measure"] for i, c in cells.items()})
+    over = table["seed"] == OVER_SEEDS
+    is_headline = is_first & (table["condition"] == "macro") & (table["format"] == DEFAULT) & over
+    bracket = table["bracket"] != ""
+    kind = pd.Series(np.where(bracket, "brackets", np.where(is_headline, "headline", "exploratory")), index=table.index)
+    over_what = pd.Series(np.where(bracket, "all bracketing runs", "all objectives × budgets"), index=table.index)
+    seeds = pd.Series(np.where(over, "", ", seed " + table["seed"].astype(str)), index=table.index)
+    columns = ("measure", "metric", "condition", "format", "judge", "model", "task")
+    measure, metric, condition, format, judge, model, task = (table[c].astype(str) for c in columns)
+    what = kind + ": " + table["estimate"] + ", " + measure + " " + metric + " (" + condition + "), "
+    text = what + format + " format, judge " + judge + ", " + model + ", " + task + seeds + ": " + over_what
+    return text.where(table["estimate"] != "level", "")
+
+
+def _ordered(table: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """In the study's order of objectives and measures, whatever order the shards were read in."""
+    labels = {label: k for k, label in enumerate(["base", *(v.label for v in study.objectives)])}
+    measures = {m.name or m.measure: k for k, m in enumerate(study.measures)}
+    rank = {
+        "_label": table["label"].map(labels).fillna(len(labels)),
+        "_measure": table["measure"].map(measures).fillna(len(measures)),
+        "_kind": table["estimate"].map({"level": 0, "vs_base": 1, "vs_sft": 2}),
+    }
+    by = ["model", "task", "_measure", "measure", "judge", "metric", "condition", "format", "_kind"]
+    order = [*by, "bracket", "_label", "label", "budget", "seed"]
+    return table.assign(**rank).sort_values(order, kind="stable", ignore_index=True)

@@ -1,0 +1,93 @@
+"""What the earlier stages left on disk, as one table in long form: a row per record and judge."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from holdfast.store import tables
+from holdfast.store.files import read_json
+from holdfast.store.folder import CellFolder, StudyFolder
+
+COHERENCE = "coherence"  # the judge that says whether a response is language at all; a column, not a rival verdict
+SUBJECT = ["model", "task", "label", "objective", "seed", "budget", "bracket"]  # what tells subjects apart
+
+
+def cells(folder: StudyFolder) -> dict[str, dict[str, Any]]:
+    """Every cell's ``cell.json`` by the cell's id."""
+    found = (read_json(c.cell_json) for c in folder.cells())
+    return {c["cell"]: c for c in found}
+
+
+def load(folder: StudyFolder) -> pd.DataFrame:
+    """Judgements ⋈ records ⋈ items ⋈ subjects ⋈ cells.
+
+    Columns: record, subject, the columns of ``SUBJECT``, cell, measure, axis, measure_task, item, forbidden, attack,
+    format, sample, answer (a hash of response and log-probs: equal answers have equal hashes), judge, score (NaN:
+    unscored), verdict, reason, ``d_*`` (a judgement's details), ``f_*`` (an item's fields), coherent (1, 0 or NaN where
+    the coherence judge has not spoken).
+
+    A record that one of the cell's judges has not judged is kept, as unscored with the reason "not judged".
+    """
+    records = pd.concat([_cell(c) for c in folder.cells()] or [_nothing()], ignore_index=True)
+    judgements = tables.read(folder.judgement_shards(), "judgements").rename(columns={"label": "verdict"})
+    said = judgements[judgements["judge"] != COHERENCE]
+    frame = _with_judges(records, said)
+    frame = pd.concat([frame.drop(columns="details"), _flat(frame["details"], "d_")], axis=1)
+    frame = frame.merge(_coherent(judgements), on="record", how="left")
+    subjects = tables.read(folder.subjects, "subjects")[["subject", *SUBJECT]]
+    # Two labels may name one and the same subject; each then has the records.
+    frame = frame.merge(subjects, on="subject", how="inner")
+    first = ["record", "subject", *SUBJECT, "cell", "measure", "axis", "measure_task", "item"]
+    return frame[[*first, *(c for c in frame.columns if c not in first)]]
+
+
+def _cell(cell: CellFolder) -> pd.DataFrame:
+    about = read_json(cell.cell_json)
+    records = tables.read(cell.shards(), "records").rename(columns={"id": "record"})
+    items = tables.read(cell.items, "items")
+    items = pd.concat([items[["id", "forbidden"]].rename(columns={"id": "item"}), _flat(items["fields"], "f_")], axis=1)
+    shown = records["response"].astype(object) + "\0" + records["logps"].map(lambda x: np.asarray(x).tobytes().hex())
+    records = records[["record", "subject", "item", "attack", "format", "sample"]].assign(
+        cell=about["cell"],
+        measure=about["measure"],
+        axis=about["axis"],
+        measure_task=about["task"] or "",
+        answer=pd.util.hash_array(shown.to_numpy(dtype=object), categorize=False) if len(shown) else 0,
+    )
+    return records.merge(items, on="item", how="left", validate="m:1")
+
+
+def _nothing() -> pd.DataFrame:
+    columns = ["record", "subject", "item", "attack", "format", "sample", "cell", "measure", "axis", "measure_task"]
+    return pd.DataFrame(columns=[*columns, "answer", "forbidden"])
+
+
+def _with_judges(records: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
+    """Every record under every judge that spoke in its cell."""
+    judges = said[["record", "judge"]].merge(records[["record", "cell"]], on="record")[["cell", "judge"]]
+    frame = records.merge(judges.drop_duplicates(), on="cell", how="left")
+    frame["judge"] = frame["judge"].fillna("")
+    frame = frame.merge(said, on=["record", "judge"], how="left", validate="m:1", indicator="judged")
+    silent = frame.pop("judged") == "left_only"
+    frame.loc[silent, "verdict"] = "unscored"
+    frame.loc[silent, "reason"] = "not judged"
+    return frame
+
+
+def _coherent(judgements: pd.DataFrame) -> pd.DataFrame:
+    spoken = judgements[judgements["judge"] == COHERENCE]
+    coherent = (spoken["score"] >= 0.5).astype(float).where(spoken["score"].notna())
+    return pd.DataFrame({"record": spoken["record"], "coherent": coherent}).drop_duplicates("record")
+
+
+def _flat(texts: pd.Series, prefix: str) -> pd.DataFrame:
+    """A column of JSON objects as columns. Parsed once per distinct text, for fields repeat."""
+    codes, distinct = pd.factorize(texts.fillna("{}"))
+    if not len(distinct):
+        return pd.DataFrame(index=texts.index)
+    columns = pd.DataFrame([json.loads(t) for t in distinct]).add_prefix(prefix)
+    return columns.iloc[codes].set_axis(texts.index)

@@ -1,0 +1,78 @@
+"""The rows of one cell and judge as an array: answerers × items × groups, averaged over samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from holdfast.analysis.frame import SUBJECT
+from holdfast.analysis.metrics import Metric
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Grid:
+    """``answerers``: a subject under a format, one row each. ``groups``: attacks, or values of an item's field."""
+
+    answerers: pd.DataFrame
+    groups: tuple[str, ...]
+    shape: tuple[int, int, int]
+    at: Array  # of each row of the frame: its place in the flattened array
+
+    def values(self, metric: Metric) -> Array:
+        """[A, I, G]: mean over the samples that have a score; NaN where none has."""
+        scored = ~np.isnan(metric.values) & self._about(metric)
+        sums = self._sum(np.where(scored, metric.values, 0.0))
+        n = self._sum(scored)
+        with np.errstate(invalid="ignore"):
+            return np.where(n > 0, sums / np.maximum(n, 1), np.nan)
+
+    def counts(self, metric: Metric) -> tuple[Array, Array]:
+        """[A, G] records that the metric is about, and those of them without a score."""
+        about = self._about(metric)
+        gone = about & np.isnan(metric.values)
+        return self._sum(about).sum(axis=1).astype(int), self._sum(gone).sum(axis=1).astype(int)
+
+    def _about(self, metric: Metric) -> Array:
+        return np.ones(len(self.at), dtype=bool) if metric.applies is None else metric.applies
+
+    def _sum(self, weights: Array) -> Array:
+        return np.bincount(self.at, weights=weights, minlength=int(np.prod(self.shape))).reshape(self.shape)
+
+
+def grid(rows: pd.DataFrame, summary: Mapping[str, Any]) -> Grid:
+    """``summary['by']`` names what groups the rows: ``attack``, a field of the items, or nothing."""
+    by = summary.get("by") or ""
+    column = by if by == "attack" else f"f_{by}"
+    group = rows[column].fillna("").astype(str) if column in rows else pd.Series("all", index=rows.index)
+    who = rows.groupby([*SUBJECT, "format"], sort=True, dropna=False)
+    answerer = who.ngroup().to_numpy()
+    answerers = who.size().reset_index()[[*SUBJECT, "format"]]
+    item, items = pd.factorize(rows["item"], sort=True)
+    place, groups = pd.factorize(group, sort=True)
+    shape = (len(answerers), len(items), len(groups))
+    return Grid(answerers, tuple(groups), shape, (answerer * shape[1] + item) * shape[2] + place)
+
+
+def conditions(summary: Mapping[str, Any], cube: Grid) -> dict[str, Array]:
+    """Condition: its weights over the groups. ``macro`` is the headline.
+
+    It is the plain mean of the groups that the measure names, or of all rows together if it names none. Beside it every
+    group is a condition of its own, unless there is but one.
+    """
+    named = summary.get("macro_over")
+    over = np.isin(cube.groups, list(named)) if named else np.ones(len(cube.groups), dtype=bool)
+    weights = over.astype(float)
+    if not named:  # all rows together: a group weighs as many items as it has
+        _, items, groups = np.unravel_index(np.unique(cube.at), cube.shape)
+        pairs = np.unique(np.stack([items, groups]), axis=1)
+        weights = np.bincount(pairs[1], minlength=len(cube.groups)).astype(float)
+    found = {"macro": weights / weights.sum()} if over.any() else {}
+    if len(cube.groups) == 1 and found:
+        return found
+    return found | {name: (np.arange(len(cube.groups)) == k).astype(float) for k, name in enumerate(cube.groups)}

@@ -1,0 +1,30 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for fabricate.py, which other tests may borrow
+
+from fabricate import fabricate, study_of
+
+from holdfast.analysis.estimates import estimates
+from holdfast.analysis.frame import cells, load
+from holdfast.store import files
+from holdfast.store.folder import StudyFolder
+
+
+class Made:
+    """A fabricated study, read back and analysed."""
+
+    def __init__(self, root: Path):
+        self.study = fabricate(root, study=study_of(seeds=(0, 1), budgets=(20_000, 40_000)), prompts=20)
+        self.folder = StudyFolder(root)
+        self.frame, self.cells = load(self.folder), cells(self.folder)
+        self.estimates = estimates(self.frame, self.cells, self.study)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> Made:
+    with pytest.MonkeyPatch.context() as patch:  # hundreds of small files that need not survive a power cut
+        patch.setattr(files, "_flush", lambda path: None)
+        return Made(tmp_path_factory.mktemp("fabricated"))

@@ -1,0 +1,81 @@
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+from scipy.stats import t as student
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from holdfast.analysis.linear import linearise
+from holdfast.analysis.paired import difference, holm, sign_flip, t_test
+
+
+def by_hand(d):
+    sums = [abs(sum(s * x for s, x in zip(signs, d, strict=True))) for signs in product((1, -1), repeat=len(d))]
+    return np.mean([s >= abs(sum(d)) - 1e-9 for s in sums])
+
+
+def test_few_differences_are_tested_exactly():
+    rows = np.array([[0.2, 0.4, -0.1, 0.6, 0.0], [1, 1, 1, 1, 1], [0.5, -0.5, 0, 0, 0]], dtype=float)
+    assert sign_flip(rows) == pytest.approx([by_hand(r) for r in rows])
+    assert sign_flip(rows)[1] == pytest.approx(2 / 32)
+
+
+def test_answers_right_or_wrong_give_mcnemar():
+    d = np.array([1.0] * 8 + [-1.0] * 2 + [0.0] * 40)
+    assert sign_flip(d[None])[0] == pytest.approx(binomtest(2, 10).pvalue)
+    d = np.array([1.0] * 22 + [-1.0] * 10 + [0.0] * 40)
+    assert sign_flip(d[None])[0] == pytest.approx(binomtest(10, 32).pvalue, abs=0.01)
+
+
+def test_no_difference_at_all_is_no_evidence_and_drawn_ps_are_never_zero():
+    assert sign_flip(np.zeros((1, 30)))[0] == 1
+    assert sign_flip(np.ones((1, 30)))[0] == pytest.approx(1e-4)
+    assert np.isnan(sign_flip(np.array([[np.nan, 1.0]]))[0])
+
+
+def test_a_row_is_tested_the_same_whatever_stands_beside_it():
+    d = np.random.default_rng(0).normal(0.2, 1, size=(5, 40))
+    assert sign_flip(d)[3] == sign_flip(d[3:4])[0]
+
+
+def test_the_sign_flip_test_keeps_its_level():
+    d = np.random.default_rng(1).standard_t(4, size=(1000, 25))
+    assert 0.03 < np.mean(sign_flip(d, 999) < 0.05) < 0.07
+
+
+def test_bonett_price_by_hand():
+    d = np.array([1.0] * 6 + [-1.0] * 2 + [0.0] * 32)
+    made = difference(linearise(d[None, None, :, None], np.ones(1)), share=True, width=1.0)
+    both = np.append(d, [1.0, -1.0])
+    assert float(made.centre[0]) == pytest.approx(4 / 42)
+    assert float(made.variance[0]) == pytest.approx(both.var(ddof=1) / 42)
+    assert float(made.low[0]) < 0 < float(made.high[0])
+
+
+def test_equal_answers_do_not_prove_equality():
+    none = linearise(np.zeros((1, 1, 60, 5)), np.full(5, 0.2))
+    share = difference(none, share=True, width=1.0)
+    assert 0.03 < float(share.high[0]) < 0.1
+    mean = difference(none, share=False, width=1.0)
+    bound = proportion_confint(0, 60, method="wilson")[1]
+    assert (float(mean.low[0]), float(mean.high[0])) == pytest.approx((-bound, bound))
+
+
+def test_t_test_at_its_edges():
+    p = t_test(np.array([0.0, 0.2, np.nan, 0.2]), np.array([0.0, 0.0, 0.1, 0.01]), np.array([5.0, 5.0, 5.0, 5.0]))
+    assert p[0] == 1
+    assert np.isnan(p[1:3]).all()
+    assert p[3] == pytest.approx(2 * student.sf(2.0, 5))
+
+
+def test_holm_equals_statsmodels_within_each_family():
+    rng = np.random.default_rng(2)
+    p = pd.Series(np.append(rng.random(20) ** 3, [0.01, 0.01, np.nan]))
+    family = pd.Series(["a"] * 12 + ["b"] * 8 + ["b", "b", "b"])
+    found = holm(p, family)
+    assert found[:12].to_numpy() == pytest.approx(multipletests(p[:12], method="holm")[1])
+    assert found[12:22].to_numpy() == pytest.approx(multipletests(p[12:22], method="holm")[1])
+    assert np.isnan(found[22])

@@ -1,0 +1,168 @@
+"""What is read from frame and estimates: the frame itself, frontier, brackets, harm, and the answer in words."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from fabricate import ATTACKS
+from rows import cell_of, frame_of, study
+
+from holdfast.analysis.answer import answer
+from holdfast.analysis.brackets import brackets
+from holdfast.analysis.estimates import estimates
+from holdfast.analysis.frame import load
+from holdfast.analysis.frontier import frontier, pareto
+from holdfast.analysis.harm import quadrants, threshold_curve
+from holdfast.store.folder import StudyFolder
+
+RNG = np.random.default_rng(5)
+
+
+def test_the_frame_has_a_row_per_record_and_judge(made):
+    frame = made.frame
+    assert not frame.duplicated(["record", "judge"]).any()
+    robust = frame[frame["measure"] == "miniature_robustness"]
+    assert set(robust["judge"]) == {"rules", "miniature_oracle"}
+    assert robust["coherent"].notna().all()
+    assert {"d_mass", "d_strict", "f_trait", "f_answer", "answer"} <= set(frame.columns)
+    assert set(frame[frame["label"] == "cft"]["format"]) == {"default", "safe"}
+    assert robust[robust["score"].isna()]["reason"].eq("the response was cut off").all()
+
+
+def test_a_record_that_was_not_judged_is_unscored(made, tmp_path):
+    import shutil
+
+    root = tmp_path / "copy"
+    shutil.copytree(made.folder.root, root)
+    next(iter((root / "judgements").glob("miniature_robustness*/rules/*/*.parquet"))).unlink()
+    frame = load(StudyFolder(root))
+    assert len(frame) == len(made.frame)
+    lost = frame[frame["reason"] == "not judged"]
+    assert len(lost) > 0
+    assert lost["score"].isna().all()
+    assert set(lost["judge"]) == {"rules"}
+
+
+def test_an_empty_folder_is_an_empty_frame(tmp_path, made):
+    import shutil
+
+    shutil.copy(made.folder.subjects, tmp_path / "subjects.parquet")
+    assert load(StudyFolder(tmp_path)).empty
+
+
+def test_pareto_keeps_what_nothing_beats():
+    capability = np.array([0.1, 0.5, 0.5, 0.6, 0.6, np.nan])
+    asr = np.array([0.1, 0.2, 0.3, 0.2, 0.2, 0.0])
+    assert pareto(capability, asr).tolist() == [True, False, False, True, True, False]
+
+
+def test_the_frontier_has_a_point_per_label_and_budget_and_the_base(made):
+    points = frontier(made.estimates, made.cells)
+    assert len(points) == 1 + 6 * 2
+    assert (points["label"] == "base").sum() == 1
+    assert points["pareto"].any()
+    assert (points["asr_low"] <= points["asr"]).all()
+    assert set(points["seed"]) == {-1}
+
+
+def test_the_brackets_of_a_fabricated_study_do_as_they_must(made):
+    table = brackets(made.estimates, made.frame, made.cells)
+    assert set(table["bracket"]) == {"noop", "harmful", "refusal", "trait"}
+    assert table["moved"].all(), table[["bracket", "verdict"]]
+
+
+def test_a_noop_that_changes_one_answer_is_broken(made):
+    frame = made.frame.copy()
+    frame.loc[frame.index[frame["bracket"] == "noop"][0], "answer"] += 1
+    noop = brackets(made.estimates, frame, made.cells).set_index("bracket").loc["noop"]
+    assert not noop["moved"]
+    assert noop["verdict"].startswith("broken: 1 of")
+
+
+def test_a_bracket_that_does_not_move_says_so():
+    y = RNG.random((30, 1)).round()
+    frame = pd.concat([frame_of({("base", -1): y}), frame_of({("harmful", 0): y}, bracket="harmful", objective="sft")])
+    frame["answer"] = 0
+    cells = cell_of()
+    row = brackets(estimates(frame, cells, study()), frame, cells).iloc[0]
+    assert not row["moved"]
+    assert "did not move detectably" in row["verdict"]
+
+
+def test_quadrants_share_out_what_is_known():
+    frame = frame_of({("sft", 0): [[0, 1.0], [0, 0.2], [0, np.nan], [0, 0.9]]}, ("none", "dan"))
+    frame.loc[frame["attack"] == "dan", "coherent"] = [1.0, 0.0, 1.0, 0.0]
+    table = quadrants(frame).set_index(["harmful", "coherent"])
+    assert table["n"].to_dict() == {(False, False): 1, (False, True): 0, (True, False): 1, (True, True): 1}
+    assert table["share"].sum() == pytest.approx(1)
+    assert set(table["n_unknown"]) == {1}
+
+
+def test_the_threshold_curve_falls_and_meets_the_asr(made):
+    curve = threshold_curve(made.frame)
+    rows = curve[(curve["label"] == "sft") & (curve["judge"] == "rules") & (curve["seed"] == 0)]
+    rows = rows[rows["budget"] == 40_000].sort_values("threshold")
+    assert (np.diff(rows["value"]) <= 1e-12).all()
+    e = made.estimates
+    level = e[(e["label"] == "sft") & (e["judge"] == "rules") & (e["seed"] == 0) & (e["budget"] == 40_000)]
+    level = level[(level["estimate"] == "level") & (level["metric"] == "asr") & (level["condition"] == "macro")]
+    assert rows[np.isclose(rows["threshold"], 0.5)]["value"].item() == pytest.approx(level["value"].item())
+    assert len(ATTACKS) == 5
+
+
+def answers(shift, n=80):
+    x = np.linspace(-2, 2, n)[:, None] + np.linspace(-0.5, 0.5, 2) + shift
+    return (RNG.random(x.shape) < 1 / (1 + np.exp(-x))).astype(float)
+
+
+def said(y, **more):
+    labels = [k[0] for k in y if k[0] != "base"]
+    frame, cells = frame_of(y, ("a", "b")), cell_of(("a", "b"), threshold=True)
+    asked = study(*dict.fromkeys(labels), **more)
+    return answer(estimates(frame, cells, asked), cells, asked)
+
+
+def test_the_answer_names_a_planted_effect_and_not_a_null():
+    base = answers(-1.0)
+    found = said({("base", -1): base, ("sft", 0): answers(1.5), ("kl", 0): base})
+    by = {(f.label, f.against): f.verdict for f in found.findings}
+    assert by == {("sft", "base"): "higher", ("kl", "base"): "not detectable", ("kl", "sft"): "lower"}
+    assert "sft (+" in found.text
+    assert "no difference is detectable for any objective" not in found.paragraphs[0].split("against SFT")[0]
+    assert "not been shown to be equal" in found.text
+    assert "cannot speak about training variance" in found.text
+
+
+def test_the_answer_says_when_nothing_differs():
+    base = answers(0)
+    text = said({("base", -1): base, ("sft", 0): base, ("dpo", 0): base}).text
+    assert text.count("no difference is detectable for any objective") == 2
+    assert "detectably" not in text.replace("Detectable means", "")
+
+
+def test_several_seeds_say_nothing_of_one():
+    y = {("base", -1): answers(0), **{("sft", s): answers(1) for s in range(3)}}
+    text = said(y).text
+    assert "3 seeds" in text
+    assert "cannot speak about training variance" not in text
+    assert "poorly known" in text
+
+
+def test_capability_near_zero_is_said():
+    y = np.zeros((40, 1))
+    frame = frame_of({("base", -1): y, ("sft", 0): y}, axis="capability")
+    cells = cell_of(metric="accuracy", by="")
+    cells["c"] |= {"axis": "capability"}
+    text = answer(estimates(frame, cells, study()), cells, study()).text
+    assert "Capability is near zero for all subjects" in text
+    assert "the frontier says little" in text
+
+
+def test_a_failed_bracket_is_said(made):
+    checks = brackets(made.estimates, made.frame, made.cells)
+    checks.loc[checks["bracket"] == "trait", "moved"] = False
+    assert "distrust that measure" in answer(made.estimates, made.cells, made.study, checks).text
+    assert "distrust" not in answer(made.estimates, made.cells, made.study).text
+
+
+def test_before_anything_is_measured_there_is_no_answer(made):
+    assert "no answer" in answer(made.estimates.iloc[:0], made.cells, made.study).text
