@@ -7,7 +7,7 @@ import torch
 from holdfast.models import adapters, decoding
 from holdfast.models.backend import InProcess, NotLive
 from holdfast.models.identity import subject_id
-from holdfast.study.spec import LoraSpec
+from holdfast.spec import LoraSpec
 from holdfast.words import Request, Sampling, Subject, Turn
 
 KINDS = list(tiny.CONFIGS)

@@ -25,9 +25,9 @@ from transformers.pytorch_utils import Conv1D
 
 from holdfast import rng
 from holdfast.models.network import Network
+from holdfast.spec import LoraSpec
 from holdfast.store import files
 from holdfast.store.digest import adapter_digest as digest
-from holdfast.study.spec import LoraSpec
 from holdfast.words import UserError
 
 __all__ = ["attach", "detach", "digest", "dropout", "fingerprint", "load", "norm", "off", "save", "trainable"]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.cache_utils import Cache
@@ -24,7 +25,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from holdfast.words import UserError
 
 if TYPE_CHECKING:
-    from holdfast.study.spec import ModelSpec
+    from holdfast.spec import ModelSpec
     from holdfast.text.renderer import Renderer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -198,12 +199,20 @@ def _model(folder: Path, spec: ModelSpec, dtype: torch.dtype) -> PreTrainedModel
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         kernel = spec.attention if _has_sdpa(config) else "eager"
-        return AutoModelForCausalLM.from_pretrained(
-            folder, config=config, dtype=dtype, attn_implementation=kernel, local_files_only=True
+        model, info = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
+            folder,
+            config=config,
+            dtype=dtype,
+            attn_implementation=kernel,
+            local_files_only=True,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"the model {spec.name} at {spec.path} cannot be loaded: {reason}") from error
+    if missing := sorted(info["missing_keys"]):  # transformers would go on with random ones
+        raise UserError(f"the model {spec.name} at {spec.path} lacks {len(missing)} of its weights, {missing[0]} first")
+    return model
 
 
 def _has_sdpa(config: Any) -> bool:
