@@ -13,8 +13,8 @@ from typing import Any
 
 from holdfast import registry
 from holdfast.models.network import Network, load
+from holdfast.spec import Controls, LoraSpec, ModelSpec, TaskSpec
 from holdfast.store.folder import TrajectoryFolder
-from holdfast.study.spec import Controls, LoraSpec, ModelSpec, TaskSpec
 from holdfast.tasks.prepare import prepare
 from holdfast.tasks.stream import stream, usable
 from holdfast.training.job import TrainJob

@@ -9,7 +9,7 @@ from tiny_world import EXAMPLES
 
 from holdfast.models import adapters
 from holdfast.objectives.dpo import DPO
-from holdfast.study.spec import LoraSpec
+from holdfast.spec import LoraSpec
 from holdfast.training import references
 from holdfast.training.batches import Rows
 from holdfast.training.controls import numerics

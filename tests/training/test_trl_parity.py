@@ -18,7 +18,7 @@ from holdfast.objectives.dpo import DPO
 from holdfast.objectives.kl import KL
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
-from holdfast.study.spec import Controls, LoraSpec
+from holdfast.spec import Controls, LoraSpec
 from holdfast.training import batches
 from holdfast.training.batches import Rows
 from holdfast.training.controls import numerics

@@ -18,8 +18,8 @@ from holdfast.objectives.ip import IP
 from holdfast.objectives.kl import KL
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
+from holdfast.spec import Controls, LoraSpec, ModelSpec
 from holdfast.store.folder import TrajectoryFolder
-from holdfast.study.spec import Controls, LoraSpec, ModelSpec
 from holdfast.tasks.stream import Stream, Usable, stream
 from holdfast.training.job import TrainJob
 from holdfast.words import UNSAFE, Example, Turn
@@ -94,7 +94,7 @@ EXAMPLES = tuple(example(i) for i in range(120))
 def rows(network: Network, *, steps: int = 12, seed: int = 0, batch_rows: int = 4, examples=EXAMPLES) -> Stream:
     """So many whole steps."""
     usable = Usable(tuple(examples), {})
-    passes = 1 + steps * batch_rows // len(examples)
+    passes = 2 + steps * batch_rows // len(examples)
     long = stream(usable, network.renderer, seed=seed, budget=1, batch_rows=batch_rows, passes=passes)
     budget = long.tokens_after[0]
     while len(long.steps) < steps:

@@ -18,7 +18,7 @@ from holdfast.models import adapters, head
 from holdfast.models.layouts import Batch, arrange
 from holdfast.models.network import Network
 from holdfast.objectives.contract import Counts, Objective, Scores
-from holdfast.study.spec import Controls
+from holdfast.spec import Controls
 from holdfast.text.renderer import Renderer
 from holdfast.words import Example, Needs, Sequence
 

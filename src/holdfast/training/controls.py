@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from holdfast import __version__, registry
+from holdfast import registry
 from holdfast.models import adapters
 from holdfast.models.network import Network
 from holdfast.store.digest import digest
@@ -63,8 +63,7 @@ def numerics(network: Network) -> dict[str, Any]:
     """What a rounding error depends on."""
     on_gpu = network.device.type == "cuda"
     return {
-        "holdfast": __version__,
-        **{name: version(name) for name in ("torch", "transformers", "peft")},
+        **{name: version(name) for name in ("holdfast", "torch", "transformers", "peft")},
         "device": torch.cuda.get_device_name(network.device) if on_gpu else platform.machine(),
         "instructions": "cuda" if on_gpu else torch.backends.cpu.get_cpu_capability(),
         "dtype": str(network.dtype).removeprefix("torch."),

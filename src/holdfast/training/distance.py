@@ -13,7 +13,7 @@ from holdfast.models import adapters, head
 from holdfast.models.layouts import arrange, micro_batches
 from holdfast.models.network import Network
 from holdfast.objectives import views
-from holdfast.study.spec import Controls
+from holdfast.spec import Controls
 from holdfast.training.batches import Group
 from holdfast.words import Example
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from holdfast import registry
 from holdfast.objectives.contract import Objective
+from holdfast.spec import Controls, LoraSpec
 from holdfast.store.digest import digest
-from holdfast.study.spec import Controls, LoraSpec
 from holdfast.tasks.stream import Stream
 from holdfast.words import Example, UserError
 
