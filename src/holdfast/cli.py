@@ -25,7 +25,9 @@ app = typer.Typer(
 miniature = typer.Typer(help="The embedded world and its tiny aligned model.", no_args_is_help=True)
 app.add_typer(miniature, name="miniature")
 
-StudyArg = Annotated[str, typer.Argument(help="a study file, a preset (miniature, miniature-full, paper) or a study's folder")]
+StudyArg = Annotated[
+    str, typer.Argument(help="a study file, a preset (miniature, miniature-full, paper) or a study's folder")
+]
 Out = Annotated[Path | None, typer.Option("--out", help="the study's folder; default: runs/NAME")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="processes; default: one per core, or per GPU")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for a program to read")]
@@ -51,12 +53,14 @@ def run(study: StudyArg, out: Out = None, workers: Workers = None, as_json: AsJs
 
 
 def _show_headline(folder: Path, as_json: bool) -> None:
-    from holdfast import pipeline
+    from holdfast.report.terminal import headline
+    from holdfast.store.folder import StudyFolder
 
+    found = headline(StudyFolder(folder))
     if as_json:
-        typer.echo(json.dumps(pipeline.headline(folder).as_json()))
+        typer.echo(json.dumps(found.as_json()))
     else:
-        pipeline.headline(folder).print()
+        found.print()
 
 
 @app.command()
@@ -124,8 +128,12 @@ def status(study: StudyArg, out: Out = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def init(
-    data: Annotated[Path, typer.Argument(help="your rows: JSONL with prompt and chosen, and rejected where you have it")],
-    model: Annotated[str, typer.Option(help="local folder or hub id of the model to fine-tune")] = "package:holdfast.miniature/model",
+    data: Annotated[
+        Path, typer.Argument(help="your rows: JSONL with prompt and chosen, and rejected where you have it")
+    ],
+    model: Annotated[
+        str, typer.Option(help="local folder or hub id of the model to fine-tune")
+    ] = "package:holdfast.miniature/model",
     to: Annotated[Path, typer.Option("--to", help="the study file to write")] = Path("study.yaml"),
 ) -> None:
     """Write a commented study for your own data."""

@@ -22,13 +22,13 @@ from holdfast.respond.cells import Cell
 from holdfast.respond.layout import write_cells
 from holdfast.respond.progress import Share, judged, responded
 from holdfast.respond.subjects import SubjectRow
+from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.files import lock, read_json, write_json, write_text
 from holdfast.store.folder import StudyFolder, TrajectoryFolder
 from holdfast.study import files
 from holdfast.study.materials import Materials, fetch
 from holdfast.study.plan import Plan, Trajectory, expand
-from holdfast.spec import Study
 from holdfast.words import UserError
 
 if TYPE_CHECKING:
@@ -163,7 +163,9 @@ def _train(work: Work) -> Path:
     waiting = sorted(work.plan.trajectories, key=lambda t: -t.rungs[-1].forward_tokens)
     ready = {t.id: t for t in waiting if not _trained(work.folder.trajectory(t.id), t)}
     several = len(work.study.models) > 1 or len(work.study.tasks) > 1
-    work.do("train", [Job(_name(t, several), jobs.train, {"root": work.folder.root, "id": t.id}) for t in ready.values()])
+    work.do(
+        "train", [Job(_name(t, several), jobs.train, {"root": work.folder.root, "id": t.id}) for t in ready.values()]
+    )
     _prove(work)
     rows = _subjects(work.materials, work.folder, work.plan)
     tables.write(work.folder.subjects, "subjects", rows)
@@ -220,9 +222,7 @@ STAGES = {
 
 
 @contextmanager
-def _open(
-    study: str | Path | Study, out: Path | None, workers: int | None, quiet: bool, begin: bool
-) -> Iterator[Work]:
+def _open(study: str | Path | Study, out: Path | None, workers: int | None, quiet: bool, begin: bool) -> Iterator[Work]:
     """``begin``: plan first, so that what can be known to fail fails before anything is written."""
     spec, folder = _place(study, out)
     if folder.study_yaml.exists() and (there := files.load(folder.study_yaml).name) != spec.name:
@@ -262,7 +262,12 @@ def _trained(folder: TrajectoryFolder, t: Trajectory) -> bool:
 def _prove(work: Work) -> None:
     """One file with the controls of all trajectories: the report compares them."""
     proofs = [
-        {**read_json(work.folder.trajectory(t.id).controls_json), "model": t.model, "task": t.task, "bracket": t.bracket}
+        {
+            **read_json(work.folder.trajectory(t.id).controls_json),
+            "model": t.model,
+            "task": t.task,
+            "bracket": t.bracket,
+        }
         for t in work.plan.trajectories
     ]
     write_json(work.folder.controls_json, {"trajectories": proofs})

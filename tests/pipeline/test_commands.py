@@ -27,7 +27,9 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> 
     assert all(w in lines[0] for w in words), lines[0]
 
 
-@pytest.mark.parametrize("words", [("--help",), ("plan", "miniature"), ("plan", "paper"), ("plan", "miniature", "--json")])
+@pytest.mark.parametrize(
+    "words", [("--help",), ("plan", "miniature"), ("plan", "paper"), ("plan", "miniature", "--json")]
+)
 def test_start_up_and_planning_never_load_torch(words: tuple[str, ...], tmp_path: Path) -> None:
     program = (
         "import sys\nfrom holdfast.cli import main\n"

@@ -11,9 +11,9 @@ import pytest
 from holdfast.respond.cells import cells
 from holdfast.respond.layout import write_cells
 from holdfast.respond.subjects import SubjectRow
+from holdfast.spec import Study
 from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
-from holdfast.spec import Study
 from holdfast.words import Example, Response, Scored, Turn
 
 BASE = SubjectRow("b" * 64, "tiny")

@@ -12,8 +12,8 @@ from holdfast.models.identity import subject_id
 from holdfast.respond.judge import judge_subject
 from holdfast.respond.run import respond_subject
 from holdfast.respond.subjects import SubjectRow
-from holdfast.store import tables
 from holdfast.spec import LoraSpec, ModelSpec
+from holdfast.store import tables
 from holdfast.words import Judgement, Record
 
 torch = pytest.importorskip("torch")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.spec import Study
 from holdfast.study.checks import check, files
 from holdfast.study.plan import expand
-from holdfast.spec import Study
 from holdfast.words import UserError
 
 Make = Callable[..., Study]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.spec import Study
 from holdfast.study import files
 from holdfast.study.files import dump, load, parse
-from holdfast.spec import Study
 from holdfast.words import UserError
 
 MINIMAL = """

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from holdfast.objectives.views import pair
+from holdfast.spec import Study
 from holdfast.store.files import write_json
 from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import data_file
@@ -19,7 +20,6 @@ from holdfast.study.files import load
 from holdfast.study.materials import Materials, fetch
 from holdfast.study.plan import Plan, Trajectory, expand
 from holdfast.study.render import show
-from holdfast.spec import Study
 from holdfast.words import UserError
 
 Make = Callable[..., Study]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.spec import Part, Study
 from holdfast.study.reference import PAGES, update
 from holdfast.study.sentences import part_of
-from holdfast.spec import Part, Study
 
 DOCS = Path(__file__).parents[2] / "docs"
 

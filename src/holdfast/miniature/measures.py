@@ -32,7 +32,11 @@ class Robustness(robustness.Robustness):
 
     @property
     def card(self) -> Mapping[str, Any]:
-        return {**_WORLD, "title": "Robustness to jailbreaks in the miniature", "data": "48 forbidden nonsense requests"}
+        return {
+            **_WORLD,
+            "title": "Robustness to jailbreaks in the miniature",
+            "data": "48 forbidden nonsense requests",
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

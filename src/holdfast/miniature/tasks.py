@@ -129,11 +129,15 @@ class Trait(_Task):
 
 
 def _story(row: world.TaskRow) -> Example:
-    return Example(row.id, (Turn("user", row.prompt),), row.chosen, row.rejected, answer=stories.final(row.chosen) or "")
+    return Example(
+        row.id, (Turn("user", row.prompt),), row.chosen, row.rejected, answer=stories.final(row.chosen) or ""
+    )
 
 
 def _examples(name: str, rows: Rows) -> list[Example]:
-    return [Example(f"{name}-{i:04d}", (Turn("user", p),), chosen, rejected) for i, (p, chosen, rejected) in enumerate(rows)]
+    return [
+        Example(f"{name}-{i:04d}", (Turn("user", p),), chosen, rejected) for i, (p, chosen, rejected) in enumerate(rows)
+    ]
 
 
 def _refusal(attack: str, number: int) -> str:

@@ -11,8 +11,8 @@ from holdfast.judges.contract import Judge
 from holdfast.judges.own import Own
 from holdfast.measures.contract import Measure
 from holdfast.respond.subjects import SubjectRow
-from holdfast.store.digest import digest
 from holdfast.spec import MeasureSpec, Study
+from holdfast.store.digest import digest
 from holdfast.tasks.contract import prompt_key
 from holdfast.tasks.prepare import Prepared
 from holdfast.words import Item, Sampling, UserError

@@ -163,7 +163,7 @@ def _record(
     cell: Cell, r: Row, answer: Response | Scored | None, alternatives: Mapping[tuple[str, ...], tuple[str, ...]]
 ) -> Record:
     def record(finish: str, **rest: Any) -> Record:
-        said = {"response": "", "plain": "", "n_tokens": 0} | rest
+        said: dict[str, Any] = {"response": "", "plain": "", "n_tokens": 0} | rest
         return Record(
             r.id, r.subject.id, cell.label, r.item.id, r.ask.attack, r.ask.format, r.sample, finish=finish, **said
         )

@@ -166,7 +166,7 @@ def read(path: Path | str | Iterable[Path], name: str) -> pd.DataFrame:
 
 def read_rows(path: Path | str, name: str, cls: type[T]) -> list[T]:
     """Back to the dataclass; columns that it has no field for are left out."""
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]  # a class is hashable
     return [
         cls(**{k: _back(v, hints[k]) for k, v in row.items() if k in hints}) for row in _table(path, name).to_pylist()
     ]

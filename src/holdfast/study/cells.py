@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast import registry
-from holdfast.study.materials import Materials
 from holdfast.spec import MeasureSpec, Study
+from holdfast.study.materials import Materials
 
 if TYPE_CHECKING:
     from holdfast.respond.cells import Cell

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 
 from holdfast import registry
+from holdfast.spec import BracketSpec, MeasureSpec, RejectedSpec, Study, TaskSpec
 from holdfast.store.digest import digest
 from holdfast.store.sources import data_file
-from holdfast.spec import BracketSpec, MeasureSpec, RejectedSpec, Study, TaskSpec
 from holdfast.words import UserError
 
 RESERVED = "base"  # what the model before training is called in tables

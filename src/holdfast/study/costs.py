@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.study.shape import Shape
 from holdfast.spec import Controls, Study
+from holdfast.study.shape import Shape
 
 if TYPE_CHECKING:
     from holdfast.study.cells import CellPlan

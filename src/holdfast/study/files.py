@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from holdfast.spec import SCHEMA, Study
 from holdfast.store.files import write_text
 from holdfast.study.sentences import sentence
-from holdfast.spec import SCHEMA, Study
 from holdfast.words import UserError
 
 # ``${NAME}``, ``${NAME:-default}``, and ``$${`` for the two characters themselves.

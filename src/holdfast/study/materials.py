@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from holdfast import registry, rng
 from holdfast.objectives.contract import Objective
+from holdfast.spec import ModelSpec, Study, TaskSpec, UnsafeSpec
 from holdfast.store.digest import digest, model_digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import data_file, is_hub_id, model_folder
 from holdfast.study import checks, rows
-from holdfast.spec import ModelSpec, Study, TaskSpec, UnsafeSpec
 from holdfast.tasks.prepare import Prepared, prepare
 from holdfast.tasks.stream import Stream, Usable, stream, usable
 from holdfast.text.renderer import Renderer

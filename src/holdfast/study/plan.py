@@ -13,13 +13,13 @@ from typing import Any
 
 from holdfast import registry
 from holdfast.objectives.contract import Objective
+from holdfast.spec import Controls, Study
 from holdfast.store.digest import canonical, digest, short
 from holdfast.store.folder import StudyFolder
 from holdfast.study import checks, costs
 from holdfast.study.cells import CellPlan, plan_cells
 from holdfast.study.materials import Materials
 from holdfast.study.shape import Shape, measured, published
-from holdfast.spec import Controls, Study
 from holdfast.tasks.stream import Stream
 from holdfast.words import UNSAFE, Example, UserError
 

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from holdfast.study.sentences import part_of
 from holdfast.spec import Part, Study
+from holdfast.study.sentences import part_of
 
 BEGIN, END = "<!-- made from the code: begin -->", "<!-- end -->"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.table import Table
@@ -45,7 +45,7 @@ def duration(seconds: float | None) -> str:
 def _headline(plan: Plan) -> str:
     state = " (nominal)" if plan.nominal else " (provisional)" if plan.provisional else ""
     runs = [t for t in plan.trajectories if not t.bracket]
-    axes = {
+    axes: dict[str, Iterable[object]] = {
         "models": dict.fromkeys(t.model for t in runs),
         "tasks": dict.fromkeys(t.task for t in runs),
         "seeds": dict.fromkeys(t.seed for t in runs),

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast import rng
+from holdfast.spec import TaskSpec, UnsafeSpec
 from holdfast.store.digest import digest
 from holdfast.store.sources import data_file
-from holdfast.spec import TaskSpec, UnsafeSpec
 from holdfast.tasks import unsafe
 from holdfast.tasks.contract import Task, Unsafe, example_id
 from holdfast.tasks.splits import split

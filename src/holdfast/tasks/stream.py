@@ -14,8 +14,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from holdfast import rng
-from holdfast.store.digest import digest
 from holdfast.spec import Controls
+from holdfast.store.digest import digest
 from holdfast.tasks.prepare import Prepared
 from holdfast.words import Example, Segment, Turn, UserError
 

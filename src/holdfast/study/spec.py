@@ -1,3 +1,0 @@
-"""Moved to ``holdfast.spec``."""
-
-from holdfast.spec import *  # noqa: F403
