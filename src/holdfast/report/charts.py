@@ -1,0 +1,308 @@
+"""The charts, one function each. A chart holds no colour and no width; the theme and the writer give them.
+
+Every function returns a ``Figure``: the specification with what must be said beside it (what is estimated, interval, n,
+seeds), a sentence for those who cannot see it, and its data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from holdfast.report import labels as place
+from holdfast.report import speak, theme
+from holdfast.report.headline import Series
+from holdfast.report.theme import BASE
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the charts of a study share."""
+
+    labels: tuple[str, ...]  # objectives, in charted order
+    budgets: tuple[int, ...]
+    alpha: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    name: str  # of its files
+    title: str
+    spec: dict[str, Any]  # Vega-Lite, with its data and without size, title and configuration
+    caption: str
+    alt: str
+    data: pd.DataFrame
+    height: int = 340
+
+
+def frontier(x: Series, y: Series, estimates: pd.DataFrame, look: Look) -> Figure | None:
+    """Capability against harm: a path per objective over budgets, from the base."""
+    across = x.of(estimates)[["label", "budget", "value", "low", "high"]]
+    up = y.of(estimates)[["label", "budget", "value", "low", "high", *speak.COUNTS]]
+    data = across.merge(up, on=["label", "budget"], suffixes=("_x", "_y")).dropna(subset=["value_x", "value_y"])
+    if not (data["label"] != BASE).any():
+        return None
+    data = data.rename(columns={c: c.replace("value_", "") for c in ("value_x", "value_y")})
+    caption = (
+        f"{x.title} (across, higher is better) against {lower(y.title)} (up, {y.better} is better). "
+        f"One path per objective from the base model (diamond) through budgets {speak.budgets(look.budgets)}; "
+        f"points grow with budget. Crosses: {speak.level(look.alpha)} intervals, strongest at the last budget. "
+        + speak.evidence(up, y)
+    )
+    name = "frontier" if y.axis == "robustness" else f"frontier-{y.axis}"
+    return _paths(name, f"{y.title} against {lower(x.title)}", x, y.title, y.better, data, look, caption)
+
+
+def moved(y: Series, estimates: pd.DataFrame, distance: pd.DataFrame, look: Look) -> Figure | None:
+    """Harm against distance moved from the base: did an objective stay safe, or merely stay?"""
+    far = distance.dropna(subset=["value"])[["label", "budget", "value"]].rename(columns={"value": "x"})
+    up = y.of(estimates)[["label", "budget", "value", "low", "high", *speak.COUNTS]]
+    up = up.rename(columns={"value": "y", "low": "low_y", "high": "high_y"}).dropna(subset=["y"])
+    start = pd.DataFrame({"label": [BASE], "budget": [0], "x": [0.0]})
+    data = pd.concat([start, far]).merge(up, on=["label", "budget"]).assign(low_x=math.nan, high_x=math.nan)
+    if not (data["label"] != BASE).any():
+        return None
+    caption = (
+        f"{y.title} against the distance moved: KL from the base on fixed held-out prompts (nats per token, mean over "
+        f"seeds). Paths start at the base, at distance zero. Vertical lines: {speak.level(look.alpha)} intervals. "
+        + speak.evidence(up, y)
+    )
+    title = f"{y.title} against distance moved"
+    return _paths("moved", title, "KL from the base (nats per token)", y.title, y.better, data, look, caption)
+
+
+def _paths(
+    name: str, title: str, x: Series | str, y: str, better: str, data: pd.DataFrame, look: Look, caption: str
+) -> Figure:
+    capability = isinstance(x, Series)
+    order = {label: i for i, label in enumerate((BASE, *look.labels))}
+    data = data[data["label"].isin(order)].sort_values(["label", "budget"], key=lambda c: c.map(order).fillna(c))
+    data = data.assign(last=data.groupby("label")["budget"].transform("max") == data["budget"])
+    rank = {b: i for i, b in enumerate(look.budgets)}
+    data["area"] = [
+        60 if r.label == BASE else 28 + 92 * (rank.get(r.budget, 0) + 1) / len(rank) for r in data.itertuples()
+    ]
+    base, tuned = data[data["label"] == BASE], data[data["label"] != BASE]
+    starts = [base.assign(label=label) for label in tuned["label"].unique()]
+    path = pd.concat([*starts, tuned])[["label", "budget", "x", "y"]]
+
+    dx = place.domain(data[["x", "low_x", "high_x"]], top=1.0 if capability else None)
+    dy = place.domain(data[["y", "low_y", "high_y"]], top=1.0)
+    if capability:
+        across = alt.Axis(title=f"{x.title} (→ better)", format=place.percent(dx), tickCount=6, grid=True)
+    else:
+        across = alt.Axis(title=f"{x}", tickCount=6, format="~r")
+    sx, sy = (alt.Scale(domain=d, nice=False) for d in (dx, dy))
+    ex = alt.X("x:Q", scale=sx, axis=across)
+    up = alt.Axis(title=f"{y} ({'↓' if better == 'lower' else '↑'} better)", format=place.percent(dy), tickCount=6)
+    ey = alt.Y("y:Q", scale=sy, axis=up)
+    tip = [
+        alt.Tooltip("label:N", title="objective"),
+        alt.Tooltip("budget:Q", title="tokens", format=",d"),
+        alt.Tooltip("x:Q", title=x.short if capability else "distance", format=".1%" if capability else ".3f"),
+        alt.Tooltip("y:Q", title=y, format=".1%"),
+        alt.Tooltip("low_y:Q", title="from", format=".1%"),
+        alt.Tooltip("high_y:Q", title="to", format=".1%"),
+    ]
+    tuned_chart, ends = alt.Chart(tuned), tuned[tuned["last"]]
+    layers: list[Any] = []
+    for axis in ("x", "y"):
+        if data[f"low_{axis}"].isna().all():
+            continue
+        whisker = (
+            {"x": alt.X("low_x:Q", scale=sx, axis=across), "x2": "high_x:Q", "y": ey}
+            if axis == "x"
+            else {"y": alt.Y("low_y:Q", scale=sy, axis=up), "y2": "high_y:Q", "x": ex}
+        )
+        early = alt.Chart(tuned[~tuned["last"]]).mark_rule(strokeWidth=1)
+        layers += [
+            early.encode(**whisker, color=colour(look), opacity=opacity_of(0.28, chosen=0.9)),
+            alt.Chart(ends).mark_rule(strokeWidth=1.75).encode(**whisker, color=colour(look), opacity=opacity_of(0.85)),
+            alt.Chart(base).mark_rule(strokeWidth=1.25, style="base-line", strokeDash=[]).encode(**whisker),
+        ]
+    layers += [
+        alt.Chart(path)
+        .mark_line(strokeWidth=2, strokeJoin="round")
+        .encode(x=ex, y=ey, color=colour(look), order="budget:Q", opacity=opacity_of(0.75)),
+        tuned_chart.mark_point(filled=True, style="halo", strokeWidth=1.25).encode(
+            x=ex,
+            y=ey,
+            color=colour(look),
+            shape=shape(look),
+            size=alt.Size("area:Q", scale=None),
+            opacity=opacity_of(1),
+            tooltip=tip,
+        ),
+        alt.Chart(base)
+        .mark_point(filled=True, shape="diamond", size=120, style="base-point", strokeWidth=1.5, opacity=1)
+        .encode(x=ex, y=ey, tooltip=tip),
+    ]
+    ends = place.beside(pd.concat([ends, base]), data, dx, dy)
+    layers += [
+        alt.Chart(group)
+        .mark_text(
+            fontSize=12,
+            fontWeight=600,
+            align=alt.expr("datum.align"),
+            baseline="middle",
+            dx=alt.expr("datum.dx"),
+            dy=alt.expr("datum.dy"),
+            **({"style": "base-label", "fontStyle": "normal"} if is_base else {}),
+        )
+        .encode(x=ex, y=ey, text="label:N", **({} if is_base else {"color": colour(look), "opacity": opacity_of(1)}))
+        for is_base, group in ((True, ends[ends["label"] == BASE]), (False, ends[ends["label"] != BASE]))
+    ]
+    if capability:
+        corner = "better ↘" if better == "lower" else "better ↗"
+        note = alt.Chart(pd.DataFrame({"note": [corner]})).mark_text(style="note", align="right")
+        at = "height - 10" if better == "lower" else "12"
+        layers.append(note.encode(x=alt.value(alt.expr("width - 8")), y=alt.value(alt.expr(at)), text="note:N"))
+    last = ends[ends["label"] != BASE]
+    said = "; ".join(
+        f"{r.label} {speak.percent(r.x) if capability else f'{r.x:.3f}'} and {speak.percent(r.y)}"
+        for r in last.itertuples()
+    )
+    tidy = data[["label", "budget", "x", "low_x", "high_x", "y", "low_y", "high_y"]].rename(
+        columns={"label": "objective"}
+    )
+    return Figure(
+        name,
+        title,
+        layer(layers),
+        caption,
+        f"{title}. At the last budget: {said}.",
+        tidy,
+        height=430 if capability else 300,
+    )
+
+
+def against_budget(s: Series, estimates: pd.DataFrame, look: Look) -> Figure | None:
+    """A measure's level at each budget, the base as a line."""
+    rows = s.of(estimates)
+    caption = (
+        f"{s.title} at each budget ({s.better} is better). Bars: {speak.level(look.alpha)} intervals; points of one "
+        f"budget are set side by side. Dashed line and band: the base model. " + speak.evidence(rows, s)
+    )
+    return _lines(plain_name(s), s.title, s.title, rows, look, caption, share=True)
+
+
+def distance(name: str, title: str, unit: str, rows: pd.DataFrame, look: Look, about: str) -> Figure | None:
+    """How far training moved the model, at each budget; the base is zero."""
+    return _lines(name, title, unit, rows.assign(low=math.nan, high=math.nan), look, about, share=False)
+
+
+def _lines(
+    name: str, title: str, unit: str, rows: pd.DataFrame, look: Look, caption: str, *, share: bool
+) -> Figure | None:
+    rows = rows[rows["label"].isin((BASE, *look.labels))].dropna(subset=["value"])
+    tuned, base = rows[rows["label"] != BASE], rows[rows["label"] == BASE].head(1)
+    if tuned.empty:
+        return None
+    budgets = sorted(int(b) for b in tuned["budget"].unique())
+    tuned = tuned.assign(at=place.dodge(tuned, look.labels, budgets), order=tuned["label"].map(look.labels.index))
+    domain = place.domain(rows[["value", "low", "high"]], top=1.0 if share else None, zero=not share)
+    number = place.percent(domain) if share else "~r"
+    up = alt.Axis(title=unit, format=number, tickCount=5)
+    sy = alt.Scale(domain=domain, nice=False, zero=False)
+    ends = {"y": alt.Y("low:Q", scale=sy, axis=up), "y2": alt.Y2("high:Q")}
+    ex = alt.X(
+        "at:Q",
+        scale=alt.Scale(type="log", domain=place.span(budgets), nice=False),
+        axis=alt.Axis(
+            title="Training tokens (shared view)", values=budgets, format="~s", grid=False, labelOverlap=True
+        ),
+    )
+    ey = alt.Y("value:Q", scale=sy, axis=up)
+    exact = ".1%" if share else ".4g"
+    tip = [
+        alt.Tooltip("label:N", title="objective"),
+        alt.Tooltip("budget:Q", title="tokens", format=",d"),
+        alt.Tooltip("value:Q", title=unit, format=exact),
+        *(
+            [alt.Tooltip(f"{k}:Q", title=t, format=exact) for k, t in (("low", "from"), ("high", "to"))]
+            if share
+            else []
+        ),
+    ]
+    keep = ["label", "budget", "value", "low", "high"]
+    tidy = rows[keep].rename(columns={"label": "objective"})
+    points = alt.Chart(tuned[[*keep, "at", "order"]])
+    layers: list[Any] = []
+    if len(base):
+        line = alt.Chart(base[keep])
+        if base[["low", "high"]].notna().all(axis=None):
+            layers.append(line.mark_rect(style="base-band").encode(**ends))
+        layers += [
+            line.mark_rule(style="base-line").encode(y=ey, tooltip=tip[:1] + tip[2:]),
+            line.mark_text(style="base-label", align="left", baseline="bottom", dx=4, dy=-3, text="base").encode(
+                x=alt.value(0), y=ey
+            ),
+        ]
+    layers.append(
+        points.mark_line(strokeWidth=1.5).encode(
+            x=ex, y=ey, color=colour(look), order="budget:Q", opacity=opacity_of(0.5)
+        )
+    )
+    if share:
+        layers.append(
+            points.mark_rule(strokeWidth=1.75).encode(x=ex, **ends, color=colour(look), opacity=opacity_of(0.8))
+        )
+    layers.append(
+        points.mark_point(filled=True, style="halo", strokeWidth=1, size=62).encode(
+            x=ex, y=ey, color=colour(look), shape=shape(look), opacity=opacity_of(1), tooltip=tip
+        )
+    )
+    last = tuned[tuned["budget"] == budgets[-1]]
+    show = speak.percent if share else (lambda v: f"{v:.3g}")
+    said = ", ".join(f"{r.label} {show(r.value)}" for r in last.sort_values("order").itertuples())
+    start = f" The base is at {show(base['value'].iloc[0])}." if len(base) else ""
+    return Figure(
+        name, title, layer(layers), caption, f"{title}. At {budgets[-1]:,} tokens: {said}.{start}", tidy, height=300
+    )
+
+
+# -- what charts share -------------------------------------------------------------------------------------------
+
+
+def lower(title: str) -> str:
+    """A title inside a sentence; a name keeps its capitals."""
+    return title if title.startswith("Dark") else title[:1].lower() + title[1:]
+
+
+def plain_name(s: Series) -> str:
+    return f"{s.measure}-{s.metric}".replace("/", "-").replace(" ", "_")
+
+
+def layer(layers: Sequence[Any], *params: alt.Parameter) -> dict[str, Any]:
+    """The layers as one specification, without the address of its schema or Altair's own colours. Its validation takes
+    a second a chart and is the tests' business (tests/report/test_charts.py)."""
+    chart = alt.layer(*layers).add_params(alt.param(name="focus", value=""), *params)
+    with alt.data_transformers.enable("default", consolidate_datasets=True, max_rows=None):
+        spec = chart.to_dict(validate=False)
+    return {k: v for k, v in spec.items() if k not in ("$schema", "config")}
+
+
+def _scale(look: Look, range_: Any) -> alt.Scale:
+    return alt.Scale(domain=list(look.labels), range=range_)
+
+
+def legend() -> alt.Legend:
+    return alt.Legend(title=None, orient="top", columns=alt.expr("width < 420 ? 3 : 8"), symbolOpacity=1)
+
+
+def colour(look: Look) -> alt.Color:
+    return alt.Color("label:N", scale=_scale(look, "category"), legend=legend())
+
+
+def shape(look: Look) -> alt.Shape:
+    return alt.Shape("label:N", scale=_scale(look, theme.shapes(look.labels)), legend=legend())
+
+
+def opacity_of(idle: float, chosen: float | None = None) -> Any:
+    """How strongly a mark is drawn: with no objective highlighted, with its own, with another."""
+    return alt.value(alt.expr(f"focus === '' ? {idle} : focus === datum.label ? {chosen or idle} : 0.08"))

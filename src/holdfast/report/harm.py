@@ -1,0 +1,94 @@
+"""Harm × coherence: what share of the responses under attack is harmful, and can be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from holdfast.analysis.harm import quadrants as counted
+from holdfast.report import speak
+from holdfast.report.charts import Figure, Look, layer
+from holdfast.report.headline import Series
+from holdfast.report.headline import plain as as_words
+from holdfast.report.reading import Setting
+from holdfast.report.theme import BASE
+
+QUADRANTS = ("harmful, coherent", "harmful, incoherent", "harmless, incoherent", "harmless, coherent")
+
+
+def quadrants(setting: Setting, s: Series, budget: int) -> Figure | None:
+    """None where coherence was not judged."""
+    findings = setting.findings
+    rows = counted(setting.of(findings.frame), findings.study.threshold)
+    rows = rows[
+        (rows["measure"] == s.measure)
+        & (rows["judge"] == s.judge)
+        & (rows["format"] == s.format)
+        & (rows["bracket"] == "")
+        & (rows["seed"].isin((-1, *findings.study.seeds)))
+        & ((rows["budget"] == budget) | (rows["label"] == BASE))
+    ]
+    harm = rows["harmful"].map({True: "harmful", False: "harmless"})
+    names = harm + ", " + rows["coherent"].map({True: "coherent", False: "incoherent"})
+    data = rows.assign(quadrant=names).groupby(["label", "quadrant"])["n"].sum().reset_index()
+    data = data[data["label"].isin((BASE, *findings.labels))]
+    data["share"] = data["n"] / data.groupby("label")["n"].transform("sum")
+    return _chart(data, findings.look, budget, findings.study.threshold, as_words(s.judge))
+
+
+def _chart(data: pd.DataFrame, look: Look, budget: int, threshold: float, judge: str) -> Figure | None:
+    """Harm × coherence of the responses under attack, at the last budget. ``data``: label, quadrant, n, share."""
+    if data.empty:
+        return None
+    data = data.assign(
+        order=data["quadrant"].map(QUADRANTS.index),
+        text=[f"{100 * v:.0f}" if v >= 0.045 else "" for v in data["share"]],
+    )
+    ex = alt.X(
+        "share:Q",
+        stack="zero",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(title="Share of responses", format=".0%", tickCount=5),
+    )
+    ey = alt.Y(
+        "label:N", sort=[BASE, *look.labels], axis=alt.Axis(title=None, domain=False, ticks=False, labelFontSize=12)
+    )
+    fill = alt.Color(
+        "quadrant:N",
+        scale=alt.Scale(domain=list(QUADRANTS), range="ordinal"),
+        legend=alt.Legend(title=None, orient="top", symbolType="square", columns=alt.expr("width < 420 ? 2 : 4")),
+    )
+    tip = [
+        alt.Tooltip("label:N", title="objective"),
+        alt.Tooltip("quadrant:N"),
+        alt.Tooltip("share:Q", format=".1%"),
+        alt.Tooltip("n:Q", title="responses"),
+    ]
+    bars = alt.Chart(data).mark_bar(style="segment", height=alt.RelativeBandSize(0.72))
+    texts = alt.Chart(data).mark_text(baseline="middle", fontSize=11)
+    middle = alt.X("share:Q", stack="zero", bandPosition=0.5)
+    layers: list[Any] = [bars.encode(x=ex, y=ey, color=fill, order="order:Q", tooltip=tip)]
+    for style, part in (("cell-high", [0]), ("cell-low", [1, 2, 3])):
+        visible = " || ".join(f"datum.order === {i}" for i in part)
+        colour = alt.condition(visible, alt.value(1), alt.value(0))
+        layers.append(
+            texts.mark_text(style=style, fontSize=11).encode(
+                x=middle, y=ey, text="text:N", order="order:Q", opacity=colour, detail="quadrant:N"
+            )
+        )
+    harmful = data[data["quadrant"].str.startswith("harmful")]
+    said = ", ".join(
+        f"{k} {speak.percent(float(v))}" for k, v in harmful.groupby("label", sort=False)["share"].sum().items()
+    )
+    caption = (
+        f"Responses under attack at {budget:,} tokens, base beside them: harmful where the score by {judge} is at "
+        f"least {threshold:g}, coherent by the coherence screen. All attacks pooled, direct request apart; shares of "
+        "scored responses, no interval: a description, not a test. "
+        f"n = {speak.spread(data.groupby('label')['n'].sum())} responses per objective."
+    )
+    tidy = data[["label", "quadrant", "n", "share"]].rename(columns={"label": "objective"})
+    height = 34 * data["label"].nunique() + 60
+    title = "Harm and coherence of responses under attack"
+    return Figure("quadrants", title, layer(layers), caption, f"{title}. Harmful: {said}.", tidy, height=height)

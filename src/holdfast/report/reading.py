@@ -1,0 +1,166 @@
+"""Everything the page is made from, read once from the study's folder. What was not written is absent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from holdfast.analysis.brackets import brackets
+from holdfast.analysis.frame import cells, load
+from holdfast.report.charts import Look
+from holdfast.report.headline import Series, series
+from holdfast.report.theme import BASE
+from holdfast.spec import Study
+from holdfast.store import tables
+from holdfast.store.files import read_json
+from holdfast.store.folder import StudyFolder
+from holdfast.words import UserError
+
+WHO = ["trajectory", "model", "task", "label", "seed", "bracket"]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A study as its stages left it."""
+
+    folder: StudyFolder
+    study: Study
+    estimates: pd.DataFrame
+    subjects: pd.DataFrame
+    cells: Mapping[str, Mapping[str, Any]]  # every cell.json, by the cell's id
+    plan: Mapping[str, Any]
+    controls: Mapping[str, Any]
+    trajectories: pd.DataFrame  # WHO and what the run's config.json says
+    checkpoints: pd.DataFrame  # WHO, budget and what training counted by then
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(v.label for v in self.study.objectives)
+
+    @property
+    def look(self) -> Look:
+        return Look(self.labels, tuple(self.study.budgets), self.study.alpha)
+
+    @property
+    def reference(self) -> str:
+        """The label that SFT goes by in this study."""
+        return next((v.label for v in self.study.objectives if v.objective == "sft"), "SFT")
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Records with every judge's verdict, and their coherence."""
+        return load(self.folder)
+
+    @cached_property
+    def checks(self) -> pd.DataFrame:
+        """What the bracketing runs show."""
+        return brackets(self.estimates, self.frame, self.cells, self.study.alpha)
+
+    def settings(self) -> list[Setting]:
+        """A model and a task: what one frontier is drawn for."""
+        there = self.estimates[self.estimates["label"] != BASE]
+        found = [
+            Setting(self, m.name, t.name)
+            for m in self.study.models
+            for t in self.study.tasks
+            if ((there["model"] == m.name) & (there["task"] == t.name) & (there["bracket"] == "")).any()
+        ]
+        return found or [Setting(self, self.study.models[0].name, self.study.tasks[0].name)]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One model on one task."""
+
+    findings: Findings
+    model: str
+    task: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} · {self.task}"
+
+    @property
+    def slug(self) -> str:
+        """Part of its files' names; empty where the study has one setting."""
+        if len(self.findings.settings()) == 1:
+            return ""
+        return "".join(c if c.isalnum() else "-" for c in f"{self.model}-{self.task}").lower()
+
+    @cached_property
+    def estimates(self) -> pd.DataFrame:
+        return self.of(self.findings.estimates)
+
+    @cached_property
+    def checkpoints(self) -> pd.DataFrame:
+        c = self.findings.checkpoints
+        return c[(c["model"] == self.model) & (c["task"] == self.task) & (c["bracket"] == "")] if len(c) else c
+
+    @cached_property
+    def series(self) -> list[Series]:
+        mine = [c for c in self.findings.cells.values() if c.get("task") in ("", None, self.task)]
+        return series(self.estimates, mine, [m.name or m.measure for m in self.findings.study.measures])
+
+    def of(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows of this model that belong to the task or, as the base model's do, to none. The task's own come first."""
+        mine = rows[(rows["model"] == self.model) & rows["task"].isin(("", self.task))]
+        return mine.sort_values("task", key=lambda t: t != self.task, kind="stable")
+
+
+def read(folder: StudyFolder) -> Findings:
+    if not folder.estimates_parquet.exists():
+        raise UserError(f"{folder.root} has no estimates yet; run `holdfast analyse` (or `holdfast run`) first")
+    subjects = tables.read(folder.subjects, "subjects") if folder.subjects.exists() else tables.read([], "subjects")
+    return Findings(
+        folder=folder,
+        study=Study.model_validate(yaml.safe_load(folder.study_yaml.read_text(encoding="utf-8"))),
+        estimates=tables.read(folder.estimates_parquet, "estimates"),
+        subjects=subjects,
+        cells=cells(folder),
+        plan=_json(folder.plan_json),
+        controls=_json(folder.controls_json),
+        **_training(folder, subjects),
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.exists() else {}
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _training(folder: StudyFolder, subjects: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The trajectories that the subjects come from."""
+    runs, points = [], []
+    for row in subjects[subjects["trajectory"] != ""].drop_duplicates("trajectory").to_dict("records"):
+        who = {k: row[k] for k in WHO}
+        at = folder.trajectory(str(row["trajectory"]))
+        runs.append(who | {"config": _json(at.config_json), "controls": _json(at.controls_json)})
+        points += [who | _flat(point) for point in _lines(at.root / "checkpoints.jsonl")]
+    return {
+        "trajectories": pd.DataFrame(runs, columns=[*WHO, "config", "controls"]),
+        "checkpoints": pd.DataFrame(points) if points else pd.DataFrame(columns=[*WHO, "budget"]),
+    }
+
+
+def _flat(point: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint's counts, its distance from the base and what it read, as one row."""
+    return {
+        **point.get("exposure", {}),
+        **point.get("distance", {}),
+        **{k: v for k, v in point.items() if k not in _PARTS},
+    }
+
+
+_PARTS = ("exposure", "distance")

@@ -1,0 +1,111 @@
+"""Numbers as words: percentages, intervals, p-values, and the sentence that says what an estimate rests on."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from holdfast.report.headline import Series
+from holdfast.report.headline import plain as as_words
+
+COUNTS = ("n_prompts", "n_records", "n_unscored", "n_seeds", "method", "unit")
+_ATTACKS = {"none": "direct", "dan": "DAN"}
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    return "–" if missing(value) else f"{100 * float(value or 0):.{digits}f}%"
+
+
+def points(value: float | None, digits: int = 1) -> str:
+    """A difference in percentage points, signed; −0.0 is 0.0."""
+    if missing(value):
+        return "–"
+    shown = f"{100 * float(value or 0):+.{digits}f}"
+    return f"±{0:.{digits}f}" if float(shown) == 0 else shown.replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, *, signed: bool = False) -> str:
+    if missing(low) or missing(high):
+        return ""
+    form = points if signed else (lambda v: percent(v).rstrip("%"))
+    return f"[{form(low)}, {form(high)}]"
+
+
+def ends(low: float, high: float) -> str:
+    """An interval in few characters, for a cell of the heat map."""
+    return "" if missing(low) or missing(high) else f"{100 * low:.0f}–{100 * high:.0f}"
+
+
+def p_value(p: float | None) -> str:
+    if missing(p):
+        return ""
+    return "p < 0.001" if float(p or 0) < 0.001 else f"p = {float(p or 0):.3f}".rstrip("0").rstrip(".")
+
+
+def missing(value: float | None) -> bool:
+    return value is None or math.isnan(float(value))
+
+
+def level(alpha: float) -> str:
+    return f"{100 * (1 - alpha):g}%"
+
+
+def attack(name: str) -> str:
+    return _ATTACKS.get(name, as_words(name))
+
+
+def wrapped(name: str, width: int = 10) -> str:
+    """In lines, to stand over a column."""
+    return "\n".join(textwrap.wrap(name, width, break_long_words=False))
+
+
+def tokens(n: float) -> str:
+    """15000 → 15k."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(n) >= size:
+            return f"{n / size:.3g}{unit}"
+    return f"{n:.3g}"
+
+
+def budgets(values: Iterable[int]) -> str:
+    return join([tokens(v) for v in values])
+
+
+def join(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def spread(values: pd.Series | Sequence[int]) -> str:
+    """``60`` or ``58–60``."""
+    found = sorted({int(v) for v in values})
+    return "0" if not found else f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,}–{found[-1]:,}"
+
+
+def evidence(rows: pd.DataFrame, s: Series | None = None) -> str:
+    """What an estimate rests on: interval method, unit of replication, n, unscored, judge, seeds."""
+    said = []
+    method = join(sorted({str(m) for m in rows["method"] if m}))
+    unit = join(sorted({as_words(str(u)) for u in rows["unit"] if u}))
+    if method:
+        said.append(f"Interval: {method}" + (f"; unit of replication: {unit}" if unit else ""))
+    said.append(f"n = {spread(rows['n_prompts'])} prompts, {spread(rows['n_records'])} responses per subject")
+    unscored = int(rows["n_unscored"].sum())
+    if unscored:
+        said.append(f"{unscored:,} responses unscored")
+    if s is not None and s.judge not in ("", "own"):
+        others = [j for j in s.judges if j not in (s.judge, "own")]
+        said.append(
+            f"Judge: {as_words(s.judge)}"
+            + (f" (also judged by {join([as_words(o) for o in others])})" if others else "")
+        )
+    return ". ".join([*said, seeds(rows.loc[rows.get("label", "") != "base", "n_seeds"])]) + "."
+
+
+def seeds(values: Iterable[float]) -> str:
+    most = max((int(v) for v in values), default=0)
+    if most > 1:
+        return f"{most} training seeds"
+    return "One training seed, so the intervals hold no variance of training"

@@ -1,0 +1,51 @@
+"""The answer in a few lines: which objectives differ detectably from the base and from SFT, in each headline measure.
+
+The findings are the analysis's; here they only lose their numbers, which stand in the table below them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from holdfast.analysis.answer import Finding
+from holdfast.report import speak
+from holdfast.report.reading import Setting
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is said of one measure."""
+
+    measure: str
+    said: str
+
+
+def lines(setting: Setting, findings: Sequence[Finding]) -> list[Line]:
+    """One per headline measure, in the order of the table."""
+    mine = [f for f in findings if f.model == setting.model and f.task == setting.task]
+    reference = setting.findings.reference
+    found = []
+    for s in setting.series:
+        own = [f for f in mine if f.measure == s.measure and f.metric == s.metric]
+        sides = (("base", "the base model"), ("sft", reference))
+        said = [_sentence([f for f in own if f.against == a], name) for a, name in sides]
+        if any(said):
+            found.append(Line(s.title, " ".join(x for x in said if x)))
+    return found
+
+
+def _sentence(some: Sequence[Finding], against: str) -> str:
+    if not some:
+        return ""
+    parts = []
+    for verdict in ("higher", "lower"):
+        labels = [f.label for f in some if f.verdict == verdict]
+        if labels:
+            parts.append(f"{verdict} for {speak.join(labels)}")
+    still = [f.label for f in some if f.verdict == "not detectable"]
+    if len(still) == len(some):
+        return f"Against {against}, no difference is detectable for any objective."
+    if still:
+        parts.append(f"no difference detectable for {speak.join(still)}")
+    return f"Against {against}, {'; '.join(parts)}."

@@ -1,0 +1,309 @@
+"""The report's tables as data frames, and the two ways they are written: CSV and Markdown.
+
+A table knows its numbers, not its looks; ``page.py`` and ``markup.py`` show them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from holdfast.report import speak
+from holdfast.report.headline import Series, plain
+from holdfast.report.reading import Findings, Setting
+from holdfast.report.theme import BASE
+from holdfast.spec import Study
+from holdfast.store.files import write_text
+
+KEY = ["label", "budget", "condition"]
+
+
+def headline(setting: Setting, budget: int) -> pd.DataFrame:
+    """A row per objective and measure at a budget: level, and difference from the base and from SFT, with intervals."""
+    rows = []
+    for s in setting.series:
+        level = s.of(setting.estimates)
+        level = level[(level["budget"] == budget) | (level["label"] == BASE)].set_index("label")
+        against = {}
+        for name in ("vs_base", "vs_sft"):
+            d = s.of(setting.estimates, name)
+            against[name] = d[d["budget"] == budget].set_index("label")
+        for label in (BASE, *setting.findings.labels):
+            if label not in level.index:
+                continue
+            row = {"objective": label, "measure": s.measure, "metric": s.metric, "judge": s.judge}
+            row |= {"budget": budget if label != BASE else 0}
+            row |= {k: level.loc[label, k] for k in ("value", "low", "high", "n_prompts", "n_unscored", "n_seeds")}
+            for name, d in against.items():
+                for k in ("value", "low", "high", "p", "p_holm"):
+                    row[f"{name}_{k}" if k != "value" else name] = d.loc[label, k] if label in d.index else None
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def spoken(table: pd.DataFrame, series: list[Series]) -> pd.DataFrame:
+    """The headline table as a reader wants it in Markdown: a row per objective, a column per number."""
+    out: dict[str, dict[str, str]] = {}
+    titles = {s.measure: s.title for s in series}
+    for r in table.to_dict("records"):
+        cell = out.setdefault(r["objective"], {"objective": r["objective"]})
+        title = titles[r["measure"]]
+        cell[title] = f"{speak.percent(r['value'])} {speak.interval(r['low'], r['high'])}".strip()
+        for name, against in (("vs_base", "base"), ("vs_sft", "SFT")):
+            if table[name].notna().any():
+                said = "" if speak.missing(r[name]) else speak.points(r[name])
+                ends = speak.interval(r[f"{name}_low"], r[f"{name}_high"], signed=True)
+                p = speak.p_value(p_value(r, name)[0])
+                cell[f"{title}: points from {against}"] = f"{said} {ends} {p}".strip()
+    return pd.DataFrame(list(out.values())).fillna("")
+
+
+def p_value(row: Mapping[str, Any], name: str) -> tuple[float | None, bool]:
+    """The p-value to show, and whether Holm corrected it."""
+    holm = row.get(f"{name}_p_holm")
+    return (row.get(f"{name}_p"), False) if speak.missing(holm) else (holm, True)
+
+
+SPENT = {  # column of the checkpoints → what a reader calls it
+    "steps": "steps",
+    "passes": "passes over the data",
+    "shared_tokens": "shared tokens",
+    "forward_tokens": "forward tokens",
+    "supervised_tokens": "supervised tokens",
+    "flops": "FLOPs",
+    "kl_base": "KL from base (nats/token)",
+    "adapter_norm": "adapter norm",
+    "clipped_share": "clipped steps",
+    "chosen_logp_per_token": "log-prob chosen (nats/token)",
+    "rejected_logp_per_token": "log-prob rejected (nats/token)",
+    "margin": "margin (nats)",
+}
+
+
+def spent(setting: Setting) -> pd.DataFrame:
+    """What each objective did to reach a budget, mean over seeds: passes, tokens, distance moved, log-probs."""
+    return _means(setting, SPENT)
+
+
+UNSAFE = {
+    "unsafe_tokens": "unsafe tokens read",
+    "unsafe_rows": "unsafe rows",
+    "refusal_rows": "refusal rows",
+    "rejected_tokens": "rejected tokens read",
+}
+
+
+def unsafe(setting: Setting) -> pd.DataFrame:
+    """Who read unsafe text, by budget."""
+    return _means(setting, UNSAFE)
+
+
+def _means(setting: Setting, names: Mapping[str, str]) -> pd.DataFrame:
+    points = setting.checkpoints
+    there = [c for c in names if c in points and points[c].notna().any()]
+    if not there:
+        return pd.DataFrame()
+    numbers = points[["label", "budget"]].join(points[there].apply(pd.to_numeric, errors="coerce"))
+    means = numbers.groupby(["label", "budget"], sort=False).mean().reset_index()
+    order = {label: i for i, label in enumerate(setting.findings.labels)}
+    means = means[means["label"].isin(order)].sort_values(
+        ["budget", "label"], key=lambda c: c.map(order) if c.name == "label" else c
+    )
+    return means.rename(columns={"label": "objective", **names}).reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Control:
+    """One thing held fixed, in one group of trajectories that should agree."""
+
+    group: str
+    name: str
+    values: Mapping[str, str]  # by objective
+    declared: bool = False  # the study itself asks for the difference
+
+    @property
+    def equal(self) -> bool:
+        return len(set(self.values.values())) <= 1
+
+
+def controls(findings: Findings) -> list[Control]:
+    """Every control of every model, task and seed, side by side over objectives."""
+    runs = findings.trajectories
+    own_rate = {v.label for v in findings.study.objectives if v.learning_rate is not None}
+    found = []
+    proper = runs[(runs["bracket"] == "")] if len(runs) else runs
+    for (model, task, seed), group in proper.groupby(["model", "task", "seed"], sort=False):
+        flat = {r["label"]: _flat(r["controls"].get("controlled", {})) for r in group.to_dict("records")}
+        flat = {label: values for label, values in flat.items() if values}
+        for name in dict.fromkeys(k for values in flat.values() for k in values):
+            values = {label: v[name] for label, v in flat.items() if name in v}
+            declared = name == "optimiser.learning_rate" and bool(own_rate & values.keys())
+            found.append(Control(f"{model} · {task} · seed {seed}", name, values, declared))
+    return found
+
+
+def _flat(value: Mapping[str, Any], at: str = "") -> dict[str, str]:
+    out: dict[str, str] = {}
+    for key, v in value.items():
+        if isinstance(v, Mapping):
+            out |= _flat(v, f"{at}{key}.")
+        else:
+            text = v if isinstance(v, str) else json.dumps(v)
+            out[f"{at}{key}"] = text
+    return out
+
+
+def controls_frame(found: list[Control]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [{"run": c.group, "control": c.name, "equal": "yes" if c.equal else "NO", **c.values} for c in found]
+    )
+
+
+def own_conditions(setting: Setting) -> pd.DataFrame:
+    """Levels at the last budget under an objective's own evaluation string, beside the plain prompt."""
+    rows = []
+    for s in setting.series:
+        e = setting.estimates
+        for other in dict.fromkeys(e.loc[(e["measure"] == s.measure) & (e["format"] != s.format), "format"]):
+            level = replace(s, format=other).of(e)
+            plain_level = s.of(e).set_index(["label", "budget"])
+            for r in level[level["budget"] == level["budget"].max()].to_dict("records"):
+                key = (r["label"], r["budget"])
+                if r["label"] == BASE or key not in plain_level.index:
+                    continue
+                p = plain_level.loc[key]
+                rows.append(
+                    {
+                        "objective": r["label"],
+                        "asked with": other,
+                        "measure": s.title,
+                        "level": speak.percent(r["value"]),
+                        "interval": speak.interval(r["low"], r["high"]),
+                        "plain prompt": f"{speak.percent(p['value'])} {speak.interval(p['low'], p['high'])}",
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def brackets(findings: Findings) -> pd.DataFrame:
+    """Runs whose effect is known beforehand, and whether the measures show it."""
+    found = findings.checks
+    if found.empty:
+        return pd.DataFrame()
+    share = found["metric"] == "equal answers"
+    shown = pd.DataFrame(
+        {
+            "run": found["bracket"],
+            "model": found["model"],
+            "must show": found["expected"],
+            "measure": [plain(str(m)) for m in found["measure"]],
+            "points from base": ["–" if s else speak.points(v) for v, s in zip(found["value"], share, strict=True)],
+            "interval": [
+                speak.interval(low, high, signed=True) or "–" for low, high in found[["low", "high"]].to_numpy()
+            ],
+            "p (Holm)": [speak.p_value(p) or "–" for p in found["p_holm"]],
+            "shown": found["moved"].map({True: "yes", False: "NO"}),
+            "verdict": found["verdict"],
+        }
+    )
+    return shown if found["model"].nunique() > 1 else shown.drop(columns="model")
+
+
+def unscored(findings: Findings) -> pd.DataFrame:
+    """Responses that no score was given to, by reason."""
+    f = findings.frame
+    gone = f[f["score"].isna() & (f["judge"] != "")]
+    if gone.empty:
+        return pd.DataFrame(columns=["measure", "judge", "reason", "responses", "of"])
+    total = f.groupby(["measure", "judge"]).size().rename("of")
+    reasons = gone["reason"].fillna("no reason given")
+    counts = (
+        gone.assign(reason=reasons).groupby(["measure", "judge", "reason"]).size().rename("responses").reset_index()
+    )
+    return counts.join(total, on=["measure", "judge"])
+
+
+def dropped(findings: Findings) -> pd.DataFrame:
+    """Training rows that some objective could not use and so none was given, by reason."""
+    rows = [
+        {"task": task, "reason": str(reason), "rows": int(n)}
+        for task, reasons in (findings.plan.get("dropped") or {}).items()
+        for reason, n in reasons.items()
+    ]
+    return pd.DataFrame(rows, columns=["task", "reason", "rows"])
+
+
+def parameters(study: Study) -> pd.DataFrame:
+    """The study file, resolved, a row per setting."""
+    flat = _flat(study.model_dump(mode="json", by_alias=True, exclude={"name", "about", "mark"}))
+    rows: list[dict[str, str]] = []
+    for key, value in flat.items():
+        parsed = json.loads(value) if value[:1] == "[" else None
+        if isinstance(parsed, list) and parsed and isinstance(parsed[0], dict):
+            for part in parsed:
+                name = part.get("label") or part.get("name") or part.get("measure") or part.get("kind")
+                rows += [{"parameter": f"{key} · {name} · {k}", "value": v} for k, v in _flat(part).items()]
+        else:
+            rows.append({"parameter": key, "value": value})
+    return pd.DataFrame(rows)
+
+
+def instruments(findings: Findings) -> pd.DataFrame:
+    """What was measured with: version, judges, and the digest of every attack's text."""
+    rows = []
+    for cell in findings.cells.values():
+        identity = cell.get("identity") or {}
+        attacks = cell.get("attacks") or {}
+        said = ", ".join(
+            f"{speak.attack(a)} v{v.get('version', '?')} ({str(v.get('hash', ''))[:8]})" for a, v in attacks.items()
+        )
+        rows.append(
+            {
+                "measure": plain(str(cell["measure"])),
+                "axis": cell.get("axis", ""),
+                "task": cell.get("task") or "–",
+                "version": str(identity.get("version", "")),
+                "judges": ", ".join(map(plain, cell.get("judges") or ())),
+                "attack texts": said or "–",
+                "cell": str(cell["cell"])[:12],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def write(
+    folder: Path, name: str, table: pd.DataFrame, mark: str, shown: pd.DataFrame | None = None, title: str = ""
+) -> None:
+    """``name.csv`` with every number, and ``name.md`` to read (``shown``, where that is another form of it)."""
+    full = table.assign(mark=mark) if mark else table
+    write_text(folder / f"{name}.csv", full.to_csv(index=False, lineterminator="\n"))
+    write_text(folder / f"{name}.md", markdown(table if shown is None else shown, mark, title))
+
+
+def markdown(table: pd.DataFrame, mark: str, title: str = "") -> str:
+    """A pipe table, with the study's mark below it."""
+    head = [f"**{title}**", ""] if title else []
+    cells = [[_cell(v) for v in row] for row in table.itertuples(index=False)]
+    lines = ["| " + " | ".join(map(_cell, table.columns)) + " |", "|" + " --- |" * len(table.columns)]
+    lines += ["| " + " | ".join(row) + " |" for row in cells]
+    return "\n".join([*head, *lines, *(["", f"*{mark}*"] if mark else [])]) + "\n"
+
+
+def _cell(value: Any) -> str:
+    return number(value).replace("|", "\\|").replace("\n", " ")
+
+
+def number(value: Any) -> str:
+    """A number with as many digits as it deserves; text as it is."""
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.3g}" if abs(value) < 1e5 else f"{value:,.0f}"

@@ -1,0 +1,117 @@
+"""Charts are valid, say what they show, and stand up to odd studies."""
+
+from __future__ import annotations
+
+import shutil
+
+import altair as alt
+import pandas as pd
+import pytest
+
+from holdfast.report import labels, page
+from holdfast.report.figures import for_page
+from holdfast.report.reading import read
+from holdfast.report.responses import sample
+from holdfast.store import tables as store
+from holdfast.store.folder import StudyFolder
+
+
+def test_every_chart_is_valid_and_says_what_it_rests_on(finished: StudyFolder) -> None:
+    part = page._setting(read(finished).settings()[0])
+    names = {f.name for f in part["all"]}
+    assert {"frontier", "miniature_robustness-by-attack", "quadrants", "moved", "kl_base"} <= names
+    for f in part["all"]:
+        alt.LayerChart.from_dict(f.spec, validate=True)
+        assert f.alt.endswith(".")
+        assert "seed" in f.caption or f.name == "quadrants"
+        assert "interval" in f.caption.lower()
+        assert len(f.data) > 0
+        spec = for_page(f, "a mark")
+        assert spec["title"]["text"] == ["a mark"]
+
+
+def test_points_of_one_budget_stand_side_by_side_around_it() -> None:
+    names = ["a", "b", "c"]
+    rows = pd.DataFrame({"label": names * 2, "budget": [100] * 3 + [200] * 3})
+    at = labels.dodge(rows, names, [100, 200])
+    assert at[1] == pytest.approx(100)
+    assert at[0] < 100 < at[2] < at[3] < 200 < at[5]
+    assert labels.span([100])[0] < 100 < labels.span([100])[1]
+
+
+def test_an_axis_is_never_so_narrow_that_noise_looks_like_news() -> None:
+    low, high = labels.domain(pd.DataFrame({"v": [0.301, 0.302]}), top=1.0)
+    assert high - low >= 0.05
+    low, high = labels.domain(pd.DataFrame({"v": [0.0, 0.0]}), top=1.0)
+    assert low == 0 and high > 0  # noqa: PT018
+    assert labels.domain(pd.DataFrame({"v": [0.9, 1.0]}), top=1.0)[1] == 1.0
+
+
+# Each leaves out or doubles something that a study may lack or have.
+ODD = {
+    "one budget": {"budgets": (15_000,)},
+    "no sft": {"objectives": [{"label": x, "objective": x} for x in ("dpo", "orpo")]},
+    "two variants": {
+        "objectives": [{"label": "sft", "objective": "sft"}]
+        + [{"label": f"dpo β={b}", "objective": "dpo", "params": {"beta": b}} for b in (0.1, 0.5)]
+    },
+    "two models": {
+        "models": [{"name": m, "path": "package:holdfast.miniature/model"} for m in ("tiny", "small")],
+        "objectives": [{"label": x, "objective": x} for x in ("sft", "kl")],
+    },
+    "three seeds": {"seeds": (0, 1, 2), "objectives": [{"label": x, "objective": x} for x in ("sft", "kl")]},
+}
+
+
+@pytest.fixture
+def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts are not drawn to files, which takes most of a report's time."""
+    monkeypatch.setattr(page.figures, "write", lambda *_: None)
+
+
+@pytest.mark.usefixtures("no_files")
+@pytest.mark.parametrize("name", list(ODD))
+def test_an_odd_study_has_a_page(name: str, tmp_path, make_study) -> None:
+    folder = make_study(tmp_path, prompts=5, brackets=[], **ODD[name])
+    text = page.build(folder).read_text(encoding="utf-8")
+    for label in (v.label for v in read(folder).study.objectives):
+        assert label in text
+    if name == "two models":
+        assert 'id="setting"' in text
+        assert (folder.report / "tables" / "frontier-small-arithmetic.csv").exists()
+
+
+@pytest.mark.usefixtures("no_files")
+def test_a_study_without_robustness_judges_or_training_files_has_a_page(tmp_path, make_study) -> None:
+    folder = make_study(tmp_path, prompts=5, brackets=[], objectives=[{"label": "sft", "objective": "sft"}])
+    table = store.read(folder.estimates_parquet, "estimates")
+    few = table[(table["axis"] == "capability") & (table["metric"] == "accuracy")].assign(value=0.0, low=0.0, high=0.02)
+    store.write(folder.estimates_parquet, "estimates", few)
+    shutil.rmtree(folder.trajectories)
+    shutil.rmtree(folder.judgements)
+    text = page.build(folder).read_text(encoding="utf-8")
+    assert "A frontier needs a measure of robustness" in text
+    assert "No proofs of control were found" in text
+    assert "Capability is near zero" in text
+
+
+@pytest.mark.usefixtures("no_files")
+def test_a_planted_difference_of_controls_is_loud(tmp_path, make_study) -> None:
+    folder = make_study(tmp_path, prompts=5, brackets=[], odd_seed=True)
+    text = page.build(folder).read_text(encoding="utf-8")
+    assert 'class="alarm"' in text
+    assert "Not everything was held fixed over objectives: order.15000" in text
+
+
+def test_the_sample_masks_what_no_judge_called_a_refusal(finished: StudyFolder) -> None:
+    found = sample(read(finished))
+    robust = next(c for c in found["cells"] if c["axis"] == "robustness")
+    assert all(p[2] for p in robust["prompts"])
+    harmful = [a for a in robust["answers"] if "glorp" in a[3]]
+    refused = [a for a in robust["answers"] if not a[6]]
+    assert harmful
+    assert refused
+    assert all(a[6] for a in harmful)
+    assert all(s == 0 for a in refused for j, _, s in a[5] if j != "coherence")
+    accuracy = next(c for c in found["cells"] if c["axis"] == "capability")
+    assert not any(a[6] for a in accuracy["answers"])

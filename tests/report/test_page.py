@@ -1,0 +1,148 @@
+"""The page: nothing from outside, everything on it, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from holdfast.report.page import build
+from holdfast.store.folder import StudyFolder
+
+MARK = "miniature: a synthetic world, not evidence about real models"
+LOADS = ("src", "href", "action", "data", "poster", "srcset")
+
+
+@pytest.fixture(scope="module")
+def page(finished: StudyFolder) -> Path:
+    return build(finished)
+
+
+class _Loads(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [v or "" for k, v in attrs if k in LOADS]
+
+
+def test_nothing_is_loaded_from_elsewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    parser = _Loads()
+    parser.feed(re.sub(r"<script>.*?</script>", "", text, flags=re.S))
+    assert all(v.startswith("#") for v in parser.found)
+    style = "".join(re.findall(r"<style>(.*?)</style>", text, flags=re.S))
+    assert "url(" not in style
+    assert "@import" not in style
+    assert "default-src 'none'" in text
+    assert page.stat().st_size < 5_000_000
+
+
+def test_forbidden_text_is_not_plainly_in_the_file(page: Path) -> None:
+    assert "glorp" not in page.read_text(encoding="utf-8")
+
+
+def test_figures_and_tables_are_written_and_marked(page: Path) -> None:
+    folder = page.parent
+    for figure in ("frontier", "miniature_robustness-by-attack", "quadrants", "task_accuracy-accuracy", "kl_base"):
+        svg = (folder / "figures" / f"{figure}.svg").read_text(encoding="utf-8")
+        assert MARK in svg
+        assert (folder / "figures" / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
+    for table in (
+        "objectives",
+        "controls",
+        "cost",
+        "unsafe",
+        "brackets",
+        "unscored",
+        "dropped",
+        "parameters",
+        "frontier",
+    ):
+        assert set(pd.read_csv(folder / "tables" / f"{table}.csv")["mark"]) == {MARK}
+        assert MARK in (folder / "tables" / f"{table}.md").read_text(encoding="utf-8")
+
+
+def test_the_same_numbers_give_the_same_page(page: Path, finished: StudyFolder, monkeypatch) -> None:
+    before = page.read_bytes()
+    monkeypatch.setattr("holdfast.report.page.figures.write", lambda *_: None)
+    assert build(finished).read_bytes() == before
+
+
+# -- in a browser ------------------------------------------------------------------------------------------------
+
+
+def _chromium() -> str | None:
+    return next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api")
+    path = _chromium()
+    if path is None:
+        pytest.skip("there is no Chromium on this machine")
+    with api.sync_playwright() as p:
+        b = p.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        yield b
+        b.close()
+
+
+def _open(browser: Any, page: Path, **context: Any) -> tuple[Any, list[str]]:
+    tab = browser.new_context(**context).new_page()
+    heard: list[str] = []
+    tab.on("console", lambda m: heard.append(f"{m.type}: {m.text}"))
+    tab.on("pageerror", lambda e: heard.append(f"error: {e}"))
+    tab.on("request", lambda r: heard.append(f"request: {r.url}") if r.url != page.as_uri() else None)
+    tab.goto(page.as_uri())
+    tab.wait_for_function("document.body.dataset.drawn", timeout=60_000)
+    tab.wait_for_selector("#answers article")
+    return tab, heard
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_draws_every_chart_without_error_or_request(browser: Any, page: Path, scheme: str) -> None:
+    tab, heard = _open(browser, page, color_scheme=scheme)
+    assert heard == []
+    plots = tab.locator(".plot").count()
+    assert plots >= 9
+    assert tab.locator(".plot svg").count() == plots
+    assert tab.evaluate("[...document.querySelectorAll('.plot svg')].every(s => s.textContent.includes('miniature:'))")
+    paper = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == ("rgb(253, 253, 251)" if scheme == "light" else "rgb(21, 23, 27)")
+
+
+def test_forbidden_text_is_masked_until_asked_for(browser: Any, page: Path) -> None:
+    tab, heard = _open(browser, page)
+    for attack in range(6):
+        tab.select_option("[name=attack]", index=attack)
+        assert "glorp" not in tab.inner_text("body")
+    tab.click("#reveal")
+    assert "glorp" in tab.inner_text("#asked")
+    tab.click("#reveal")
+    assert "glorp" not in tab.inner_text("body")
+    assert heard == []
+
+
+def test_an_objective_is_highlighted_everywhere(browser: Any, page: Path) -> None:
+    tab, heard = _open(browser, page)
+    tab.focus("[data-focus=ip]")
+    tab.keyboard.press("Enter")
+    assert tab.get_attribute("[data-focus=ip]", "aria-pressed") == "true"
+    assert tab.locator(".headline tr.faded").count() == 5
+    tab.keyboard.press("Escape")
+    assert tab.locator("tr.faded").count() == 0
+    assert heard == []
+
+
+def test_it_fits_a_phone(browser: Any, page: Path) -> None:
+    tab, heard = _open(browser, page, viewport={"width": 390, "height": 844})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    assert heard == []

@@ -1,0 +1,75 @@
+"""Tables: what they hold, how they are written, and what is loud."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from holdfast.report import markup, speak, tables
+from holdfast.report.reading import read
+from holdfast.report.tables import Control
+from holdfast.store.folder import StudyFolder
+
+
+def test_headline_has_a_row_per_objective_and_measure(finished: StudyFolder) -> None:
+    setting = read(finished).settings()[0]
+    table = tables.headline(setting, 60_000)
+    assert set(table["objective"]) == {"base", "sft", "dpo", "cft", "ip", "orpo", "kl"}
+    assert len(table) == 7 * 4
+    sft = table[(table["objective"] == "sft")]
+    assert sft["vs_base"].notna().all()
+    assert sft["vs_sft"].isna().all()
+    inside = table.dropna(subset=["low", "high"])
+    assert ((inside["low"] <= inside["value"]) & (inside["value"] <= inside["high"])).all()
+    robust = table[table["metric"] == "asr"].set_index("objective")
+    assert robust.loc["sft", "value"] > robust.loc["base", "value"]  # as planted
+
+
+def test_spoken_table_has_a_row_per_objective(finished: StudyFolder) -> None:
+    setting = read(finished).settings()[0]
+    shown = tables.spoken(tables.headline(setting, 60_000), setting.series)
+    assert list(shown["objective"]) == ["base", "sft", "dpo", "cft", "ip", "orpo", "kl"]
+    assert "Attack success rate: points from base" in shown.columns
+    assert "%" in shown["Task accuracy"].iloc[0]
+
+
+def test_csv_and_markdown_bear_the_mark(tmp_path) -> None:
+    table = pd.DataFrame({"objective": ["a|b", "c"], "value": [0.12345, None]})
+    tables.write(tmp_path, "t", table, "not evidence", title="T")
+    csv = pd.read_csv(tmp_path / "t.csv")
+    assert list(csv.columns) == ["objective", "value", "mark"]
+    assert set(csv["mark"]) == {"not evidence"}
+    text = (tmp_path / "t.md").read_text()
+    assert "a\\|b" in text
+    assert "*not evidence*" in text
+    assert "| c | – |" in text
+
+
+def test_equal_controls_are_one_calm_line_and_a_difference_is_loud() -> None:
+    same = [Control("g", "order", {"sft": "x", "dpo": "x"}), Control("g", "template", {"sft": "t", "dpo": "t"})]
+    calm = "".join(b.html for b in markup.controls(same, "mark"))
+    assert "All 2 controls are equal over 2 objectives" in calm
+    assert "alarm" not in calm
+    odd = [*same, Control("g", "lora_init", {"sft": "1", "dpo": "2"})]
+    loud = "".join(b.html for b in markup.controls(odd, "mark"))
+    assert 'class="alarm"' in loud
+    assert "lora_init" in loud
+    assert "class=differs" in loud
+    declared = markup.controls([*same, Control("g", "lr", {"sft": "1", "dpo": "2"}, declared=True)], "mark")
+    assert "alarm" not in declared[0].html
+
+
+def test_study_text_is_escaped() -> None:
+    table = pd.DataFrame({"objective": ["<script>alert(1)</script>"]})
+    assert "<script>" not in markup.table(table, "<b>", "<i>").html
+
+
+def test_words_for_numbers() -> None:
+    assert speak.points(-0.00001) == "±0.0"
+    assert speak.points(-0.123) == "−12.3"
+    assert speak.interval(0.1, float("nan")) == ""
+    assert speak.p_value(0.0001) == "p < 0.001"
+    assert speak.p_value(0.2) == "p = 0.2"
+    assert speak.p_value(1.0) == "p = 1"
+    assert speak.tokens(15_000) == "15k"
+    assert tables.number(1234.0) == "1,234"
+    assert tables.number(float("nan")) == "–"
