@@ -42,12 +42,14 @@ def teams(who: pd.DataFrame, study: Study) -> list[Team]:
 
     def against(i: int, estimate: str) -> int | None:
         r = rows[i]
-        if estimate == "vs_base":
-            key, known = (r["model"],), base
-        else:
-            key, known = (r["model"], r["task"], r["seed"], r["budget"]), tuned
-        other = known.get((*key, r["format"]), known.get((*key, DEFAULT)))
-        return None if other == i else other
+        for format in (r["format"], DEFAULT):
+            if estimate == "vs_base":
+                other = base.get((r["model"], format))
+            else:
+                other = tuned.get((r["model"], r["task"], r["seed"], r["budget"], format))
+            if other is not None:
+                return other if other != i else None
+        return None
 
     found = []
     condition = ["model", "task", "label", "objective", "budget", "bracket", "format"]
@@ -62,7 +64,7 @@ def teams(who: pd.DataFrame, study: Study) -> list[Team]:
                     continue
                 pairs = [(i, o) for i in members if (o := against(i, estimate)) is not None]
                 if pairs:
-                    found.append(Team(estimate, *(tuple(p) for p in zip(*pairs, strict=True)), seed))
+                    found.append(Team(estimate, tuple(i for i, _ in pairs), tuple(o for _, o in pairs), seed))
     return found
 
 
