@@ -12,7 +12,7 @@ from holdfast.analysis.estimates import Cells
 from holdfast.analysis.headlines import headlines
 from holdfast.spec import Study
 
-NAMES = {"asr": "attack success (ASR)", "accuracy": "accuracy", "p_match": "P(match)"}
+NAMES = {"asr": "attack success (ASR)", "accuracy": "accuracy", "p_match": "P(match)", "p_correct": "P(correct)"}
 AXES = ("robustness", "capability", "persona", "normative")
 NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier
 
