@@ -117,9 +117,12 @@ class Network:
 
     def _form(self, keep_BQK: Tensor) -> Tensor:
         keep_B1QK = keep_BQK.unsqueeze(1)
-        if self.attention == "sdpa":
+        one_step = keep_BQK.shape[1] == 1 and not self.autocast
+        if self.attention == "sdpa" and not one_step:
             return keep_B1QK
-        zero = torch.zeros(keep_B1QK.shape, dtype=self.dtype, device=self.device)  # eager attention adds its mask
+        # Eager attention adds its mask. sdpa would make the sum of a mask of booleans again in every layer, which for
+        # one new token is a good part of its work.
+        zero = torch.zeros(keep_B1QK.shape, dtype=self.dtype, device=self.device)
         return zero.masked_fill_(~keep_B1QK, torch.finfo(self.dtype).min)
 
     def computing(self) -> Any:
