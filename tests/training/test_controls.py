@@ -124,3 +124,6 @@ def test_a_resumed_run_under_other_numerics_goes_on_and_says_so(network, tmp_pat
     written = read_json(folder.controls_json)
     assert written["controlled"]["numerics"]["threads"] == 1
     assert [n["threads"] for n in written["resumed_under"]] == [2]
+    assert differences([written]) == ["sft was resumed under other numerics"]
+    train(job(network, "sft", budgets=(2, 4, 5)), folder, network)  # and back again
+    assert [n["threads"] for n in read_json(folder.controls_json)["resumed_under"]] == [2]

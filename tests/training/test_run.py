@@ -188,6 +188,15 @@ def test_another_job_in_the_folder_is_refused(network, tmp_path):
         train(job(network, "sft", learning_rate=1e-3, budgets=(4, 14)), folder, network)
 
 
+def test_a_full_disk_is_said_clearly(network, tmp_path):
+    (tmp_path / "timing.jsonl").symlink_to("/dev/full")
+    with pytest.raises(UserError, match="disk is full"):
+        train(job(network, "sft"), tiny_world.folder(tmp_path), network)
+    (tmp_path / "timing.jsonl").unlink()
+    train(job(network, "sft"), tiny_world.folder(tmp_path), network)
+    assert (tmp_path / "DONE").exists()
+
+
 def test_a_second_process_on_the_folder_is_refused(network, tmp_path):
     from holdfast.store.files import lock
 

@@ -113,6 +113,11 @@ def differences(proofs: Seq[Mapping[str, Any]]) -> list[str]:
 
     Give it trajectories that should agree: one model, task and seed.
     """
+    resumed = [f"{p['label']} was resumed under other numerics" for p in proofs if p.get("resumed_under")]
+    return _compared(proofs) + resumed
+
+
+def _compared(proofs: Seq[Mapping[str, Any]]) -> list[str]:
     flat = [(p["label"], _flat(p["controlled"])) for p in proofs]
     keys = sorted({key for _, values in flat for key in values})
     found = []
@@ -141,7 +146,7 @@ def record(folder: TrajectoryFolder, proof: dict[str, Any]) -> None:
             proof["resumed_under"] = [*proof["resumed_under"], here]
         proof["controlled"]["numerics"] = began
         # The first may have fewer budgets than the second: the ladder has grown.
-        changed = differences([{**old, "label": "what is there"}, {**proof, "label": "this run"}])
+        changed = _compared([{**old, "label": "what is there"}, {**proof, "label": "this run"}])
         if changed:
             raise UserError(
                 f"{folder.root} was trained under other controls ({'; '.join(changed)}): "

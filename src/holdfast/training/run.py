@@ -6,12 +6,13 @@ the objective's loss, whose denominators are the whole step's; backward; clip; A
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Seq
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import torch
@@ -60,6 +61,10 @@ def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: P
             network.autocast = job.controls.autocast
             network.checkpointing(job.controls.gradient_checkpointing)
             _train(job, folder, network, progress)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise UserError(f"the disk is full: {folder.root}; make room and run the same again") from error
+            raise
         finally:
             network.checkpointing(False)
             network.autocast = autocast
@@ -97,10 +102,12 @@ def _train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: 
     first = checkpoints.resume_step(folder, ends)
     if first:
         checkpoints.load_state(folder, parameters, optimiser)
-    metrics = checkpoints.Metrics(folder.metrics_jsonl, first)
     total_tokens = stream.tokens_after[last - 1]
 
-    with folder.timing_jsonl.open("a", encoding="utf-8") as timing:
+    with (
+        closing(checkpoints.Metrics(folder.metrics_jsonl, first)) as metrics,
+        folder.timing_jsonl.open("a", encoding="utf-8") as timing,
+    ):
         for step in range(first, last):
             began = time.perf_counter()
             groups = rows.groups(stream.steps[step])
@@ -147,7 +154,6 @@ def _train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: 
                 metrics.flush()
                 checkpoints.save_state(folder, step + 1, parameters, optimiser)
                 timing.flush()
-    metrics.close()
 
 
 class Totals:
