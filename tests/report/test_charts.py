@@ -59,7 +59,11 @@ ODD = {
         "models": [{"name": m, "path": "package:holdfast.miniature/model"} for m in ("tiny", "small")],
         "objectives": [{"label": x, "objective": x} for x in ("sft", "kl")],
     },
-    "three seeds": {"seeds": (0, 1, 2), "objectives": [{"label": x, "objective": x} for x in ("sft", "kl")]},
+    "three seeds": {
+        "seeds": (0, 1, 2),
+        "budgets": (15_000, 30_000),
+        "objectives": [{"label": x, "objective": x} for x in ("sft", "kl")],
+    },
 }
 
 
@@ -97,7 +101,8 @@ def test_a_study_without_robustness_judges_or_training_files_has_a_page(tmp_path
 
 @pytest.mark.usefixtures("no_files")
 def test_a_planted_difference_of_controls_is_loud(tmp_path, make_study) -> None:
-    folder = make_study(tmp_path, prompts=5, brackets=[], odd_seed=True)
+    few = [{"label": x, "objective": x} for x in ("sft", "kl")]
+    folder = make_study(tmp_path, prompts=5, brackets=[], odd_seed=True, objectives=few)
     text = page.build(folder).read_text(encoding="utf-8")
     assert 'class="alarm"' in text
     assert "Not everything was held fixed over objectives: order.15000" in text

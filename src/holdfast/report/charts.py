@@ -104,7 +104,9 @@ def _paths(
     tip = [
         alt.Tooltip("label:N", title="objective"),
         alt.Tooltip("budget:Q", title="tokens", format=",d"),
-        alt.Tooltip("x:Q", title=x.short if capability else "distance", format=".1%" if capability else ".3f"),
+        alt.Tooltip(
+            "x:Q", title=x.short if isinstance(x, Series) else "distance", format=".1%" if capability else ".3f"
+        ),
         alt.Tooltip("y:Q", title=y, format=".1%"),
         alt.Tooltip("low_y:Q", title="from", format=".1%"),
         alt.Tooltip("high_y:Q", title="to", format=".1%"),

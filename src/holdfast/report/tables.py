@@ -36,7 +36,7 @@ def headline(setting: Setting, budget: int) -> pd.DataFrame:
         for label in (BASE, *setting.findings.labels):
             if label not in level.index:
                 continue
-            row = {"objective": label, "measure": s.measure, "metric": s.metric, "judge": s.judge}
+            row: dict[str, Any] = {"objective": label, "measure": s.measure, "metric": s.metric, "judge": s.judge}
             row |= {"budget": budget if label != BASE else 0}
             row |= {k: level.loc[label, k] for k in ("value", "low", "high", "n_prompts", "n_unscored", "n_seeds")}
             for name, d in against.items():
