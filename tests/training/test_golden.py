@@ -30,3 +30,5 @@ def test_losses_are_golden(miniature, name):
         assert found[key] == expected[key], f"not the same {key}: write the golden files anew if that was meant"
     assert found["loss"] == pytest.approx(expected["loss"], rel=1e-4)
     assert found["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-3)
+    for key, values in expected["own"].items():
+        assert found["own"][key] == pytest.approx(values, rel=1e-3, abs=1e-6), key
