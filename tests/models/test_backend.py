@@ -106,6 +106,16 @@ def test_sampling_depends_on_the_key_alone():
     assert texts(InProcess(network), [other])["another"] != together[asked[3].key]
 
 
+def test_a_nucleus_wider_than_the_first_look_is_found():
+    logits = torch.zeros(1, 200)
+    logits[0, :150] = torch.linspace(1, 0.5, 150)
+    p = logits[0].double().softmax(-1)
+    want = int((p.sort(descending=True).values.cumsum(0) < 0.8).sum())
+    least = decoding._least_kept(p[None], torch.tensor([[0.8]]).double())
+    assert want > 64
+    assert int((p >= least).sum()) == want + 1
+
+
 def test_samples_follow_the_distribution():
     draw, n = torch.Generator().manual_seed(0), 20000
     logits = torch.randn(1, 7, generator=draw).expand(n, -1)

@@ -104,14 +104,23 @@ def sample(logits_BV: Tensor, temperature_B: Tensor, top_p_B: Tensor, uniform_B:
     """
     p_BV = (logits_BV.double() / temperature_B.double().unsqueeze(1)).softmax(-1)
     if bool((top_p_B < 1).any()):
-        sorted_BV, order_BV = p_BV.sort(dim=-1, descending=True, stable=True)
-        beyond_BV = sorted_BV.cumsum(-1) - sorted_BV >= top_p_B.double().unsqueeze(1)
-        p_BV = p_BV.masked_fill(torch.zeros_like(beyond_BV).scatter_(1, order_BV, beyond_BV), 0.0)
+        p_BV = p_BV.masked_fill(p_BV < _least_kept(p_BV, top_p_B.double().unsqueeze(1)), 0.0)
     cdf_BV = p_BV.cumsum(-1)
     total_B1 = cdf_BV[:, -1:]
     found_B1 = torch.searchsorted(cdf_BV, uniform_B.unsqueeze(1) * total_B1, right=True)
     last_B1 = (cdf_BV < total_B1).sum(-1, keepdim=True)  # the last token left; rounding can point past it
     return torch.minimum(found_B1, last_B1).squeeze(1)
+
+
+def _least_kept(p_BV: Tensor, top_p_B1: Tensor) -> Tensor:
+    """(B, 1) the probability of the token that reaches ``top_p_B1``; ties with it are kept, whatever their order."""
+    for k in (64, p_BV.shape[1]):  # sorting the whole vocabulary would cost more than a small model's step
+        most_Bk = p_BV.topk(min(k, p_BV.shape[1])).values
+        reached_Bk = most_Bk.cumsum(-1)
+        if bool((reached_Bk[:, -1:] >= top_p_B1).all()):
+            break
+    at_B1 = (reached_Bk < top_p_B1).sum(-1, keepdim=True).clamp_max(most_Bk.shape[1] - 1)
+    return most_Bk.gather(1, at_B1)
 
 
 class _Slots(DynamicLayer):
