@@ -159,8 +159,8 @@ def _sample(work: Work) -> Path:
 
 
 def _train(work: Work) -> Path:
-    # The longest first, so that no worker is left with a long one at the end.
-    waiting = sorted(work.plan.trajectories, key=lambda t: -t.rungs[-1].forward_tokens)
+    # By model, since a worker holds one; the longest first, so that none is left with a long one at the end.
+    waiting = sorted(work.plan.trajectories, key=lambda t: (t.model, -t.rungs[-1].forward_tokens))
     ready = {t.id: t for t in waiting if not _trained(work.folder.trajectory(t.id), t)}
     several = len(work.study.models) > 1 or len(work.study.tasks) > 1
     work.do(
@@ -191,6 +191,7 @@ def _analyse(work: Work) -> Path:
     from holdfast.analysis.estimates import estimates
     from holdfast.analysis.frame import cells, load
 
+    work.pool.close()  # from here on nothing is computed by a model
     work.display.say("analyse")
     table = estimates(load(work.folder), cells(work.folder), work.study)
     tables.write(work.folder.estimates_parquet, "estimates", table)
@@ -301,7 +302,8 @@ def _subjects(materials: Materials, folder: StudyFolder, planned: Plan) -> list[
 def _measuring(work: Work) -> tuple[list[Cell], list[SubjectRow]]:
     if not work.folder.subjects.exists():
         raise UserError(f"nothing is trained in {work.folder.root}; run `holdfast train` first")
-    return jobs.study_cells(work.materials), tables.read_rows(work.folder.subjects, "subjects", SubjectRow)
+    rows = tables.read_rows(work.folder.subjects, "subjects", SubjectRow)
+    return jobs.study_cells(work.materials), sorted(rows, key=lambda row: row.model)
 
 
 def _of_subject(verb: str, function: Any, work: Work, row: SubjectRow) -> Job:

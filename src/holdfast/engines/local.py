@@ -44,6 +44,7 @@ class Local(AbstractContextManager["Local"]):
     def __init__(self, workers: int | None = None, progress: Report | None = None) -> None:
         self.workers = workers or default_workers()
         self._progress = progress or (lambda event: None)
+        self._closed = False
         # Read by OpenMP when a worker first loads it, hence before the worker starts.
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ.setdefault(name, "1")
@@ -73,6 +74,13 @@ class Local(AbstractContextManager["Local"]):
             self._progress(event)
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the workers go, with their memory. Nothing happens the second time."""
+        if self._closed:
+            return
+        self._closed = True
         self._messages.put(None)
         self._listener.join(timeout=5)
         # What a worker has in hand need not be waited for: stages write whole files or nothing.

@@ -83,7 +83,7 @@ class Measure(Protocol):
 
     def identity(self) -> dict[str, Any]:
         """What determines requests and scores beside the items: for digests."""
-        params = {}
+        params: dict[str, Any] = {}
         if dataclasses.is_dataclass(self):
             kept = [f for f in dataclasses.fields(self) if f.metadata.get("identity", True)]
             params = {f.name: getattr(self, f.name) for f in kept}

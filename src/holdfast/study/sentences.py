@@ -58,12 +58,14 @@ def part_of(annotation: Any) -> type[Part] | None:
 
 def _path(loc: tuple[int | str, ...]) -> tuple[str, type[Part] | None]:
     """``controls.lora.rank``, ``objectives[1].label``, and the part that the last key belongs to (or is)."""
-    path, part, inside = "", Study, Study
+    path = ""
+    part: type[Part] | None = Study
+    inside: type[Part] | None = Study
     for key in loc:
         if isinstance(key, int):
             path += f"[{key}]"
             continue
-        names = {field.alias or name: field.annotation for name, field in part.model_fields.items()} if part else {}
+        names = {field.alias or name: field.annotation for name, field in part.model_fields.items()} if part is not None else {}
         if part is not None and key not in names and key != loc[-1]:
             break  # pydantic's word for one of several allowed types
         if "[" in key and key not in names:
@@ -74,7 +76,7 @@ def _path(loc: tuple[int | str, ...]) -> tuple[str, type[Part] | None]:
 
 
 def _about(part: type[Part] | None, key: int | str) -> str:
-    for name, field in (part.model_fields if part else {}).items():
+    for name, field in (part.model_fields if part is not None else {}).items():
         if (field.alias or name) == key:
             return f" ({field.description})"
     return ""
