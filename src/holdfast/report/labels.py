@@ -34,6 +34,10 @@ def percent(domain: Sequence[float]) -> str:
     return ".0%" if domain[1] - domain[0] >= 0.06 else ".1%"
 
 
+# Where a name may stand from its point, in pixels: near first, then further up and down where paths end together.
+_CORNERS = [(x, y) for y in (-12, 13, -27, 28, -42, 43, -57, 58) for x in (9, -9)]
+
+
 def _gap(budgets: Sequence[int]) -> float:
     """The least distance between neighbours on a log axis."""
     return min((math.log(b / a) for a, b in pairwise(budgets)), default=math.log(2))
@@ -80,14 +84,14 @@ def beside(ends: pd.DataFrame, points: pd.DataFrame, dx: Sequence[float], dy: Se
         wide = 7.2 * len(str(r.label))
         best: tuple[float, int, int, str] | None = None
         box = (0.0, 0.0, 0.0, 0.0)
-        for gap_x, gap_y in ((9, -12), (9, 13), (-9, -12), (-9, 13), (9, -26), (9, 27), (-9, -26), (-9, 27)):
+        for gap_x, gap_y in _CORNERS:
             left = x + gap_x if gap_x > 0 else x + gap_x - wide
             b = (left, y + gap_y - 8, left + wide, y + gap_y + 8)
-            cost = 6.0 * sum(_meet(b, p) for p in placed)
+            cost = 15.0 * sum(_meet(b, p) for p in placed)
             cost += sum(3.0 for px, py in dots if b[0] - 5 < px < b[2] + 5 and b[1] - 5 < py < b[3] + 5)
             cost += sum(1.0 for line in lines if _meet(b, line))
             cost += 20.0 * (b[0] < 0 or b[2] > SIZE[0] or b[1] < 0 or b[3] > SIZE[1])
-            cost += 0.5 * (abs(gap_y) > 20)
+            cost += 0.04 * (abs(gap_y) - 12)
             if best is None or cost < best[0]:
                 best, box = (cost, gap_x, gap_y, "left" if gap_x > 0 else "right"), b
         assert best is not None

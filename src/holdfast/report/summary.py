@@ -35,14 +35,20 @@ def lines(setting: Setting, findings: Sequence[Finding]) -> list[Line]:
     return found
 
 
+SLIGHT = 0.005  # half a point: what is detected below it is said to be slight
+
+
 def _sentence(some: Sequence[Finding], against: str) -> str:
     if not some:
         return ""
     parts = []
     for verdict in ("higher", "lower"):
-        labels = [f.label for f in some if f.verdict == verdict]
+        labels = [f.label for f in some if f.verdict == verdict and abs(f.value) >= SLIGHT]
         if labels:
             parts.append(f"{verdict} for {speak.join(labels)}")
+    slight = [f.label for f in some if f.verdict != "not detectable" and abs(f.value) < SLIGHT]
+    if slight:
+        parts.append(f"detectable but under half a point for {speak.join(slight)}")
     still = [f.label for f in some if f.verdict == "not detectable"]
     if len(still) == len(some):
         return f"Against {against}, no difference is detectable for any objective."
