@@ -296,7 +296,20 @@ def _subjects(materials: Materials, folder: StudyFolder, planned: Plan) -> list[
                     adapter=str(adapter.relative_to(folder.root)),
                 )
             )
+    _distinct(rows)
     return rows
+
+
+def _distinct(rows: list[SubjectRow]) -> None:
+    """Records are kept by content, so two checkpoints with the same weights could not be told apart."""
+    first: dict[str, SubjectRow] = {}
+    for row in rows:
+        twin = first.setdefault(row.subject, row)
+        if twin is not row:
+            raise UserError(
+                f"{row.label} at {row.budget:,} tokens has the same weights as {twin.label} at {twin.budget:,}: on "
+                "these rows the two do not differ, so leave one of them out or raise the budget"
+            )
 
 
 def _measuring(work: Work) -> tuple[list[Cell], list[SubjectRow]]:

@@ -79,9 +79,9 @@ class Sequence:
 class Needs:
     """What an objective asks of the loop: both sides of a pair, reference log-probs, full-vocabulary KL.
 
-    ``kl`` is None, ``"policy_reference"`` for KL(policy || reference) or ``"reference_policy"``. ``prompt_logps`` asks for
-    the log-probs of the chosen sequences' prompts too. ``progress`` says that the loss uses ``Counts.progress``: a ladder
-    of budgets is then not nested, and every budget is a run of its own.
+    ``kl`` is None, ``"policy_reference"`` for KL(policy || reference) or ``"reference_policy"``. ``prompt_logps`` asks
+    for the log-probs of the chosen sequences' prompts too. ``progress`` says that the loss uses ``Counts.progress``: a
+    ladder of budgets is then not nested, and every budget is a run of its own.
     """
 
     pairs: bool = False

@@ -60,9 +60,9 @@ def test_every_objective_trains_and_is_measured_on_every_architecture(tmp_path: 
             {"name": n, "path": str(make(tmp_path, n)), "attention": "eager" if n == "gemma2" else "sdpa"}
             for n in ARCHITECTURES
         ],
-        "tasks": [{"name": "arithmetic", "task": "miniature_arithmetic", "params": {"count": 40}}],
+        "tasks": [{"name": "arithmetic", "task": "miniature_arithmetic", "params": {"count": 60}}],
         "objectives": [{"label": o, "objective": o} for o in OBJECTIVES],
-        "budgets": [100],
+        "budgets": [500],  # two steps: at the first one KL is still SFT
         "controls": {"batch_rows": 4, "warmup_steps": 0, "learning_rate": 0.01},
         "measures": [
             {"measure": "task_accuracy", "items": 2, "max_new_tokens": 4},

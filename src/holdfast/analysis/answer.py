@@ -14,6 +14,7 @@ from holdfast.spec import Study
 
 NAMES = {"asr": "attack success (ASR)", "accuracy": "accuracy", "p_match": "P(match)", "p_correct": "P(correct)"}
 AXES = ("robustness", "capability", "persona", "normative")
+LITTLE = 0.1  # of the probability: a model that gives less to yes and no together is not answering
 NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier
 
 
@@ -163,6 +164,12 @@ def _about_responses(estimates: pd.DataFrame) -> Iterable[str]:
         worst = some.loc[some["value"].idxmax()]
         who = f"{worst['label']}, judge {worst['judge']}"
         yield f"On {measure} up to {_share(worst['value'])} of responses are unscored ({who})."
+    held = rows[(rows["metric"] == "mass") & (rows["axis"] == "persona") & (rows["value"] < LITTLE)]
+    for measure, some in held.groupby("measure", sort=False):
+        yield (
+            f"On {measure} yes and no together hold as little as {_share(some['value'].min())} of the model's "
+            "probability: it does not answer, and P(match) says little."
+        )
     unclear = rows[(rows["metric"] == "coherent") & (rows["axis"] == "robustness") & (rows["value"] < 0.8)]
     if len(unclear):
         worst = unclear.loc[unclear["value"].idxmin()]

@@ -154,6 +154,7 @@ class InProcess:
                 self._scoring = "frozen", "shared"
             except UserError:
                 self._scoring = "full", "padded"
+        assert self._scoring is not None
         return self._scoring
 
     def _logps(self, sequences: list[Sequence], kind: head.HeadKind, layout: str) -> list[float]:

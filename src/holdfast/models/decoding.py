@@ -131,7 +131,7 @@ class _Slots(DynamicLayer):
         self.room, self.used = room, 0
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        if not self.is_initialized:
+        if not self.is_initialized:  # type: ignore[has-type]
             self.keys, self.values = (
                 x.new_empty((*x.shape[:2], self.room, x.shape[3])) for x in (key_states, value_states)
             )

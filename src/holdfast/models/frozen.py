@@ -116,8 +116,8 @@ def _results(hidden_ND: Tensor) -> tuple[bool, Tensor, Tensor]:
     """Whether a gradient is wanted, and room for the values and the gradients."""
     wanted = torch.is_grad_enabled() and hidden_ND.requires_grad
     n, d = hidden_ND.shape
-    room = {"dtype": torch.float32, "device": hidden_ND.device}
-    return wanted, torch.empty(n, **room), torch.empty((n, d) if wanted else (0,), **room)
+    value_N = hidden_ND.new_empty(n, dtype=torch.float32)
+    return wanted, value_N, hidden_ND.new_empty((n, d) if wanted else (0,), dtype=torch.float32)
 
 
 def _chunks(hidden_ND: Tensor, head: Head) -> Iterator[slice]:

@@ -24,6 +24,7 @@ HeadKind = Literal["frozen", "full"]
 # Largest relative error (in the norm) that rounding explains: of the head on equal hidden states, and of the layout,
 # whose other matrix shapes round differently in every layer.
 TOLERANCE = {torch.float32: (1e-4, 1e-4), torch.bfloat16: (3e-2, 5e-2)}
+FEW = 128  # tokens whose plain logits the check holds at once: it must not need more memory than training does
 
 
 def hidden_ND(network: Network, batch: Batch) -> Tensor:
@@ -71,7 +72,7 @@ def check(network: Network, batch: Batch, head: HeadKind = "frozen") -> None:
         given_ND = hidden_ND(network, batch)
         alone_N = torch.cat([_alone(network, s.ids, s.start) for s in batch.sequences])
     got_N, got_ND = _value_and_gradient(network, given_ND, batch.target_N, head)
-    want_N, want_ND = _value_and_gradient(network, given_ND, batch.target_N, "full")
+    want_N, want_ND = _value_and_gradient(network, given_ND, batch.target_N, "full", FEW)
     if (error := max(_error(got_N, want_N), _error(got_ND, want_ND))) > of_head:
         raise UserError(
             f"the {head} head does not give the logits of {network.spec.name} (relative error {error:.1e}): "
@@ -92,12 +93,23 @@ def _alone(network: Network, ids: tuple[int, ...], start: int) -> Tensor:
     return _logps(logits_LV[start - 1 : -1].float(), ids_1L[0, start:])
 
 
-def _value_and_gradient(network: Network, given_ND: Tensor, target_N: Tensor, head: HeadKind) -> tuple[Tensor, Tensor]:
-    leaf_ND = given_ND.detach().clone().requires_grad_()
-    logp_N = token_logps(network, leaf_ND, target_N, head)
-    logp_N.backward(torch.linspace(0.5, 1.5, len(logp_N), device=logp_N.device))  # unequal, so that order matters
-    assert leaf_ND.grad is not None
-    return logp_N.detach(), leaf_ND.grad.float()
+def _value_and_gradient(
+    network: Network, given_ND: Tensor, target_N: Tensor, head: HeadKind, size: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Of each token, at most ``size`` together: a token's value and gradient depend on no other token."""
+    size = size or len(target_N)
+    weight_N = torch.linspace(0.5, 1.5, len(target_N), device=target_N.device)  # unequal, so that order matters
+    values, gradients = [], []
+    for given_CD, target_C, weight_C in zip(
+        given_ND.split(size), target_N.split(size), weight_N.split(size), strict=True
+    ):
+        leaf_CD = given_CD.detach().clone().requires_grad_()
+        logp_C = token_logps(network, leaf_CD, target_C, head)
+        logp_C.backward(weight_C)
+        assert leaf_CD.grad is not None
+        values.append(logp_C.detach())
+        gradients.append(leaf_CD.grad.float())
+    return torch.cat(values), torch.cat(gradients)
 
 
 def _error(got: Tensor, want: Tensor) -> float:

@@ -65,7 +65,11 @@ def _path(loc: tuple[int | str, ...]) -> tuple[str, type[Part] | None]:
         if isinstance(key, int):
             path += f"[{key}]"
             continue
-        names = {field.alias or name: field.annotation for name, field in part.model_fields.items()} if part is not None else {}
+        names = (
+            {field.alias or name: field.annotation for name, field in part.model_fields.items()}
+            if part is not None
+            else {}
+        )
         if part is not None and key not in names and key != loc[-1]:
             break  # pydantic's word for one of several allowed types
         if "[" in key and key not in names:

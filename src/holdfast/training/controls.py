@@ -173,7 +173,7 @@ def _response_ids(job: TrainJob, budget: int, network: Network, rows: Rows) -> s
     examples = {e.id: e for step in job.stream.steps[: job.stream.step_at(budget)] for e in step}
     ids = []
     for _, example in sorted(examples.items()):
-        read = {s.segment.side: s.response_ids for s in rows.group(example)}
+        read: dict[str, tuple[int, ...]] = {s.segment.side: s.response_ids for s in rows.group(example)}
         for side, text in (("chosen", example.chosen), ("rejected", example.rejected)):
             if side not in read and text is not None:
                 read[side] = network.renderer.response_ids(text)

@@ -40,6 +40,8 @@ def reference_logps(
     folder = cache / short(digest({"base": network.digest, "numerics": numerics, "head": head_kind}))
     keys = {group: _key(group) for group in groups}
     with lock(folder, wait=True):
+        for stray in folder.glob(".*.tmp"):  # of a killed process: nobody else writes while the lock is held
+            stray.unlink()
         known = {k: v for file in sorted(folder.glob("*.safetensors")) for k, v in load_file(file).items()}
         missing = [g for g, key in keys.items() if key not in known]
         for at in range(0, len(missing), CHUNK):
