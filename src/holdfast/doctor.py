@@ -25,9 +25,8 @@ def examine(say: Callable[[str], None]) -> bool:
     say(f"disk          {free:.0f} GiB free here")
     _accelerator(say)
     offline = os.environ.get("HF_HUB_OFFLINE") == "1"
-    say(
-        f"hub           {'offline (HF_HUB_OFFLINE=1): local folders only' if offline else 'asked when a model or data set is not local'}"
-    )
+    asked = "offline (HF_HUB_OFFLINE=1): local folders only" if offline else "asked for what is not on this machine"
+    say(f"hub           {asked}")
     say(f"chromium      {shutil.which('chromium') or 'none: the browser test is skipped; nothing else needs it'}")
     return _plugins(say) and _trial(say)
 

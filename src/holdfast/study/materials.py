@@ -21,7 +21,7 @@ from holdfast.study import checks, rows
 from holdfast.tasks.prepare import Prepared, prepare
 from holdfast.tasks.stream import Stream, Usable, stream, usable
 from holdfast.text.renderer import Renderer
-from holdfast.words import Example, UserError
+from holdfast.words import Example, Turn, UserError
 
 BRACKET_OBJECTIVE = "sft"
 PROBES = 32  # validation rows on which a checkpoint's distance from the base is measured
@@ -101,6 +101,14 @@ class Materials:
                     raise
                 missing.append(spec.path)
         return missing
+
+    @_once
+    def prompt_tokens(self, model: str, prompt: tuple[Turn, ...]) -> int:
+        return len(self.renderer(model).prompt_ids(prompt))
+
+    @_once
+    def response_tokens(self, model: str, response: str) -> int:
+        return len(self.renderer(model).response_ids(response))
 
     # -- rows ------------------------------------------------------------------------------------------------------
 

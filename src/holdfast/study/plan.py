@@ -217,18 +217,16 @@ def _trajectory(materials: Materials, run: _Run) -> Trajectory:
 
 
 def _rungs(materials: Materials, run: _Run, stream: Stream) -> tuple[Rung, ...]:
-    renderer, needs = materials.renderer(run.model), run.objective.needs
+    needs = run.objective.needs
     known: dict[str, tuple[int, int, int]] = {}
 
     def read(example: Example) -> tuple[int, int, int]:
         """Tokens forward, supervised and unsafe."""
-        sequences = [renderer.sequence(s) for s in run.objective.view(example)]
-        unsafe = [s for s in sequences if s.segment.side == "rejected"] if UNSAFE in example.tags else []
-        return (
-            sum(len(s.ids) for s in sequences),
-            sum(len(s.response_ids) for s in sequences),
-            sum(len(s.response_ids) for s in unsafe),
-        )
+        view = run.objective.view(example)
+        responses = [materials.response_tokens(run.model, s.response) for s in view]
+        unsafe = [n for n, s in zip(responses, view, strict=True) if s.side == "rejected" and UNSAFE in example.tags]
+        prompts = [materials.prompt_tokens(run.model, s.prompt) for s in view]
+        return sum(prompts) + sum(responses), sum(responses), sum(unsafe)
 
     rungs, done, forward, supervised, unsafe, first_time = [], 0, 0, 0, 0, 0
     for budget in run.budgets:
