@@ -8,7 +8,6 @@ out. Measuring costs 2P for each token of a prompt and, at most, of a response o
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
     from holdfast.study.cells import CellPlan
     from holdfast.study.plan import Rung, Trajectory
 
-# FLOP/s of one worker, training and generating: what this order of machine does with small batches. A guess, off by a
-# factor of three either way; a calibration file (see ``speeds``) takes its place.
-GUESSES = {"cpu": (2.0e10, 1.0e10), "cuda": (1.5e14, 2.0e13)}
+# FLOP/s of one worker, training and generating. The CPU's were read off the demo on two cores of a server (SFT reads
+# 60k tokens in 13 s); the GPU's are a guess. Either may be off by a factor of three.
+SPEEDS = {"cpu": (2.0e10, 1.0e10), "cuda": (1.5e14, 2.0e13)}
+PROCESS_BYTES = 500_000_000  # of a process that has loaded torch and transformers, before any model
 RECORD_BYTES = 600  # of a record with its judgements, compressed
 ACTIVATION_FLOATS = 34  # kept per token, layer and hidden unit (Korthikanti et al. 2022), without the attention matrix
 
@@ -61,43 +61,17 @@ def cost(
             adapters += 4 * shape.per_rank * controls.lora.rank * (len(t.rungs) + 2)
     measure = sum(2 * s.parameters * c.tokens for c in cells if (s := shapes[c.model]) is not None)
     known = [s for s in shapes.values() if s is not None]
-    (train_speed, measure_speed), said = speeds(device)
+    train_speed, measure_speed = SPEEDS[device]
     seconds = ((train + reference) / train_speed + measure / measure_speed) / workers
     return Cost(
         train_flops=train,
         reference_flops=reference,
         measure_flops=float(measure),
         disk_bytes=adapters + RECORD_BYTES * sum(c.requests or 0 for c in cells),
-        memory_bytes=workers * max((_memory(s, controls) for s in known), default=0),
+        memory_bytes=PROCESS_BYTES + workers * max((PROCESS_BYTES + _memory(s, controls) for s in known), default=0),
         seconds=seconds if len(known) == len(shapes) else None,
-        speed=said,
+        speed=f"a guess for any {device}",
     )
-
-
-def speeds(device: str) -> tuple[tuple[float, float], str]:
-    """FLOP/s per worker, training and generating, and where the figures come from."""
-    try:
-        found = json.loads(calibration_file().read_text(encoding="utf-8"))[device]
-        return (float(found["train"]), float(found["generate"])), "measured on this machine"
-    except (OSError, ValueError, KeyError, TypeError):
-        return GUESSES[device], f"a guess for any {device}"
-
-
-def calibrate(device: str, train: float, generate: float) -> None:
-    """Remembers what was measured (FLOP/s per worker), for later plans on this machine."""
-    from holdfast.store.files import write_json
-
-    try:
-        known = json.loads(calibration_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = {}
-    write_json(calibration_file(), known | {device: {"train": train, "generate": generate}})
-
-
-def calibration_file() -> Path:
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("holdfast")) / "speed.json"
 
 
 def _memory(shape: Shape, controls: Controls) -> int:
