@@ -1,6 +1,6 @@
 """The commands. No logic: each reads its arguments, calls the pipeline, and says what came of it.
 
-Exit codes: 0 done, 1 a failure, 2 a user's mistake (one sentence on stderr, nothing half-written).
+Exit codes: 0 done, 1 a failure, 2 a user's mistake (one sentence on stderr, nothing half-written), 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import typer
 
 from holdfast import __version__
 from holdfast.words import UserError
+
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 app = typer.Typer(
     help="What the choice of fine-tuning objective does to a model besides teaching it the task.",
@@ -169,9 +171,10 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"holdfast: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("holdfast: stopped; the same command goes on from here", err=True)
-        sys.exit(130)
+    except SystemExit as done:
+        if done.code == INTERRUPTED:
+            typer.echo("holdfast: stopped; the same command goes on from here", err=True)
+        raise
     except Exception as error:
         traceback.print_exc()
         typer.echo(f"holdfast: failed: {error}", err=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,20 @@ def test_init_does_not_overwrite(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text('{"prompt": "a", "chosen": "b"}\n')
     (tmp_path / "study.yaml").write_text("mine: 1\n")
     assert_one_sentence(holdfast("init", "mine.jsonl", cwd=tmp_path), "study.yaml")
+
+
+def test_ctrl_c_says_how_to_go_on_and_leaves_a_folder_that_does(tmp_path: Path, small_study: str) -> None:
+    (tmp_path / "s.yaml").write_text(small_study)
+    command = [sys.executable, "-m", "holdfast", "run", "s.yaml", "--out", "out"]
+    process = subprocess.Popen(command, cwd=tmp_path, text=True, stderr=subprocess.PIPE, start_new_session=True)
+    while not (tmp_path / "out" / "run.log").exists():
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "goes on from here" in said
+    assert "Traceback" not in said
+    assert holdfast("run", "s.yaml", "--out", "out", cwd=tmp_path).returncode == 0
 
 
 def test_doctor_finds_this_machine_sound(tmp_path: Path) -> None:
