@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.spec import RejectedSpec, SplitSpec, TaskSpec, UnsafeSpec
-from holdfast.tasks import leaks, sampled, unsafe
+from holdfast.tasks import sampled, unsafe
 from holdfast.tasks.contract import Unsafe, prompt_key
 from holdfast.tasks.prepare import prepare
 from holdfast.tasks.splits import split
-from holdfast.words import REFUSAL, UNSAFE, Example, Item, Response, Turn, UserError
+from holdfast.words import REFUSAL, UNSAFE, Response, Turn, UserError
 
 from .conftest import Toy, row
 
@@ -221,19 +221,13 @@ def test_short_prompts_are_near_only_when_they_are_the_same():
     assert (kept, count) == (texts[1:], 1)
 
 
-# -- leaks ------------------------------------------------------------------------------------------------------------
+# -- what makes two prompts the same ----------------------------------------------------------------------------------
 
 
-def item(i: str, text: str) -> Item:
-    return Item(i, (Turn("user", text),))
-
-
-def test_an_item_that_is_learnt_is_an_error_that_shows_no_prompt():
-    rows = [Example("row-1", (Turn("system", "s"), Turn("user", "Wake the\n dragon?")), "No.")]
-    leaks.check(rows, [item("item-1", "wake the dragons")], "robustness")
-    with pytest.raises(UserError, match=r"1 item.*robustness.*item-2.*row-1") as error:
-        leaks.check(rows, [item("item-1", "other"), item("item-2", " WAKE the dragon! ")], "robustness")
-    assert "dragon" not in str(error.value).lower()
+def test_prompts_are_the_same_but_for_case_signs_and_the_system_turn():
+    said = (Turn("system", "s"), Turn("user", "Wake the\n dragon?"))
+    assert prompt_key(said) == prompt_key((Turn("user", " WAKE the dragon! "),))
+    assert prompt_key(said) != prompt_key((Turn("user", "wake the dragons"),))
 
 
 def test_prompts_of_signs_alone_are_not_all_the_same():
@@ -244,9 +238,5 @@ def test_prompts_of_signs_alone_are_not_all_the_same():
 def test_gsm8ks_own_split_has_no_leak(data):
     from holdfast.tasks.gsm8k import GSM8K
 
-    task = GSM8K(str(data / "gsm8k"))
-    parts = split(task, SplitSpec())
-    items = [Item(r.id, r.prompt) for r in parts["test"]]
-    leaks.check(parts["train"], items, "task_accuracy")
-    with pytest.raises(UserError, match="1 item"):
-        leaks.check(parts["train"], [*items, Item("x", parts["train"][0].prompt)], "task_accuracy")
+    parts = split(GSM8K(str(data / "gsm8k")), SplitSpec())
+    assert not {prompt_key(e.prompt) for e in parts["train"]} & {prompt_key(e.prompt) for e in parts["test"]}

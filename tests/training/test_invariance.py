@@ -203,16 +203,24 @@ def test_sigkill_at_random_moments(network, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "STATE_EVERY", 3)
     monkeypatch.setattr(references, "CHUNK", 20)
     this = job(network, "dpo", budgets=(5, 10, 40))
-    began = time.perf_counter()
-    train(this, tiny_world.folder(tmp_path / "whole"), network)
-    took = time.perf_counter() - began
+    events: list[object] = []
+    train(this, tiny_world.folder(tmp_path / "whole"), network, events.append)
     killed = tiny_world.folder(tmp_path / "killed")
     draw, reached = random.Random(7), set()
     for _ in range(6):
-        # A fork has the model already; the child's end is a real SIGKILL, in the middle of whatever it does.
-        process = multiprocessing.get_context("fork").Process(target=train, args=(this, killed, network))
+        # A fork has the model already; the child's end is a real SIGKILL, in the middle of whatever it does:
+        # some random progress made and a random moment after it, whatever else the machine is doing.
+        context = multiprocessing.get_context("fork")
+        made, enough = context.Value("i", 0), draw.randrange(len(events) // 2)
+
+        def count(_: object, made=made) -> None:
+            made.value += 1
+
+        process = context.Process(target=train, args=(this, killed, network, count))
         process.start()
-        time.sleep(draw.uniform(0.02, 0.5) * took)
+        while made.value < enough and process.is_alive():
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.02))
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         process.join()
