@@ -28,7 +28,8 @@ from holdfast.store.files import lock, read_json, write_json, write_text
 from holdfast.store.folder import StudyFolder, TrajectoryFolder
 from holdfast.study import files
 from holdfast.study.materials import Materials, fetch
-from holdfast.study.plan import Plan, Trajectory, expand
+from holdfast.study.plan import Plan, expand
+from holdfast.study.trajectory import Trajectory
 from holdfast.words import UserError
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import data_file
 from holdfast.study.files import load
 from holdfast.study.materials import Materials, fetch
-from holdfast.study.plan import Plan, Trajectory, expand
+from holdfast.study.plan import Plan, expand
 from holdfast.study.render import show
+from holdfast.study.trajectory import Trajectory
 from holdfast.words import UserError
 
 Make = Callable[..., Study]

@@ -12,7 +12,7 @@ from holdfast.study.materials import Materials
 
 if TYPE_CHECKING:
     from holdfast.respond.cells import Cell
-    from holdfast.study.plan import Trajectory
+    from holdfast.study.trajectory import Trajectory
 
 CHARACTERS = 4  # of a prompt that are taken for one token
 

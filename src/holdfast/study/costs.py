@@ -19,7 +19,7 @@ from holdfast.study.shape import Shape
 
 if TYPE_CHECKING:
     from holdfast.study.cells import CellPlan
-    from holdfast.study.plan import Rung, Trajectory
+    from holdfast.study.trajectory import Rung, Trajectory
 
 # FLOP/s of one worker, training and generating. The CPU's were read off the demo on two cores of a server (SFT reads
 # 60k tokens in 13 s); the GPU's are a guess. Either may be off by a factor of three.

@@ -20,52 +20,12 @@ from holdfast.study import checks, costs
 from holdfast.study.cells import CellPlan, plan_cells
 from holdfast.study.materials import Materials
 from holdfast.study.shape import Shape, measured, published
+from holdfast.study.trajectory import Rung, Trajectory
 from holdfast.tasks.stream import Stream
 from holdfast.words import UNSAFE, Example, UserError
 
 # Raised when the loop would give other weights for the same plan.
 TRAINING = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """What a trajectory has read when it reaches a budget. None: not known before the data are there.
-
-    ``tokens`` of the shared view, at the end of the step that reaches the budget; ``forward_tokens`` through the
-    policy; ``reference_tokens`` through the reference, each row once; ``supervised_tokens`` that carry a loss;
-    ``unsafe_tokens`` of unsafe text read.
-    """
-
-    budget: int
-    tokens: int
-    forward_tokens: int
-    reference_tokens: int
-    steps: int | None = None
-    rows: int | None = None
-    passes: float | None = None
-    supervised_tokens: int | None = None
-    unsafe_tokens: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Trajectory:
-    """One training run. ``order`` is the digest of the order of rows; ``bracket`` is "" for the study proper."""
-
-    id: str
-    model: str
-    task: str
-    label: str
-    objective: str
-    params: Mapping[str, Any]
-    seed: int
-    learning_rate: float
-    bracket: str
-    order: str
-    rungs: tuple[Rung, ...]
-
-    @property
-    def budgets(self) -> tuple[int, ...]:
-        return tuple(r.budget for r in self.rungs)
 
 
 @dataclass(frozen=True, slots=True)

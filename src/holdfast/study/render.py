@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from holdfast.study.cells import CellPlan
-from holdfast.study.plan import Plan, Rung, Trajectory
+from holdfast.study.plan import Plan
+from holdfast.study.trajectory import Rung, Trajectory
 
 
 def show(plan: Plan, console: Console | None = None) -> None:

@@ -1,0 +1,48 @@
+"""One planned training run, and what it has read at each budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What a trajectory has read when it reaches a budget. None: not known before the data are there.
+
+    ``tokens`` of the shared view, at the end of the step that reaches the budget; ``forward_tokens`` through the
+    policy; ``reference_tokens`` through the reference, each row once; ``supervised_tokens`` that carry a loss;
+    ``unsafe_tokens`` of unsafe text read.
+    """
+
+    budget: int
+    tokens: int
+    forward_tokens: int
+    reference_tokens: int
+    steps: int | None = None
+    rows: int | None = None
+    passes: float | None = None
+    supervised_tokens: int | None = None
+    unsafe_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """One training run. ``order`` is the digest of the order of rows; ``bracket`` is "" for the study proper."""
+
+    id: str
+    model: str
+    task: str
+    label: str
+    objective: str
+    params: Mapping[str, Any]
+    seed: int
+    learning_rate: float
+    bracket: str
+    order: str
+    rungs: tuple[Rung, ...]
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        return tuple(r.budget for r in self.rungs)
