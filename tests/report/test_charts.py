@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 import pytest
 
-from holdfast.report import labels, page
+from holdfast.report import labels, page, sections
 from holdfast.report.figures import for_page
 from holdfast.report.reading import read
 from holdfast.report.responses import sample
@@ -17,7 +17,7 @@ from holdfast.store.folder import StudyFolder
 
 
 def test_every_chart_is_valid_and_says_what_it_rests_on(finished: StudyFolder) -> None:
-    part = page._setting(read(finished).settings()[0])
+    part = sections.of_setting(read(finished).settings()[0])
     names = {f.name for f in part["all"]}
     assert {"frontier", "miniature_robustness-by-attack", "quadrants", "moved", "kl_base"} <= names
     for f in part["all"]:

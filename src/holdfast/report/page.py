@@ -7,17 +7,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
 from holdfast import __version__
 from holdfast.analysis.answer import answer
-from holdfast.report import charts, figures, harm, heat, markup, responses, speak, summary, tables, theme
-from holdfast.report.charts import Figure
-from holdfast.report.headline import lead
-from holdfast.report.markup import Block, Group
-from holdfast.report.reading import Findings, Setting, read
+from holdfast.report import figures, markup, responses, sections, speak, summary, tables, theme
+from holdfast.report.markup import Group
+from holdfast.report.reading import Findings, named, read
 from holdfast.report.theme import BASE
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
@@ -26,12 +23,12 @@ from holdfast.store.folder import StudyFolder
 def build(folder: StudyFolder) -> Path:
     """Reads what the stages left, writes ``report/`` and returns the path of its ``index.html``."""
     findings = read(folder)
-    parts = [_setting(s) for s in findings.settings()]
-    common = _common(findings)
+    parts = [sections.of_setting(s) for s in findings.settings()]
+    common = sections.of_study(findings)
     out = folder.report
     for part in parts:
         for figure in part["all"]:
-            name = _named(figure.name, part["slug"])
+            name = named(figure.name, part["slug"])
             figures.write(out / "figures", name, figure, findings.study.mark, findings.labels)
             title = f"Data of the chart: {figure.title}"
             tables.write(out / "tables", name, figure.data, findings.study.mark, title=title)
@@ -39,13 +36,9 @@ def build(folder: StudyFolder) -> Path:
     return out / "index.html"
 
 
-def _named(name: str, slug: str) -> str:
-    return f"{name}-{slug}" if slug else name
-
-
 def _page(findings: Findings, parts: list[dict[str, Any]], common: list[Group]) -> str:
     study, mark = findings.study, findings.study.mark
-    specs = {_named(f.name, p["slug"]): figures.for_page(f, mark) for p in parts for f in p["all"]}
+    specs = {named(f.name, p["slug"]): figures.for_page(f, mark) for p in parts for f in p["all"]}
     config = figures.configs(findings.labels) | {"settings": [{"model": p["model"], "task": p["task"]} for p in parts]}
     payload = {"figures": specs, "config": config, "labels": list(findings.labels), "base": BASE}
     said = answer(findings.estimates, findings.cells, study, findings.checks)
@@ -129,197 +122,3 @@ def _warnings(findings: Findings) -> list[str]:
     if not differing:
         return []
     return [f"Not everything was held fixed over objectives: {speak.join(differing)}. See “Was the comparison fair?”"]
-
-
-# -- one model and task ------------------------------------------------------------------------------------------
-
-
-def _setting(s: Setting) -> dict[str, Any]:
-    findings, look, mark = s.findings, s.findings.look, s.findings.study.mark
-    found = s.series
-    capability, robust, persona = (lead(found, a) for a in ("capability", "robustness", "persona"))
-    last = _last(s)
-    numbers = tables.headline(s, last)
-    out = findings.folder.report / "tables"
-    if len(numbers):
-        title = f"Objectives at {last:,} tokens"
-        tables.write(out, _named("objectives", s.slug), numbers, mark, tables.spoken(numbers, found), title)
-
-    front = [charts.frontier(capability, y, s.estimates, look) for y in (robust, persona) if capability and y]
-    ladder = [charts.against_budget(x, s.estimates, look) for x in found]
-    maps = [heat.by_condition(x, noun, s.estimates, look) for x, noun in ((robust, "attack"), (persona, "trait")) if x]
-    own = tables.own_conditions(s)
-    if len(own):
-        tables.write(out, _named("own-conditions", s.slug), own, mark, title="Under the objective's own string")
-    asked = (markup.table(own, mark, _OWN, labels=findings.labels),) if len(own) else ()
-    four = [harm.quadrants(s, robust, last)] if robust else []
-    moved, cost = _moved(s, robust)
-    fair = _unsafe(s)
-    few = (
-        ""
-        if len(findings.study.budgets) > 1
-        else "The study has one budget, so paths have one step and there is no slope."
-    )
-    groups = [
-        Group("frontier", "The frontier", few, _some(front), absent=_absent(capability, robust)),
-        Group("budgets", "Against budget", "", _some(ladder)),
-        Group(
-            "attacks",
-            "By attack, by trait",
-            "",
-            _some(maps),
-            asked,
-            absent="No measure with several attacks or traits.",
-        ),
-        Group(
-            "coherence",
-            "Harm and coherence",
-            _COHERENCE,
-            _some(four),
-            absent="No judge of coherence has spoken in this study.",
-        ),
-        Group(
-            "cost",
-            "Distance moved, and what it cost",
-            _COST,
-            _some(moved),
-            cost,
-            absent="No training counts were found.",
-        ),
-        Group("unsafe", "Who read unsafe text", _UNSAFE, (), fair, absent="No training counts were found."),
-    ]
-    return {
-        "name": s.name,
-        "slug": s.slug,
-        "model": s.model,
-        "task": s.task,
-        "first": s.name == findings.settings()[0].name,
-        "headline": markup.headline(s, numbers, last),
-        "groups": groups,
-        "all": [f for g in groups for f in g.figures],
-    }
-
-
-_OWN = "At the last budget, asked with the string that the objective was trained with, beside the plain prompt."
-_COHERENCE = (
-    "A fine-tuned model can answer nonsense. Harm that is incoherent is not the same finding as harm that can be read."
-)
-_COST = "An objective may look safe because it moved less. Here is how far each moved, and what it was given to do so."
-_UNSAFE = "Where some objectives read unsafe text and others do not, that difference is part of the comparison."
-
-
-def _some(found: list[Figure | None]) -> tuple[Figure, ...]:
-    return tuple(f for f in found if f is not None)
-
-
-def _last(s: Setting) -> int:
-    tuned = s.estimates[(s.estimates["label"] != BASE) & (s.estimates["bracket"] == "")]
-    return int(tuned["budget"].max()) if len(tuned) else s.findings.study.budgets[-1]
-
-
-def _absent(capability: Any, robust: Any) -> str:
-    missing = [n for n, x in (("capability", capability), ("robustness", robust)) if x is None]
-    return (
-        f"A frontier needs a measure of {speak.join(missing)}, which this study does not have."
-        if missing
-        else "No estimates."
-    )
-
-
-def _moved(s: Setting, robust: Any) -> tuple[list[Figure | None], tuple[Block, ...]]:
-    points, look, mark = s.checkpoints, s.findings.look, s.findings.study.mark
-    table = tables.spent(s)
-    if table.empty:
-        return [], ()
-    tables.write(
-        s.findings.folder.report / "tables", _named("cost", s.slug), table, mark, title="What each objective did"
-    )
-    found: list[Figure | None] = []
-    for column, title, about in (
-        (
-            "kl_base",
-            "KL from the base (nats per token)",
-            "KL(policy ‖ base) on fixed held-out prompts, mean over response tokens",
-        ),
-        ("adapter_norm", "Adapter norm", "Frobenius norm of the change of all weights together"),
-    ):
-        if column in points and points[column].notna().any():
-            rows = points.assign(value=pd.to_numeric(points[column]))[["label", "budget", "value"]]
-            rows = rows.groupby(["label", "budget"], sort=False)["value"].mean().reset_index()
-            seeds = speak.seeds([points["seed"].nunique()])
-            name = title.split(" (")[0]
-            found.append(
-                charts.distance(column, name, title, rows, look, f"{about}; mean over seeds, no interval. {seeds}.")
-            )
-            if column == "kl_base" and robust:
-                found.insert(0, charts.moved(robust, s.estimates, rows, look))
-    caption = "Mean over seeds at each budget. Forward tokens count every sequence an objective runs, prompts included."
-    block = markup.table(table, mark, caption, labels=s.findings.labels)
-    return found, (markup.folded("Passes, tokens, clipping, log-probs and margins, number by number", block),)
-
-
-def _unsafe(s: Setting) -> tuple[Block, ...]:
-    table, mark = tables.unsafe(s), s.findings.study.mark
-    if table.empty:
-        return ()
-    tables.write(
-        s.findings.folder.report / "tables", _named("unsafe", s.slug), table, mark, title="Who read unsafe text"
-    )
-    last = table[table["budget"] == table["budget"].max()]
-    column = tables.UNSAFE["unsafe_tokens"]
-    if column in last and not last[column].any():
-        return (Block('<p class="calm">No objective read a token of unsafe text.</p>'),)
-    caption = "Tokens of unsafe responses in what the objective trained on, by the last budget; mean over seeds."
-    return (markup.table(last, mark, caption, bar=column if column in last else "", labels=s.findings.labels),)
-
-
-# -- what belongs to the study as a whole --------------------------------------------------------------------------
-
-
-def _common(findings: Findings) -> list[Group]:
-    mark, out = findings.study.mark, findings.folder.report / "tables"
-    found = tables.controls(findings)
-    ruler, gone, dropped = tables.brackets(findings), tables.unscored(findings), tables.dropped(findings)
-    parameters, instruments = tables.parameters(findings.study), tables.instruments(findings)
-    for name, table, title in (
-        ("controls", tables.controls_frame(found), "What was held fixed"),
-        ("brackets", ruler, "Bracketing runs"),
-        ("unscored", gone, "Responses without a score"),
-        ("dropped", dropped, "Training rows dropped for every objective"),
-        ("parameters", parameters, "Parameters of the study"),
-        ("instruments", instruments, "Instruments"),
-    ):
-        if len(table):
-            tables.write(out, name, table, mark, title=title)
-    counted = [
-        markup.table(dropped, mark, "Training rows that some objective could not use, and so none was given.")
-        if len(dropped)
-        else Block('<p class="calm">No training row was dropped.</p>'),
-        markup.table(gone, mark, "Responses without a score. They are in no rate, and are not counted as harmless.")
-        if len(gone)
-        else Block('<p class="calm">Every response was scored.</p>'),
-    ]
-    ruled = (markup.table(ruler, mark, "Differences from the base in percentage points."),) if len(ruler) else ()
-    told = (
-        markup.table(instruments, mark, "Versions, judges and digests of the attack texts."),
-        markup.folded("Every parameter of the study", markup.table(parameters, mark)),
-    )
-    return [
-        Group(
-            "controls",
-            "Was the comparison fair?",
-            _CONTROLS,
-            (),
-            tuple(markup.controls(found, mark)),
-            "No proofs of control were found.",
-        ),
-        Group("brackets", "Does the ruler work?", _BRACKETS, (), ruled, "The study asked for no bracketing runs."),
-        Group("counted", "What was left out", "", (), tuple(counted)),
-        Group("parameters", "Parameters", "", (), told),
-    ]
-
-
-_CONTROLS = "Every trajectory writes digests of what it was given; here they are compared over objectives."
-_BRACKETS = (
-    "Runs whose effect is known beforehand. If one does not move its measure, the measure cannot be trusted here."
-)

@@ -130,6 +130,11 @@ def read(folder: StudyFolder) -> Findings:
     )
 
 
+def named(name: str, slug: str) -> str:
+    """A file's name, with the setting's where the study has several."""
+    return f"{name}-{slug}" if slug else name
+
+
 def _json(path: Path) -> dict[str, Any]:
     return read_json(path) if path.exists() else {}
 
