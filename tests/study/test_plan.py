@@ -15,7 +15,6 @@ from holdfast.objectives.views import pair
 from holdfast.spec import Study
 from holdfast.store.files import write_json
 from holdfast.store.folder import StudyFolder
-from holdfast.store.sources import data_file
 from holdfast.study.files import load
 from holdfast.study.materials import Materials, fetch
 from holdfast.study.plan import Plan, expand
@@ -283,12 +282,9 @@ def test_a_plan_comes_back_from_its_json(make: Make) -> None:
     assert Plan.from_json(json.loads(json.dumps(plan.as_json()))) == plan
 
 
-@pytest.mark.parametrize("name", ["miniature", "miniature-full"])
+@pytest.mark.parametrize("name", ["miniature", pytest.param("miniature-full", marks=pytest.mark.slow)])
 def test_the_miniatures_can_be_planned_as_they_stand(name: str) -> None:
-    pytest.importorskip("holdfast.miniature.plugin")
     study = load(name)
-    if not data_file("package:holdfast.miniature/__init__.py").parent.joinpath("model/config.json").is_file():
-        pytest.skip("the miniature's model is not built")
     plan = expand(study)
     assert not plan.nominal
     assert not plan.provisional
