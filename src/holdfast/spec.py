@@ -121,7 +121,9 @@ class Controls(Part):
         default=8192, ge=1, description="padded tokens of a micro-batch; does not change the loss"
     )
     max_tokens: int = Field(
-        default=1024, ge=8, description="a row with a longer sequence is dropped, for every objective, and counted"
+        default=1024,
+        ge=8,
+        description="a row with a longer sequence (or longer than the model's context) is dropped for all, and counted",
     )
     layout: Literal["padded", "packed", "shared"] = Field(
         default="padded", description="rows padded by length; sequences packed in a row; a pair's prompt run once"

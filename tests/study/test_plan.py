@@ -248,6 +248,15 @@ def test_rows_kept_for_other_settings_are_not_read(make: Make, tmp_path: Path) -
     assert Materials(other, folder).usable("tiny", "rows").dropped["over-long"] > 0
 
 
+def test_a_row_beyond_the_models_context_is_dropped_whatever_max_tokens_says(make: Make) -> None:
+    whole = Materials(make())
+    sequence = whole.renderer("tiny").sequence
+    longest = max(len(sequence(s).ids) for e in whole.usable("tiny", "rows").rows for s in pair(e))
+    config = whole.path("tiny") / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": longest - 1}))
+    assert Materials(make()).usable("tiny", "rows").dropped["over-long"] > 0
+
+
 def test_probes_are_validation_rows_and_the_same_every_time(make: Make) -> None:
     materials = Materials(make())
     probes = materials.probes("tiny", "rows")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from holdfast import registry, rng
 from holdfast.objectives.contract import Objective
-from holdfast.spec import ModelSpec, Study, TaskSpec, UnsafeSpec
+from holdfast.spec import Controls, ModelSpec, Study, TaskSpec, UnsafeSpec
 from holdfast.store.digest import digest, model_digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
@@ -101,6 +101,15 @@ class Materials:
                     raise
                 missing.append(spec.path)
         return missing
+
+    @_once
+    def _fitting(self, model: str) -> Controls:
+        """The controls, with no sequence longer than the model's context: beyond it positions mean nothing."""
+        config = read_json(self.path(model) / "config.json")
+        context = config.get("text_config", config).get("max_position_embeddings")
+        controls = self.study.controls
+        most = min(controls.max_tokens, context) if context else controls.max_tokens
+        return controls.model_copy(update={"max_tokens": most})
 
     @_once
     def prompt_tokens(self, model: str, prompt: tuple[Turn, ...]) -> int:
@@ -211,7 +220,7 @@ class Materials:
         pairs = [label for label, objective in objectives.items() if objective.needs.pairs]
         views = {label: objective.view for label, objective in objectives.items()}
         prepared = self.prepared(model, task)
-        found = usable(prepared, views, self.renderer(model), self.study.controls, bool(pairs))
+        found = usable(prepared, views, self.renderer(model), self._fitting(model), bool(pairs))
         if not found.rows:
             why = ", ".join(f"{reason}: {n}" for reason, n in found.dropped.items())
             mend = "raise controls.max_tokens or bring other rows"
@@ -242,7 +251,7 @@ class Materials:
 
     def probes(self, model: str, task: str) -> tuple[Example, ...]:
         """Validation rows, by hash, that fit the model's longest sequence."""
-        renderer, most = self.renderer(model), self.study.controls.max_tokens
+        renderer, most = self.renderer(model), self._fitting(model).max_tokens
 
         def fits(e: Example) -> bool:
             responses = [e.chosen] if e.rejected is None else [e.chosen, e.rejected]
