@@ -28,6 +28,11 @@ def test_the_frame_has_a_row_per_record_and_judge(made):
     assert robust[robust["score"].isna()]["reason"].eq("the response was cut off").all()
 
 
+def test_no_estimate_is_given_twice(made):
+    keys = ["estimate", "model", "task", "label", "seed", "budget", "bracket", "measure", "metric", "condition", "format"]
+    assert not made.estimates.duplicated([*keys, "judge"]).any()
+
+
 def test_a_record_that_was_not_judged_is_unscored(made, tmp_path):
     import shutil
 

@@ -90,7 +90,7 @@ def _of_judge(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: St
 def _metrics(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: Study) -> Iterator[tuple[Metric, str]]:
     for metric in metrics(rows, cell["summary"], study.threshold):
         yield metric, judge
-    if judge == next((j for j in judges(cell) if (rows["judge"] == j).any()), judge) == judge:
+    if judge == judges(cell)[0]:  # once a cell, not once a judge
         for metric in coherence(rows):
             yield metric, COHERENCE
 
