@@ -3,7 +3,7 @@
 Nothing is trained or generated: scores are drawn from a logistic model with an effect per prompt, so that prompts are
 correlated over attacks, objectives, budgets and seeds, as real ones are. The same arguments give the same folder.
 
-    study = fabricate(Path("/tmp/fabricated"), seeds=(0, 1, 2))
+    study = fabricate(Path("fabricated"), seeds=(0, 1, 2))
     frame, cells = load(folder), cells(folder)
 """
 

@@ -29,7 +29,19 @@ def test_the_frame_has_a_row_per_record_and_judge(made):
 
 
 def test_no_estimate_is_given_twice(made):
-    keys = ["estimate", "model", "task", "label", "seed", "budget", "bracket", "measure", "metric", "condition", "format"]
+    keys = [
+        "estimate",
+        "model",
+        "task",
+        "label",
+        "seed",
+        "budget",
+        "bracket",
+        "measure",
+        "metric",
+        "condition",
+        "format",
+    ]
     assert not made.estimates.duplicated([*keys, "judge"]).any()
 
 

@@ -54,8 +54,6 @@ def step_of(network, name, settings, cache, examples=EXAMPLES[:9]):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_layout_split_and_head_do_not_change_loss_or_gradient(network, tmp_path, name):
-    network.model.double()  # so that what is left is arithmetic, not rounding of fp32
-    network.model.float()
     loss, gradient = step_of(network, name, Controls(), tmp_path)
     for layout, micro_tokens, head in [
         ("padded", 60, "frozen"),
@@ -69,10 +67,10 @@ def test_layout_split_and_head_do_not_change_loss_or_gradient(network, tmp_path,
         changed = Controls(layout=layout, micro_tokens=micro_tokens, head=head)
         other_loss, other_gradient = step_of(network, name, changed, tmp_path)
         assert other_loss == pytest.approx(loss, rel=1e-6)
-        assert float((other_gradient - gradient).norm() / gradient.norm()) < 2e-6, (layout, micro_tokens, head)
+        assert float((other_gradient - gradient).norm() / gradient.norm()) < 1e-6, (layout, micro_tokens, head)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_row_order_and_any_split_give_the_same_step(network, tmp_path_factory, data):
     name = data.draw(st.sampled_from(list(OBJECTIVES)))
@@ -85,8 +83,8 @@ def test_row_order_and_any_split_give_the_same_step(network, tmp_path_factory, d
     cache = tmp_path_factory.mktemp("references")
     loss, gradient = step_of(network, name, Controls(), cache, chosen)
     other_loss, other_gradient = step_of(network, name, other, cache, shuffled)
-    assert other_loss == pytest.approx(loss, rel=2e-6)
-    assert float((other_gradient - gradient).norm() / gradient.norm()) < 3e-6
+    assert other_loss == pytest.approx(loss, rel=1e-6)
+    assert float((other_gradient - gradient).norm() / gradient.norm()) < 1e-6
 
 
 def test_gradient_checkpointing_changes_nothing(network, tmp_path):
