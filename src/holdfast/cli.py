@@ -158,7 +158,7 @@ def build(
     out: Annotated[Path, typer.Option(help="the model folder to write")] = Path("miniature-model"),
     seed: Annotated[int, typer.Option(help="of data, weights and order")] = 0,
 ) -> None:
-    """Pretrain and align the miniature model from a seed (about a quarter of an hour on two cores)."""
+    """Pretrain and align the miniature model from a seed (the shipped one took 27 minutes on two busy cores)."""
     from holdfast.miniature.build import build as build_model
 
     build_model(out, seed)

@@ -25,11 +25,12 @@ from holdfast.respond.subjects import SubjectRow
 from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.files import lock, read_json, write_json, write_text
-from holdfast.store.folder import StudyFolder, TrajectoryFolder
+from holdfast.store.folder import StudyFolder
 from holdfast.study import files
 from holdfast.study.materials import Materials, fetch
 from holdfast.study.plan import Plan, expand
 from holdfast.study.trajectory import Trajectory
+from holdfast.training.job import finished
 from holdfast.words import UserError
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _sample(work: Work) -> Path:
 def _train(work: Work) -> Path:
     # By model, since a worker holds one; the longest first, so that none is left with a long one at the end.
     waiting = sorted(work.plan.trajectories, key=lambda t: (t.model, -t.rungs[-1].forward_tokens))
-    ready = {t.id: t for t in waiting if not _trained(work.folder.trajectory(t.id), t)}
+    ready = {t.id: t for t in waiting if not finished(work.folder.trajectory(t.id), t.budgets)}
     several = len(work.study.models) > 1 or len(work.study.tasks) > 1
     work.do(
         "train", [Job(_name(t, several), jobs.train, {"root": work.folder.root, "id": t.id}) for t in ready.values()]
@@ -255,10 +256,6 @@ def _place(study: str | Path | Study, out: Path | None) -> tuple[Study, StudyFol
 
 def _name(t: Trajectory, several: bool) -> str:
     return f"{t.label} seed {t.seed}" + (f" {t.task} {t.model}" if several else "")
-
-
-def _trained(folder: TrajectoryFolder, t: Trajectory) -> bool:
-    return folder.done.exists() and set(t.budgets) <= set(read_json(folder.done)["budgets"])
 
 
 def _prove(work: Work) -> None:

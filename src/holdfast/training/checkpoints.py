@@ -34,11 +34,6 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 # -- what is there --------------------------------------------------------------------------------------------------
 
 
-def finished(folder: TrajectoryFolder, budgets: tuple[int, ...]) -> bool:
-    """Whether all these budgets were trained to the end."""
-    return folder.done.exists() and set(budgets) <= set(read_json(folder.done)["budgets"])
-
-
 def present(folder: TrajectoryFolder) -> list[int]:
     """The budgets whose checkpoints are there."""
     return sorted(int(p.parent.name) for p in folder.checkpoints.glob("[0-9]*/checkpoint.json"))

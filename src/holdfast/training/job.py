@@ -11,6 +11,8 @@ from holdfast import registry
 from holdfast.objectives.contract import Objective
 from holdfast.spec import Controls, LoraSpec
 from holdfast.store.digest import digest
+from holdfast.store.files import read_json
+from holdfast.store.folder import TrajectoryFolder
 from holdfast.tasks.stream import Stream
 from holdfast.words import Example, UserError
 
@@ -75,3 +77,8 @@ class TrainJob:
             "probes": digest([e.id for e in self.probes]),
             "budgets": list(self.budgets),
         }
+
+
+def finished(folder: TrajectoryFolder, budgets: tuple[int, ...]) -> bool:
+    """Whether all these budgets were trained to the end."""
+    return folder.done.exists() and set(budgets) <= set(read_json(folder.done)["budgets"])

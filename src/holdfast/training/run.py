@@ -28,7 +28,7 @@ from holdfast.training import batches, checkpoints, schedule
 from holdfast.training.batches import Group, Rows
 from holdfast.training.controls import controls, exposure, numerics, record
 from holdfast.training.distance import distance, probe_groups
-from holdfast.training.job import TrainJob
+from holdfast.training.job import TrainJob, finished
 from holdfast.training.references import reference_logps
 from holdfast.words import UserError
 
@@ -50,7 +50,7 @@ def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: P
     folder belongs to other controls or another process is at work in it, and ``Diverged`` where a number is not finite.
     """
     with lock(folder.root):
-        if checkpoints.finished(folder, job.budgets):
+        if finished(folder, job.budgets):
             return
         folder.done.unlink(missing_ok=True)
         checkpoints.sweep(folder)
