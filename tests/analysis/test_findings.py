@@ -144,7 +144,7 @@ def test_findings_agree_with_the_estimates_they_stand_beside(made):
 
 def test_the_table_of_findings_is_written_and_read(made, tmp_path):
     found = rows(made.frame, made.cells, made.study)
-    tables.write(tmp_path / "t", "findings", found)
+    tables.write(tmp_path / "t", "findings", found, regime="shared")
     assert len(tables.read(tmp_path / "t", "findings")) == len(found)
     assert found.loc[found["n_seeds"] == 2, "warning"].str.contains("Two seeds").all()
 

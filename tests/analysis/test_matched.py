@@ -240,7 +240,7 @@ def test_findings_are_rows_of_the_table(tmp_path):
     from holdfast.store import tables
 
     found = rows(planted(STEEP, seeds=(0, 1)), cells_of(), study_of())
-    tables.write(tmp_path / "f.parquet", "findings", found)
+    tables.write(tmp_path / "f.parquet", "findings", found, regime="shared")
     back = tables.read(tmp_path / "f.parquet", "findings")
     assert set(back["finding"]) == {"matched", "at_safety", "front"}
     orpo = back.set_index(["finding", "label"]).loc[("matched", "orpo")]

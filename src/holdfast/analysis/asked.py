@@ -7,13 +7,21 @@ import pandas as pd
 from holdfast.analysis import estimands, matched_rows
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import NAMES, empty
+from holdfast.analysis.regimes import regimes
 from holdfast.spec import Study
+from holdfast.store.tables import COLUMNS
 
 # Each takes the frame, the cells and the study as ``estimates`` does, and returns rows of the table of findings.
 FINDERS = (estimands.rows, matched_rows.rows)
 
 
 def findings(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
-    """The table of findings; its columns are documented in ``store.tables``."""
-    parts = [some for find in FINDERS if len(some := find(frame, cells, study))]
-    return pd.concat(parts, ignore_index=True)[list(NAMES)] if parts else empty()
+    """The table of findings, of every regime; its columns are documented in ``store.tables``."""
+    parts = [
+        some[list(NAMES)].assign(regime=regime)
+        for regime, records in regimes(frame, cells, study).items()
+        for find in FINDERS
+        if len(some := find(records, cells, study))
+    ]
+    columns = [c.name for c in COLUMNS["findings"][1]]
+    return (pd.concat(parts, ignore_index=True) if parts else empty().assign(regime="")).reindex(columns=columns)

@@ -20,6 +20,7 @@ from holdfast.analysis import repeats
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.frame import VARIATION, cells, judges, load
 from holdfast.analysis.metrics import metrics
+from holdfast.analysis.regimes import SHARED
 from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.files import read_json, write_text
@@ -343,7 +344,9 @@ def rows(found: Consistency, budget: int) -> pd.DataFrame:
         method = f"share of prompts whose verdict differs among {r['runs']} runs; bootstrap over prompts"
         parts.append(r | what | {"metric": "flipped", "value": r["flipped"], "method": method})
     fixed = {"finding": "consistency", "budget": budget, "declared": False, "n_seeds": 0}
-    texts = dict.fromkeys(("label", "against", "judge", "family", "verdict", "warning", "note"), "")
+    texts = dict.fromkeys(("label", "against", "judge", "family", "verdict", "warning", "note"), "") | {
+        "regime": SHARED
+    }
     numbers = dict.fromkeys(("p", "p_holm", "interest"), np.nan)
     names = [c.name for c in tables.COLUMNS["findings"][1]]
     return pd.DataFrame([{"n_prompts": 0, **texts, **numbers, **r, **fixed} for r in parts], columns=names)

@@ -18,7 +18,7 @@ from holdfast.analysis.paired import holm
 from holdfast.spec import Study
 from holdfast.store.tables import COLUMNS
 
-NAMES = tuple(c.name for c in COLUMNS["findings"][1])
+NAMES = tuple(c.name for c in COLUMNS["findings"][1] if c.name != "regime")  # ``asked`` says of which regime a row is
 OVER_LADDER = -1
 CANNOT_TELL = "cannot tell"
 Better = Literal["lower", "higher", ""]

@@ -135,7 +135,7 @@ COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
         ),
     ),
     "findings": (
-        1,
+        2,
         (
             Column("finding", TEXT, "name of the estimand: level, last, slope, coupling, … (docs/findings.md)"),
             Column("model", TEXT, 'label of the model; "" where it is about several'),
@@ -148,6 +148,7 @@ COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
             Column("judge", TEXT, "who decided"),
             Column("condition", TEXT, 'attack, trait or other group; "macro" for their mean'),
             Column("budget", WHOLE, "tokens of the shared view; -1: over the ladder"),
+            Column("regime", TEXT, "shared: one setting for all; tuned: each at its own (docs/tuned.md)"),
             Column("value", REAL, "in the unit that docs/findings.md gives; null where it cannot be computed", True),
             Column("low", REAL, "lower end of the interval; null: none", True),
             Column("high", REAL, "upper end of the interval; null: none", True),
