@@ -26,7 +26,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Group:
-    """A section: figures, tables, and what to say where there is nothing to show."""
+    """A section: figures, tables, and what to say where there is nothing to show. ``finding``: what it found in one
+    line, as text; it is read while the section is folded."""
 
     id: str
     title: str
@@ -34,6 +35,7 @@ class Group:
     figures: tuple[Any, ...] = ()
     tables: tuple[Block, ...] = ()
     absent: str = "Not measured in this study."
+    finding: str = ""
 
 
 def table(rows: pd.DataFrame, mark: str, caption: str = "", bar: str = "", labels: Sequence[str] = ()) -> Block:
