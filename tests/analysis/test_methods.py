@@ -100,18 +100,17 @@ def test_a_seed_that_repeats_another_adds_nothing_to_the_prompts_spread():
 # -- the rule --------------------------------------------------------------------------------------------------------
 
 
-def test_with_few_seeds_the_default_holds_for_the_seeds_alone_too():
+@pytest.mark.parametrize("times", [1, 2])
+def test_of_several_seeds_the_default_holds_for_the_seeds_alone_too(times):
     y = np.random.default_rng(3).integers(-5, 6, size=(200, 3, 20)) / 5
     y = np.clip(y * 0.3 + np.random.default_rng(4).normal(size=(200, 3, 1)) * 0.2, -1, 1)
-    found = balanced(y, 5)
-    default = default_interval(found, Design("difference", True, 3, 20))
+    found = balanced(np.repeat(y, times, axis=1), 5)
+    default = default_interval(found, Design("difference", True, 3 * times, 20))
     own, seeds = bonett_price(found), seed_t(found, (-1.0, 1.0))
     assert np.allclose(default.low, np.minimum(own.low, seeds.low))
     assert np.allclose(default.p, np.maximum(own.p, seeds.p))
-    assert (default.high > own.high + 1e-9).any()
+    assert (default.high > own.high + 1e-9).any() or times > 1
     assert (default.high > seeds.high + 1e-9).any()
-    five = default_interval(balanced(np.repeat(y, 2, axis=1), 5), Design("difference", True, 6, 20))
-    assert np.allclose(five.low, bonett_price(balanced(np.repeat(y, 2, axis=1), 5)).low)
 
 
 def test_the_default_interval_and_p_agree():
@@ -149,9 +148,9 @@ def test_designs_that_say_little_are_warned_of(design, says):
 
 def test_the_method_of_a_design_has_a_name():
     names = {
-        default_method(Design(k, s, n, 60)) for k in ("level", "difference") for s in (True, False) for n in (1, 3, 5)
+        default_method(Design(k, s, n, 60)) for k in ("level", "difference") for s in (True, False) for n in (1, 3)
     }
-    assert len(names) == 12
+    assert len(names) == 8
     assert default_method(Design("level", True, 0, 60)) == default_method(Design("level", True, 1, 60))
 
 
@@ -263,7 +262,7 @@ def test_seeds_that_agree_to_the_last_digit_do_not_hide_a_difference():
 
 
 def test_the_default_of_a_level_is_the_interval_of_the_estimates_table(made):
-    """With gaps too: the same numbers reach the page by either way, save where few seeds make it wider."""
+    """With gaps too: the same numbers reach the page by either way, save where the seeds' means make it wider."""
     table = made.estimates
     rows = table[(table["metric"] == "asr") & (table["estimate"] == "level") & (table["condition"] == "macro")]
     rows = rows[(rows["format"] == "default") & (rows["label"] == "sft") & (rows["seed"] == -1)]

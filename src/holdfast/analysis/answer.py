@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from holdfast.analysis.contrasts import OVER_SEEDS
+from holdfast.analysis.design import FEW_SEEDS
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.headlines import headlines
 from holdfast.spec import Study
@@ -147,7 +148,7 @@ def _caveats(proper: pd.DataFrame, estimates: pd.DataFrame, checks: pd.DataFrame
             "There is one training seed: these are differences between checkpoints, and the study cannot speak about "
             "training variance, so another seed might rank the objectives otherwise."
         )
-    elif trained["n_seeds"].max() < 5:
+    elif trained["n_seeds"].max() < FEW_SEEDS:
         yield "With so few seeds the spread over seeds is itself poorly known."
     levels = proper[proper["estimate"] == "level"]
     for measure, some in levels[levels["axis"] == "capability"].groupby("measure", sort=False):

@@ -62,6 +62,11 @@ def cells() -> list[Cell]:
     return [Cell(r, sd, s, i) for s, i, sd, r in product(SEEDS, PROMPTS, SEED_SDS, RATES)]
 
 
+def in_families() -> list[Cell]:
+    """Those with a family of comparisons or a trend: ASR 10%."""
+    return [c for c in cells() if c.rate == 0.1 and c.seeds in (3, 5, 10) and c.prompts in (60, 313)]
+
+
 def possible(table: pd.DataFrame) -> pd.DataFrame:
     """Without one seed and a seed effect: one seed is about its checkpoint, and no method can speak of others."""
     return table[(table["seeds"] > 1) | (table["seed_sd"] == 0)]
@@ -160,37 +165,60 @@ def _covered(kind: str, name: str, found: Found, aim: float) -> tuple[str, str, 
 # -- many comparisons, and trends -------------------------------------------------------------------------------------
 
 
-def families(seed_sd: float, seeds: int, prompts: int, sets: int) -> dict[str, float]:
-    """How often five objectives, none of which differs from the reference, are called different at least once; and how
-    often a trend over four budgets is found where there is none. ASR 10%."""
-    world, random = World(seed_sd=seed_sd), rng.generator("calibration of families", str(seed_sd), seeds, prompts)
-    y = answers([intercept(0.1, world)] * 6, world, sets, seeds, prompts, random).hits / len(world.attacks)
+def families(cell: Cell, sets: int) -> pd.DataFrame:
+    """As ``simulate``, of kind *family*: how often five objectives, none of which differs from the reference, are
+    called different at least once; and *trend*: how often one over four budgets is found where there is none."""
+    parts = []
+    for at in range(0, sets, CHUNK):
+        random = rng.generator("calibration of families", *(str(x) for x in cell), at)
+        parts.append(_families(cell, min(CHUNK, sets - at), random))
+    errs = {key: np.concatenate([part[key] for part in parts]).mean() for key in parts[0]}
+    rows = [{**cell._asdict(), "kind": k, "method": m, "covers": x, "width": np.nan} for (k, m), x in errs.items()]
+    return pd.DataFrame(rows)
+
+
+def _families(cell: Cell, sets: int, random: np.random.Generator) -> dict[tuple[str, str], Array]:
+    world = World(seed_sd=cell.seed_sd)
+    groups = len(world.attacks)
+    y = answers([intercept(cell.rate, world)] * 6, world, sets, cell.seeds, cell.prompts, random).hits / groups
     d = y[1:] - y[0]  # 5 D S I
-    design = Design("difference", True, seeds, prompts)
-    p = np.asarray(default_interval(balanced(d, len(world.attacks)), design).p).T  # D 5
-    flat = pd.Series(p.ravel())
-    by_holm = holm(flat, pd.Series(np.repeat(np.arange(sets), 5))).to_numpy().reshape(p.shape)
+    design = Design("difference", True, cell.seeds, cell.prompts)
+    of_default, of_two_way = (
+        np.asarray(found.p).T
+        for found in (default_interval(balanced(d, groups), design), bonett_price(balanced(d, groups)))
+    )
+    numbers = pd.Series(np.repeat(np.arange(sets), len(d)))
     rho = correlation(np.moveaxis(d, 0, 1))
-    by_dunnett = np.array([many_to_one(p[k], rho[k], draws=4000)[0] for k in range(sets)])
-    slopes = balanced(over_budgets(y[:4], slope_weights((1, 2, 4, 8))), len(world.attacks))
-    return {
-        "uncorrected": float((p.min(axis=1) < 0.05).mean()),
-        "Holm": float((by_holm.min(axis=1) < 0.05).mean()),
-        "many to one": float((by_dunnett.min(axis=1) < 0.05).mean()),
-        "slope: two-way t": float((np.asarray(two_way_t(slopes).p) < 0.05).mean()),
-        "slope: seed t": float((np.asarray(seed_t(slopes).p) < 0.05).mean()),
-        "slope: default": float((np.asarray(default_interval(slopes, design._replace(share=False)).p) < 0.05).mean()),
+    slopes = balanced(over_budgets(y[:4], slope_weights((1, 2, 4, 8))), groups)
+
+    def by_holm(p: Array) -> Array:
+        return holm(pd.Series(p.ravel()), numbers).to_numpy().reshape(p.shape)
+
+    tested = {
+        ("family", "uncorrected"): of_default,
+        ("family", "Holm, two-way t alone"): by_holm(of_two_way),
+        ("family", "Holm"): by_holm(of_default),
+        ("family", "many to one"): np.array(
+            [many_to_one(*x, draws=4000)[0] for x in zip(of_default, rho, strict=True)]
+        ),
+        ("trend", "two-way t"): two_way_t(slopes).p,
+        ("trend", "seed t"): seed_t(slopes).p,
+        ("trend", "default"): default_interval(slopes, design._replace(share=False)).p,
     }
+    return {key: np.asarray(p).reshape(sets, -1).min(axis=1) < 0.05 for key, p in tested.items()}
 
 
 # -- the documents ----------------------------------------------------------------------------------------------------
 
+BY = ["seeds", "prompts"]
 BEGIN, END = "<!-- calibration: begin -->", "<!-- calibration: end -->"
 KINDS = {
     "level": "Levels: coverage, %",
     "no difference": "Paired differences, none in truth: coverage, %",
     "difference": "Paired differences, half a log-odd in truth: coverage, %",
     "test": "Tests where nothing differs: how often p < 0.05, %",
+    "family": "Five objectives like their reference: how often any is called different, %",
+    "trend": "Slopes over four budgets where there is none: how often p < 0.05, %",
 }
 
 
@@ -234,28 +262,26 @@ def widths(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def family_table(sets: int) -> str:
-    found = {(s, i, sd): families(sd, s, i, sets) for s, i, sd in product((3, 5, 10), (60, 313), (0.0, 0.3))}
-    names = list(next(iter(found.values())))
-    lines = [f"| seeds | prompts | seed sd | {' | '.join(names)} |", "|---" * (3 + len(names)) + "|"]
-    for key, row in found.items():
-        lines.append("| " + " | ".join([*map(_plain, key), *(f"{100 * row[n]:.1f}" for n in names)]) + " |")
-    return "\n".join(lines)
+def summary(table: pd.DataFrame, about: str) -> str:
+    """Markdown: worst and best over seed effects and rates."""
+    fair = possible(table)
+    return "\n\n".join([about, *(f"**{KINDS[k]}**\n\n{ranges(fair, k, BY)}" for k in _kinds(table))])
 
 
-def write(table: pd.DataFrame, many: str, about: str, out: Path) -> None:
+def _kinds(table: pd.DataFrame) -> list[str]:
+    return [k for k in KINDS if k in set(table["kind"])]
+
+
+def write(table: pd.DataFrame, about: str, out: Path) -> None:
     """The three documents. Without markers in ``statistics.md`` the summary goes to its end."""
-    by = ["seeds", "prompts"]
-    summary = "\n\n".join([about, *(f"**{title}**\n\n{ranges(possible(table), k, by)}" for k, title in KINDS.items())])
     page = out / "statistics.md"
     text = page.read_text() if page.exists() else "# Statistics\n"
     if BEGIN not in text:
         text = f"{text.rstrip()}\n\n{BEGIN}\n{END}\n"
     before, rest = text.split(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n{summary}\n{END}{rest.split(END)[1]}")
-    full = [f"## {title}\n\n{ranges(table, k, [*by, 'seed_sd'])}" for k, title in KINDS.items()]
+    page.write_text(f"{before}{BEGIN}\n{summary(table, about)}\n{END}{rest.split(END)[1]}")
+    full = [f"## {KINDS[k]}\n\n{ranges(table, k, [*BY, 'seed_sd'])}" for k in _kinds(table)]
     full += [f"## Width of the intervals, points (ASR 10%, seed effect 0.3)\n\n{widths(table)}"]
-    full += [f"## Five objectives against one reference, and slopes: errors, %\n\n{many}"]
     (out / "calibration.md").write_text("\n\n".join(["# Calibration", about, *full]) + "\n")
     wide = table.pivot_table(
         index=["kind", *Cell._fields], columns="method", values="covers", sort=False, observed=True
@@ -274,7 +300,8 @@ def main(arguments: list[str] | None = None) -> None:
     for cell in cells():
         parts.append(simulate(cell, SETS // few, BOOT_SETS // few))
         print(f"\r{len(parts)} of {len(cells())} designs", end="", flush=True)
-    table, many = pd.concat(parts, ignore_index=True), family_table(BOOT_SETS // few)
+    parts += [families(cell, SETS // few) for cell in in_families()]
+    table = pd.concat(parts, ignore_index=True)
     took = f"{(time.perf_counter() - began) / 60:.1f} minutes ({(time.process_time() - clock) / 60:.1f} of CPU)"
     flag = " --quick" if args.quick else ""
     about = (
@@ -282,19 +309,15 @@ def main(arguments: list[str] | None = None) -> None:
         f"{BOOT_SETS // few:,} for bootstraps ({DRAWS} draws) and sign flips, so that a figure is uncertain by about "
         f"±{196 * np.sqrt(0.05 * 0.95 / (SETS // few)):.1f} and ±{196 * np.sqrt(0.05 * 0.95 / (BOOT_SETS // few)):.1f} "
         f"points. ASR {', '.join(f'{r:g}' for r in RATES)}; prompt effects of SD 1.5 and seed effects of SD "
-        f"{', '.join(f'{s:g}' for s in SEED_SDS)} in log-odds; five attacks. Worst to best over these. "
-        "With one seed the seed effect is 0 here, for the interval is about that checkpoint; `calibration.md` has what "
-        "it is worth for others. Nominal: 95% and 5%."
+        f"{', '.join(f'{s:g}' for s in SEED_SDS)} in log-odds; five attacks. Worst to best over these (families "
+        "and slopes: ASR 0.1). With one seed the seed effect is 0 here, for the interval is about that checkpoint; "
+        "`calibration.md` has what it is worth for others. Nominal: 95% and 5%."
     )
     print(f"\r{took}")
     if args.out:
-        write(table, many, about, args.out)
+        write(table, about, args.out)
     else:
-        print(
-            "\n\n".join(
-                [about, *(f"{t}\n\n{ranges(possible(table), k, ['seeds', 'prompts'])}" for k, t in KINDS.items()), many]
-            )
-        )
+        print(summary(table, about))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from holdfast.analysis.design import Design, few
+from holdfast.analysis.design import Design
 from holdfast.analysis.findings import row
 from holdfast.analysis.ladder import AT_BASE, Account, Ladder, caution, t_interval
 from holdfast.analysis.linear import linearise
@@ -157,7 +157,7 @@ def account(found: Slope, study: Study) -> Account:
     design = Design("difference", False, s, m)
     fixed = study.declared.prompts == "fixed"
     crossed, seeds = _t(found.value, variance, df, study.alpha), _t(found.value, alone, s - 1.0, study.alpha)
-    made = (seeds,) if fixed else (crossed, seeds) if few(design) else (crossed,)
+    made = (seeds,) if fixed else (crossed, seeds) if s > 1 else (crossed,)
     p = float(np.max([t_test(d.centre, d.variance, d.df) for d in made]))
     over = "seeds" if fixed else "seeds × prompts of both measures" if s > 1 else "prompts of both measures"
     return Account(
@@ -168,7 +168,7 @@ def account(found: Slope, study: Study) -> Account:
         p=p,
         n_prompts=m,
         n_seeds=s,
-        method=f"linearised slope, t over {over}" + (", or t on seed slopes if wider" if few(design) else ""),
+        method=f"linearised slope, t over {over}" + (", or t on seed slopes if wider" if s > 1 and not fixed else ""),
         warning=caution(design, study),
     )
 

@@ -14,7 +14,7 @@ from holdfast.analysis.methods import Found, cluster_wilson, seed_means, seed_t,
 from holdfast.analysis.paired import Difference, difference, t_test
 
 Array = np.ndarray
-FEW_SEEDS = 5  # with fewer, Satterthwaite's degrees of freedom promise too much
+FEW_SEEDS = 6  # with fewer, 95% limits of the seeds' variance (by χ²) are a factor of 23 apart, or more
 FEW_PROMPTS = 24  # the fewest that were simulated
 
 
@@ -27,11 +27,6 @@ class Design(NamedTuple):
     prompts: int
 
 
-def few(design: Design) -> bool:
-    """Whether the seeds are so few that the interval has to hold for them alone, too."""
-    return 1 < design.seeds < FEW_SEEDS
-
-
 def default_method(design: Design) -> str:
     """The method's name, as the page gives it."""
     if design.kind == "level":
@@ -40,14 +35,15 @@ def default_method(design: Design) -> str:
         own = "paired Bonett–Price" if design.share else "paired t"
     if design.seeds < 2:
         return own if design.kind == "level" else f"{own} by prompt"
-    return f"{own}, seeds × prompts" + (", or t on seed means if wider" if few(design) else "")
+    return f"{own}, seeds × prompts, or t on seed means if wider"
 
 
 def accounts(found: Linear, design: Design, width: float = 1.0, alpha: float = 0.05) -> tuple[Difference, ...]:
-    """What a paired difference is judged by: the two-way account and, with few seeds, that of the seeds' means. An
-    interval is their union, a p the largest."""
+    """What a paired difference is judged by: the two-way account and, of several seeds, that of the seeds' means. An
+    interval is their union, a p the largest: Satterthwaite's degrees of freedom alone promise too much, with few seeds
+    everywhere and far out in the tail, where many comparisons at once are decided, with more of them too."""
     own = difference(found, share=design.share, width=width, alpha=alpha)
-    return (own, seed_means(found)) if few(design) else (own,)
+    return (own, seed_means(found)) if design.seeds > 1 else (own,)
 
 
 def default_interval(
@@ -71,7 +67,7 @@ def default_interval(
         account = difference(found, share=design.share, width=width, alpha=alpha)
         own = Found(account.low, account.high, t_test(account.centre, account.variance, account.df))
         limits = (-width, width)
-    made = wider(own, seed_t(found, limits, alpha)) if few(design) else own
+    made = wider(own, seed_t(found, limits, alpha)) if design.seeds > 1 else own
     return made if design.kind == "difference" else made._replace(p=np.nan)
 
 

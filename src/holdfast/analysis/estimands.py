@@ -25,7 +25,6 @@ from holdfast.analysis.ladder import (
     contrast,
     contrasts,
     ladders,
-    of_seeds_too,
     settings,
     t_interval,
 )
@@ -133,7 +132,7 @@ def omnibus(
     asked = [
         {(x, b): w * ((x == one) - 1 / n) for x in ladder.labels for b, w in weights.items()} for one in ladder.labels
     ]
-    accounts = [of_seeds_too(x) for x in contrasts(ladder, asked, study) if x is not None]
+    accounts = [x for x in contrasts(ladder, asked, study) if x is not None]
     if len(accounts) < n:
         return row(ladder, finding, None, interest=margin, **more)
     corrected, each = many_to_one(np.array([x.p for x in accounts]), _together(accounts), study.alpha, DRAWS)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Team, teams
-from holdfast.analysis.design import Design, default_method, few
+from holdfast.analysis.design import Design, default_method
 from holdfast.analysis.frame import COHERENCE, judges
 from holdfast.analysis.grid import Grid, conditions, grid
 from holdfast.analysis.intervals import mean_interval, share_interval
@@ -142,13 +142,13 @@ def _level(values: Array, estimate: Linear, metric: Metric, alpha: float, cube: 
         prompts = estimate.present.sum(axis=-1)
         own = mean_interval(estimate.value, variance, df, prompts, metric.bounds, alpha)
     design = Design("level", metric.kind == "share", *values.shape[-3:-1])
-    found = _for_few(Found(own.low, own.high, np.full_like(own.low, np.nan)), estimate, design, metric.bounds, alpha)
+    found = _by_seeds_too(Found(own.low, own.high), estimate, design, metric.bounds, alpha)
     return {**own._asdict(), "low": found.low, "high": found.high, "method": default_method(design), "p": np.nan}
 
 
-def _for_few(own: Found, estimate: Linear, design: Design, bounds: tuple[float, float], alpha: float) -> Found:
-    """With few seeds the interval has to hold for the means of the seeds, too (``docs/calibration.md``)."""
-    return wider(own, seed_t(estimate, bounds, alpha)) if few(design) else own
+def _by_seeds_too(own: Found, estimate: Linear, design: Design, bounds: tuple[float, float], alpha: float) -> Found:
+    """Of several seeds the interval has to hold for their means, too (``docs/calibration.md``)."""
+    return wider(own, seed_t(estimate, bounds, alpha)) if design.seeds > 1 else own
 
 
 def _samples(cube: Grid) -> int:
@@ -165,7 +165,7 @@ def _difference(estimate: Linear, metric: Metric, alpha: float) -> dict[str, Any
     else:
         ever = estimate.present.any(axis=0)
         p, test = sign_flip(estimate.raw[:, 0, ever]), "sign-flip test"
-    found = _for_few(Found(interval.low, interval.high, p), estimate, design, (-width, width), alpha)
+    found = _by_seeds_too(Found(interval.low, interval.high, p), estimate, design, (-width, width), alpha)
     p = np.where(np.isnan(estimate.value), np.nan, found.p)
     method = f"{default_method(design)}; {test}"
     return {"low": found.low, "high": found.high, "effective_n": np.nan, "method": method, "p": p}

@@ -219,17 +219,6 @@ def account(found: Linear, share: bool, width: float, unit: float, study: Study,
     )
 
 
-def of_seeds_too(found: Account) -> Account:
-    """The same, judged by the seeds alone as well, however many there are. Far out in the tail, where many comparisons
-    at once are decided, Satterthwaite's degrees of freedom promise too much with five seeds still."""
-    if found.n_seeds < 2 or found.linear is None or len(found.made) > 1:
-        return found
-    unit = found.value / float(found.linear.value) if found.linear.value else 1.0
-    seeds = _scaled(seed_means(found.linear), unit)
-    p = float(np.fmax(found.p, t_test(seeds.centre, seeds.variance, seeds.df)))
-    return found._replace(made=(*found.made, seeds), p=p)
-
-
 def t_interval(one: Difference, alpha: float) -> tuple[float, float]:
     """Infinite where the variance is not known."""
     half = float(t_quantile(one.df, alpha) * np.sqrt(one.variance)) if np.isfinite(one.variance) else np.inf

@@ -23,7 +23,6 @@ from scipy.special import binom, expit, gammaincinv, ndtr
 
 from holdfast import rng
 from holdfast.analysis.components import mean_squares, solve
-from holdfast.analysis.design import Design, few
 from holdfast.analysis.intervals import t_quantile
 from holdfast.analysis.linear import two_way
 from holdfast.analysis.simulate import ATTACKS, PROMPT_SD, World, gauss, intercept
@@ -180,7 +179,7 @@ def power(model: Model, difference: float, seeds: int, prompts: int, alpha: floa
         variance, df = two_way(ms_seed, ms_prompt, ms_rest, s, np.asarray(float(m)))
         error = np.sqrt(max(noise.seed / s + of_prompt / prompts - known - known_, 0.0))
     least = t_quantile(df, alpha) * np.sqrt(variance) / shrunk
-    if few(Design("difference", bool(noise.step), seeds, prompts)):
+    if seeds > 1:
         least = np.maximum(least, t_quantile(s - 1.0, alpha) * np.sqrt(own_seed / (s * prompts)))
     if error == 0:
         return float(np.mean(least < np.abs(aim)))
