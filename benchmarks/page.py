@@ -256,7 +256,7 @@ def main() -> None:
     print(f"page: {page.stat().st_size / 1e6:.2f} MB, of them responses {len(sample[1]) / 1e6:.2f} MB")
     for what, seconds in opened(page).items():
         print(f"open, {what}: {seconds:.2f} s")
-    item = tables.read(folder.items, "items")["id"].iloc[0]
+    item = tables.read([cell.items for cell in folder.cells()], "items")["id"].iloc[0]
     for more in (
         ["--budget", "25000", "--n", "2"],
         ["--item", item[:12]],

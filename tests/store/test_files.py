@@ -94,15 +94,6 @@ def test_a_missing_or_broken_file_is_said_in_a_sentence(tmp_path: Path) -> None:
         files.read_json(tmp_path / "b.json")
 
 
-def test_a_line_cut_off_by_a_kill_is_left_out_and_any_other_bad_line_is_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_text('{"a": 1}\n{"a": 2}\n{"a"')
-    assert files.read_jsonl(path) == [{"a": 1}, {"a": 2}]
-    path.write_text('{"a": 1}\n{"a"\n{"a": 2}\n')
-    with pytest.raises(UserError, match="line 2"):
-        files.read_jsonl(path)
-
-
 HOLD = """
 import sys, time
 from holdfast.store.files import lock

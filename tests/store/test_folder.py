@@ -30,7 +30,6 @@ def test_only_whole_files_are_present(tmp_path: Path) -> None:
     (cell.shard("s", 0).parent / ".00002.parquet.1234.tmp").touch()
     (cell.shard("s", 0).parent / ".hidden.parquet").touch()
     assert folder.record_shards() == cell.shards() == [cell.shard("s", 0), cell.shard("s", 1)]
-    assert folder.items == [cell.items]
     assert folder.cells() == [cell]
     assert folder.judgement_shards() == []
 

@@ -40,7 +40,7 @@ from holdfast.spec import MeasureSpec, Study
 from holdfast.store import tables
 from holdfast.store.digest import digest, short
 from holdfast.store.files import read_json, replacing
-from holdfast.store.folder import CellFolder, StudyFolder
+from holdfast.store.folder import CellFolder, StudyFolder, present
 from holdfast.study import files
 from holdfast.words import Item, Judgement, Record, Sampling, UserError
 
@@ -58,7 +58,7 @@ class Source:
 
     @property
     def shards(self) -> list[Path]:
-        return sorted((self.cell.root / short(self.row.subject)).glob("[!.]*.parquet"))
+        return present(self.cell.of(self.row.subject))
 
     @property
     def spec(self) -> MeasureSpec:
@@ -75,15 +75,14 @@ class Source:
         return {item.id: item for item in tables.read_rows(self.cell.items, "items", Item)}
 
     def records(self) -> list[Record]:
-        return [record for shard in self.shards for record in tables.read_rows(shard, "records", Record)]
+        return tables.read_rows(self.shards, "records", Record)
 
     def said(self) -> dict[str, dict[str, Judgement]]:
         """Judgements by record and judge."""
         at = self.folder.judgements / self.cell.root.name
         found: dict[str, dict[str, Judgement]] = {}
-        for shard in sorted(at.glob(f"[!.]*/{short(self.row.subject)}/[!.]*.parquet")):
-            for j in tables.read_rows(shard, "judgements", Judgement):
-                found.setdefault(j.record, {})[j.judge] = j
+        for j in tables.read_rows(present(at, f"*/{short(self.row.subject)}/*.parquet"), "judgements", Judgement):
+            found.setdefault(j.record, {})[j.judge] = j
         return found
 
     def asked(self, items: Mapping[str, Item]) -> dict[str, Turns]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from holdfast import registry, rng
+from holdfast.declared import TUNED, TUNING
 from holdfast.judges.contract import Judge
 from holdfast.judges.own import Own
 from holdfast.measures.contract import Measure
@@ -65,7 +66,8 @@ class Cell:
         """Whether a subject is measured here: on its own task and on what is of no task; the base model on all."""
         if self.varies and (row.bracket or (row.trajectory and row.budget != self.last)):
             return False
-        if row.trajectory and not (row.bracket or self.at(row.budget) or row.subject in self.chosen):
+        proper = row.bracket in ("", TUNING, TUNED)
+        if row.trajectory and proper and not (self.at(row.budget) or row.subject in self.chosen):
             return False
         return not self.task or row.task in ("", self.task)
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from holdfast.judges.contract import NOTHING, Cost, Desk, Judge, Wants
 from holdfast.measures.contract import Measure, unscored
 from holdfast.respond.cells import Cell
-from holdfast.respond.layout import judge_folder, judge_id
+from holdfast.respond.layout import answered, judge_id, judged_at
 from holdfast.respond.run import Progress, reporter
 from holdfast.respond.shards import fill
 from holdfast.respond.subjects import SubjectRow
 from holdfast.store import tables
 from holdfast.store.digest import digest
-from holdfast.store.folder import StudyFolder
+from holdfast.store.folder import StudyFolder, present
 from holdfast.words import Item, Judgement, Record
 
 UNREADABLE = ("overlong", "untranslated")  # a record's ``finish`` where there is nothing to judge
@@ -64,38 +62,28 @@ def costs(rows: Sequence[SubjectRow], cells: Sequence[Cell], folder: StudyFolder
 def _left(row: SubjectRow, cell: Cell, label: str, judge: Judge, folder: StudyFolder) -> Iterable[tuple[Item, Record]]:
     """The rows of a subject that can be read and are not judged yet."""
     items = {item.id: item for item in cell.items}
-    records = _rows(folder.cell(cell.name, cell.id).shard(row.subject, 0).parent, "records", Record)
-    at = folder.judgement(cell.name, cell.id, judge_folder(label, judge), row.subject, 0).parent
-    there = {j.record for j in _rows(at, "judgements", Judgement) if j.reason not in AGAIN}
-    for record in records:
+    said = tables.read_rows(present(judged_at(folder, cell, label, judge, row.subject)), "judgements", Judgement)
+    there = {j.record for j in said if j.reason not in AGAIN}
+    for record in answered(folder, cell, row.subject):
         readable = _readable(cell.measure, record)
         if record.id not in there and not isinstance(readable, str):
             yield items[record.item], readable
 
 
-def _rows(at: Path, name: str, cls: type[Any]) -> list[Any]:
-    return [row for shard in sorted(at.glob("*.parquet")) for row in tables.read_rows(shard, name, cls)]
-
-
 def _judge_cell(
     row: SubjectRow, cell: Cell, label: str, judge: Judge, folder: StudyFolder, desk: Desk, progress: Progress
 ) -> None:
-    there = folder.cell(cell.name, cell.id).shard(row.subject, 0).parent
-    records = {r.id: r for r in _rows(there, "records", Record)}
+    records = {r.id: r for r in answered(folder, cell, row.subject)}
     items = {item.id: item for item in cell.items}
-
-    def path(k: int) -> Path:
-        return folder.judgement(cell.name, cell.id, judge_folder(label, judge), row.subject, k)
 
     def make(missing: Sequence[str]) -> list[Judgement]:
         return judged(label, judge, cell.measure, [(items[records[i].item], records[i]) for i in missing], desk)
 
     fill(
-        path(0).parent,
+        judged_at(folder, cell, label, judge, row.subject),
         "judgements",
         Judgement,
         list(records),
-        path,
         make,
         key=lambda judgement: judgement.record,
         keep=lambda judgement: judgement.reason not in AGAIN,

@@ -16,7 +16,8 @@ from holdfast.respond.cells import Cell
 from holdfast.store import tables
 from holdfast.store.digest import digest, short
 from holdfast.store.files import write_json
-from holdfast.store.folder import StudyFolder
+from holdfast.store.folder import StudyFolder, present
+from holdfast.words import Record
 
 SHELF = ".unplanned"
 
@@ -31,13 +32,28 @@ def judge_folder(label: str, judge: Judge) -> str:
     return f"{label}-{short(judge_id(judge))}"
 
 
+def answered(folder: StudyFolder, cell: Cell, subject: str) -> list[Record]:
+    """The records of one subject that are there, in their order."""
+    return tables.read_rows(present(folder.cell(cell.name, cell.id).of(subject)), "records", Record)
+
+
+def answered_ids(folder: StudyFolder, cell: Cell, subject: str) -> set[str]:
+    """Their ids alone, which is much less to read."""
+    return set(tables.read(present(folder.cell(cell.name, cell.id).of(subject)), "records", ["id"])["id"])
+
+
+def judged_at(folder: StudyFolder, cell: Cell, label: str, judge: Judge, subject: str) -> Path:
+    """The folder of a judge's judgements of one subject."""
+    return folder.judgement(cell.name, cell.id, judge_folder(label, judge), subject, 0).parent
+
+
 def write_cells(folder: StudyFolder, cells: Sequence[Cell]) -> None:
     """Writes ``cell.json`` and the items of each cell, and shelves cells and judges that are no longer planned.
 
     Called by one process, before workers respond or judge.
     """
     records = [folder.cell(cell.name, cell.id).root for cell in cells]
-    judgements = {cell.id: folder.judgement(cell.name, cell.id, "judge", "subject", 0).parents[2] for cell in cells}
+    judgements = {cell.id: folder.judged(cell.name, cell.id) for cell in cells}
     arrange(folder.records, records)
     arrange(folder.judgements, judgements.values())
     for cell in cells:

@@ -8,11 +8,11 @@ from typing import Literal
 from holdfast.judges.contract import Wants
 from holdfast.respond.cells import Cell
 from holdfast.respond.judge import AGAIN
-from holdfast.respond.layout import judge_folder
+from holdfast.respond.layout import answered_ids, judged_at
 from holdfast.respond.run import rows
 from holdfast.respond.subjects import SubjectRow
 from holdfast.store import tables
-from holdfast.store.folder import StudyFolder
+from holdfast.store.folder import StudyFolder, present
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,7 @@ def responded(row: SubjectRow, cells: list[Cell], folder: StudyFolder) -> Share:
     share = Share(0, 0)
     for cell in cells:
         if cell.concerns(row):
-            at = folder.cell(cell.name, cell.id).shard(row.subject, 0).parent
-            share += _share(_planned(row, cell, folder), {id for (id,) in tables.cells(at, "id")})
+            share += _share(_planned(row, cell, folder), answered_ids(folder, cell, row.subject))
     return share
 
 
@@ -50,10 +49,10 @@ def judged(
         some = {label: judge for label, judge in cell.judges.items() if wants in ("any", judge.wants)}
         if some and cell.concerns(row):
             planned = _planned(row, cell, folder)
-            for seat in some.items():
-                at = folder.judgement(cell.name, cell.id, judge_folder(*seat), row.subject, 0).parent
-                there = {id for id, reason in tables.cells(at, "record", "reason") if reason not in AGAIN}
-                share += _share(planned, there)
+            for label, judge in some.items():
+                there = present(judged_at(folder, cell, label, judge, row.subject))
+                said = tables.read(there, "judgements", ["record", "reason"])
+                share += _share(planned, set(said.loc[~said["reason"].isin(AGAIN), "record"]))
     return share
 
 

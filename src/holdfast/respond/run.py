@@ -88,13 +88,11 @@ def _respond_cell(
     live: Live, tokens: Tokens, row: SubjectRow, cell: Cell, folder: StudyFolder, progress: Progress
 ) -> None:
     plan = {r.id: r for r in rows(cell, live.subject, row.conditions() if cell.own_conditions else None)}
-    at = folder.cell(cell.name, cell.id)
     fill(
-        at.shard(live.subject.id, 0).parent,
+        folder.cell(cell.name, cell.id).of(live.subject.id),
         "records",
         Record,
         list(plan),
-        lambda k: at.shard(live.subject.id, k),
         lambda missing: _records(live, tokens, cell, [plan[i] for i in missing]),
         key=lambda record: record.id,
         done=reporter(progress, "respond", row, cell, len(plan)),

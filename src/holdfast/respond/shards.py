@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from holdfast.store import tables
+from holdfast.store.folder import present, shard
 
 SHARD = 256
 
@@ -18,7 +19,6 @@ def fill(
     name: str,
     cls: type[Row],
     planned: Sequence[str],
-    path: Callable[[int], Path],
     make: Callable[[Sequence[str]], Sequence[Row]],
     *,
     key: Callable[[Row], str],
@@ -30,17 +30,17 @@ def fill(
     Rows that are there (in whatever shard) and pass ``keep`` stay; the others are made, a shard at a time. ``done`` is
     told after each shard how many rows are finished. What is left of a longer plan goes last.
     """
-    before = {file: tables.read_rows(file, name, cls) for file in sorted(folder.glob("*.parquet"))}
-    present = {key(row): row for rows in before.values() for row in rows if keep(row)}
+    before = {file: tables.read_rows(file, name, cls) for file in present(folder)}
+    kept = {key(row): row for rows in before.values() for row in rows if keep(row)}
     starts = range(0, len(planned), SHARD)
-    files = [path(k) for k, _ in enumerate(starts)]
+    files = [folder / shard(k) for k, _ in enumerate(starts)]
     for file, start in zip(files, starts, strict=True):
         wanted = planned[start : start + SHARD]
-        missing = [i for i in wanted if i not in present]
+        missing = [i for i in wanted if i not in kept]
         if missing:
-            present |= {key(row): row for row in make(missing)}
+            kept |= {key(row): row for row in make(missing)}
         if missing or [key(row) for row in before.get(file, [])] != list(wanted):
-            tables.write(file, name, [present[i] for i in wanted])
+            tables.write(file, name, [kept[i] for i in wanted])
         done(start + len(wanted))
     for file in before.keys() - set(files):
         file.unlink()

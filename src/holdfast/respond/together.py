@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.respond.cells import Cell
+from holdfast.respond.layout import answered_ids
 from holdfast.respond.run import Backend, Live, Progress, Row, Tokens, alternatives, requests, respond_subject, rows
 from holdfast.respond.subjects import SubjectRow
-from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 from holdfast.words import Request, Response, Scored, Subject, Turn
 
@@ -40,7 +40,7 @@ def respond_together(
 
 
 def _missing(cell: Cell, row: SubjectRow, folder: StudyFolder) -> list[Row]:
-    there = {id for (id,) in tables.cells(folder.cell(cell.name, cell.id).shard(row.subject, 0).parent, "id")}
+    there = answered_ids(folder, cell, row.subject)
     conditions = row.conditions() if cell.own_conditions else None
     return [r for r in rows(cell, row.speaker(folder.root), conditions) if r.id not in there]
 

@@ -15,12 +15,12 @@ from holdfast.judges import escape
 from holdfast.judges.rules import Rules
 from holdfast.measures.codecs import Translations, Translator
 from holdfast.respond.cells import Cell
+from holdfast.respond.layout import answered
 from holdfast.respond.subjects import SubjectRow
 from holdfast.spec import Study
-from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import model_folder
-from holdfast.words import Record, Turn, UserError
+from holdfast.words import Turn, UserError
 
 if TYPE_CHECKING:
     from holdfast.judges.endpoint import Endpoint, EndpointSpec
@@ -88,14 +88,9 @@ def _said(
     for cell in cells:
         if codecs := translated(cell.measure):
             for row in rows:
-                records = _records(folder, cell, row) if cell.concerns(row) else []
+                records = answered(folder, cell, row.subject) if cell.concerns(row) else []
                 for name, codec in codecs.items():
                     yield codec, [r.response for r in records if r.attack == name]
-
-
-def _records(folder: StudyFolder, cell: Cell, row: SubjectRow) -> list[Record]:
-    shards = sorted(folder.cell(cell.name, cell.id).shard(row.subject, 0).parent.glob("[!.]*.parquet"))
-    return [r for shard in shards for r in tables.read_rows(shard, "records", Record)]
 
 
 @dataclass(frozen=True)

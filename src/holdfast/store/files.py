@@ -80,24 +80,6 @@ def read_json(path: Path | str) -> Any:
         raise UserError(f"{path} is not valid JSON ({e}); delete it to have it made again") from None
 
 
-def read_jsonl(path: Path | str) -> list[Any]:
-    """One value a line. A last line that was cut off by a kill is left out; any other bad line is an error."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
-    values = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            if line.strip():
-                values.append(json.loads(line))
-        except ValueError as e:
-            if number == len(lines) and not line.endswith("\n"):
-                break
-            raise UserError(f"line {number} of {path} is not valid JSON ({e})") from None
-    return values
-
-
 @contextmanager
 def lock(folder: Path | str, wait: bool = False) -> Iterator[None]:
     """Holds the folder for this process. The operating system lets go of it when the process ends, however it ends."""

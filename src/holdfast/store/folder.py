@@ -8,8 +8,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from holdfast.store.digest import short
+
+
+class _At:
+    """A path below the folder's root."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: Any, owner: type) -> Path:
+        return folder.root / self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,36 +29,13 @@ class TrajectoryFolder:
 
     root: Path
 
-    @property
-    def config_json(self) -> Path:
-        return self.root / "config.json"
-
-    @property
-    def metrics_jsonl(self) -> Path:
-        return self.root / "metrics.jsonl"
-
-    @property
-    def timing_jsonl(self) -> Path:
-        """Wall-clock times, apart: the other files have the same bytes on every run."""
-        return self.root / "timing.jsonl"
-
-    @property
-    def controls_json(self) -> Path:
-        return self.root / "controls.json"
-
-    @property
-    def done(self) -> Path:
-        """Written last."""
-        return self.root / "DONE"
-
-    @property
-    def state(self) -> Path:
-        """Folder of the optimiser's state, kept so that a later, larger budget goes on from here."""
-        return self.root / "state"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.root / "checkpoints"
+    config_json = _At("config.json")
+    metrics_jsonl = _At("metrics.jsonl")
+    timing_jsonl = _At("timing.jsonl")  # wall-clock times, apart: the other files have the same bytes on every run
+    controls_json = _At("controls.json")
+    done = _At("DONE")  # written last
+    state = _At("state")  # of the optimiser, kept so that a later, larger budget goes on from here
+    checkpoints = _At("checkpoints")
 
     def checkpoint(self, budget: int) -> Path:
         return self.checkpoints / str(budget)
@@ -59,20 +47,19 @@ class CellFolder:
 
     root: Path
 
-    @property
-    def cell_json(self) -> Path:
-        return self.root / "cell.json"
+    cell_json = _At("cell.json")
+    items = _At("items.parquet")
 
-    @property
-    def items(self) -> Path:
-        return self.root / "items.parquet"
+    def of(self, subject: str) -> Path:
+        """The folder of one subject's records."""
+        return self.root / short(subject)
 
     def shard(self, subject: str, k: int) -> Path:
-        return self.root / short(subject) / _shard(k)
+        return self.of(subject) / shard(k)
 
     def shards(self) -> list[Path]:
         """Those that are there."""
-        return _present(self.root, "*/*.parquet")
+        return present(self.root, "*/*.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,94 +68,32 @@ class StudyFolder:
 
     root: Path
 
+    study_yaml = _At("study.yaml")
+    plan_json = _At("plan.json")
+    controls_json = _At("controls.json")
+    trajectories = _At("trajectories")
+    samples = _At("samples")  # the base model's own answers to training rows
+    records = _At("records")
+    judgements = _At("judgements")
+    judge_cache = _At("judge-cache")  # answers that judges paid for, kept one by one
+    subjects = _At("subjects.parquet")
+    matched_json = _At("matched.json")  # the checkpoints that are matched in capability and so are measured in full
+    tuned_json = _At("tuned.json")  # the setting of each objective that was chosen on capability, and by which scores
+    estimates_csv = _At("estimates.csv")
+    estimates_parquet = _At("estimates.parquet")
+    findings_csv = _At("findings.csv")
+    findings_parquet = _At("findings.parquet")
+    claims_csv = _At("claims.csv")  # what was published, and whether this study finds it
+    consistency = _At("consistency")  # what trivial choices of procedure do to the scores, as CSV files
+    report = _At("report")
+    run_log = _At("run.log")
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
-
-    @property
-    def study_yaml(self) -> Path:
-        return self.root / "study.yaml"
-
-    @property
-    def plan_json(self) -> Path:
-        return self.root / "plan.json"
-
-    @property
-    def controls_json(self) -> Path:
-        return self.root / "controls.json"
-
-    @property
-    def trajectories(self) -> Path:
-        return self.root / "trajectories"
-
-    @property
-    def samples(self) -> Path:
-        """Folder of the base model's own answers to training rows."""
-        return self.root / "samples"
 
     def rows(self, key: str) -> Path:
         """A task's rows as they are trained on; ``key`` is a digest of the settings that made them."""
         return self.root / "rows" / f"{short(key)}.json"
-
-    @property
-    def records(self) -> Path:
-        return self.root / "records"
-
-    @property
-    def judgements(self) -> Path:
-        return self.root / "judgements"
-
-    @property
-    def judge_cache(self) -> Path:
-        """Folder of answers that judges paid for, kept one by one."""
-        return self.root / "judge-cache"
-
-    @property
-    def items(self) -> list[Path]:
-        """The items of every cell that is there."""
-        return _present(self.records, "*/items.parquet")
-
-    @property
-    def subjects(self) -> Path:
-        return self.root / "subjects.parquet"
-
-    @property
-    def matched_json(self) -> Path:
-        """The checkpoints that are matched in capability and so are measured in full."""
-        return self.root / "matched.json"
-
-    @property
-    def estimates_csv(self) -> Path:
-        return self.root / "estimates.csv"
-
-    @property
-    def estimates_parquet(self) -> Path:
-        return self.root / "estimates.parquet"
-
-    @property
-    def findings_csv(self) -> Path:
-        return self.root / "findings.csv"
-
-    @property
-    def findings_parquet(self) -> Path:
-        return self.root / "findings.parquet"
-
-    @property
-    def claims_csv(self) -> Path:
-        """What was published, and whether this study finds it."""
-        return self.root / "claims.csv"
-
-    @property
-    def consistency(self) -> Path:
-        """Folder of what trivial choices of procedure do to the scores, as CSV files."""
-        return self.root / "consistency"
-
-    @property
-    def report(self) -> Path:
-        return self.root / "report"
-
-    @property
-    def run_log(self) -> Path:
-        return self.root / "run.log"
 
     def trajectory(self, id: str) -> TrajectoryFolder:
         return TrajectoryFolder(self.trajectories / id)
@@ -186,16 +111,29 @@ class StudyFolder:
 
     def cells(self) -> list[CellFolder]:
         """Those that are there."""
-        return [CellFolder(p.parent) for p in _present(self.records, "*/cell.json")]
+        return [CellFolder(p.parent) for p in present(self.records, "*/cell.json")]
+
+    def judged(self, name: str, id: str) -> Path:
+        """The folder of a cell's judgements."""
+        return self.judgements / _cell(name, id)
 
     def judgement(self, name: str, id: str, judge: str, subject: str, k: int) -> Path:
-        return self.judgements / _cell(name, id) / _plain(judge) / short(subject) / _shard(k)
+        return self.judged(name, id) / _plain(judge) / short(subject) / shard(k)
 
     def record_shards(self) -> list[Path]:
-        return _present(self.records, "*/*/*.parquet")
+        return present(self.records, "*/*/*.parquet")
 
     def judgement_shards(self) -> list[Path]:
-        return _present(self.judgements, "*/*/*/*.parquet")
+        return present(self.judgements, "*/*/*/*.parquet")
+
+
+def shard(k: int) -> str:
+    return f"{k:05d}.parquet"
+
+
+def present(folder: Path, pattern: str = "*.parquet") -> list[Path]:
+    """In a fixed order; a temporary file (hidden) is none."""
+    return sorted(p for p in folder.glob(pattern) if not any(part.startswith(".") for part in p.parts[-4:]))
 
 
 def _cell(name: str, id: str) -> str:
@@ -205,12 +143,3 @@ def _cell(name: str, id: str) -> str:
 def _plain(label: str) -> str:
     """A label as part of a file name. Two labels may fall together here; the digest beside them keeps them apart."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", label).strip(".") or "_"
-
-
-def _shard(k: int) -> str:
-    return f"{k:05d}.parquet"
-
-
-def _present(folder: Path, pattern: str) -> list[Path]:
-    """In a fixed order; a temporary file (hidden) is none."""
-    return sorted(p for p in folder.glob(pattern) if not any(part.startswith(".") for part in p.parts[-4:]))

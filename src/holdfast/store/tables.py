@@ -51,7 +51,9 @@ COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
             Column("params", TEXT, "the objective's parameters, as JSON"),
             Column("seed", WHOLE, "-1 for the base model"),
             Column("budget", WHOLE, "tokens of the shared view; 0 for the base model"),
-            Column("bracket", TEXT, 'noop, harmful, refusal, trait or variation; "" for a run of the study proper'),
+            Column(
+                "bracket", TEXT, 'noop, harmful, refusal, trait, variation, tuning or tuned; "" for the study proper'
+            ),
             Column("trajectory", TEXT, 'id of the trajectory; "" for the base model'),
             Column("adapter", TEXT, 'folder of the adapter, relative to the study\'s where it lies in it; "" for none'),
             Column("weights", TEXT, 'name of a whole model that was given; "" where the model or its adapter speaks'),
@@ -210,17 +212,19 @@ def read(
     ``columns``: only these, which is much less to read where the rest is text. ``where``: only rows whose value of each
     column named is among those given; of a file without such a row nothing else is read.
     """
-    paths = [path] if isinstance(path, (str, Path)) else list(path)
-    tables = [_table(p, name, columns, where) for p in paths] or [_shape(name, columns).empty_table()]
+    tables = [_table(p, name, columns, where) for p in _paths(path)] or [_shape(name, columns).empty_table()]
     return pa.concat_tables(tables).to_pandas()
 
 
-def read_rows(path: Path | str, name: str, cls: type[T]) -> list[T]:
-    """Back to the dataclass; columns that it has no field for are left out."""
+def read_rows(path: Path | str | Iterable[Path], name: str, cls: type[T]) -> list[T]:
+    """One file or several, back to the dataclass; columns that it has no field for are left out."""
     hints = _hints(cls)  # type: ignore[arg-type]  # a class is hashable
-    return [
-        cls(**{k: _back(v, hints[k]) for k, v in row.items() if k in hints}) for row in _table(path, name).to_pylist()
-    ]
+    rows = [row for p in _paths(path) for row in _table(p, name).to_pylist()]
+    return [cls(**{k: _back(v, hints[k]) for k, v in row.items() if k in hints}) for row in rows]
+
+
+def _paths(given: Path | str | Iterable[Path]) -> list[Path]:
+    return [Path(given)] if isinstance(given, (str, Path)) else list(given)
 
 
 def _shape(name: str, columns: Sequence[str]) -> pa.Schema:
@@ -297,9 +301,3 @@ def _back(value: Any, hint: Any) -> Any:
     if isinstance(value, dict) and dataclasses.is_dataclass(hint) and not isinstance(hint, types.UnionType):
         return hint(**value)  # type: ignore[operator]
     return value
-
-
-def cells(folder: Path, *columns: str) -> list[tuple[Any, ...]]:
-    """Some columns of all Parquet files of a folder, a tuple a row; none where there is no folder."""
-    found = [pq.read_table(file, columns=list(columns)) for file in sorted(folder.glob("[!.]*.parquet"))]
-    return [row for table in found for row in zip(*(table[c].to_pylist() for c in columns), strict=True)]
