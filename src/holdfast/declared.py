@@ -1,8 +1,9 @@
-"""What a study asks before it is run: its estimands, and the capability at which objectives are compared."""
+"""What a study asks before it is run: its estimands, the capability at which objectives are compared, and the settings
+that are tried for each."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -67,4 +68,23 @@ class MatchedSpec(Part):
     )
     safety: float = Field(
         default=0.05, ge=0, description="points of ASR above the base model at which capability is compared"
+    )
+
+
+TUNING, TUNED = "tuning", "tuned"  # brackets: a setting that is tried, and one that was chosen
+
+
+class TunedSpec(Part):
+    """Each objective at a learning rate and coefficients of its own, beside the one setting for all (docs/tuned.md)."""
+
+    learning_rate: tuple[float, ...] = Field(default=(), description="tried for every objective; after warm-up")
+    coefficients: dict[str, dict[str, tuple[Any, ...]]] = Field(
+        default={}, description="tried values of an objective's own parameters, by its label and the parameter's name"
+    )
+    cross: Literal["one_at_a_time", "full"] = Field(
+        default="one_at_a_time", description="each around the objective's setting in the study, or all crossed"
+    )
+    measure: str = Field(default="validation", description="label of the capability measure that chooses")
+    seeds: tuple[int, ...] = Field(
+        default=(), description="of the study's, from which settings are tried; default: the first"
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast import registry
+from holdfast.declared import TUNED
 from holdfast.spec import MeasureSpec, Study
 from holdfast.study.consistency import varied
 from holdfast.study.materials import Materials
@@ -81,7 +82,7 @@ def _counted(materials: Materials, model: str, cell: Cell, trajectories: Sequenc
 
 
 def _rungs(trajectory: Trajectory, cell: Cell) -> int:
-    if cell.varies or trajectory.bracket:
+    if cell.varies or trajectory.bracket not in ("", TUNED):
         return 1
     return sum(cell.at(r.budget) for r in trajectory.rungs)
 
@@ -96,7 +97,7 @@ def _nominal(study: Study, model: str, spec: MeasureSpec, task: str, trajectorie
     subjects = (
         1
         + _given(study, model, task)
-        + sum(len(t.rungs) for t in trajectories if t.model == model and task in ("", t.task))
+        + sum(len(t.measured) for t in trajectories if t.model == model and task in ("", t.task))
     )
     axis = registry.get("measures", spec.measure).axis  # type: ignore[attr-defined]
     return CellPlan(model, spec.name or spec.measure, task, axis, subjects, spec.items, None, 0)

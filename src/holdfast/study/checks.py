@@ -11,7 +11,7 @@ from holdfast.spec import BracketSpec, MatchedSpec, MeasureSpec, Study, TaskSpec
 from holdfast.store.digest import digest
 from holdfast.store.rows import Source
 from holdfast.store.sources import data_file
-from holdfast.study import consistency, variants
+from holdfast.study import consistency, tuned, variants
 from holdfast.text.frame import check as check_frame
 from holdfast.words import UserError
 
@@ -37,6 +37,9 @@ def check(study: Study) -> list[str]:
             )
     if study.matched is not None:
         _matched(study, study.matched)
+    tuned.check(study)
+    if study.tuned is not None:
+        _on_capability(study, "tuned", study.tuned.measure)
     return _without_effect(study)
 
 
@@ -136,14 +139,7 @@ def _measure(spec: MeasureSpec, at: str) -> None:
 
 
 def _matched(study: Study, matched: MatchedSpec) -> None:
-    spec = next((m for m in study.measures if (m.name or m.measure) == matched.measure), None)
-    if spec is None:
-        raise UserError(
-            f"matched.measure is {matched.measure}, which is no measure of the study; add task_accuracy with the name "
-            f"{matched.measure} and the parameter split: validation"
-        )
-    if registry.get("measures", spec.measure).axis != "capability":  # type: ignore[attr-defined]
-        raise UserError(f"matched.measure is {matched.measure}, which is no measure of capability; name one that is")
+    _on_capability(study, "matched", matched.measure)
     if not study.trains:
         raise UserError("matched compares training runs at one capability, and this study trains none; remove it")
     if max(matched.checkpoints, default=0) > study.budgets[-1] or min(matched.checkpoints, default=1) < 1:
@@ -153,6 +149,18 @@ def _matched(study: Study, matched: MatchedSpec) -> None:
         )
     if matched.relative == "base" and matched.target <= 0:
         raise UserError(f"matched.target is {matched.target:g} points above the base model, which itself meets it")
+
+
+def _on_capability(study: Study, section: str, name: str) -> None:
+    """Raises UserError where what a section matches or chooses on is no measure of capability."""
+    spec = next((m for m in study.measures if (m.name or m.measure) == name), None)
+    if spec is None:
+        raise UserError(
+            f"{section}.measure is {name}, which is no measure of the study; add task_accuracy with the name "
+            f"{name} and the parameter split: validation"
+        )
+    if registry.get("measures", spec.measure).axis != "capability":  # type: ignore[attr-defined]
+        raise UserError(f"{section}.measure is {name}, which is no measure of capability; name one that is")
 
 
 def _without_effect(study: Study) -> list[str]:
@@ -167,10 +175,10 @@ def _without_effect(study: Study) -> list[str]:
         unsafe[task.unsafe.regime].append(task.name)
     if not pairs and unsafe["as_published"]:
         notes.append("no objective of this study reads rejected responses, so none reads the unsafe text put there")
-    if study.matched is not None:
-        matching = next(m for m in study.measures if (m.name or m.measure) == study.matched.measure)
-        if matching.params.get("split", "test") == "test":
-            notes.append(f"capability is matched on the rows of {study.matched.measure}, which are test rows")
+    for part, said in ((study.matched, "capability is matched"), (study.tuned, "settings are chosen")):
+        spec = next((m for m in study.measures if part and (m.name or m.measure) == part.measure), None)
+        if spec and spec.params.get("split", "test") == "test":
+            notes.append(f"{said} on the rows of {spec.name or spec.measure}, which are test rows")
     for spec in study.measures:
         if spec.seed and spec.temperature == 0:
             notes.append(f"the seed of {spec.name or spec.measure} is for a temperature above 0")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from rich.console import Console
 from rich.table import Table
 
+from holdfast.declared import TUNED, TUNING
 from holdfast.study.cells import CellPlan
 from holdfast.study.plan import Plan
 from holdfast.study.trajectory import Rung, Trajectory
@@ -83,8 +84,11 @@ def _training(plan: Plan) -> Table:
 
 
 def _shown(t: Trajectory) -> tuple[str, str]:
-    """Label and bracket; all variations of an objective are one line."""
-    return (f"variations of {t.of}", "") if t.of else (t.label, t.bracket)
+    """Label and bracket; all variations of an objective are one line, and all settings that are tried for it."""
+    if t.bracket == TUNED:
+        return f"{t.label} (tuned)", ""
+    kind = "settings tried" if t.bracket == TUNING else "variations"
+    return (f"{kind} of {t.of}", "") if t.of else (t.label, t.bracket)
 
 
 def _longest(runs: list[Trajectory]) -> list[Trajectory]:

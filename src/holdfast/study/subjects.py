@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from holdfast.models.identity import subject_id
 from holdfast.respond.subjects import SubjectRow
@@ -10,19 +11,19 @@ from holdfast.spec import GivenSpec
 from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import adapter_folder
 from holdfast.study.materials import Materials
-from holdfast.study.plan import Plan
+from holdfast.study.trajectory import Trajectory
 from holdfast.words import UserError
 
 
-def subjects(materials: Materials, folder: StudyFolder, planned: Plan) -> list[SubjectRow]:
-    """The rows of ``subjects.parquet``, once everything is trained.
+def subjects(materials: Materials, folder: StudyFolder, trajectories: Sequence[Trajectory]) -> list[SubjectRow]:
+    """The rows of ``subjects.parquet``, once these are trained.
 
     Raises UserError where two subjects have the same weights: their records could not be told apart.
     """
     bases = {m: (materials.model_digest(m), materials.renderer(m).digest) for m in materials.models}
     rows = [SubjectRow(subject_id(*bases[m]), m) for m in bases]
-    for t in planned.trajectories:
-        for budget in t.budgets:
+    for t in trajectories:
+        for budget in t.measured:
             adapter = folder.trajectory(t.id).checkpoint(budget)
             rows.append(
                 SubjectRow(
@@ -66,11 +67,12 @@ def _given_id(materials: Materials, given: GivenSpec, model: str) -> str:
 
 
 def _distinct(rows: list[SubjectRow]) -> None:
-    """Records are kept by content, so two checkpoints with the same weights could not be told apart."""
+    """Records are kept by content, so two checkpoints with the same weights could not be told apart. One run may go by
+    two labels: a setting that is tried for one objective may be another's own."""
     first: dict[str, SubjectRow] = {}
     for row in rows:
         twin = first.setdefault(row.subject, row)
-        if twin is not row:
+        if twin is not row and not row.trajectory == twin.trajectory != "":
             raise UserError(
                 f"{row.label} at {row.budget:,} tokens has the same weights as {twin.label} at {twin.budget:,}: on "
                 "these rows the two do not differ, so leave one of them out or raise the budget"
