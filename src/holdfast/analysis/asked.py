@@ -16,7 +16,8 @@ FINDERS = (estimands.rows, matched_rows.rows)
 
 
 def findings(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
-    """The table of findings, of every regime; its columns are documented in ``store.tables``."""
+    """The table of findings, of every regime; its columns are documented in ``store.tables``. ``frame``: with the
+    settings that were tried."""
     parts = [
         some[list(NAMES)].assign(regime=regime)
         for regime, records in regimes(frame, cells, study).items()
