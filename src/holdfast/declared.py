@@ -35,8 +35,9 @@ class GuessSpec(Part):
 
 
 Estimand = Literal[
-    "level", "last", "slope", "area", "coupling", "apart", "interaction", "dissociation", "specificity", "between"
-]
+    "level", "last", "slope", "area", "coupling", "apart", "interaction", "dissociation", "specificity", "between",
+    "at_distance",
+]  # fmt: skip
 
 
 class DeclaredSpec(Part):

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from holdfast.learnt import TaskSpec
 from holdfast.part import Part
 
 
@@ -42,6 +43,11 @@ class TrainingFactors(Part):
     system: dict[str, str] = Field(default={}, description="system prompts of training rows, by name")
     chosen: tuple[Literal["data", "sample"], ...] = Field(
         default=(), description="`sample`: the base model's own good answers are learnt (self-generated responses)"
+    )
+    second_round: dict[str, str | TaskSpec] = Field(
+        default={},
+        description="further training, by name: one of the study's tasks (its own: the same again), or another task; "
+        "from the run's last checkpoint, for as many tokens once more",
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from holdfast import registry
 from holdfast.judges.contract import Desk, Wants
+from holdfast.learnt import SideSpec
 from holdfast.models.identity import subject_id
 from holdfast.respond import translate as translating
 from holdfast.respond.cells import Cell
@@ -22,7 +23,7 @@ from holdfast.respond.judge import judge_subject
 from holdfast.respond.run import respond_subject
 from holdfast.respond.subjects import SubjectRow
 from holdfast.respond.together import respond_together
-from holdfast.spec import JudgeSpec, ModelSpec, SideSpec
+from holdfast.spec import JudgeSpec, ModelSpec
 from holdfast.store.digest import digest, file_digest
 from holdfast.store.files import read_json, write_json
 from holdfast.store.folder import StudyFolder
@@ -48,9 +49,11 @@ class Bench:
     def plan(self) -> Plan:
         return Plan.from_json(read_json(self.folder.plan_json))
 
-    def cells(self) -> list[Cell]:
+    def cells(self, only: str = "") -> list[Cell]:
+        """The study's cells, or those of one measure."""
         own, matched = file_digest(self.folder.study_yaml), self.folder.matched_json
-        return list(_cells(self.folder.root, own, file_digest(matched) if matched.is_file() else ""))
+        cells = _cells(self.folder.root, own, file_digest(matched) if matched.is_file() else "")
+        return [c for c in cells if only in ("", c.label)]
 
     def row(self, subject: str) -> SubjectRow:
         rows = read_rows(self.folder.subjects, "subjects", SubjectRow)
@@ -116,12 +119,16 @@ def _engine(spec: ModelSpec, *adapters: str) -> Any:
     if (spec, adapters) not in _engines:
         from holdfast.models.vllm_engine import VLLM
 
-        while _engines:
-            _engines.popitem()[1].close()
+        _close_engines()
         _backend.cache_clear()
         _other.cache_clear()
         _engines[spec, adapters] = VLLM(spec, adapters)
     return _engines[spec, adapters]
+
+
+def _close_engines() -> None:
+    while _engines:
+        _engines.popitem()[1].close()
 
 
 @lru_cache(maxsize=1)
@@ -232,13 +239,14 @@ def _base(bench: Bench, model: str) -> Subject:
     return Subject(subject_id(bench.materials.model_digest(model), bench.materials.renderer(model).digest), model)
 
 
-def train(report: Report, root: Path, id: str) -> None:
-    """Train one trajectory to its last budget."""
+def train(report: Report, root: Path, id: str, budgets: tuple[int, ...]) -> None:
+    """Train one trajectory to the last of these budgets, which are its first."""
     from holdfast.training.job import TrainJob
     from holdfast.training.run import train as train_one
 
     bench = open_bench(root)
     materials = bench.materials
+    _close_engines()
     t = next(t for t in bench.plan.trajectories if t.id == id)
     stream = materials.stream(t.model, t.task, t.seed, t.budgets[-1], t.label)
     controls = materials.controls(t.label)
@@ -251,28 +259,29 @@ def train(report: Report, root: Path, id: str) -> None:
         controls=controls,
         seed=materials.seeds(t.label, t.seed)[1],
         learning_rate=t.learning_rate,
-        budgets=t.budgets,
+        budgets=budgets,
         stream=stream,
+        start=bench.folder.trajectory(t.begins).checkpoint(t.budgets[-1]) if t.begins else None,
         probes=materials.probes(t.model, t.task),
         references=root / "references",
     )
     train_one(job, bench.folder.trajectory(id), _open_backend(bench, t.model).network, report)
 
 
-def respond(report: Report, root: Path, subject: str) -> None:
-    """Put all items to one subject."""
+def respond(report: Report, root: Path, subject: str, only: str = "") -> None:
+    """Put all items, or those of one measure, to one subject."""
     bench = open_bench(root)
     row = bench.row(subject)
     model = row.weights or row.model
     renderer = bench.materials.renderer(model)
-    respond_subject(_measuring(bench, model), renderer, row, bench.cells(), bench.folder, _rows(report))
+    respond_subject(_measuring(bench, model), renderer, row, bench.cells(only), bench.folder, _rows(report))
 
 
-def respond_all(report: Report, root: Path, subjects: Sequence[str], model: str) -> None:
-    """Put all items to several subjects of one loaded model at once."""
+def respond_all(report: Report, root: Path, subjects: Sequence[str], model: str, only: str = "") -> None:
+    """Put all items, or those of one measure, to several subjects of one loaded model at once."""
     bench = open_bench(root)
     rows, renderer = [bench.row(s) for s in subjects], bench.materials.renderer(model)
-    respond_together(_measuring(bench, model), renderer, rows, bench.cells(), bench.folder, _rows(report))
+    respond_together(_measuring(bench, model), renderer, rows, bench.cells(only), bench.folder, _rows(report))
 
 
 def translate(report: Report, root: Path, side: translating.Side) -> None:
@@ -284,13 +293,13 @@ def translate(report: Report, root: Path, side: translating.Side) -> None:
         gap.fill(_translator(gap, bench.folder.judge_cache), tell)
 
 
-def judge(report: Report, root: Path, subject: str, wants: Wants | None) -> None:
-    """Judge one subject's records by the judges that want this model."""
+def judge(report: Report, root: Path, subject: str, wants: Wants | None, only: str = "") -> None:
+    """Judge one subject's records, or those of one measure, by the judges that want this model."""
     bench = open_bench(root)
     row = bench.row(subject)
     base = bench.base(row.model).speaker(root)
     desk = _desk(bench, wants, row.model, base, _measuring)
-    judge_subject(row, bench.cells(), bench.folder, wants=wants, desk=desk, progress=_rows(report))
+    judge_subject(row, bench.cells(only), bench.folder, wants=wants, desk=desk, progress=_rows(report))
 
 
 def _desk(

@@ -7,7 +7,7 @@ A stage reads what the one before left in the study's folder and writes its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,7 +107,7 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
     materials, planned = Materials(spec, folder), Plan.from_json(read_json(folder.plan_json))
     rungs = [(t, b) for t in planned.trajectories for b in t.budgets]
     trained = sum(folder.trajectory(t.id).checkpoint(b).exists() for t, b in rungs)
-    rows = subjects(materials, folder, planned) if trained == len(rungs) else []
+    rows = subjects(materials, folder, planned.trajectories) if trained == len(rungs) else []
     cells = jobs.study_cells(materials) if rows else []
     responses = sum((responded(r, cells, folder) for r in rows), Share(0, 0))
     judgements = sum((judged(r, cells, folder) for r in rows), Share(0, 0))
@@ -167,32 +167,49 @@ def _sample(work: Work) -> Path:
 
 
 def _train(work: Work) -> Path:
-    # By model, since a worker holds one; the longest first, so that none is left with a long one at the end.
-    waiting = sorted(work.plan.trajectories, key=lambda t: (t.model, -t.rungs[-1].forward_tokens))
-    ready = {t.id: t for t in waiting if not finished(work.folder.trajectory(t.id), t.budgets)}
-    several = len(work.study.models) > 1 or len(work.study.tasks) > 1
-    work.do(
-        "train", [Job(_name(t, several), jobs.train, {"root": work.folder.root, "id": t.id}) for t in ready.values()]
-    )
+    _fit(work, work.plan.trajectories)
     _prove(work)
-    rows = subjects(work.materials, work.folder, work.plan)
-    tables.write(work.folder.subjects, "subjects", rows)
+    _enrol(work, work.plan.trajectories)
     return work.folder.trajectories
 
 
-def _respond(work: Work) -> Path:
+def _fit(work: Work, trajectories: Sequence[Trajectory]) -> None:
+    """Train what is not trained of them."""
+    # By model, since a worker holds one; the longest first, so that none is left with a long one at the end.
+    waiting = sorted(trajectories, key=lambda t: (t.model, -t.rungs[-1].forward_tokens))
+    left = [t for t in waiting if not finished(work.folder.trajectory(t.id), t.budgets)]
+    several = len(work.study.models) > 1 or len(work.study.tasks) > 1
+    for again in (False, True):  # a second round begins where a first one ended
+        some = {t.id: t for t in left if bool(t.begins) == again}
+        work.do("train", [_of_run(t, work, several) for t in some.values()])
+
+
+def _enrol(work: Work, trajectories: Sequence[Trajectory]) -> list[SubjectRow]:
+    """Who is measured, now that these are trained."""
+    rows = subjects(work.materials, work.folder, trajectories)
+    tables.write(work.folder.subjects, "subjects", rows)
+    return rows
+
+
+def _respond(work: Work, only: str = "") -> Path:
+    """``only``: the label of the one measure that is asked now."""
     cells, rows = _measuring(work)
-    _translate(work, "prompts", cells, rows)
     write_cells(work.folder, cells)
+    cells = [c for c in cells if only in ("", c.label)]
+    _translate(work, "prompts", cells, rows)
     left = [r for r in rows if not responded(r, cells, work.folder).done]
     if work.study.backend == "in_process":
-        work.do("respond", [_of_subject("respond", jobs.respond, work, r) for r in left])
+        work.do("respond", [_of_subject("respond", jobs.respond, work, r, only=only) for r in left])
     else:  # an engine fills its batches with all adapters of a model
         by_model = {m: [r.subject for r in left if (r.weights or r.model) == m] for m in work.materials.speakers}
         work.do(
             "respond",
             [
-                Job(f"respond {m}", jobs.respond_all, {"root": work.folder.root, "subjects": subjects, "model": m})
+                Job(
+                    f"respond {m}",
+                    jobs.respond_all,
+                    {"root": work.folder.root, "subjects": subjects, "model": m, "only": only},
+                )
                 for m, subjects in by_model.items()
                 if subjects
             ],
@@ -206,10 +223,11 @@ def _translate(work: Work, side: translate.Side, cells: list[Cell], rows: list[S
         work.do("translate", [Job(f"translate {side}", jobs.translate, {"root": work.folder.root, "side": side})])
 
 
-def _judge(work: Work) -> Path:
+def _judge(work: Work, only: str = "") -> Path:
     cells, rows = _measuring(work)
-    _translate(work, "responses", cells, rows)
     write_cells(work.folder, cells)  # a judge may have changed since the responses were made: people labelled more
+    cells = [c for c in cells if only in ("", c.label)]
+    _translate(work, "responses", cells, rows)
     for cost in costs(rows, cells, work.folder, Desk(cache=work.folder.judge_cache)):
         if cost.calls:
             work.display.say(str(cost))
@@ -217,7 +235,7 @@ def _judge(work: Work) -> Path:
     work.do(
         "judge",
         [
-            _of_subject("judge", jobs.judge, work, row, wants=wants)
+            _of_subject("judge", jobs.judge, work, row, wants=wants, only=only)
             for wants in wanted(cells)  # by the model that judges ask, since a worker holds one
             for row in rows
             if not judged(row, cells, work.folder, wants).done
@@ -322,8 +340,9 @@ def place(study: str | Path | Study, out: Path | None) -> tuple[Study, StudyFold
     return spec, StudyFolder(out or at)
 
 
-def _name(t: Trajectory, several: bool) -> str:
-    return f"{t.label} seed {t.seed}" + (f" {t.task} {t.model}" if several else "")
+def _of_run(t: Trajectory, work: Work, several: bool) -> Job:
+    name = f"{t.label} seed {t.seed}" + (f" {t.task} {t.model}" if several else "")
+    return Job(name, jobs.train, {"root": work.folder.root, "id": t.id, "budgets": t.budgets})
 
 
 def _prove(work: Work) -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.spec import ChosenSpec, RejectedSpec, SplitSpec, TaskSpec, UnsafeSpec
+from holdfast.learnt import ChosenSpec, RejectedSpec, SplitSpec, UnsafeSpec
+from holdfast.spec import TaskSpec
 from holdfast.store.rows import Source
 from holdfast.tasks import perturb, sampled, unsafe
 from holdfast.tasks.contract import Unsafe, prompt_key

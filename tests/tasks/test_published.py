@@ -12,7 +12,8 @@ import pytest
 from pyarrow import parquet
 
 from holdfast import registry
-from holdfast.spec import SplitSpec, TaskSpec
+from holdfast.learnt import SplitSpec
+from holdfast.spec import TaskSpec
 from holdfast.tasks import letters
 from holdfast.tasks.contract import Verdict
 from holdfast.tasks.cyber import QUESTIONS, CyberQA

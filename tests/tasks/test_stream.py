@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.spec import Controls, SplitSpec, TaskSpec
+from holdfast.learnt import SplitSpec
+from holdfast.spec import Controls, TaskSpec
 from holdfast.tasks.prepare import Prepared, prepare
 from holdfast.tasks.stream import Usable, shared_segment, shared_tokens, stream, usable
 from holdfast.words import Example, Segment, Turn, UserError

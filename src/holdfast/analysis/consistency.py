@@ -45,6 +45,7 @@ TRAINING = {
     "frame": "training template",
     "system": "training system prompt",
     "chosen": "self-generated responses",
+    "second_round": "second round",
 }
 WHO = ("objective", "training seed")
 JUDGE, BENCHMARK, SAMPLE = "judge", "benchmark", "sample"

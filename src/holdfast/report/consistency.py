@@ -238,7 +238,7 @@ def undeclared(findings: Findings) -> Mapping[str, Sequence[str]]:
             continue
         mine = proofs[r["model"], r["task"], r["label"], r["seed"]]
         own = proofs.get((r["model"], r["task"], x.of, r["seed"]), {})
-        differ = [k for k in mine if k in own and mine[k] != own[k] and not is_declared(x.variant, k)]
+        differ = [k for k in mine if k in own and mine[k] != own[k] and not is_declared(x.variant, k, *x.varies)]
         found[f"{r['label']} seed {r['seed']}"] = differ
     return found
 

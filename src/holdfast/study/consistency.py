@@ -15,12 +15,13 @@ from holdfast import registry
 from holdfast.factors import ConsistencySpec
 from holdfast.measures.attacks import read_entries
 from holdfast.respond.cells import Varied
-from holdfast.spec import MeasureSpec, Study, VariantSpec
+from holdfast.spec import MeasureSpec, Study, TaskSpec, VariantSpec
 from holdfast.study import variants
 from holdfast.text.frame import check as check_frame
 from holdfast.words import UserError
 
 BRACKET = "variation"  # what trajectories and subjects of such a run carry in the column ``bracket``
+SECOND = "second_round"  # the factor
 OWN = "own"  # the level that a study has without saying so
 _PASSES = 1_000_000  # fewer rows are read as often as the budget takes
 Level = tuple[str, dict[str, Any]]  # its name, and what it changes
@@ -33,6 +34,12 @@ class Variation:
     variant: VariantSpec
     of: str
     varies: Mapping[str, str]
+    second: str = ""  # the task of a second round of training
+
+    @property
+    def first(self) -> str:
+        """The label of the run that a second round goes on from: the same but for that factor."""
+        return _label(self.of, {k: v for k, v in self.varies.items() if k != SECOND})
 
 
 # -- training ----------------------------------------------------------------------------------------------------------
@@ -44,7 +51,18 @@ def variations(study: Study) -> list[Variation]:
         return []
     labels = study.consistency.objectives or (study.objectives[0].label,)
     by_label = {v.label: v for v in study.objectives}
-    return [x for label in labels for x in _of(by_label[label], study, study.consistency)]
+    section = study.consistency
+    return [
+        x
+        for label in labels
+        for x in around(by_label[label], _training(section, by_label[label], study), section.cross)
+    ]
+
+
+def second_tasks(study: Study) -> list[TaskSpec]:
+    """Tasks that are learnt in a second round alone."""
+    found = study.consistency.training.second_round.values() if study.consistency else ()
+    return [x for x in found if isinstance(x, TaskSpec)]
 
 
 def seeds(study: Study) -> tuple[int, ...]:
@@ -53,9 +71,9 @@ def seeds(study: Study) -> tuple[int, ...]:
     return study.consistency.seeds or study.seeds[:1]
 
 
-def _of(variant: VariantSpec, study: Study, section: ConsistencySpec) -> Iterator[Variation]:
-    factors = _training(section, variant, study)
-    if section.cross == "full":
+def around(variant: VariantSpec, factors: Mapping[str, list[Level]], cross: str) -> Iterator[Variation]:
+    """The variant at each level by itself, or at every combination of them (``full``)."""
+    if cross == "full":
         sets = [[None, *((name, level) for level in levels)] for name, levels in factors.items()]
         chosen = [[c for c in combination if c] for combination in itertools.product(*sets)]
     else:
@@ -63,13 +81,17 @@ def _of(variant: VariantSpec, study: Study, section: ConsistencySpec) -> Iterato
     for combination in chosen:
         if combination:
             varies = {name: level[0] for name, level in combination}
-            suffix = ",".join(f"{k}={v}" for k, v in varies.items())
-            update: dict[str, Any] = {"label": f"{variant.label}~{suffix}"}
+            update: dict[str, Any] = {"label": _label(variant.label, varies)}
             for _, (_, change) in combination:
                 for key, value in change.items():
-                    old = update.get(key, getattr(variant, key))
+                    old = update.get(key, getattr(variant, key, None))
                     update[key] = {**old, **value} if isinstance(value, dict) else value
-            yield Variation(variant.model_copy(update=update), variant.label, varies)
+            second = update.pop(SECOND, "")
+            yield Variation(variant.model_copy(update=update), variant.label, varies, second)
+
+
+def _label(of: str, varies: Mapping[str, str]) -> str:
+    return f"{of}~{','.join(f'{k}={v}' for k, v in varies.items())}" if varies else of
 
 
 def _training(section: ConsistencySpec, variant: VariantSpec, study: Study) -> dict[str, list[Level]]:
@@ -88,6 +110,7 @@ def _training(section: ConsistencySpec, variant: VariantSpec, study: Study) -> d
         "frame": [(name, {"task": {"frame": text}}) for name, text in t.frame.items()],
         "system": [(name, {"task": {"system": text}}) for name, text in t.system.items()],
         "chosen": [(source, {"task": {"chosen": {"source": source}}}) for source in t.chosen],
+        SECOND: [(name, {SECOND: x if isinstance(x, str) else x.name}) for name, x in t.second_round.items()],
     }
     return {name: levels for name, levels in found.items() if levels}
 
@@ -174,6 +197,13 @@ def check(study: Study) -> None:
         for level in (*getattr(section, part).frame, *getattr(section, part).system):
             if level == OWN:
                 raise UserError(f"consistency.{part} cannot call a level {OWN!r}: that is the study's own; rename it")
+    known = {t.name: t for t in study.tasks}
+    for level, task in section.training.second_round.items():
+        at = f"consistency.training.second_round.{level}"
+        if isinstance(task, str) and task not in known:
+            raise UserError(f"{at} names no task of the study: {registry.close(task, list(known))}")
+        if isinstance(task, TaskSpec) and known.setdefault(task.name, task) != task:
+            raise UserError(f"{at} has the name {task.name!r} of a different task; choose another name")
     for x in variations(study):
         variants.controls(x.variant, study.controls)
     if not study.trains and section.training != type(section.training)():

@@ -12,24 +12,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from holdfast import registry, rng
+from holdfast.learnt import ChosenSpec, RejectedSpec, SideSpec, UnsafeSpec
 from holdfast.objectives.contract import Objective
-from holdfast.spec import (
-    ChosenSpec,
-    Controls,
-    ModelSpec,
-    RejectedSpec,
-    SideSpec,
-    Study,
-    TaskSpec,
-    UnsafeSpec,
-    VariantSpec,
-)
+from holdfast.spec import Controls, ModelSpec, Study, TaskSpec, VariantSpec
 from holdfast.store.digest import digest, model_digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import adapter_folder, data_file, is_hub_id, model_folder
-from holdfast.study import checks, rows, variants
-from holdfast.study.consistency import variations
+from holdfast.study import checks, rows, tuned, variants
+from holdfast.study.consistency import second_tasks, variations
 from holdfast.tasks import sampled
 from holdfast.tasks.prepare import NONE_SAMPLED, Prepared, prepare
 from holdfast.tasks.sampled import Sampled
@@ -95,11 +86,19 @@ class Materials:
         self.speakers = self.models | {g.weights.name: g.weights for g in study.given if g.weights}
         own = [b.task for b in study.brackets if b.task is not None]
         self.variants: Mapping[str, VariantSpec] = {
-            v.label: v for v in (*study.objectives, *(x.variant for x in variations(study)))
+            v.label: v
+            for v in (*study.objectives, *(x.variant for x in (*variations(study), *tuned.candidates(study))))
         }
-        of_variants = [variants.task(v, t) for v in self.variants.values() if v.task for t in study.tasks]
-        self.tasks: Mapping[str, TaskSpec] = {t.name: t for t in [*own, *of_variants, *study.tasks]}
-        self._studied = {t.name for t in (*study.tasks, *of_variants)}
+        self._tried = {x.variant.label for x in tuned.candidates(study)}
+        self._second = {x.variant.label: x.second for x in variations(study) if x.second}
+        learnt = {t.name: t for t in (*second_tasks(study), *study.tasks)}
+        of_variants = [
+            variants.task(v, t)
+            for v in self.variants.values()
+            if v.task
+            for t in ([learnt[self._second[v.label]]] if v.label in self._second else study.tasks)
+        ]
+        self.tasks: Mapping[str, TaskSpec] = {t.name: t for t in [*own, *of_variants, *learnt.values()]}
 
     @cached_property
     def objectives(self) -> Mapping[str, Objective]:
@@ -270,21 +269,19 @@ class Materials:
 
     def _objectives(self, task: str) -> Mapping[str, Objective]:
         """Those that train on a task. A bracket's own task is for supervised fine-tuning alone."""
-        if task not in self._studied:
-            return {BRACKET_OBJECTIVE: self.bracket_objective()}
         # A variation has the view of what it is a variation of, so that adding one drops no row of the others.
         labels = [v.label for v in self.study.objectives if not v.task]
         if task not in {t.name for t in self.study.tasks}:
-            labels = [
-                v.label
-                for v in self.variants.values()
-                if v.task and task in [variants.task(v, t).name for t in self.study.tasks]
-            ]
+            own = [v for v in self.variants if v not in self._tried]
+            labels = [v for v in own if task in [self.rows_of(v, t.name) for t in self.study.tasks]]
+            if not labels:
+                return {BRACKET_OBJECTIVE: self.bracket_objective()}
         return {label: self.objectives[label] for label in labels}
 
     def rows_of(self, label: str, task: str) -> str:
-        """The task whose rows a variant reads when it learns ``task``: the task itself, or its own form of it."""
-        variant = self.variants.get(label)
+        """The task whose rows a variant reads when it learns ``task``: the task itself, or its own form of it; in a
+        second round that round's task."""
+        variant, task = self.variants.get(label), self._second.get(label, task)
         return variants.task(variant, self.tasks[task]).name if variant and variant.task else task
 
     def controls(self, label: str) -> Controls:
@@ -332,6 +329,7 @@ class Materials:
                 budget=budget,
                 batch_rows=controls.batch_rows,
                 passes=controls.passes,
+                named="second order" if label in self._second else "order",
             )
         except UserError as e:
             raise UserError(f"task {task!r}: {e}") from None

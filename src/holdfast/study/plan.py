@@ -7,16 +7,18 @@ nested (constant schedule), so that a ladder can grow; else every budget is a tr
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from holdfast import registry
+from holdfast.declared import TUNED, TUNING
 from holdfast.objectives.contract import Objective
 from holdfast.spec import Controls, Study
 from holdfast.store.digest import canonical, digest, short
 from holdfast.store.folder import StudyFolder
-from holdfast.study import checks, consistency, costs
+from holdfast.study import checks, consistency, costs, tuned
 from holdfast.study.cells import CellPlan, plan_cells
 from holdfast.study.materials import Materials
 from holdfast.study.shape import Shape, measured, published
@@ -53,9 +55,10 @@ class Power:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``nominal``: models are not on this machine, and counts are the study's own round numbers. ``provisional``:
-    rejected responses are yet to be drawn, and ids will change when they are. ``dropped``: rows that some objective
-    could not use, by task and reason. ``declared``: what the study asks, and the alpha of its tests; all else that
-    is found is exploratory. ``power``: what it can see, where that was reckoned."""
+    rejected responses are yet to be drawn, and ids will change when they are; or settings are yet to be chosen
+    (``tuned``), and more will be trained. ``dropped``: rows that some objective could not use, by task and reason.
+    ``declared``: what the study asks, and the alpha of its tests; all else that is found is exploratory. ``power``:
+    what it can see, where that was reckoned."""
 
     name: str
     nominal: bool
@@ -94,6 +97,7 @@ class _Run:
     budgets: tuple[int, ...]
     of: str = ""
     varies: Mapping[str, str] = field(default_factory=dict)
+    first: str = ""  # the label of the run that a second round goes on from
 
 
 def expand(study: Study, folder: StudyFolder | None = None, materials: Materials | None = None) -> Plan:
@@ -115,17 +119,21 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
         checks.files(study)
         trajectories = _distinct([_trajectory(materials, run) for run in runs])
         notes += _notes(materials, trajectories)
-    cells = plan_cells(materials, trajectories, nominal=bool(absent))
+    undecided = study.tuned is not None and not tuned.chosen(study, materials.folder)
+    if undecided:
+        notes.append(_at_most(study, trajectories))
+    once = _once(trajectories)
+    cells = plan_cells(materials, once, nominal=bool(absent))
     return Plan(
         name=study.name,
         nominal=bool(absent),
-        provisional=not absent
-        and not all(materials.is_sampled(r.model, materials.rows_of(r.label, r.task)) for r in runs),
+        provisional=undecided
+        or not (absent or all(materials.is_sampled(r.model, materials.rows_of(r.label, r.task)) for r in runs)),
         trajectories=tuple(trajectories),
         cells=tuple(cells),
-        subjects=len(study.models) + len(study.given) + sum(len(t.rungs) for t in trajectories),
+        subjects=len(study.models) + len(study.given) + sum(len(t.measured) for t in once),
         dropped={} if absent else _dropped(materials, runs),
-        cost=costs.cost(study, _shapes(materials, absent), trajectories, cells),
+        cost=costs.cost(study, _shapes(materials, absent), once, cells),
         notes=tuple(notes),
         declared={"alpha": study.alpha, **study.declared.model_dump(mode="json", exclude={"guesses"})},
     )
@@ -151,7 +159,36 @@ def _runs(materials: Materials) -> list[_Run]:
             )
             for m in study.models
         ]  # fmt: skip
-    return runs + _variations(materials)
+    return runs + _settings(materials) + _variations(materials)
+
+
+def _settings(materials: Materials) -> list[_Run]:
+    """What is tried for each objective, with all its checkpoints where these cost nothing, and what was chosen."""
+    study = materials.study
+    chosen = tuned.chosen(study, materials.folder)
+    runs = []
+    for x, m, t in itertools.product(tuned.candidates(study), study.models, study.tasks):
+        label, objective = x.variant.label, materials.objectives[x.variant.label]
+        found = chosen.get((m.name, t.name, x.of)) == label
+        rungs = study.rungs if found or is_nested(objective, materials.controls(label)) else study.budgets[-1:]
+        rate, bracket = x.variant.learning_rate or study.controls.learning_rate, TUNED if found else TUNING
+        runs += [
+            _Run(m.name, t.name, label, objective, s, rate, bracket, rungs, x.of, x.varies)
+            for s in (study.seeds if found else tuned.seeds(study))
+        ]
+    return runs
+
+
+def _at_most(study: Study, trajectories: list[Trajectory]) -> str:
+    """What the choice of settings may add to a plan that was made before it."""
+    tried = {t.of for t in trajectories if t.bracket == TUNING}
+    places = len(tried) * len(study.models) * len(study.tasks)
+    runs, subjects = len(study.seeds) - len(tuned.seeds(study)), len(study.seeds) * len(study.rungs)
+    return (
+        f"provisional: the run chooses the settings of {places} objectives; where that is not the study's own, it is "
+        f"trained from every seed and measured at every budget: at most {places * runs} runs and "
+        f"{places * (subjects - len(tuned.seeds(study)))} subjects more, which are not counted here"
+    )
 
 
 def _variations(materials: Materials) -> list[_Run]:
@@ -161,7 +198,7 @@ def _variations(materials: Materials) -> list[_Run]:
         _Run(
             m.name, t.name, x.variant.label, materials.objectives[x.variant.label], s,
             x.variant.learning_rate or materials.controls(x.variant.label).learning_rate, consistency.BRACKET,
-            study.budgets[-1:], x.of, x.varies,
+            study.budgets[-1:], x.of, x.varies, x.first if x.second else "",
         )
         for x in consistency.variations(study)
         for m in study.models
@@ -171,8 +208,9 @@ def _variations(materials: Materials) -> list[_Run]:
 
 
 def _distinct(trajectories: list[Trajectory]) -> list[Trajectory]:
-    """Without the variations that are a run of the study already, such as one with both of another seed's seeds."""
-    proper = {t.id for t in trajectories if t.bracket != consistency.BRACKET}
+    """Without the variations that are a run of the study already, such as one with both of another seed's seeds. A
+    setting that is tried stays, for it is chosen under its own label."""
+    proper = {t.id for t in trajectories if t.bracket not in (consistency.BRACKET, TUNING, TUNED)}
     kept: dict[str, Trajectory] = {}
     for t in trajectories:
         if t.bracket != consistency.BRACKET:
@@ -180,6 +218,12 @@ def _distinct(trajectories: list[Trajectory]) -> list[Trajectory]:
         elif t.id not in proper:
             kept.setdefault(t.id, t)
     return list(kept.values())
+
+
+def _once(trajectories: list[Trajectory]) -> list[Trajectory]:
+    """Every run under the first of its labels: what is trained and measured."""
+    first = {t.id: t for t in reversed(trajectories)}
+    return [t for t in trajectories if first[t.id] is t]
 
 
 def _ladder(run: _Run, controls: Controls) -> list[_Run]:
@@ -202,8 +246,10 @@ def trajectory_id(
     learning_rate: float,
     budget: int,
     label: str = "",
+    begins: str = "",
 ) -> str:
-    """``budget`` counts only where the ladder is not nested; ``label`` names a variant with settings of its own.
+    """``budget`` counts only where the ladder is not nested; ``label`` names a variant with settings of its own;
+    ``begins`` is the id of the run from whose checkpoint at ``budget`` a second round goes on.
 
     Of the controls, ``passes`` and ``max_tokens`` are left out: they say which rows are read, and the rows are in.
     """
@@ -223,6 +269,7 @@ def trajectory_id(
                 "learning_rate": learning_rate,
                 "controls": controls.model_dump(exclude={"passes", "max_tokens", "learning_rate"}),
                 "budget": None if is_nested(objective, controls) else budget,
+                **({"begins": [begins, budget]} if begins else {}),
             }
         )
     )
@@ -237,9 +284,14 @@ def _trajectory(materials: Materials, run: _Run) -> Trajectory:
             f"the budget of {last} tokens is {steps} steps of the task {run.task!r}, no more than "
             "controls.warmup_steps; lower warmup_steps or raise the budget"
         )
-    id = trajectory_id(materials, run.model, run.task, run.objective, run.seed, run.learning_rate, last, run.label)
-    rungs = _rungs(materials, run, stream)
-    return _named(run, id, stream.digest, rungs)
+
+    def id(label: str, begins: str = "") -> str:
+        return trajectory_id(
+            materials, run.model, run.task, run.objective, run.seed, run.learning_rate, last, label, begins
+        )
+
+    begins = id(run.first) if run.first else ""
+    return _named(run, id(run.label, begins), stream.digest, _rungs(materials, run, stream), begins)
 
 
 def _rungs(materials: Materials, run: _Run, stream: Stream) -> tuple[Rung, ...]:
@@ -287,11 +339,11 @@ def _nominal(run: _Run) -> Trajectory:
     return _named(run, f"nominal-{short(digest(labels))}", "", rungs)
 
 
-def _named(run: _Run, id: str, order: str, rungs: tuple[Rung, ...]) -> Trajectory:
+def _named(run: _Run, id: str, order: str, rungs: tuple[Rung, ...], begins: str = "") -> Trajectory:
     identity = registry.identity(run.objective)
     return Trajectory(
         id, run.model, run.task, run.label, identity["name"], canonical(identity["params"]), run.seed,
-        run.learning_rate, run.bracket, order, rungs, run.of, run.varies,
+        run.learning_rate, run.bracket, order, rungs, run.of, run.varies, begins,
     )  # fmt: skip
 
 

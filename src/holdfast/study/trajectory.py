@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from holdfast.declared import TUNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ class Rung:
 class Trajectory:
     """One training run. ``order`` is the digest of the order of rows; ``bracket`` is "" for the study proper.
 
-    A run of the bracket ``variation`` is ``of`` an objective's label, and ``varies`` from it in these factors' levels.
+    A run of the bracket ``variation``, ``tuning`` or ``tuned`` is ``of`` an objective's label, and ``varies`` from it
+    in these factors' levels.
+    ``begins``: id of the trajectory from whose checkpoint at the same budget a second round goes on; "" if afresh.
     """
 
     id: str
@@ -47,7 +51,17 @@ class Trajectory:
     rungs: tuple[Rung, ...]
     of: str = ""
     varies: Mapping[str, str] = field(default_factory=dict)
+    begins: str = ""
 
     @property
     def budgets(self) -> tuple[int, ...]:
         return tuple(r.budget for r in self.rungs)
+
+    def upto(self, budget: int) -> Trajectory:
+        """The same, as far as this budget."""
+        return replace(self, rungs=tuple(r for r in self.rungs if r.budget <= budget))
+
+    @property
+    def measured(self) -> tuple[int, ...]:
+        """The budgets whose checkpoints are measured: of a setting that is only tried, the last."""
+        return self.budgets[-1:] if self.bracket == TUNING else self.budgets

@@ -20,6 +20,7 @@ _CHANGES: dict[str, tuple[str, ...]] = {
     "init_seed": ("lora_init",),
     "task": _ORDER,
     "passes": _ORDER,
+    "second_round": (*_ORDER, "lora_init"),
 }
 _COMPUTATION = ("layout", "head", "micro_tokens", "gradient_checkpointing", "autocast")
 
@@ -54,11 +55,12 @@ def seeds(variant: VariantSpec | None, seed: int) -> tuple[int, int]:
     return order, seed if variant.init_seed is None else variant.init_seed
 
 
-def is_declared(variant: VariantSpec | None, control: str) -> bool:
-    """Whether a variant's own settings account for a difference in this entry of the proof of control."""
+def is_declared(variant: VariantSpec | None, control: str, *factors: str) -> bool:
+    """Whether a variant's own settings, or the factors that it varies in, account for a difference in this entry of the
+    proof of control."""
     if variant is None:
         return False
-    own = [*variant.controls, *(k for k in ("task",) if variant.task)]
+    own = [*factors, *variant.controls, *(k for k in ("task",) if variant.task)]
     own += [k for k in ("order_seed", "init_seed", "learning_rate") if getattr(variant, k) is not None]
     changed = [
         c

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from holdfast import rng
-from holdfast.spec import TaskSpec, UnsafeSpec
+from holdfast.learnt import UnsafeSpec
+from holdfast.spec import TaskSpec
 from holdfast.store.digest import digest
 from holdfast.store.rows import Source
 from holdfast.tasks import unsafe

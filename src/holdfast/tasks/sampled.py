@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast import rng
-from holdfast.spec import ChosenSpec, RejectedSpec, SideSpec, TaskSpec
+from holdfast.learnt import ChosenSpec, RejectedSpec, SideSpec
+from holdfast.spec import TaskSpec
 from holdfast.tasks.contract import Task
 from holdfast.words import Ask, Example, Response, Sampling, Side
 

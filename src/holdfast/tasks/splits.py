@@ -7,7 +7,7 @@ row's split does not depend on the other rows, so that adding rows moves none.
 from __future__ import annotations
 
 from holdfast import rng
-from holdfast.spec import SplitSpec
+from holdfast.learnt import SplitSpec
 from holdfast.tasks.contract import Task, prompt_key
 from holdfast.words import Example, Split, UserError
 

@@ -121,10 +121,20 @@ class Stream:
         return sum(len(step) for step in self.steps[: self.step_at(budget)]) / self.split_rows
 
 
-def stream(usable: Usable, renderer: Renderer, *, seed: int, budget: int, batch_rows: int, passes: int = 1) -> Stream:
+def stream(
+    usable: Usable,
+    renderer: Renderer,
+    *,
+    seed: int,
+    budget: int,
+    batch_rows: int,
+    passes: int = 1,
+    named: str = "order",
+) -> Stream:
     """Steps of exactly ``batch_rows`` rows, up to the first that ends at or past ``budget`` (shared tokens).
 
-    The order depends on the seed, the pass and the rows' ids alone. The tail of a pass flows into the next one.
+    The order depends on the seed, the pass and the rows' ids alone, and on which random stream is ``named``. The tail
+    of a pass flows into the next one.
     Raises ``UserError`` where ``passes`` over the rows hold fewer tokens than the budget.
     """
     tokens: dict[str, int] = {}
@@ -133,7 +143,7 @@ def stream(usable: Usable, renderer: Renderer, *, seed: int, budget: int, batch_
     pass_of_step: list[int] = []
     step: list[Example] = []
     read = 0
-    for pass_, example in _ordered(usable.rows, seed, passes):
+    for pass_, example in _ordered(usable.rows, named, seed, passes):
         if not step:
             pass_of_step.append(pass_)
         step.append(example)
@@ -157,9 +167,9 @@ def stream(usable: Usable, renderer: Renderer, *, seed: int, budget: int, batch_
     return Stream(tuple(steps), tuple(tokens_after), tuple(pass_of_step), len(usable.rows), digest(order))
 
 
-def _ordered(rows: tuple[Example, ...], seed: int, passes: int) -> Iterator[tuple[int, Example]]:
+def _ordered(rows: tuple[Example, ...], named: str, seed: int, passes: int) -> Iterator[tuple[int, Example]]:
     by_id = {example.id: example for example in rows}
     assert len(by_id) == len(rows), "row ids are not unique"
     for pass_ in range(passes):
-        for i in rng.order(by_id, "order", seed, pass_):
+        for i in rng.order(by_id, named, seed, pass_):
             yield pass_, by_id[i]

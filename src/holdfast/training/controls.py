@@ -28,7 +28,8 @@ COMPUTATION = ("layout", "head", "micro_tokens", "gradient_checkpointing", "auto
 
 
 def controls(job: TrainJob, network: Network, rows: Rows) -> dict[str, Any]:
-    """The proof of one trajectory, as plain JSON. Call it with the adapter freshly attached.
+    """The proof of one trajectory, as plain JSON. Call it before the first step: ``lora_init`` is of the adapter as it
+    stands then, in a second round of training the first one's.
 
     ``controlled`` must agree over objectives of one model, task and seed. ``exposure`` is what could not be equal: it
     is printed, not compared. Both give a number or digest for each budget where it depends on the budget.

@@ -10,7 +10,7 @@ from typing import Any
 from holdfast import registry
 from holdfast.objectives.contract import Objective
 from holdfast.spec import Controls, LoraSpec
-from holdfast.store.digest import digest
+from holdfast.store.digest import adapter_digest, digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import TrajectoryFolder
 from holdfast.tasks.stream import Stream
@@ -23,7 +23,8 @@ class TrainJob:
 
     ``learning_rate`` stands in place of the controls' (0 is the no-op bracket). ``budgets`` ascend, in tokens of the
     shared view. ``probes`` are validation examples on which every checkpoint's distance from the base is measured.
-    ``references`` is a folder that trajectories of a study share; None puts it into the trajectory's own.
+    ``references`` is a folder that trajectories of a study share; None puts it into the trajectory's own. ``start`` is
+    the adapter that a second round of training goes on from, with an optimiser and a warm-up of its own.
     """
 
     id: str
@@ -37,6 +38,7 @@ class TrainJob:
     stream: Stream
     probes: tuple[Example, ...] = ()
     references: Path | None = None
+    start: Path | None = None
 
     def __post_init__(self) -> None:
         assert self.budgets == tuple(sorted(set(self.budgets))), "budgets ascend"
@@ -55,6 +57,11 @@ class TrainJob:
     def steps(self) -> int:
         """Optimiser steps up to the last budget."""
         return self.stream.step_at(self.budgets[-1])
+
+    @property
+    def noise(self) -> tuple[str, int]:
+        """The random stream of dropout: a second round does not draw the first one's again."""
+        return "dropout" if self.start is None else "second dropout", self.seed
 
     def ends(self) -> Mapping[int, tuple[int, ...]]:
         """Which budgets a step completes. Two budgets that lie within one step end together."""
@@ -76,6 +83,7 @@ class TrainJob:
             "learning_rate": self.learning_rate,
             "probes": digest([e.id for e in self.probes]),
             "budgets": list(self.budgets),
+            **({"start": adapter_digest(self.start)} if self.start else {}),
         }
 
 

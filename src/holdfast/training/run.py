@@ -58,6 +58,8 @@ def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: P
         autocast = network.autocast
         try:
             adapters.attach(network, job.lora, "lora", job.seed)
+            if job.start is not None:
+                adapters.load(network, job.start)
             network.autocast = job.controls.autocast
             network.checkpointing(job.controls.gradient_checkpointing)
             _train(job, folder, network, progress)
@@ -121,7 +123,7 @@ def _train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: 
             totals = Totals()
             for k, indices in enumerate(micro_batches(groups, settings.layout, settings.micro_tokens)):
                 micro = [groups[i] for i in indices]
-                with _named(job, step, micro), adapters.dropout(network, "dropout", job.seed, step, k):
+                with _named(job, step, micro), adapters.dropout(network, *job.noise, step, k):
                     scores = batches.scores(network, micro, needs, settings, references)
                     loss, logged = objective.loss(scores, counts)
                     _finite(loss, "the loss")
