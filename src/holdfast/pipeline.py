@@ -1,6 +1,6 @@
 """The stages of a study, in order, and what ``run`` means: each does what is planned and not yet present.
 
-    plan → sample → train → respond → judge → analyse → report
+    plan → sample → train → respond → judge → tune → match → analyse → report
 
 A stage reads what the one before left in the study's folder and writes its own. Torch is loaded by workers only.
 """
@@ -27,9 +27,9 @@ from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.files import lock, read_json, write_json, write_text
 from holdfast.store.folder import StudyFolder
-from holdfast.study import files
+from holdfast.study import files, tuned
 from holdfast.study.materials import Materials, fetch
-from holdfast.study.plan import Plan, expand
+from holdfast.study.plan import Plan, expand, once
 from holdfast.study.subjects import subjects
 from holdfast.study.trajectory import Trajectory
 from holdfast.training.job import finished
@@ -115,6 +115,7 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
         "train": Share(len(rungs), trained),
         "respond": responses,
         "judge": judgements,
+        **({"tune": Share(1, int(bool(tuned.chosen(spec, folder))))} if spec.tuned else {}),
         "analyse": Share(1, int(folder.estimates_parquet.exists())),
         "report": Share(1, int((folder.report / "index.html").exists())),
     }
@@ -180,8 +181,8 @@ def _fit(work: Work, trajectories: Sequence[Trajectory]) -> None:
     left = [t for t in waiting if not finished(work.folder.trajectory(t.id), t.budgets)]
     several = len(work.study.models) > 1 or len(work.study.tasks) > 1
     for again in (False, True):  # a second round begins where a first one ended
-        some = {t.id: t for t in left if bool(t.begins) == again}
-        work.do("train", [_of_run(t, work, several) for t in some.values()])
+        some = once([t for t in left if bool(t.begins) == again])
+        work.do("train", [_of_run(t, work, several) for t in some])
 
 
 def _enrol(work: Work, trajectories: Sequence[Trajectory]) -> list[SubjectRow]:
@@ -244,16 +245,41 @@ def _judge(work: Work, only: str = "") -> Path:
     return work.folder.judgements
 
 
+def _tune(work: Work) -> Path:
+    """Of a study that tunes: which setting each objective is compared at, and that setting trained and measured as the
+    study proper is."""
+    if work.study.tuned is None:
+        return work.folder.judgements
+    from holdfast.analysis.frame import cells, load
+    from holdfast.analysis.tuned import choose
+
+    work.display.say("tune")
+    found = {
+        "of": tuned.key(work.study),
+        "choices": choose(load(work.folder, tuning=True), cells(work.folder), work.study),
+    }
+    file = work.folder.tuned_json
+    if work.plan.provisional or not file.exists() or read_json(file) != found:
+        write_json(file, found)
+        _plan(work)
+        _train(work)
+    _respond(work)
+    return _judge(work)
+
+
 def _match(work: Work) -> Path:
     """Of a study that matches capability: which checkpoints are matched, and all that is measured of them."""
     if work.study.matched is None:
         return work.folder.judgements
     from holdfast.analysis.frame import cells, load
     from holdfast.analysis.matched import choose
+    from holdfast.analysis.regimes import regimes
 
     work.display.say("match")
-    file = work.folder.matched_json
-    write_json(file, {"subjects": choose(load(work.folder), cells(work.folder), work.study)})
+    about = cells(work.folder)
+    each = regimes(load(work.folder, tuning=True), about, work.study).values()
+    chosen = {subject: value for rows in each for subject, value in choose(rows, about, work.study).items()}
+    write_json(work.folder.matched_json, {"subjects": dict(sorted(chosen.items()))})
     _respond(work)
     return _judge(work)
 
@@ -266,11 +292,14 @@ def _analyse(work: Work) -> Path:
     from holdfast.analysis.claims import claims
     from holdfast.analysis.estimates import estimates
     from holdfast.analysis.frame import cells, load
+    from holdfast.analysis.regimes import SHARED, regimes
 
+    if work.study.tuned and work.plan.provisional:
+        raise UserError(f"no settings are chosen in {work.folder.root} yet; run `holdfast tune` first")
     work.pool.close()  # from here on nothing is computed by a model
     work.display.say("analyse")
-    frame, about = load(work.folder), cells(work.folder)
-    table = estimates(frame, about, work.study)
+    frame, about = load(work.folder, tuning=True), cells(work.folder)
+    table = estimates(regimes(frame, about, work.study)[SHARED], about, work.study)
     tables.write(work.folder.estimates_parquet, "estimates", table)
     write_text(work.folder.estimates_csv, table.to_csv(index=False))
     found = findings(frame, about, work.study)
@@ -300,6 +329,7 @@ STAGES = {
     "train": _train,
     "respond": _respond,
     "judge": _judge,
+    "tune": _tune,
     "match": _match,
     "analyse": _analyse,
     "report": _report,
@@ -363,7 +393,10 @@ def _measuring(work: Work) -> tuple[list[Cell], list[SubjectRow]]:
     if not work.folder.subjects.exists():
         raise UserError(f"nothing is trained in {work.folder.root}; run `holdfast train` first")
     rows = tables.read_rows(work.folder.subjects, "subjects", SubjectRow)
-    return jobs.study_cells(work.materials), sorted(rows, key=lambda row: row.model)
+    first = {row.subject: row for row in reversed(rows)}  # a run may go by two labels, and is measured under the first
+    return jobs.study_cells(work.materials), sorted(
+        (row for row in rows if first[row.subject] is row), key=lambda row: row.model
+    )
 
 
 def _of_subject(verb: str, function: Any, work: Work, row: SubjectRow, **more: Any) -> Job:

@@ -71,6 +71,12 @@ def respond(study: StudyArg, out: Out = None, workers: Workers = None) -> None:
 
 
 @app.command()
+def tune(study: StudyArg, out: Out = None, workers: Workers = None) -> None:
+    """Choose each objective's setting on validation capability, and train and measure what was chosen."""
+    stage("tune", study, out, workers)
+
+
+@app.command()
 def match(study: StudyArg, out: Out = None, workers: Workers = None) -> None:
     """Find the checkpoints that are matched in capability, and measure them in full."""
     stage("match", study, out, workers)

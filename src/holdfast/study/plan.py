@@ -122,8 +122,8 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
     undecided = study.tuned is not None and not tuned.chosen(study, materials.folder)
     if undecided:
         notes.append(_at_most(study, trajectories))
-    once = _once(trajectories)
-    cells = plan_cells(materials, once, nominal=bool(absent))
+    runs_once = once(trajectories)
+    cells = plan_cells(materials, runs_once, nominal=bool(absent))
     return Plan(
         name=study.name,
         nominal=bool(absent),
@@ -131,9 +131,9 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
         or not (absent or all(materials.is_sampled(r.model, materials.rows_of(r.label, r.task)) for r in runs)),
         trajectories=tuple(trajectories),
         cells=tuple(cells),
-        subjects=len(study.models) + len(study.given) + sum(len(t.measured) for t in once),
+        subjects=len(study.models) + len(study.given) + sum(len(t.measured) for t in runs_once),
         dropped={} if absent else _dropped(materials, runs),
-        cost=costs.cost(study, _shapes(materials, absent), once, cells),
+        cost=costs.cost(study, _shapes(materials, absent), runs_once, cells),
         notes=tuple(notes),
         declared={"alpha": study.alpha, **study.declared.model_dump(mode="json", exclude={"guesses"})},
     )
@@ -220,7 +220,7 @@ def _distinct(trajectories: list[Trajectory]) -> list[Trajectory]:
     return list(kept.values())
 
 
-def _once(trajectories: list[Trajectory]) -> list[Trajectory]:
+def once(trajectories: list[Trajectory]) -> list[Trajectory]:
     """Every run under the first of its labels: what is trained and measured."""
     first = {t.id: t for t in reversed(trajectories)}
     return [t for t in trajectories if first[t.id] is t]

@@ -1,0 +1,80 @@
+"""Which setting of each objective is chosen, and what all of them do at the last budget.
+
+The highest accuracy on the measure that chooses, which asks validation rows unless the study says otherwise; of equals
+the objective's own setting, then the first in the file. Safety is not looked at: a setting that was chosen for it would
+be compared on the very thing it was chosen for. The highest of several noisy scores is too high by itself (Cawley &
+Talbot, JMLR 11, 2010), so what is reported comes from other rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from holdfast import registry
+from holdfast.analysis.clusters import BASE
+from holdfast.analysis.contrasts import DEFAULT
+from holdfast.analysis.estimates import Cells, estimates
+from holdfast.analysis.headlines import headlines
+from holdfast.spec import Study, VariantSpec
+from holdfast.study.tuned import candidates, seeds
+
+SURELY = 1e-9  # means of the same items that differ by less are equal
+
+
+def levels(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
+    """Headline levels (rows of the estimates, over seeds) at the last budget, under whatever labels ``frame`` has."""
+    rows = frame[(frame["format"] == DEFAULT) & ((frame["label"] == BASE) | (frame["budget"] == study.budgets[-1]))]
+    there = set(rows["cell"])
+    found = headlines(estimates(rows, {i: c for i, c in cells.items() if i in there}, study), cells)
+    return found[found["estimate"] == "level"].reset_index(drop=True)
+
+
+def tried(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
+    """The same of every setting, the objectives' own among them, over the seeds that all of them have. ``frame``: of
+    ``frame.load(tuning=True)``."""
+    labels = [v.label for v in study.objectives] + [x.variant.label for x in candidates(study)]
+    mine = frame["label"].isin(labels) & frame["seed"].isin(seeds(study))
+    return levels(frame[mine | (frame["label"] == BASE)], cells, study)
+
+
+def choose(frame: pd.DataFrame, cells: Cells, study: Study) -> list[dict[str, Any]]:
+    """For each model, task and objective, as plain JSON: model, task, label, ``chosen`` (the label of a setting) and
+    ``settings`` (label, varies, value, low, high, n_prompts, n_seeds), the objective's own first."""
+    assert study.tuned is not None
+    table = tried(frame[frame["measure"] == study.tuned.measure], cells, study)
+    found = []
+    for (model, task), rows in table[table["label"] != BASE].groupby(["model", "task"], sort=False):
+        by = rows[rows["measure"] == study.tuned.measure].set_index("label")
+        for v in study.objectives:
+            varies: dict[str, dict[str, str]] = {v.label: {}}
+            varies |= {x.variant.label: dict(x.varies) for x in candidates(study) if x.of == v.label}
+            columns = ["value", "low", "high", "n_prompts", "n_seeds"]
+            scored = by.loc[[x for x in varies if x in by.index], columns].dropna(subset=["value"])
+            settings = [{"label": x, "varies": varies[str(x)], **r} for x, r in scored.to_dict("index").items()]
+            best = max((s["value"] for s in settings), default=0.0) - SURELY
+            chosen = next((s["label"] for s in settings if s["value"] >= best), v.label)
+            found.append({"model": model, "task": task, "label": v.label, "chosen": chosen, "settings": settings})
+    return found
+
+
+def lines(study: Study) -> pd.DataFrame:
+    """The settings along each factor, the others as they are in the study: of, factor, value, label, own; a line is the
+    rows of one objective and factor, in order of value (of a factor without order: of the file)."""
+    rows = []
+    for v in study.objectives:
+        mine = [x for x in candidates(study) if x.of == v.label and len(x.varies) == 1]
+        for factor in dict.fromkeys(next(iter(x.varies)) for x in mine):
+            line = [(_value(v, factor, study), v.label)]
+            line += [(_value(x.variant, factor, study), x.variant.label) for x in mine if factor in x.varies]
+            if all(isinstance(value, (int, float)) for value, _ in line):
+                line.sort()
+            rows += [(v.label, factor, value, label, label == v.label) for value, label in line]
+    return pd.DataFrame(rows, columns=["of", "factor", "value", "label", "own"])
+
+
+def _value(v: VariantSpec, factor: str, study: Study) -> Any:
+    if factor == "learning_rate":
+        return v.learning_rate or study.controls.learning_rate
+    return getattr(registry.build("objectives", v.objective, v.params), factor)
