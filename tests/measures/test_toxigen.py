@@ -62,9 +62,9 @@ def test_a_statement_that_is_there_twice_counts_twice(tmp_path):
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (line("teapots drip", "high", 3), "line 2: toxicity_ai must be a number"),
-        (line("teapots drip", 3, ""), "line 2: toxicity_human must be a number"),
-        (line(" ", 3, 3), "line 2: the statement is empty"),
+        (line("teapots drip", "high", 3), "line 2: the column 'toxicity_ai' must be a number"),
+        (line("teapots drip", 3, ""), "line 2: the column 'toxicity_human' must be a number"),
+        (line(" ", 3, 3), "line 2: the column 'text' is empty"),
         ('"unclosed', "line 2"),
     ],
 )

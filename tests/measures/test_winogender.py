@@ -114,5 +114,5 @@ def test_a_malformed_line_is_named(folder, old, new, words):
 
 def test_bad_statistics_are_named(folder):
     (folder / "occupations-stats.tsv").write_text(STATS.replace("60.5", "many"))
-    with pytest.raises(UserError, match=r"stats.tsv, line 2: bls_pct_female must be a number"):
+    with pytest.raises(UserError, match=r"stats.tsv, line 2: the column 'bls_pct_female' must be a number"):
         Winogender(path=str(folder)).items()

@@ -87,10 +87,10 @@ def key_of(sheet: Path) -> Path:
     return sheet.with_name(f"{sheet.stem}.key.csv")
 
 
-def vote(placed: files.Placed, threshold: float = 0.5) -> Vote | None:
+def vote(placed: files.Placed) -> Vote | None:
     """What a row says in its columns ``label``, ``score``, ``rater`` and ``weight``; None where it is not labelled.
 
-    A score without a label is one of two labels: ``1`` at or above the threshold, else ``0``. Raises ``UserError``.
+    A score without a label is one of two labels: ``1`` from one half up, else ``0``. Raises ``UserError``.
     """
     where, row = placed
     label, score = _text(row.get("label")), _number(placed, "score")
@@ -108,7 +108,7 @@ def vote(placed: files.Placed, threshold: float = 0.5) -> Vote | None:
             )
     if not 0 <= score <= 1:
         raise UserError(f"{where}: the score must lie between 0 and 1, but is {score:g}")
-    return Vote(label or str(int(score >= threshold)), score, _text(row.get("rater")), weight or 1.0)
+    return Vote(label or str(int(score >= 0.5)), score, _text(row.get("rater")), weight or 1.0)
 
 
 @lru_cache(maxsize=8)
@@ -142,17 +142,7 @@ def _weights(key: Path) -> dict[str, float | None]:
 
 
 def _number(placed: files.Placed, column: str) -> float | None:
-    where, row = placed
-    given = row.get(column)
-    if given is None or _text(given) == "":
-        return None
-    try:
-        number = float(given)
-    except (TypeError, ValueError):
-        raise UserError(f"{where}: the column {column} must be a number, but is {_text(given)[:40]!r}") from None
-    if not math.isfinite(number):
-        raise UserError(f"{where}: the column {column} must be a finite number")
-    return number
+    return files.number(placed, column) if _text(placed[1].get(column)) else None
 
 
 def _text(given: Any) -> str:

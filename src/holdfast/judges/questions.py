@@ -11,19 +11,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from holdfast.judges import escape
 from holdfast.judges.asking import AsksModel
 from holdfast.judges.contract import Desk
 from holdfast.judges.verdict import Field, form, read
-from holdfast.store.sources import data_file
+from holdfast.store.wordings import entries, entry
 from holdfast.words import Turn, UserError
 
 UNPARSEABLE = "unparseable"
-OWN = "rubrics.yaml"
 
 
 @dataclass(frozen=True)
@@ -39,20 +36,13 @@ class Wording:
     @classmethod
     def load(cls, name: str, places: Sequence[str], file: str | None = None) -> Wording:
         """``places``: what the text must have room for, each once. Raises UserError with what is wrong in a file."""
-        where = data_file(file) if file else _own()
-        entry = _entries(where).get(name)
-        if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
-            raise UserError(f"{where} has no text for the rubric {name!r}: write `{name}: {{version: 1, text: …}}`")
-        if not isinstance(entry.get("version"), int):
-            raise UserError(f"the rubric {name!r} in {where} needs a version, a whole number")
-        levels = entry.get("levels", {})
+        found = entry(file, "holdfast.judges", "rubrics", name, places)
+        levels = found.get("levels", {})
         if not isinstance(levels, dict) or not all(isinstance(v, int | float) for v in levels):
-            raise UserError(f"the levels of the rubric {name!r} in {where} must be numbers with a description each")
-        for place in (*places, *(["levels"] if levels else [])):
-            if entry["text"].count(f"{{{place}}}") != 1:
-                raise UserError(f"the text of the rubric {name!r} in {where} must hold {{{place}}} exactly once")
-        frame = _entries(_own())["frame"]
-        return cls(name, entry["version"], entry["text"], {float(k): str(v) for k, v in levels.items()}, frame)
+            where = f" in {file}" if file else ""
+            raise UserError(f"the levels of the rubric {name!r}{where} must be numbers with a description each")
+        _, own = entries(None, "holdfast.judges", "rubrics")
+        return cls(name, found["version"], found["text"], {float(k): str(v) for k, v in levels.items()}, own["frame"])
 
     @property
     def canonical(self) -> str:
@@ -134,19 +124,3 @@ def filled(text: str, parts: Mapping[str, str]) -> str:
     """In one pass, so that a text that is put in is not filled in turn."""
     names = "|".join(map(re.escape, parts))
     return re.sub(rf"\{{({names})\}}", lambda m: parts[m[1]], text)
-
-
-def _own() -> Path:
-    return Path(str(resources.files("holdfast.judges"))) / OWN
-
-
-def _entries(where: Path) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        entries = yaml.safe_load(where.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise UserError(f"{where} is no YAML file of rubrics: {e}") from None
-    if not isinstance(entries, dict):
-        raise UserError(f"{where} is no YAML file of rubrics: it holds no names")
-    return entries

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -78,7 +77,7 @@ def _forms(letter: str) -> tuple[str, ...]:
 
 
 def _item(trait: str, placed: Placed) -> Item:
-    (question,) = filled(placed, "question")
+    question = filled(placed, "question")
     matching = _letters(placed, "answer_matching_behavior")
     other = _letters(placed, "answer_not_matching_behavior")
     offered = sorted({*_CHOICE.findall(question), *matching, *other})
@@ -97,11 +96,7 @@ def _letters(placed: Placed, column: str) -> list[str]:
     """The letters of a column that holds `` (A)``, or a list of such."""
     where, row = placed
     written: Any = row.get(column)
-    found = [_ANSWER.fullmatch(one) for one in _listed(written) if isinstance(one, str)]
-    if not found or len(found) < len(_listed(written)) or not all(found):
+    found = [_ANSWER.fullmatch(str(one)) for one in (written if isinstance(written, list) else [written])]
+    if not found or not all(found):
         raise UserError(f"{where}: {column} must be a letter such as (A); Yes and No belong to the measure persona")
     return sorted({m[1] for m in found if m})
-
-
-def _listed(written: Any) -> Sequence[Any]:
-    return written if isinstance(written, list) else [written]

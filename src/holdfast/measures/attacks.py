@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import resources
-from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from holdfast.measures import codecs
 from holdfast.measures.codecs import Codec, Translations, Translator
 from holdfast.store.digest import digest
-from holdfast.store.sources import data_file
-from holdfast.words import Turn, UserError
+from holdfast.store.wordings import entries, entry
+from holdfast.words import Turn
 
 PROMPT = "{prompt}"
 
@@ -55,7 +53,7 @@ class Template:
 
     @cached_property
     def _entry(self) -> Mapping[str, Any]:
-        return read_entry(self.file, self.name)
+        return entry(self.file, "holdfast.measures", "attacks", self.name, ("prompt",))
 
     @property
     def version(self) -> int:
@@ -166,26 +164,4 @@ class Zulu(Template):
 
 def read_entries(file: str | None) -> Mapping[str, Any]:
     """All attacks of a YAML file (None: the one of this package), by name."""
-    import yaml
-
-    where = _file(file)
-    try:
-        return dict(yaml.safe_load(where.read_text(encoding="utf-8")) or {})
-    except (yaml.YAMLError, TypeError, ValueError) as e:
-        raise UserError(f"{where} is no YAML file of attacks: {e}") from None
-
-
-def _file(file: str | None) -> Path:
-    return data_file(file) if file else Path(str(resources.files("holdfast.measures"))) / "attacks.yaml"
-
-
-def read_entry(file: str | None, name: str) -> Mapping[str, Any]:
-    """One attack of a YAML file (None: the one of this package). Raises UserError with what is wrong in it."""
-    where, entry = _file(file), read_entries(file).get(name)
-    if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
-        raise UserError(f"{where} has no text for the attack {name!r}: write `{name}: {{version: 1, text: …}}`")
-    if entry["text"].count(PROMPT) != 1:
-        raise UserError(f"the text of the attack {name!r} in {where} must hold {PROMPT} exactly once")
-    if not isinstance(entry.get("version"), int):
-        raise UserError(f"the attack {name!r} in {where} needs a version, a whole number")
-    return entry
+    return entries(file, "holdfast.measures", "attacks")[1]

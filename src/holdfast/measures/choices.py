@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.measures.contract import Measure
+from holdfast.measures.contract import Measure, unscored
 from holdfast.measures.forms import placed
-from holdfast.words import Ask, Axis, Item, Record
+from holdfast.words import Ask, Axis, Item, Judgement, Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,18 @@ class Choices(Measure):
         form = placed(self.answer, "answer", self.name)
         return [Ask(item.id, item.prompt, continuations=tuple(form.replace("{answer}", c) for c in choices(item)))]
 
+    def score(self, item: Item, record: Record) -> Judgement:
+        if not record.logps:
+            return unscored(record, "own", record.finish if record.finish != "scored" else "no log-probs")
+        assert len(record.logps) == len(choices(item)), "every choice is asked, in order"
+        if not all(map(math.isfinite, record.logps)):
+            return unscored(record, "own", "log-probs are not finite")
+        return self.chose(item, record, record.logps)
+
+    def chose(self, item: Item, record: Record, logps: Sequence[float]) -> Judgement:
+        """The verdict on the log-probs of the item's choices (nats), which are finite and in the choices' order."""
+        raise NotImplementedError
+
 
 def listed(answers: Sequence[str]) -> str:
     """Answers as a field of an item."""
@@ -40,11 +52,3 @@ def listed(answers: Sequence[str]) -> str:
 
 def choices(item: Item) -> list[str]:
     return json.loads(item.fields["choices"])
-
-
-def logps(item: Item, record: Record) -> list[float] | str:
-    """The log-prob of each of the item's choices (nats), or the reason why there is none."""
-    if not record.logps:
-        return record.finish if record.finish != "scored" else "no log-probs"
-    assert len(record.logps) == len(choices(item)), "every choice is asked, in order"
-    return list(record.logps) if all(map(math.isfinite, record.logps)) else "log-probs are not finite"

@@ -44,19 +44,15 @@ class EQBench(Measure):
     name: ClassVar[str] = "eq_bench"
     version: ClassVar[int] = 1
     axis: ClassVar[Axis] = "normative"
+    summary: ClassVar[Summary] = Summary("eq_score", secondary=("parseable", "with_zeros"))
     path: str = field(default="pbevan11/EQ-Bench", metadata=WHERE)
     revision: str | None = field(default=None, metadata=WHERE)
     revise: bool = False
 
     def items(self) -> list[Item]:
         file = authors_file(self.path, "eq_bench_v2_questions_171.json")
-        items = [self._item(row) for row in Source(self.path, file, "validation", revision=self.revision).rows()]
-        distinct([i.id for i in items], self.path)
-        return items
-
-    @property
-    def summary(self) -> Summary:
-        return Summary("eq_score", secondary=("parseable", "with_zeros"))
+        rows = Source(self.path, file, "validation", revision=self.revision).rows()
+        return distinct(map(self._item, rows), self.path)
 
     def score(self, item: Item, record: Record) -> Judgement:
         said = read(record.plain, reference := json.loads(item.fields["emotions"]))

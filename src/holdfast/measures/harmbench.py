@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from holdfast.measures.contract import WHERE
-from holdfast.measures.robustness import Robustness, column, filled, item
-from holdfast.measures.sources import distinct
+from holdfast.measures.robustness import Robustness, column, item
+from holdfast.measures.sources import distinct, filled
 from holdfast.store.rows import Placed, Source
 from holdfast.store.sources import local
 from holdfast.words import Item, UserError
@@ -37,8 +37,7 @@ class HarmBench(Robustness):
         found = [_behaviour(kind, row) for kind, row in self._rows()]
         if not found:
             raise UserError(f"{self.path} has no behaviour of the categories {', '.join(self.categories)}")
-        distinct([i.id for i in found], self.path)
-        return found
+        return distinct(found, self.path)
 
     def _rows(self) -> Iterator[tuple[str, Placed]]:
         apart = Source(self.path).on_hub or any((local(self.path) / kind).is_dir() for kind in self.categories)

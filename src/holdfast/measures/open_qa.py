@@ -29,6 +29,7 @@ class OpenQA(Measure):
     version: ClassVar[int] = 1
     axis: ClassVar[Axis] = "capability"
     judges: ClassVar[tuple[str, ...]] = ("reference_rubric",)
+    summary: ClassVar[Summary] = Summary("quality")
     path: str = field(metadata=WHERE)
     question: str = field(default="question", metadata=WHERE)
     reference: str = field(default="reference", metadata=WHERE)
@@ -37,10 +38,6 @@ class OpenQA(Measure):
     config: str | None = field(default=None, metadata=WHERE)
     revision: str | None = field(default=None, metadata=WHERE)
     instruction: str = ""
-
-    @property
-    def summary(self) -> Summary:
-        return Summary("quality")
 
     def items(self) -> list[Item]:
         if self.task:
@@ -56,5 +53,5 @@ class OpenQA(Measure):
         return [Ask(item.id, (*before, Turn("user", text)))]
 
     def _item(self, placed: Placed) -> Item:
-        question, reference = filled(placed, self.question)[0].strip(), cell(placed, self.reference)
+        question, reference = filled(placed, self.question).strip(), cell(placed, self.reference)
         return Item(item_id(question, reference), (Turn("user", question),), reference=reference)

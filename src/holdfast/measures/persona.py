@@ -75,5 +75,5 @@ def statement(trait: str, question: str, matching: str) -> Item:
 
 def published(trait: str, placed: Placed) -> Item:
     """A row of the model-written evaluations: ``question``, and ``answer_matching_behavior``, which is Yes or No."""
-    question, matching = filled(placed, "question", "answer_matching_behavior")
-    return statement(trait, question, yes_or_no(matching, placed[0]))
+    matching = yes_or_no(filled(placed, "answer_matching_behavior"), placed[0])
+    return statement(trait, filled(placed, "question"), matching)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from holdfast import registry
 from holdfast.measures.attacks import Attack
 from holdfast.measures.contract import WHERE, Measure, Summary
-from holdfast.measures.sources import distinct, item_id
-from holdfast.store.rows import Placed, texts
+from holdfast.measures.sources import distinct, filled, item_id
+from holdfast.store.rows import Placed
 from holdfast.words import Ask, Axis, Item, Turn, UserError
 
 DIRECT = "none"
@@ -78,9 +78,8 @@ def prompts(rows: Sequence[Placed], column: str, keep: Iterable[str] = ()) -> li
 
     Raises UserError naming the row whose prompt is missing, empty or no text, and saying how many stand there twice.
     """
-    found = [item(filled(row, column), {k: str(row[1][k]) for k in keep if row[1].get(k)}) for row in rows]
-    distinct([i.id for i in found], file_of(rows))
-    return found
+    found = (item(filled(row, column), {k: str(row[1][k]) for k in keep if row[1].get(k)}) for row in rows)
+    return distinct(found, file_of(rows))
 
 
 def column(rows: Sequence[Placed], names: Sequence[str]) -> str:
@@ -90,14 +89,6 @@ def column(rows: Sequence[Placed], names: Sequence[str]) -> str:
         if name in there:
             return name
     raise UserError(f"{file_of(rows)} has no column {' or '.join(names)}; its columns are {', '.join(map(str, there))}")
-
-
-def filled(placed: Placed, column: str) -> str:
-    """The row's text in a column. Raises UserError, naming the row, where it is missing, empty or no text."""
-    (text,) = texts(placed, column)
-    if not text.strip():
-        raise UserError(f"{placed[0]}: the column {column!r} is empty; fill it in or remove the row")
-    return text
 
 
 def file_of(rows: Sequence[Placed]) -> str:

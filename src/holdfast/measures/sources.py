@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from holdfast.store.digest import digest, short
@@ -16,18 +16,20 @@ def item_id(*content: str) -> str:
     return short(digest(content))
 
 
-def distinct(ids: Sequence[str], where: str) -> None:
-    if len(set(ids)) < len(ids):
-        raise UserError(f"{where} holds {len(ids) - len(set(ids))} rows twice; remove them")
-
-
-def filled(placed: Placed, *columns: str) -> list[str]:
-    """The row's texts under these columns. Raises UserError, naming the row, where one is missing or empty."""
-    found = texts(placed, *columns)
-    for name, text in zip(columns, found, strict=True):
-        if not text.strip():
-            raise UserError(f"{placed[0]}: the column {name!r} is empty; fill it or remove the row")
+def distinct(items: Iterable[Item], where: str) -> list[Item]:
+    """The items. Raises UserError where two are one."""
+    found = list(items)
+    if twice := len(found) - len({item.id for item in found}):
+        raise UserError(f"{where} holds {twice} rows twice; remove them")
     return found
+
+
+def filled(placed: Placed, column: str) -> str:
+    """The row's text in a column. Raises UserError, naming the row, where it is missing, empty or no text."""
+    (text,) = texts(placed, column)
+    if not text.strip():
+        raise UserError(f"{placed[0]}: the column {column!r} is empty; fill it in or remove the row")
+    return text
 
 
 def numbered(items: Iterable[Item]) -> list[Item]:

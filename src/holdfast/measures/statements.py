@@ -51,6 +51,6 @@ class Statements(Persona):
 
     def _item(self, placed: Placed) -> Item:
         where, row = placed
-        trait = filled(placed, "trait")[0] if "trait" in row else "statements"
-        (said,) = filled(placed, "statement")
+        trait = filled(placed, "trait") if "trait" in row else "statements"
+        said = filled(placed, "statement")
         return statement(trait, f'{self.question}\n"{said}"', yes_or_no(row.get("answer", ""), where))

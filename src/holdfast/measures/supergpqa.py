@@ -37,6 +37,7 @@ class SuperGPQA(Measure):
     axis: ClassVar[Axis] = "capability"
     alternatives: ClassVar[bool] = True
     strata: ClassVar[tuple[str, ...]] = ("discipline",)
+    summary: ClassVar[Summary] = Summary("accuracy", secondary=("strict", "parsed", "cut", "p_right", "mass"))
     path: str = field(default="m-a-p/SuperGPQA", metadata=WHERE)
     revision: str | None = field(default=None, metadata=WHERE)
     discipline: str | None = "Engineering"
@@ -46,10 +47,6 @@ class SuperGPQA(Measure):
     def __post_init__(self) -> None:
         if self.by == "logprob" and self.prompts:
             raise ValueError("`prompts` ask for a written answer; leave them out where the letter is taken by logprob")
-
-    @property
-    def summary(self) -> Summary:
-        return Summary("accuracy", secondary=("strict", "parsed", "cut", "p_right", "mass"))
 
     def items(self) -> list[Item]:
         found = supergpqa.questions(Source(self.path, revision=self.revision), self.discipline)

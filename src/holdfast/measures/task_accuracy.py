@@ -21,6 +21,7 @@ class TaskAccuracy(Measure):
     version: ClassVar[int] = 2
     axis: ClassVar[Axis] = "capability"
     per_task: ClassVar[bool] = True
+    summary: ClassVar[Summary] = Summary("accuracy", secondary=("strict",))
 
     split: Literal["test", "validation"] = "test"
 
@@ -29,10 +30,6 @@ class TaskAccuracy(Measure):
 
     def items(self) -> list[Item]:
         raise AssertionError("an accuracy is of a task: bind it first")
-
-    @property
-    def summary(self) -> Summary:
-        return Summary("accuracy", secondary=("strict",))
 
 
 @dataclass(frozen=True)

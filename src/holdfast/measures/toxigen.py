@@ -6,7 +6,6 @@ Two measures that are often confused. ``toxigen`` has statements classified, as 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,10 +13,10 @@ from typing import Any, ClassVar
 
 from holdfast.measures.contract import WHERE, Measure, Summary
 from holdfast.measures.forms import placed
-from holdfast.measures.sources import item_id
+from holdfast.measures.sources import filled, item_id
 from holdfast.measures.true_false import Facts
 from holdfast.measures.yes_no import SECONDARY
-from holdfast.store.rows import Placed, Source, texts
+from holdfast.store.rows import Placed, Source, number
 from holdfast.words import Axis, Item, Judgement, Record, Turn, UserError
 
 HUB = "toxigen/toxigen-data"
@@ -35,6 +34,7 @@ class ToxiGen(Facts):
 
     name: ClassVar[str] = "toxigen"
     version: ClassVar[int] = 1
+    summary: ClassVar[Summary] = Summary("accuracy", secondary=("p_correct", *SECONDARY))
     path: str = field(default=HUB, metadata=WHERE)
     file: str | None = field(default=None, metadata=WHERE)
     revision: str | None = field(default=None, metadata=WHERE)
@@ -46,20 +46,14 @@ class ToxiGen(Facts):
         seen: Counter[str] = Counter()
         items = []
         for row in rows:
-            (text,) = texts(row, "text")
-            if not text.strip():
-                raise UserError(f"{row[0]}: the statement is empty; fill it in or leave the row out")
-            answer = "Yes" if _rating(row, "toxicity_ai") + _rating(row, "toxicity_human") > HATEFUL else "No"
+            text = filled(row, "text")
+            answer = "Yes" if number(row, "toxicity_ai") + number(row, "toxicity_human") > HATEFUL else "No"
             asked = form.replace("{text}", text)
             seen[asked] += 1  # some statements are in the data more than once, and count as often
             id = item_id(asked, answer) if seen[asked] == 1 else item_id(asked, answer, str(seen[asked]))
             fields = {"answer": answer, "target_group": str(row[1].get("target_group") or "")}
             items.append(Item(id, (Turn("user", asked),), reference=answer, fields=fields, forbidden=True))
         return items
-
-    @property
-    def summary(self) -> Summary:
-        return Summary("accuracy", secondary=("p_correct", *SECONDARY))
 
     def score(self, item: Item, record: Record) -> Judgement:
         by_probability = super().score(item, record)
@@ -83,6 +77,7 @@ class Continuations(Measure):
     version: ClassVar[int] = 1
     axis: ClassVar[Axis] = "normative"
     judges: ClassVar[tuple[str, ...]] = ("label_classifier",)
+    summary: ClassVar[Summary] = Summary("toxicity")
     path: str = field(metadata=WHERE)
     file: str | None = field(default=None, metadata=WHERE)
     split: str = field(default="train", metadata=WHERE)
@@ -95,21 +90,6 @@ class Continuations(Measure):
         rows = Source(self.path, self.file, self.split, self.config, self.revision).rows()
         asked = dict.fromkeys(form.replace("{prompt}", _prompt(row)) for row in rows)
         return [Item(item_id(text), (Turn("user", text),), forbidden=True) for text in asked]
-
-    @property
-    def summary(self) -> Summary:
-        return Summary("toxicity")
-
-
-def _rating(row: Placed, name: str) -> float:
-    where, columns = row
-    try:
-        rating = float(columns[name])
-    except (KeyError, TypeError, ValueError):
-        rating = math.nan
-    if not math.isfinite(rating):
-        raise UserError(f"{where}: {name} must be a number, the rating of the statement's toxicity")
-    return rating
 
 
 def _prompt(row: Placed) -> str:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from holdfast.measures.contract import WHERE, Summary
+from holdfast.measures.forms import placed
 from holdfast.measures.sources import filled, item_id, numbered
 from holdfast.measures.yes_no import SECONDARY, YesNo, yes_or_no
-from holdfast.store.rows import Placed, Source
-from holdfast.words import Axis, Item, Turn, UserError
+from holdfast.store.rows import Source
+from holdfast.words import Axis, Item, Turn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +18,7 @@ class Facts(YesNo):
     """Score: the probability of the right answer. A subclass has a name and overrides ``items``."""
 
     axis: ClassVar[Axis] = "normative"
-
-    @property
-    def summary(self) -> Summary:
-        return Summary("p_correct", secondary=SECONDARY)
+    summary: ClassVar[Summary] = Summary("p_correct", secondary=SECONDARY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +34,11 @@ class TrueFalse(Facts):
     question: str = 'Is the following statement true? Answer Yes or No.\n"{statement}"'
 
     def items(self) -> list[Item]:
-        if self.question.count("{statement}") != 1:
-            raise UserError("the parameter 'question' of true_false must hold {statement} exactly once")
-        return numbered(self._item(placed) for placed in Source(self.path).rows())
-
-    def _item(self, placed: Placed) -> Item:
-        where, row = placed
-        (statement,) = filled(placed, "statement")
-        return fact(self.question.replace("{statement}", statement), yes_or_no(row.get("answer", ""), where))
+        form = placed(self.question, "statement", self.name)
+        return numbered(
+            fact(form.replace("{statement}", filled(row, "statement")), yes_or_no(row[1].get("answer", ""), row[0]))
+            for row in Source(self.path).rows()
+        )
 
 
 def fact(question: str, answer: str) -> Item:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from holdfast.measures.contract import WHERE, Measure, Summary
-from holdfast.measures.robustness import file_of, filled, item
-from holdfast.measures.sources import distinct
+from holdfast.measures.robustness import file_of, item
+from holdfast.measures.sources import distinct, filled
 from holdfast.store.rows import Placed, Source
 from holdfast.words import Axis, Item, UserError
 
@@ -29,18 +29,13 @@ class XSTest(Measure):
     axis: ClassVar[Axis] = "normative"  # robustness to attack is another question, and must not be averaged with this
     judges: ClassVar[tuple[str, ...]] = ("rules", "coherence")
     strata: ClassVar[tuple[str, ...]] = ("label", "type")
+    summary: ClassVar[Summary] = Summary("compliance", by="label", macro_over=("safe",), secondary=("partial",))
     path: str = field(default="walledai/XSTest", metadata=WHERE)
     revision: str | None = field(default=None, metadata=WHERE)
 
-    @property
-    def summary(self) -> Summary:
-        return Summary("compliance", by="label", macro_over=("safe",), secondary=("partial",))
-
     def items(self) -> list[Item]:
         rows = Source(self.path, split="test", revision=self.revision).rows()
-        found = [_prompt(row) for row in rows]
-        distinct([i.id for i in found], file_of(rows))
-        return found
+        return distinct(map(_prompt, rows), file_of(rows))
 
 
 def _prompt(row: Placed) -> Item:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -126,6 +127,18 @@ def texts(placed: Placed, *columns: str) -> list[str]:
         if not isinstance(row[name], str):
             raise UserError(f"{where}: the column {name!r} must be a text, but is a {type(row[name]).__name__}")
     return [row[name] for name in columns]
+
+
+def number(placed: Placed, column: str) -> float:
+    """The row's number in a column, which may be written as a text. Raises ``UserError``, naming the row."""
+    where, row = placed
+    try:
+        found = float(row[column])
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{where}: the column {column!r} must be a number") from None
+    if not math.isfinite(found):
+        raise UserError(f"{where}: the column {column!r} must be a finite number")
+    return found
 
 
 # -- formats --------------------------------------------------------------------------------------------------------

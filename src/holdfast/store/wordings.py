@@ -1,0 +1,39 @@
+"""Texts that are data: YAML files of named and versioned entries, this package's or the user's in their form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from holdfast.store.sources import data_file
+from holdfast.words import UserError
+
+
+def entries(file: str | None, package: str, kind: str) -> tuple[Path, Mapping[str, Any]]:
+    """Where all ``kind`` (``attacks``) stand, and what is there, by name; None is the package's own file of them."""
+    import yaml
+
+    where = data_file(file) if file else Path(str(resources.files(package))) / f"{kind}.yaml"
+    try:
+        found = yaml.safe_load(where.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise UserError(f"{where} is no YAML file of {kind}: {e}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{where} is no YAML file of {kind}: it holds no names")
+    return where, found
+
+
+def entry(file: str | None, package: str, kind: str, name: str, places: Sequence[str]) -> Mapping[str, Any]:
+    """One of them, whose ``text`` has room for each of ``places`` once. Raises UserError with what is wrong in it."""
+    where, there = entries(file, package, kind)
+    one, found = kind.removesuffix("s"), there.get(name)
+    if not isinstance(found, dict) or not isinstance(found.get("text"), str):
+        raise UserError(f"{where} has no text for the {one} {name!r}: write `{name}: {{version: 1, text: …}}`")
+    if not isinstance(found.get("version"), int):
+        raise UserError(f"the {one} {name!r} in {where} needs a version, a whole number")
+    for place in (*places, *(["levels"] if found.get("levels") else [])):
+        if found["text"].count(f"{{{place}}}") != 1:
+            raise UserError(f"the text of the {one} {name!r} in {where} must hold {{{place}}} exactly once")
+    return found
