@@ -23,6 +23,8 @@ def check(study: Study) -> list[str]:
     _variants(study)
     for n, task in enumerate(study.tasks):
         _task(task, f"tasks[{n}]")
+    for at, task in _second(study):
+        _task(task, at)
     for n, bracket in enumerate(study.brackets):
         _bracket(study, bracket, f"brackets[{n}]")
     for n, measure in enumerate(study.measures):
@@ -52,10 +54,10 @@ def files(study: Study) -> None:
         _at(at, lambda judge=judge: judge.rubric)  # reads its file
         if judge.wants and judge.wants.model and judge.wants.model.template:
             _at(at, data_file, judge.wants.model.template)
-    brackets = [(f"brackets[{n}].task", b.task) for n, b in enumerate(study.brackets) if b.task is not None]
+    beside = [(f"brackets[{n}].task", b.task) for n, b in enumerate(study.brackets) if b.task is not None]
     tasks = [
         (at, spec, registry.build("tasks", spec.task, spec.params))
-        for at, spec in [*((f"tasks[{n}]", t) for n, t in enumerate(study.tasks)), *brackets]
+        for at, spec in [*((f"tasks[{n}]", t) for n, t in enumerate(study.tasks)), *beside, *_second(study)]
     ]
     for at, spec, task in tasks:  # what is looked for on this machine, before anything is fetched
         if spec.unsafe.source is not None:
@@ -94,6 +96,11 @@ def _variants(study: Study) -> None:
             raise UserError(
                 f"the objectives {twin!r} and {variant.label!r} are one and the same; leave one of them out"
             )
+
+
+def _second(study: Study) -> list[tuple[str, TaskSpec]]:
+    """Tasks of a second round alone, and where they stand."""
+    return [(f"the task {t.name} of consistency.training.second_round", t) for t in consistency.second_tasks(study)]
 
 
 def _task(task: TaskSpec, at: str) -> None:

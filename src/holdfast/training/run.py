@@ -59,6 +59,7 @@ def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: P
         try:
             adapters.attach(network, job.lora, "lora", job.seed)
             if job.start is not None:
+                assert network.lora.takes(adapters.configuration(job.start)), "both rounds train one adapter"
                 adapters.load(network, job.start)
             network.autocast = job.controls.autocast
             network.checkpointing(job.controls.gradient_checkpointing)
