@@ -87,8 +87,8 @@ def _shown(t: Trajectory) -> tuple[str, str]:
     """Label and bracket; all variations of an objective are one line, and all settings that are tried for it."""
     if t.bracket == TUNED:
         return f"{t.label} (tuned)", ""
-    kind = "settings tried" if t.bracket == TUNING else "variations"
-    return (f"{kind} of {t.of}", "") if t.of else (t.label, t.bracket)
+    kind = "tried for" if t.bracket == TUNING else "variations of"
+    return (f"{kind} {t.of}", "") if t.of else (t.label, t.bracket)
 
 
 def _longest(runs: list[Trajectory]) -> list[Trajectory]:
