@@ -10,6 +10,7 @@ from scipy.optimize import isotonic_regression
 
 from holdfast.analysis import coherent, matched, pareto, paths
 from holdfast.analysis.matched_rows import rows
+from holdfast.analysis.records import records
 
 BUDGETS = (1000, 3000, 7000)  # places 1, 2 and 3 of the axis: log2(1 + tokens / 1000)
 DRAWS = 300
@@ -57,7 +58,7 @@ STEEP = {
 
 
 def one(levels, *, goal=None, **more):
-    return matched.matched(planted(levels, **more), cells_of(), goal or study_of(), DRAWS)[0]
+    return matched.matched(records(planted(levels, **more)), cells_of(), goal or study_of(), DRAWS)[0]
 
 
 def test_harm_is_read_where_capability_reaches_the_target():
@@ -124,7 +125,7 @@ def test_intervals_hold_the_uncertainty_of_the_match():
     frame.loc[harm, "score"] = by_subject
     cells = cells_of()
     cells["robustness"]["summary"] |= {"threshold": False, "metric": "asr"}
-    found = matched.matched(frame, cells, study_of(), DRAWS)[0].at_target.set_index("label")
+    found = matched.matched(records(frame), cells, study_of(), DRAWS)[0].at_target.set_index("label")
     assert found.loc["orpo", "high"] - found.loc["orpo", "low"] > 0.1
 
 
@@ -132,7 +133,7 @@ def test_with_several_seeds_runs_are_matched_one_by_one():
     frame = planted(STEEP, seeds=(0, 1, 2))
     late = (frame["label"] == "orpo") & (frame["seed"] == 2) & (frame["axis"] == "capability")
     frame.loc[late, "score"] = 0.0
-    found = matched.matched(frame, cells_of(), study_of(), DRAWS)[0].at_target.set_index("label")
+    found = matched.matched(records(frame), cells_of(), study_of(), DRAWS)[0].at_target.set_index("label")
     assert found.loc["orpo", "n_reached"] == 2
     assert found.loc["orpo", "n_seeds"] == 3
     assert found.loc["orpo", "value"] == pytest.approx((6 + 2 / 3) / 40)
@@ -157,7 +158,7 @@ def test_harm_may_be_measured_at_fewer_checkpoints_than_capability():
 
 def test_what_is_clearly_best_is_on_the_front_and_beats_the_others():
     clear = {"base": {0: (4, 20)}, "sft": {7000: (10, 36)}, "orpo": {7000: (36, 2)}}
-    front = pareto.fronts(planted(clear), cells_of(), study_of(), DRAWS)[0]
+    front = pareto.fronts(records(planted(clear)), cells_of(), study_of(), DRAWS)[0]
     points = front.points.set_index("label")
     assert points.loc["orpo", ["probability", "best"]].tolist() == [1, 1]
     assert points.loc["sft", "probability"] < 0.01
@@ -187,7 +188,8 @@ def test_probabilities_do_not_depend_on_labels():
     levels = {"base": {0: (8, 10)}, "sft": {7000: (20, 16)}, "orpo": {7000: (18, 12)}}
     swapped = levels | {"sft": levels["orpo"], "orpo": levels["sft"]}
     a, b = (
-        pareto.fronts(planted(x), cells_of(), study_of(), DRAWS)[0].points.set_index("label") for x in (levels, swapped)
+        pareto.fronts(records(planted(x)), cells_of(), study_of(), DRAWS)[0].points.set_index("label")
+        for x in (levels, swapped)
     )
     assert a.loc["sft", "probability"] == b.loc["orpo", "probability"]
     assert a.loc["orpo", "anywhere"] == b.loc["sft", "anywhere"]
@@ -200,7 +202,7 @@ def test_probabilities_do_not_depend_on_labels():
 def test_bounds_hold_the_rate_whatever_the_incoherent_are():
     frame = planted(STEEP)
     frame["coherent"] = np.where(frame["axis"] == "robustness", np.resize([1.0, 0.0, 1.0, 1.0], len(frame)), np.nan)
-    found = coherent.rates(frame, cells_of(), study_of()).set_index(["label", "budget", "what"]).sort_index()
+    found = coherent.rates(records(frame), cells_of(), study_of()).set_index(["label", "budget", "what"]).sort_index()
     sft = found.loc["sft", 7000]["value"]
     assert sft["none"] <= sft["all"] <= sft["worst"]
     assert sft["worst"] - sft["none"] == pytest.approx(0.25)  # one in four is incoherent

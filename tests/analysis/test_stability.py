@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows import cell_of, frame_of, study
 
+from holdfast.analysis.records import records
 from holdfast.analysis.stability import FACTORS, stability, ways
 
 N = 40
@@ -38,7 +39,7 @@ def study_of(*measures):
 
 
 def grid(frame, *judges, measures=("robust",)):
-    return ways(frame, cells_of(*judges, measures=measures), study_of(*measures))
+    return ways({"shared": records(frame)}, cells_of(*judges, measures=measures), study_of(*measures))
 
 
 def row(table, against="sft", label="ip"):

@@ -22,7 +22,7 @@ def aiming(setting: Setting, **goal: Any) -> Setting:
     spec = MatchedSpec(**{"measure": "task_accuracy"} | goal)
     study = setting.findings.study.model_copy(update={"matched": spec})
     findings = replace(setting.findings, study=study)
-    findings.__dict__["frame"] = setting.findings.frame  # read once
+    findings.__dict__["whole"] = setting.findings.whole  # read once
     return replace(setting, findings=findings)
 
 

@@ -7,19 +7,18 @@ say of them, the truth lies between.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
 from holdfast.analysis.frame import judges
-from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.intervals import mean_interval, share_interval
 from holdfast.analysis.linear import linearise, spread
-from holdfast.analysis.matched import Cells, settings
+from holdfast.analysis.matched import Cells
 from holdfast.analysis.metrics import Metric, headline
+from holdfast.analysis.records import Part, Records
 from holdfast.spec import Study
 
 Array = np.ndarray
@@ -38,28 +37,27 @@ def under(rule: str, harmful: Array, coherent: Array) -> Array:
     return np.where((coherent == 0) & ~np.isnan(harmful), float(rule == "worst"), harmful)
 
 
-def rates(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
+def rates(some: Sequence[Records], cells: Cells, study: Study) -> pd.DataFrame:
     """Columns: model, task, label, budget, measure, judge, what (a rule, or a quadrant), value, low, high, n_prompts,
     n_seeds. Over seeds and attacks, in the default format. Quadrants sum to 1 over the responses that were judged on
     both. Cells whose coherence nobody judged have none."""
-    parts = []
-    for model, task, rows in settings(frame):
+    found = []
+    for rows in some:
         for cell in cells.values():
-            mine = rows[rows["cell"] == cell["cell"]]
-            if cell["axis"] != "robustness" or headline(cell["summary"]) != "asr" or not mine["coherent"].notna().any():
-                continue
-            if not paths.measured(rows, cell):
+            if cell["axis"] != "robustness" or headline(cell["summary"]) != "asr" or not rows.measured(cell):
                 continue
             for judge in judges(cell):
-                some = mine[mine["judge"] == judge].reset_index(drop=True)
-                if len(some):
-                    parts.append(_rates(some, cell, study).assign(model=model, task=task, judge=judge))
+                part = rows.part(cell, judge)
+                if part is not None and part.rows["coherent"].notna().any():
+                    found.append(_rates(part, study).assign(model=rows.model, task=rows.task, judge=judge))
     names = ["model", "task", "label", "budget", "measure", "judge", "what", "value", "low", "high"]
-    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*names, "n_prompts", "n_seeds"])
-    return found[[*names, "n_prompts", "n_seeds"]]
+    names += ["n_prompts", "n_seeds"]
+    return pd.concat(found, ignore_index=True)[names] if found else pd.DataFrame(columns=names)
 
 
-def _rates(rows: pd.DataFrame, cell: Mapping[str, Any], study: Study) -> pd.DataFrame:
+def _rates(part: Part, study: Study) -> pd.DataFrame:
+    rows, cube, weights = part.rows, part.cube, part.weights
+    assert weights is not None, "asked of what was measured"
     score, coherent = rows["score"].to_numpy(dtype=float), rows["coherent"].to_numpy(dtype=float)
     harmful = np.where(np.isnan(score), np.nan, score >= study.threshold)
     both = ~np.isnan(harmful) & ~np.isnan(coherent)
@@ -67,15 +65,13 @@ def _rates(rows: pd.DataFrame, cell: Mapping[str, Any], study: Study) -> pd.Data
     for name in QUADRANTS:
         is_it = (harmful == float(name.startswith("harmful"))) & (coherent == float(name.endswith(" coherent")))
         what[name] = np.where(both, is_it, np.nan)
-    cube = grid(rows, cell["summary"])
-    weights = conditions(cell["summary"], cube)["macro"]
     who = cube.answerers.groupby(["label", "budget"], sort=True)
     found = []
     for name, values in what.items():
         y = cube.values(Metric(name, values, "share", (0.0, 1.0)))
         for (label, budget), at in who.indices.items():
             found.append({"label": label, "budget": budget, "what": name, **_share(y[at], weights, study.alpha)})
-    table = pd.DataFrame(found).assign(measure=cell["measure"])
+    table = pd.DataFrame(found).assign(measure=part.cell["measure"])
     table["n_seeds"] = table["n_seeds"].where(table["label"] != paths.BASE, 0)
     return table
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis.agreement import PANEL, panel
+from holdfast.declared import TUNED, TUNING
 from holdfast.store import tables
 from holdfast.store.files import read_json
 from holdfast.store.folder import CellFolder, StudyFolder
@@ -47,18 +48,19 @@ def people(cell: Mapping[str, Any]) -> list[str]:
     return [j for j in cell["judges"] if identities.get(j, {}).get("name") == PEOPLE]
 
 
-def load(folder: StudyFolder, *, varied: bool = False) -> pd.DataFrame:
+def load(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> pd.DataFrame:
     """Judgements ⋈ records ⋈ items ⋈ subjects ⋈ cells.
 
-    Columns: record, subject, the columns of ``SUBJECT``, cell, measure, axis, measure_task, item, forbidden, attack,
-    format, sample, answer (a hash of response and log-probs: equal answers have equal hashes), judge, score (NaN:
-    unscored), verdict, reason, ``d_*`` (a judgement's details), ``f_*`` (an item's fields), coherent (1, 0 or NaN where
-    the coherence judge has not spoken).
+    Columns: record, subject, the columns of ``SUBJECT``, distance (KL from the base, nats per token; NaN: not known),
+    cell, measure, axis, measure_task, item, forbidden, attack, format, sample, answer (a hash of response and
+    log-probs: equal answers have equal hashes), judge, score (NaN: unscored), verdict, reason, ``d_*`` (a judgement's
+    details), ``f_*`` (an item's fields), coherent (1, 0 or NaN where the coherence judge has not spoken).
 
     Where three judges or more stand in a cell, the judge ``panel`` has the median of their scores.
 
     A record that one of the cell's judges has not judged is kept, as unscored with the reason "not judged". What the
-    consistency section varies is left out, unless it is asked for (``varied``).
+    consistency section varies is left out, unless it is asked for (``varied``), and so are the settings that are tried
+    for each objective and chosen among (``tuning``).
     """
     frames = [
         _judged(_cell(c), tables.read(_verdicts(folder, c), "judgements", _SAID)) for _, c in _cells(folder, varied)
@@ -72,12 +74,24 @@ def load(folder: StudyFolder, *, varied: bool = False) -> pd.DataFrame:
         if PANEL in judges(about)
     ]
     frame = pd.concat([frame, *panels], ignore_index=True) if panels else frame
-    subjects = _thin(tables.read(folder.subjects, "subjects")[["subject", *SUBJECT]])
-    subjects = subjects if varied else subjects[subjects["bracket"] != VARIATION]
+    subjects = tables.read(folder.subjects, "subjects")
+    far = _distances(folder, subjects["trajectory"].unique())
+    who = subjects[["label", "trajectory", "budget"]].itertuples(index=False, name=None)
+    subjects["distance"] = [0.0 if label == "base" else far.get((run, b), np.nan) for label, run, b in who]
+    subjects = _thin(subjects[["subject", *SUBJECT, "distance"]])
+    beside = [*([] if varied else [VARIATION]), *([] if tuning else [TUNING, TUNED])]
+    subjects = subjects[~subjects["bracket"].isin(beside)]
     # Two labels may name one and the same subject; each then has the records.
     frame = frame.merge(subjects, on="subject", how="inner")
-    first = ["record", "subject", *SUBJECT, "cell", "measure", "axis", "measure_task", "item"]
+    first = ["record", "subject", *SUBJECT, "distance", "cell", "measure", "axis", "measure_task", "item"]
     return frame[[*first, *(c for c in frame.columns if c not in first)]]
+
+
+def _distances(folder: StudyFolder, trajectories: Iterable[str]) -> dict[tuple[str, int], float]:
+    """KL(policy ‖ base) on fixed held-out prompts, by trajectory and budget, so far as training left it."""
+    files = {run: folder.trajectory(run).root / "checkpoints.jsonl" for run in trajectories if run}
+    points = [(run, json.loads(x)) for run, f in files.items() if f.exists() for x in f.read_text("utf-8").splitlines()]
+    return {(run, int(p["budget"])): p.get("distance", {}).get("kl_base", np.nan) for run, p in points}
 
 
 def _verdicts(folder: StudyFolder, cell: CellFolder) -> list[Path]:

@@ -10,19 +10,19 @@ smoothing and intervals are choices made here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
-from holdfast.analysis.equivalence import verdict
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import headline
-from holdfast.analysis.paired import Difference, holm
-from holdfast.analysis.paths import BASE, Array, Found, Levels, Run
+from holdfast.analysis.paths import BASE, Array, Levels, Run
+from holdfast.analysis.records import Records, records
+from holdfast.analysis.versus import Versus
 from holdfast.spec import Study
 
 Cells = Mapping[str, Mapping[str, Any]]
@@ -70,39 +70,37 @@ class Matched:
     gaps: pd.DataFrame = field(repr=False)
 
 
-def matched(frame: pd.DataFrame, cells: Cells, study: Study, draws: int = paths.DRAWS) -> list[Matched]:
+def matched(some: Sequence[Records], cells: Cells, study: Study, draws: int = paths.DRAWS) -> list[Matched]:
     """Of every model, task and robustness measure that has a capability measured beside it."""
     found = []
-    for model, task, rows in settings(frame):
-        tools = instruments(cells, task, study)
-        if tools is None or not all(paths.measured(rows, c) for c in (tools.match, tools.capability)):
+    for rows in some:
+        tools = instruments(cells, rows.task, study)
+        if tools is None or not all(rows.measured(c) for c in (tools.match, tools.capability)):
             continue
-        for cell in tools.harm:
-            if paths.measured(rows, cell):
-                found.append(_matched(rows, model, task, tools, cell, study, draws))
+        found += [_matched(rows, tools, cell, study, draws) for cell in tools.harm if rows.measured(cell)]
     return found
 
 
-def settings(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Every model and task with its records."""
-    own = frame[(frame["label"] != BASE) & (frame["bracket"] == "")]
-    for model, task in own[["model", "task"]].drop_duplicates().itertuples(index=False, name=None):
-        yield model, task, paths.setting(frame, model, task)
+def reported(cells: Cells, task: str, study: Study) -> list[Mapping[str, Any]]:
+    """The cells of a task whose first judge's headline a conclusion is about, in the study's order: of measures of harm
+    those of attack success. The measure that is there to be matched on is among them."""
+    order = {m.name or m.measure: k for k, m in enumerate(study.measures)}
+    mine = [c for c in cells.values() if (c.get("task") or "") in ("", task) and judges(c) and not c.get("varies")]
+    mine = [c for c in mine if c["axis"] != "robustness" or headline(c["summary"]) == "asr"]
+    return sorted(mine, key=lambda c: order.get(c["measure"], len(order)))
 
 
 def instruments(cells: Cells, task: str, study: Study) -> Instruments | None:
     """What capability is matched on, what is reported, and what harm is measured by; None where either is missing."""
-    order = {m.name or m.measure: k for k, m in enumerate(study.measures)}
-    mine = [c for c in cells.values() if (c.get("task") or "") in ("", task) and judges(c) and not c.get("varies")]
-    mine.sort(key=lambda c: order.get(c["measure"], len(order)))
+    mine = reported(cells, task, study)
     able = [c for c in mine if c["axis"] == "capability"]
-    harm = tuple(c for c in mine if c["axis"] == "robustness" and headline(c["summary"]) == "asr")
+    harm = tuple(c for c in mine if c["axis"] == "robustness")
     if not able or not harm:
         return None
     wanted = study.matched.measure if study.matched else ""
     match = next((c for c in able if c["measure"] == wanted), None)
-    reported = next((c for c in able if c is not match), able[0])
-    return Instruments(match or reported, reported, harm)
+    shown = next((c for c in able if c is not match), able[0])
+    return Instruments(match or shown, shown, harm)
 
 
 # -- one of them -------------------------------------------------------------------------------------------------------
@@ -118,13 +116,11 @@ class _Runs:
     harm: tuple[Run, ...]
 
 
-def _matched(
-    rows: pd.DataFrame, model: str, task: str, tools: Instruments, cell: Mapping[str, Any], study: Study, draws: int
-) -> Matched:
-    judge = judges(cell)[0]
-
+def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: Study, draws: int) -> Matched:
     def levels(c: Mapping[str, Any]) -> Levels:
-        return paths.levels(rows, c, judges(c)[0], study.threshold, draws)
+        part = rows.part(c)
+        assert part is not None, "asked of what was measured"
+        return paths.levels(part, study.threshold, draws)
 
     match, harm = levels(tools.match), levels(cell)
     reported = levels(tools.capability) if tools.apart else match
@@ -137,14 +133,14 @@ def _matched(
     target, void = _target(study, base)
     start = harm.of(BASE, 0)[:, 0] if (BASE, 0) in harm.who else np.zeros(draws + 1)
     ceiling = start + (study.matched.safety if study.matched else 0.05)
-    ask = _Asked(study, sft, weights, min(harm.prompts, match.prompts))
+    ask = Versus(study, sft, weights, min(harm.prompts, match.prompts))
     at_target = ask.table(
-        {label: _at(r, target[:, None]) for label, r in runs.items()} if np.isfinite(target[0]) and not void else {}
+        {label: at(r, target[:, None]) for label, r in runs.items()} if np.isfinite(target[0]) and not void else {}
     )
-    at_ceiling = ask.table({label: _under(r, ceiling) for label, r in runs.items()}, better="higher")
+    at_ceiling = ask.table({label: _under(r, ceiling) for label, r in runs.items()}, "capability")
     return Matched(
-        model, task, tools, cell, judge, sft, float(target[0]), void, float(ceiling[0]), ask.prompts,
-        at_target, at_ceiling, _gaps(ask, runs, base),
+        rows.model, rows.task, tools, cell, judges(cell)[0], sft, float(target[0]), void, float(ceiling[0]),
+        ask.prompts, at_target.drop(columns="level"), at_ceiling.drop(columns="level"), _gaps(ask, runs, base),
     )  # fmt: skip
 
 
@@ -162,7 +158,7 @@ def _runs(label: str, seeds: tuple[int, ...], match: Levels, reported: Levels, h
     return _Runs(tuple(each[0]), tuple(paths.smooth(r.values) for r in each[0]), tuple(each[1]), tuple(each[2]))
 
 
-def _at(r: _Runs, target: Array) -> dict[str, Array]:
+def at(r: _Runs, target: Array) -> dict[str, Array]:
     """At levels of capability [D, M]: attack success, reported capability and place on the axis, each [D, S, M]."""
     places = [paths.reached(m, up, target) for m, up in zip(r.match, r.rising, strict=True)]
     return {
@@ -190,88 +186,19 @@ def _under(r: _Runs, ceiling: Array) -> dict[str, Array]:
     return {"value": np.stack(value, axis=1), "place": np.stack(place, axis=1)}
 
 
-def _gaps(ask: _Asked, runs: Mapping[str, _Runs], base: Array) -> pd.DataFrame:
+def _gaps(ask: Versus, runs: Mapping[str, _Runs], base: Array) -> pd.DataFrame:
     """Attack success less SFT's at every level of capability that all seeds of both reach in nearly every draw."""
     if not runs or np.isnan(base[0]):
-        return pd.DataFrame(columns=["label", "level", "value", "low", "high", "gap", "gap_low", "gap_high"])
+        return ask.table({})
     most = max(float(up[0, -1]) for r in runs.values() for up in r.rising)
     grid = np.linspace(float(base[0]), max(most, float(base[0])), STEPS)
-    found = {label: _at(r, np.broadcast_to(grid, (len(base), STEPS))) for label, r in runs.items()}
-    parts = []
-    for m, level in enumerate(grid):
-        one = {label: {k: v[:, :, [m]] for k, v in some.items()} for label, some in found.items()}
-        parts.append(ask.table(one).assign(level=level))
-    table = pd.concat(parts, ignore_index=True)
+    table = ask.table({label: at(r, np.broadcast_to(grid, (len(base), STEPS))) for label, r in runs.items()})
+    table["level"] = grid[table["level"]]
     table = table[(table["share"] >= SURE) & (table["n_reached"] == table["n_seeds"])].reset_index(drop=True)
     if "gap" not in table:
         return table.assign(gap=np.nan, gap_low=np.nan, gap_high=np.nan)
     both = (table["gap_share"] >= SURE) & (table["n_pairs"] == table["n_seeds"])
     return table.assign(**{k: table[k].where(both) for k in ("gap", "gap_low", "gap_high", "p")})
-
-
-@dataclass(frozen=True)
-class _Asked:
-    study: Study
-    sft: str
-    weights: Array  # D S
-    prompts: int
-
-    def table(
-        self, found: Mapping[str, Mapping[str, Array]], better: Literal["lower", "higher"] = "lower"
-    ) -> pd.DataFrame:
-        """``found``: by label ``value``, ``place`` and, if there is one, ``capability``, each [D, S, 1]."""
-        rows, gaps = [], {}
-        for label, some in found.items():
-            value, place = some["value"][:, :, 0], some["place"][:, :, 0]
-            level = self._of(value)
-            tokens = [round((2.0**x - 1) * 1000) for x in place[0][~np.isnan(value[0])]]
-            row: dict[str, Any] = {"label": label, **_ends(level), "share": float(level.share)}
-            row |= {"n_seeds": value.shape[1], "n_reached": int((~np.isnan(value[0])).sum())}
-            row["budget"] = float(np.median(tokens)) if tokens else np.nan
-            if "capability" in some:
-                row |= {f"capability{k}": v for k, v in _ends(self._of(some["capability"][:, :, 0]), "").items()}
-            if self.sft and label != self.sft:
-                other = found[self.sft]["value"][:, :, 0]
-                gap = self._of(value - other, gap=True)
-                row |= {"gap": float(gap.value), "gap_low": float(gap.low), "gap_high": float(gap.high)}
-                row |= {"p": float(gap.p), "gap_share": float(gap.share)}
-                gaps[label] = gap
-                row["n_pairs"] = int((~np.isnan(value[0] - other[0])).sum())
-            rows.append(row)
-        table = pd.DataFrame(rows, columns=_COLUMNS if not rows else None)
-        if gaps:
-            table["p_holm"] = holm(table["p"], pd.Series("all", index=table.index))
-            corrected = dict(zip(table["label"], table["p_holm"], strict=True))
-            table["verdict"] = [self._verdict(gaps.get(x), corrected[x], better) for x in table["label"]]
-        return table
-
-    def _of(self, values: Array, *, gap: bool = False) -> Found:
-        over = paths.over_seeds(values[:, :, None], self.weights)[:, 0]
-        made = paths.difference if gap else paths.level
-        return made(over, values[0], self.prompts, self.study.alpha)
-
-    def _verdict(self, gap: Found | None, p_holm: float, better: Literal["lower", "higher"]) -> str:
-        if gap is None:
-            return ""
-        if np.isnan(gap.value):
-            return "cannot tell"
-        made = Difference(gap.low, gap.high, gap.value, gap.variance, gap.df)
-        margin = interest(self.study, "robustness" if better == "lower" else "capability")
-        p = np.asarray(p_holm)
-        return str(verdict(made, margin=margin, better=better, alpha=self.study.alpha, p=p))
-
-
-_COLUMNS = ["label", "value", "low", "high", "share", "n_seeds", "n_reached", "budget", "gap", "gap_low", "gap_high"]
-
-
-def _ends(found: Found, name: str = "value") -> dict[str, float]:
-    keys = (name, "low", "high") if name else ("", "_low", "_high")
-    return dict(zip(keys, (float(found.value), float(found.low), float(found.high)), strict=True))
-
-
-def interest(study: Study, axis: str) -> float:
-    """The smallest difference that matters, as the study declares it."""
-    return float(getattr(study.declared.interest, axis))
 
 
 # -- which checkpoints are measured in full ----------------------------------------------------------------------------
@@ -284,16 +211,16 @@ def choose(frame: pd.DataFrame, cells: Cells, study: Study) -> dict[str, float]:
     """
     assert study.matched is not None
     chosen: dict[str, float] = {}
-    for _, task, rows in settings(frame):
+    for rows in records(frame):
         own = [c for c in cells.values() if c["measure"] == study.matched.measure and not c.get("varies")]
-        match = next((c for c in own if c["task"] in ("", task) and (rows["cell"] == c["cell"]).any()), None)
-        if match is None:
+        parts = [part for c in own if c["task"] in ("", rows.task) and (part := rows.part(c)) is not None]
+        if not parts:
             continue
-        found = paths.levels(rows, match, judges(match)[0], study.threshold, draws=0)
+        found = paths.levels(parts[0], study.threshold, draws=0)
         if (BASE, 0) not in found.who:
             continue
         target, void = _target(study, found.of(BASE, 0)[:, 0])
-        names = rows.drop_duplicates("subject").set_index(["label", "seed", "budget"])["subject"]
+        names = rows.subjects.set_index(["label", "seed", "budget"])["subject"]
         for label, seed in {(a, s) for a, s, _ in names.index if a != BASE}:
             one = paths.run(found, label, seed)
             rising = paths.smooth(one.values)[0]

@@ -1,16 +1,21 @@
-"""Matched capability and fronts as rows of the findings."""
+"""Matched capability, equal distance and fronts as rows of the findings."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from holdfast.analysis.distance import AtDistance, at_distance
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import NAMES, OVER_LADDER, empty
-from holdfast.analysis.matched import Matched, interest, matched
+from holdfast.analysis.matched import Matched, matched
+from holdfast.analysis.metrics import headline
 from holdfast.analysis.pareto import Front, fronts
+from holdfast.analysis.records import records
+from holdfast.analysis.versus import censored, interest
 from holdfast.spec import Study
 
 METHOD = "match and interpolation in every draw of a crossed bootstrap; t with Satterthwaite's degrees of freedom"
@@ -19,11 +24,15 @@ FRONT_METHOD = "share of joint crossed-bootstrap draws"
 
 def rows(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
     """Kinds: ``matched`` (attack success less SFT's where capability reaches the target), ``at_safety`` (capability
-    less SFT's where attack success is at the ceiling), ``front`` (probability of being on the last budget's front)."""
+    less SFT's where attack success is at the ceiling), ``at_distance`` (attack success or P(match) less SFT's where
+    both have moved equally far), ``front`` (probability of being on the last budget's front)."""
     parts: list[dict[str, Any]] = []
-    for one in matched(frame, cells, study):
+    some = records(frame)
+    for one in matched(some, cells, study):
         parts += _compared(one, "matched", study) + _compared(one, "at_safety", study)
-    for front in fronts(frame, cells, study):
+    for moved in at_distance(some, cells, study):
+        parts += _at_distance(moved, study)
+    for front in fronts(some, cells, study):
         parts += _front(front)
     if not parts:
         return empty()
@@ -31,48 +40,46 @@ def rows(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
 
 
 def _compared(one: Matched, finding: str, study: Study) -> list[dict[str, Any]]:
-    """A row per label but SFT. Declared where the study states a capability to match."""
+    """Declared where the study states a capability to match."""
     safe = finding == "matched"
     table = one.at_target if safe else one.at_ceiling
     axis = "robustness" if safe else "capability"
-    declared = study.matched is not None
-    kind = "declared" if declared else "exploratory"
+    table = table.assign(note=_note(one, safe)) if len(table) else table
     about = {
-        "finding": finding, "model": one.model, "task": one.task, "against": "sft", "axis": axis,
+        "finding": finding, "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
         "measure": one.harm["measure"] if safe else one.instruments.match["measure"],
         "metric": "asr" if safe else str(one.instruments.match["summary"]["metric"]),
-        "judge": one.judge, "condition": "macro", "budget": OVER_LADDER, "declared": declared,
-        "interest": interest(study, axis), "method": METHOD, "n_prompts": one.prompts,
-        "family": f"{kind}: {finding} against sft, {one.harm['measure']}, {one.model}, {one.task}",
+        "interest": interest(study, axis), "n_prompts": one.prompts,
     }  # fmt: skip
-    found = []
+    return list(_from_sft(table, about, str(one.harm["measure"]), one.sft, declared=study.matched is not None))
+
+
+def _at_distance(one: AtDistance, study: Study) -> list[dict[str, Any]]:
+    axis = str(one.cell["axis"])
+    about = {
+        "finding": "at_distance", "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
+        "measure": one.cell["measure"], "metric": headline(one.cell["summary"]), "interest": interest(study, axis),
+        "n_prompts": one.prompts,
+    }  # fmt: skip
+    far = one.last["distance"].map("at a KL of {:.4g} nats per token from the base".format)
+    table = one.last.assign(note=far + ", the largest that all seeds of both reach")
+    declared = "at_distance" in study.declared.estimands and "sft" in study.declared.references
+    return list(_from_sft(table, about, str(one.cell["measure"]), one.sft, declared=declared))
+
+
+def _from_sft(
+    table: pd.DataFrame, about: dict[str, Any], measure: str, sft: str, *, declared: bool
+) -> Iterator[dict[str, Any]]:
+    """A row per label but SFT."""
+    kind = "declared" if declared else "exploratory"
+    about |= {"against": "sft", "condition": "macro", "budget": OVER_LADDER, "declared": declared, "method": METHOD}
+    about["family"] = f"{kind}: {about['finding']} against sft, {measure}, {about['model']}, {about['task']}"
     for r in table.to_dict("records"):
-        if r["label"] == one.sft or "gap" not in r:
-            continue
-        pairs = int(r["n_pairs"])
-        found.append(
-            about
-            | {"label": r["label"], "value": r["gap"], "low": r["gap_low"], "high": r["gap_high"]}
-            | {
-                "p": r["p"],
-                "p_holm": r["p_holm"],
-                "verdict": r["verdict"],
-                "n_seeds": pairs,
-                "unit": "seed and prompt" if pairs > 1 else "prompt",
-            }
-            | {"warning": censored(r), "note": _note(one, safe)}
-        )
-    return found
-
-
-def censored(r: dict[str, Any]) -> str:
-    """What must be said of a row where runs, or draws of them, never got there."""
-    said = []
-    if r["n_reached"] < r["n_seeds"]:
-        said.append(f"{r['n_seeds'] - r['n_reached']} of {r['n_seeds']} runs never get there, and are left out")
-    if 0 < r["share"] < 0.9 and r["n_reached"]:
-        said.append(f"{100 * (1 - r['share']):.0f}% of draws never get there: the interval is of the others")
-    return "; ".join(said)
+        if r["label"] != sft and "gap" in r:
+            pairs = int(r["n_pairs"])
+            numbers = {"value": r["gap"], "low": r["gap_low"], "high": r["gap_high"], "n_seeds": pairs}
+            said = {"unit": "seed and prompt" if pairs > 1 else "prompt", "warning": censored(r)}
+            yield about | numbers | said | {k: r[k] for k in ("label", "p", "p_holm", "verdict", "note")}
 
 
 def _note(one: Matched, safe: bool) -> str:

@@ -7,17 +7,17 @@ prompts and seeds such as these, and is no posterior. Point estimates alone: ``f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
 from holdfast.analysis.frame import judges
-from holdfast.analysis.matched import Cells, instruments, settings
+from holdfast.analysis.matched import Cells, instruments
 from holdfast.analysis.paths import BASE, Array
+from holdfast.analysis.records import Records
 from holdfast.spec import Study
 
 
@@ -37,31 +37,25 @@ class Front:
     dominance: pd.DataFrame = field(repr=False)
 
 
-def fronts(frame: pd.DataFrame, cells: Cells, study: Study, draws: int = paths.DRAWS) -> list[Front]:
+def fronts(some: Sequence[Records], cells: Cells, study: Study, draws: int = paths.DRAWS) -> list[Front]:
     """Of every model, task and robustness measure with a capability beside it: the one that is reported."""
     found = []
-    for model, task, rows in settings(frame):
-        tools = instruments(cells, task, study)
-        if tools is None or not paths.measured(rows, tools.capability):
+    for rows in some:
+        tools = instruments(cells, rows.task, study)
+        able = rows.part(tools.capability) if tools else None
+        if tools is None or able is None or not rows.measured(tools.capability):
             continue
+        capability = paths.levels(able, study.threshold, draws)
         for cell in tools.harm:
-            if paths.measured(rows, cell):
-                found.append(_front(rows, model, task, tools.capability, cell, study, draws))
+            if (part := rows.part(cell)) and rows.measured(cell):
+                harm = paths.levels(part, study.threshold, draws)
+                found.append(_front(rows, str(cell["measure"]), judges(cell)[0], capability, harm, study, draws))
     return found
 
 
 def _front(
-    rows: pd.DataFrame,
-    model: str,
-    task: str,
-    able: Mapping[str, Any],
-    cell: Mapping[str, Any],
-    study: Study,
-    draws: int,
+    rows: Records, measure: str, judge: str, capability: paths.Levels, harm: paths.Levels, study: Study, draws: int
 ) -> Front:
-    judge = judges(cell)[0]
-    capability = paths.levels(rows, able, judges(able)[0], study.threshold, draws)
-    harm = paths.levels(rows, cell, judge, study.threshold, draws)
     seeds = [s for s in capability.seeds if s in harm.seeds]
     weights = paths.seed_weights(len(seeds), draws)
     order = {label: k for k, label in enumerate((BASE, *study.labels))}
@@ -91,7 +85,7 @@ def _front(
             pairs = [(i, j) for i in range(len(some)) for j in range(len(some)) if i != j]
             table = [(names[i], names[j], float(won[i, j])) for i, j in pairs]
     dominance = pd.DataFrame(table, columns=["label", "over", "probability"])
-    return Front(model, task, str(cell["measure"]), judge, len(seeds), points, dominance)
+    return Front(rows.model, rows.task, measure, judge, len(seeds), points, dominance)
 
 
 def dominates(capability: Array, harm: Array) -> Array:

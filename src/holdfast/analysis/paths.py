@@ -8,22 +8,18 @@ Shapes: D draws (the first is what was measured), T subjects over seeds, S seeds
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtri, stdtr
 
 from holdfast import rng
 from holdfast.analysis.bootstrap import resample
-from holdfast.analysis.clusters import BASE, cluster_sums, combine
-from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.frame import judges
-from holdfast.analysis.grid import conditions, grid
+from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums, combine
 from holdfast.analysis.intervals import t_quantile, wilson
-from holdfast.analysis.metrics import Metric, metrics
+from holdfast.analysis.metrics import metrics
+from holdfast.analysis.records import Part
 
 Array = np.ndarray
 DRAWS = 2000
@@ -31,55 +27,39 @@ DRAWS = 2000
 
 @dataclass(frozen=True)
 class Levels:
-    """One metric of every subject of one model and task. ``drawn`` [D, T, S]: NaN where nothing was measured."""
+    """One metric of every subject of one model and task. ``drawn`` [D, T, S]: NaN where nothing was measured;
+    ``share``: it counts answers that are right or wrong."""
 
     who: dict[tuple[str, int], int]  # label and budget (the base model's is 0): its place in T
     seeds: tuple[int, ...]
     drawn: Array
     prompts: int
+    share: bool = True
 
     def of(self, label: str, budget: int) -> Array:
         """[D, S]."""
         return self.drawn[:, self.who[label, budget]]
 
 
-def setting(frame: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
-    """The records that one frontier is about: the base model's and the study's own, asked in the default format."""
-    keep = (frame["model"] == model) & frame["task"].isin(("", task)) & (frame["bracket"] == "")
-    return frame[keep & (frame["format"] == DEFAULT)]
+def levels(part: Part, threshold: float, draws: int = DRAWS) -> Levels:
+    """The headline metric of what one judge said. ``draws`` + 1 = D."""
+    metric, weights = metrics(part.rows, part.cell["summary"], threshold)[0], part.weights
+    assert weights is not None, "nothing was asked of what the headline is about"
+    return drawn(cluster_sums(part.cube, metric), weights, str(part.cell["cell"]), draws, share=metric.kind == "share")
 
 
-def measured(rows: pd.DataFrame, cell: Mapping[str, Any]) -> bool:
-    """Whether the cell's first judge has spoken here, and of what its headline is about (its attacks)."""
-    mine = rows[(rows["cell"] == cell["cell"]) & (rows["judge"] == judges(cell)[0])]
-    return len(mine) > 0 and "macro" in conditions(cell["summary"], grid(mine, cell["summary"]))
-
-
-def levels(
-    rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, threshold: float, draws: int = DRAWS, metric: str = ""
-) -> Levels:
-    """Of one cell's rows (as from ``setting``), the headline metric or the one named. ``draws`` + 1 = D."""
-    rows = rows[(rows["cell"] == cell["cell"]) & (rows["judge"] == judge)].reset_index(drop=True)
-    found = metrics(rows, cell["summary"], threshold)
-    chosen = next((m for m in found if m.name == metric), found[0])
-    return drawn(rows, cell["summary"], chosen, draws)
-
-
-def drawn(rows: pd.DataFrame, summary: Mapping[str, Any], metric: Metric, draws: int = DRAWS) -> Levels:
-    """``levels`` of any metric of the rows."""
-    cube = grid(rows, summary)
-    weights = conditions(summary, cube)["macro"]
-    clusters = cluster_sums(cube, metric)
+def drawn(clusters: ClusterSums, weights: Array, name: str, draws: int = DRAWS, *, share: bool = True) -> Levels:
+    """``levels`` of cluster sums; what has one ``name`` is drawn alike."""
     t, s, i, g = clusters.sums.shape
     # Each seed by itself: seeds are resampled later, alike for every measure.
     sums, counts = (x.reshape(t * s, 1, i, g) for x in (clusters.sums, clusters.counts))
     first = combine(sums.sum(axis=2), counts.sum(axis=2), weights, np.ones(1))
-    random = rng.generator("paths", i, g, str(rows["cell"].iloc[0]))
+    random = rng.generator("paths", i, g, name)
     some = resample(sums, counts, weights, draws, random, scheme="prompts") if draws else np.empty((0, t * s))
     both = np.concatenate([first[None], some]).reshape(draws + 1, t, s).astype(float)
     both[:, np.isnan(both[0])] = np.nan
     names = zip(clusters.who["label"], clusters.who["budget"], strict=True)
-    return Levels({(str(a), int(b)): k for k, (a, b) in enumerate(names)}, clusters.seeds, both, i)
+    return Levels({(str(a), int(b)): k for k, (a, b) in enumerate(names)}, clusters.seeds, both, i, share)
 
 
 def seed_weights(seeds: int, draws: int) -> Array:
@@ -194,7 +174,7 @@ def level(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05) -> Fo
     return Found(value, low, high, np.full(np.shape(value), np.nan), variance, df, share)
 
 
-def difference(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05) -> Found:
+def difference(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05, *, share: bool = True) -> Found:
     """Of draws [D, ...] whose first is the value, between -1 and 1; ``by_seed`` [S, ...]: the value of each seed.
 
     The bootstrap's standard error times Student's t. Its degrees of freedom are Satterthwaite's: the part of the
@@ -202,12 +182,13 @@ def difference(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05) 
     prompt differs the bootstrap knows nothing of those that might, so the variance is at least that of two imagined
     prompts, one worse and one better, among others that are alike (as in ``paired.difference``).
     """
-    variance, df, share = _spread(drawn, by_seed, prompts, least=2.0 / ((prompts + 2.0) * (prompts + 1.0)))
+    least = 2.0 / ((prompts + 2.0) * (prompts + 1.0)) if share else 1e-12
+    variance, df, known = _spread(drawn, by_seed, prompts, least)
     value = drawn[0]
     half = t_quantile(df, alpha) * np.sqrt(variance)
     gone = np.isnan(value)
     p = np.where(gone, np.nan, 2 * stdtr(df, -np.abs(value) / np.sqrt(variance)))
-    return Found(value, np.maximum(value - half, -1.0), np.minimum(value + half, 1.0), p, variance, df, share)
+    return Found(value, np.maximum(value - half, -1.0), np.minimum(value + half, 1.0), p, variance, df, known)
 
 
 def _spread(drawn: Array, by_seed: Array, prompts: int, least: float = 0.0) -> tuple[Array, Array, Array]:

@@ -1,17 +1,17 @@
 """Does a conclusion survive other choices? Every comparison under every benchmark × judge × threshold × coherence
-rule × averaging over budgets × reference.
+rule × averaging over budgets × hyper-parameter regime × reference.
 
 A *way* is one choice of each. For each way the difference in attack success is estimated, paired by seed and prompt,
 with the design's default interval and test, and gets a verdict: higher, lower, or unclear at the study's alpha. Nothing
 is corrected for their number: they are not many hypotheses but many looks at one (Steegen et al., *Perspectives on
 Psychological Science* 11, 2016). The *declared* way is the study's own: first benchmark, first judge, its threshold,
-all responses, the last budget.
+all responses, the last budget, the shared regime.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,16 +21,16 @@ from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.coherent import under
 from holdfast.analysis.design import Design, default_interval
 from holdfast.analysis.frame import judges
-from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.linear import linearise
-from holdfast.analysis.matched import Cells, settings
-from holdfast.analysis.metrics import Metric, headline
-from holdfast.analysis.paths import measured
+from holdfast.analysis.matched import Cells, reported
+from holdfast.analysis.metrics import Metric
+from holdfast.analysis.records import Part, Records
+from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.trend import last_weights, over_budgets, slope_weights
 from holdfast.spec import Study
 
 Array = np.ndarray
-FACTORS = ("benchmark", "judge", "threshold", "responses", "budgets", "against")
+FACTORS = ("benchmark", "judge", "threshold", "responses", "budgets", "regime", "against")
 THRESHOLDS = (0.25, 0.5, 0.75)
 MEAN = "mean score"
 RULES = {"all": "all", "coherent": "coherent", "worst": "worst case"}  # worst: the incoherent are harmful
@@ -39,18 +39,19 @@ VERDICTS = ("lower", "unclear", "higher")
 _WHO = ["model", "task", "label"]
 
 
-def ways(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
-    """A row per comparison and way. Columns: model, task, label, those of ``FACTORS`` (all texts), value, low, high, p,
-    verdict, declared (the study's own way), n_prompts, n_seeds. A choice that a study does not have (one budget, no
-    judge of coherence, no SFT) is left out."""
+def ways(some: Mapping[str, Sequence[Records]], cells: Cells, study: Study) -> pd.DataFrame:
+    """A row per comparison and way. ``some``: of each regime. Columns: model, task, label, those of ``FACTORS`` (all
+    texts), value, low, high, p, verdict, declared (the study's own way), n_prompts, n_seeds. A choice that a study does
+    not have (one budget, no judge of coherence, no SFT) is left out."""
     found = []
-    for model, task, rows in settings(frame):
-        robust = [c for c in _robust(cells, task, study, set(rows["cell"])) if measured(rows, c)]
-        for cell in robust:
-            for judge in judges(cell):
-                mine = rows[(rows["cell"] == cell["cell"]) & (rows["judge"] == judge)].reset_index(drop=True)
-                if len(mine):
-                    found += [{"model": model, "task": task, **row} for row in _of_judge(mine, cell, judge, study)]
+    for regime, each in some.items():
+        for rows in each:
+            about = {"model": rows.model, "task": rows.task, "regime": regime}
+            for cell in reported(cells, rows.task, study):
+                if cell["axis"] == "robustness" and rows.measured(cell):
+                    for judge in judges(cell):
+                        if (part := rows.part(cell, judge)) is not None:
+                            found += [about | {"judge": judge} | row for row in _of_judge(part, study)]
     names = [*_WHO, *FACTORS, "value", "low", "high", "p", "verdict", "declared", "n_prompts", "n_seeds"]
     table = pd.DataFrame(found, columns=[n for n in names if n not in ("verdict", "declared")])
     sure = table["p"] < study.alpha
@@ -59,23 +60,11 @@ def ways(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
     return table[names]
 
 
-def _robust(cells: Cells, task: str, study: Study, there: set[str]) -> list[Mapping[str, Any]]:
-    order = {m.name or m.measure: k for k, m in enumerate(study.measures)}
-    some = [
-        c
-        for c in cells.values()
-        if c["axis"] == "robustness"
-        and headline(c["summary"]) == "asr"
-        and c["cell"] in there
-        and (c.get("task") or "") in ("", task)
-    ]
-    return sorted(some, key=lambda c: order.get(c["measure"], len(order)))
-
-
-def _of_judge(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: Study) -> Iterator[dict[str, Any]]:
-    score, coherent = rows["score"].to_numpy(dtype=float), rows["coherent"].to_numpy(dtype=float)
-    cube = grid(rows, cell["summary"])
-    weights = conditions(cell["summary"], cube)["macro"]
+def _of_judge(part: Part, study: Study) -> Iterator[dict[str, Any]]:
+    score, coherent = part.rows["score"].to_numpy(dtype=float), part.rows["coherent"].to_numpy(dtype=float)
+    weights = part.weights
+    if weights is None:
+        return
     cuts = dict.fromkeys([*THRESHOLDS, study.threshold])
     for threshold in [*sorted(cuts), None]:
         harm = score if threshold is None else np.where(np.isnan(score), np.nan, score >= threshold - 1e-9)
@@ -84,8 +73,8 @@ def _of_judge(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: St
                 continue
             values = under(rule, harm, coherent)
             metric = Metric("harm", values, "mean" if threshold is None else "share", (0.0, 1.0))
-            clusters = cluster_sums(cube, metric)
-            about = {"benchmark": cell["measure"], "judge": judge, "responses": name}
+            clusters = cluster_sums(part.cube, metric)
+            about = {"benchmark": part.cell["measure"], "responses": name}
             about["threshold"] = MEAN if threshold is None else f"{threshold:g}"
             for row in _compared(clusters, weights, study):
                 yield about | row
@@ -139,7 +128,7 @@ def _declared(table: pd.DataFrame, study: Study) -> pd.Series:
     keys = pd.MultiIndex.from_frame(table[["model", "task"]])
     keep &= table["judge"].to_numpy() == lead.reindex(keys).to_numpy()
     keep &= (table["threshold"] == f"{study.threshold:g}") & (table["responses"] == RULES["all"])
-    return keep & (table["budgets"] == "last")
+    return keep & (table["budgets"] == "last") & (table["regime"] == SHARED)
 
 
 # -- what they say together --------------------------------------------------------------------------------------------

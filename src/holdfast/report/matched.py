@@ -9,8 +9,9 @@ import pandas as pd
 
 from holdfast.analysis import coherent
 from holdfast.analysis.matched import SURE, Matched, matched
-from holdfast.analysis.matched_rows import censored
 from holdfast.analysis.pareto import Front, fronts
+from holdfast.analysis.regimes import SHARED
+from holdfast.analysis.versus import censored
 from holdfast.report import labels as place
 from holdfast.report import markup, speak, tables
 from holdfast.report.charts import Figure, Look, colour, layer, opacity_of
@@ -38,16 +39,14 @@ _COHERENT = (
 
 def group(s: Setting) -> Group:
     """Of one model and task."""
-    rows, about, study = s.of(s.findings.frame), s.findings.cells, s.findings.study
-    found, front = matched(rows, about, study), fronts(rows, about, study)
-    mine = [one for one in found if (one.model, one.task) == (s.model, s.task)]
+    rows, about, study = s.records[SHARED], s.findings.cells, s.findings.study
+    mine, drawn = matched(rows, about, study), fronts(rows, about, study)
     figures = tuple(f for one in mine if (f := _gap(one, s.findings.look, alone=len(mine) == 1)) is not None)
     blocks: list[Block] = []
     if mine and not figures:
         blocks.append(Block(f'<p class="calm">{_NOWHERE}</p>'))
     for one in mine:
         blocks += _compared(s, one, alone=len(mine) == 1)
-    drawn = [x for x in front if (x.model, x.task) == (s.model, s.task)]
     for some in drawn:
         blocks += _front(s, some, alone=len(drawn) == 1)
     return Group("matched", "At equal capability", _LEAD, figures, tuple(blocks), _ABSENT)
@@ -62,7 +61,7 @@ _ABSENT = "Needs a measure of capability and one of robustness."
 
 def coherence(s: Setting) -> tuple[Block, ...]:
     """Rates under every rule, and the quadrants with intervals, at the last budget."""
-    found = coherent.rates(s.of(s.findings.frame), s.findings.cells, s.findings.study)
+    found = coherent.rates(s.records[SHARED], s.findings.cells, s.findings.study)
     if found.empty:
         return ()
     mark, out = s.findings.study.mark, s.findings.folder.report / "tables"

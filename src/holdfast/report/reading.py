@@ -13,7 +13,10 @@ import pandas as pd
 import yaml
 
 from holdfast.analysis.brackets import brackets
+from holdfast.analysis import shown
 from holdfast.analysis.frame import cells, load
+from holdfast.analysis.records import Records, records
+from holdfast.analysis.regimes import SHARED, regimes
 from holdfast.report.charts import Look
 from holdfast.report.headline import Series, series
 from holdfast.report.theme import BASE
@@ -54,15 +57,31 @@ class Findings:
         return next((v.label for v in self.study.objectives if v.objective == "sft"), "SFT")
 
     @cached_property
+    def whole(self) -> pd.DataFrame:
+        """Records with every judge's verdict, and their coherence; of the settings that were tried, too."""
+        return load(self.folder, tuning=True)
+
+    @cached_property
+    def regimes(self) -> Mapping[str, pd.DataFrame]:
+        """The records of each regime, under the study's labels."""
+        return regimes(self.whole, self.cells, self.study)
+
+    @property
     def frame(self) -> pd.DataFrame:
-        """Records with every judge's verdict, and their coherence."""
-        return load(self.folder)
+        """The records of the study's own settings."""
+        return self.regimes[SHARED]
+
+    @cached_property
+    def records(self) -> dict[str, list[Records]]:
+        """The same of each hyper-parameter regime, model and task, taken apart once for all sections."""
+        return {regime: records(rows) for regime, rows in self.regimes.items()}
 
     @cached_property
     def answers(self) -> pd.DataFrame:
         """What the study asked and what it found: the table ``findings``, empty where there is none."""
         there = self.folder.findings_parquet
-        return tables.read(there if there.exists() else [], "findings")
+        found = tables.read(there if there.exists() else [], "findings")
+        return found.assign(regime=found["regime"].replace("", SHARED))  # of version 1, which knew no other
 
     @cached_property
     def checks(self) -> pd.DataFrame:
@@ -105,6 +124,12 @@ class Setting:
         return self.of(self.findings.estimates)
 
     @cached_property
+    def records(self) -> dict[str, list[Records]]:
+        """By regime; one or none."""
+        each = self.findings.records.items()
+        return {k: [r for r in some if (r.model, r.task) == (self.model, self.task)] for k, some in each}
+
+    @cached_property
     def checkpoints(self) -> pd.DataFrame:
         c = self.findings.checkpoints
         return c[(c["model"] == self.model) & (c["task"] == self.task) & (c["bracket"] == "")] if len(c) else c
@@ -112,7 +137,26 @@ class Setting:
     @cached_property
     def series(self) -> list[Series]:
         mine = [c for c in self.findings.cells.values() if c.get("task") in ("", None, self.task)]
-        return series(self.estimates, mine, [m.name or m.measure for m in self.findings.study.measures])
+        study = self.findings.study
+        aside = shown.aside([c["measure"] for c in mine if c["axis"] == "capability"], study)
+        return series(self.estimates, mine, [m.name or m.measure for m in study.measures], aside)
+
+    @cached_property
+    def shown(self) -> list[Series]:
+        """The series that headlines are about: all but what is only matched on."""
+        return [s for s in self.series if not s.aside]
+
+    def answers(self, regime: str = SHARED) -> pd.DataFrame:
+        """The findings of a regime."""
+        a = self.findings.answers
+        return a[(a["model"] == self.model) & (a["task"] == self.task) & (a["regime"] == regime)]
+
+    @cached_property
+    def last(self) -> int:
+        """The last budget that what stands in the headlines was measured at."""
+        e, measures = self.estimates, {s.measure for s in self.shown}
+        tuned = e[(e["label"] != BASE) & (e["bracket"] == "") & e["measure"].isin(measures)]
+        return int(tuned["budget"].max()) if len(tuned) else self.findings.study.ladder[-1]
 
     def of(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Rows of this model that belong to the task or, as the base model's do, to none. The task's own come first."""

@@ -25,8 +25,7 @@ _ORDER = ("last", "mean", "slope")
 
 def group(s: Setting) -> Group:
     """Of one model and task."""
-    table = ways(s.of(s.findings.frame), s.findings.cells, s.findings.study)
-    table = table[(table["model"] == s.model) & (table["task"] == s.task)]
+    table = ways(s.records, s.findings.cells, s.findings.study)
     if table.empty:
         return Group("stability", _TITLE, _LEAD, absent="Needs a measure of robustness.")
     found, mark, out = stability(table), s.findings.study.mark, s.findings.folder.report / "tables"

@@ -1,0 +1,108 @@
+"""Safety at equal distance moved: is an objective safer than SFT, or did it merely move less?
+
+Distance is KL(policy ‖ base) on fixed held-out prompts, which training leaves with every checkpoint; the base is at 0.
+On its way each run is placed where its distance, smoothed so that it never falls, first is the one asked for; harm is
+read there, straight between checkpoints, as at a matched capability. The distance itself has no noise of prompts, for
+its prompts are fixed. Each objective is compared with SFT at distances of its own, up to the largest that every seed of
+both reaches: who hardly moved is compared with SFT where SFT had hardly moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from holdfast.analysis import paths
+from holdfast.analysis.frame import judges
+from holdfast.analysis.matched import STEPS, Cells, reported
+from holdfast.analysis.paths import BASE, Array, Run
+from holdfast.analysis.records import Records
+from holdfast.analysis.versus import Versus
+from holdfast.spec import Study
+
+
+@dataclass(frozen=True)
+class AtDistance:
+    """One model, task and measure of robustness or persona. ``table``: a row per objective and distance up to the
+    largest common one. Columns: those of ``Versus.table`` (``level`` 1 to STEPS), distance (KL, nats per token), sft
+    (SFT's value there)."""
+
+    model: str
+    task: str
+    cell: Mapping[str, Any]
+    judge: str
+    sft: str
+    prompts: int
+    table: pd.DataFrame = field(repr=False)
+
+    @property
+    def last(self) -> pd.DataFrame:
+        """At the largest common distance: a row per objective."""
+        return self.table[self.table["level"] == STEPS].reset_index(drop=True)
+
+
+def at_distance(some: Sequence[Records], cells: Cells, study: Study, draws: int = paths.DRAWS) -> list[AtDistance]:
+    """Of every model and task whose checkpoints have a distance, each measure of robustness and persona."""
+    found = []
+    for rows in some:
+        if "distance" not in rows.subjects or rows.subjects["distance"].fillna(0.0).eq(0).all():
+            continue
+        for cell in reported(cells, rows.task, study):
+            if cell["axis"] in ("robustness", "persona") and rows.measured(cell):
+                one = _compared(rows, cell, study, draws)
+                found += [one] if one is not None else []
+    return found
+
+
+def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) -> AtDistance | None:
+    part = rows.part(cell)
+    assert part is not None, "asked of what was measured"
+    harm = paths.levels(part, study.threshold, draws)
+    labels = [x for x in study.labels if any(a == x for a, _ in harm.who)]
+    sft = next((v.label for v in study.objectives if v.objective == "sft" and v.label in labels), "")
+    if not sft or (BASE, 0) not in harm.who:
+        return None
+    runs = {x: [(_moved(rows, x, s), paths.run(harm, x, s)) for s in harm.seeds] for x in labels}
+    ends = {x: min((end for one in some if (end := _reach(*one)) > 0), default=0.0) for x, some in runs.items()}
+    found: dict[str, dict[str, Array]] = {}
+    far: dict[str, Array] = {}
+    for label in (x for x in labels if x != sft and min(ends[x], ends[sft]) > 0):
+        far[label] = min(ends[label], ends[sft]) * np.arange(1, STEPS + 1) / STEPS
+        (value, place), (other, _) = _at(runs[label], far[label]), _at(runs[sft], far[label])
+        found[label] = {"value": np.where(np.isnan(other), np.nan, value), "place": place, "sft": other}
+    if not found:
+        return None
+    weights = paths.seed_weights(len(harm.seeds), draws)
+    table = Versus(study, sft, weights, harm.prompts, harm.share).table(found, cell["axis"])
+    table["level"] += 1
+    table["distance"] = [far[x][k - 1] for x, k in zip(table["label"], table["level"], strict=True)]
+    table["sft"] = table["value"] - table["gap"]
+    return AtDistance(rows.model, rows.task, cell, judges(cell)[0], sft, harm.prompts, table)
+
+
+def _moved(rows: Records, label: str, seed: int) -> Run:
+    """A run's distance at its checkpoints (values [1, K]), the base first; smoothed, so that it never falls."""
+    mine = rows.subjects[(rows.subjects["label"] == label) & (rows.subjects["seed"] == seed)]
+    known = mine.dropna(subset=["distance"]).sort_values("budget")
+    budgets = (0, *(int(b) for b in known["budget"]))
+    return Run(budgets, paths.axis(budgets), paths.smooth(np.array([[0.0, *known["distance"]]])))
+
+
+def _reach(moved: Run, harm: Run) -> float:
+    """How far the run is where harm was last measured; 0 where it never was, or distance never known."""
+    last = min(moved.at[-1], harm.at[-1] if len(harm.at) else 0.0)
+    return float(paths.along(moved, np.array([[last]]))[0, 0])
+
+
+def _at(runs: Sequence[tuple[Run, Run]], far: Array) -> tuple[Array, Array]:
+    """Harm, and the place on the axis of tokens, [D, S, M], where each run first is ``far`` [M] from the base."""
+    values, places = [], []
+    for moved, harm in runs:
+        place = np.broadcast_to(paths.reached(moved, moved.values, far[None]), (len(harm.values), len(far)))
+        values.append(paths.along(harm, place))
+        places.append(place)
+    return np.stack(values, axis=1), np.stack(places, axis=1)

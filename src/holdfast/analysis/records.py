@@ -1,0 +1,91 @@
+"""The records of one model and task, taken apart by cell and judge once: what matching, fronts, coherence and stability
+are made from. A large study's frame has millions of rows, so none of them looks through it by itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from holdfast.analysis.clusters import BASE
+from holdfast.analysis.contrasts import DEFAULT
+from holdfast.analysis.frame import SUBJECT, judges
+from holdfast.analysis.grid import Grid, conditions, grid
+
+Array = np.ndarray
+_WHERE = [*SUBJECT, "format", "item", "attack"]
+_SAID = ["item", "verdict", "score", "coherent"]  # and the details that a metric may be of
+
+
+class Part(NamedTuple):
+    """What one judge said in one cell. ``rows``: item, verdict, score, coherent and ``d_*`` of each record."""
+
+    cell: Mapping[str, Any]
+    rows: pd.DataFrame
+    cube: Grid
+
+    @property
+    def weights(self) -> Array | None:
+        """[G]: of the headline; None where nothing was asked of what it is about."""
+        return conditions(self.cell["summary"], self.cube).get("macro")
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """The base model's and the study's own subjects on one task, asked in the default format. ``at``: by cell and judge
+    their places in ``frame``."""
+
+    model: str
+    task: str
+    frame: pd.DataFrame = field(repr=False)
+    at: Mapping[tuple[str, str], Array] = field(repr=False)
+    _parts: dict[tuple[str, str], Part] = field(default_factory=dict, repr=False)
+
+    def part(self, cell: Mapping[str, Any], judge: str = "") -> Part | None:
+        """Of one judge (the cell's first); None where it did not speak."""
+        key = (str(cell["cell"]), judge or judges(cell)[0])
+        if key not in self._parts and key in self.at:
+            by = f"f_{cell['summary'].get('by') or ''}"
+            details = [f"d_{name}" for name in cell["summary"].get("secondary") or ()]
+            rows = self._take([*_WHERE, *_SAID[1:], by, *details], self.at[key])
+            kept = rows[[c for c in (*_SAID, *details) if c in rows]]
+            self._parts[key] = Part(cell, kept, grid(rows, cell["summary"]))
+        return self._parts.get(key)
+
+    def measured(self, cell: Mapping[str, Any]) -> bool:
+        """Whether the cell's first judge has spoken, and of what its headline is about (its attacks)."""
+        part = self.part(cell)
+        return part is not None and part.weights is not None
+
+    @cached_property
+    def subjects(self) -> pd.DataFrame:
+        """Columns: subject, label, seed, budget, distance."""
+        rows = self._take(["subject", "label", "seed", "budget", "distance"], np.concatenate(list(self.at.values())))
+        return rows.drop_duplicates(ignore_index=True)
+
+    def _take(self, columns: list[str], at: Array) -> pd.DataFrame:
+        names = dict.fromkeys(c for c in columns if c in self.frame)
+        return pd.DataFrame({c: self.frame[c].to_numpy()[at] for c in names})
+
+
+def records(frame: pd.DataFrame) -> list[Records]:
+    """Every model and task that something was trained on, without bracketing runs. ``frame``: of ``frame.load``."""
+    own = np.flatnonzero((frame["bracket"] == "") & (frame["format"] == DEFAULT))
+    keys = ["model", "task", "label", "cell", "judge"]
+    some = pd.DataFrame({k: frame[k].to_numpy()[own] for k in keys})
+    groups = some.groupby(keys, sort=False).indices
+    found = []
+    for model, task in dict.fromkeys(k[:2] for k in groups if k[2] != BASE):
+        at = defaultdict(list)
+        for (m, t, _, cell, judge), places in groups.items():
+            if m == model and t in ("", task):
+                at[str(cell), str(judge)].append(places)
+        mine = {k: own[np.sort(np.concatenate(v))] for k, v in at.items()}
+        found.append(Records(str(model), str(task), frame, mine))
+    return found
