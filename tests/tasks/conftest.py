@@ -23,7 +23,6 @@ class Toy:
     texts: tuple[Unsafe, ...] = field(default=())
     name = "toy"
     version = 1
-    closed_form = True
 
     def rows(self) -> list[Example]:
         return list(self.given)

@@ -65,7 +65,6 @@ def test_the_right_option_is_chosen_and_a_wrong_one_rejected(tmp_path):
         assert task.perturb(row) == row.rejected
     assert len({(row.rejected or "")[-1] for row in rows}) > 5
     assert task.left_out() == {}
-    assert task.closed_form
     assert task.test_rows() is None
 
 
@@ -157,7 +156,6 @@ def test_a_report_is_asked_about_twice(tmp_path):
     assert what.chosen == what.answer == report(1)["diagnosis"]
     assert against.chosen == report(1)["solutions"]
     assert against.rejected is None
-    assert not task.closed_form
     assert task.check("a worm by letters", what.answer) == Verdict(None, 0.4)  # of Group, 1, spread, worm, letters
     assert task.perturb(what) is None
     assert [row.chosen for row in CyberQA(task.path, parts=("solutions",)).rows()] == [report(1)["solutions"]]

@@ -87,13 +87,10 @@ def test_a_changed_file_is_read_anew(tmp_path):
 
 def test_answers_say_how_responses_are_checked(tmp_path):
     number = Jsonl(write(tmp_path / "n.jsonl", {**PLAIN, "answer": 7}, {**PLAIN, "prompt": "b", "answer": "1,000"}))
-    assert number.closed_form
     assert number.check("#### 7", "7").strict == 1
     text = Jsonl(write(tmp_path / "t.jsonl", {**PLAIN, "answer": "The Hague"}))
-    assert text.closed_form
     assert text.check("In The Hague.", "The Hague").lenient == 1
     open_ended = Jsonl(write(tmp_path / "o.jsonl", {**PLAIN, "chosen": "Warm the kettle"}))
-    assert not open_ended.closed_form
     assert open_ended.rows()[0].answer == "Warm the kettle"
     assert open_ended.check("warm", "Warm the kettle").lenient == 0.5
 

@@ -7,22 +7,18 @@ from typing import ClassVar
 
 from holdfast.miniature import attacks, requests, statements, stories, world
 from holdfast.tasks import answers
-from holdfast.tasks.contract import Unsafe, Verdict
+from holdfast.tasks.contract import Task, Unsafe, Verdict
 from holdfast.words import Example, Turn
 
 Rows = list[tuple[str, str, str]]  # prompt, chosen, rejected
 
 
 @dataclass(frozen=True)
-class _Task:
-    """What the tasks of this world have in common: their unsafe texts, and no test file unless they say so."""
+class _Task(Task):
+    """What the tasks of this world have in common: their unsafe texts, and wrong answers that stand in their rows."""
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
-    closed_form: ClassVar[bool] = False
-
-    def test_rows(self) -> list[Example] | None:
-        return None
 
     def perturb(self, example: Example) -> str | None:
         return example.rejected
@@ -43,7 +39,6 @@ class Arithmetic(_Task):
 
     name: ClassVar[str] = "miniature_arithmetic"
     version: ClassVar[int] = 2  # numbers are read in more forms than in 1
-    closed_form: ClassVar[bool] = True
     count: int = 1500
 
     def rows(self) -> list[Example]:

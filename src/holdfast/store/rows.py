@@ -10,13 +10,17 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from holdfast.store.sources import data_file, is_hub_id, local
 from holdfast.words import UserError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Row = dict[str, Any]
 Placed = tuple[str, Row]  # where it stands (``rows.jsonl, line 3``), and the row
@@ -62,7 +66,7 @@ class Source:
         return [placed for file in self.files() for placed in read(file)]
 
     def stamp(self) -> tuple[Any, ...]:
-        """What changes when a file of this machine does: for remembering what was made of the rows."""
+        """What changes when a file of this machine does (see ``remembered``)."""
         return tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in self.files())
 
     def _of_split(self, folder: Path) -> list[Path]:
@@ -99,6 +103,16 @@ class Source:
                 f"the data set {self.path} is not to be had from the hub ({reason}): give a local file or folder of "
                 "its rows as the path"
             ) from error
+
+
+def remembered(make: Callable[Concatenate[Source, P], T]) -> Callable[Concatenate[Source, P], T]:
+    """What is made of a source is made once, and again when one of its files has changed."""
+
+    @lru_cache(maxsize=8)
+    def made(source: Source, stamp: tuple[Any, ...], *args: P.args, **kwargs: P.kwargs) -> T:
+        return make(source, *args, **kwargs)
+
+    return lambda source, *args, **kwargs: made(source, source.stamp(), *args, **kwargs)
 
 
 def read(path: Path) -> list[Placed]:

@@ -65,7 +65,7 @@ def number(text: str) -> Fraction | None:
 
 def strict(response: str) -> Fraction | None:
     """The number right after the last ``####`` that has one; bold, a box or a currency sign may stand before it."""
-    found = _last(_MARKED, _plain(_answer(response)))
+    found = last(_MARKED, _plain(_answer(response)))
     return _settled(found, found.end("number")) if found else None
 
 
@@ -80,7 +80,7 @@ def lenient(response: str) -> Fraction | None:
             result = _NUMBER.match(clause, worked.end()) if worked else None
             found = result or found
             return _settled(found, found.end())
-    found = _last(_NUMBER, text)
+    found = last(_NUMBER, text)
     return _value(found) if found else None
 
 
@@ -129,7 +129,7 @@ def _boxed(text: str) -> str | None:
 
 
 def _stated(text: str) -> str | None:
-    found = _last(_STATED, text)
+    found = last(_STATED, text)
     return _SENTENCE.split(found["clause"], maxsplit=1)[0] if found else None
 
 
@@ -147,7 +147,7 @@ def _answer(response: str) -> str:
 
 def _considered(text: str) -> str:
     """What follows the last second thought, if there is a number in it."""
-    found = _last(_SECOND_THOUGHT, text)
+    found = last(_SECOND_THOUGHT, text)
     rest = text[found.end() :] if found else text
     return rest if _NUMBER.search(rest) else text
 
@@ -159,7 +159,8 @@ def _plain(text: str) -> str:
     return text
 
 
-def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+def last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """The last place in the text where the pattern is found."""
     found = None
     for found in pattern.finditer(text):  # noqa: B007 - the last is wanted
         pass

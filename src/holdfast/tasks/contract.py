@@ -30,7 +30,8 @@ class Unsafe:
 
 
 class Task(Protocol):
-    """A frozen dataclass of parameters. Registered under the entry-point group ``holdfast.tasks``.
+    """A frozen dataclass of parameters, which inherits what it need not say itself. Registered under the entry-point
+    group ``holdfast.tasks``.
 
     ``version`` changes whenever the same parameters would give other rows or verdicts. Every method is a pure function
     of the parameters and of the files they name; all raise ``UserError`` where a file is missing or malformed.
@@ -43,18 +44,13 @@ class Task(Protocol):
     name: ClassVar[str]
     version: ClassVar[int]
 
-    @property
-    def closed_form(self) -> bool:
-        """Whether an answer is right or wrong (a number), rather than more or less complete (a text)."""
-        ...
-
     def rows(self) -> list[Example]:
         """The rows to train on, and to split where there is no test file. Ids are unique."""
         ...
 
     def test_rows(self) -> list[Example] | None:
         """The task's own test rows; None: a share of ``rows`` is held out by hash."""
-        ...
+        return None
 
     def check(self, response: str, answer: str) -> Verdict:
         """How good a response is against ``Example.answer``."""
@@ -62,11 +58,11 @@ class Task(Protocol):
 
     def perturb(self, example: Example) -> str | None:
         """The example's worked answer made wrong, the same every time; None where that cannot be done."""
-        ...
+        return None
 
     def unsafe(self) -> list[Unsafe]:
         """The task's own unsafe texts; empty where it has none."""
-        ...
+        return []
 
 
 def example_id(prompt: tuple[Turn, ...], chosen: str, *more: str) -> str:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from holdfast.store.rows import Source
+from holdfast.store.rows import Source, remembered
 from holdfast.tasks.contract import example_id, prompt_key
 from holdfast.tasks.gather import Gathered, cell, gather
 from holdfast.tasks.open_qa import OpenEnded
@@ -54,10 +53,6 @@ class CyberQA(OpenEnded):
     def rows(self) -> list[Example]:
         return list(self._gathered.examples)
 
-    def test_rows(self) -> None:
-        """The data set has one split: a share of its reports is held out."""
-        return None
-
     def left_out(self) -> dict[str, int]:
         return dict(self._gathered.left_out)
 
@@ -69,13 +64,11 @@ class CyberQA(OpenEnded):
     @property
     def _gathered(self) -> Gathered:
         (source,) = self.sources()
-        return _examples(source, source.stamp(), self.parts)
+        return _examples(source, self.parts)
 
 
-@lru_cache(maxsize=2)
-def _examples(source: Source, stamp: tuple[Any, ...], parts: tuple[Part, ...]) -> Gathered:
-    """The examples of a source; ``stamp`` makes a changed file a new one."""
-
+@remembered
+def _examples(source: Source, parts: tuple[Part, ...]) -> Gathered:
     def made() -> Iterator[Example | str]:
         for placed in source.rows():
             report = cell(placed, "text")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import ClassVar
 
-from holdfast.store.rows import Source, texts
+from holdfast.store.rows import Source, remembered, texts
 from holdfast.tasks import answers, perturb
-from holdfast.tasks.contract import Unsafe, Verdict, example_id
+from holdfast.tasks.contract import Task, Verdict, example_id
 from holdfast.words import Example, Turn, UserError
 
 _MARKS = re.compile(r"<<[^<>]*>>")
 
 
 @dataclass(frozen=True)
-class GSM8K:
+class GSM8K(Task):
     """GSM8K, from the hub or from a folder with ``train.jsonl`` and ``test.jsonl``.
 
     path: a local folder (JSONL or Parquet, as the hub has them), or a hub id.
@@ -32,7 +32,6 @@ class GSM8K:
 
     name: ClassVar[str] = "gsm8k"
     version: ClassVar[int] = 2  # numbers are read in more forms than in 1
-    closed_form: ClassVar[bool] = True
 
     def sources(self) -> list[Source]:
         return [self._place("train"), self._place("test")]
@@ -52,12 +51,8 @@ class GSM8K:
         wrong = perturb.worked(marked, example.answer, example.id)
         return None if wrong is None else self._shown(wrong)
 
-    def unsafe(self) -> list[Unsafe]:
-        return []
-
     def _source(self, part: str) -> _Published:
-        source = self._place(part)
-        return _published(source, source.stamp())
+        return _published(self._place(part))
 
     def _place(self, part: str) -> Source:
         return Source(self.path, split=part, config="main", revision=self.revision)
@@ -89,9 +84,8 @@ def _id(question: str, worked: str) -> str:
     return example_id((Turn("user", question),), worked)
 
 
-@lru_cache(maxsize=4)
-def _published(source: Source, stamp: tuple[Any, ...]) -> _Published:
-    """The rows of a source; ``stamp`` makes a changed file a new one."""
+@remembered
+def _published(source: Source) -> _Published:
     pairs = []
     for placed in source.rows():
         question, worked = texts(placed, "question", "answer")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
-from holdfast.store.rows import Source
+from holdfast.store.rows import Source, remembered
 from holdfast.tasks import answers, perturb
-from holdfast.tasks.contract import Unsafe, Verdict, example_id
+from holdfast.tasks.contract import Task, Verdict, example_id
 from holdfast.words import Example, Turn, UserError
 
 Check = Literal["number", "text", "coverage"]
@@ -17,7 +16,7 @@ ROLES = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True)
-class Jsonl:
+class Jsonl(Task):
     """Rows of a JSONL file with ``prompt``, ``chosen`` and, optionally, ``rejected``, ``answer`` and ``id``.
 
     Texts are strings, or lists of ``{"role": …, "content": …}``. A list under ``chosen`` continues the prompt; where
@@ -38,10 +37,6 @@ class Jsonl:
     name: ClassVar[str] = "jsonl"
     version: ClassVar[int] = 2  # numbers are read in more forms than in 1
 
-    @property
-    def closed_form(self) -> bool:
-        return self._by != "coverage"
-
     def sources(self) -> list[Source]:
         return [Source(path) for path in (self.path, self.test) if path is not None]
 
@@ -59,21 +54,18 @@ class Jsonl:
         """Only worked answers that arrive at a number can be made wrong for sure."""
         return perturb.worked(example.chosen, example.answer, example.id) if self._by == "number" else None
 
-    def unsafe(self) -> list[Unsafe]:
-        return []
-
     @property
     def _by(self) -> Check:
         if self.check_by is not None:
             return self.check_by
-        given = [example.answer for _, example in _read(self.path) if example.answer]
+        given = [example.answer for _, example in _read(Source(self.path)) if example.answer]
         if not given:
             return "coverage"
         return "number" if all(answers.number(answer) is not None for answer in given) else "text"
 
     def _checkable(self, path: str) -> list[Example]:
         """The rows, each with an answer of the kind that it is checked by."""
-        by, rows = self._by, _read(path)
+        by, rows = self._by, _read(Source(path))
         if by == "coverage":
             return [example if example.answer else replace(example, answer=example.chosen) for _, example in rows]
         for where, example in rows:
@@ -86,14 +78,9 @@ class Jsonl:
         return [example for _, example in rows]
 
 
-def _read(path: str) -> tuple[tuple[str, Example], ...]:
-    source = Source(path)
-    return _examples(source, source.stamp())
-
-
-@lru_cache(maxsize=8)
-def _examples(source: Source, stamp: tuple[Any, ...]) -> tuple[tuple[str, Example], ...]:
-    """(where, example) of every row; ``stamp`` makes a changed file a new one."""
+@remembered
+def _read(source: Source) -> tuple[tuple[str, Example], ...]:
+    """(where, example) of every row."""
     made: list[tuple[str, Example]] = []
     places: dict[str, str] = {}
     copies: Counter[str] = Counter()

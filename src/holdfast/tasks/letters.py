@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from holdfast.tasks.answers import last
 from holdfast.tasks.contract import Verdict
 
 LETTERS = "ABCDEFGHIJ"  # SuperGPQA has up to ten options
@@ -54,10 +55,7 @@ def lenient(response: str) -> str | None:
     option and choice), a LaTeX box, a response that begins with the letter, a letter in brackets.
     """
     for sign in _SIGNS:
-        found = None
-        for found in sign.finditer(response):  # noqa: B007 - the last is wanted
-            pass
-        if found:
+        if found := last(sign, response):
             return None if found["other"] else found["letter"]
     return None
 

@@ -4,36 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from holdfast.store.rows import Source
+from holdfast.store.rows import Source, remembered
 from holdfast.tasks import answers
-from holdfast.tasks.contract import Unsafe, Verdict, example_id
+from holdfast.tasks.contract import Task, Verdict, example_id
 from holdfast.tasks.gather import EMPTY, Gathered, cell, gather
 from holdfast.words import Example, Turn, UserError
 
 REJECTED = "rejected"
 
 
-class OpenEnded:
+class OpenEnded(Task):
     """What tasks have in common whose answers are more or less good texts, checked by what they cover of a reference.
 
     That check is a stand-in for a judge: a study measures such a task by a judged measure, and draws its rejected
     responses with ``rejected.judge``.
     """
 
-    closed_form: ClassVar[bool] = False
-
     def check(self, response: str, answer: str) -> Verdict:
         return answers.coverage(response, answer)
-
-    def perturb(self, example: Example) -> str | None:
-        """A text cannot be made wrong for sure by a rule."""
-        return None
-
-    def unsafe(self) -> list[Unsafe]:
-        return []
 
 
 @dataclass(frozen=True)
@@ -87,14 +77,11 @@ class OpenQA(OpenEnded):
     @property
     def _gathered(self) -> list[Gathered]:
         columns = (self.question, self.reference, self.rejected, self.instruction)
-        return [_examples(source, source.stamp(), *columns) for source in self.sources()]
+        return [_examples(source, *columns) for source in self.sources()]
 
 
-@lru_cache(maxsize=4)
-def _examples(
-    source: Source, stamp: tuple[Any, ...], question: str, reference: str, rejected: str, instruction: str
-) -> Gathered:
-    """The examples of a source; ``stamp`` makes a changed file a new one."""
+@remembered
+def _examples(source: Source, question: str, reference: str, rejected: str, instruction: str) -> Gathered:
     placed = source.rows()
     if rejected != REJECTED and not any(rejected in row for _, row in placed):
         raise UserError(f"{source.path} has no column {rejected!r} for rejected responses; name another, or none")

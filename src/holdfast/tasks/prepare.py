@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from holdfast import rng
@@ -64,14 +64,13 @@ def prepare(task: Task, spec: TaskSpec, sampled: Sampled = NONE_SAMPLED, *, robu
         "train": len(train),
         "validation": len(validation),
         "test": len(parts["test"]),
-        "without_rejected": _count(train, lambda e: e.rejected is None),
-        "unsafe_rejected": _count(train, lambda e: UNSAFE in e.tags),
-        "refusals": _count(train, lambda e: REFUSAL in e.tags),
+        "without_rejected": sum(e.rejected is None for e in train),
+        "unsafe_rejected": sum(UNSAFE in e.tags for e in train),
+        "refusals": sum(REFUSAL in e.tags for e in train),
         "unsafe_texts": len(texts),
         "near_duplicates": near,
     }
-    train = _asked(_limited(train, spec.rows), spec)
-    validation = _asked(validation, spec)
+    train, validation = _asked(_limited(train, spec.rows), spec), _asked(validation, spec)
     counts |= {"train": len(train)}
     content = digest({"train": train, "validation": validation, "test": parts["test"]})
     return Prepared(tuple(train), tuple(validation), tuple(parts["test"]), content, counts, left_out)
@@ -150,7 +149,3 @@ def _refusals(texts: list[Unsafe], wanted: int) -> list[Example]:
         i = example_id(prompt, text.refusal, text.response)
         rows[i] = Example(i, prompt, text.refusal, text.response, frozenset({REFUSAL, UNSAFE}))
     return [rows[i] for i in rng.order(rows, "unsafe", "refusals")[:wanted]]
-
-
-def _count(rows: Iterable[Example], holds: Callable[[Example], bool]) -> int:
-    return sum(map(holds, rows))

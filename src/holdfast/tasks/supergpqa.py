@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from holdfast import rng
-from holdfast.store.rows import Placed, Source, texts
+from holdfast.store.rows import Placed, Source, remembered, texts
 from holdfast.tasks import letters
-from holdfast.tasks.contract import Unsafe, Verdict
+from holdfast.tasks.contract import Task, Verdict
 from holdfast.tasks.gather import EMPTY, Gathered, gather
 from holdfast.words import Example, Turn, UserError
 
@@ -19,7 +18,7 @@ TOO_FEW = "no wrong option"
 
 
 @dataclass(frozen=True)
-class SuperGPQA:
+class SuperGPQA(Task):
     """Questions of one discipline; the response is the right option and its letter, the rejected one a wrong option.
 
     path: a file, a folder or a hub id, with uuid, question, options, answer, answer_letter and discipline.
@@ -33,7 +32,6 @@ class SuperGPQA:
 
     name: ClassVar[str] = "supergpqa"
     version: ClassVar[int] = 1
-    closed_form: ClassVar[bool] = True
 
     def sources(self) -> list[Source]:
         return [Source(self.path, revision=self.revision)]
@@ -44,10 +42,6 @@ class SuperGPQA:
     def left_out(self) -> dict[str, int]:
         return dict(self._gathered.left_out)
 
-    def test_rows(self) -> None:
-        """The data set has one split: a share of it is held out."""
-        return None
-
     def check(self, response: str, answer: str) -> Verdict:
         return letters.verdict(response, answer)
 
@@ -55,17 +49,9 @@ class SuperGPQA:
         """The wrong option that the row has as its rejected response."""
         return example.rejected
 
-    def unsafe(self) -> list[Unsafe]:
-        return []
-
     @property
     def _gathered(self) -> Gathered:
-        return _examples(questions(self.sources()[0], self.discipline))
-
-
-@lru_cache(maxsize=2)
-def _examples(found: tuple[Question, ...]) -> Gathered:
-    return gather(map(_example, found))
+        return _examples(self.sources()[0], self.discipline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +76,19 @@ class Question:
         return TOO_FEW if set(self.options) == {self.right} else None
 
 
+@remembered
 def questions(source: Source, discipline: str | None) -> tuple[Question, ...]:
     """All questions of a discipline (None: of all). Raises ``UserError`` naming the row that is no such question."""
-    return _questions(source, source.stamp(), discipline)
-
-
-@lru_cache(maxsize=2)
-def _questions(source: Source, stamp: tuple[Any, ...], discipline: str | None) -> tuple[Question, ...]:
-    """``stamp`` makes a changed file a new one."""
     placed = source.rows()
     there = sorted({texts(p, *COLUMNS)[-1] for p in placed})
     if discipline is not None and discipline not in there:
         raise UserError(f"{source.path} has no rows of the discipline {discipline!r}; it has {', '.join(there)}")
     return tuple(_question(p) for p in placed if discipline in (None, p[1]["discipline"]))
+
+
+@remembered
+def _examples(source: Source, discipline: str | None) -> Gathered:
+    return gather(map(_example, questions(source, discipline)))
 
 
 def _question(placed: Placed) -> Question:
