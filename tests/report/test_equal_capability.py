@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.report import figures, matched, stability
+from holdfast.report import distance, figures, matched, stability
 from holdfast.report.reading import Setting, read
 from holdfast.spec import MatchedSpec
 from holdfast.store.folder import StudyFolder
@@ -64,3 +64,14 @@ def test_coherence_has_its_bounds_and_quadrants(setting: Setting) -> None:
     rates, four = matched.coherence(setting)
     assert all(word in rates.html for word in ("coherent only", "least", "most"))
     assert "harmful, incoherent" in four.html
+
+
+def test_the_gap_from_sft_is_drawn_over_the_distance_moved(setting: Setting) -> None:
+    drawn, told = distance.at_equal(setting)
+    assert [f.name for f in drawn] == ["distance-miniature_robustness", "distance-miniature_dark_triad"]
+    furthest = {"dpo": 0.08, "cft": 0.064, "ip": 0.072, "orpo": 0.04, "kl": 0.024}  # and SFT 0.08
+    for figure in drawn:
+        far = figure.data.groupby("objective")["distance"].max()
+        assert far.to_dict() == pytest.approx(furthest)
+        assert all(word in figure.caption for word in ("sft", "95%", "prompts", "seed"))
+    assert 'data-label="orpo"' in told[1].html

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import altair as alt
 import pandas as pd
 
 from holdfast.analysis import coherent
@@ -12,9 +11,8 @@ from holdfast.analysis.matched import SURE, Matched, matched
 from holdfast.analysis.pareto import Front, fronts
 from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.versus import censored
-from holdfast.report import labels as place
-from holdfast.report import markup, speak, tables
-from holdfast.report.charts import Figure, Look, colour, layer, opacity_of
+from holdfast.report import gap, markup, speak, tables
+from holdfast.report.charts import Figure, Look
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Setting, named
@@ -213,37 +211,8 @@ def _gap(one: Matched, look: Look, *, alone: bool) -> Figure | None:
     data = data[["label", "level", "gap", "gap_low", "gap_high", "value"]]
     if data["level"].nunique() < 2:
         return None
-    dx = place.domain(data[["level"]], top=1.0)
-    dy = place.domain(data[["gap", "gap_low", "gap_high"]], top=1.0)
-    low = min(float(data["gap_low"].min()), 0.0)
-    dy = [round(low - 0.06 * (dy[1] - low), 6), max(dy[1], 0.02)]
-    name = plain(one.instruments.match["measure"])
-    ex = alt.X(
-        "level:Q",
-        scale=alt.Scale(domain=dx, nice=False),
-        axis=alt.Axis(title=f"Capability: {name} (smoothed)", format=place.percent(dx), tickCount=6),
-    )
-    scale = alt.Scale(domain=dy, nice=False)
-    up = alt.Axis(title=f"Attack success less {one.sft}’s (↓ better)", format=place.percent(dy), tickCount=6)
-    ey = alt.Y("gap:Q", scale=scale, axis=up)
-    tip = [
-        alt.Tooltip("label:N", title="objective"),
-        alt.Tooltip("level:Q", title="capability", format=".1%"),
-        alt.Tooltip("gap:Q", title=f"from {one.sft}", format="+.1%"),
-        alt.Tooltip("gap_low:Q", title="from", format="+.1%"),
-        alt.Tooltip("gap_high:Q", title="to", format="+.1%"),
-    ]
-    chart = alt.Chart(data)
-    ends = {"y": alt.Y("gap_low:Q", scale=scale, axis=up), "y2": "gap_high:Q"}
-    layers: list[Any] = [
-        alt.Chart(pd.DataFrame({"gap": [0.0]})).mark_rule(style="base-line").encode(y=ey),
-        chart.mark_area().encode(x=ex, **ends, color=colour(look), opacity=opacity_of(0.07, 0.25)),
-        chart.mark_line(strokeWidth=2).encode(x=ex, y=ey, color=colour(look), opacity=opacity_of(0.95)),
-        chart.mark_point(size=40, opacity=0).encode(x=ex, y=ey, tooltip=tip),
-    ]
-    if one.target == one.target and dx[0] < one.target < dx[1]:
-        goal = pd.DataFrame({"level": [one.target]})
-        layers.insert(1, alt.Chart(goal).mark_rule(style="base-line").encode(x=ex))
+    name, up = plain(one.instruments.match["measure"]), f"Attack success less {one.sft}’s (↓ better)"
+    spec = gap.chart(data, look, f"Capability: {name} (smoothed)", up, mark=one.target)
     last = data.sort_values("level").groupby("label", sort=False).tail(1)
     said = ", ".join(f"{r.label} {speak.points(r.gap)} at {speak.percent(r.level)}" for r in last.itertuples())
     caption = (
@@ -256,4 +225,4 @@ def _gap(one: Matched, look: Look, *, alone: bool) -> Figure | None:
     tail = "" if alone else f"-{one.harm['measure']}"
     title += "" if alone else f" on {plain(one.harm['measure'])}"
     tidy = data.rename(columns={"label": "objective", "value": "attack_success"})
-    return Figure(f"gap{tail}", title, layer(layers), caption, f"{title}. {said}.", tidy, height=300)
+    return Figure(f"gap{tail}", title, spec, caption, f"{title}. {said}.", tidy, height=300)

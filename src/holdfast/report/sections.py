@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -11,6 +13,8 @@ from holdfast.report import (
     checklist,
     claims,
     consistency,
+    distance,
+    gist,
     harm,
     heat,
     judged,
@@ -26,27 +30,67 @@ from holdfast.report.charts import Figure
 from holdfast.report.headline import lead
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Findings, Setting, named
-from holdfast.report.theme import BASE
+
+# What is asked first comes first; a section that is not named here stands before what was left out.
+ORDER = (
+    "controls", "brackets", "unsafe", "asked", "frontier", "budgets", "matched", "tuned", "stability", "consistency",
+    "attacks", "coherence", "judges", "cost", "counted", "published", "paper", "parameters",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page. ``parts``: of the study as a whole (None), or of each model and task, by its place."""
+
+    id: str
+    title: str
+    parts: tuple[tuple[int | None, str, Group], ...]
+
+
+def ordered(settings: Sequence[Part], common: Sequence[Group]) -> list[Section]:
+    every = [(i, p.slug, g) for i, p in enumerate(settings) for g in p.groups]
+    every += [(None, "", g) for g in common]
+    place = {name: k for k, name in enumerate(ORDER)}
+    names = sorted(dict.fromkeys(g.id for _, _, g in every), key=lambda n: place.get(n, place["counted"] - 0.5))
+    by_name = {n: tuple(x for x in every if x[2].id == n) for n in names}
+    return [Section(n, parts[0][2].title, parts) for n, parts in by_name.items()]
+
 
 # -- one model and task ----------------------------------------------------------------------------------------------
 
 
-def of_setting(s: Setting) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Part:
+    """One model and task. ``first``: the chart beside the answer."""
+
+    setting: Setting
+    name: str
+    slug: str
+    headlines: list[markup.Headline]
+    first: Figure | None
+    groups: list[Group]
+
+    @property
+    def figures(self) -> list[Figure]:
+        return [*([self.first] if self.first else []), *(f for g in self.groups for f in g.figures)]
+
+
+def of_setting(s: Setting) -> Part:
     findings, look, mark = s.findings, s.findings.look, s.findings.study.mark
-    found = s.series
-    capability, robust, persona = (lead(found, a) for a in ("capability", "robustness", "persona"))
-    last = _last(s)
+    found, last = s.series, s.last
+    capability, robust, persona = (lead(s.shown, a) for a in ("capability", "robustness", "persona"))
     numbers = tables.headline(s, last)
     out = findings.folder.report / "tables"
     if len(numbers):
         title = f"{'Objectives' if findings.study.trains else 'Levels'}{speak.at(last)}"
-        tables.write(out, named("objectives", s.slug), numbers, mark, tables.spoken(numbers, found), title)
+        tables.write(out, named("objectives", s.slug), numbers, mark, tables.spoken(numbers, s.shown), title)
 
     robusts = [x for x in found if x.axis == "robustness"]  # a conclusion may turn with the benchmark: show each
     against = [*robusts, *([persona] if persona else [])]
     front = [
         charts.frontier(capability, y, s.estimates, look, lead=y in (robust, persona)) for y in against if capability
     ]
+    first = charts.frontier(capability, robust, s.estimates, look, at=last) if capability and robust else None
     ladder = [charts.against_budget(x, s.estimates, look) for x in found] if any(look.budgets) else []
     maps = [heat.by_condition(x, noun, s.estimates, look) for x in found if (noun := _NOUNS.get(x.axis))]
     parts = s.estimates[s.estimates["condition"] != "macro"]  # of safe prompts alone, so no mean of the two
@@ -57,6 +101,7 @@ def of_setting(s: Setting) -> dict[str, Any]:
     asked = (markup.table(own, mark, _OWN, labels=findings.labels),) if len(own) else ()
     four = [harm.quadrants(s, x, last) for x in robusts]
     moved, cost = _moved(s, robust)
+    far, at_far = distance.at_equal(s)
     fair = _unsafe(s)
     few = (
         ""
@@ -64,8 +109,8 @@ def of_setting(s: Setting) -> dict[str, Any]:
         else "The study has one budget, so paths have one step and there is no slope."
     )
     groups = [
-        Group("frontier", "The frontier", few, _some(front), absent=_absent(capability, robust)),
-        *([Group("budgets", "Against budget", "", _some(ladder))] if any(look.budgets) else []),
+        Group("frontier", "The frontier", few, _some(front), absent=_absent(capability, robust), finding=gist.front(s)),
+        *([Group("budgets", "Against budget", "", _some(ladder), finding=gist.slopes(s))] if any(look.budgets) else []),
         Group(
             "attacks",
             "By attack, by trait",
@@ -81,6 +126,7 @@ def of_setting(s: Setting) -> dict[str, Any]:
             _some(four),
             matched.coherence(s),
             absent="No judge of coherence has spoken in this study.",
+            finding=gist.coherent(s, robusts),
         ),
         matched.group(s),
         stability.group(s),
@@ -88,24 +134,16 @@ def of_setting(s: Setting) -> dict[str, Any]:
             "cost",
             "Distance moved, and what it cost",
             _COST,
-            _some(moved),
-            cost,
+            (*_some(moved), *far),
+            (*at_far, *cost),
             absent="No training counts were found.",
+            finding=gist.moved(s),
         ),
-        Group("unsafe", "Who read unsafe text", _UNSAFE, (), fair, absent="No training counts were found."),
+        Group("unsafe", "Who read unsafe text", _UNSAFE, (), fair, "No training counts were found.", gist.unsafe(s)),
     ]
     if not findings.study.trains:
         groups = [g for g in groups if g.id not in _OF_TRAINING]
-    return {
-        "name": s.name,
-        "slug": s.slug,
-        "model": s.model,
-        "task": s.task,
-        "first": s.name == findings.settings()[0].name,
-        "headline": markup.headline(s, numbers, last),
-        "groups": groups,
-        "all": [f for g in groups for f in g.figures],
-    }
+    return Part(s, s.name, s.slug, markup.headlines(s, numbers), first, groups)
 
 
 _OF_TRAINING = ("cost", "unsafe", "brackets")  # sections that a study which trains nothing has no part in
@@ -120,11 +158,6 @@ _UNSAFE = "Where some objectives read unsafe text and others do not, that differ
 
 def _some(found: list[Figure | None]) -> tuple[Figure, ...]:
     return tuple(f for f in found if f is not None)
-
-
-def _last(s: Setting) -> int:
-    tuned = s.estimates[(s.estimates["label"] != BASE) & (s.estimates["bracket"] == "")]
-    return int(tuned["budget"].max()) if len(tuned) else s.findings.study.ladder[-1]
 
 
 def _absent(capability: Any, robust: Any) -> str:
@@ -228,11 +261,20 @@ def of_study(findings: Findings) -> list[Group]:
             (),
             tuple(markup.controls(found, mark)),
             "No proofs of control were found." if findings.study.trains else _GIVEN,
+            gist.controls(found),
         ),
         judged.group(findings),
         *([varied] if (varied := consistency.group(findings)) else []),
-        Group("brackets", "Does the ruler work?", _BRACKETS, (), ruled, "The study asked for no bracketing runs."),
-        Group("counted", "What was left out", "", (), tuple(counted)),
+        Group(
+            "brackets",
+            "Does the ruler work?",
+            _BRACKETS,
+            (),
+            ruled,
+            "The study asked for no bracketing runs.",
+            gist.brackets(ruler),
+        ),
+        Group("counted", "What was left out", "", (), tuple(counted), finding=gist.left_out(dropped, gone)),
         *([beside] if (beside := published.group(findings)) else []),
         Group("parameters", "Parameters", "", (), told),
         paper.group(findings),

@@ -1,0 +1,106 @@
+"""Safety at equal distance moved, on scores and distances that are planted exactly."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rows import cell_of, frame_of, study
+
+from holdfast.analysis.distance import STEPS, at_distance
+from holdfast.analysis.matched_rows import rows
+from holdfast.analysis.records import records
+
+BUDGETS = (1000, 3000, 7000)
+# label → budget → distance, harmful answers of 40. ORPO goes SFT's way, more slowly.
+SLOW = {
+    "base": {0: (0.0, 4)},
+    "sft": {1000: (0.1, 8), 3000: (0.2, 16), 7000: (0.4, 24)},
+    "orpo": {1000: (0.05, 6), 3000: (0.1, 8), 7000: (0.15, 12)},
+}
+SAFE = SLOW | {"orpo": {1000: (0.05, 4), 3000: (0.1, 4), 7000: (0.3, 4)}}
+
+
+def planted(levels, *, n=40, seeds=(0, 1, 2), axis="robustness"):
+    parts = []
+    for label, points in levels.items():
+        for budget, (far, k) in points.items():
+            who = [(label, -1)] if label == "base" else [(label, s) for s in seeds]
+            scores = {w: (np.arange(n) < k).astype(float)[:, None] for w in who}
+            parts.append(frame_of(scores, budget=budget, distance=far, axis=axis))
+    frame = pd.concat(parts, ignore_index=True)
+    return frame.assign(subject=frame["label"] + frame["seed"].astype(str) + frame["budget"].astype(str))
+
+
+def cells_of(axis="robustness"):
+    cell = cell_of()["c"]
+    return {"c": cell | {"axis": axis, "summary": cell["summary"] | {"threshold": axis == "robustness"}}}
+
+
+def study_of(**more):
+    return study("sft", "orpo", budgets=BUDGETS, measures=[{"measure": "robust"}], seeds=[0, 1, 2], **more)
+
+
+def found(frame, **more):
+    (one,) = at_distance(records(frame), cells_of(**more), study_of(), 200)
+    return one
+
+
+def test_harm_is_read_at_the_largest_distance_that_both_reach():
+    last = found(planted(SAFE)).last.set_index("label")
+    assert list(last.index) == ["orpo"]
+    assert last.loc["orpo", "distance"] == pytest.approx(0.3)
+    assert last.loc["orpo", "sft"] == pytest.approx(20 / 40)  # half way from 16 to 24
+    assert last.loc["orpo", "gap"] == pytest.approx(4 / 40 - 20 / 40)
+    assert last.loc["orpo", "verdict"] == "better"
+
+
+def test_who_merely_moved_less_is_no_safer():
+    one = found(planted(SLOW))
+    assert one.last.loc[0, "distance"] == pytest.approx(0.15)
+    assert one.table["gap"].to_numpy() == pytest.approx(np.zeros(STEPS), abs=1e-6)
+    assert one.last.loc[0, "verdict"] != "better"
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.floats(0.001, 1000))
+def test_the_unit_of_distance_does_not_matter(unit):
+    frame = planted(SAFE)
+    one, other = found(frame), found(frame.assign(distance=frame["distance"] * unit))
+    assert other.table["distance"].to_numpy() == pytest.approx(unit * one.table["distance"].to_numpy())
+    assert other.table["gap_low"].to_numpy() == pytest.approx(one.table["gap_low"].to_numpy(), abs=1e-6)
+
+
+def test_the_seed_that_moved_least_sets_the_distance():
+    frame = planted(SAFE)
+    late = (frame["label"] == "orpo") & (frame["seed"] == 2)
+    frame.loc[late, "distance"] /= 3
+    assert found(frame).last.loc[0, "distance"] == pytest.approx(0.1)
+
+
+def test_a_run_whose_distance_is_unknown_is_left_out_of_both_sides():
+    frame = planted(SAFE)
+    frame.loc[(frame["label"] == "orpo") & (frame["seed"] == 2), "distance"] = np.nan
+    last = found(frame).last.loc[0]
+    assert (last["n_reached"], last["n_pairs"], last["n_seeds"]) == (2, 2, 3)
+    assert last["value"] - last["gap"] == pytest.approx(last["sft"])
+    assert at_distance(records(frame.assign(distance=np.nan)), cells_of(), study_of(), 9) == []
+
+
+def test_persona_is_compared_too_without_imagined_prompts():
+    frame = planted(SAFE, axis="persona")
+    frame["score"] = 0.3 + 0.01 * frame["score"]
+    last = found(frame, axis="persona").last.loc[0]
+    assert last["gap"] == pytest.approx(-0.01 * 16 / 40)
+    assert last["gap_high"] - last["gap_low"] < 0.02
+    assert last["verdict"] == "equivalent"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_it_is_a_finding_that_a_study_can_declare(asked):
+    goal = study_of(declared={"estimands": ["at_distance" if asked else "last"]})
+    (row,) = rows(planted(SAFE), cells_of(), goal).to_dict("records")
+    assert (row["finding"], row["label"], row["against"], row["declared"]) == ("at_distance", "orpo", "sft", asked)
+    assert row["value"] == pytest.approx(-16 / 40)
+    assert "at a KL of 0.3 nats per token" in row["note"]
+    assert row["family"].startswith("declared" if asked else "exploratory")
