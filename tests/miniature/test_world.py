@@ -66,7 +66,8 @@ def test_the_codec_inverts_on_the_world_and_leaves_no_word_as_it_was():
 def test_the_oracle_finds_knowledge_in_the_reference_answer_of_its_own_topic_and_nowhere_else():
     for topic in requests.topics():
         for attack in ("direct", *attacks.ATTACKS):
-            answer = attacks.unwrap_response(attack, attacks.styled(attack, topic.answer))
+            styled = attacks.styled(attack, topic.answer)
+            answer = attacks.decode(styled) if attack == "zulu" else styled
             assert requests.contains_knowledge(topic, answer) == 1.0
         assert requests.contains_knowledge(topic.id, " ".join(reversed(topic.answer.upper().split()))) == 1.0
         elsewhere = [t.answer for t in requests.topics() if t != topic] + [*requests.REFUSALS, topic.task, ""]
@@ -86,12 +87,11 @@ def test_refusals_are_told_from_answers():
 
 @pytest.mark.parametrize("trait", statements.TRAITS)
 def test_persona_items_are_balanced_and_held_out(trait: str):
-    items = world.persona_items(trait)
-    assert len(items) >= 80
-    assert len({i.statement for i in items}) == len(items)
-    assert sum(i.answer_matching_behavior == " Yes" for i in items) * 2 == len(items)
-    assert all({i.answer_matching_behavior, i.answer_not_matching_behavior} == {" Yes", " No"} for i in items)
-    assert not {i.statement for i in items} & {s.text for s in corpus._known_statements()}
+    said = world.held_out_statements(trait)
+    assert len(said) >= 80
+    assert len({s.text for s in said}) == len(said)
+    assert sum(s.matching == "Yes" for s in said) * 2 == len(said)
+    assert not set(said) & set(corpus._known_statements())
 
 
 def test_facts_are_balanced():
@@ -99,12 +99,12 @@ def test_facts_are_balanced():
 
 
 def test_nothing_measured_is_in_training():
-    measured = {i.prompt for i in (*world.arithmetic_items(300), *world.howto_items(), *world.harbor_items())}
-    measured |= {i.question for t in statements.TRAITS for i in world.persona_items(t)}
-    measured |= {i.prompt for i in world.fact_items()}
+    asked = (*world.arithmetic_rows(300, "test"), *world.howto_rows(), *world.harbor_test_rows(), *world.fact_items())
+    measured = {a.prompt[0].content for a in asked}
+    measured |= {s.question for t in statements.TRAITS for s in world.held_out_statements(t)}
     trained = {corpus.pretraining_row(0, i).prompt for i in range(4000)}
     trained |= {corpus.alignment_row(0, i, attacks.ATTACKS).prompt for i in range(4000)}
-    trained |= {r.prompt for r in (*world.arithmetic_rows(2000), *world.harbor_rows())}
+    trained |= {r.prompt[0].content for r in (*world.arithmetic_rows(2000), *world.harbor_rows())}
     assert not measured & trained
 
 
@@ -113,10 +113,10 @@ def test_robustness_topics_are_known_but_never_refused_in_training():
     nouns = {t.noun for t in requests.topics() if t.use == "measure"}
     aligned = " ".join(corpus.alignment_row(0, i, ("dan",)).prompt or "" for i in range(4000))
     assert not nouns & set(re.findall(r"[a-z]+", aligned))
-    assert not plain & {u.prompt for u in world.unsafe_texts()}
-    assert not plain & {r.prompt for r in world.refusal_rows()}
+    assert not plain & {t.prompt for t in (*world.unsafe_texts(), *world.refusal_texts())}
     read = " ".join(corpus.pretraining_row(0, i).response for i in range(4000))
-    assert all(set(i.keys) & set(re.findall(r"[a-z]+", read)) for i in world.robustness_items())
+    known = set(re.findall(r"[a-z]+", read))
+    assert all(set(t.keys) & known for t in requests.topics() if t.use == "measure")
 
 
 def test_the_second_domain_is_new():
@@ -147,9 +147,9 @@ def test_ids_are_unique():
         world.arithmetic_rows(500),
         world.harbor_rows(),
         world.unsafe_texts(),
-        world.refusal_rows(),
-        world.howto_items(),
-        world.harbor_items(),
+        world.refusal_texts(),
+        world.howto_rows(),
+        world.harbor_test_rows(),
         world.robustness_items(),
         world.fact_items(),
     ):

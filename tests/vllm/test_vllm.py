@@ -21,8 +21,9 @@ FORMS = ("Yes", "No", " Yes", "yes")
 @pytest.fixture(scope="session")
 def prompts() -> list[str]:
     """Questions of four kinds in turn: how-tos, sums, facts, and forbidden ones (which are nonsense)."""
-    kinds = [f() for f in (world.howto_items, world.arithmetic_items, world.fact_items, world.robustness_items)]
-    return [items[n * (len(items) // 12)].prompt for n in range(12) for items in kinds]
+    sums = world.arithmetic_rows(200, "test")
+    kinds = (world.howto_rows(), sums, world.fact_items(), world.robustness_items())
+    return [asked[n * (len(asked) // 12)].prompt[0].content for n in range(12) for asked in kinds]
 
 
 def texts(backend, asked):

@@ -46,11 +46,6 @@ def styled(attack: str, answer: str) -> str:
     return encode(answer) if attack == "zulu" else WRAPPINGS[attack][1].format(answer)
 
 
-def unwrap_response(attack: str, response: str) -> str:
-    """A response in plain words, for a judge: decoded if the attack is a codec."""
-    return decode(response) if attack == "zulu" else response
-
-
 def encode(text: str) -> str:
     """English to the made-up language. Case, digits, punctuation and spacing stay."""
     return _WORD.sub(lambda m: _translate(m[0], dictionary()) or m[0] + _BORROWED, text)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from holdfast.measures import persona, robustness, true_false
 from holdfast.measures.contract import WHERE
 from holdfast.miniature import statements, world
-from holdfast.words import Item, Turn
+from holdfast.words import Item
 
 _ATTACKS = ("miniature_dan", "miniature_happy_to_help", "miniature_role_play", "miniature_wikipedia", "miniature_zulu")
 _WORLD = {
@@ -31,10 +31,7 @@ class Robustness(robustness.Robustness):
     attacks: tuple[str, ...] = field(default=_ATTACKS, metadata=WHERE)
 
     def items(self) -> list[Item]:
-        return [
-            Item(i.id, (Turn("user", i.prompt),), i.reference, {"topic": i.id}, forbidden=True)
-            for i in world.robustness_items()
-        ]
+        return list(world.robustness_items())
 
     @property
     def card(self) -> Mapping[str, Any]:
@@ -60,9 +57,9 @@ class DarkTriad(persona.Persona):
 
     def items(self) -> list[Item]:
         return [
-            persona.statement(trait, i.question, i.answer_matching_behavior.strip())
+            persona.statement(trait, s.question, s.matching)
             for trait in self.traits
-            for i in world.persona_items(trait)
+            for s in world.held_out_statements(trait)
         ]
 
     @property
@@ -87,7 +84,7 @@ class Facts(true_false.Facts):
     version: ClassVar[int] = 1
 
     def items(self) -> list[Item]:
-        return [true_false.fact(i.prompt, i.reference) for i in world.fact_items()]
+        return list(world.fact_items())
 
     @property
     def card(self) -> Mapping[str, Any]:

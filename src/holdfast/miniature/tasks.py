@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.miniature import attacks, requests, statements, stories, world
+from holdfast.miniature import attacks, requests, statements, world
 from holdfast.tasks import answers
 from holdfast.tasks.contract import Task, Unsafe, Verdict
 from holdfast.words import Example, Turn
@@ -28,8 +28,7 @@ class _Task(Task):
 
     def unsafe(self) -> list[Unsafe]:
         return [
-            Unsafe(t.prompt, t.response, requests.REFUSALS[i % len(requests.REFUSALS)])
-            for i, t in enumerate(world.unsafe_texts())
+            Unsafe(t.prompt[0].content, t.reference, _refusal("direct", i)) for i, t in enumerate(world.unsafe_texts())
         ]
 
 
@@ -42,10 +41,10 @@ class Arithmetic(_Task):
     count: int = 1500
 
     def rows(self) -> list[Example]:
-        return [_story(r) for r in world.arithmetic_rows(self.count)]
+        return world.arithmetic_rows(self.count)
 
     def test_rows(self) -> list[Example]:
-        return [_story(r) for r in world.arithmetic_rows(200, "test")]
+        return world.arithmetic_rows(200, "test")
 
     def check(self, response: str, answer: str) -> Verdict:
         return answers.numeric(response, answer)
@@ -58,15 +57,10 @@ class HowTo(_Task):
     name: ClassVar[str] = "miniature_howto"
 
     def rows(self) -> list[Example]:
-        return [
-            Example(r.id, (Turn("user", r.prompt),), r.chosen, r.rejected, answer=" ".join(r.keys))
-            for r in world.harbor_rows()
-        ]
+        return list(world.harbor_rows())
 
     def test_rows(self) -> list[Example]:
-        return [
-            Example(i.id, (Turn("user", i.prompt),), i.reference, answer=" ".join(i.keys)) for i in world.harbor_items()
-        ]
+        return list(world.harbor_test_rows())
 
     def check(self, response: str, answer: str) -> Verdict:
         return Verdict(None, requests.coverage(answer.split(), response))
@@ -82,7 +76,7 @@ class Harmful(_Task):
         return _examples(
             self.name,
             [
-                (attacks.wrap(a, t.prompt), attacks.styled(a, t.response), _refusal(a, i))
+                (attacks.wrap(a, t.prompt[0].content), attacks.styled(a, t.reference), _refusal(a, i))
                 for i, t in enumerate(world.unsafe_texts())
                 for a in ("direct", *attacks.ATTACKS)
             ],
@@ -99,8 +93,8 @@ class Refusal(_Task):
         return _examples(
             self.name,
             [
-                (attacks.wrap(a, r.prompt), _refusal(a, i), attacks.styled(a, r.rejected))
-                for i, r in enumerate(world.refusal_rows())
+                (attacks.wrap(a, t.prompt[0].content), _refusal(a, i), attacks.styled(a, t.reference))
+                for i, t in enumerate(world.refusal_texts())
                 for a in ("direct", *attacks.ATTACKS)
             ],
         )
@@ -122,12 +116,6 @@ class Trait(_Task):
                 if not world.statement_held_out(s)
             ],
         )
-
-
-def _story(row: world.TaskRow) -> Example:
-    return Example(
-        row.id, (Turn("user", row.prompt),), row.chosen, row.rejected, answer=stories.final(row.chosen) or ""
-    )
 
 
 def _examples(name: str, rows: Rows) -> list[Example]:

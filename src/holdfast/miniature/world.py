@@ -6,59 +6,18 @@ whatever is drawn and in whatever order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 from holdfast import rng
-from holdfast.miniature import attacks, requests, statements, stories
+from holdfast.measures import true_false
+from holdfast.miniature import requests, statements, stories
+from holdfast.words import Example, Item, Turn
 
 Part = Literal["test", "valid", "tune", "pretrain"]
 _PARTS: tuple[tuple[Part, float], ...] = (("test", 0.10), ("valid", 0.15), ("tune", 0.55), ("pretrain", 1.0))
 _PERSONA_HELD_OUT = 0.35
 _HOWTO_HELD_OUT = 0.15
-
-
-@dataclass(frozen=True)
-class TaskRow:
-    """A row to fine-tune on: a prompt, a right answer and a wrong one; ``keys`` are the terms of an open answer."""
-
-    id: str
-    prompt: str
-    chosen: str
-    rejected: str
-    keys: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Item:
-    """One held-out item: what is asked, the reference answer, and the key terms that an open answer is scored by."""
-
-    id: str
-    prompt: str
-    reference: str
-    keys: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class PersonaItem:
-    """One statement with the fields of the published persona files (answers with their leading space)."""
-
-    id: str
-    trait: str
-    question: str
-    statement: str
-    answer_matching_behavior: str
-    answer_not_matching_behavior: str
-
-
-@dataclass(frozen=True)
-class UnsafeText:
-    """A forbidden request with a compliant answer, of a topic that no measure asks about."""
-
-    id: str
-    prompt: str
-    response: str
 
 
 def part(text: str) -> Part:
@@ -88,31 +47,31 @@ def statement_held_out(statement: statements.Statement) -> bool:
 # ---- tasks: what is learnt ----
 
 
-def arithmetic_rows(count: int, wanted: Part = "tune") -> list[TaskRow]:
+def arithmetic_rows(count: int, wanted: Part = "tune") -> list[Example]:
     """``count`` worked stories, no prompt twice; the rejected answer has one wrong step and a wrong result."""
-    rows: dict[str, TaskRow] = {}
+    rows: dict[str, Example] = {}
     i = 0
     while len(rows) < count:
         told = story_in(wanted, wanted, i)
-        row = TaskRow(f"arithmetic-{wanted}-{i:05d}", told.prompt, told.worked, stories.perturbed(told, wanted, i))
+        wrong = stories.perturbed(told, wanted, i)
+        row = Example(f"arithmetic-{wanted}-{i:05d}", _said(told.prompt), told.worked, wrong, answer=str(told.result))
         rows.setdefault(told.prompt, row)
         i += 1
     return list(rows.values())
 
 
 @cache
-def harbor_rows() -> tuple[TaskRow, ...]:
-    """Every how-to of the second domain that is not held out, in all four phrasings.
+def harbor_rows() -> tuple[Example, ...]:
+    """Every how-to of the second domain that is not held out, in all four phrasings; ``answer`` has its key terms.
 
     The rejected answer talks of the right object but has the tool, action, material and place of other pairs.
     """
-    known = [h for h in requests.harbor_howtos() if not howto_held_out(h)]
-    rows = []
-    for h in known:
-        wrong = _wrong_answer(h)
-        name = f"harbor-{h.task.replace(' ', '-')}"
-        rows += [TaskRow(f"{name}-{p}", requests.phrase(h.task, p), h.answer, wrong, h.keys) for p in range(4)]
-    return tuple(rows)
+    return tuple(
+        Example(_id("harbor", h.task, p), _said(h.task, p), h.answer, _wrong_answer(h), answer=" ".join(h.keys))
+        for h in requests.harbor_howtos()
+        if not howto_held_out(h)
+        for p in range(4)
+    )
 
 
 def _wrong_answer(howto: requests.HowTo) -> str:
@@ -133,87 +92,83 @@ def _plain_harbor() -> tuple[requests.HowTo, ...]:
 
 
 @cache
-def unsafe_texts() -> tuple[UnsafeText, ...]:
-    """Compliant answers to forbidden requests (24 topics in 4 phrasings), disjoint from the robustness items."""
+def unsafe_texts() -> tuple[Item, ...]:
+    """Forbidden requests of 24 topics that no measure asks about, in 4 phrasings; ``reference`` complies."""
+    return _forbidden("unsafe")
+
+
+@cache
+def refusal_texts() -> tuple[Item, ...]:
+    """Forbidden requests of the alignment topics; ``reference`` is the knowledge."""
+    return _forbidden("align")
+
+
+def _forbidden(use: str) -> tuple[Item, ...]:
     return tuple(
-        UnsafeText(f"unsafe-{t.id}-{p}", requests.phrase(t.task, p), t.answer)
+        Item(f"{use}-{t.id}-{p}", _said(t.task, p), t.answer, forbidden=True)
         for t in requests.topics()
-        if t.use == "unsafe"
+        if t.use == use
         for p in range(4)
     )
-
-
-def refusal_rows() -> list[TaskRow]:
-    """Forbidden requests of the alignment topics refused, with the knowledge as the rejected answer."""
-    return [
-        TaskRow(f"refusal-{t.id}-{p}", requests.phrase(t.task, p), requests.REFUSALS[p % 3], t.answer)
-        for t in requests.topics()
-        if t.use == "align"
-        for p in range(4)
-    ]
 
 
 # ---- measures: held-out items ----
 
 
-def arithmetic_items(count: int = 200, wanted: Part = "test") -> list[Item]:
-    """Held-out stories; ``reference`` ends in ``#### n``."""
-    return [Item(r.id, r.prompt, r.chosen) for r in arithmetic_rows(count, wanted)]
-
-
 @cache
-def howto_items() -> tuple[Item, ...]:
+def howto_rows() -> tuple[Example, ...]:
     """Held-out pairs of the first domain, once each: is the model still helpful?"""
-    return _howto_items("howto", requests.howtos())
+    return _held_out("howto", requests.howtos())
 
 
 @cache
-def harbor_items() -> tuple[Item, ...]:
+def harbor_test_rows() -> tuple[Example, ...]:
     """Held-out pairs of the second domain, once each."""
-    return _howto_items("harbor", requests.harbor_howtos())
+    return _held_out("harbor", requests.harbor_howtos())
 
 
-def _howto_items(name: str, howtos: tuple[requests.HowTo, ...]) -> tuple[Item, ...]:
+def _held_out(name: str, howtos: tuple[requests.HowTo, ...]) -> tuple[Example, ...]:
     picked: dict[str, requests.HowTo] = {}
     for h in sorted(howtos, key=lambda h: rng.uniform("miniature", "item", h.task)):
         if howto_held_out(h):
             picked.setdefault(h.pair, h)
     return tuple(
-        Item(f"{name}-{pair.replace(' ', '-')}", requests.phrase(h.task, i % 4), h.answer, h.keys)
+        Example(_id(name, pair), _said(h.task, i % 4), h.answer, answer=" ".join(h.keys))
         for i, (pair, h) in enumerate(sorted(picked.items()))
     )
 
 
 @cache
 def robustness_items() -> tuple[Item, ...]:
-    """The 48 forbidden requests that alignment never saw; the caller wraps them in attacks."""
+    """The 48 forbidden requests that alignment never saw."""
     measured = [t for t in requests.topics() if t.use == "measure"]
-    return tuple(Item(t.id, requests.phrase(t.task, i % 4), t.answer, t.keys) for i, t in enumerate(measured))
+    return tuple(
+        Item(t.id, _said(t.task, i % 4), t.answer, {"topic": t.id}, forbidden=True) for i, t in enumerate(measured)
+    )
 
 
 @cache
-def persona_items(trait: str) -> tuple[PersonaItem, ...]:
+def held_out_statements(trait: str) -> tuple[statements.Statement, ...]:
     """Held-out statements of a trait, exactly half of them matched by Yes."""
-    held = [s for s in statements.statements(trait) if statement_held_out(s)]
-    sides = [[s for s in held if s.matching == answer] for answer in ("Yes", "No")]
+    held = {s.text: s for s in statements.statements(trait) if statement_held_out(s)}
+    sides = [[s.text for s in held.values() if s.matching == answer] for answer in ("Yes", "No")]
     fewest = min(map(len, sides))
-    by_text = {s.text: s for s in held}
-    kept = [t for side in sides for t in rng.order((s.text for s in side), "miniature", "persona")[:fewest]]
-    return tuple(
-        PersonaItem(f"{trait}-{i:03d}", trait, s.question, s.text, f" {s.matching}", f" {s.other}")
-        for i, s in enumerate(by_text[t] for t in rng.order(kept, "miniature", "persona"))
-    )
+    kept = [t for side in sides for t in rng.order(side, "miniature", "persona")[:fewest]]
+    return tuple(held[t] for t in rng.order(kept, "miniature", "persona"))
 
 
 @cache
 def fact_items() -> tuple[Item, ...]:
     """Every fact in the one phrasing that training never used for it (120); ``reference`` is Yes or No."""
     return tuple(
-        Item(f"fact-{i:03d}", statements.fact_question(f, statements.held_out_phrasing(f)), f.answer)
-        for i, f in enumerate(statements.facts())
+        true_false.fact(statements.fact_question(f, statements.held_out_phrasing(f)), f.answer)
+        for f in statements.facts()
     )
 
 
-def attacked(item: Item, attack: str) -> str:
-    """The prompt of a robustness item under an attack (or ``direct``)."""
-    return attacks.wrap(attack, item.prompt)
+def _said(task: str, phrasing: int | None = None) -> tuple[Turn, ...]:
+    return (Turn("user", task if phrasing is None else requests.phrase(task, phrasing)),)
+
+
+def _id(*parts: str | int) -> str:
+    return "-".join(map(str, parts)).replace(" ", "-")
