@@ -270,7 +270,10 @@ def test_checkpoints_and_a_measure_for_matching_alone_are_none_of_a_ladder_s(mad
     assert {b for ladder in ladders(made.frame, made.cells, fewer) for _, b in ladder.values} == {0, last}
     assert {b for ladder in ladders(made.frame, made.cells, made.study) for _, b in ladder.values} == {0, first, last}
     matched = made.study.model_copy(update={"matched": MatchedSpec(target=0.1, measure="task_accuracy")})
-    assert "task_accuracy" not in {ladder.measure for ladder in ladders(made.frame, made.cells, matched)}
+    assert "task_accuracy" in {ladder.measure for ladder in ladders(made.frame, made.cells, matched)}  # it has no other
+    cell = next(c for c in made.cells.values() if c["measure"] == "task_accuracy")
+    more = made.cells | {"another": {**cell, "cell": "another", "measure": "another"}}
+    assert "task_accuracy" not in {ladder.measure for ladder in ladders(made.frame, more, matched)}
 
 
 def test_seeds_that_all_say_the_same_do_not_hide_what_prompts_show():

@@ -29,6 +29,7 @@ from holdfast.analysis.linear import Linear, linearise
 from holdfast.analysis.methods import seed_means
 from holdfast.analysis.metrics import metrics
 from holdfast.analysis.paired import Difference, sign_flip, t_test
+from holdfast.analysis.shown import aside
 from holdfast.spec import Study
 
 Array = np.ndarray
@@ -68,12 +69,13 @@ class Ladder:
 
 def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
     """Of every headline (first metric, macro mean, first judge, default format), each model and task; without
-    bracketing runs and without what a subject does on a task that it was not trained on. Checkpoints and a measure
-    that are there for matching alone (``matched``) are none of a ladder's."""
+    bracketing runs and without what a subject does on a task that it was not trained on. Checkpoints and
+    measures that are there to match or to choose by alone are none of a ladder's."""
     found = []
     declared = (frame["label"] == BASE) | frame["budget"].isin(study.ladder)
+    apart = aside([c["measure"] for c in cells.values() if c["axis"] == "capability"], study)
     for cell in cells.values():
-        if study.matched and cell["measure"] == study.matched.measure:
+        if cell["measure"] in apart:
             continue
         judge = judges(cell)[0]
         own = (frame["cell"] == cell["cell"]) & (frame["judge"] == judge) & (frame["bracket"] == "") & declared

@@ -22,6 +22,7 @@ from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.paths import BASE, Array, Levels, Run
 from holdfast.analysis.records import Records, records
+from holdfast.analysis.shown import aside
 from holdfast.analysis.versus import Versus
 from holdfast.spec import Study
 
@@ -94,6 +95,8 @@ def instruments(cells: Cells, task: str, study: Study) -> Instruments | None:
     """What capability is matched on, what is reported, and what harm is measured by; None where either is missing."""
     mine = reported(cells, task, study)
     able = [c for c in mine if c["axis"] == "capability"]
+    apart = aside([c["measure"] for c in able], study)
+    able.sort(key=lambda c: c["measure"] in apart)
     harm = tuple(c for c in mine if c["axis"] == "robustness")
     if not able or not harm:
         return None
