@@ -40,14 +40,27 @@ class Figure:
     height: int = 340
 
 
-def frontier(x: Series, y: Series, estimates: pd.DataFrame, look: Look, *, lead: bool = True) -> Figure | None:
-    """Capability against harm: a path per objective over budgets, from the base. ``lead``: the first of its axis."""
-    across = x.of(estimates)[["label", "budget", "value", "low", "high"]]
+def frontier(
+    x: Series, y: Series, estimates: pd.DataFrame, look: Look, *, lead: bool = True, at: int | None = None
+) -> Figure | None:
+    """Capability against harm: a path per objective over budgets, from the base. ``lead``: the first of its axis.
+    ``at``: the one budget that is drawn, without paths."""
+    across, asked = x.of(estimates)[["label", "budget", "value", "low", "high"]], x.of(estimates)["n_prompts"]
     up = y.of(estimates)[["label", "budget", "value", "low", "high", *speak.COUNTS]]
     data = across.merge(up, on=["label", "budget"], suffixes=("_x", "_y")).dropna(subset=["value_x", "value_y"])
+    if at is not None:
+        data = data[(data["budget"] == at) | (data["label"] == BASE)]
     if not (data["label"] != BASE).any():
         return None
     data = data.rename(columns={c: c.replace("value_", "") for c in ("value_x", "value_y")})
+    if at is not None:
+        counts = f"n = {speak.spread(asked)} prompts of {lower(x.title)}, {speak.spread(data['n_prompts'])} of "
+        caption = (
+            f"Crosses: {speak.level(look.alpha)} intervals; diamond: the base model. {counts}{lower(y.title)}. "
+            f"{speak.seeds(data['n_seeds'])}."
+        )
+        title = f"{y.title} against {lower(x.title)}{speak.at(at)}"
+        return _paths("frontier-last", title, x, y.title, y.better, data, look, caption, 330, paths=False)
     caption = (
         f"{x.title} (across, higher is better) against {lower(y.title)} (up, {y.better} is better). "
         f"One path per objective from the base model (diamond) through budgets {speak.budgets(look.budgets)}; "
@@ -73,13 +86,14 @@ def moved(y: Series, estimates: pd.DataFrame, distance: pd.DataFrame, look: Look
         + speak.evidence(up, y)
     )
     title = f"{y.title} against distance moved"
-    return _paths("moved", title, "KL from the base (nats per token)", y.title, y.better, data, look, caption)
+    return _paths("moved", title, "KL from the base (nats per token)", y.title, y.better, data, look, caption, 300)
 
 
 def _paths(
-    name: str, title: str, x: Series | str, y: str, better: str, data: pd.DataFrame, look: Look, caption: str
-) -> Figure:
-    capability = isinstance(x, Series)
+    name: str, title: str, x: Series | str, y: str, better: str, data: pd.DataFrame, look: Look, caption: str,
+    height: int = 430, *, paths: bool = True,
+) -> Figure:  # fmt: skip
+    capability, own = isinstance(x, Series), colour(look, named=paths)
     order = {label: i for i, label in enumerate((BASE, *look.labels))}
     data = data[data["label"].isin(order)].sort_values(["label", "budget"], key=lambda c: c.map(order).fillna(c))
     data = data.assign(last=data.groupby("label")["budget"].transform("max") == data["budget"])
@@ -123,19 +137,19 @@ def _paths(
         )
         early = alt.Chart(tuned[~tuned["last"]]).mark_rule(strokeWidth=1)
         layers += [
-            early.encode(**whisker, color=colour(look), opacity=opacity_of(0.28, chosen=0.9)),
-            alt.Chart(ends).mark_rule(strokeWidth=1.75).encode(**whisker, color=colour(look), opacity=opacity_of(0.85)),
+            early.encode(**whisker, color=own, opacity=opacity_of(0.28, chosen=0.9)),
+            alt.Chart(ends).mark_rule(strokeWidth=1.75).encode(**whisker, color=own, opacity=opacity_of(0.85)),
             alt.Chart(base).mark_rule(strokeWidth=1.25, style="base-line", strokeDash=[]).encode(**whisker),
         ]
+    line = alt.Chart(path).mark_line(strokeWidth=2, strokeJoin="round")
+    if paths:
+        layers.append(line.encode(x=ex, y=ey, color=own, order="budget:Q", opacity=opacity_of(0.75)))
     layers += [
-        alt.Chart(path)
-        .mark_line(strokeWidth=2, strokeJoin="round")
-        .encode(x=ex, y=ey, color=colour(look), order="budget:Q", opacity=opacity_of(0.75)),
         tuned_chart.mark_point(filled=True, style="halo", strokeWidth=1.25).encode(
             x=ex,
             y=ey,
-            color=colour(look),
-            shape=shape(look),
+            color=own,
+            shape=shape(look, named=paths),
             size=alt.Size("area:Q", scale=None),
             opacity=opacity_of(1),
             tooltip=tip,
@@ -156,7 +170,7 @@ def _paths(
             dy=alt.expr("datum.dy"),
             **({"style": "base-label", "fontStyle": "normal"} if is_base else {}),
         )
-        .encode(x=ex, y=ey, text="label:N", **({} if is_base else {"color": colour(look), "opacity": opacity_of(1)}))
+        .encode(x=ex, y=ey, text="label:N", **({} if is_base else {"color": own, "opacity": opacity_of(1)}))
         for is_base, group in ((True, ends[ends["label"] == BASE]), (False, ends[ends["label"] != BASE]))
     ]
     if capability:
@@ -179,7 +193,7 @@ def _paths(
         caption,
         f"{title}. At the last budget: {said}.",
         tidy,
-        height=430 if capability else 300,
+        height=height,
     )
 
 
@@ -297,12 +311,14 @@ def legend() -> alt.Legend:
     return alt.Legend(title=None, orient="top", columns=alt.expr("width < 420 ? 3 : 8"), symbolOpacity=1)
 
 
-def colour(look: Look) -> alt.Color:
-    return alt.Color("label:N", scale=_scale(look, "category"), legend=legend())
+def colour(look: Look, *, named: bool = True) -> alt.Color:
+    """``named``: by a legend, and not only beside the points."""
+    return alt.Color("label:N", scale=_scale(look, "category"), legend=legend() if named else None)
 
 
-def shape(look: Look) -> alt.Shape:
-    return alt.Shape("label:N", scale=_scale(look, theme.shapes(look.labels)), legend=legend())
+def shape(look: Look, *, named: bool = True) -> alt.Shape:
+    title = legend() if named else None
+    return alt.Shape("label:N", scale=_scale(look, theme.shapes(look.labels)), legend=title)
 
 
 def opacity_of(idle: float, chosen: float | None = None) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from holdfast.analysis.claims import NOT_ASKED, claims
-from holdfast.report import markup, speak, tables
+from holdfast.analysis.regimes import SHARED
+from holdfast.report import gist, markup, speak, tables
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Findings
@@ -55,7 +56,9 @@ def group(findings: Findings) -> Group | None:
             Block("<h3>What was published, and whether it is found here</h3>"),
             markup.table(told, mark, _CLAIMS.format(source=made["source"].iloc[0], warnings=_once(made["warning"]))),
         ]
-    return Group("asked", "What was asked, and what was found", _LEAD, (), tuple(blocks))
+    mine = every[every["declared"] & (every["regime"] == SHARED)]
+    line = gist.counted(mine) if len(mine) else ""
+    return Group("asked", "What was asked, and what was found", _LEAD, (), tuple(blocks), finding=line)
 
 
 def _once(warnings: pd.Series) -> str:

@@ -13,7 +13,7 @@ from holdfast.analysis import consistency
 from holdfast.analysis.components import REST
 from holdfast.analysis.consistency import Consistency
 from holdfast.analysis.repeats import PROMPT
-from holdfast.report import markup, speak, tables
+from holdfast.report import gist, markup, speak, tables
 from holdfast.report.charts import Figure, layer
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
@@ -80,7 +80,14 @@ def group(findings: Findings) -> Group | None:
             markup.folded("Components of variance", markup.table(shares, mark, _COMPONENTS.format(level=level)))
         )
     figures = tuple(f for design in _TITLES if (f := chart(found, design)))
-    return Group("consistency", "Would it come out the same?", _LEAD, figures, (*blocks, *_proof(findings)))
+    return Group(
+        "consistency",
+        "Would it come out the same?",
+        _LEAD,
+        figures,
+        (*blocks, *_proof(findings)),
+        finding=gist.moving(found),
+    )
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,6 +64,7 @@ class Series:
     judge: str
     judges: tuple[str, ...] = ()  # every judge that gave this metric
     alone: bool = True  # no other measure of the study has this metric on this axis
+    aside: bool = False  # capability that the study only matches on: in no headline
 
     @property
     def title(self) -> str:
@@ -122,8 +123,10 @@ def plain(name: str) -> str:
     return _NAMES.get(name) or name.removeprefix("miniature_").replace("_", " ")
 
 
-def series(estimates: pd.DataFrame, cells: Iterable[Mapping[str, Any]], measures: Sequence[str]) -> list[Series]:
-    """One per measure that has estimates, in the order of axes, then of the study file."""
+def series(
+    estimates: pd.DataFrame, cells: Iterable[Mapping[str, Any]], measures: Sequence[str], aside: Collection[str] = ()
+) -> list[Series]:
+    """One per measure that has estimates, in the order of axes, then of the study file; the one ``aside`` last."""
     about: dict[str, Mapping[str, Any]] = {}
     for cell in cells:
         about.setdefault(str(cell["measure"]), cell)
@@ -133,9 +136,10 @@ def series(estimates: pd.DataFrame, cells: Iterable[Mapping[str, Any]], measures
         rows = proper[proper["measure"] == measure]
         if len(rows):
             found.append(_choose(measure, rows, about.get(measure, {})))
-    said = Counter((s.axis, s.metric) for s in found if " on " not in s.measure)
-    found = [replace(s, alone=said[s.axis, s.metric] < 2) for s in found]
-    return sorted(found, key=lambda s: AXES.index(s.axis) if s.axis in AXES else len(AXES))
+    found = [replace(s, aside=s.measure.partition(" on ")[0] in aside) for s in found]
+    said = Counter((s.axis, s.metric) for s in found if " on " not in s.measure and not s.aside)
+    found = [replace(s, alone=said[s.axis, s.metric] < 2 and not s.aside) for s in found]
+    return sorted(found, key=lambda s: (s.aside, AXES.index(s.axis) if s.axis in AXES else len(AXES)))
 
 
 def _choose(measure: str, rows: pd.DataFrame, cell: Mapping[str, Any]) -> Series:

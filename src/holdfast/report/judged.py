@@ -10,7 +10,7 @@ import pandas as pd
 from holdfast.analysis import agreement
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.frame import judges, people
-from holdfast.report import markup, speak, tables
+from holdfast.report import gist, markup, speak, tables
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Findings
@@ -57,7 +57,8 @@ def group(findings: Findings) -> Group:
             first, rest, more = _parted(table)
             blocks += [Block(f"<h3>{title}</h3>"), markup.table(first, mark, caption, labels=findings.labels)]
             blocks += [markup.folded(more, markup.table(rest, mark, labels=findings.labels))] if len(rest) else []
-    return Group("judges", "Can the judges be trusted?", _LEAD, (), tuple(blocks), "No measure here has two judges.")
+    absent, line = "No measure here has two judges.", gist.agreed(found[0][2])
+    return Group("judges", "Can the judges be trusted?", _LEAD, (), tuple(blocks), absent, line)
 
 
 def _parted(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:

@@ -58,11 +58,10 @@ def write(findings: Findings) -> dict[str, str]:
 def objectives(s: Setting) -> str:
     """Level and differences of every objective and measure at the last budget; "" where there is nothing."""
     study = s.findings.study
-    last = s.estimates.loc[s.estimates["bracket"] == "", "budget"].max() if len(s.estimates) else study.ladder[-1]
-    numbers = tables.headline(s, int(last))
+    numbers = tables.headline(s, s.last)
     if numbers.empty:
         return ""
-    titles = {x.measure: x.title for x in s.series}
+    titles = {x.measure: x.title for x in s.shown}
     against = [
         (k, who) for k, who in (("vs_base", "base"), ("vs_sft", s.findings.reference)) if numbers[k].notna().any()
     ]
@@ -73,13 +72,13 @@ def objectives(s: Setting) -> str:
         for k, who in against:
             gap = "" if speak.missing(r[k]) else speak.points(r[k])
             row[f"Points from {who}"] = f"{gap} {speak.interval(r[f'{k}_low'], r[f'{k}_high'], signed=True)}".strip()
-            row[f"p ({who})"] = speak.p_value(tables.p_value(r, k)[0]).removeprefix("p = ").removeprefix("p ")
+            row[f"p ({who})"] = speak.p_value(r[f"{k}_p_holm"]).removeprefix("p = ").removeprefix("p ")
         rows.append(row)
     order = list(titles.values())
     shown = pd.DataFrame(rows).sort_values("Measure", key=lambda c: c.map(order.index), kind="stable")
     counts = f"n = {speak.spread(numbers['n_prompts'])} prompts. {speak.seeds(numbers['n_seeds'])}"
     caption = (
-        f"{s.name}{speak.at(int(last))}: levels with {speak.level(study.alpha)} intervals and paired differences in "
+        f"{s.name}{speak.at(s.last)}: levels with {speak.level(study.alpha)} intervals and paired differences in "
         f"percentage points; p after Holm's correction. {counts}."
     )
     return table(shown, caption, named("objectives", s.slug), study.mark, ["Measure"])

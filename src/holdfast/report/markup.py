@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.report import labels as place
 from holdfast.report import speak, tables
 from holdfast.report.headline import Series
 from holdfast.report.reading import Setting
@@ -136,15 +135,7 @@ def _short(value: str) -> str:
 
 # -- the headline table ------------------------------------------------------------------------------------------
 
-
-@dataclass(frozen=True)
-class Bar:
-    """An interval as percentages of its column's range."""
-
-    low: float
-    high: float
-    value: float
-    base: float
+SIGNS = {"better": "▲", "worse": "▼", "equivalent": "=", "differs": "◆", "cannot tell": "?"}
 
 
 @dataclass(frozen=True)
@@ -153,14 +144,21 @@ class Difference:
     text: str
     interval: str
     p: str
-    strong: bool
+    verdict: str
+
+    @property
+    def sign(self) -> str:
+        return SIGNS.get(self.verdict, "")
+
+    @property
+    def css(self) -> str:
+        return self.verdict.replace(" ", "-")
 
 
 @dataclass(frozen=True)
 class Cell:
     text: str
     interval: str = ""
-    bar: Bar | None = None
     differences: tuple[Difference, ...] = ()
 
 
@@ -179,62 +177,60 @@ class Headline:
     rows: tuple[Row, ...]
 
 
-def headline(setting: Setting, numbers: pd.DataFrame, budget: int) -> Headline | None:
-    """A row per objective, a column per measure; in a cell the level, and its differences from base and SFT."""
+def headlines(setting: Setting, numbers: pd.DataFrame) -> list[Headline]:
+    """A row per objective, a column per measure; in a cell the level, and its differences from SFT and the base. The
+    normative measures, of which no way is better, are a table of their own."""
     if numbers.empty:
-        return None
-    study, labels = setting.findings.study, setting.findings.labels
-    shown = [s for s in setting.series if s.measure in set(numbers["measure"])]
-    rows: list[Row] = []
+        return []
+    there = [s for s in setting.shown if s.measure in set(numbers["measure"])]
+    lead = [s for s in there if s.axis != "normative"]
+    rest = [s for s in there if s.axis == "normative"]
+    what = "Objectives" if setting.findings.study.trains else "Levels"
+    titles = ((f"{what}{speak.at(setting.last)}", lead), (f"Normative measures{speak.at(setting.last)}", rest))
+    return [_headline(setting, numbers, title, some) for title, some in titles if some]
+
+
+def _headline(setting: Setting, numbers: pd.DataFrame, title: str, shown: list[Series]) -> Headline:
+    labels, rows = setting.findings.labels, []
+    numbers = numbers[numbers["measure"].isin([s.measure for s in shown])]
     for label in (BASE, *labels):
-        cells = tuple(
-            _cell(setting, numbers[numbers["measure"] == s.measure].set_index("objective"), label) for s in shown
-        )
+        own = numbers[numbers["objective"] == label].set_index("measure")
+        cells = tuple(_cell(setting, own.loc[s.measure].to_dict()) if s.measure in own.index else None for s in shown)
         if any(cells):
             rows.append(Row(label, "base" if label == BASE else f"o{labels.index(label)}", cells))
-    corrected = numbers[["vs_base_p_holm", "vs_sft_p_holm"]].notna().any(axis=None)
-    caption = (
-        f"Levels with {speak.level(study.alpha)} intervals; the vertical tick is the base model. Differences from the "
-        f"base{_and_from(numbers, setting)} in percentage points, paired by prompt"
-        + (", p after Holm’s correction over all that is compared" if corrected else "")
-        + f"; bold where p < {study.alpha:g}. {speak.seeds(numbers.loc[numbers['objective'] != BASE, 'n_seeds'])}."
-    )
-    title = f"Objectives{speak.at(budget)}" if study.trains else f"Levels{speak.at(budget)}"
-    return Headline(title, caption, tuple(shown), tuple(rows))
+    return Headline(title, _meaning(setting, numbers), tuple(shown), tuple(rows))
 
 
-def _and_from(numbers: pd.DataFrame, setting: Setting) -> str:
-    return f" and from {setting.findings.reference}" if numbers["vs_sft"].notna().any() else ""
+def _meaning(setting: Setting, numbers: pd.DataFrame) -> str:
+    study = setting.findings.study
+    said = [f"Levels with {speak.level(study.alpha)} intervals"]
+    who = [w for k, w in (("vs_sft", setting.findings.reference), ("vs_base", "the base")) if numbers[k].notna().any()]
+    if who:
+        mine = setting.answers()
+        mine = mine[(mine["finding"] == "last") & mine["measure"].isin(numbers["measure"])]
+        within = " or ".join(f"{100 * x:g}" for x in sorted(mine["interest"].unique(), reverse=True))
+        undeclared = "" if mine["declared"].all() else " Not declared beforehand, so exploratory."
+        said[0] += (
+            f", and differences from {speak.join(who)} in percentage points, paired by prompt. Better and worse: "
+            f"p < {study.alpha:g} after Holm’s correction over objectives (the intervals are not corrected). "
+            f"Equivalent: shown to lie within ±{within} points, which was said beforehand to matter little. Cannot "
+            f"tell: neither is shown; that is not equality.{undeclared}"
+        )
+    else:
+        said[0] += ". Nothing was compared: `holdfast analyse` writes the findings."
+    of_seeds = speak.seeds(numbers.loc[numbers["objective"] != BASE, "n_seeds"])
+    return " ".join([*said, f"n = {speak.spread(numbers['n_prompts'])} prompts. {of_seeds}."])
 
 
-def _cell(setting: Setting, column: pd.DataFrame, label: str) -> Cell | None:
-    if label not in column.index:
-        return None
-    row = column.loc[label].to_dict()
+def _cell(setting: Setting, row: dict[str, Any]) -> Cell:
     if speak.missing(row["value"]):
         return Cell("unscored")
-    span = place.domain(column[["value", "low", "high"]], top=1.0)
-    low, high = (row["value"] if speak.missing(row[k]) else row[k] for k in ("low", "high"))
-    base = column.loc[BASE, "value"] if BASE in column.index else None
-    bar = Bar(*(_place(v, span) for v in (low, high, row["value"], base)))
-    against = (("vs_base", "base"), ("vs_sft", setting.findings.reference))
-    differences = tuple(
-        _difference(row, name, who, setting.findings.study.alpha)
-        for name, who in against
-        if not speak.missing(row[name])
-    )
-    return Cell(speak.percent(row["value"]), speak.interval(row["low"], row["high"]), bar, differences)
+    against = (("vs_sft", setting.findings.reference), ("vs_base", "base"))
+    differences = tuple(_difference(row, name, who) for name, who in against if not speak.missing(row[name]))
+    return Cell(speak.percent(row["value"]), speak.interval(row["low"], row["high"]), differences)
 
 
-def _place(value: Any, span: Sequence[float]) -> float:
-    """Per cent of the column's range; what is missing lies outside of it."""
-    if speak.missing(value):
-        return -50.0
-    return round(100 * (float(value) - span[0]) / max(span[1] - span[0], 1e-12), 1)
-
-
-def _difference(row: dict[str, Any], name: str, against: str, alpha: float) -> Difference:
-    p, _ = tables.p_value(row, name)
+def _difference(row: dict[str, Any], name: str, against: str) -> Difference:
     ends = speak.interval(row[f"{name}_low"], row[f"{name}_high"], signed=True)
-    strong = not speak.missing(p) and float(p or 0) < alpha
-    return Difference(against, speak.points(row[name]), ends, speak.p_value(p), strong)
+    p = speak.p_value(row[f"{name}_p_holm"])
+    return Difference(against, speak.points(row[name]), ends, p, str(row[f"{name}_verdict"]))

@@ -11,7 +11,7 @@ from holdfast.analysis.matched import SURE, Matched, matched
 from holdfast.analysis.pareto import Front, fronts
 from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.versus import censored
-from holdfast.report import gap, markup, speak, tables
+from holdfast.report import gap, gist, markup, speak, tables
 from holdfast.report.charts import Figure, Look
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
@@ -47,7 +47,7 @@ def group(s: Setting) -> Group:
         blocks += _compared(s, one, alone=len(mine) == 1)
     for some in drawn:
         blocks += _front(s, some, alone=len(drawn) == 1)
-    return Group("matched", "At equal capability", _LEAD, figures, tuple(blocks), _ABSENT)
+    return Group("matched", "At equal capability", _LEAD, figures, tuple(blocks), _ABSENT, gist.equal(s))
 
 
 _NOWHERE = (

@@ -21,16 +21,17 @@
   };
   system.addEventListener("change", () => draw());
 
-  // -- charts ------------------------------------------------------------------------------------------------
-  let turns = 0;
-  async function draw() {
-    const now = scheme(), turn = ++turns;
+  // -- charts: each is drawn when its section is first open -----------------------------------------------------
+  let queue = Promise.resolve(), turns = 0;
+  const draw = () => { const turn = ++turns; return (queue = queue.then(() => drawOpen(turn))); };
+  const unseen = (e) => e.closest("[hidden], details:not([open])");
+  async function drawOpen(turn) {
+    const now = scheme();
     for (const plot of $$(".plot")) {
-      if (plot.closest("[hidden]")) continue;
-      await new Promise((done) => setTimeout(done)); // the page can be read while its charts are drawn
-      if (turn !== turns) return; // another drawing has begun
       const name = plot.dataset.figure, old = views.get(name);
-      if (old && old.scheme === now) continue;
+      if (unseen(plot) || (old && old.scheme === now)) continue;
+      await new Promise((done) => setTimeout(done)); // the page can be read while its charts are drawn
+      if (turn !== turns) return; // another drawing was asked for
       const keep = old && old.signals.includes("budget") ? old.view.signal("budget") : null;
       if (old) old.finalize();
       const made = await vegaEmbed(plot, structuredClone(figures[name]), {
@@ -54,14 +55,51 @@
 
   const setting = $("#setting");
   if (setting) setting.onchange = () => {
-    $$(".setting").forEach((s) => {
-      s.hidden = s.dataset.setting !== setting.value;
-      $$("[data-group]", s).forEach((g) => (g.id = s.hidden ? "" : g.dataset.group));
-    });
+    $$("[data-setting]").forEach((s) => (s.hidden = s.dataset.setting !== setting.value));
     draw();
     dispatchEvent(new Event("resize"));
     show();
   };
+
+  // -- sections ----------------------------------------------------------------------------------------------
+  const sections = $$("details.section"), menu = $("#menu"), wide = matchMedia("(min-width: 1080px)");
+  const openAll = (on) => sections.forEach((s) => (s.open = on));
+  $("#open-all").onclick = () => openAll(true);
+  $("#close-all").onclick = () => openAll(false);
+  document.addEventListener("toggle", (e) => {
+    if (!e.target.open) return;
+    draw();
+    if (e.target.id === "responses") unpack();
+  }, true);
+  function reach() { // a link opens what it leads to
+    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (let e = target; e; e = e.parentElement) if (e.matches("details")) e.open = true;
+    target.scrollIntoView();
+    (target.matches("details") ? $("summary", target) : target).focus({ preventScroll: true });
+  }
+  addEventListener("hashchange", reach);
+  $$(".links a").forEach((a) => (a.onclick = () => {
+    if (!wide.matches) menu.open = false;
+    if (a.hash === location.hash) reach(); // again: there is no change of hash to hear of
+  }));
+  const menuFits = () => (menu.open = wide.matches);
+  wide.addEventListener("change", menuFits);
+  menuFits();
+
+  // -- paper: everything open, every chart in the light scheme and no wider than the sheet -------------------------
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = $$("main details:not([open]):not(.data):not(.copied)").filter((d) => d.id !== "responses" || data);
+    folded.forEach((d) => (d.open = true));
+    for (const plot of $$(".plot:not(.set)")) {
+      const sheet = plot.parentElement.insertBefore(element("div", "", "sheet"), plot), spec = figures[plot.dataset.figure];
+      const made = vegaLite.compile({ ...structuredClone(spec), width: 640 }, { config: config.light });
+      new vega.View(vega.parse(made.spec), { renderer: "svg", container: sheet }).run(); // whole before this turn ends
+      plot.classList.add("set");
+    }
+  });
+  addEventListener("afterprint", () => folded.forEach((d) => (d.open = false)));
 
   // -- taking away -------------------------------------------------------------------------------------------
   function save(name, href) {
@@ -86,15 +124,18 @@
   }));
 
   // -- responses ---------------------------------------------------------------------------------------------
-  const picker = $("#picker"), reveal = $("#reveal");
-  let data = null;
+  const picker = $("#picker"), finder = $("#finder"), reveal = $("#reveal");
+  let data = null, asked = false, shown = 0;
   async function unpack() {
+    if (asked) return;
+    asked = true;
     const bytes = Uint8Array.from(atob($("#sample").textContent.trim()), (c) => c.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return JSON.parse(await new Response(stream).text());
+    data = JSON.parse(await new Response(stream).text());
+    show();
   }
   const masked = () => reveal.getAttribute("aria-pressed") !== "true";
-  const element = (tag, text, cls) => Object.assign(document.createElement(tag), { textContent: text, className: cls || "" });
+  function element(tag, text, cls) { return Object.assign(document.createElement(tag), { textContent: text, className: cls || "" }); }
   function words(text, forbidden, cls) {
     const hide = forbidden && masked();
     const e = element("p", hide ? text.replace(/[^\s]/g, "▇").slice(0, 360) : text, `${cls}${hide ? " masked" : ""}`);
@@ -105,53 +146,117 @@
     const was = select.value;
     select.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
     select.value = options.some(([v]) => String(v) === was) ? was : String(first ?? options[0]?.[0] ?? "");
+    select.closest("label").hidden = options.length < 2;
   }
+  const tokens = (b) => b.toLocaleString("en");
+  const distinct = (values) => [...new Set(values)].sort((a, b) => (a > b) - (a < b));
   const chosenSetting = () => config.settings[setting ? +setting.value : 0];
-  function options() {
-    const { model, task } = chosenSetting(), p = picker.elements;
-    const cells = data.cells.map((c, i) => [i, c]).filter(([, c]) => !c.task || c.task === task);
+  const cellsHere = () => data.cells.map((c, i) => [i, c]).filter(([, c]) => !c.task || c.task === chosenSetting().task);
+  const isHere = (s) => s.model === chosenSetting().model && (s.task === chosenSetting().task || !s.task);
+  const brief = ([text, , f, id], i) => `${i + 1}. ${f && masked() ? "masked" : text.replace(/\s+/g, " ").slice(0, 90)} (${id})`;
+
+  function card([, , s, text, plain, verdicts, hide, finish], title) {
+    const { label } = data.subjects[s], made = element("article", ""), head = element("h4", title || label);
+    if (labels.includes(label)) made.style.setProperty("--own", `var(--o${labels.indexOf(label)})`);
+    const said = verdicts.map(([judge, verdict, score]) => `${judge === "own" ? "" : `${judge}: `}${verdict || "scored"}${score === null ? "" : ` ${score}`}`);
+    if (finish) said.push(finish === "length" ? "cut off" : finish);
+    head.append(element("span", said.join(" · "), "verdicts"));
+    made.append(head, words(text || "(empty)", hide, "text"));
+    if (plain) made.append(words(plain, hide, "text decoded"));
+    return made;
+  }
+
+  function compare() { // one prompt: the base model's answer, then each objective's at one seed and budget
+    const p = picker.elements, cells = cellsHere(), mine = data.subjects.filter((s) => isHere(s) && s.budget);
     fill(p.cell, cells.map(([i, c]) => [i, c.name]));
     const cell = data.cells[+p.cell.value];
-    if (!cell) return null;
-    const mine = data.subjects.map((s) => s.model === model && (s.task === task || !s.task));
-    const budgets = [...new Set(data.subjects.filter((s, i) => mine[i] && s.budget).map((s) => s.budget))].sort((a, b) => a - b);
+    if (!cell) return $("#answers").replaceChildren(element("p", "No generated responses were kept.", "absent"));
     fill(p.attack, cell.attacks.map((a, i) => [i, a]), Math.min(1, cell.attacks.length - 1));
-    p.attack.closest("label").hidden = cell.attacks.length < 2;
-    fill(p.budget, budgets.map((b) => [b, b.toLocaleString("en")]), budgets.at(-1));
-    fill(p.prompt, cell.prompts.map(([text, , f], i) => [i, `${i + 1}. ${f && masked() ? "masked" : text.replace(/\s+/g, " ").slice(0, 90)}`]));
-    reveal.hidden = !cell.prompts.some((x) => x[2]);
-    return { cell, mine };
-  }
-  function show() {
-    if (!data) return;
-    const found = options();
-    $("#asked").hidden = picker.hidden = !found;
-    if (!found) return $("#answers").replaceChildren(element("p", "No generated responses were kept.", "absent"));
-    const { cell, mine } = found, p = picker.elements;
-    const [asked, reference, forbidden] = cell.prompts[+p.prompt.value];
-    $("#asked").replaceChildren(element("small", cell.attacks.length > 1 ? "The plain prompt, before the attack" : "Prompt"), words(asked, forbidden, "text"));
-    if (reference) $("#asked").append(element("small", `Reference: ${forbidden && masked() ? "masked" : reference}`));
-    const wanted = cell.answers.filter(([q, a, s]) => q === +p.prompt.value && a === +p.attack.value && mine[s] && [0, +p.budget.value].includes(data.subjects[s].budget));
-    const cards = wanted.sort((a, b) => a[2] - b[2]).map(([, , s, text, plain, verdicts, hide, finish]) => {
-      const { label } = data.subjects[s], card = element("article", ""), head = element("h4", label);
-      if (labels.includes(label)) card.style.setProperty("--own", `var(--o${labels.indexOf(label)})`);
-      const said = verdicts.map(([judge, verdict, score]) => `${judge === "own" ? "" : `${judge}: `}${verdict || "scored"}${score === null ? "" : ` ${score}`}`);
-      if (finish) said.push(finish === "length" ? "cut off" : finish);
-      head.append(element("span", said.join(" · "), "verdicts"));
-      card.append(head, words(text || "(empty)", hide, "text"));
-      if (plain) card.append(words(plain, hide, "text decoded"));
-      return card;
-    });
+    fill(p.seed, distinct(mine.map((s) => s.seed)).map((s) => [s, s]));
+    const budgets = distinct(mine.filter((s) => s.seed === +p.seed.value).map((s) => s.budget));
+    fill(p.budget, budgets.map((b) => [b, tokens(b)]), budgets.at(-1));
+    fill(p.prompt, cell.prompts.map((x, i) => [i, brief(x, i)]));
+    const [text, reference, forbidden] = cell.prompts[+p.prompt.value];
+    $("#prompt").replaceChildren(element("small", cell.attacks.length > 1 ? "The plain prompt, before the attack" : "Prompt"), words(text, forbidden, "text"));
+    if (reference) $("#prompt").append(element("small", `Reference: ${forbidden && masked() ? "masked" : reference}`));
+    const beside = (s) => isHere(s) && (!s.budget || (s.budget === +p.budget.value && s.seed === +p.seed.value));
+    const place = ([, , s]) => labels.indexOf(data.subjects[s].label); // of the base: -1
+    const wanted = cell.answers.filter(([q, a, s]) => q === +p.prompt.value && a === +p.attack.value && beside(data.subjects[s]));
+    const cards = wanted.sort((a, b) => place(a) - place(b)).map((a) => card(a));
     $("#answers").replaceChildren(...(cards.length ? cards : [element("p", "No response to this prompt was kept.", "absent")]));
   }
-  picker.onchange = show;
-  picker.onsubmit = (e) => e.preventDefault();
+
+  const judged = (verdicts, coherence) => verdicts.filter(([j]) => (j === "coherence") === coherence).map(([j, v]) => (coherence || j === "own" ? v || "scored" : `${j}: ${v || "scored"}`));
+  function offered() { // what there is to filter by
+    const f = finder.elements, cells = cellsHere(), mine = data.subjects.filter(isHere);
+    const among = (select, values, say = (v) => v) => fill(select, [["", "any"], ...values.map((v) => [v, say(v)])], "");
+    const every = cells.flatMap(([, c]) => c.answers);
+    fill(f.cell, [["", "any"], ...cells.map(([i, c]) => [i, c.name])], "");
+    among(f.attack, [...new Set(cells.flatMap(([, c]) => c.attacks))]);
+    among(f.label, [...new Set(mine.map((s) => s.label))]);
+    among(f.seed, distinct(mine.filter((s) => s.budget).map((s) => s.seed)));
+    among(f.budget, distinct(mine.filter((s) => s.budget).map((s) => s.budget)), tokens);
+    among(f.verdict, distinct(every.flatMap((a) => judged(a[5], false))));
+    among(f.coherence, distinct(every.flatMap((a) => judged(a[5], true))));
+  }
+  function find() {
+    const f = finder.elements, is = (name, value) => f[name].value === "" || f[name].value === String(value);
+    const sought = f.words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const hits = [];
+    let of = 0;
+    for (const [i, cell] of cellsHere()) for (const a of cell.answers) {
+      const [q, attack, s, text, plain, verdicts, hide] = a, who = data.subjects[s], [asks, , forbidden, id] = cell.prompts[q];
+      if (!isHere(who)) continue;
+      of += 1;
+      if (!is("cell", i) || !is("attack", cell.attacks[attack]) || !is("label", who.label) || !is("seed", who.seed) || !is("budget", who.budget)) continue;
+      if (f.verdict.value && !judged(verdicts, false).includes(f.verdict.value)) continue;
+      if (f.coherence.value && !judged(verdicts, true).includes(f.coherence.value)) continue;
+      // only what can be read is searched: a hit must not tell what is masked
+      const seen = [id, hide && masked() ? "" : `${text} ${plain}`, forbidden && masked() ? "" : asks].join(" ").toLowerCase();
+      if (sought.every((w) => seen.includes(w))) hits.push([i, a]);
+    }
+    $("#hits").textContent = `${tokens(hits.length)} of ${tokens(of)} responses`;
+    $("#found").replaceChildren(...hits.slice(0, shown).map(([i, a]) => hit(i, a)));
+    $("#more").hidden = hits.length <= shown;
+  }
+  function hit(i, a) {
+    const cell = data.cells[i], who = data.subjects[a[2]], [asks, , forbidden, id] = cell.prompts[a[0]];
+    const where = [who.label, ...(who.budget ? [`seed ${who.seed}`, `${tokens(who.budget)} tokens`] : []), ...(cell.attacks.length > 1 ? [cell.attacks[a[1]]] : []), `item ${id}`];
+    const made = card(a, where.join(" · ")), go = element("button", "Beside the other objectives");
+    made.insertBefore(words(asks, forbidden, "text asked"), $(".text", made));
+    go.type = "button";
+    go.onclick = () => {
+      const p = picker.elements;
+      p.cell.value = i;
+      compare(); // the choices of this measure
+      p.attack.value = a[1]; p.prompt.value = a[0];
+      if (who.budget) { p.seed.value = who.seed; compare(); p.budget.value = who.budget; }
+      compare();
+      picker.scrollIntoView();
+      p.prompt.focus({ preventScroll: true });
+    };
+    made.append(go);
+    return made;
+  }
+  function search() { shown = 12; find(); }
+  function show() { if (data) { compare(); offered(); search(); } }
+  picker.onchange = compare;
+  let typing = 0;
+  finder.oninput = () => { clearTimeout(typing); typing = setTimeout(search, 120); };
+  finder.onreset = () => setTimeout(search);
+  picker.onsubmit = finder.onsubmit = (e) => e.preventDefault();
+  $("#more").onclick = () => { shown += 24; find(); };
+  $$("[data-step]").forEach((b) => (b.onclick = () => {
+    const select = picker.elements.prompt, n = select.options.length;
+    select.selectedIndex = (select.selectedIndex + +b.dataset.step + n) % n;
+    compare();
+  }));
   reveal.onclick = () => {
     reveal.setAttribute("aria-pressed", String(masked()));
     reveal.textContent = masked() ? "Reveal forbidden text" : "Mask forbidden text";
     show();
   };
 
+  reach();
   draw();
-  unpack().then((d) => { data = d; show(); });
 })();

@@ -11,10 +11,14 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from holdfast import __version__
-from holdfast.analysis.answer import answer
-from holdfast.report import figures, markup, responses, sections, speak, summary, tables, theme
+from holdfast.analysis.answer import answer, caveats
+from holdfast.analysis.recommend import recommend
+from holdfast.analysis.regimes import TUNED
+from holdfast.report import figures, markup, responses, sections, speak, tables, theme
+from holdfast.report.charts import Figure
 from holdfast.report.markup import Group
-from holdfast.report.reading import Findings, named, read
+from holdfast.report.reading import Findings, Setting, named, read
+from holdfast.report.sections import Part
 from holdfast.report.theme import BASE
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
@@ -25,28 +29,27 @@ def build(folder: StudyFolder) -> Path:
     findings = read(folder)
     parts = [sections.of_setting(s) for s in findings.settings()]
     common = sections.of_study(findings)
+    drawn = {named(f.name, p.slug): f for p in parts for f in p.figures}
+    drawn |= {f.name: f for group in common for f in group.figures}
     out = folder.report
-    for part in parts:
-        for figure in part["all"]:
-            name = named(figure.name, part["slug"])
-            figures.write(out / "figures", name, figure, findings.study.mark, findings.labels)
-            title = f"Data of the chart: {figure.title}"
-            tables.write(out / "tables", name, figure.data, findings.study.mark, title=title)
-    for figure in (f for group in common for f in group.figures):
-        figures.write(out / "figures", figure.name, figure, findings.study.mark, findings.labels)
+    for name, figure in drawn.items():
+        figures.write(out / "figures", name, figure, findings.study.mark, findings.labels)
         title = f"Data of the chart: {figure.title}"
-        tables.write(out / "tables", figure.name, figure.data, findings.study.mark, title=title)
-    write_text(out / "index.html", _page(findings, parts, common))
+        tables.write(out / "tables", name, figure.data, findings.study.mark, title=title)
+    write_text(out / "index.html", _page(findings, parts, common, drawn))
     return out / "index.html"
 
 
-def _page(findings: Findings, parts: list[dict[str, Any]], common: list[Group]) -> str:
+def _page(findings: Findings, parts: list[Part], common: list[Group], drawn: dict[str, Figure]) -> str:
     study, mark = findings.study, findings.study.mark
-    specs = {named(f.name, p["slug"]): figures.for_page(f, mark) for p in parts for f in p["all"]}
-    specs |= {f.name: figures.for_page(f, mark) for group in common for f in group.figures}
-    config = figures.configs(findings.labels) | {"settings": [{"model": p["model"], "task": p["task"]} for p in parts]}
-    payload = {"figures": specs, "config": config, "labels": list(findings.labels), "base": BASE}
-    said = answer(findings.estimates, findings.cells, study, findings.checks)
+    settings = [{"model": p.setting.model, "task": p.setting.task} for p in parts]
+    payload = {
+        "figures": {name: figures.for_page(figure, mark) for name, figure in drawn.items()},
+        "config": figures.configs(findings.labels) | {"settings": settings},
+        "labels": list(findings.labels),
+        "base": BASE,
+    }
+    sampled = responses.sample(findings)
     env = Environment(autoescape=True, trim_blocks=False)
     env.filters["plain_table"] = lambda rows, mark: Markup(markup.table(rows, mark).html)
     own = "".join(f".o{i}{{--own:var(--o{i})}}" for i in range(len(findings.labels)))
@@ -56,20 +59,29 @@ def _page(findings: Findings, parts: list[dict[str, Any]], common: list[Group]) 
         facts=_facts(findings),
         labels=findings.labels,
         settings=parts,
-        common=common,
-        contents=_contents(parts, common),
-        answer=said,
-        short=[(p["name"], summary.lines(s, said.findings)) for p, s in zip(parts, findings.settings(), strict=True)],
+        sections=sections.ordered(parts, common),
+        said=[_said(p.setting) for p in parts],
+        caveats=caveats(findings.estimates, findings.cells, findings.checks),
         warnings=_warnings(findings),
         version=__version__,
         theme_css=Markup(theme.css(findings.labels)),
         own_css=Markup(own),
         style=Markup(_source("style.css")),
         specs=Markup(_in_script(payload)),
-        sample=Markup(responses.packed(responses.sample(findings))),
+        sample=Markup(responses.packed(sampled)),
+        kept=responses.counted(sampled),
         bundle=Markup(figures.bundle()),
         script=Markup(_source("page.js")),
     )
+
+
+def _said(s: Setting) -> dict[str, Any]:
+    """The answer, and a recommendation for every regime that has findings."""
+    study = s.findings.study
+    advice = [("", recommend(s.answers(), study))]
+    if len(tuned := s.answers(TUNED)):
+        advice.append(("With each objective at its own learning rate and coefficient: ", recommend(tuned, study)))
+    return {"answer": answer(s.answers(), study), "advice": advice}
 
 
 def _source(name: str) -> str:
@@ -79,30 +91,6 @@ def _source(name: str) -> str:
 def _in_script(value: Any) -> str:
     """JSON that cannot end the script element it stands in."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-
-
-def _contents(parts: list[dict[str, Any]], common: list[Group]) -> list[tuple[str, str]]:
-    groups = [*parts[0]["groups"], *common]
-    return [("answer", "Answer"), *((g.id, _NAV[g.id]) for g in groups if g.id in _NAV), ("responses", "Responses")]
-
-
-_NAV = {
-    "frontier": "Frontier",
-    "budgets": "Budgets",
-    "attacks": "Attacks",
-    "coherence": "Coherence",
-    "matched": "Equal capability",
-    "stability": "Stability",
-    "cost": "Cost",
-    "controls": "Controls",
-    "judges": "Judges",
-    "consistency": "Consistency",
-    "unsafe": "Unsafe text",
-    "brackets": "Brackets",
-    "published": "Published",
-    "parameters": "Parameters",
-    "paper": "For a paper",
-}
 
 
 def _facts(findings: Findings) -> list[tuple[str, str]]:
@@ -121,7 +109,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
 
 
 def _prompts(findings: Findings) -> str:
-    found = [f"{s.short} {n:,}" for s in findings.settings()[0].series if (n := _most(findings, s))]
+    found = [f"{s.short} {n:,}" for s in findings.settings()[0].shown if (n := _most(findings, s))]
     return " · ".join(found) or "–"
 
 

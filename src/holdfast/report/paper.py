@@ -20,7 +20,14 @@ def group(findings: Findings) -> Group:
     found = latex.write(findings)
     blocks = [_folded("Methods", text, prose=True)]
     blocks += [_folded(f"LaTeX: {name}", tex) for name, tex in found.items()]
-    return Group("paper", "For a paper", _LEAD, (), tuple(blocks))
+    return Group(
+        "paper",
+        "For a paper",
+        _LEAD,
+        (),
+        tuple(blocks),
+        finding=f"The methods in words, and {len(found)} LaTeX tables.",
+    )
 
 
 def _folded(title: str, text: str, *, prose: bool = False) -> Block:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis.published import beside, data, procedures
-from holdfast.report import markup, speak, tables
+from holdfast.report import gist, markup, speak, tables
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Findings
@@ -41,7 +41,7 @@ def group(findings: Findings) -> Group | None:
         Block(f'<p>To be read with care:</p><ul class="caveats">{doubts}<li>± there: {means}.</li></ul>'),
         markup.folded("What differs in procedure, and what they do not say", markup.table(how, mark)),
     )
-    return Group("published", "Beside what was published", _LEAD, (), blocks)
+    return Group("published", "Beside what was published", _LEAD, (), blocks, finding=gist.beside(found))
 
 
 def shown(found: pd.DataFrame) -> pd.DataFrame:

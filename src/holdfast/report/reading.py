@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from holdfast.analysis.brackets import brackets
 from holdfast.analysis import shown
+from holdfast.analysis.brackets import brackets
 from holdfast.analysis.frame import cells, load
 from holdfast.analysis.records import Records, records
 from holdfast.analysis.regimes import SHARED, regimes

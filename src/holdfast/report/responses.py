@@ -43,8 +43,14 @@ def sample(findings: Findings) -> dict[str, Any]:
     cells = [cell for cell in cells if cell["answers"]]
     axes = ("robustness", "capability", "persona", "normative")
     cells.sort(key=lambda c: axes.index(c["axis"]) if c["axis"] in axes else len(axes))
-    shown = who[["model", "task", "label", "budget"]]
+    shown = who[["model", "task", "label", "budget", "seed"]]
     return {"subjects": shown.to_dict("records"), "cells": cells}
+
+
+def counted(sampled: dict[str, Any]) -> str:
+    """``2,016 responses to 36 prompts``."""
+    answers, prompts = (sum(len(c[k]) for c in sampled["cells"]) for k in ("answers", "prompts"))
+    return f"{answers:,} responses to {prompts:,} prompts"
 
 
 def packed(sampled: dict[str, Any]) -> str:
@@ -54,11 +60,15 @@ def packed(sampled: dict[str, Any]) -> str:
 
 
 def _subjects(findings: Findings) -> pd.DataFrame:
-    """The base and, of every objective, the first seed's checkpoints."""
+    """The base and, of every objective, the first seed's checkpoints and the other seeds' last ones."""
     s = findings.subjects
     order = {label: i for i, label in enumerate((BASE, *findings.labels))}
-    s = s[(s["bracket"] == "") & s["label"].isin(order) & s["seed"].isin((-1, findings.study.draws[0]))]
-    return s.sort_values(["model", "task", "budget", "label"], key=lambda c: c.map(order) if c.name == "label" else c)
+    s = s[(s["bracket"] == "") & s["label"].isin(order) & s["seed"].isin((-1, *findings.study.draws))]
+    last = s.groupby(["model", "task"])["budget"].transform("max")
+    s = s[s["seed"].isin((-1, findings.study.draws[0])) | (s["budget"] == last)]
+    return s.sort_values(
+        ["model", "task", "seed", "budget", "label"], key=lambda c: c.map(order) if c.name == "label" else c
+    )
 
 
 def _cell(findings: Findings, about: Any, at: CellFolder, who: pd.DataFrame, most: int) -> dict[str, Any]:
@@ -97,8 +107,8 @@ def _cell(findings: Findings, about: Any, at: CellFolder, who: pd.DataFrame, mos
         "task": about.get("task") or "",
         "attacks": [speak.attack(a) for a in attacks],
         "prompts": [
-            [_turns(p), r, int(f)]
-            for p, r, f in items[["prompt", "reference", "forbidden"]].head(kept).itertuples(index=False)
+            [_turns(p), r, int(f), i[:12]]
+            for i, p, r, f in items[["prompt", "reference", "forbidden"]].head(kept).itertuples()
         ],
         "answers": [a for a in answers if a[0] < kept],
     }

@@ -48,7 +48,7 @@ class Section:
 
 
 def ordered(settings: Sequence[Part], common: Sequence[Group]) -> list[Section]:
-    every = [(i, p.slug, g) for i, p in enumerate(settings) for g in p.groups]
+    every: list[tuple[int | None, str, Group]] = [(i, p.slug, g) for i, p in enumerate(settings) for g in p.groups]
     every += [(None, "", g) for g in common]
     place = {name: k for k, name in enumerate(ORDER)}
     names = sorted(dict.fromkeys(g.id for _, _, g in every), key=lambda n: place.get(n, place["counted"] - 0.5))

@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from holdfast.analysis.stability import FACTORS, RULES, stability, ways
-from holdfast.report import markup, speak, tables
+from holdfast.report import gist, markup, speak, tables
 from holdfast.report.charts import Figure, Look, layer
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
@@ -37,7 +37,7 @@ def group(s: Setting) -> Group:
         for against in ("sft", "base")
         if (figure := _grid(table[table["against"] == against], s.findings.look, s.findings.reference, against, alpha))
     )
-    return Group("stability", _TITLE, _LEAD, figures, (_summary(s, found),))
+    return Group("stability", _TITLE, _LEAD, figures, (_summary(s, found),), finding=gist.stable(found))
 
 
 _TITLE = "Would other choices have said the same?"

@@ -25,15 +25,15 @@ KEY = ["label", "budget", "condition"]
 
 
 def headline(setting: Setting, budget: int) -> pd.DataFrame:
-    """A row per objective and measure at a budget: level, and difference from the base and from SFT, with intervals."""
-    rows = []
-    for s in setting.series:
+    """A row per objective and measure at the last budget: level, and difference from the base and from SFT with
+    interval, p after Holm's correction and verdict, which are the finding ``last``."""
+    rows, found = [], setting.answers()
+    found = found[(found["finding"] == "last") & (found["budget"] == budget)]
+    for s in setting.shown:
         level = s.of(setting.estimates)
         level = level[(level["budget"] == budget) | (level["label"] == BASE)].set_index("label")
-        against = {}
-        for name in ("vs_base", "vs_sft"):
-            d = s.of(setting.estimates, name)
-            against[name] = d[d["budget"] == budget].set_index("label")
+        own = found[(found["measure"] == s.measure) & (found["metric"] == s.metric)]
+        against = {f"vs_{a}": own[own["against"] == a].set_index("label") for a in ("base", "sft")}
         for label in (BASE, *setting.findings.labels):
             if label not in level.index:
                 continue
@@ -41,7 +41,7 @@ def headline(setting: Setting, budget: int) -> pd.DataFrame:
             row |= {"budget": budget if label != BASE else 0}
             row |= {k: level.loc[label, k] for k in ("value", "low", "high", "n_prompts", "n_unscored", "n_seeds")}
             for name, d in against.items():
-                for k in ("value", "low", "high", "p", "p_holm"):
+                for k in ("value", "low", "high", "p", "p_holm", "verdict"):
                     row[f"{name}_{k}" if k != "value" else name] = d.loc[label, k] if label in d.index else None
             rows.append(row)
     return pd.DataFrame(rows)
@@ -59,15 +59,8 @@ def spoken(table: pd.DataFrame, series: list[Series]) -> pd.DataFrame:
             if table[name].notna().any():
                 said = "" if speak.missing(r[name]) else speak.points(r[name])
                 ends = speak.interval(r[f"{name}_low"], r[f"{name}_high"], signed=True)
-                p = speak.p_value(p_value(r, name)[0])
-                cell[f"{title}: points from {against}"] = f"{said} {ends} {p}".strip()
+                cell[f"{title}: points from {against}"] = f"{said} {ends} {r[f'{name}_verdict'] or ''}".strip()
     return pd.DataFrame(list(out.values())).fillna("")
-
-
-def p_value(row: Mapping[str, Any], name: str) -> tuple[float | None, bool]:
-    """The p-value to show, and whether Holm corrected it."""
-    holm = row.get(f"{name}_p_holm")
-    return (row.get(f"{name}_p"), False) if speak.missing(holm) else (holm, True)
 
 
 SPENT = {  # column of the checkpoints → what a reader calls it

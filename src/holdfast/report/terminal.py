@@ -1,4 +1,4 @@
-"""The headline for a terminal, and for a program: one row per objective at the last budget, and where the page is."""
+"""The answer for a terminal, and for a program: a row per objective, the paragraph, the recommendation, the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from holdfast.analysis.answer import answer
+from holdfast.analysis.recommend import recommend
 from holdfast.report import speak, tables
 from holdfast.report.reading import Setting, read
 from holdfast.store.folder import StudyFolder
@@ -16,12 +19,14 @@ from holdfast.store.folder import StudyFolder
 
 @dataclass(frozen=True)
 class Headline:
-    """``tables``: title, columns and rows of each model and task; ``rows``: the same as plain numbers."""
+    """``tables``: title, columns and rows of each model and task; ``rows``: the same as plain numbers; ``said``: title,
+    answer and recommendation of each."""
 
     page: Path
     mark: str
     tables: tuple[tuple[str, list[str], list[list[str]]], ...]
     rows: list[dict[str, Any]]
+    said: tuple[tuple[str, str, str], ...] = ()
 
     def print(self, console: Console | None = None) -> None:
         console = console or Console()
@@ -32,27 +37,30 @@ class Headline:
             for row in rows:
                 table.add_row(*row)
             console.print(table)
+        for _, found, advice in self.said:
+            console.print(Text(f"{found}\n\n{advice}\n"))
         console.print(f"Report: {self.page}", soft_wrap=True, highlight=False)
 
     def as_json(self) -> dict[str, Any]:
-        return {"report": str(self.page), "mark": self.mark, "rows": self.rows}
+        return {"report": str(self.page), "mark": self.mark, "rows": self.rows, "said": self.said}
 
 
 def headline(folder: StudyFolder) -> Headline:
     """Reads the estimates that are there; raises UserError where there are none."""
     findings = read(folder)
-    budget = findings.study.ladder[-1]
-    shown, rows = [], []
+    shown, rows, said = [], [], []
     for setting in findings.settings():
-        table = tables.headline(setting, budget)
+        table = tables.headline(setting, setting.last)
+        mine = setting.answers()
+        said.append((setting.name, answer(mine, findings.study), recommend(mine, findings.study).text))
         rows += [{"model": setting.model, "task": setting.task, **row} for row in table.to_dict("records")]
-        shown.append((f"{setting.name}{speak.at(budget)}", *_spoken(setting, table.to_dict("records"))))
+        shown.append((f"{setting.name}{speak.at(setting.last)}", *_spoken(setting, table.to_dict("records"))))
     plain = [{k: _plain(v) for k, v in row.items()} for row in rows]
-    return Headline(folder.report / "index.html", findings.study.mark, tuple(shown), plain)
+    return Headline(folder.report / "index.html", findings.study.mark, tuple(shown), plain, tuple(said))
 
 
 def _spoken(setting: Setting, rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    titles = {s.measure: s.title for s in setting.series}
+    titles = {s.measure: s.title for s in setting.shown}
     by_label: dict[str, dict[str, str]] = {}
     for row in rows:
         said = f"{speak.percent(row['value'])} {speak.interval(row['low'], row['high'])}".strip()

@@ -1,0 +1,57 @@
+"""What is shown of each objective at the end: the verdicts that the answer and the recommendation are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from holdfast.spec import Study
+
+NAMES = {
+    "asr": "attack success",
+    "accuracy": "accuracy",
+    "p_match": "P(match)",
+    "p_correct": "P(correct)",
+    "compliance": "safe prompts answered",
+}
+AXES = ("capability", "robustness", "persona", "normative")
+BETTER, WORSE, EQUIVALENT = "better", "worse", "equivalent"
+
+
+def shown(findings: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """The findings ``last`` and ``matched`` of one model, task and regime, in the order of axes and labels. ``name``:
+    of the measure, in words. A measure that the study only matches on is left out, and so is who never got there."""
+    rows = findings[(findings["finding"] == "last") | ((findings["finding"] == "matched") & findings["value"].notna())]
+    rows = rows[~rows["measure"].isin(aside(rows.loc[rows["axis"] == "capability", "measure"], study))]
+    order = {x: k for k, x in enumerate((*AXES, *study.labels))}
+    rows = rows.sort_values("label", key=lambda c: c.map(order), kind="stable")
+    rows = rows.sort_values("axis", key=lambda c: c.map(order), kind="stable", ignore_index=True)
+    alone = rows.groupby(["axis", "metric"])["measure"].nunique()
+    return rows.assign(
+        name=[_name(r.axis, r.measure, r.metric, alone[r.axis, r.metric] == 1) for r in rows.itertuples()]
+    )
+
+
+def aside(capability: Iterable[str], study: Study) -> frozenset[str]:
+    """The measures of capability that the study only matches on, or chooses settings by; none of them where it has no
+    other to report."""
+    wanted = frozenset(part.measure for part in (study.matched, study.tuned) if part)
+    return wanted if {str(m).partition(" on ")[0] for m in capability} > wanted else frozenset()
+
+
+def _name(axis: str, measure: str, metric: str, alone: bool) -> str:
+    words, known = measure.removeprefix("miniature_").replace("_", " "), NAMES.get(metric, "")
+    if not known or axis == "normative":
+        return words
+    return known if alone else f"{known} on {words}"
+
+
+def listed(words: Iterable[str]) -> str:
+    some = list(dict.fromkeys(words))
+    return some[0] if len(some) == 1 else f"{', '.join(some[:-1])} and {some[-1]}" if some else ""
+
+
+def sft(study: Study) -> str:
+    """The label that SFT goes by; "" where the study has none."""
+    return next((v.label for v in study.objectives if v.objective == "sft"), "")
