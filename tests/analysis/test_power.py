@@ -1,21 +1,26 @@
 import numpy as np
 import pytest
+from scipy.stats import multinomial
 from statsmodels.stats.power import TTestPower
 
 from holdfast import rng
 from holdfast.analysis.design import Design, default_interval
+from holdfast.analysis.methods import mcnemar
+from holdfast.analysis.paired import sign_flip
 from holdfast.analysis.power import detectable, means, pilot, power, prompts_for, seeds_for, shares
-from holdfast.analysis.simulate import World, answers, balanced, intercept
+from holdfast.analysis.simulate import ATTACKS, World, answers, balanced, intercept
 
 
-def simulated(base, difference, seeds, prompts, sets, *, seed_sd=0.3, effect_sd=0.0):
+def simulated(base, difference, seeds, prompts, sets, *, alpha=0.05, seed_sd=0.3, effect_sd=0.0, attacks=ATTACKS):
     """How often the default test finds the difference in data sets with that truth."""
-    world = World(seed_sd=seed_sd, effect_sd=effect_sd)
+    world = World(seed_sd=seed_sd, effect_sd=effect_sd, attacks=attacks)
     starts = [intercept(r, world) for r in (base, base + difference)]
-    y = answers(starts, world, sets, seeds, prompts, rng.generator("power test", seeds, prompts)).hits / 5
-    return float(
-        np.mean(default_interval(balanced(y[1] - y[0], 5), Design("difference", True, seeds, prompts)).p < 0.05)
-    )
+    y = answers(starts, world, sets, seeds, prompts, rng.generator("power test", seeds, prompts)).hits / len(attacks)
+    d = y[1] - y[0]
+    if seeds == 1:
+        return float(np.mean(sign_flip(d[:, 0]) < alpha))
+    found = default_interval(balanced(d, len(attacks)), Design("difference", True, seeds, prompts), alpha=alpha)
+    return float(np.mean(found.p < alpha))
 
 
 @pytest.mark.parametrize("n", [10, 40])
@@ -36,27 +41,46 @@ def test_without_a_difference_power_is_the_level_of_the_test():
 
 
 @pytest.mark.parametrize(
-    ("base", "seeds", "prompts", "seed_sd", "effect_sd"),
-    [(0.1, 3, 60, 0.3, 0.0), (0.03, 5, 60, 0.0, 0.0), (0.4, 5, 24, 0.3, 0.6), (0.1, 1, 60, 0.0, 0.6)],
+    ("base", "seeds", "prompts", "world"),
+    [
+        (0.1, 3, 60, {"seed_sd": 0.3}),
+        (0.03, 5, 60, {"seed_sd": 0.0}),
+        (0.4, 5, 24, {"seed_sd": 0.3, "effect_sd": 0.6}),
+        (0.1, 1, 60, {"seed_sd": 0.0, "effect_sd": 0.6}),
+        (0.5, 1, 60, {"seed_sd": 0.0, "effect_sd": 0.6, "attacks": (0.0,)}),
+    ],
 )
-def test_it_agrees_with_simulation(base, seeds, prompts, seed_sd, effect_sd):
-    model = shares(base, seed_sd=seed_sd, effect_sd=effect_sd)
+def test_it_agrees_with_simulation(base, seeds, prompts, world):
+    model = shares(base, **world)
     least = detectable(model, seeds, prompts)
     assert power(model, least, seeds, prompts) == pytest.approx(0.8, abs=0.002)
-    found = simulated(base, least, seeds, prompts, 3000, seed_sd=seed_sd, effect_sd=effect_sd)
-    assert found == pytest.approx(0.8, abs=0.03)
+    assert simulated(base, least, seeds, prompts, 3000, **world) == pytest.approx(0.8, abs=0.03)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 3, 5, 10])
 @pytest.mark.parametrize("prompts", [60, 313])
-@pytest.mark.parametrize("base", [0.05, 0.1, 0.25, 0.4])
-def test_it_agrees_with_simulation_everywhere(seeds, prompts, base):
-    for seed_sd in (0.0,) if seeds == 1 else (0.0, 0.3):
-        for target in (0.5, 0.8):
-            model = shares(base, seed_sd=seed_sd)
-            least = detectable(model, seeds, prompts, target)
-            assert simulated(base, least, seeds, prompts, 6000, seed_sd=seed_sd) == pytest.approx(target, abs=0.03)
+@pytest.mark.parametrize("attacks", [ATTACKS, (0.0,)])
+def test_it_agrees_with_simulation_everywhere(seeds, prompts, attacks):
+    for base in (0.05, 0.1, 0.25, 0.5):
+        for seed_sd in (0.0,) if seeds == 1 else (0.0, 0.3):
+            for target, alpha in ((0.5, 0.05), (0.8, 0.05), (0.8, 0.01)):
+                world = {"seed_sd": seed_sd, "attacks": attacks}
+                least = detectable(shares(base, **world), seeds, prompts, target, alpha)
+                if not np.isnan(least):
+                    found = simulated(base, least, seeds, prompts, 6000, alpha=alpha, **world)
+                    assert found == pytest.approx(target, abs=0.03), (base, seed_sd, target, alpha)
+
+
+@pytest.mark.parametrize(("prompts", "differ", "difference", "alpha"), [(12, 0.5, 0.3, 0.05), (30, 0.9, 0.4, 0.01)])
+def test_one_seed_with_one_answer_a_prompt_has_the_power_of_mcnemars_exact_test(prompts, differ, difference, alpha):
+    up, down = np.meshgrid(np.arange(prompts + 1), np.arange(prompts + 1))
+    chances = np.array([1 - differ, (differ + difference) / 2, (differ - difference) / 2])
+    drawn = multinomial(prompts, chances).pmf(np.stack([prompts - up - down, up, down], axis=-1))
+    sd = float(np.sqrt(differ - difference**2))
+    model = means(sd, 0.0, 0.0)(difference, 1)._replace(step=1.0)
+    found = power(lambda difference, seeds: model, difference, 1, prompts, alpha)
+    assert found == pytest.approx(drawn[mcnemar(up, down) < alpha].sum())
 
 
 def test_a_pilots_variances_give_the_power_of_its_design():

@@ -3,12 +3,14 @@
 The spread of a paired difference is that of seeds, of prompts and of the rest, as the two-way variance of ``linear``
 has it. Given these, the mean squares of a study are independent multiples of χ² and the mean is normal (Searle,
 Casella and McCulloch, *Variance Components* (1992), ch. 4), so that the power of the very rule that will judge the
-study (``design.accounts``) is an average over them: drawn for the mean squares, exact for the mean. ``shares`` gets the
-spread from a base rate and standard deviations in log-odds, ``means`` from standard deviations, ``pilot`` from data.
+study (``design.accounts``) is an average over them: by quadrature for the mean squares, exact for the mean. ``shares``
+gets the spread from a base rate and standard deviations in log-odds, ``means`` from standard deviations, ``pilot`` from
+data.
 
 Rare outcomes are skewed, so that the mean goes with the mean squares; this is reckoned with (``_with_mean``).
 
-With one seed the seeds' spread plays no part: power is then of a statement about this checkpoint alone.
+With one seed the seeds' spread plays no part: power is then of a statement about this checkpoint alone. Where each
+prompt has one answer, right or wrong, the sign flips of one seed are McNemar's exact test, whose power is exact, too.
 """
 
 from __future__ import annotations
@@ -19,23 +21,23 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import binom, expit, gammaincinv, ndtr
+from scipy.special import bdtr, bdtrik, binom, expit, gammaincinv, gammaln, ndtr, xlogy
 
-from holdfast import rng
 from holdfast.analysis.components import mean_squares, solve
 from holdfast.analysis.intervals import t_quantile
 from holdfast.analysis.linear import two_way
 from holdfast.analysis.simulate import ATTACKS, PROMPT_SD, World, gauss, intercept
 
 Array = np.ndarray
-DRAWS = 10_000
+POINTS = 1024  # of the quadrature over three mean squares
 
 
 class Noise(NamedTuple):
     """Variances of one seed's difference at one prompt, in the metric's unit, squared. The others are of shares:
     ``step`` is what one response adds to a prompt's score (0: no share), ``differ`` the share of prompts at which
-    anything differs, the last two are the third and fourth cumulants of the prompts' and of the seeds' means, 0 where
-    these are normal."""
+    anything differs, the next two are the third and fourth cumulants of the prompts' and of the seeds' means, and
+    ``by_prompt`` how the spread of seeds and the rest go with the prompts' difference (covariances); all 0 where these
+    are normal."""
 
     prompt: float
     seed: float
@@ -44,6 +46,7 @@ class Noise(NamedTuple):
     differ: float = 1.0
     of_prompts: tuple[float, float] = (0.0, 0.0)
     of_seeds: tuple[float, float] = (0.0, 0.0)
+    by_prompt: tuple[float, float] = (0.0, 0.0)
 
 
 # The noise that goes with a true difference and a number of seeds; None where there can be no such difference.
@@ -101,6 +104,7 @@ class _Rates(NamedTuple):
     seed: float  # variance of the seeds' means
     higher: tuple[float, float]  # their third and fourth cumulants
     rest: float  # variance of a seed's score at a prompt, given the prompt, without ``seed``
+    shared: Array  # P V  covariance, over seeds, of the prompt's score with the mean of all prompts
     hits: Array  # P V K  distribution of the number of successes under the attacks
 
     def cumulants(self) -> tuple[Array, Array, Array]:
@@ -113,19 +117,22 @@ class _Rates(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _rates(share: float, world: World) -> _Rates:
-    (p, wp), (v, wv), (u, wu) = (gauss(31 if sd else 1) for sd in (world.prompt_sd, world.effect_sd, world.seed_sd))
+    (p, wp), (v, wv), (u, wu) = (
+        gauss(n if sd else 1) for n, sd in ((31, world.prompt_sd), (11, world.effect_sd), (11, world.seed_sd))
+    )
     eta = intercept(share, world) + world.prompt_sd * p[:, None, None] + world.effect_sd * v[:, None]
     f = expit((eta + world.seed_sd * u)[..., None] + np.asarray(world.attacks))  # P V U A
     score, binary = f.mean(axis=-1), (f * (1 - f)).sum(axis=-1) / f.shape[-1] ** 2
     by_prompt, weights = score @ wu, wp[:, None] * wv
     by_seed = np.einsum("pv,pvu->u", weights, score) - share
+    shared = score @ (wu * by_seed)
     seed, third, fourth = (float(wu @ by_seed**r) for r in (2, 3, 4))
     within = float((weights * ((score**2 + binary) @ wu - by_prompt**2)).sum())
     # The attacks are taken at their mean rate: this only says how often nothing differs.
     k = np.arange(f.shape[-1] + 1)
     chance = binom(f.shape[-1], k) * score[..., None] ** k * (1 - score[..., None]) ** (f.shape[-1] - k)
     higher = (third, fourth - 3 * seed**2)
-    return _Rates(by_prompt, seed, higher, max(within - seed, 0.0), np.einsum("u,pvuk->pvk", wu, chance))
+    return _Rates(by_prompt, seed, higher, max(within - seed, 0.0), shared, np.einsum("u,pvuk->pvk", wu, chance))
 
 
 def _noise(a: _Rates, b: _Rates, difference: float, seeds: int) -> Noise:
@@ -147,8 +154,11 @@ def _noise(a: _Rates, b: _Rates, difference: float, seeds: int) -> Noise:
     third = over(apart**3 + 3 * apart * two + three)
     fourth = over(apart**4 + 6 * apart**2 * two + 4 * apart * three + four + 3 * two**2) - 3 * second**2
     of_seeds = (b.higher[0] - a.higher[0], b.higher[1] + a.higher[1])
+    shared = 2 * (b.shared[:, :, None] + a.shared[:, None, :])  # what the prompt adds to the seeds' variance
+    by_prompt = (over(apart * shared), over(apart * (given[0] - shared)))
     step = 1 / (a.hits.shape[-1] - 1)
-    return Noise(over(apart**2), a.seed + b.seed, a.rest + b.rest, step, 1 - over(alike), (third, fourth), of_seeds)
+    own = (over(apart**2), a.seed + b.seed, a.rest + b.rest)
+    return Noise(*own, step, 1 - over(alike), (third, fourth), of_seeds, by_prompt)
 
 
 def power(model: Model, difference: float, seeds: int, prompts: int, alpha: float = 0.05) -> float:
@@ -157,14 +167,45 @@ def power(model: Model, difference: float, seeds: int, prompts: int, alpha: floa
     noise = model(difference, seeds)
     if noise is None:
         return float("nan")
-    s, m = seeds, prompts
-    of_prompt, of_seed = noise.prompt + noise.rest / s, noise.seed + noise.rest / m
-    chi_prompt, shift, known = _with_mean(of_prompt, *noise.of_prompts, m, 1)
-    chi_seed, shift_, known_ = _with_mean(of_seed, *noise.of_seeds, s, 0) if s > 1 else (np.ones(DRAWS), 0.0, 0.0)
-    aim, chi_rest = difference + shift + shift_, _chi((s - 1) * (m - 1), 2)
-    ms_seed, ms_prompt = (m * noise.seed + noise.rest) * chi_seed, (s * noise.prompt + noise.rest) * chi_prompt
-    ms_rest, shrunk = noise.rest * chi_rest, 1.0
-    own_seed = ms_seed
+    if seeds == 1 and noise.step == 1:
+        return _mcnemar(noise.prompt + noise.rest + difference**2, difference, prompts, alpha)
+    of_prompt, of_seed = noise.prompt + noise.rest / seeds, noise.seed + noise.rest / prompts
+    chi_prompt, shift, known = _with_mean(of_prompt, *noise.of_prompts, prompts, 1)
+    several = _with_mean(of_seed, *noise.of_seeds, seeds, 0) if seeds > 1 else (np.ones(POINTS), 0.0, 0.0)
+    chis = (several[0], chi_prompt, _chi((seeds - 1) * (prompts - 1), 2))
+    aim, total = difference + shift + several[1], of_prompt / prompts + (noise.seed / seeds if seeds > 1 else 0.0)
+    error = np.sqrt(max(total - known - several[2], 0.0))
+
+    def least(away: Array | float) -> Array:
+        """What the mean must exceed to be called a difference, where it is so far from its expectation: the prompts
+        that have drawn it there have seeds' and rest's variances of their own (least squares)."""
+        drawn = away / total / prompts if total else 0.0
+        seed, rest = (np.maximum(v + c * drawn, 0.0) for v, c in zip(noise[1:3], noise.by_prompt, strict=True))
+        return _least(noise, seed, rest, chis, difference, seeds, prompts, alpha)
+
+    if error == 0:
+        return float(np.mean(least(aim - difference) < np.abs(aim)))
+    low, middle, high = (least(aim - difference + k * error) for k in (-1, 0, 1))
+    tilt = np.clip((high - low) / (2 * error), -0.9, 0.9)
+    up, down = (aim - middle) / (1 - tilt), (-aim - middle) / (1 + tilt)
+    return float(np.mean(ndtr(up / error) + ndtr(down / error)))
+
+
+def _least(
+    noise: Noise,
+    seed: Array,
+    rest: Array,
+    chis: tuple[Array, Array, Array],
+    difference: float,
+    s: int,
+    m: int,
+    alpha: float,
+) -> Array:
+    """The smallest mean that the default test calls a difference, given the mean squares' χ² and the variances of seeds
+    and rest. The prompts' mean square goes with the mean by its χ² alone."""
+    ms_seed, ms_prompt = (m * seed + rest) * chis[0], (s * noise.prompt + noise.rest) * chis[1]
+    ms_rest, shrunk = rest * chis[2], 1.0
+    by_seeds = t_quantile(s - 1.0, alpha) * np.sqrt(ms_seed / (s * m)) if s > 1 else 0.0
     if noise.step:  # two imagined prompts, as ``paired.difference`` adds them
         differ = m * noise.differ
         edge = (differ * noise.step**2 + 1) / (differ + 1)
@@ -173,28 +214,37 @@ def power(model: Model, difference: float, seeds: int, prompts: int, alpha: floa
         ms_rest = ((m - 1) * ms_rest + ms_seed * 2 / n) / (n - 1)
         ms_seed, m = ms_seed * shrunk, n
     if s == 1:
-        variance, df = ms_prompt / m, np.full(DRAWS, m - 1.0)
-        error = np.sqrt(max(of_prompt / prompts - known, 0.0))
+        variance, df = ms_prompt / m, np.full(POINTS, m - 1.0)
     else:
         variance, df = two_way(ms_seed, ms_prompt, ms_rest, s, np.asarray(float(m)))
-        error = np.sqrt(max(noise.seed / s + of_prompt / prompts - known - known_, 0.0))
-    least = t_quantile(df, alpha) * np.sqrt(variance) / shrunk
-    if seeds > 1:
-        least = np.maximum(least, t_quantile(s - 1.0, alpha) * np.sqrt(own_seed / (s * prompts)))
-    if error == 0:
-        return float(np.mean(least < np.abs(aim)))
-    return float(np.mean(ndtr((aim - least) / error) + ndtr((-aim - least) / error)))
+    return np.maximum(t_quantile(df, alpha) * np.sqrt(variance) / shrunk, by_seeds)
+
+
+def _mcnemar(differ: float, difference: float, prompts: int, alpha: float) -> float:
+    """Power of McNemar's exact test, where a share ``differ`` of prompts has different answers, up and down by chance
+    with a mean of ``difference``: of how many differ, and of how many of these go up, every case is gone through
+    (Duffy, *Biometrics* 40 (1984))."""
+    differ = min(max(differ, abs(difference), 1e-12), 1.0)
+    far = 8 * np.sqrt(prompts * differ * (1 - differ)) + 8
+    n = np.arange(max(0, int(prompts * differ - far)), min(prompts, int(prompts * differ + far)) + 1.0)
+    ways = gammaln(prompts + 1) - gammaln(n + 1) - gammaln(prompts - n + 1)
+    chance = np.exp(ways + xlogy(n, differ) + xlogy(prompts - n, 1 - differ))
+    # The fewer of the two kinds may be so many: the most of which P(X ≤ k) ≤ α / 2 for a fair coin.
+    most = np.where(0.5**n < alpha / 2, np.floor(bdtrik(alpha / 2, np.maximum(n, 1), 0.5)), -1.0)
+    up = (1 + difference / differ) / 2
+    each = np.where(most >= 0, bdtr(np.maximum(most, 0), n, up) + bdtr(np.maximum(most, 0), n, 1 - up), 0.0)
+    return float((chance * each).sum())
 
 
 def _with_mean(variance: float, third: float, fourth: float, n: int, which: int) -> tuple[Array, Array | float, float]:
-    """Of ``n`` numbers with these cumulants: their mean square over ``variance``, drawn; how far the mean then is from
-    its expectation; and how much of the mean's variance that explains.
+    """Of ``n`` numbers with these cumulants: mean square over ``variance``, at the points; how far the mean is then
+    from its expectation; and how much of the mean's variance that explains.
 
     The mean of a skewed distribution goes with its mean square, and one with long tails has an uncertain mean square:
     Cov = κ₃/n, Var = κ₄/n + 2σ⁴/(n - 1) (Cramér, *Mathematical Methods of Statistics* (1946), ch. 27).
     """
     if variance <= 0:
-        return np.ones(DRAWS), 0.0, 0.0
+        return np.ones(POINTS), 0.0, 0.0
     uncertain = max(fourth / n + 2 * variance**2 / (n - 1), 1e-30)
     chi = _chi(2 * variance**2 / uncertain, which)
     slope = third / n / uncertain
@@ -203,10 +253,12 @@ def _with_mean(variance: float, third: float, fourth: float, n: int, which: int)
 
 @lru_cache(maxsize=64)
 def _chi(df: float, which: int) -> Array:
-    """χ² over its degrees of freedom, drawn alike for all of them, so that power moves smoothly with the design."""
+    """χ² over its degrees of freedom at points that fill the cube of three mean squares evenly (Richtmyer's sequence;
+    Niederreiter, *Random Number Generation and Quasi-Monte Carlo Methods* (1992), ch. 4); the same for every design, so
+    that power moves smoothly with it."""
     if df <= 0:
-        return np.ones(DRAWS)
-    u = rng.generator("power", which).random(DRAWS)
+        return np.ones(POINTS)
+    u = ((np.arange(POINTS) + 0.5) * np.sqrt((2, 3, 5)[which])) % 1
     return gammaincinv(df / 2, u) * 2 / df
 
 
