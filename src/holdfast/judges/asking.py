@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -75,11 +75,13 @@ class AsksModel(Judge):
             raise UserError(f"the judge {self.name} pays for its answers: give it a desk with a cache folder")
         return Endpoint(self.endpoint, desk.cache, self.sampling)
 
-    def price(self, conversations: Sequence[tuple[Turn, ...]], desk: Desk) -> Cost | None:
+    def price(self, conversations: Iterable[tuple[Turn, ...]], desk: Desk) -> Cost | None:
         return self.client(desk).cost(conversations) if self.endpoint else None
 
     def replies(self, conversations: Sequence[tuple[Turn, ...]], desk: Desk) -> list[Reply]:
         """An answer to each, in their order. Equal conversations are asked once."""
+        if not conversations:
+            return []
         if self.endpoint:
             return self.client(desk).ask(conversations)
         backend, speaker = desk.asked(self)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 from holdfast.judges import escape
 from holdfast.judges.asking import LocalModel, local_identity, local_wants
 from holdfast.judges.contract import Desk, Judge, Wants
-from holdfast.judges.questions import Wording, filled
+from holdfast.judges.questions import Worded, filled
 from holdfast.spec import ModelSpec
 from holdfast.store.digest import digest, file_digest, model_digest
 from holdfast.store.sources import model_folder
@@ -19,28 +19,19 @@ from holdfast.words import Item, Judgement, Record, Request, Turn, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tokens(Judge):
+class Tokens(Worded):
     """Base: the probabilities of given beginnings of a model's answer to one text.
 
-    ``model``: ``base``, or a model of one's own. ``file``: YAML in the form of ``judges/rubrics.yaml`` with the text
-    that this classifier was trained on; a published classifier wants its own, and as a rule no chat template around it
-    (``template: package:holdfast.judges/raw.jinja`` in the model). Special tokens in what is judged are defused.
+    ``model``: ``base``, or a model of one's own. ``file`` has the text that this classifier was trained on; a published
+    classifier wants its own, and as a rule no chat template around it (``template:
+    package:holdfast.judges/raw.jinja`` in the model). Special tokens in what is judged are defused.
     """
 
     model: LocalModel = "base"
-    file: str | None = field(default=None, metadata={"identity": False})
 
     @property
     def wants(self) -> Wants:
         return local_wants(self.model)
-
-    @cached_property
-    def wording(self) -> Wording:
-        return Wording.load(self.name, ("prompt", "response"), self.file)
-
-    @property
-    def rubric(self) -> str:
-        return self.wording.canonical
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -94,6 +85,7 @@ class ScoreClassifier(Tokens):
     """
 
     name: ClassVar[str] = "score_classifier"
+    entry: ClassVar[str] = "score_classifier"
     version: ClassVar[int] = 1
     digits: tuple[str, ...] = ("1", "2", "3", "4", "5")
 
@@ -120,6 +112,7 @@ class YesNoClassifier(Tokens):
     """
 
     name: ClassVar[str] = "yes_no_classifier"
+    entry: ClassVar[str] = "yes_no_classifier"
     version: ClassVar[int] = 1
     yes: str = "Yes"
     no: str = "No"
@@ -167,12 +160,9 @@ class LabelClassifier(Judge):
     @cached_property
     def _model_identity(self) -> Mapping[str, str]:
         folder = model_folder(self.model.path, self.model.revision)
-        spoken = [
-            p
-            for pattern in ("token*.json", "special_tokens_map.json", "vocab*", "merges.txt", "*.model")
-            for p in folder.glob(pattern)
-        ]
-        return {"weights": model_digest(folder)} | {p.name: file_digest(p) for p in sorted(spoken)}
+        spoken = ("token*.json", "special_tokens_map.json", "vocab*", "merges.txt", "*.model")
+        files = sorted(file for pattern in spoken for file in folder.glob(pattern))
+        return {"weights": model_digest(folder)} | {file.name: file_digest(file) for file in files}
 
     def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
         if desk.classifier is None:

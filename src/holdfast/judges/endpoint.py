@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ import tenacity
 from pydantic import Field, model_validator
 
 from holdfast.judges.contract import Cost
-from holdfast.judges.ledger import Ledger, Price, tokens
+from holdfast.judges.ledger import Ledger, tokens
 from holdfast.judges.transport import Passing, headers, post
 from holdfast.spec import Part
 from holdfast.store.digest import digest
@@ -65,9 +65,8 @@ class EndpointSpec(Part):
             raise ValueError("budget_usd needs price_in and price_out")
         return self
 
-    @property
-    def price(self) -> Price:
-        return Price(self.price_in, self.price_out, self.budget_usd, self.max_calls)
+    def usd(self, tokens_in: int, tokens_out: int) -> float:
+        return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -96,11 +95,11 @@ class Endpoint:
     def __init__(self, spec: EndpointSpec, cache: Path, sampling: Sampling = ANSWER) -> None:
         self.spec, self.sampling = spec, sampling
         self._answers = cache / "answers"
-        self._ledger = Ledger(cache, spec.model, spec.price)
+        self._ledger = Ledger(cache, spec)
         self._stop, self._guard = threading.Event(), threading.Lock()
         self._answered, self._failed = 0, 0  # since the start; in a row
 
-    def cost(self, conversations: Sequence[tuple[Turn, ...]]) -> Cost:
+    def cost(self, conversations: Iterable[tuple[Turn, ...]]) -> Cost:
         """What it costs at most to ask these, beyond what is answered already. A second asking is not in it."""
         left = [q for q in self._questions(conversations).values() if self._kept(q.key) is None]
         return self._cost(left)
@@ -137,13 +136,13 @@ class Endpoint:
             body["seed"] = how.seed
         return {k: v for k, v in (body | self.spec.extra).items() if v is not None}
 
-    def _questions(self, conversations: Sequence[tuple[Turn, ...]]) -> dict[str, _Question]:
+    def _questions(self, conversations: Iterable[tuple[Turn, ...]]) -> dict[str, _Question]:
         found = {}
         for turns in conversations:
             body = self._body(turns)
             longest = body.get("max_tokens") or body.get("max_completion_tokens") or self.sampling.max_new_tokens
             key = digest(body)
-            found[key] = _Question(key, body, self.spec.price.usd(tokens(body["messages"]), longest))
+            found[key] = _Question(key, body, self.spec.usd(tokens(body["messages"]), longest))
         return found
 
     def _cost(self, questions: Sequence[_Question]) -> Cost:
@@ -238,7 +237,7 @@ class Endpoint:
             self._ledger.release(q.usd)
             return Reply("", said.reason)
         write_json(self._file(q.key), {"model": self.spec.model, **asdict(said)})
-        self._ledger.settle(q.usd, self.spec.price.usd(*said.tokens) if said.tokens else q.usd)
+        self._ledger.settle(q.usd, self.spec.usd(*said.tokens) if said.tokens else q.usd)
         return Reply(said.text, said.reason)
 
 

@@ -8,28 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.judges.contract import Cost
 from holdfast.store.digest import digest, short
 from holdfast.store.files import lock, read_json, write_json
 
+if TYPE_CHECKING:
+    from holdfast.judges.endpoint import EndpointSpec
+
 BYTES_PER_TOKEN = 3  # of a prompt whose tokens nobody has counted: English has about four
-
-
-@dataclass(frozen=True)
-class Price:
-    """US dollars for a million tokens of prompt and of answer, and what may be spent at most."""
-
-    tokens_in: float = 0.0
-    tokens_out: float = 0.0
-    budget_usd: float | None = None
-    max_calls: int | None = None
-
-    def usd(self, tokens_in: int, tokens_out: int) -> float:
-        return (tokens_in * self.tokens_in + tokens_out * self.tokens_out) / 1e6
 
 
 def tokens(messages: list[dict[str, str]]) -> int:
@@ -44,44 +33,37 @@ class Ledger:
     answer was lost (time-out, cut connection) does, at the most it can have cost.
     """
 
-    def __init__(self, folder: Path, model: str, price: Price) -> None:
-        self._folder = folder / "ledger" / short(digest(model))
-        self._model, self._price = model, price
+    def __init__(self, folder: Path, spec: EndpointSpec) -> None:
+        self._folder, self._spec = folder / "ledger" / short(digest(spec.model)), spec
 
     def spent(self) -> Mapping[str, Any]:
         path = self._folder / "ledger.json"
-        return read_json(path) if path.exists() else {"model": self._model, "calls": 0, "usd": 0.0}
+        return read_json(path) if path.exists() else {"calls": 0, "usd": 0.0}
 
     def cost(self, calls: int, usd: float) -> Cost:
         """So many more calls, and what the caps leave for them."""
-        spent, price = self.spent(), self._price
-        return Cost(
-            self._model,
-            calls,
-            usd,
-            None if price.max_calls is None else price.max_calls - spent["calls"],
-            None if price.budget_usd is None else price.budget_usd - spent["usd"],
-        )
+        spent, cap, budget = self.spent(), self._spec.max_calls, self._spec.budget_usd
+        calls_left = None if cap is None else cap - spent["calls"]
+        usd_left = None if budget is None else budget - spent["usd"]
+        return Cost(self._spec.model, calls, usd, calls_left, usd_left)
 
     def reserve(self, usd: float) -> None:
         """Enters a call of at most this cost. Raises UserError where it would go over the cap."""
         with lock(self._folder, wait=True):
             self.cost(1, usd).check()
-            spent = self.spent()
-            self._write(spent["calls"] + 1, spent["usd"] + usd)
+            self._add(1, usd)
 
     def settle(self, reserved: float, usd: float) -> None:
         """The call is answered, and cost this."""
-        self._add(0, usd - reserved)
+        with lock(self._folder, wait=True):
+            self._add(0, usd - reserved)
 
     def release(self, reserved: float) -> None:
         """The call was turned away."""
-        self._add(-1, -reserved)
+        with lock(self._folder, wait=True):
+            self._add(-1, -reserved)
 
     def _add(self, calls: int, usd: float) -> None:
-        with lock(self._folder, wait=True):
-            spent = self.spent()
-            self._write(spent["calls"] + calls, spent["usd"] + usd)
-
-    def _write(self, calls: int, usd: float) -> None:
-        write_json(self._folder / "ledger.json", {"model": self._model, "calls": calls, "usd": round(usd, 9)})
+        spent = self.spent()
+        total = {"calls": spent["calls"] + calls, "usd": round(spent["usd"] + usd, 9)}
+        write_json(self._folder / "ledger.json", {"model": self._spec.model, **total})

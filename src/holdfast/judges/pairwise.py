@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import ClassVar
 
 from holdfast.judges import escape, questions
 from holdfast.judges.asking import AsksModel
 from holdfast.judges.contract import Cost, Desk
-from holdfast.judges.questions import Answer, Question, Wording
+from holdfast.judges.questions import Answer, Question, Worded
 from holdfast.judges.rubrics import without_reference
 from holdfast.judges.verdict import Field
 from holdfast.words import Item, Judgement, Record
@@ -19,7 +18,7 @@ BETTER = Field("better", 0, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReferencePairwise(AsksModel):
+class ReferencePairwise(Worded, AsksModel):
     """The response against the gold reference; the judge is not told which is which. In each order 1 where the response
     is better, 0.5 for neither, 0 where the reference is; score is the mean of the two orders.
 
@@ -29,20 +28,11 @@ class ReferencePairwise(AsksModel):
 
     name: ClassVar[str] = "reference_pairwise"
     version: ClassVar[int] = 1
-    file: str | None = field(default=None, metadata={"identity": False})
-
-    @cached_property
-    def wording(self) -> Wording:
-        return Wording.load("pairwise", ("prompt", "first", "second"), self.file)
-
-    @property
-    def rubric(self) -> str:
-        return self.wording.canonical
+    entry: ClassVar[str] = "pairwise"
+    places: ClassVar[tuple[str, ...]] = ("prompt", "first", "second")
 
     def cost(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> Cost | None:
-        if not self.endpoint:
-            return None
-        return self.price([q.turns for row in self._open(rows) for q in self._both(*row)], desk)
+        return self.price((q.turns for row in self._open(rows) for q in self._both(*row)), desk)
 
     def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
         asked = [q for row in self._open(rows) for q in self._both(*row)]

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
 
 from holdfast.judges import escape
 from holdfast.judges.asking import AsksModel
-from holdfast.judges.contract import Desk
+from holdfast.judges.contract import Desk, Judge
+from holdfast.judges.endpoint import Reply
 from holdfast.judges.verdict import Field, form, read
 from holdfast.store.wordings import entries, entry
 from holdfast.words import Turn, UserError
@@ -59,6 +61,26 @@ class Wording:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Worded(Judge):
+    """Base of judges that go by a text: a subclass names its ``entry`` in the file and the ``places`` in the text.
+
+    ``file``: a YAML file in the form of ``judges/rubrics.yaml`` whose text takes the place of holdfast's.
+    """
+
+    entry: ClassVar[str]
+    places: ClassVar[tuple[str, ...]] = ("prompt", "response")
+    file: str | None = field(default=None, metadata={"identity": False})  # its text is in the identity
+
+    @cached_property
+    def wording(self) -> Wording:
+        return Wording.load(self.entry, self.places, self.file)
+
+    @property
+    def rubric(self) -> str:
+        return self.wording.canonical
+
+
 @dataclass(frozen=True)
 class Question:
     """One question to a judge. ``code`` is of its fences and its verdict; ``judged`` are the texts between them."""
@@ -98,26 +120,21 @@ def make(wording: Wording, parts: Mapping[str, str], fields: tuple[Field, ...]) 
 
 def put(judge: AsksModel, questions: Sequence[Question], desk: Desk) -> list[Answer]:
     """Every question, and once more, with a reminder, where no verdict could be read."""
-    answers = [
-        _read(q, *pair) for q, pair in zip(questions, _said(judge, [q.turns for q in questions], desk), strict=True)
-    ]
+    replies = judge.replies([q.turns for q in questions], desk)
+    answers = [_read(q, reply) for q, reply in zip(questions, replies, strict=True)]
     again = [n for n, a in enumerate(answers) if a.reason == UNPARSEABLE]
-    for n, pair in zip(again, _said(judge, [questions[n].again for n in again], desk), strict=True):
-        second = _read(questions[n], *pair)
+    for n, reply in zip(again, judge.replies([questions[n].again for n in again], desk), strict=True):
+        second = _read(questions[n], reply)
         # A reminder makes the question longer: what does not fit then was still read once.
         answers[n] = second if second.reason in (None, UNPARSEABLE, "unanswered") else answers[n]
     return answers
 
 
-def _said(judge: AsksModel, conversations: list[tuple[Turn, ...]], desk: Desk) -> list[tuple[str, str | None]]:
-    return [(r.text, r.reason) for r in judge.replies(conversations, desk)] if conversations else []
-
-
-def _read(question: Question, text: str, reason: str | None) -> Answer:
-    if reason:
-        return Answer(None, reason, "")
-    values = read(text, question.fields, question.code, question.judged)
-    return Answer(values, None if values is not None else UNPARSEABLE, text)
+def _read(question: Question, reply: Reply) -> Answer:
+    if reply.reason:
+        return Answer(None, reply.reason, "")
+    values = read(reply.text, question.fields, question.code, question.judged)
+    return Answer(values, None if values is not None else UNPARSEABLE, reply.text)
 
 
 def filled(text: str, parts: Mapping[str, str]) -> str:

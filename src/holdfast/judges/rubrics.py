@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import ClassVar
 
 from holdfast.judges import escape, questions
 from holdfast.judges.asking import AsksModel
 from holdfast.judges.contract import Cost, Desk
-from holdfast.judges.questions import Question, Wording
+from holdfast.judges.questions import Answer, Question, Worded
 from holdfast.judges.verdict import Field
 from holdfast.words import Item, Judgement, Record, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rubric(AsksModel):
-    """Base of the rubrics: a subclass names its text and ``places`` in it, and turns numbers into a judgement.
-
-    ``file``: a YAML file in the form of ``judges/rubrics.yaml`` whose text takes the place of holdfast's.
-    """
-
-    entry: ClassVar[str]
-    places: ClassVar[tuple[str, ...]] = ("prompt", "response")
-    file: str | None = field(default=None, metadata={"identity": False})  # its text is in the identity
-
-    @cached_property
-    def wording(self) -> Wording:
-        return Wording.load(self.entry, self.places, self.file)
-
-    @property
-    def rubric(self) -> str:
-        return self.wording.canonical
+class Rubric(Worded, AsksModel):
+    """Base of the rubrics: a subclass turns numbers into a judgement."""
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -50,25 +34,18 @@ class Rubric(AsksModel):
         return questions.make(self.wording, {place: texts[place] for place in self.places}, self.fields)
 
     def cost(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> Cost | None:
-        if not self.endpoint:
-            return None
-        return self.price([self.question(*row).turns for row in rows if self.known(*row) is None], desk)
+        return self.price((self.question(*row).turns for row in rows if self.known(*row) is None), desk)
 
     def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
         known = [self.known(*row) for row in rows]
-        open_ = [self.question(*row) for row, verdict in zip(rows, known, strict=True) if verdict is None]
-        answers = iter(questions.put(self, open_, desk))
-        judged = []
-        for (_, record), verdict in zip(rows, known, strict=True):
-            if verdict is None:
-                answer = next(answers)
-                verdict = (
-                    Judgement(record.id, self.name, None, "unscored", answer.reason, words=answer.words)
-                    if answer.values is None
-                    else self.verdict(record, answer.values, answer.words)
-                )
-            judged.append(verdict)
-        return judged
+        asked = [self.question(*row) for row, verdict in zip(rows, known, strict=True) if verdict is None]
+        answers = iter(questions.put(self, asked, desk))
+        return [verdict or self._read(record, next(answers)) for (_, record), verdict in zip(rows, known, strict=True)]
+
+    def _read(self, record: Record, answer: Answer) -> Judgement:
+        if answer.values is None:
+            return Judgement(record.id, self.name, None, "unscored", answer.reason, words=answer.words)
+        return self.verdict(record, answer.values, answer.words)
 
 
 @dataclass(frozen=True, kw_only=True)
