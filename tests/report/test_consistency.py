@@ -13,6 +13,7 @@ from holdfast.report import checklist, consistency
 from holdfast.report.reading import Findings, read
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
+from holdfast.study.consistency import variations
 
 WHAT = {"model": "m", "task": "t", "axis": "robustness", "measure": "strongreject", "metric": "asr"}
 
@@ -92,7 +93,10 @@ def test_a_control_that_varied_undeclared_is_named():
         run("sft~rank=8", "variation", lora={"rank": 8}, optimiser={"clip": 2.0}),
     ]
     findings = SimpleNamespace(study=study, trajectories=pd.DataFrame(runs))
-    assert consistency.undeclared(findings) == {"sft~rank=4 seed 0": [], "sft~rank=8 seed 0": ["optimiser.clip"]}
+    assert consistency.undeclared(findings, variations(findings.study)) == {
+        "sft~rank=4 seed 0": [],
+        "sft~rank=8 seed 0": ["optimiser.clip"],
+    }
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Findings
 from holdfast.report.theme import BASE
-from holdfast.study.consistency import BRACKET, variations
+from holdfast.study.consistency import Variation, variations
 from holdfast.study.variants import is_declared
 
 PROMPTS, TOGETHER = "prompts and noise", "choices together"
@@ -85,7 +85,7 @@ def group(findings: Findings) -> Group | None:
         "Would it come out the same?",
         _LEAD,
         figures,
-        (*blocks, *_proof(findings)),
+        (*blocks, *proof(findings, variations(findings.study))),
         finding=gist.moving(found),
     )
 
@@ -231,16 +231,16 @@ def chart(found: Consistency, design: str) -> Figure | None:
 # -- proof of control of the variations --------------------------------------------------------------------------------
 
 
-def undeclared(findings: Findings) -> Mapping[str, Sequence[str]]:
-    """By variation: what differs from the study's own run in its proof of control, though it was not declared."""
+def undeclared(findings: Findings, made: Sequence[Variation]) -> Mapping[str, Sequence[str]]:
+    """By run: what differs from the study's own run in its proof of control, though it was not declared."""
     runs = findings.trajectories
     found: dict[str, list[str]] = {}
-    by_label = {x.variant.label: x for x in variations(findings.study)}
+    by_label = {x.variant.label: x for x in made}
     proofs = {
         (r["model"], r["task"], r["label"], r["seed"]): tables.flat(r["controls"].get("controlled", {}))
         for r in runs.to_dict("records")
     }
-    for r in runs[runs["bracket"] == BRACKET].to_dict("records") if len(runs) else ():
+    for r in runs[runs["bracket"] != ""].to_dict("records") if len(runs) else ():
         if (x := by_label.get(r["label"])) is None:
             continue
         mine = proofs[r["model"], r["task"], r["label"], r["seed"]]
@@ -250,8 +250,9 @@ def undeclared(findings: Findings) -> Mapping[str, Sequence[str]]:
     return found
 
 
-def _proof(findings: Findings) -> tuple[Block, ...]:
-    found = undeclared(findings)
+def proof(findings: Findings, made: Sequence[Variation]) -> tuple[Block, ...]:
+    """Whether the runs differ from the study's own in what they declare and in nothing else."""
+    found = undeclared(findings, made)
     if not found:
         return ()
     bad = {k: v for k, v in found.items() if v}

@@ -25,6 +25,7 @@ from holdfast.report import (
     speak,
     stability,
     tables,
+    tuned,
 )
 from holdfast.report.charts import Figure
 from holdfast.report.headline import lead
@@ -129,6 +130,7 @@ def of_setting(s: Setting) -> Part:
             finding=gist.coherent(s, robusts),
         ),
         matched.group(s),
+        *([each] if (each := tuned.group(s)) else []),
         stability.group(s),
         Group(
             "cost",

@@ -1,0 +1,245 @@
+"""The section *Each at its own setting*: what was chosen for each objective, whether a conclusion changes with it, and
+the frontier as a curve over the coefficient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from holdfast.analysis import tuned
+from holdfast.analysis.regimes import SHARED, TUNED
+from holdfast.report import consistency, markup, speak, tables
+from holdfast.report import labels as place
+from holdfast.report.charts import Figure, colour, layer, lower, opacity_of, shape
+from holdfast.report.headline import Series, lead, plain
+from holdfast.report.markup import Block, Group
+from holdfast.report.reading import Setting, named
+from holdfast.report.theme import BASE
+from holdfast.study.tuned import candidates, read
+
+_LEAD = (
+    "One setting for all compares points of operation: an objective may look worse because that setting suits another. "
+    "Here each has the setting that did best on validation rows. Safety was not looked at in choosing."
+)
+_CHOSEN = (
+    "Accuracy on {measure} after {budget} tokens, with {level} intervals. {seeds}. The best of several noisy scores is "
+    "too high by itself: capability is reported on other rows below."
+)
+_BESIDE = (
+    "{title} after {budget} tokens with {level} intervals, and the difference from {against} in points, paired by seed "
+    "and prompt; verdicts after Holm’s correction within each regime. Shared: the study’s one setting; tuned: each at "
+    "its own. {seeds}."
+)
+_CURVE = (
+    "One line per objective through its values of {factor} (beside the points), all else as in the study, after "
+    "{budget} tokens. Large points: the study’s own setting; ringed: the chosen one. Diamond: the base model. Crosses: "
+    "{level} intervals. "
+)
+
+
+def group(s: Setting) -> Group | None:
+    """None where the study tries no settings, or has not chosen yet."""
+    findings, study = s.findings, s.findings.study
+    chosen = [c for c in read(study, findings.folder) if (c["model"], c["task"]) == (s.model, s.task)]
+    if not chosen:
+        return None
+    mark, out, names = study.mark, findings.folder.report / "tables", findings.labels
+    said = {"level": speak.level(study.alpha), "budget": speak.tokens(study.budgets[-1])}
+    tried = tuned.tried(s.of(findings.whole), findings.cells, study)
+    shown, every = _chosen(chosen), _settings(s, chosen, tried)
+    tables.write(out, named("tuned-settings", s.slug), every, mark, title="Settings that were tried")
+    assert study.tuned is not None
+    seeds = speak.seeds([x["n_seeds"] for c in chosen for x in c["settings"]])
+    caption = _CHOSEN.format(measure=plain(study.tuned.measure), seeds=seeds, **said)
+    blocks = [
+        Block("<h3>What was chosen</h3>"),
+        markup.table(shown, mark, caption, labels=names),
+        markup.folded("Every setting that was tried", markup.table(every, mark, caption, labels=names)),
+    ]
+    levels = {
+        regime: tuned.levels(s.of(rows), findings.cells, study) for regime, rows in findings.regimes.items()
+    }  # of all seeds
+    changed: list[str] = []
+    for x in (lead(s.shown, axis) for axis in ("capability", "robustness", "persona")):
+        if x is not None:
+            beside, against = _beside(s, x, levels)
+            tables.write(out, named(f"tuned-{x.axis}", s.slug), beside, mark, title=f"{x.title}: shared and tuned")
+            seeds = speak.seeds(x.of(levels[SHARED])["n_seeds"])
+            caption = _BESIDE.format(title=x.title, against=against, seeds=seeds, **said)
+            blocks += [Block(f"<h3>{x.title}</h3>"), markup.table(beside, mark, caption, labels=names)]
+            turned = beside.loc[beside["conclusion"] == "changes", "objective"]
+            changed += [f"{lower(x.title)} of {speak.join(list(turned))}"] if len(turned) else []
+    made = [x for x in candidates(study) if x.of in names]
+    found = f"Conclusions change: {speak.join(changed)}." if changed else "No conclusion changes with the setting."
+    figures = tuple(f for kind in ("coefficient", "learning rate") if (f := curve(s, kind, chosen, tried)))
+    return Group(
+        "tuned", "Each at its own setting", _LEAD, figures, (*blocks, *consistency.proof(findings, made)), finding=found
+    )
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def _spoken(varies: dict[str, str]) -> str:
+    return ", ".join(f"{plain(k)} {v}" for k, v in varies.items()) or "the study’s own"
+
+
+def _chosen(chosen: list[dict[str, Any]]) -> pd.DataFrame:
+    rows = []
+    for c in chosen:
+        by = {x["label"]: x for x in c["settings"]}
+        own, best = by.get(c["label"]), by.get(c["chosen"])
+        rows.append(
+            {
+                "objective": c["label"],
+                "chosen": _spoken(best["varies"] if best else {}),
+                "its score": _with_interval(best),
+                "own setting’s": _with_interval(own),
+                "settings tried": len(by),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _settings(s: Setting, chosen: list[dict[str, Any]], tried: pd.DataFrame) -> pd.DataFrame:
+    """A row per setting: its score in the choice, and what it does at the last budget."""
+    others = [x for axis in ("capability", "robustness", "persona") if (x := lead(s.shown, axis))]
+    rows = []
+    for c in chosen:
+        for setting in c["settings"]:
+            row = {"objective": c["label"], "setting": _spoken(setting["varies"]), "score": _with_interval(setting)}
+            for x in others:
+                level = _levels(tried, x)
+                row[x.short] = _with_interval(
+                    level.loc[setting["label"]].to_dict() if setting["label"] in level.index else None
+                )
+            rows.append(row | {"chosen": "yes" if setting["label"] == c["chosen"] else ""})
+    return pd.DataFrame(rows)
+
+
+def _beside(s: Setting, x: Series, levels: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, str]:
+    """A row per objective, and whom it is compared with: SFT or, in a study without it, the base model."""
+    found = {regime: s.answers(regime) for regime in levels}
+    found = {
+        k: a[(a["finding"] == "last") & (a["measure"] == x.measure) & (a["metric"] == x.metric)]
+        for k, a in found.items()
+    }
+    sft = (found[SHARED]["against"] == "sft").any()
+    against = s.findings.reference if sft else "the base"
+    found = {k: a[a["against"] == ("sft" if sft else "base")].set_index("label") for k, a in found.items()}
+    at = {regime: _levels(table, x) for regime, table in levels.items()}
+    rows = []
+    for label in (BASE, *s.findings.labels):
+        row: dict[str, Any] = {"objective": label}
+        row |= {
+            k: _with_interval(at[k].loc[label].to_dict() if label in at[k].index else None) for k in (SHARED, TUNED)
+        }
+        verdicts = []
+        for k in (SHARED, TUNED):
+            r = found[k].loc[label].to_dict() if label in found[k].index else None
+            ends = speak.interval(r["low"], r["high"], signed=True) if r else ""
+            row[f"from {against}, {k}"] = f"{speak.points(r['value'])} {ends} {r['verdict']}".strip() if r else ""
+            verdicts += [r["verdict"]] if r else []
+        rows.append(row | {"conclusion": "" if not verdicts else "the same" if len(set(verdicts)) == 1 else "changes"})
+    return pd.DataFrame(rows), against
+
+
+def _levels(table: pd.DataFrame, x: Series) -> pd.DataFrame:
+    """The measure's levels by label, whatever bracket a setting has."""
+    return x.of(table.assign(bracket="")).set_index("label")
+
+
+def _with_interval(r: dict[str, Any] | None) -> str:
+    return f"{speak.percent(r['value'])} {speak.interval(r['low'], r['high'])}".strip() if r else "–"
+
+
+# -- the frontier as a curve -------------------------------------------------------------------------------------------
+
+
+def curve(s: Setting, kind: str, chosen: list[dict[str, Any]], tried: pd.DataFrame) -> Figure | None:
+    """Capability against attack success at the last budget, a line per objective through the values of its coefficient
+    or of the learning rate."""
+    x, y, look = lead(s.shown, "capability"), lead(s.shown, "robustness"), s.findings.look
+    if x is None or y is None:
+        return None
+    points = tuned.lines(s.findings.study)
+    points = points[(points["factor"] == "learning_rate") == (kind == "learning rate")]
+    numbers = ["value", "low", "high"]
+    across, up = _levels(tried, x), _levels(tried, y)
+    both = (
+        across[numbers]
+        .add_suffix("_x")
+        .join(up[numbers].add_suffix("_y"))
+        .rename(columns=lambda c: c.replace("value_", ""))
+    )
+    data = points.join(both, on="label").dropna(subset=["x", "y"]).reset_index(drop=True)
+    if data.groupby(["of", "factor"]).size().max() < 2 if len(data) else True:
+        return None
+    best = {c["chosen"] for c in chosen}
+    several = data.groupby("of")["factor"].nunique().max() > 1
+    data = data.assign(
+        label=data["of"], setting=data["label"], chosen=data["label"].isin(best), order=range(len(data)),
+        line=data["of"] + " " + data["factor"],
+        text=[(f"{plain(r.factor)} " if several else "") + _number(r.value) for r in data.itertuples()],
+    )  # fmt: skip
+    base = both.loc[[BASE]].reset_index() if BASE in both.index else both.iloc[:0].reset_index()
+    drawn = pd.concat([data, base])
+    dx, dy = (
+        place.domain(drawn[["x", "low_x", "high_x"]], top=1.0),
+        place.domain(drawn[["y", "low_y", "high_y"]], top=1.0),
+    )
+    sx, sy = alt.Scale(domain=dx, nice=False), alt.Scale(domain=dy, nice=False)
+    ax = alt.Axis(title=f"{x.title} (→ better)", format=place.percent(dx), tickCount=6)
+    ay = alt.Axis(
+        title=f"{y.title} ({'↓' if y.better == 'lower' else '↑'} better)", format=place.percent(dy), tickCount=6
+    )
+    ex, ey = alt.X("x:Q", scale=sx, axis=ax), alt.Y("y:Q", scale=sy, axis=ay)
+    tip = [
+        alt.Tooltip("setting:N"),
+        *(alt.Tooltip(f"{k}:Q", title=t, format=".1%") for k, t in (("x", x.short), ("y", y.short))),
+        *(alt.Tooltip(f"{k}_y:Q", title=t, format=".1%") for k, t in (("low", "from"), ("high", "to"))),
+    ]
+    chart, own = alt.Chart(data), colour(look)
+    thin = {"color": own, "opacity": opacity_of(0.2, 0.7)}
+    marks = chart.mark_point(filled=True, style="halo", strokeWidth=1).encode(
+        x=ex, y=ey, color=own, shape=shape(look), size=alt.condition("datum.own", alt.value(130), alt.value(45)),
+        opacity=opacity_of(1), tooltip=tip,
+    )  # fmt: skip
+    ends = place.beside(data.assign(label=data["text"]), data, dx, dy)
+    layers: list[Any] = [
+        chart.mark_rule(strokeWidth=1).encode(x=alt.X("low_x:Q", scale=sx, axis=ax), x2="high_x:Q", y=ey, **thin),
+        chart.mark_rule(strokeWidth=1).encode(y=alt.Y("low_y:Q", scale=sy, axis=ay), y2="high_y:Q", x=ex, **thin),
+        chart.mark_line(strokeWidth=2).encode(
+            x=ex, y=ey, color=own, detail="line:N", order="order:Q", opacity=opacity_of(0.75)
+        ),
+        marks,
+        alt.Chart(data[data["chosen"]])
+        .mark_point(filled=False, shape="circle", size=320, strokeWidth=1.5)
+        .encode(x=ex, y=ey, color=own, opacity=opacity_of(1)),
+        alt.Chart(ends.assign(label=data["label"]))
+        .mark_text(fontSize=11, baseline="middle", **{k: alt.expr(f"datum.{k}") for k in ("align", "dx", "dy")})
+        .encode(x=ex, y=ey, text="text:N", color=own, opacity=opacity_of(1)),
+        alt.Chart(base)
+        .mark_point(filled=True, shape="diamond", size=120, style="base-point", opacity=1)
+        .encode(x=ex, y=ey),
+    ]  # fmt: skip
+    title = f"{y.title} against {lower(x.title)}, over the {kind}"
+    said = "; ".join(
+        f"{line}: " + ", ".join(f"{r.text} {speak.percent(r.x)} and {speak.percent(r.y)}" for r in some.itertuples())
+        for line, some in data.groupby("line", sort=False)
+    )
+    caption = _CURVE.format(
+        factor="the learning rate" if kind == "learning rate" else "its coefficient",
+        budget=speak.tokens(s.findings.study.budgets[-1]),
+        level=speak.level(look.alpha),
+    ) + speak.evidence(up[up.index.isin([*data["setting"], BASE])].reset_index(), y)
+    tidy = data.rename(columns={"label": "objective"})
+    keep = ["objective", "factor", "value", "setting", "own", "chosen", "x", "low_x", "high_x", "y", "low_y", "high_y"]
+    name = f"tuned-{kind.replace(' ', '-')}"
+    return Figure(name, title, layer(layers), caption, f"{title}. {said}.", tidy[keep], height=400)
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
