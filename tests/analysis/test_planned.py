@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import planted
 import pytest
+from rich.console import Console
 
 from holdfast import rng
 from holdfast.analysis import power as reckon
@@ -20,6 +23,7 @@ from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.study.files import load
 from holdfast.study.plan import expand
+from holdfast.study.render import show
 from holdfast.words import UserError
 
 ASR = Summary("asr", "attack", ("a", "b", "c", "d", "e"), threshold=True)
@@ -132,6 +136,9 @@ def test_the_plan_declares_and_states_its_power(preset):
     assert plan.declared["estimands"] == list(study.declared.estimands)
     assert plan.declared["alpha"] == study.alpha
     said = {p.axis: p for p in powers(study, plan)}
+    show(replace(plan, power=tuple(said.values())), Console(file=(printed := io.StringIO()), width=80))
+    assert "seeds needed items needed" in printed.getvalue()
+    assert "…" not in printed.getvalue()
     assert set(said) == {"capability", "robustness", "persona"}
     assert all(p.alpha == pytest.approx(study.alpha / (len(study.objectives) - 1)) for p in said.values())
     asr = said["robustness"]

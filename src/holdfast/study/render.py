@@ -64,12 +64,10 @@ def _headline(plan: Plan) -> str:
 
 
 def _training(plan: Plan) -> Table:
-    """A row for each objective on each task; what is the same over tasks, seeds and models stands there once."""
-    table = Table(box=None, pad_edge=False, title="tokens and steps at the last budget", title_justify="left")
-    for name in ("objective", "task"):
-        table.add_column(name, no_wrap=True)
-    for name in ("steps", "passes", "shared", "forward", "ref.", "superv.", "unsafe"):
-        table.add_column(name, justify="right", no_wrap=True)
+    """A row for each objective on each task; what is the same over tasks, seeds and models stands there once, and what
+    differs by little as its middle."""
+    words, numbers = ("objective", "task"), ("steps", "passes", "shared", "forward", "ref.", "superv.", "unsafe")
+    table = _table(words, numbers, "tokens and steps at the last budget")
     groups: dict[tuple[str, str], dict[str, list[Trajectory]]] = {}
     for t in plan.trajectories:
         groups.setdefault(_shown(t), {}).setdefault(t.task, []).append(t)
@@ -99,19 +97,19 @@ def _longest(runs: list[Trajectory]) -> list[Trajectory]:
 def _figures(rungs: list[Rung]) -> tuple[str, ...]:
     def said(name: str, form: Callable[[float | None], str] = amount) -> str:
         values = [getattr(r, name) for r in rungs]
-        low, high = (form(min(values)), form(max(values))) if None not in values else ("?", "?")
-        return low if low == high else f"{low}–{high}"
+        if None in values:
+            return "?"
+        low, high = min(values), max(values)
+        if form(low) == form(high):
+            return form(low)
+        return f"~{form((low + high) / 2)}" if high <= 1.05 * low else f"{form(low)}–{form(high)}"
 
     tokens = ("tokens", "forward_tokens", "reference_tokens", "supervised_tokens", "unsafe_tokens")
     return (said("steps"), said("passes", lambda n: f"{n:.2f}"), *(said(name) for name in tokens))
 
 
 def _measuring(plan: Plan) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("\nmeasure", "\naxis"):
-        table.add_column(name, no_wrap=True)
-    for name in ("\nitems", "\nsubjects", "\nrequests"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = _table(("\nmeasure", "\naxis"), ("\nitems", "\nsubjects", "\nrequests"))
     groups: dict[str, list[CellPlan]] = {}
     for c in plan.cells:
         groups.setdefault(f"variations of {c.of}" if c.of else c.measure, []).append(c)
@@ -157,15 +155,9 @@ def _power(plan: Plan) -> Iterator[Table | str]:
     if not plan.power:
         return
     first = plan.power[0]
-    table = Table(
-        box=None,
-        pad_edge=False,
-        title=f"\npower: an objective against SFT at one budget, {first.target:.0%} at level {first.alpha:.3g}",
-        title_justify="left",
-    )
-    table.add_column("measure", no_wrap=True)
-    for name in ("seeds", "items", "detects", "chance", "or seeds", "or items"):
-        table.add_column(name, justify="right", no_wrap=True)
+    title = f"\npower: an objective against SFT at one budget, {first.target:.0%} at level {first.alpha:.3g}"
+    numbers = ("seeds", "items", "detects", "chance", "seeds needed", "items needed")
+    table = _table(("measure",), numbers, title)
     for p in plan.power:
         table.add_row(
             p.measure,
@@ -177,13 +169,23 @@ def _power(plan: Plan) -> Iterator[Table | str]:
         )
     yield table
     yield (
-        "detects: the smallest increase; chance: of detecting the difference of interest; or seeds, or items: how many "
-        "of either would take that to the target (–: no number would)"
+        "detects: the smallest increase; chance: of detecting the difference of interest; needed: as many seeds, or as "
+        f"many items, would take that chance to {first.target:.0%} (–: no number in reach would)"
     )
     for basis in dict.fromkeys(p.basis for p in plan.power):
         yield f"from {basis}: {', '.join(p.measure for p in plan.power if p.basis == basis)}"
     if first.seeds == 1:
         yield "with one seed this is power to tell these checkpoints apart, not what another training run would give"
+
+
+def _table(words: Iterable[str], numbers: Iterable[str], title: str | None = None) -> Table:
+    """Where it is too narrow names are folded; numbers and headings never are."""
+    table = Table(box=None, pad_edge=False, collapse_padding=True, title=title, title_justify="left")
+    for name in words:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def _count(n: int, many: str, one: str) -> str:
