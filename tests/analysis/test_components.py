@@ -88,13 +88,17 @@ def test_planted_components_come_back_on_average_and_within_their_intervals():
     assert min(inside.values()) >= 51  # of 60; nominal 57
 
 
-def test_resampled_prompts_agree_where_all_is_normal():
-    r = np.random.default_rng(5)
-    y = r.normal(size=(8, 1)) * 0.5 + r.normal(size=(1, 80)) + r.normal(size=(8, 80))
-    table = components(y, ["seed", "prompt"], check=200).set_index("effect")
-    assert table.loc["rest", "boot_low"] < table.loc["rest", "share"] < table.loc["rest", "boot_high"]
-    wide = table["share_high"] - table["share_low"]
-    assert (table["boot_high"] - table["boot_low"])["prompt"] < 2 * wide["prompt"]
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 3))
+def test_counts_of_prompts_are_prompts_that_stand_there_so_often(seed, order):
+    r = np.random.default_rng(seed)
+    y = r.normal(size=(3, 2, 4, 6)) + r.normal(size=6)
+    picks = r.integers(0, 6, size=(4, 6))
+    found = mean_squares(y, order, counts=np.stack([np.bincount(p, minlength=6) for p in picks]))
+    for p, ms in zip(picks, found.ms, strict=True):
+        one = mean_squares(y[..., p], order)
+        assert ms == pytest.approx(one.ms, abs=1e-9)
+        assert one.effects == found.effects
 
 
 def test_a_factor_of_one_level_is_left_out_and_constants_have_no_shares():

@@ -28,7 +28,7 @@ def planted(sd: dict[str, float], shape: tuple[int, ...], seed: int = 0) -> np.n
 def test_planted_components_are_recovered():
     sd = {"seed": 0.3, "format": 0.5, "prompt": 1.0, "rest": 0.4}
     tables = [
-        repeats.variance(planted(sd, (8, 8, 60), k), ["seed", "format"], checks=0).set_index("effect")["variance"]
+        repeats.variance(planted(sd, (8, 8, 60), k), ["seed", "format"]).set_index("effect")["variance"]
         for k in range(40)
     ]
     found = sum(tables) / len(tables)
@@ -39,7 +39,7 @@ def test_planted_components_are_recovered():
 
 def test_of_a_score_the_prompts_part_is_divided_by_their_number():
     y = planted({"format": 0.5, "prompt": 1.0, "rest": 0.5}, (3, 6, 50))
-    table = repeats.variance(y, ["seed", "format"], checks=50).set_index("effect")
+    table = repeats.variance(y, ["seed", "format"]).set_index("effect")
     score = table["variance"] / np.where(table.index.str.contains("prompt|rest"), 50, 1)
     positive = np.maximum(score, 0)
     assert table["score_share"].to_numpy() == pytest.approx((positive / positive.sum()).to_numpy())
@@ -58,7 +58,7 @@ def test_prompts_with_a_gap_are_left_out_and_a_missing_combination_is_no_array()
 def test_a_mixed_model_agrees_where_there_are_no_gaps_and_stands_in_where_there_are():
     y = planted({"seed": 0.4, "format": 0.6, "prompt": 1.0, "rest": 0.3}, (4, 5, 12), 3)
     table = rows(y, ["seed", "format"])
-    balanced = repeats.variance(y, ["seed", "format"], checks=0).set_index("effect")
+    balanced = repeats.variance(y, ["seed", "format"]).set_index("effect")
     reml = repeats.with_gaps(table, ["seed", "format"]).set_index("effect")
     for name in ("seed", "format", "prompt"):
         assert reml.loc[name, "variance"] == pytest.approx(balanced.loc[name, "variance"], rel=0.1, abs=0.01)

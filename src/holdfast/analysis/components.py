@@ -33,32 +33,38 @@ class Squares(NamedTuple):
     df: Array
 
 
-def mean_squares(y: Array, order: int = 2) -> Squares:
+def mean_squares(y: Array, order: int = 2, counts: Array | None = None) -> Squares:
     """Analysis of variance with interactions of up to ``order`` factors; higher ones are in the rest.
 
-    The interaction of all factors is always in the rest, for a place holds one number.
+    The interaction of all factors is always in the rest, for a place holds one number. ``counts`` [draws, levels of the
+    last factor]: how often each of these stands in a resample of as many; ``ms`` is then [draws, effects].
+
+    By uncorrected sums of squares: those of an effect's means less those of the effects within it (Searle, Casella and
+    McCulloch 1992, ch. 4).
     """
     assert not np.isnan(y).any(), "gaps: use mixed"
-    shape, axes = y.shape, tuple(range(y.ndim))
-    effects = [e for k in range(1, min(order, y.ndim - 1) + 1) for e in itertools.combinations(axes, k)]
-    means = {
-        kept: y.mean(axis=tuple(a for a in axes if a not in kept), keepdims=True)
-        for k in range(y.ndim)
-        for kept in itertools.combinations(axes, k)
-    }
-    squares, df = [], []
+    last, y = y.ndim - 1, y - y.mean()
+    weights = (np.ones((1, y.shape[-1])) if counts is None else counts) / y.shape[-1]
+
+    def squares(kept: tuple[int, ...]) -> Array:
+        """[draws]: mean square of the means of these factors' levels."""
+        means = y.mean(axis=tuple(a for a in range(last) if a not in kept)).reshape(-1, y.shape[-1])
+        if last in kept:
+            return weights @ (means**2).mean(axis=0)
+        return ((weights @ means.T) ** 2).mean(axis=1)
+
+    effects = [e for k in range(1, min(order, last) + 1) for e in itertools.combinations(range(last + 1), k)]
+    raw = {e: squares(e) for e in ((), *effects)}
+    sums: list[Array] = []
     for effect in effects:
-        pure = sum(
-            (-1) ** (len(effect) - len(sub)) * means[sub]
-            for k in range(len(effect) + 1)
-            for sub in itertools.combinations(effect, k)
-        )
-        squares.append(float((np.asarray(pure) ** 2).mean()) * y.size)
-        df.append(int(np.prod([shape[a] - 1 for a in effect])))
-    squares.append(max(float(((y - y.mean()) ** 2).sum()) - sum(squares), 0.0))
-    df.append(y.size - 1 - sum(df))
-    n = np.array(df, dtype=float)
-    return Squares((*effects, ()), np.array(squares) / np.maximum(n, 1), n)
+        within = [sub for k in range(len(effect) + 1) for sub in itertools.combinations(effect, k)]
+        sums.append(y.size * np.sum([(-1.0) ** (len(effect) - len(sub)) * raw[sub] for sub in within], axis=0))
+    total = (squares(tuple(range(last + 1))) - raw[()]) * y.size
+    sums.append(np.maximum(total - np.sum(sums, axis=0), 0.0))
+    df = [int(np.prod([y.shape[a] - 1 for a in e])) for e in effects]
+    n = np.array([*df, y.size - 1 - sum(df)], dtype=float)
+    ms = np.maximum(np.stack(sums, axis=-1), 0.0) / np.maximum(n, 1)
+    return Squares((*effects, ()), ms[0] if counts is None else ms, n)
 
 
 def solve(found: Squares, ms: Array, shape: tuple[int, ...]) -> Array:
@@ -78,14 +84,12 @@ def solve(found: Squares, ms: Array, shape: tuple[int, ...]) -> Array:
 
 
 def components(
-    y: Array, factors: Sequence[str], *, order: int = 2, alpha: float = 0.05, draws: int = DRAWS, check: int = 0
+    y: Array, factors: Sequence[str], *, order: int = 2, alpha: float = 0.05, draws: int = DRAWS
 ) -> pd.DataFrame:
     """A row an effect: effect ("seed", "seed × prompt", …, "rest"), df, variance, share, share_low, share_high.
 
     ``variance`` is unbiased and may be negative, which means 0. ``share`` is its part of the sum of the positive ones,
     of one answer's spread; its interval is Weerahandi's. Factors of a single level have no effect and are left out.
-    With ``check`` > 0 draws, ``boot_low`` and ``boot_high`` are percentiles with the levels of the longest factor (the
-    prompts) resampled: they assume no normal distribution, and hold the other factors' levels fixed.
     """
     kept = [a for a, n in enumerate(y.shape) if n > 1]
     names = [factors[a] for a in kept]
@@ -95,26 +99,20 @@ def components(
     variances = solve(found, found.ms, y.shape)
     random = rng.generator("components", *names, *y.shape, draws)
     chi = np.stack([random.chisquare(max(df, 1.0), draws) / max(df, 1.0) for df in found.df], axis=1)
-    low, high = np.quantile(_shares(solve(found, found.ms / chi, y.shape)), [alpha / 2, 1 - alpha / 2], axis=0)
-    table = pd.DataFrame(
+    low, high = np.quantile(shares(solve(found, found.ms / chi, y.shape)), [alpha / 2, 1 - alpha / 2], axis=0)
+    return pd.DataFrame(
         {
             "effect": [" × ".join(names[a] for a in e) or REST for e in found.effects],
             "df": found.df.astype(int),
             "variance": variances,
-            "share": _shares(variances),
+            "share": shares(variances),
             "share_low": low,
             "share_high": high,
         }
     )
-    if check:
-        longest = int(np.argmax(y.shape))
-        picks = random.integers(0, y.shape[longest], size=(check, y.shape[longest]))
-        again = [_shares(solve(found, mean_squares(np.take(y, p, longest), order).ms, y.shape)) for p in picks]
-        table["boot_low"], table["boot_high"] = np.quantile(again, [alpha / 2, 1 - alpha / 2], axis=0)
-    return table
 
 
-def _shares(variances: Array) -> Array:
+def shares(variances: Array) -> Array:
     positive = np.maximum(variances, 0.0)
     total = positive.sum(axis=-1, keepdims=True)
     return np.where(total > 0, positive / np.where(total > 0, total, 1.0), 0.0)
@@ -139,4 +137,4 @@ def mixed(table: pd.DataFrame, value: str, effects: Mapping[str, Sequence[str]],
         raise ArithmeticError("the mixed model did not converge: its numbers mean nothing")
     order = list(fit.model.exog_vc.names)
     variances = np.array([*(float(fit.vcomp[order.index(name)]) for name in codes), float(fit.scale)])
-    return pd.DataFrame({"effect": [*effects, REST], "variance": variances, "share": _shares(variances)})
+    return pd.DataFrame({"effect": [*effects, REST], "variance": variances, "share": shares(variances)})

@@ -17,14 +17,13 @@ import numpy as np
 import pandas as pd
 
 from holdfast import rng
-from holdfast.analysis.components import REST, components, mean_squares, mixed, solve
+from holdfast.analysis.components import REST, components, mean_squares, mixed, shares, solve
 
 Array = np.ndarray
 PROMPT = "prompt"
 ANOVA, MIXED = "analysis of variance", "mixed model (REML)"
 MOST = 1500  # means that a mixed model's dense matrices are made for
 CHECKS = 100  # draws of the bootstrap over prompts
-_WORK = 3e9  # numbers that the bootstrap may go through, so that a huge design is not checked for hours
 
 
 def array(rows: pd.DataFrame, factors: Sequence[str]) -> Array | None:
@@ -41,13 +40,12 @@ def array(rows: pd.DataFrame, factors: Sequence[str]) -> Array | None:
     return y[..., whole] if whole.any() else None
 
 
-def variance(y: Array, factors: Sequence[str], *, alpha: float = 0.05, checks: int = CHECKS) -> pd.DataFrame:
+def variance(y: Array, factors: Sequence[str], *, alpha: float = 0.05) -> pd.DataFrame:
     """A row an effect: as ``components`` has it, with sd (of the score, in its unit; 0 for a negative variance) and
     score_share, its part of the variance of a *score*: the mean over these n prompts.
 
     What belongs to single prompts (every effect with the prompt in it, and the rest) enters a score divided by n.
-    score_low and score_high: percentiles of a bootstrap over prompts, the other factors' levels held; NaN where the
-    design is too large for it.
+    score_low and score_high: percentiles of a bootstrap over prompts, the other factors' levels held.
     """
     n = y.shape[-1]
     names = [*factors, PROMPT]
@@ -55,13 +53,13 @@ def variance(y: Array, factors: Sequence[str], *, alpha: float = 0.05, checks: i
     parts = [set(e.split(" × ")) for e in table["effect"]]
     over = np.array([n if PROMPT in p or REST in p else 1 for p in parts], dtype=float)
     table["sd"] = np.sqrt(np.maximum(table["variance"], 0.0) / over)
-    table["score_share"] = _parts(table["variance"].to_numpy() / over)
+    table["score_share"] = shares(table["variance"].to_numpy() / over)
     kept = y.reshape([k for k in y.shape if k > 1])
     table["score_low"] = table["score_high"] = np.nan
-    if n > 1 and 0 < checks * y.size * 2**kept.ndim < _WORK:
-        found = mean_squares(kept)
-        picks = rng.generator("repeats", *names, *y.shape).integers(0, n, size=(checks, n))
-        again = [_parts(solve(found, mean_squares(kept[..., p]).ms, kept.shape) / over) for p in picks]
+    if n > 1:
+        picks = rng.generator("repeats", *names, *y.shape).integers(0, n, size=(CHECKS, n))
+        found = mean_squares(kept, counts=np.stack([np.bincount(p, minlength=n) for p in picks]))
+        again = shares(solve(found, found.ms, kept.shape) / over)
         table["score_low"], table["score_high"] = np.quantile(again, [alpha / 2, 1 - alpha / 2], axis=0)
     return table.assign(n_prompts=n, method=ANOVA)
 
@@ -86,13 +84,8 @@ def with_gaps(rows: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     over = np.array([n if PROMPT in e.split(" × ") or e == REST else 1 for e in table["effect"]], dtype=float)
     scores = table["variance"].to_numpy() / over
     nothing = dict.fromkeys(("share_low", "share_high", "score_low", "score_high"), np.nan)
-    more = {"sd": np.sqrt(np.maximum(scores, 0.0)), "score_share": _parts(scores), "n_prompts": n, "method": MIXED}
+    more = {"sd": np.sqrt(np.maximum(scores, 0.0)), "score_share": shares(scores), "n_prompts": n, "method": MIXED}
     return table.assign(**nothing, **more)
-
-
-def _parts(variances: Array) -> Array:
-    positive = np.maximum(variances, 0.0)
-    return positive / positive.sum() if positive.sum() > 0 else positive
 
 
 def spread(rows: pd.DataFrame, by: Sequence[str]) -> dict[str, float | int]:
