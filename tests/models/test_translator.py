@@ -115,4 +115,4 @@ def test_a_model_of_one_pair_of_languages_reads_its_prefix(tmp_path):
         },
     )()
     translator.translate(["tea"])
-    assert seen == ["to zulu: tea"]
+    assert set(seen) == {"to zulu: tea"}

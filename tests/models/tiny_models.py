@@ -39,7 +39,7 @@ CONFIGS = {
 class Speech:
     """A renderer of ids: a prompt is the words of its turns, each one a number."""
 
-    digest, end_ids, pad_id, vocab_size, bos_id = "speech", (END,), END, VOCAB, 1
+    digest, end_ids, pad_id, vocab_size = "speech", (END,), END, VOCAB
 
     def prompt_ids(self, turns: tuple[Turn, ...]) -> tuple[int, ...]:
         return tuple(int(word) for turn in turns for word in turn.content.split())

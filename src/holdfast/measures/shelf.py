@@ -7,7 +7,7 @@ from pathlib import Path
 
 from holdfast import registry
 from holdfast.store.rows import Placed, Source
-from holdfast.store.sources import local
+from holdfast.store.sources import local, reason
 from holdfast.words import UserError
 
 ALL = "all"
@@ -57,9 +57,8 @@ class Shelf:
         try:
             files = HfApi().list_repo_files(self.path, repo_type="dataset", revision=self.revision)
         except Exception as error:  # offline, gated, misspelt: the hub's own words say which
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UserError(
-                f"the files of {self.path} cannot be listed ({reason}): name the files, or give a local folder"
+                f"the files of {self.path} cannot be listed ({reason(error)}): name the files, or give a local folder"
             ) from error
         paths = [Path(file) for file in files]
         return [p.stem for p in paths if p.suffix == ".jsonl" and p.parent.as_posix() == self.inside]

@@ -109,9 +109,9 @@ class InProcess:
                         yield Scored(r.key, logps, tuple(len(s.response_ids) for s in cut[i]))
 
     @torch.no_grad()
-    def assert_live(self, subject: Subject, turns: tuple[Turn, ...], *, may_equal_base: bool = False) -> None:
-        """Raises ``NotLive`` where the adapter's logits are the base's; ``may_equal_base`` is for a no-op run."""
-        if subject.adapter is None or may_equal_base:
+    def assert_live(self, subject: Subject, turns: tuple[Turn, ...]) -> None:
+        """Raises ``NotLive`` where the adapter's logits are the base's."""
+        if subject.adapter is None:
             return
         ids = self.network.renderer.prompt_ids(turns)
         ids_1L = torch.tensor([ids], device=self.network.device)

@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from holdfast.models.network import DTYPES, _device, quiet
 from holdfast.spec import ModelSpec
-from holdfast.store.sources import model_folder
+from holdfast.store.sources import model_folder, reason
 from holdfast.words import UserError
 
 BATCH_TOKENS = 8192
@@ -36,8 +36,7 @@ class Classifier:
                     folder, dtype=dtype, local_files_only=True, output_loading_info=True
                 )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"the classifier {spec.name} at {spec.path} cannot be loaded: {reason}") from error
+            raise UserError(f"the classifier {spec.name} at {spec.path} cannot be loaded: {reason(error)}") from error
         if missing := sorted(info["missing_keys"]):  # transformers would go on with random ones
             raise UserError(
                 f"{spec.path} is no trained classifier: it lacks {len(missing)} weights, {missing[0]} first"

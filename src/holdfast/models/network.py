@@ -23,11 +23,13 @@ from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from holdfast.models import quantised
+from holdfast.store.digest import model_digest
+from holdfast.store.sources import model_folder, reason
+from holdfast.text.renderer import Renderer
 from holdfast.words import UserError
 
 if TYPE_CHECKING:
     from holdfast.spec import ModelSpec
-    from holdfast.text.renderer import Renderer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 LAYERS = {"full_attention", "sliding_attention"}
@@ -71,15 +73,13 @@ class Network:
         """The attention kernel in use; a model that has no sdpa (soft-capped attention) runs eager."""
         return self.decoder.config._attn_implementation
 
-    def body(
-        self, ids_BQ: Tensor, positions_BQ: Tensor, keep_BQK: Tensor | None = None, positions_BK: Tensor | None = None
-    ) -> Tensor:
+    def body(self, ids_BQ: Tensor, positions_BQ: Tensor, keep_BQK: Tensor | None = None) -> Tensor:
         """(B, Q, D) last hidden states, without a cache.
 
         ``keep_BQK`` is the attention mask, None for plain causal attention. A cache is never made: transformers skips
         the mask of packed rows when there is one.
         """
-        mask = None if keep_BQK is None else self.mask(keep_BQK, positions_BQ, positions_BK)
+        mask = None if keep_BQK is None else self.mask(keep_BQK, positions_BQ, positions_BQ)
         with self.computing():
             out = self.decoder(input_ids=ids_BQ, attention_mask=mask, position_ids=positions_BQ, use_cache=False)
         return out.last_hidden_state
@@ -100,7 +100,7 @@ class Network:
             )
         return out.logits[:, -1].float()
 
-    def mask(self, keep_BQK: Tensor, positions_BQ: Tensor, positions_BK: Tensor | None = None) -> Any:
+    def mask(self, keep_BQK: Tensor, positions_BQ: Tensor, positions_BK: Tensor) -> Any:
         """The mask in the form that this model and its attention kernel want.
 
         A 4-D mask is used by transformers as it is, in every layer it reaches: the sliding window is ours to cut.
@@ -110,8 +110,7 @@ class Network:
             raise UserError(f"the layers of {self.spec.name} ({kinds}) need `layout: padded`")
         if self._window is None:
             return self._form(keep_BQK)
-        keys_BK = positions_BQ if positions_BK is None else positions_BK
-        near_BQK = keep_BQK & (positions_BQ[:, :, None] - keys_BK[:, None, :] < self._window)
+        near_BQK = keep_BQK & (positions_BQ[:, :, None] - positions_BK[:, None, :] < self._window)
         if self._mixed:
             return {"full_attention": self._form(keep_BQK), "sliding_attention": self._form(near_BQK)}
         return self._form(near_BQK)
@@ -164,16 +163,12 @@ class _Given(nn.Module):
         return BaseModelOutputWithPast(last_hidden_state=self.hidden)
 
 
-def load(spec: ModelSpec, *, threads: int | None = None, autocast: bool = False) -> Network:
+def load(spec: ModelSpec, *, threads: int | None = None) -> Network:
     """The base model of a study, in evaluation mode and without gradients.
 
     ``threads`` sets torch's threads for this process. Raises ``UserError`` for a folder that is missing or broken, an
     architecture that this transformers does not know, and a device that is not there.
     """
-    from holdfast.store.digest import model_digest
-    from holdfast.store.sources import model_folder
-    from holdfast.text.renderer import Renderer
-
     if threads is not None:
         torch.set_num_threads(threads)
     device = _device(spec.device)
@@ -184,8 +179,7 @@ def load(spec: ModelSpec, *, threads: int | None = None, autocast: bool = False)
     with quiet():
         model = _model(folder, spec, dtype, device)
     model.eval().requires_grad_(False)
-    digest = model_digest(folder, spec.quantization)
-    return Network(spec, model, Renderer.of(spec), device, dtype, digest, autocast)
+    return Network(spec, model, Renderer.of(spec), device, dtype, model_digest(folder, spec.quantization))
 
 
 def _device(name: str) -> torch.device:
@@ -214,8 +208,7 @@ def _model(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: torch.devi
             **fewer_bits,
         )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"the model {spec.name} at {spec.path} cannot be loaded: {reason}") from error
+        raise UserError(f"the model {spec.name} at {spec.path} cannot be loaded: {reason(error)}") from error
     if missing := sorted(info["missing_keys"]):  # transformers would go on with random ones
         raise UserError(f"the model {spec.name} at {spec.path} lacks {len(missing)} of its weights, {missing[0]} first")
     return model if fewer_bits else model.to(device)  # pyright: ignore  (a decorator hides its signature)

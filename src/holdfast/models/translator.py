@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from holdfast.models.network import quiet
-from holdfast.store.sources import model_folder
+from holdfast.store.sources import model_folder, reason
 from holdfast.words import UserError
 
 ROWS = 16  # lines in a batch
@@ -43,8 +43,9 @@ class Seq2Seq:
                 self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
                 self.model: Any = AutoModelForSeq2SeqLM.from_pretrained(folder)
         except (OSError, ValueError, KeyError, ImportError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"{path} is no translation model (encoder–decoder) that can be loaded: {reason}") from error
+            raise UserError(
+                f"{path} is no translation model (encoder–decoder) that can be loaded: {reason(error)}"
+            ) from error
         self.model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
         self.prefix = prefix
         self.how: dict[str, Any] = {"max_new_tokens": max_new_tokens, "num_beams": beams, "do_sample": False}
@@ -78,19 +79,15 @@ class Seq2Seq:
         reads = getattr(self.model.config, "max_position_embeddings", None) or self.tokenizer.model_max_length
         for start in range(0, len(lines), ROWS):
             some = [self.prefix + line for line in lines[start : start + ROWS]]
-            batch = self.tokenizer(some, return_tensors="pt", padding=True).to(self.model.device)
-            fits = (batch["attention_mask"].sum(dim=1) <= reads).tolist()
-            if not all(fits):  # one line that is too long must not take its neighbours with it
-                short = [line for line, fit in zip(some, fits, strict=True) if fit]
-                batch = (
-                    self.tokenizer(short, return_tensors="pt", padding=True).to(self.model.device) if short else None
-                )
-            said = iter(self._generated(batch) if batch is not None else ())
+            fits = [len(ids) <= reads for ids in self.tokenizer(some)["input_ids"]]
+            some = [line for line, fit in zip(some, fits, strict=True) if fit]  # one must not take its neighbours along
+            said = self._generated(some) if some else iter(())
             for fit in fits:
                 yield next(said) if fit else None
 
     @torch.inference_mode()
-    def _generated(self, batch: Any) -> Iterator[str | None]:
+    def _generated(self, lines: Sequence[str]) -> Iterator[str | None]:
+        batch = self.tokenizer(lines, return_tensors="pt", padding=True).to(self.model.device)
         out_BL = self.model.generate(**batch, **self.how)
         end = self.model.generation_config.eos_token_id
         ends = set(end if isinstance(end, list) else [end])

@@ -136,13 +136,13 @@ class VLLM:
             found = tuple(logps[r.subject, prompt + ids, len(prompt)] for ids in forms)
             yield Scored(r.key, found, tuple(map(len, forms)))
 
-    def assert_live(self, subject: Subject, turns: tuple[Turn, ...], *, may_equal_base: bool = False) -> None:
-        """Raises ``NotLive`` where the adapter's log-probs are the base's; ``may_equal_base`` is for a no-op run.
+    def assert_live(self, subject: Subject, turns: tuple[Turn, ...]) -> None:
+        """Raises ``NotLive`` where the adapter's log-probs are the base's.
 
         Compared are those of the prompt's tokens and of the likeliest next ones, to the bit. The two are asked apart,
         so that both have a batch of one shape.
         """
-        if subject.adapter is None or may_equal_base:
+        if subject.adapter is None:
             return
         ids, base = self.renderer.prompt_ids(turns), Subject("", subject.model)
         params = self._params(max_tokens=1, temperature=0.0, prompt_logprobs=0, logprobs=ASKED)

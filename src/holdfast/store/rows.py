@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from holdfast.store.sources import data_file, is_hub_id, local
+from holdfast.store.sources import data_file, is_hub_id, local, reason
 from holdfast.words import UserError
 
 P = ParamSpec("P")
@@ -98,10 +98,9 @@ class Source:
         except UserError:
             raise
         except Exception as error:  # offline, gated, misspelt: the hub's own words say which
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UserError(
-                f"the data set {self.path} is not to be had from the hub ({reason}): give a local file or folder of "
-                "its rows as the path"
+                f"the data set {self.path} is not to be had from the hub ({reason(error)}): give a local file or "
+                "folder of its rows as the path"
             ) from error
 
 

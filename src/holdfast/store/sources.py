@@ -21,9 +21,9 @@ def model_folder(path: str, revision: str | None = None, *, download: bool = Tru
     return _folder("model", "config.json", path, revision, download)
 
 
-def adapter_folder(path: str, *, download: bool = True) -> Path:
+def adapter_folder(path: str) -> Path:
     """The folder of a LoRA adapter in PEFT's format, found as ``model_folder`` finds a model's."""
-    return _folder("adapter", "adapter_config.json", path, None, download)
+    return _folder("adapter", "adapter_config.json", path, None, True)
 
 
 def _folder(kind: str, marker: str, path: str, revision: str | None, download: bool) -> Path:
@@ -62,6 +62,11 @@ def local(path: str) -> Path:
         raise UserError(f"{path} names the package {package!r}, which is not installed") from None
 
 
+def reason(error: Exception) -> str:
+    """The first line of what another library says of a fault."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def _from_hub(kind: str, repo: str, revision: str | None, download: bool) -> Path:
     from huggingface_hub import snapshot_download
 
@@ -76,5 +81,4 @@ def _from_hub(kind: str, repo: str, revision: str | None, download: bool) -> Pat
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=_WANTED))
     except Exception as e:  # offline, gated, misspelt: the hub's own words say which
-        reason = (str(e).strip().splitlines() or [type(e).__name__])[0]
-        raise UserError(f"the {kind} {at} is neither on this machine nor to be had from the hub ({reason})") from e
+        raise UserError(f"the {kind} {at} is neither on this machine nor to be had from the hub ({reason(e)})") from e

@@ -15,6 +15,7 @@ from jinja2 import TemplateError
 from tokenizers import AddedToken, Tokenizer
 
 from holdfast.store.digest import digest, file_digest
+from holdfast.store.sources import data_file, model_folder
 from holdfast.text import template as chat
 from holdfast.words import Segment, Sequence, Turn, UserError
 
@@ -55,7 +56,6 @@ class Renderer:
         self._template = chat.ChatTemplate(text, names=names, date=date, thinking=thinking)
 
         self.vocab_size = self._tokenizer.get_vocab_size(with_added_tokens=True)
-        self.bos_id = self._id(names.get("bos_token"))
         eos_id = self._id(names.get("eos_token"))
         self._end = self._end_of_turn(eos_id)
         stops = [self._end[-1], *_eos_ids(folder), eos_id]
@@ -76,12 +76,10 @@ class Renderer:
         )
 
     @classmethod
-    def of(cls, spec: ModelSpec, *, download: bool = True) -> Renderer:
-        """The renderer of a study's model. With ``download=False`` nothing is fetched from the hub."""
-        from holdfast.store.sources import data_file, model_folder
-
+    def of(cls, spec: ModelSpec) -> Renderer:
+        """The renderer of a study's model."""
         return cls(
-            model_folder(spec.path, spec.revision, download=download),
+            model_folder(spec.path, spec.revision),
             template=data_file(spec.template) if spec.template else None,
             system=spec.system,
             thinking=spec.thinking,
