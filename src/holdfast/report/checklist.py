@@ -16,6 +16,7 @@ import pandas as pd
 from holdfast import __version__
 from holdfast.analysis import consistency
 from holdfast.analysis.headlines import headlines
+from holdfast.declared import TUNED, TUNING
 from holdfast.report import speak, tables
 from holdfast.report.headline import plain
 from holdfast.report.latex import escaped
@@ -189,7 +190,12 @@ def _runs(findings: Findings) -> Iterator[Row]:
     kinds = runs["bracket"] if len(runs) else pd.Series(dtype=str)
     yield "number of runs", "training runs of the study proper", int((kinds == "").sum())
     yield "number of runs", "training runs that vary (consistency)", int((kinds == BRACKET).sum())
-    yield "number of runs", "bracketing runs", int((~kinds.isin(("", BRACKET))).sum())
+    yield (
+        "number of runs",
+        "training runs of settings that were tried or chosen",
+        int(kinds.isin((TUNING, TUNED)).sum()),
+    )
+    yield "number of runs", "bracketing runs", int((~kinds.isin(("", BRACKET, TUNING, TUNED))).sum())
     yield "number of runs", "training seeds", list(study.draws)
     yield "number of runs", "budgets, tokens", list(study.ladder)
     yield "number of runs", "subjects measured", int(findings.subjects["subject"].nunique())

@@ -10,7 +10,7 @@ import pandas as pd
 
 from holdfast import __version__
 from holdfast.analysis.frame import COHERENCE, judges
-from holdfast.report import speak, tables
+from holdfast.report import speak, tables, tuned
 from holdfast.report.headline import plain
 from holdfast.report.reading import Findings
 from holdfast.spec import ModelSpec, Study
@@ -65,6 +65,7 @@ def _training(findings: Findings) -> list[str]:
         f"{_SCHEDULES[c.schedule]} after {c.warmup_steps} steps of linear warm-up, {c.batch_rows} rows a step and "
         f"gradients clipped at norm {c.clip:g}.",
         *_own_rates(study),
+        *tuned.method(findings),
         f"Checkpoints were taken after the first whole step at or past {speak.join([f'{b:,}' for b in study.budgets])} "
         f"tokens of prompt and chosen response{_passes(findings)}.",
         f"Each objective was trained with {_number(seeds, 'seed')} ({speak.join([str(s) for s in study.seeds])}), "

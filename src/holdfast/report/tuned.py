@@ -15,9 +15,9 @@ from holdfast.report import labels as place
 from holdfast.report.charts import Figure, colour, layer, lower, opacity_of, shape
 from holdfast.report.headline import Series, lead, plain
 from holdfast.report.markup import Block, Group
-from holdfast.report.reading import Setting, named
+from holdfast.report.reading import Findings, Setting, named
 from holdfast.report.theme import BASE
-from holdfast.study.tuned import candidates, read
+from holdfast.study.tuned import candidates, read, seeds
 
 _LEAD = (
     "One setting for all compares points of operation: an objective may look worse because that setting suits another. "
@@ -51,8 +51,8 @@ def group(s: Setting) -> Group | None:
     shown, every = _chosen(chosen), _settings(s, chosen, tried)
     tables.write(out, named("tuned-settings", s.slug), every, mark, title="Settings that were tried")
     assert study.tuned is not None
-    seeds = speak.seeds([x["n_seeds"] for c in chosen for x in c["settings"]])
-    caption = _CHOSEN.format(measure=plain(study.tuned.measure), seeds=seeds, **said)
+    counted = speak.seeds([x["n_seeds"] for c in chosen for x in c["settings"]])
+    caption = _CHOSEN.format(measure=plain(study.tuned.measure), seeds=counted, **said)
     blocks = [
         Block("<h3>What was chosen</h3>"),
         markup.table(shown, mark, caption, labels=names),
@@ -66,17 +66,35 @@ def group(s: Setting) -> Group | None:
         if x is not None:
             beside, against = _beside(s, x, levels)
             tables.write(out, named(f"tuned-{x.axis}", s.slug), beside, mark, title=f"{x.title}: shared and tuned")
-            seeds = speak.seeds(x.of(levels[SHARED])["n_seeds"])
-            caption = _BESIDE.format(title=x.title, against=against, seeds=seeds, **said)
+            counted = speak.seeds(x.of(levels[SHARED])["n_seeds"])
+            caption = _BESIDE.format(title=x.title, against=against, seeds=counted, **said)
             blocks += [Block(f"<h3>{x.title}</h3>"), markup.table(beside, mark, caption, labels=names)]
             turned = beside.loc[beside["conclusion"] == "changes", "objective"]
             changed += [f"{lower(x.title)} of {speak.join(list(turned))}"] if len(turned) else []
     made = [x for x in candidates(study) if x.of in names]
-    found = f"Conclusions change: {speak.join(changed)}." if changed else "No conclusion changes with the setting."
+    found = f"Verdicts change: {speak.join(changed)}." if changed else "No verdict changes with the setting."
     figures = tuple(f for kind in ("coefficient", "learning rate") if (f := curve(s, kind, chosen, tried)))
     return Group(
         "tuned", "Each at its own setting", _LEAD, figures, (*blocks, *consistency.proof(findings, made)), finding=found
     )
+
+
+def method(findings: Findings) -> list[str]:
+    """For a methods section; nothing of a study that tunes nothing."""
+    study, section = findings.study, findings.study.tuned
+    if section is None or not (chosen := read(study, findings.folder)):
+        return []
+    tried = [f"learning rates {speak.join(list(map(_number, section.learning_rate)))}"] * bool(section.learning_rate)
+    for label, params in section.coefficients.items():
+        tried += [f"{label} {plain(k)} {speak.join(list(map(_number, values)))}" for k, values in params.items()]
+    best = [f"{c['label']} {_spoken(_setting(c, c['chosen'])['varies'])}" for c in chosen if c["chosen"] != c["label"]]
+    return [
+        f"Beside this shared setting, each objective was compared at one of its own: of {'; '.join(tried)} "
+        f"({'crossed' if section.cross == 'full' else 'each by itself'}), that with the highest accuracy on "
+        f"{plain(section.measure)} after {study.budgets[-1]:,} tokens from seed "
+        f"{speak.join(list(map(str, seeds(study))))}, without regard to safety; it was then trained from every seed.",
+        f"Chosen were {speak.join(best)}." if best else "The shared setting was chosen for all.",
+    ]
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
@@ -89,18 +107,19 @@ def _spoken(varies: dict[str, str]) -> str:
 def _chosen(chosen: list[dict[str, Any]]) -> pd.DataFrame:
     rows = []
     for c in chosen:
-        by = {x["label"]: x for x in c["settings"]}
-        own, best = by.get(c["label"]), by.get(c["chosen"])
+        own, best = _setting(c, c["label"]), _setting(c, c["chosen"])
+        scores = {"its score": _with_interval(best), "own setting’s": _with_interval(own)}
         rows.append(
-            {
-                "objective": c["label"],
-                "chosen": _spoken(best["varies"] if best else {}),
-                "its score": _with_interval(best),
-                "own setting’s": _with_interval(own),
-                "settings tried": len(by),
-            }
+            {"objective": c["label"], "chosen": _spoken(best["varies"]), **scores, "settings tried": len(c["settings"])}
         )
     return pd.DataFrame(rows)
+
+
+def _setting(c: dict[str, Any], label: str) -> dict[str, Any]:
+    """Of a choice, the setting that has this label; one without a score where none was given."""
+    return next(
+        (x for x in c["settings"] if x["label"] == label), {"varies": {}, "value": None, "low": None, "high": None}
+    )
 
 
 def _settings(s: Setting, chosen: list[dict[str, Any]], tried: pd.DataFrame) -> pd.DataFrame:
@@ -174,15 +193,17 @@ def curve(s: Setting, kind: str, chosen: list[dict[str, Any]], tried: pd.DataFra
         .join(up[numbers].add_suffix("_y"))
         .rename(columns=lambda c: c.replace("value_", ""))
     )
-    data = points.join(both, on="label").dropna(subset=["x", "y"]).reset_index(drop=True)
-    if data.groupby(["of", "factor"]).size().max() < 2 if len(data) else True:
+    rest = [label for label in s.findings.labels if label not in set(points["of"])]  # no line, but where they stand
+    alone = pd.DataFrame({"of": rest, "factor": "", "value": "", "label": rest, "own": True})
+    data = pd.concat([points, alone]).join(both, on="label").dropna(subset=["x", "y"]).reset_index(drop=True)
+    if points.empty or data.empty:
         return None
     best = {c["chosen"] for c in chosen}
     several = data.groupby("of")["factor"].nunique().max() > 1
     data = data.assign(
         label=data["of"], setting=data["label"], chosen=data["label"].isin(best), order=range(len(data)),
         line=data["of"] + " " + data["factor"],
-        text=[(f"{plain(r.factor)} " if several else "") + _number(r.value) for r in data.itertuples()],
+        text=[(f"{plain(r.factor)} " if several and r.factor else "") + _number(r.value) for r in data.itertuples()],
     )  # fmt: skip
     base = both.loc[[BASE]].reset_index() if BASE in both.index else both.iloc[:0].reset_index()
     drawn = pd.concat([data, base])
