@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from holdfast.report import distance, figures, matched, stability
+from holdfast.report import distance, matched, stability
 from holdfast.report.reading import Setting, read
 from holdfast.spec import MatchedSpec
 from holdfast.store.folder import StudyFolder
@@ -50,13 +52,22 @@ def test_a_void_target_and_one_out_of_reach_are_said_to_be_so(setting: Setting) 
     assert "never" in beyond
 
 
-def test_the_grid_tells_verdicts_by_sign_as_well_as_by_colour(setting: Setting) -> None:
+def test_the_grid_tells_verdicts_by_sign_and_in_words_and_counts_them(setting: Setting) -> None:
     group = stability.group(setting)
-    for figure in group.figures:
-        kinds = figure.data[figure.data["value"].abs() > 1e-9].groupby("kind")["glyph"].unique()
-        assert all(list(glyphs) == [stability.GLYPHS[kind]] for kind, glyphs in kinds.items())
-        assert figure.data["declared"].sum() == figure.data["label"].nunique()
-        assert figures.for_page(figure, "mark")["description"]
+    table = stability.ways(setting.records, setting.findings.cells, setting.findings.study)
+    for against, block in zip(("sft", "base"), group.tables, strict=False):
+        mine = table[table["against"] == against]
+        cells = re.findall(r'<td class="([^"]*)" title="[^"]*" aria-label="([^"]*)">(.)</td>', block.html)
+        assert len(cells) == len(mine)
+        assert all(glyph == stability.GLYPHS[kind] for _, kind, glyph in cells)
+        assert Counter(kind for _, kind, _ in cells) == Counter(stability.kinds(mine))
+        assert sum("declared" in css for css, _, _ in cells) == mine["label"].nunique()
+        foot = dict(
+            re.findall(r'<tr><th scope="row">(\w+)</th>((?:<td>\d+</td>)+)</tr>', block.html.split("<tfoot>")[1])
+        )
+        counted = {verdict: sum(map(int, re.findall(r"\d+", row))) for verdict, row in foot.items()}
+        assert counted == {v: int((mine["verdict"] == v).sum()) for v in ("higher", "unclear", "lower")}
+        assert 'tabindex="0"' in block.html  # it scrolls by keyboard
     assert "reversed by" in said(group)
 
 

@@ -110,7 +110,7 @@ def instruments(cells: Cells, task: str, study: Study) -> Instruments | None:
 
 
 @dataclass(frozen=True)
-class _Runs:
+class Runs:
     """The runs of one label, by seed: capability on the matching rows and on the reported ones, and harm."""
 
     match: tuple[Run, ...]
@@ -130,7 +130,7 @@ def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: 
     seeds = tuple(s for s in match.seeds if s in harm.seeds)
     weights = paths.seed_weights(len(seeds), draws)
     labels = [x for x in study.labels if any(a == x for a, _ in match.who) and any(a == x for a, _ in harm.who)]
-    runs = {label: _runs(label, seeds, match, reported, harm) for label in labels}
+    runs = {label: runs_of(label, seeds, match, reported, harm) for label in labels}
     sft = next((v.label for v in study.objectives if v.objective == "sft" and v.label in runs), "")
     base = match.of(BASE, 0)[:, 0] if (BASE, 0) in match.who else np.full(draws + 1, np.nan)
     target, void = _target(study, base)
@@ -156,12 +156,12 @@ def _target(study: Study, base: Array) -> tuple[Array, bool]:
     return target, bool(base[0] >= target[0])
 
 
-def _runs(label: str, seeds: tuple[int, ...], match: Levels, reported: Levels, harm: Levels) -> _Runs:
+def runs_of(label: str, seeds: tuple[int, ...], match: Levels, reported: Levels, harm: Levels) -> Runs:
     each = [[paths.run(x, label, s) for s in seeds] for x in (match, reported, harm)]
-    return _Runs(tuple(each[0]), tuple(paths.smooth(r.values) for r in each[0]), tuple(each[1]), tuple(each[2]))
+    return Runs(tuple(each[0]), tuple(paths.smooth(r.values) for r in each[0]), tuple(each[1]), tuple(each[2]))
 
 
-def at(r: _Runs, target: Array) -> dict[str, Array]:
+def at(r: Runs, target: Array) -> dict[str, Array]:
     """At levels of capability [D, M]: attack success, reported capability and place on the axis, each [D, S, M]."""
     places = [paths.reached(m, up, target) for m, up in zip(r.match, r.rising, strict=True)]
     return {
@@ -171,7 +171,7 @@ def at(r: _Runs, target: Array) -> dict[str, Array]:
     }
 
 
-def _under(r: _Runs, ceiling: Array) -> dict[str, Array]:
+def _under(r: Runs, ceiling: Array) -> dict[str, Array]:
     """The most capability that each run offers before its attack success first exceeds the ceiling [D]; ``place``:
     where that is. Capability is the smoothed one of the matching rows, so that it does not fall on the way."""
     value, place = [], []
@@ -189,7 +189,7 @@ def _under(r: _Runs, ceiling: Array) -> dict[str, Array]:
     return {"value": np.stack(value, axis=1), "place": np.stack(place, axis=1)}
 
 
-def _gaps(ask: Versus, runs: Mapping[str, _Runs], base: Array) -> pd.DataFrame:
+def _gaps(ask: Versus, runs: Mapping[str, Runs], base: Array) -> pd.DataFrame:
     """Attack success less SFT's at every level of capability that all seeds of both reach in nearly every draw."""
     if not runs or np.isnan(base[0]):
         return ask.table({})

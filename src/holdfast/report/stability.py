@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
-import altair as alt
 import pandas as pd
 
-from holdfast.analysis.stability import FACTORS, RULES, stability, ways
+from holdfast.analysis.stability import RULES, VERDICTS, stability, ways
 from holdfast.report import gist, markup, speak, tables
-from holdfast.report.charts import Figure, Look, layer
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Setting, named
@@ -18,8 +17,7 @@ _LEAD = (
     "A conclusion that holds under one judge or one threshold alone is a conclusion about that choice. Each comparison "
     "is made again under every choice that this study can make."
 )
-KINDS = ("higher", "higher, unclear", "lower, unclear", "lower")
-GLYPHS = dict(zip(KINDS, "▲△▽▼", strict=True))
+GLYPHS = {"higher": "▲", "higher, unclear": "△", "none": "=", "lower, unclear": "▽", "lower": "▼"}
 _ORDER = ("last", "mean", "slope")
 
 
@@ -31,13 +29,8 @@ def group(s: Setting) -> Group:
     found, mark, out = stability(table), s.findings.study.mark, s.findings.folder.report / "tables"
     tables.write(out, named("stability", s.slug), found, mark, title="Which conclusions survive other choices")
     tables.write(out, named("ways", s.slug), table, mark, title="Every comparison under every choice")
-    alpha = s.findings.study.alpha
-    figures = tuple(
-        figure
-        for against in ("sft", "base")
-        if (figure := _grid(table[table["against"] == against], s.findings.look, s.findings.reference, against, alpha))
-    )
-    return Group("stability", _TITLE, _LEAD, figures, (_summary(s, found),), finding=gist.stable(found))
+    grids = [_grid(s, mine, against) for against in ("sft", "base") if len(mine := table[table["against"] == against])]
+    return Group("stability", _TITLE, _LEAD, (), (*grids, _summary(s, found)), finding=gist.stable(found))
 
 
 _TITLE = "Would other choices have said the same?"
@@ -67,59 +60,59 @@ def _summary(s: Setting, found: pd.DataFrame) -> Block:
     return markup.table(shown, s.findings.study.mark, caption, labels=s.findings.labels)
 
 
-def _grid(table: pd.DataFrame, look: Look, reference: str, against: str, alpha: float) -> Figure | None:
-    """Ways × objectives; within an objective last budget, mean and slope."""
-    if table.empty:
-        return None
-    varied = [f for f in ("benchmark", "judge", "threshold", "responses") if table[f].nunique() > 1]
+def _grid(s: Setting, table: pd.DataFrame, against: str) -> Block:
+    """Ways × objectives; within an objective last budget, mean and slope. A table and no chart: it scrolls beside its
+    ways on a narrow page, is walked through by a screen reader, and prints."""
+    varied = [f for f in ("benchmark", "judge", "threshold", "responses", "regime") if table[f].nunique() > 1]
     spoken = pd.DataFrame({f: _words(table[f], f) for f in varied or ["threshold"]})
-    data = table.assign(way=spoken.agg(" · ".join, axis=1))
-    sure = data["verdict"] != "unclear"
-    side = data["value"].gt(0).map({True: "higher", False: "lower"})
-    data["kind"] = side.where(sure, side + ", unclear")
-    data["glyph"] = data["kind"].map(GLYPHS).where(data["value"].abs() > 1e-9, "=")
-    there = [a for a in _ORDER if a in set(data["budgets"])]
-    offset = {"xOffset": alt.XOffset("budgets:N", sort=there)} if len(there) > 1 else {}
-    labels = [x for x in look.labels if x in set(data["label"])]
-    top = alt.Axis(title=None, orient="top", labelAngle=0, domain=False, ticks=False, labelFontSize=12)
-    left = alt.Axis(title=None, domain=False, ticks=False, labelLimit=alt.expr("width < 180 ? 130 : 220"))
-    ex = alt.X("label:N", sort=labels, axis=top, scale=alt.Scale(paddingInner=0.12))
-    ey = alt.Y("way:N", sort=list(dict.fromkeys(data["way"])), axis=left)
-    keep = ["label", "way", *FACTORS, "value", "low", "high", "p", "kind", "glyph", "declared"]
-    who = "the base" if against == "base" else reference
-    tip = [
-        alt.Tooltip("label:N", title="objective"),
-        alt.Tooltip("way:N"),
-        alt.Tooltip("budgets:N"),
-        alt.Tooltip("value:Q", title=f"from {who}", format="+.3f"),
-        alt.Tooltip("low:Q", title="from", format="+.3f"),
-        alt.Tooltip("high:Q", title="to", format="+.3f"),
-        alt.Tooltip("p:Q", format=".3g"),
-        alt.Tooltip("kind:N", title="verdict"),
+    data = table.assign(way=spoken.agg(" · ".join, axis=1), kind=kinds(table))
+    over = [x for x in _ORDER if x in set(data["budgets"])]
+    labels = [x for x in s.findings.labels if x in set(data["label"])]
+    at = {(r["way"], r["label"], r["budgets"]): r for r in data.to_dict("records")}
+    columns = [(label, budgets) for label in labels for budgets in over]
+    head = "".join(f'<th scope="colgroup" colspan="{len(over)}">{escape(x)}</th>' for x in labels)
+    under = "".join(f'<th scope="col">{budgets}</th>' for _, budgets in columns) if len(over) > 1 else ""
+    rows = [
+        f'<tr><th scope="row">{escape(way)}</th>{"".join(_cell(at.get((way, *c))) for c in columns)}</tr>'
+        for way in dict.fromkeys(data["way"])
     ]
-    fill = alt.Color("kind:N", scale=alt.Scale(domain=list(KINDS), range="ordinal"), legend=None)
-    chart = alt.Chart(data[keep])
-    size = alt.expr(f"max(4, min(10, width / {1.7 * len(labels) * len(there):.1f}))")
-    layers: list[Any] = [chart.mark_rect(style="cell").encode(x=ex, y=ey, color=fill, tooltip=tip, **offset)]
-    for style, dark in (("cell-high", True), ("cell-low", False)):
-        part = chart.transform_filter(f"(datum.kind === 'higher') === {str(dark).lower()}")
-        layers.append(part.mark_text(style=style, fontSize=size).encode(x=ex, y=ey, text="glyph:N", **offset))
-    own = chart.transform_filter("datum.declared").mark_rect(filled=False, style="base-line", strokeDash=[])
-    layers.append(own.encode(x=ex, y=ey, **offset))
-    inside = f" Within an objective, from left to right: {speak.join(there)} over budgets." if offset else ""
+    counted = data.groupby(["verdict", "label", "budgets"]).size()
+    counts = [
+        f'<tr><th scope="row">{v}</th>{"".join(f"<td>{counted.get((v, *c), 0)}</td>" for c in columns)}</tr>'
+        for v in reversed(VERDICTS)
+    ]
+    who = "the base" if against == "base" else s.findings.reference
+    title, mark = f"Every comparison with {who} under every choice", s.findings.study.mark
     caption = (
-        f"Attack success less that of {who} under each choice: ▲ higher, ▼ lower (p < {alpha:g}), △ ▽ on that side but "
-        f"unclear, = no difference. Worst case: the incoherent are harmful. Outlined: the way that the study declares."
-        f"{inside} Paired by prompt"
-        f"{' and seed' if data['n_seeds'].max() > 1 else ''}. n = {speak.spread(data['n_prompts'])} prompts. "
-        f"{speak.seeds([int(data['n_seeds'].max())])}."
+        f"Attack success less that of {who} under each choice: ▲ higher, ▼ lower (p < {s.findings.study.alpha:g}), △ ▽ "
+        "on that side but unclear, = no difference. Worst case: the incoherent are harmful. Outlined: the way that the "
+        f"study declares. Under each objective {speak.join(over)} over budgets; at the foot, how many of {len(rows)} "
+        f"ways. Paired by prompt{' and seed' if data['n_seeds'].max() > 1 else ''}. n = "
+        f"{speak.spread(data['n_prompts'])} prompts. {speak.seeds([int(data['n_seeds'].max())])}. Every number and "
+        f"interval: tables/{named('ways', s.slug)}.csv."
     )
-    agree = data.groupby("label", sort=False)["kind"].agg(lambda k: k.value_counts().idxmax())
-    most = ", ".join(f"{label} {kind}" for label, kind in agree.items())
-    title = f"Every comparison with {who} under every choice"
-    height = 17 * data["way"].nunique() + 50
-    said = f"{title}. Most often: {most}."
-    return Figure(f"stability-{against}", title, layer(layers), caption, said, data[keep], height=height)
+    said = f'{escape(caption)}<p class="mark">{escape(mark)}</p>' if mark else escape(caption)
+    return Block(
+        f"<h3>{escape(title)}</h3>"
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title)}"><table class="ways by-{len(over)}">'
+        f"<caption>{said}</caption><thead><tr><td></td>{head}</tr>{under and f'<tr><td></td>{under}</tr>'}</thead>"
+        f"<tbody>{''.join(rows)}</tbody><tfoot>{''.join(counts)}</tfoot></table></div>"
+    )
+
+
+def _cell(r: dict[Any, Any] | None) -> str:
+    if r is None:
+        return "<td></td>"
+    ends = speak.interval(r["low"], r["high"], signed=True)
+    css = r["kind"].replace(", ", "-") + (" declared" if r["declared"] else "")
+    told = f"{r['kind']}: {speak.points(r['value'])} {ends}"
+    return f'<td class="{css}" title="{told}" aria-label="{r["kind"]}">{GLYPHS[r["kind"]]}</td>'
+
+
+def kinds(table: pd.DataFrame) -> pd.Series:
+    """The verdict of each way with, where it is unclear, the side it is on."""
+    side = table["value"].gt(0).map({True: "higher", False: "lower"}).where(table["value"].abs() > 1e-9, "none")
+    return side.where((table["verdict"] != "unclear") | (side == "none"), side + ", unclear")
 
 
 def _words(values: pd.Series, factor: str) -> pd.Series:
