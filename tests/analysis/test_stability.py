@@ -115,3 +115,11 @@ def test_swapping_two_objectives_swaps_the_sign(base, a, b):
     one, other = against(a, b), against(b, a)
     assert np.allclose(one["value"], -other["value"])
     assert one["verdict"].map({"lower": "higher", "higher": "lower", "unclear": "unclear"}).equals(other["verdict"])
+
+
+def test_a_comparison_that_flips_with_the_regime_is_shown_to_flip():
+    shared, tuned = ({"base": 4, "sft": 20, "ip": 6}, {"base": 4, "sft": 6, "ip": 22})
+    some = {name: records(planted({"rules": x})) for name, x in (("shared", shared), ("tuned", tuned))}
+    table = ways(some, cells_of("rules"), study_of())
+    assert row(table)["flips"] == "regime: tuned"
+    assert set(table.loc[table["declared"], "regime"]) == {"shared"}
