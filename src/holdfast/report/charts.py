@@ -60,7 +60,7 @@ def frontier(
             f"{speak.seeds(data['n_seeds'])}."
         )
         title = f"{y.title} against {lower(x.title)}{speak.at(at)}"
-        return _paths("frontier-last", title, x, y.title, y.better, data, look, caption, 330, paths=False)
+        return _paths("frontier-last", title, x, y.title, y.better, data, look, caption, 300, paths=False)
     caption = (
         f"{x.title} (across, higher is better) against {lower(y.title)} (up, {y.better} is better). "
         f"One path per objective from the base model (diamond) through budgets {speak.budgets(look.budgets)}; "

@@ -91,7 +91,7 @@ def stable(found: pd.DataFrame) -> str:
     """Of the comparisons of attack success; ``found``: of ``analysis.stability``."""
     turned = int((found["flips"] != "").sum())
     least, most = (f"{100 * v:.0f}" for v in (found["agree"].min(), found["agree"].max()))
-    flips = f"{turned} of {len(found)} verdicts are reversed by a single other choice" if turned else "none is reversed"
+    flips = f"one other choice reverses {turned} of {len(found)}" if turned else "no other choice alone reverses one"
     return f"A verdict holds in {least}–{most}% of the ways to ask; {flips}."
 
 

@@ -87,15 +87,16 @@
   wide.addEventListener("change", menuFits);
   menuFits();
 
-  // -- paper: everything open, every chart in the light scheme and no wider than the sheet -------------------------
+  // -- paper: every section open, every chart in the light scheme and no wider than the sheet -------------------------
   let folded = [];
   addEventListener("beforeprint", () => {
-    folded = $$("main details:not([open]):not(.data):not(.copied)").filter((d) => d.id !== "responses" || data);
+    folded = $$("details:is(.section, .more, .rule):not([open])").filter((d) => d.id !== "responses");
     folded.forEach((d) => (d.open = true));
     for (const plot of $$(".plot:not(.set)")) {
       const sheet = plot.parentElement.insertBefore(element("div", "", "sheet"), plot), spec = figures[plot.dataset.figure];
-      const made = vegaLite.compile({ ...structuredClone(spec), width: 640 }, { config: config.light });
-      new vega.View(vega.parse(made.spec), { renderer: "svg", container: sheet }).run(); // whole before this turn ends
+      vegaEmbed(sheet, { ...structuredClone(spec), width: 640 }, { // waits for nothing, so it is there when this turn ends
+        mode: "vega-lite", renderer: "svg", actions: false, config: config.light,
+      });
       plot.classList.add("set");
     }
   });

@@ -22,6 +22,7 @@ from holdfast.report.sections import Part
 from holdfast.report.theme import BASE
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
+from holdfast.study import stopped
 
 
 def build(folder: StudyFolder) -> Path:
@@ -105,22 +106,12 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         ]
     if s.given:
         facts.append(("Given", ", ".join(dict.fromkeys(g.label for g in s.given))))
-    return [*facts, ("Prompts", _prompts(findings))]
-
-
-def _prompts(findings: Findings) -> str:
-    found = [f"{s.short} {n:,}" for s in findings.settings()[0].shown if (n := _most(findings, s))]
-    return " · ".join(found) or "–"
-
-
-def _most(findings: Findings, s: Any) -> int:
-    rows = s.of(findings.estimates)
-    return int(rows["n_prompts"].max()) if len(rows) else 0
+    return facts
 
 
 def _warnings(findings: Findings) -> list[str]:
     """What must be known before the answer is believed. Other caveats are the answer's own."""
     differing = sorted({c.name for c in tables.controls(findings) if not c.equal and not c.declared})
-    if not differing:
-        return []
-    return [f"Not everything was held fixed over objectives: {speak.join(differing)}. See “Was the comparison fair?”"]
+    said = [f"Not everything was held fixed over objectives: {speak.join(differing)}. See “Was the comparison fair?”"]
+    ended = "Runs ended where they reached the target. See “At equal capability” for which, and what is not compared."
+    return said * bool(differing) + [ended] * bool(stopped.read(findings.study, findings.folder))
