@@ -17,11 +17,13 @@ import numpy as np
 import pandas as pd
 
 from holdfast import rng
+from holdfast.declared import TUNED, TUNING
 from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.store.files import write_json, write_text
 from holdfast.store.folder import StudyFolder
+from holdfast.study.tuned import candidates, seeds
 from holdfast.words import Item, Judgement, Record, Turn
 
 ATTACKS = ("dan", "happy_to_help", "role_play", "wikipedia", "zulu")
@@ -86,17 +88,25 @@ def study_of(seeds: tuple[int, ...] = (0,), budgets: tuple[int, ...] = (15_000, 
     )
 
 
-def fabricate(root: Path, *, study: Study | None = None, prompts: int = 24, truth: Truth | None = None) -> Study:
+def fabricate(
+    root: Path,
+    *,
+    study: Study | None = None,
+    prompts: int = 24,
+    truth: Truth | None = None,
+    chosen: tuple[str, ...] = (),
+) -> Study:
     """Writes study.yaml, subjects, cells with items, records and judgements under ``root``; returns the study.
 
     ``prompts``: forbidden prompts and stories; persona and fact items are twice as many, in balanced halves.
+    ``chosen``: labels of settings that were tried and are measured in full.
     """
     study = study or study_of()
     truth = truth or Truth()
     folder = StudyFolder(root)
     folder.root.mkdir(parents=True, exist_ok=True)
     write_text(folder.study_yaml, _yaml(study))
-    subjects = list(_subjects(study))
+    subjects = [*_subjects(study), *_settings(study, chosen)]
     tables.write(folder.subjects, "subjects", pd.DataFrame(subjects))
     for cell, items, ask in _cells(study, prompts):
         at = folder.cell(cell["measure"], cell["cell"])
@@ -131,6 +141,18 @@ def _subjects(study: Study) -> Iterator[dict]:
         for bracket in study.brackets:
             who = {"model": model.name, "task": study.tasks[0].name, "label": bracket.kind, "objective": "sft"}
             yield _subject(who | {"params": "{}", "seed": study.seeds[0]}, study.budgets[-1], bracket.kind)
+
+
+def _settings(study: Study, chosen: tuple[str, ...]) -> Iterator[dict]:
+    """What a `tuned` section adds, of one model and task."""
+    objectives = {v.label: v.objective for v in study.objectives}
+    for x in candidates(study):
+        full = x.variant.label in chosen
+        for seed in study.seeds if full else seeds(study):
+            who = {"model": study.models[0].name, "task": study.tasks[0].name, "label": x.variant.label}
+            who |= {"objective": objectives[x.of], "params": "{}", "seed": seed}
+            for budget in study.budgets if full else study.budgets[-1:]:
+                yield _subject(who, budget, TUNED if full else TUNING)
 
 
 def _subject(who: dict, budget: int, bracket: str) -> dict:
