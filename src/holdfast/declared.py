@@ -70,6 +70,9 @@ class MatchedSpec(Part):
     safety: float = Field(
         default=0.05, ge=0, description="points of ASR above the base model at which capability is compared"
     )
+    stop: bool = Field(
+        default=False, description="each run is trained no further than the first checkpoint that reaches the target"
+    )
 
 
 TUNING, TUNED = "tuning", "tuned"  # brackets: a setting that is tried, and one that was chosen

@@ -27,7 +27,7 @@ from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.files import lock, read_json, write_json, write_text
 from holdfast.store.folder import StudyFolder
-from holdfast.study import files, tuned
+from holdfast.study import files, stopped, tuned
 from holdfast.study.materials import Materials, fetch
 from holdfast.study.plan import Plan, expand, once
 from holdfast.study.subjects import subjects
@@ -168,10 +168,39 @@ def _sample(work: Work) -> Path:
 
 
 def _train(work: Work) -> Path:
+    if work.study.stops:
+        _climb(work)
     _fit(work, work.plan.trajectories)
     _prove(work)
     _enrol(work, work.plan.trajectories)
     return work.folder.trajectories
+
+
+def _climb(work: Work) -> None:
+    """Train the study proper rung by rung: a run that has reached the target (``matched``) is trained no further."""
+    from holdfast.analysis.frame import cells, load
+    from holdfast.analysis.matched import choose
+
+    assert work.study.matched is not None
+    goal, proper = work.study.matched.measure, [t for t in work.plan.trajectories if not t.bracket]
+    trained = all(finished(work.folder.trajectory(t.id), t.budgets) for t in proper)
+    if trained and stopped.read(work.study, work.folder) is not None:
+        return
+    where: dict[str, dict[str, Any]] = {}
+    for rung in work.study.rungs[:-1]:
+        so_far = [t.upto(where[t.id]["budget"] if t.id in where else rung) for t in proper]
+        _fit(work, so_far)
+        rows = _enrol(work, so_far)
+        _respond(work, goal)
+        _judge(work, goal)
+        # Of checkpoints up to this rung alone: what lies beyond it from another goal's run has no say.
+        chosen = choose(load(work.folder), cells(work.folder), work.study)
+        where = {
+            r.trajectory: {"budget": r.budget, "capability": chosen[r.subject]} for r in rows if r.subject in chosen
+        }
+        work.display.say(f"{len(where)} of {len(proper)} runs have reached the target by {rung:,} tokens")
+    stopped.write(where, work.study, work.folder)
+    _plan(work)
 
 
 def _fit(work: Work, trajectories: Sequence[Trajectory]) -> None:

@@ -268,6 +268,11 @@ class Study(Part):
         return tuple(sorted({*self.budgets, *(self.matched.checkpoints if self.matched else ())}))
 
     @property
+    def stops(self) -> bool:
+        """Whether a run ends where it reaches the target."""
+        return self.matched is not None and self.matched.stop
+
+    @property
     def ladder(self) -> tuple[int, ...]:
         """All budgets that subjects have, ascending; 0 stands for an unknown one."""
         return tuple(sorted({*self.budgets, *(g.budget for g in self.given)})) or (0,)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from holdfast.analysis.agreement import PANEL, panel
 from holdfast.declared import TUNED, TUNING
+from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.files import read_json
 from holdfast.store.folder import CellFolder, StudyFolder
@@ -46,6 +47,19 @@ def people(cell: Mapping[str, Any]) -> list[str]:
     """The judges of a cell that are people."""
     identities = cell.get("judge_identities", {})
     return [j for j in cell["judges"] if identities.get(j, {}).get("name") == PEOPLE]
+
+
+def as_far_as_all(study: Study, subjects: pd.DataFrame) -> Study:
+    """The study with the budgets that every run of one model and task came to (``subjects``: label, seed, budget).
+
+    Of a study whose runs end at a target (``matched.stop``) only those who learn slowly are left at later budgets:
+    comparing there would compare other seeds, chosen by what is measured.
+    """
+    runs = subjects[subjects["label"].isin([v.label for v in study.objectives])]
+    if not study.stops or runs.empty:
+        return study
+    end = runs.groupby(["label", "seed"])["budget"].max().min()
+    return study.model_copy(update={"budgets": tuple(b for b in study.budgets if b <= end)})
 
 
 def load(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> pd.DataFrame:

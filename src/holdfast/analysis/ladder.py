@@ -22,7 +22,7 @@ from holdfast.analysis.design import FEW_SEEDS, Design, accounts, default_method
 from holdfast.analysis.design import warning as about_design
 from holdfast.analysis.equivalence import tost
 from holdfast.analysis.estimates import Cells
-from holdfast.analysis.frame import judges
+from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.intervals import t_quantile
 from holdfast.analysis.linear import Linear, linearise
@@ -70,8 +70,10 @@ class Ladder:
 def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
     """Of every headline (first metric, macro mean, first judge, default format), each model and task; without
     bracketing runs and without what a subject does on a task that it was not trained on. Checkpoints and
-    measures that are there to match or to choose by alone are none of a ladder's."""
+    measures that are there to match or to choose by alone are none of a ladder's, and no budget is that some run ended
+    before (``as_far_as_all``)."""
     found = []
+    runs = frame[frame["bracket"] == ""].drop_duplicates("subject") if study.stops else frame[:0]
     declared = (frame["label"] == BASE) | frame["budget"].isin(study.ladder)
     apart = aside([c["measure"] for c in cells.values() if c["axis"] == "capability"], study)
     for cell in cells.values():
@@ -95,6 +97,10 @@ def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
                 continue
             there = dict(zip(some["label"], some["objective"], strict=True))
             base = who.index[(who["model"] == model) & (who["label"] == BASE)]
+            same = as_far_as_all(study, runs[(runs["model"] == model) & (runs["task"] == task)]).ladder
+            some = some[some["budget"].isin(same)]
+            if some.empty:
+                continue
             rungs = {(str(r["label"]), int(r["budget"])): values[i] for i, r in some.iterrows()}
             if len(base):
                 rungs[AT_BASE] = values[base[0]]

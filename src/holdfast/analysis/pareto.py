@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
-from holdfast.analysis.frame import judges
+from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.matched import Cells, instruments
 from holdfast.analysis.paths import BASE, Array
 from holdfast.analysis.records import Records
@@ -45,11 +45,14 @@ def fronts(some: Sequence[Records], cells: Cells, study: Study, draws: int = pat
         able = rows.part(tools.capability) if tools else None
         if tools is None or able is None or not rows.measured(tools.capability):
             continue
+        same = as_far_as_all(study, rows.subjects)
+        if study.stops and not same.budgets:
+            continue
         capability = paths.levels(able, study.threshold, draws)
         for cell in tools.harm:
             if (part := rows.part(cell)) and rows.measured(cell):
                 harm = paths.levels(part, study.threshold, draws)
-                found.append(_front(rows, str(cell["measure"]), judges(cell)[0], capability, harm, study, draws))
+                found.append(_front(rows, str(cell["measure"]), judges(cell)[0], capability, harm, same, draws))
     return found
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.coherent import under
 from holdfast.analysis.design import Design, default_interval
-from holdfast.analysis.frame import judges
+from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.linear import linearise
 from holdfast.analysis.matched import Cells, reported
 from holdfast.analysis.metrics import Metric
@@ -47,11 +47,12 @@ def ways(some: Mapping[str, Sequence[Records]], cells: Cells, study: Study) -> p
     for regime, each in some.items():
         for rows in each:
             about = {"model": rows.model, "task": rows.task, "regime": regime}
+            same = as_far_as_all(study, rows.subjects)
             for cell in reported(cells, rows.task, study):
                 if cell["axis"] == "robustness" and rows.measured(cell):
                     for judge in judges(cell):
                         if (part := rows.part(cell, judge)) is not None:
-                            found += [about | {"judge": judge} | row for row in _of_judge(part, study)]
+                            found += [about | {"judge": judge} | row for row in _of_judge(part, same)]
     names = [*_WHO, *FACTORS, "value", "low", "high", "p", "verdict", "declared", "n_prompts", "n_seeds"]
     table = pd.DataFrame(found, columns=[n for n in names if n not in ("verdict", "declared")])
     sure = table["p"] < study.alpha

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,7 @@ from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Setting, named
 from holdfast.report.theme import BASE
+from holdfast.study import stopped
 
 _LEAD = (
     "Objectives learn at different rates, so at one budget they are compared at different capabilities. Here each run "
@@ -40,7 +42,7 @@ def group(s: Setting) -> Group:
     rows, about, study = s.records[SHARED], s.findings.cells, s.findings.study
     mine, drawn = matched(rows, about, study), fronts(rows, about, study)
     figures = tuple(f for one in mine if (f := _gap(one, s.findings.look, alone=len(mine) == 1)) is not None)
-    blocks: list[Block] = []
+    blocks = _stopped(s)
     if mine and not figures:
         blocks.append(Block(f'<p class="calm">{_NOWHERE}</p>'))
     for one in mine:
@@ -57,6 +59,26 @@ _NOWHERE = (
 _ABSENT = "Needs a measure of capability and one of robustness."
 
 
+def _stopped(s: Setting) -> list[Block]:
+    """Which runs were trained no further, for they had reached the target."""
+    where = stopped.read(s.findings.study, s.findings.folder)
+    if where is None:
+        return []
+    runs = s.findings.trajectories
+    mine = runs[(runs["model"] == s.model) & (runs["task"] == s.task) & (runs["bracket"] == "")]
+    said = stopped.said(where, mine[["trajectory", "label", "seed"]].itertuples(index=False, name=None))
+    return [Block(f'<p class="calm">{escape(f"{_STOPPED} {said}. {_LATER}" if said else _NONE_STOPPED)}</p>')]
+
+
+_STOPPED = "Each run was to end at the first checkpoint whose smoothed capability reaches the target. There ended:"
+_LATER = (
+    "At later budgets these runs are missing: levels and differences there, in charts and tables, are of the others, "
+    "which learn more slowly. Findings, fronts, the grid of choices and all that is said of a last budget go as far as "
+    "every run came, and no further. What ended at the target does not show what it might have learnt beyond it."
+)
+_NONE_STOPPED = "Each run was to end where it reaches the target; none reached it before the last budget."
+
+
 def coherence(s: Setting) -> tuple[Block, ...]:
     """Rates under every rule, and the quadrants with intervals, at the last budget."""
     found = coherent.rates(s.records[SHARED], s.findings.cells, s.findings.study)
@@ -64,7 +86,7 @@ def coherence(s: Setting) -> tuple[Block, ...]:
         return ()
     mark, out = s.findings.study.mark, s.findings.folder.report / "tables"
     tables.write(out, named("coherence", s.slug), found, mark, title="Attack success and coherence")
-    last = found.loc[found["label"] != BASE, "budget"].max()
+    last = s.last
     found = found[(found["budget"] == last) | (found["label"] == BASE)]
     shown = []
     keys = ["measure", "judge", "label"]

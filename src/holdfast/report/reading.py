@@ -14,7 +14,7 @@ import yaml
 
 from holdfast.analysis import shown
 from holdfast.analysis.brackets import brackets
-from holdfast.analysis.frame import cells, load
+from holdfast.analysis.frame import as_far_as_all, cells, load
 from holdfast.analysis.records import Records, records
 from holdfast.analysis.regimes import SHARED, regimes
 from holdfast.report.charts import Look
@@ -70,6 +70,12 @@ class Findings:
     def frame(self) -> pd.DataFrame:
         """The records of the study's own settings."""
         return self.regimes[SHARED]
+
+    @cached_property
+    def judged(self) -> dict[str, pd.DataFrame]:
+        """Of every cell, what each judge said of each record."""
+        said = self.frame[["cell", "record", "item", "judge", "score", "coherent", "reason"]]
+        return {**dict.fromkeys(self.cells, said[:0]), **dict(tuple(said.groupby("cell", sort=False)))}
 
     @cached_property
     def records(self) -> dict[str, list[Records]]:
@@ -153,10 +159,12 @@ class Setting:
 
     @cached_property
     def last(self) -> int:
-        """The last budget that what stands in the headlines was measured at."""
+        """The last budget that what stands in the headlines was measured at, and every run of it."""
         e, measures = self.estimates, {s.measure for s in self.shown}
-        tuned = e[(e["label"] != BASE) & (e["bracket"] == "") & e["measure"].isin(measures)]
-        return int(tuned["budget"].max()) if len(tuned) else self.findings.study.ladder[-1]
+        subjects = self.findings.subjects
+        same = as_far_as_all(self.findings.study, self.of(subjects[subjects["bracket"] == ""])).ladder
+        tuned = e[(e["label"] != BASE) & (e["bracket"] == "") & e["measure"].isin(measures) & (e["budget"] <= same[-1])]
+        return int(tuned["budget"].max()) if len(tuned) else same[-1]
 
     def of(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Rows of this model that belong to the task or, as the base model's do, to none. The task's own come first."""

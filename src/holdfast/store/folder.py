@@ -79,6 +79,7 @@ class StudyFolder:
     subjects = _At("subjects.parquet")
     matched_json = _At("matched.json")  # the checkpoints that are matched in capability and so are measured in full
     tuned_json = _At("tuned.json")  # the setting of each objective that was chosen on capability, and by which scores
+    stopped_json = _At("stopped.json")  # the runs that were trained no further, for they had reached the target
     estimates_csv = _At("estimates.csv")
     estimates_parquet = _At("estimates.parquet")
     findings_csv = _At("findings.csv")

@@ -154,6 +154,8 @@ def _matched(study: Study, matched: MatchedSpec) -> None:
             f"matched.checkpoints must lie between 1 and the last budget ({study.budgets[-1]}), but are "
             f"{list(matched.checkpoints)}"
         )
+    if matched.stop:
+        _stopping(study)
     if matched.relative == "base" and matched.target <= 0:
         raise UserError(f"matched.target is {matched.target:g} points above the base model, which itself meets it")
 
@@ -168,6 +170,23 @@ def _on_capability(study: Study, section: str, name: str) -> None:
         )
     if registry.get("measures", spec.measure).axis != "capability":  # type: ignore[attr-defined]
         raise UserError(f"{section}.measure is {name}, which is no measure of capability; name one that is")
+
+
+def _stopping(study: Study) -> None:
+    """Raises UserError where a run cannot end at the target: that is known only rung by rung."""
+    for v in study.objectives:
+        schedule = variants.controls(v, study.controls).schedule
+        why = f"the {schedule} schedule" if schedule != "constant" else ""
+        if not why and registry.build("objectives", v.objective, v.params).needs.progress:
+            why = "an objective that reads how far training has come"
+        if why:
+            raise UserError(
+                f"matched.stop trains rung by rung, but {v.label} has {why}, so that each of its budgets is a run of "
+                "its own; use the constant schedule or remove stop"
+            )
+    for name in ("tuned", "consistency"):
+        if getattr(study, name) is not None:
+            raise UserError(f"matched.stop ends runs before the last budget, at which {name} compares; remove one")
 
 
 def _without_effect(study: Study) -> list[str]:

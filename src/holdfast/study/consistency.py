@@ -84,7 +84,7 @@ def around(variant: VariantSpec, factors: Mapping[str, list[Level]], cross: str)
             update: dict[str, Any] = {"label": _label(variant.label, varies)}
             for _, (_, change) in combination:
                 for key, value in change.items():
-                    old = update.get(key, getattr(variant, key, None))
+                    old = update.get(key, getattr(variant, key, {}))
                     update[key] = {**old, **value} if isinstance(value, dict) else value
             second = update.pop(SECOND, "")
             yield Variation(variant.model_copy(update=update), variant.label, varies, second)

@@ -18,7 +18,7 @@ from holdfast.objectives.contract import Objective
 from holdfast.spec import Controls, Study
 from holdfast.store.digest import canonical, digest, short
 from holdfast.store.folder import StudyFolder
-from holdfast.study import checks, consistency, costs, tuned
+from holdfast.study import checks, consistency, costs, stopped, tuned
 from holdfast.study.cells import CellPlan, plan_cells
 from holdfast.study.materials import Materials
 from holdfast.study.shape import Shape, measured, published
@@ -117,8 +117,14 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
         )
     else:
         checks.files(study)
-        trajectories = _distinct([_trajectory(materials, run) for run in runs])
+        where = stopped.read(study, materials.folder)
+        trajectories = _distinct([_trajectory(materials, run, where or {}) for run in runs])
         notes += _notes(materials, trajectories)
+        if study.stops and where is None:
+            notes.append("a run ends at the first checkpoint that reaches the target; counted here as if none did")
+        if where:
+            proper = [(t.id, t.label, t.seed) for t in trajectories if not t.bracket]
+            notes.append(f"ended where the target was reached: {stopped.said(where, proper)}")
     undecided = study.tuned is not None and not tuned.chosen(study, materials.folder)
     if undecided:
         notes.append(_at_most(study, trajectories))
@@ -275,15 +281,8 @@ def trajectory_id(
     )
 
 
-def _trajectory(materials: Materials, run: _Run) -> Trajectory:
+def _trajectory(materials: Materials, run: _Run, where: stopped.Where) -> Trajectory:
     last, controls = run.budgets[-1], materials.controls(run.label)
-    stream = materials.stream(run.model, run.task, run.seed, last, run.label)
-    steps = stream.step_at(last)
-    if steps <= controls.warmup_steps and controls.schedule != "constant":
-        raise UserError(
-            f"the budget of {last} tokens is {steps} steps of the task {run.task!r}, no more than "
-            "controls.warmup_steps; lower warmup_steps or raise the budget"
-        )
 
     def id(label: str, begins: str = "") -> str:
         return trajectory_id(
@@ -291,7 +290,18 @@ def _trajectory(materials: Materials, run: _Run) -> Trajectory:
         )
 
     begins = id(run.first) if run.first else ""
-    return _named(run, id(run.label, begins), stream.digest, _rungs(materials, run, stream), begins)
+    own = id(run.label, begins)
+    if own in where and not run.bracket:
+        last = where[own]["budget"]
+        run = replace(run, budgets=tuple(b for b in run.budgets if b <= last))
+    stream = materials.stream(run.model, run.task, run.seed, last, run.label)
+    steps = stream.step_at(last)
+    if steps <= controls.warmup_steps and controls.schedule != "constant":
+        raise UserError(
+            f"the budget of {last} tokens is {steps} steps of the task {run.task!r}, no more than "
+            "controls.warmup_steps; lower warmup_steps or raise the budget"
+        )
+    return _named(run, own, stream.digest, _rungs(materials, run, stream), begins)
 
 
 def _rungs(materials: Materials, run: _Run, stream: Stream) -> tuple[Rung, ...]:
