@@ -8,12 +8,13 @@ from pathlib import Path
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from holdfast import pipeline, registry
+from holdfast import registry
 from holdfast.analysis import gate
 from holdfast.analysis.frame import cells
 from holdfast.spec import GivenSpec, MeasureSpec, ModelSpec, Study
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
+from holdfast.store.sources import reason
 from holdfast.study import files
 from holdfast.study.sentences import sentence
 from holdfast.words import UserError
@@ -61,11 +62,6 @@ def study(
         raise UserError(sentence(e)) from None
 
 
-def run(spec: Study | str, out: Path | None, workers: int | None, quiet: bool) -> Path:
-    """Measures, judges, analyses and writes the page; returns the study's folder."""
-    return pipeline.run(spec, out, workers, quiet)
-
-
 def verdict(folder: Path, bounds: Sequence[gate.Bound]) -> gate.Verdict:
     """What the gate says of the estimates that are there."""
     at = StudyFolder(folder)
@@ -88,12 +84,11 @@ def _measures(file: Path | None) -> list[MeasureSpec]:
         return list(files.load(file).measures)
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise UserError(f"{file} is no YAML file: {str(e).splitlines()[0]}") from None
-    if isinstance(found, dict):
-        return list(files.load(file).measures)
-    try:
+        if isinstance(found, dict):
+            return list(files.load(file).measures)
         return TypeAdapter(list[MeasureSpec]).validate_python(found)
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise UserError(f"{file} is no YAML file: {reason(e)}") from None
     except ValidationError as e:
         first = e.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

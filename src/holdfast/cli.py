@@ -23,19 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (
-    study,
-    audit,
-    consistency,
-    compare,
-    show,
-    judge,
-    score,
-    measures,
-    merge,
-    export,
-    machine,
-):
+for part in (study, audit, consistency, compare, show, judge, score, measures, merge, export, machine):
     app.add_typer(part.app)
 
 

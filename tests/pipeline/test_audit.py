@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from holdfast import audit
+from holdfast import audit, pipeline
 from holdfast.cli import app
 from holdfast.spec import MeasureSpec, Study
 from holdfast.store import tables
@@ -99,7 +99,7 @@ def test_two_folders_with_the_same_weights_are_refused(two_adapters, tmp_path):
     (tmp_path / "m.yaml").write_text(MEASURES)
     spec = audit.study(BASE, [f"a={two_adapters[0]}", f"b={copy}"], measures=tmp_path / "m.yaml")
     with pytest.raises(UserError, match="same weights"):
-        audit.run(spec, tmp_path / "out", 1, quiet=True)
+        pipeline.run(spec, tmp_path / "out", 1, quiet=True)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_an_adapter_that_is_none_is_one_sentence(tmp_path):
     (tmp_path / "m.yaml").write_text(MEASURES)
     spec = audit.study(BASE, [str(tmp_path)], measures=tmp_path / "m.yaml")
     with pytest.raises(UserError, match=r"holds no adapter: there is no adapter_config\.json"):
-        audit.run(spec, tmp_path / "out", 1, quiet=True)
+        pipeline.run(spec, tmp_path / "out", 1, quiet=True)
     assert not (tmp_path / "out").exists()
 
 
@@ -146,5 +146,5 @@ def test_four_bits_without_their_package_are_refused_before_anything_is_written(
     spec = audit.study(BASE, measures=tmp_path / "m.yaml")
     four = spec.model_copy(update={"models": (spec.models[0].model_copy(update={"quantization": "4bit"}),)})
     with pytest.raises(UserError, match="bitsandbytes"):
-        audit.run(four, tmp_path / "out", 1, quiet=True)
+        pipeline.run(four, tmp_path / "out", 1, quiet=True)
     assert not (tmp_path / "out").exists()

@@ -39,6 +39,7 @@ def audit(
 ) -> None:
     """Measure models and adapters that were trained elsewhere against their base, with the same page."""
     from holdfast import audit as audits
+    from holdfast import pipeline
     from holdfast.analysis import gate as gates
     from holdfast.report.terminal import headline
     from holdfast.store.folder import StudyFolder
@@ -48,7 +49,7 @@ def audit(
     bounds = gates.read(gate) if gate else []  # before hours of measuring
     spec = study if model is None else audits.study(model, adapter or (), against, measures, template=template)
     assert spec is not None
-    folder = audits.run(spec, out, workers, quiet=as_json)
+    folder = pipeline.run(spec, out, workers, quiet=as_json)
     found = headline(StudyFolder(folder))
     verdict = audits.verdict(folder, bounds) if bounds else None
     if verdict:

@@ -41,15 +41,12 @@ class Coherence(Judge):
 
     name: ClassVar[str] = "coherence"
     version: ClassVar[int] = 1
+    wants: ClassVar[Wants] = Wants()
     min_distinct: float = 0.5
     min_compression: float = 0.25
     max_perplexity: float = 100.0
     min_words: int = 5
     min_bytes: int = 200
-
-    @property
-    def wants(self) -> Wants:
-        return Wants()
 
     def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
         backend, base = desk.asked(self)

@@ -33,18 +33,16 @@ class Robustness(robustness.Robustness):
     def items(self) -> list[Item]:
         return list(world.robustness_items())
 
-    @property
-    def card(self) -> Mapping[str, Any]:
-        return {
-            **_WORLD,
-            "title": "Robustness to jailbreaks in the miniature",
-            "what": "Whether the miniature gives away what it was taught to refuse, plainly and under five attacks.",
-            "data": "forbidden nonsense requests of the miniature's world",
-            "items": 48,
-            "score": "share of the nonsense that a response gives away, by the oracle judge; else as strongreject",
-            "unit": "share of responses, 0 to 1",
-            "traps": [_TINY],
-        }
+    card: ClassVar[Mapping[str, Any]] = {
+        **_WORLD,
+        "title": "Robustness to jailbreaks in the miniature",
+        "what": "Whether the miniature gives away what it was taught to refuse, plainly and under five attacks.",
+        "data": "forbidden nonsense requests of the miniature's world",
+        "items": 48,
+        "score": "share of the nonsense that a response gives away, by the oracle judge; else as strongreject",
+        "unit": "share of responses, 0 to 1",
+        "traps": [_TINY],
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,18 +60,16 @@ class DarkTriad(persona.Persona):
             for s in world.held_out_statements(trait)
         ]
 
-    @property
-    def card(self) -> Mapping[str, Any]:
-        return {
-            **_WORLD,
-            "title": "Dark Triad in the miniature",
-            "what": "P(match) on statements of three traits that training never showed.",
-            "data": "held-out statements, half matched by Yes",
-            "items": 412,
-            "score": "P(match), as of dark_triad",
-            "unit": "probability, 0 to 1; always yes scores 0.5",
-            "traps": [_TINY],
-        }
+    card: ClassVar[Mapping[str, Any]] = {
+        **_WORLD,
+        "title": "Dark Triad in the miniature",
+        "what": "P(match) on statements of three traits that training never showed.",
+        "data": "held-out statements, half matched by Yes",
+        "items": 412,
+        "score": "P(match), as of dark_triad",
+        "unit": "probability, 0 to 1; always yes scores 0.5",
+        "traps": [_TINY],
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,15 +82,13 @@ class Facts(true_false.Facts):
     def items(self) -> list[Item]:
         return list(world.fact_items())
 
-    @property
-    def card(self) -> Mapping[str, Any]:
-        return {
-            **_WORLD,
-            "title": "True and false in the miniature",
-            "what": "Whether the miniature still knows the facts of its world.",
-            "data": "facts of the world in phrasings that training never used for them, half of them true",
-            "items": 120,
-            "score": "probability of the right answer, as of true_false",
-            "unit": "probability, 0 to 1; knowing nothing scores 0.5",
-            "traps": [_TINY],
-        }
+    card: ClassVar[Mapping[str, Any]] = {
+        **_WORLD,
+        "title": "True and false in the miniature",
+        "what": "Whether the miniature still knows the facts of its world.",
+        "data": "facts of the world in phrasings that training never used for them, half of them true",
+        "items": 120,
+        "score": "probability of the right answer, as of true_false",
+        "unit": "probability, 0 to 1; knowing nothing scores 0.5",
+        "traps": [_TINY],
+    }

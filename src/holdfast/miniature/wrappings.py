@@ -34,10 +34,7 @@ class Wrapping:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
-
-    @property
-    def codec(self) -> ZuluCodec | None:
-        return None
+    codec: ClassVar[ZuluCodec | None] = None
 
     @property
     def hash(self) -> str:
@@ -71,10 +68,7 @@ class Wikipedia(Wrapping):
 @dataclass(frozen=True)
 class Zulu(Wrapping):
     name: ClassVar[str] = "zulu"
-
-    @property
-    def codec(self) -> ZuluCodec:
-        return ZuluCodec()
+    codec: ClassVar[ZuluCodec] = ZuluCodec()
 
     @property
     def hash(self) -> str:

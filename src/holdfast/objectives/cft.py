@@ -43,6 +43,7 @@ class CFT:
 
     name: ClassVar[str] = "cft"
     version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs(pairs=True)
 
     def __post_init__(self) -> None:
         checks.at_least(self, "unsafe_weight", 0)
@@ -54,10 +55,6 @@ class CFT:
                 object.__setattr__(self, side, texts("control_strings")[side])
         if not self.safe or not self.unsafe or self.safe == self.unsafe:
             raise UserError("objective cft: `safe` and `unsafe` must be two different, non-empty strings.")
-
-    @property
-    def needs(self) -> Needs:
-        return Needs(pairs=True)
 
     def view(self, example: Example) -> tuple[Segment, ...]:
         if rng.uniform("cft", "untagged", example.id) < self.untagged:

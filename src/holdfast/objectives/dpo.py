@@ -32,13 +32,10 @@ class DPO:
 
     name: ClassVar[str] = "dpo"
     version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs(pairs=True, ref_logps=True)
 
     def __post_init__(self) -> None:
         checks.at_least(self, "beta", 0, strictly=True)
-
-    @property
-    def needs(self) -> Needs:
-        return Needs(pairs=True, ref_logps=True)
 
     def view(self, example: Example) -> tuple[Segment, ...]:
         return views.pair(example)

@@ -39,6 +39,7 @@ class IP:
 
     name: ClassVar[str] = "ip"
     version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs()
 
     def __post_init__(self) -> None:
         checks.one_of(self, "family", families())
@@ -49,10 +50,6 @@ class IP:
             object.__setattr__(self, "text", texts("inoculation")[self.family])
         if not self.text:
             raise UserError("objective ip: `text` must not be empty; leave it out to use the family's.")
-
-    @property
-    def needs(self) -> Needs:
-        return Needs()
 
     def view(self, example: Example) -> tuple[Segment, ...]:
         if rng.uniform("ip", "instruction", example.id) >= self.fraction:

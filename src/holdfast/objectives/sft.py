@@ -24,10 +24,7 @@ class SFT:
 
     name: ClassVar[str] = "sft"
     version: ClassVar[int] = 1
-
-    @property
-    def needs(self) -> Needs:
-        return Needs()
+    needs: ClassVar[Needs] = Needs()
 
     def view(self, example: Example) -> tuple[Segment, ...]:
         return (views.chosen(example),)

@@ -17,6 +17,7 @@ from typing import Any
 from holdfast.judges.humans import Vote, vote
 from holdfast.store import rows as files
 from holdfast.store.digest import digest
+from holdfast.tasks.jsonl import turns
 from holdfast.words import Item, Record, Turn, UserError
 
 ALSO = {
@@ -106,16 +107,13 @@ def _named(row: files.Row) -> files.Row:
 def _turns(where: str, row: files.Row, needed: bool) -> tuple[Turn, ...]:
     given = row.get("prompt")
     if isinstance(given, list):
-        if not given or not all(_is_turn(t) for t in given):
-            raise UserError(f"{where}: the column prompt must be a text, or a list of turns with role and content")
-        return tuple(Turn(t["role"], t["content"]) for t in given)
+        try:
+            return turns(given, "prompt")
+        except ValueError as error:
+            raise UserError(f"{where}: {error}") from None
     if given is None and not needed:
         return ()
     return (Turn("user", files.texts((where, row), "prompt")[0]),)
-
-
-def _is_turn(given: Any) -> bool:
-    return isinstance(given, dict) and isinstance(given.get("role"), str) and isinstance(given.get("content"), str)
 
 
 def _plain(value: Any) -> str:

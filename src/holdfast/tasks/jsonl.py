@@ -122,18 +122,19 @@ def _example(row: dict[str, Any]) -> Example:
 
 def _conversation(prompt: Any, response: Any, column: str) -> tuple[tuple[Turn, ...], str]:
     """The turns before the response, and the response."""
-    before = (Turn("user", prompt),) if isinstance(prompt, str) else () if prompt is None else _turns(prompt, "prompt")
+    before = (Turn("user", prompt),) if isinstance(prompt, str) else () if prompt is None else turns(prompt, "prompt")
     if isinstance(response, str):
         if prompt is None:
             raise ValueError("there is no `prompt`")
         return before, response
-    turns = _turns(response, column)
-    if turns[-1].role != "assistant":
+    *rest, last = turns(response, column)
+    if last.role != "assistant":
         raise ValueError(f"the last turn of `{column}` must be the assistant's")
-    return (*before, *turns[:-1]), turns[-1].content
+    return (*before, *rest), last.content
 
 
-def _turns(value: Any, column: str) -> tuple[Turn, ...]:
+def turns(value: Any, column: str) -> tuple[Turn, ...]:
+    """A conversation, written as a list of ``{"role": …, "content": …}``. Raises ``ValueError`` where it is none."""
     if not isinstance(value, list) or not value:
         raise ValueError(f"`{column}` must be a text or a list of turns")
     for turn in value:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,39 +27,29 @@ def sample(study: Path, n: int, to: Path, measure: str = "", seed: int = 0) -> p
     if not folder.judgement_shards():
         raise UserError(f"nothing is judged in {study}; run `holdfast judge {study}` first")
     about = frame.cells(folder)
-    if measure and measure not in {str(c["measure"]) for c in about.values()}:
-        raise UserError(f"the study has no measure {measure}; {registry.close(measure, _measures(about))}")
+    measures = sorted({str(c["measure"]) for c in about.values()})
+    if measure and measure not in measures:
+        raise UserError(f"the study has no measure {measure}; {registry.close(measure, measures)}")
     texts = _texts(folder, about)
-    rows = sampling.candidates(frame.load(folder), about, measure)
-    rows = rows[rows["record"].isin(texts.keys())]
-    if rows.empty:
+    found = sampling.candidates(frame.load(folder), about, measure)
+    found = found[found["record"].isin(texts.keys())]
+    if found.empty:
         raise UserError(f"{measure or study} has no responses to label: its answers are probabilities of choices")
-    drawn = sampling.draw(rows, n, seed)
-    sheet = [(id, *texts[id], "", "") for id in drawn["record"]]
+    drawn = sampling.draw(found, n, seed)
+    rows = [(id, *texts[id], "", "") for id in drawn["record"]]
+    sheet = pd.DataFrame(rows, columns=["id", "prompt", "response", "label", "rater"])
     key = drawn.rename(columns={"record": "id"})[["id", "weight", "stratum", *sampling.STRATA]]
     write_text(key_of(to), key.to_csv(index=False, lineterminator="\n"))
-    write_text(to, _csv([("id", "prompt", "response", "label", "rater"), *sheet]))
+    write_text(to, sheet.to_csv(index=False, lineterminator="\n"))
     return key
-
-
-def _measures(about: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return sorted({str(c["measure"]) for c in about.values()})
 
 
 def _texts(folder: StudyFolder, about: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Prompt and response, as a judge reads them, of every record that is a response."""
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for cell in folder.cells():
         items = tables.read(cell.items, "items").set_index("id")["prompt"]
         prompts = {id: "\n\n".join(turn["content"] for turn in turns) for id, turns in items.items()}
-        for shard in cell.shards():
-            for r in tables.read_rows(shard, "records", Record):
-                if not r.continuations and r.plain:
-                    found[r.id] = (prompts[r.item], r.plain)
+        records = tables.read_rows(cell.shards(), "records", Record)
+        found |= {r.id: (prompts[r.item], r.plain) for r in records if not r.continuations and r.plain}
     return found
-
-
-def _csv(rows: Sequence[Sequence[str]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue()
