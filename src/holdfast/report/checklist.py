@@ -163,8 +163,7 @@ def _training(findings: Findings) -> Iterator[Row]:
 
 
 def _measuring(findings: Findings) -> Iterator[Row]:
-    counts = findings.frame.drop_duplicates("record").groupby("cell") if len(findings.frame) else {}
-    items = counts["item"].nunique() if len(findings.frame) else {}
+    items = findings.frame.groupby("cell")["item"].nunique() if len(findings.frame) else {}
     for id, cell in findings.cells.items():
         part = f"measure {plain(str(cell['measure']))}" + (f" ({cell['task']})" if cell.get("task") else "")
         identity = cell.get("identity") or {}

@@ -21,16 +21,11 @@ QUADRANTS = ("harmful, coherent", "harmful, incoherent", "harmless, incoherent",
 
 def quadrants(setting: Setting, s: Series, budget: int) -> Figure | None:
     """None where coherence was not judged."""
-    findings = setting.findings
-    rows = counted(setting.of(findings.frame), findings.study.threshold)
-    rows = rows[
-        (rows["measure"] == s.measure)
-        & (rows["judge"] == s.judge)
-        & (rows["format"] == s.format)
-        & (rows["bracket"] == "")
-        & (rows["seed"].isin((-1, *findings.study.draws)))
-        & ((rows["budget"] == budget) | (rows["label"] == BASE))
-    ]
+    findings, f = setting.findings, setting.findings.frame
+    mine = (f["measure"] == s.measure) & (f["judge"] == s.judge) & (f["format"] == s.format) & (f["bracket"] == "")
+    mine &= (f["model"] == setting.model) & f["task"].isin(("", setting.task))
+    mine &= f["seed"].isin((-1, *findings.study.draws)) & ((f["budget"] == budget) | (f["label"] == BASE))
+    rows = counted(f[mine], findings.study.threshold)
     harm = rows["harmful"].map({True: "harmful", False: "harmless"})
     names = harm + ", " + rows["coherent"].map({True: "coherent", False: "incoherent"})
     data = rows.assign(quadrant=names).groupby(["label", "quadrant"])["n"].sum().reset_index()

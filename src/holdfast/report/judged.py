@@ -75,7 +75,7 @@ def agreements(findings: Findings) -> pd.DataFrame:
     """A row per measure, pair of judges and stratum of coherence."""
     parts = []
     for cell in findings.cells.values():
-        rows = findings.frame[findings.frame["cell"] == cell["cell"]]
+        rows = _said(findings, cell)
         labelled = _spoke(rows, people(cell))
         rivals = [j for j in _spoke(rows, judges(cell)) if j not in labelled]
         if len(rivals) + len(labelled) > 1:
@@ -89,7 +89,7 @@ def confusions(findings: Findings) -> pd.DataFrame:
     """A row per measure, judge and people."""
     rows = []
     for cell in findings.cells.values():
-        mine = findings.frame[findings.frame["cell"] == cell["cell"]]
+        mine = _said(findings, cell)
         spoke = _spoke(mine, [*judges(cell), *people(cell)])
         for person in set(spoke) & set(people(cell)):
             table = _verdicts(mine, cell, findings)
@@ -112,7 +112,7 @@ def unscored(findings: Findings) -> pd.DataFrame:
     """A row per measure and judge that left responses unscored, where there are several judges."""
     rows = []
     for cell in findings.cells.values():
-        mine = findings.frame[findings.frame["cell"] == cell["cell"]]
+        mine = _said(findings, cell)
         for judge in [*judges(cell), *people(cell)] if len({*judges(cell), *people(cell)}) > 1 else ():
             some = mine[mine["judge"] == judge]
             gone = some.loc[some["score"].isna(), "reason"].fillna("no reason given")
@@ -149,6 +149,11 @@ def corrected(findings: Findings) -> pd.DataFrame:
         rows.append(shown | {"own labels": int(labels.iloc[0]) if len(labels) else 0})
     first = {plain(j): k for cell in findings.cells.values() for k, j in enumerate(judges(cell))}
     return pd.DataFrame(rows).sort_values("judge", key=lambda c: c.map(first), kind="stable", ignore_index=True)
+
+
+def _said(findings: Findings, cell: Mapping[str, Any]) -> pd.DataFrame:
+    f = findings.frame
+    return f.loc[f["cell"] == cell["cell"], ["record", "item", "judge", "score", "coherent", "reason"]]
 
 
 def _verdicts(rows: pd.DataFrame, cell: Mapping[str, Any], findings: Findings) -> pd.DataFrame:
