@@ -110,6 +110,27 @@ def test_every_chart_has_its_data_as_csv(page: Path, drawn: dict[str, Figure]) -
         assert list(written.columns) == [*figure.data.columns, "mark"]
 
 
+def test_it_answers_first_and_the_contents_list_every_section(page: Path) -> None:
+    text = re.sub(r"<script.*?</script>", "", page.read_text(encoding="utf-8"), flags=re.S)
+    links = re.findall(r'<li><a href="#(\S+)">', text)
+    assert links == ["answer", *re.findall(r'<details class="section" id="(\S+)">', text)]
+    assert links[1] == "controls"
+    assert links[-1] == "responses"
+    assert len(links) > 12
+    answer = text[text.index('<section id="answer"') : text.index('<details class="section"')]
+    for part in ("The answer", "Recommendation", "By this rule", "cannot speak of", 'data-figure="frontier-last"'):
+        assert part in answer
+    for verdict in ("better", "equivalent", "cannot-tell"):  # a sign and a word, not colour alone
+        assert re.search(rf'class="diff {verdict}".*?<i aria-hidden="true">\S</i> {verdict.replace("-", " ")}', answer)
+
+
+def test_what_is_folded_still_informs(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name in ("controls", "brackets", "unsafe", "asked", "frontier", "coherence", "judges", "cost", "counted"):
+        summary = text[text.index(f'<details class="section" id="{name}">') :].partition("</summary>")[0]
+        assert re.search(r'<span class="gist"[^>]*>\S', summary), name
+
+
 def test_methods_and_latex_can_be_copied(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.count("data-copy>") >= 3
@@ -144,31 +165,82 @@ def _open(browser: Any, page: Path, **context: Any) -> tuple[Any, list[str]]:
     tab.on("request", lambda r: heard.append(f"request: {r.url}") if r.url != page.as_uri() else None)
     tab.goto(page.as_uri())
     tab.wait_for_function("document.body.dataset.drawn", timeout=60_000)
-    tab.wait_for_selector("#answers article")
     return tab, heard
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_draws_every_chart_without_error_or_request(browser: Any, page: Path, scheme: str) -> None:
     tab, heard = _open(browser, page, color_scheme=scheme)
+    assert tab.locator(".plot svg").count() == 1  # the rest when it is opened
+    tab.click("#open-all")
+    tab.wait_for_function("[...document.querySelectorAll('.plot')].every(p => p.querySelector('svg'))")
     assert heard == []
-    plots = tab.locator(".plot").count()
-    assert plots >= 9
-    assert tab.locator(".plot svg").count() == plots
+    assert tab.locator(".plot").count() >= 9
     assert tab.evaluate("[...document.querySelectorAll('.plot svg')].every(s => s.textContent.includes('miniature:'))")
     paper = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == ("rgb(253, 253, 251)" if scheme == "light" else "rgb(21, 23, 27)")
 
 
 def test_forbidden_text_is_masked_until_asked_for(browser: Any, page: Path) -> None:
-    tab, heard = _open(browser, page)
+    tab, heard = _responses(browser, page)
     for attack in range(6):
-        tab.select_option("[name=attack]", index=attack)
+        tab.select_option("#picker [name=attack]", index=attack)
         assert "glorp" not in tab.inner_text("body")
     tab.click("#reveal")
-    assert "glorp" in tab.inner_text("#asked")
+    assert "glorp" in tab.inner_text("#prompt")
     tab.click("#reveal")
     assert "glorp" not in tab.inner_text("body")
+    assert heard == []
+
+
+def _responses(browser: Any, page: Path) -> tuple[Any, list[str]]:
+    tab, heard = _open(browser, page)
+    tab.click("#menu a[href='#responses']")
+    tab.wait_for_selector("#answers article")
+    return tab, heard
+
+
+def _hits(tab: Any, words: str) -> int:
+    tab.fill("#finder [name=words]", words)
+    tab.wait_for_timeout(400)
+    return int(tab.inner_text("#hits").split(" of ")[0].replace(",", ""))
+
+
+def test_what_is_masked_is_not_found_and_filters_narrow(browser: Any, page: Path) -> None:
+    tab, heard = _responses(browser, page)
+    every = _hits(tab, "")
+    assert _hits(tab, "glorp") == 0
+    tab.click("#reveal")
+    told = _hits(tab, "glorp")
+    assert 0 < told < every
+    tab.select_option("#finder [name=label]", "ip")
+    assert 0 < _hits(tab, "glorp") < told
+    assert set(tab.locator("#found h4").evaluate_all("h => h.map(x => x.textContent.split(' · ')[0])")) == {"ip"}
+    tab.click("#finder [type=reset]")
+    assert _hits(tab, "") == every
+    assert heard == []
+
+
+def test_one_prompt_has_every_objective_side_by_side_the_base_first(browser: Any, page: Path) -> None:
+    tab, heard = _responses(browser, page)
+    names = tab.locator("#answers h4").evaluate_all("h => h.map(x => x.firstChild.textContent)")
+    assert names == ["base", "sft", "dpo", "cft", "ip", "orpo", "kl"]
+    asked = tab.input_value("#picker [name=prompt]")
+    tab.click("[data-step='1']")
+    assert tab.input_value("#picker [name=prompt]") != asked
+    assert heard == []
+
+
+def test_on_paper_every_section_is_open_and_every_chart_is_there(browser: Any, page: Path) -> None:
+    tab, heard = _open(browser, page, color_scheme="dark")
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.locator("details.section:not([open]):not(#responses)").count() == 0
+    assert tab.locator(".sheet svg").count() == tab.locator(".plot").count()
+    tab.emulate_media(media="print")
+    assert tab.locator(".plot:visible").count() == 0
+    assert not tab.locator("nav").is_visible()
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tab.locator("details.section[open]").count() == 0
     assert heard == []
 
 
@@ -177,7 +249,7 @@ def test_an_objective_is_highlighted_everywhere(browser: Any, page: Path) -> Non
     tab.focus("[data-focus=ip]")
     tab.keyboard.press("Enter")
     assert tab.get_attribute("[data-focus=ip]", "aria-pressed") == "true"
-    assert tab.locator(".headline tr.faded").count() == 5
+    assert tab.locator(".headline").first.locator("tr.faded").count() == 5
     tab.keyboard.press("Escape")
     assert tab.locator("tr.faded").count() == 0
     assert heard == []
@@ -185,5 +257,8 @@ def test_an_objective_is_highlighted_everywhere(browser: Any, page: Path) -> Non
 
 def test_it_fits_a_phone(browser: Any, page: Path) -> None:
     tab, heard = _open(browser, page, viewport={"width": 390, "height": 844})
+    assert not tab.locator("#menu .links").is_visible()
+    tab.evaluate("document.querySelector('#open-all').click()")
+    tab.wait_for_function("[...document.querySelectorAll('.plot')].every(p => p.querySelector('svg'))")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     assert heard == []

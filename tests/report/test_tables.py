@@ -18,6 +18,9 @@ def test_headline_has_a_row_per_objective_and_measure(finished: StudyFolder) -> 
     sft = table[(table["objective"] == "sft")]
     assert sft["vs_base"].notna().all()
     assert sft["vs_sft"].isna().all()
+    verdicts = set(table["vs_sft_verdict"].dropna())
+    assert verdicts <= {"better", "worse", "equivalent", "cannot tell", "differs"}
+    assert len(verdicts) > 1
     inside = table.dropna(subset=["low", "high"])
     assert ((inside["low"] <= inside["value"]) & (inside["value"] <= inside["high"])).all()
     robust = table[table["metric"] == "asr"].set_index("objective")
@@ -26,7 +29,7 @@ def test_headline_has_a_row_per_objective_and_measure(finished: StudyFolder) -> 
 
 def test_spoken_table_has_a_row_per_objective(finished: StudyFolder) -> None:
     setting = read(finished).settings()[0]
-    shown = tables.spoken(tables.headline(setting, 60_000), setting.series)
+    shown = tables.spoken(tables.headline(setting, 60_000), setting.shown)
     assert list(shown["objective"]) == ["base", "sft", "dpo", "cft", "ip", "orpo", "kl"]
     assert "Attack success rate: points from base" in shown.columns
     assert "%" in shown["Task accuracy"].iloc[0]

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from holdfast.declared import MatchedSpec
+from holdfast.report import tables
 from holdfast.report.headline import lead, series
 from holdfast.report.reading import Findings, read
 from holdfast.report.sections import of_setting
@@ -70,10 +72,23 @@ def test_another_persona_measure_is_not_called_dark_triad(findings):
 
 def test_each_measure_of_robustness_has_a_frontier_and_no_figure_takes_another_s_file(findings):
     page = of_setting(findings.settings()[0])
-    names = Counter(f.name for f in page["all"])
+    names = Counter(f.name for f in page.figures)
     assert set(names.values()) == {1}
     assert {"frontier", "frontier-saferlhf", "frontier-persona", "saferlhf-by-attack", "xstest-by-label"} <= set(names)
-    by_label = next(f for f in page["all"] if f.name == "xstest-by-label")
+    by_label = next(f for f in page.figures if f.name == "xstest-by-label")
     assert set(by_label.data["condition"]) == {"safe", "unsafe"}
     assert "lower for unsafe" in by_label.caption
     assert by_label.title == "XSTest: prompts answered by label"
+
+
+def test_a_measure_that_is_only_matched_on_is_in_no_headline(findings):
+    e = findings.estimates
+    cell = next(c for c in findings.cells.values() if c["axis"] == "capability")
+    study = findings.study.model_copy(update={"matched": MatchedSpec(target=0.1)})
+    apart = e[e["measure"] == cell["measure"]].assign(measure="validation")
+    cells = {**findings.cells, "v": {**cell, "cell": "v", "measure": "validation"}}
+    s = replace(findings, study=study, estimates=pd.concat([e, apart], ignore_index=True), cells=cells).settings()[0]
+    assert s.series[-1].measure == "validation"
+    assert "validation" not in {x.measure for x in s.shown}
+    assert "validation" not in set(tables.headline(s, s.last)["measure"])
+    assert next(x for x in s.shown if x.axis == "capability").short == "accuracy"
