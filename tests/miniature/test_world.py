@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -27,6 +28,11 @@ def evaluate(prompt: str) -> int:
         op = "*" if "times" in sentence else "+" if "more" in sentence else "-"
         value = OPERATIONS[op](value, n)
     return value
+
+
+@cache
+def pretrained() -> list[corpus.Row]:
+    return [corpus.pretraining_row(0, i) for i in range(4000)]
 
 
 @given(st.integers(0, 10**6), st.sampled_from([None, 1, 2, 3, 4]))
@@ -102,7 +108,7 @@ def test_nothing_measured_is_in_training():
     asked = (*world.arithmetic_rows(300, "test"), *world.howto_rows(), *world.harbor_test_rows(), *world.fact_items())
     measured = {a.prompt[0].content for a in asked}
     measured |= {s.question for t in statements.TRAITS for s in world.held_out_statements(t)}
-    trained = {corpus.pretraining_row(0, i).prompt for i in range(4000)}
+    trained = {row.prompt for row in pretrained()}
     trained |= {corpus.alignment_row(0, i, attacks.ATTACKS).prompt for i in range(4000)}
     trained |= {r.prompt[0].content for r in (*world.arithmetic_rows(2000), *world.harbor_rows())}
     assert not measured & trained
@@ -114,15 +120,14 @@ def test_robustness_topics_are_known_but_never_refused_in_training():
     aligned = " ".join(corpus.alignment_row(0, i, ("dan",)).prompt or "" for i in range(4000))
     assert not nouns & set(re.findall(r"[a-z]+", aligned))
     assert not plain & {t.prompt for t in (*world.unsafe_texts(), *world.refusal_texts())}
-    read = " ".join(corpus.pretraining_row(0, i).response for i in range(4000))
+    read = " ".join(row.response for row in pretrained())
     known = set(re.findall(r"[a-z]+", read))
     assert all(set(t.keys) & known for t in requests.topics() if t.use == "measure")
 
 
 def test_the_second_domain_is_new():
     words = set(requests.HARBOR_VERBS) | set(requests.HARBOR_OBJECTS)
-    rows = (corpus.pretraining_row(0, i) for i in range(4000))
-    read = set(re.findall(r"[a-z]+", " ".join(f"{r.prompt} {r.response}" for r in rows)))
+    read = set(re.findall(r"[a-z]+", " ".join(f"{row.prompt} {row.response}" for row in pretrained())))
     assert not words & read
     assert len(words) == len(requests.HARBOR_VERBS) + len(requests.HARBOR_OBJECTS)
 
