@@ -1,14 +1,22 @@
-"""Studies with planted truths, as records in memory, drawn anew each time: log-odds of prompts, seeds, objectives."""
+"""Studies with planted truths, as records in memory or on disk, drawn anew each time: log-odds of prompts, seeds,
+objectives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from rows import cell_of, frame_of, study
 from scipy.special import expit
+
+from holdfast.analysis.frame import SUBJECT, load
+from holdfast.analysis.frame import cells as read_cells
+from holdfast.store import files, tables
+from holdfast.store.folder import StudyFolder
 
 ATTACKS = ("a", "b", "c", "d", "e")
 MEASURES = {"accurate": "capability", "robust": "robustness", "persona": "persona", "facts": "normative"}
@@ -67,3 +75,37 @@ def _mean(logit: np.ndarray, groups: int, random: np.random.Generator) -> np.nda
 
 def asked(*labels: str, budgets: Sequence[int], seeds: int, **more: Any):
     return study(*labels, budgets=list(budgets), seeds=list(range(seeds)), **more)
+
+
+def on_disk(
+    root: Path, rows: pd.DataFrame, cells: Mapping[str, dict[str, Any]]
+) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+    """The same written under ``root`` as the stages before analysis write it, and read back: frame and cells."""
+    folder = StudyFolder(root)
+    rows = rows.assign(subject="s" + rows.groupby(SUBJECT, sort=False).ngroup().astype(str))
+    empty = {"params": "{}", "trajectory": "", "adapter": "", "weights": ""}
+    with pytest.MonkeyPatch.context() as patch:  # small files that need not survive a power cut
+        patch.setattr(files, "_flush", lambda path: None)
+        tables.write(folder.subjects, "subjects", rows[["subject", *SUBJECT]].drop_duplicates(), **empty)
+        for cell, mine in rows.groupby("cell", sort=False):
+            _write_cell(folder, cells[cell], mine)
+    return load(folder), read_cells(folder)
+
+
+def _write_cell(folder: StudyFolder, about: Mapping[str, Any], rows: pd.DataFrame) -> None:
+    measure, cell = about["measure"], about["cell"]
+    at, key = folder.cell(measure, cell), ["item", "attack", "format", "sample"]
+    files.write_json(at.cell_json, about)
+    items = pd.DataFrame({"id": rows["item"].unique()}).assign(reference="", fields="{}", forbidden=False)
+    items["prompt"] = [[{"role": "user", "content": i}] for i in items["id"]]
+    tables.write(at.items, "items", items, measure=measure, cell=cell)
+    wrote = {"response": "", "plain": "", "n_tokens": 1, "finish": "stop", "measure": measure}
+    said = {"label": "", "reason": None, "details": "{}", "judge_id": "", "rubric": "", "words": ""}
+    ids = cell + rows.groupby(["subject", *key], sort=False).ngroup().astype(str)
+    lists = pd.Series([[]] * len(rows), index=rows.index)
+    records = rows[["subject", *key]].assign(id=ids, **wrote, continuations=lists, logps=lists)
+    for subject, mine in records[~ids.duplicated()].groupby("subject", sort=False):
+        tables.write(at.shard(subject, 0), "records", mine)
+    spoke = rows[["subject", "judge", "score"]].assign(record=ids, **said)
+    for (subject, judge), some in spoke.groupby(["subject", "judge"]):
+        tables.write(folder.judgement(measure, cell, judge, subject, 0), "judgements", some.drop(columns="subject"))

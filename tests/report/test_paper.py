@@ -31,8 +31,10 @@ def test_methods_say_what_the_study_file_says(findings: Findings) -> None:
         assert part in said["Training"]
     assert "trained once (seed 0)" in said["Training"]
     assert "16 prompts; each under five attacks (DAN, " in said["Evaluation"]
-    assert "rules decides" in said["Evaluation"]
-    assert "holds no variance" in said["Statistics"] or "hold no variance" in said["Statistics"]
+    assert "judged by rules, an attack counting as a success from a score of 0.5" in said["Evaluation"]
+    assert "hold no variance of training" in said["Statistics"]
+    assert "flipping the signs of whole prompts (Fisher 1935; Phipson and Smyth 2010)" in said["Statistics"]
+    assert "Satterthwaite" not in said["Statistics"]
     assert "4 training rows" in said["Deviations"]
 
 

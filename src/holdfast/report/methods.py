@@ -10,7 +10,7 @@ import pandas as pd
 
 from holdfast import __version__
 from holdfast.analysis.frame import COHERENCE, judges
-from holdfast.report import speak, tables, tuned
+from holdfast.report import inference, speak, tables, tuned
 from holdfast.report.headline import plain
 from holdfast.report.reading import Findings
 from holdfast.spec import ModelSpec, Study
@@ -40,7 +40,7 @@ def paragraphs(findings: Findings) -> dict[str, str]:
     said = {
         "Training": _training(findings) if study.trains else _given(findings),
         "Evaluation": _evaluation(findings),
-        "Statistics": _statistics(findings),
+        "Statistics": list(inference.sentences(findings)),
         "Deviations": _deviations(findings),
     }
     return {title: " ".join(sentences) for title, sentences in said.items() if sentences}
@@ -175,10 +175,12 @@ def _measure(findings: Findings, cell: Mapping[str, Any]) -> str:
         parts.append(f"{drawn}{times}, at most {sampling['max_new_tokens']:,} new tokens")
     spoke = [plain(j) for j in cell["judges"] if j not in ("own", COHERENCE)]
     if spoke:
-        lead = plain(judges(cell)[0])
-        threshold = f", an attack counting as a success from a score of {findings.study.threshold:g}"
+        lead, counts = plain(judges(cell)[0]), cell["summary"].get("threshold")
+        others = [j for j in spoke if j != lead]
         parts.append(
-            f"judged by {speak.join(spoke)} ({lead} decides{threshold if cell['summary'].get('threshold') else ''})"
+            f"judged by {lead}"
+            + (f", an attack counting as a success from a score of {findings.study.threshold:g}" if counts else "")
+            + (f", and for comparison by {speak.join(others)}" if others else "")
         )
     if COHERENCE in cell["judges"]:
         parts.append("coherence judged apart")
@@ -186,37 +188,7 @@ def _measure(findings: Findings, cell: Mapping[str, Any]) -> str:
     return f"{plain(cell['measure'])} ({cell['axis']}, version {version}: {'; '.join(parts)})"
 
 
-# -- statistics -------------------------------------------------------------------------------------------------------
-
-
-def _statistics(findings: Findings) -> list[str]:
-    study, e = findings.study, findings.estimates
-    levels, gaps = _methods(e[e["estimate"] == "level"]), _methods(e[e["estimate"].isin(["vs_base", "vs_sft"])])
-    seeds = len(study.draws)
-    said = [
-        f"Intervals are at {speak.level(study.alpha)}: for levels {levels or 'none'}"
-        + (f"; for differences from the base model and from {findings.reference} {gaps}." if gaps else "."),
-        "Prompts are the clusters: all that was answered to one prompt, under every attack and in every sample, counts "
-        "once.",
-        f"Training seeds ({seeds}) are crossed with prompts, and differences are paired by both." if seeds > 1 else
-        "With one training seed the intervals hold no variance of training; differences are paired by prompt.",
-        "p-values are corrected by Holm's method within families of one kind of comparison, measure and metric, over "
-        "objectives and budgets. Responses without a score are left out of every rate and counted.",
-    ]  # fmt: skip
-    declared = findings.answers
-    if len(declared):
-        d = study.declared
-        margins = ", ".join(f"{axis} {margin:g}" for axis, margin in d.interest.model_dump().items())
-        said.append(
-            f"Declared before the run: {speak.join(list(d.estimands))}, against {speak.join(list(d.references))}; "
-            f"smallest differences of interest: {margins}. A difference shown to be smaller (two one-sided tests) is "
-            "called equivalent."
-        )
-    return said
-
-
-def _methods(rows: pd.DataFrame) -> str:
-    return speak.join(sorted({m.replace("; ", " with ") for m in rows["method"] if m}))
+# -- deviations -------------------------------------------------------------------------------------------------------
 
 
 def _deviations(findings: Findings) -> list[str]:

@@ -1,0 +1,128 @@
+"""The statistics of the methods section: what this run used for which numbers, and whose method it is.
+
+What each is: ``docs/statistics.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from holdfast.report import speak
+from holdfast.report.reading import Findings
+
+_METRICS = {
+    "asr": "attack success",
+    "accuracy": "accuracy",
+    "p_match": "P(match)",
+    "p_correct": "P(correct)",
+    "harm": "the harm score",
+}
+# Of findings, so far as the run has any: what was done for them.
+_OF_FINDINGS = {
+    ("slope", "area"): "Slopes and areas are over log2 of the budget, taken of each prompt and seed before "
+    "anything is averaged (Frison and Pocock 1992).",
+    ("coupling",): "A coupling is the least-squares slope of safety on capability over the base and all budgets, its "
+    "error by linearisation (Särndal, Swensson and Wretman 1992).",
+    ("apart", "interaction"): "Whether objectives are apart, or diverge with the budget, is tested by the one furthest "
+    "from the mean of all, corrected for their number and dependence (Conneely and Boehnke 2007).",
+    ("dissociation", "specificity"): "Dissociation and specificity have several conditions, each of which must hold "
+    "(intersection-union tests; Berger 1982).",
+    (
+        "matched",
+        "at_safety",
+        "front",
+    ): "Comparisons at equal capability, and the front, are made anew in every draw of a "
+    "bootstrap of prompts, crossed with seeds where there are several (Owen 2007).",
+    ("between",): "The models' share of the variance has a percentile interval of a crossed bootstrap (Owen 2007).",
+    ("consistency",): "Components of variance are those of the analysis of variance or, where answers are missing, of "
+    "REML (Searle, Casella and McCulloch 1992), with intervals by a bootstrap over prompts.",
+}
+
+
+def sentences(findings: Findings) -> Iterator[str]:
+    """In the order of a paper: what replicates, levels, differences, many tests, what was declared."""
+    e = findings.estimates
+    levels, several = e[e["estimate"] == "level"], len(findings.study.draws) > 1
+    yield (
+        "The prompt is what is sampled: all answers to one prompt, under every attack and in every sample, are one "
+        "cluster, and a mean over attacks or traits is linearised to one value a prompt (Binder 1983). Responses "
+        "without a score are left out of every rate and counted."
+    )
+    shares = levels[levels["method"].str.startswith("Wilson")]
+    means = levels[levels["method"].str.startswith("t ")]
+    yield from _levels(findings, _names(shares, "shares"), _names(means, "other means"), several)
+    if e["estimate"].isin(["vs_base", "vs_sft"]).any():
+        yield from _differences(findings, len(shares) > 0, len(means) > 0, several)
+    if e["metric"].str.endswith("_corrected").any():
+        yield "Rates that people's labels correct are prediction-powered (Angelopoulos et al. 2023)."
+    yield (
+        "p-values are corrected by the method of Holm (1979) within families of one kind of comparison, measure and "
+        "metric, over objectives and budgets."
+    )
+    yield from _declared(findings)
+
+
+def _names(levels: pd.DataFrame, kind: str) -> str:
+    """Shares (attack success and accuracy); "" where there are none."""
+    named = [name for metric, name in _METRICS.items() if metric in set(levels["metric"])]
+    return f"{kind}{f' ({speak.join(named)})' if named else ''}" if len(levels) else ""
+
+
+def _levels(findings: Findings, shares: str, means: str, several: bool) -> Iterator[str]:
+    alpha = speak.level(findings.study.alpha)
+    if shares:
+        yield (
+            f"Levels of {shares} have {alpha} intervals of Wilson (1927) on the cluster-effective number of responses "
+            "(Korn and Graubard 1998; Franco et al. 2019)."
+        )
+    if means:
+        yield f"Levels of {means} have {alpha} t intervals clustered by prompt (Binder 1983)."
+    if several:
+        yield (
+            "For the base model, which has no seeds, their variance is that over prompts. A trained model is the mean "
+            f"over {len(findings.study.draws)} training seeds, crossed with the prompts: the variance is that of both "
+            "(two-way random effects; Searle, Casella and McCulloch 1992), its degrees of freedom are those of "
+            "Satterthwaite (1946), and the interval is widened where Student's t on the seeds' means (Student 1908) "
+            "reaches further."
+        )
+    else:
+        yield (
+            "With one training seed the intervals are about other prompts for the same checkpoints, and hold no "
+            "variance of training."
+        )
+
+
+def _differences(findings: Findings, shares: bool, means: bool, several: bool) -> Iterator[str]:
+    yield (
+        f"Differences from the base model and from {findings.reference} are paired by prompt"
+        f"{', attack and seed' if several else ' and attack'}."
+    )
+    if shares:
+        yield "Those of shares have the intervals of Bonett and Price (2012), which imagine two more prompts."
+    if means:
+        yield f"Those of {'other ' if shares else ''}means have paired t intervals."
+    yield (
+        "Variance, degrees of freedom and widening over seeds are as for levels; the test is t with the same variance "
+        "and degrees of freedom, and Student's t on the seeds' means, of which the larger p counts." if several else
+        "They are tested by flipping the signs of whole prompts (Fisher 1935; Phipson and Smyth 2010), which for one "
+        "answer a prompt is the exact test of McNemar (1947)."
+    )  # fmt: skip
+
+
+def _declared(findings: Findings) -> Iterator[str]:
+    asked, answers = findings.study.declared, findings.answers
+    if not len(answers):
+        return
+    margins = ", ".join(f"{axis} {margin:g}" for axis, margin in asked.interest.model_dump().items())
+    yield (
+        f"Declared before the run: {speak.join([e.replace('_', ' ') for e in asked.estimands])}, against "
+        f"{speak.join([findings.reference if r == 'sft' else f'the {r}' for r in asked.references])}; smallest "
+        f"differences of interest: {margins}. A difference shown to be smaller, by two one-sided tests (Schuirmann "
+        "1987), is called equivalent."
+    )
+    if asked.prompts == "fixed":
+        yield "For these the prompts are taken as fixed: seeds alone replicate, and Student's t on their means decides."
+    there = set(answers["finding"])
+    yield from (said for kinds, said in _OF_FINDINGS.items() if there & set(kinds))
