@@ -1,0 +1,41 @@
+"""A study's records, taken apart once."""
+
+import numpy as np
+import pandas as pd
+from rows import cell_of, frame_of
+
+from holdfast.analysis.metrics import metrics
+from holdfast.analysis.records import records
+
+
+def frames():
+    """Two tasks of one model, two judges, a bracketing run and another format."""
+    scores = {who: np.eye(4)[:, :2] for who in (("base", -1), ("sft", 0), ("sft", 1))}
+    own = frame_of(scores, ("a", "b"))
+    other = own[own["label"] != "base"].assign(task="u", score=0.25)
+    aside = [own.assign(bracket="noop", score=9.0), own.assign(format="safe", score=9.0)]
+    frame = pd.concat([own, other, own.assign(judge="second", score=0.5), *aside], ignore_index=True)
+    return frame.sample(frac=1, random_state=1, ignore_index=True)
+
+
+def test_each_task_has_its_own_records_and_the_base_models():
+    frame, cell = frames(), cell_of()["c"]
+    found = {r.task: r for r in records(frame)}
+    assert set(found) == {"t", "u"}
+    part = found["u"].part(cell)
+    cube = part.cube.values(metrics(part.rows, cell["summary"], 0.5)[0])
+    assert part.cube.answerers["label"].tolist() == ["base", "sft", "sft"]
+    assert (cube[1:] == 0.25).all()
+    assert (cube[0] == np.eye(4)[:, :2]).all()
+
+
+def test_a_judge_who_did_not_speak_has_no_part_and_a_part_is_made_once():
+    (mine, _) = records(frames())
+    cell = cell_of()["c"] | {"judges": ["own", "second"]}
+    assert mine.part(cell) is mine.part(cell, "own")
+    assert (mine.part(cell, "second").rows["score"] == 0.5).all()
+    assert mine.part(cell, "third") is None
+    assert mine.measured(cell)
+    assert not mine.measured(cell | {"judges": ["third"]})
+    nowhere = cell | {"cell": "d"}
+    assert not mine.measured(nowhere)
