@@ -16,7 +16,7 @@ from holdfast.study import files
 TUNED = """
   - {measure: task_accuracy, name: validation, params: {split: validation}, items: 4, max_new_tokens: 24}
 tuned: {learning_rate: [2.0e-3], coefficients: {DPO: {beta: [0.5]}}}
-matched: {target: 0.9, checkpoints: [1500]}
+matched: {target: 0.9, checkpoints: [700]}
 """
 CHOSEN = "DPO~beta=0.5"
 
@@ -25,7 +25,8 @@ CHOSEN = "DPO~beta=0.5"
 def test_a_run_that_is_killed_while_it_tunes_goes_on_and_repeats_nothing(
     tmp_path: Path, small_study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = small_study.replace("budgets: [1500, 3000]", "budgets: [3000]").replace("workers: 2", "workers: 1")
+    text = small_study.replace("budgets: [1500, 3000]", "budgets: [1500]").replace("workers: 2", "workers: 1")
+    text = text.replace("\n  - {measure: miniature_dark_triad, items: 12}", "").replace("items: 6", "items: 4")
     text = text.replace("\nbrackets: [{kind: noop}]", TUNED.rstrip() + "\nseeds: [0, 1]")
     study, folder = files.parse(text), StudyFolder(tmp_path)
     choose = tuned.choose
@@ -53,10 +54,10 @@ def test_a_run_that_is_killed_while_it_tunes_goes_on_and_repeats_nothing(
     subjects = tables.read(folder.subjects, "subjects")
     full = subjects[subjects["bracket"] == "tuned"]
     assert set(zip(full["label"], full["seed"], full["budget"], strict=True)) == {
-        (CHOSEN, s, b) for s in (0, 1) for b in (1500, 3000)
+        (CHOSEN, s, b) for s in (0, 1) for b in (700, 1500)
     }
     tried = subjects[subjects["bracket"] == "tuning"]
-    assert set(zip(tried["seed"], tried["budget"], strict=True)) == {(0, 3000)}
+    assert set(zip(tried["seed"], tried["budget"], strict=True)) == {(0, 1500)}
     findings = tables.read(folder.findings_parquet, "findings")
     assert set(findings["regime"]) == {"shared", "tuned"}
     assert set(findings["label"]) <= {"", "base", "SFT", "DPO"}
@@ -64,6 +65,6 @@ def test_a_run_that_is_killed_while_it_tunes_goes_on_and_repeats_nothing(
     assert set(estimates["label"]) == {"base", "SFT", "DPO"}
     assert "Each at its own setting" in (folder.report / "index.html").read_text(encoding="utf-8")
     assert all(s["planned"] == s["present"] for s in pipeline.status(tmp_path)["stages"].values())
-    pipeline.run(study, tmp_path, quiet=True)
+    pipeline.stage("tune", tmp_path)
     assert written() == after
     assert {c["label"]: c["chosen"] for c in read_json(folder.tuned_json)["choices"]} == {"SFT": "SFT", "DPO": CHOSEN}

@@ -35,7 +35,7 @@ _BESIDE = (
 _CURVE = (
     "One line per objective through its values of {factor} (beside the points), all else as in the study, after "
     "{budget} tokens. Large points: the study’s own setting; ringed: the chosen one. Diamond: the base model. Crosses: "
-    "{level} intervals. "
+    "{level} intervals. An objective without such a value stands alone. "
 )
 
 

@@ -93,10 +93,6 @@ def check(study: Study) -> None:
         return
     if not study.trains:
         raise UserError("tuned compares training runs at their best settings, and this study trains none; remove it")
-    if study.matched is not None and study.matched.stop:
-        raise UserError(
-            "tuned compares settings at the last budget, which matched.stop may not reach; remove one of them"
-        )
     labels = {v.label: v for v in study.objectives}
     for label, params in section.coefficients.items():
         if label not in labels:
