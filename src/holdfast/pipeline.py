@@ -338,7 +338,8 @@ def _analyse(work: Work) -> Path:
         found = pd.concat([found, consistency.rows(varied, work.study.ladder[-1])], ignore_index=True)
     tables.write(work.folder.findings_parquet, "findings", found)
     write_text(work.folder.findings_csv, found.to_csv(index=False))
-    asked = claims(found, tables.read(work.folder.subjects, "subjects"), work.study)
+    published = found[found["regime"] == SHARED]  # which is their design
+    asked = claims(published, tables.read(work.folder.subjects, "subjects"), work.study)
     write_text(work.folder.claims_csv, asked.to_csv(index=False))
     return work.folder.estimates_csv
 
