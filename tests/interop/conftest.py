@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -21,6 +22,16 @@ def need():
         return DATA / path
 
     return given
+
+
+@pytest.fixture(scope="session")
+def made_up():
+    """``made_up(root, prompts=…, **study)``: a study's folder with fabricated answers, analysed."""
+    path = Path(__file__).parents[1] / "report" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("made_up_study", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.made_up
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -16,12 +15,9 @@ from holdfast.words import UserError
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    path = Path(__file__).parents[1] / "report" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("made_up_study", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.made_up(tmp_path_factory.mktemp("study"), prompts=8)
+def study(made_up, tmp_path_factory):
+    measures = [{"measure": "task_accuracy"}, {"measure": "miniature_robustness"}]
+    return made_up(tmp_path_factory.mktemp("study"), prompts=8, budgets=(15_000,), measures=measures, brackets=[])
 
 
 def test_every_subject_has_a_file_with_its_own_levels(study, tmp_path):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
@@ -23,13 +20,9 @@ MEASURES = [
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = Path(__file__).parents[1] / "report" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("report_conftest", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def folder(made_up, tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
-    return module.made_up(root, prompts=6, budgets=(15_000,), seeds=(0, 1), measures=MEASURES, brackets=[])
+    return made_up(root, prompts=6, budgets=(15_000,), seeds=(0, 1), measures=MEASURES, brackets=[])
 
 
 @pytest.fixture(scope="module")

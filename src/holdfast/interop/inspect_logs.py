@@ -31,7 +31,8 @@ from inspect_ai.log import (
 from inspect_ai.model import GenerateConfig, ModelUsage
 
 from holdfast import __version__, registry
-from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
+from holdfast.analysis.contrasts import DEFAULT
+from holdfast.interop.finished import estimates, of_subject
 from holdfast.interop.inspect_samples import Turns, sample
 from holdfast.respond.cells import Cell
 from holdfast.respond.run import rows
@@ -124,15 +125,13 @@ def write(
 
 
 def _sources(folder: StudyFolder, label: str | None, budget: int | None, measure: str | None) -> Iterator[Source]:
-    if not folder.estimates_parquet.exists():
-        raise UserError(f"{folder.root} has no estimates yet; run `holdfast run` on its study first")
+    found = estimates(folder)
     study = files.load(folder.study_yaml)
-    estimates = tables.read(folder.estimates_parquet, "estimates")
     subjects = tables.read_rows(folder.subjects, "subjects", SubjectRow)
     for cell in folder.cells():
         about = read_json(cell.cell_json)
         for row in subjects:
-            source = Source(folder, study, estimates, cell, about, row)
+            source = Source(folder, study, found, cell, about, row)
             meant = label in (None, row.label) and budget in (None, row.budget) and measure in (None, about["measure"])
             if meant and source.shards:
                 yield source
@@ -229,11 +228,7 @@ def _scores(source: Source, samples: list[EvalSample]) -> Iterator[EvalScore]:
 def _estimates(source: Source) -> pd.DataFrame:
     """Of this subject in this cell: its own seed's, else those over seeds."""
     e, row, about = source.estimates, source.row, source.about
-    who = (e["model"] == row.model) & (e["label"] == row.label) & (e["budget"] == row.budget)
-    mine = e[who & (e["bracket"] == row.bracket) & (e["measure"] == about["measure"])]
-    mine = mine[mine["task"].isin({row.task, about["task"]})]
-    own = mine[mine["seed"] == row.seed]
-    mine = own if len(own) else mine[mine["seed"] == OVER_SEEDS]
+    mine = of_subject(e[e["measure"] == about["measure"]], row, {row.task, about["task"]})
     first = about["summary"]["metric"]
     order = {"metric": lambda m: m != first, "condition": lambda c: c != "macro", "format": lambda f: f != DEFAULT}
     return mine.sort_values(list(order), key=lambda c: order[str(c.name)](c), kind="stable")

@@ -52,13 +52,13 @@ def sample(
     """
     verdicts = [(judge, j.label, j.score, j.reason) for judge, j in said.items() if j]
     of_item = "" if reveal or not item.forbidden else "forbidden text"
-    of_response = of_item and not refused(verdicts) and "response to a forbidden text"
+    of_response = "response to a forbidden text" if of_item and not refused(verdicts) else ""
     messages = _messages(item.prompt if asked is None else asked, of_item)
     question: str | list[ChatMessage] = _messages(item.prompt, of_item)
     if len(item.prompt) == 1 and item.prompt[0].role == "user":
         question = str(question[0].content)  # type: ignore[union-attr]
-    output = _output(model, record, str(of_response or ""))
-    plain = {} if record.plain == record.response else {"plain": _masked(record.plain, str(of_response or ""))}
+    output = _output(model, record, of_response)
+    plain = {} if record.plain == record.response else {"plain": _masked(record.plain, of_response)}
     return EvalSample(
         id=name(record),
         epoch=record.sample + 1,

@@ -9,7 +9,6 @@ measure's own rule is ``none``. lm-eval's standard errors come from items as if 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -22,10 +21,9 @@ import pandas as pd
 from holdfast import __version__
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
 from holdfast.analysis.frame import cells
-from holdfast.store import tables
-from holdfast.store.files import write_text
+from holdfast.interop.finished import estimates
+from holdfast.store.files import write_json
 from holdfast.store.folder import StudyFolder
-from holdfast.words import UserError
 
 SUBJECT = ["model", "task", "label", "budget"]
 BETTER = {  # of the metrics that have a good direction
@@ -38,24 +36,23 @@ BETTER = {  # of the metrics that have a good direction
 def write(root: Path, to: Path) -> list[Path]:
     """One file for each subject of the study proper; returns them. Raises ``UserError`` where nothing is estimated."""
     folder = StudyFolder(root)
-    if not folder.estimates_parquet.exists():
-        raise UserError(f"there are no estimates in {root}; run `holdfast analyse` on the study first")
+    found = estimates(folder)
     when = folder.estimates_parquet.stat().st_mtime
     about = {cell["measure"]: cell for cell in cells(folder).values()}
     written = []
-    for name, rows in _subjects(tables.read(folder.estimates_parquet, "estimates")):
-        found = _results(name, rows, about, when)
+    for name, rows in _subjects(found):
+        results = _results(name, rows, about, when)
         # The name that lm-eval would have given the file; the same estimates have the same.
         day = datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")
-        path = to / found["model_name_sanitized"] / f"results_{day}.json"
-        write_text(path, json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        path = to / results["model_name_sanitized"] / f"results_{day}.json"
+        write_json(path, results)
         written.append(path)
     return written
 
 
-def _subjects(estimates: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def _subjects(found: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Levels of each base model and checkpoint. Over the seeds there is no one model, unless there is one seed."""
-    levels = estimates[(estimates["estimate"] == "level") & (estimates["bracket"] == "")]
+    levels = found[(found["estimate"] == "level") & (found["bracket"] == "")]
     levels = levels[(levels["format"] == DEFAULT) & levels["value"].notna()]
     trained = levels["label"] != "base"
     for model, rows in levels[~trained].groupby("model"):
@@ -96,8 +93,8 @@ def _results(name: str, rows: pd.DataFrame, about: Mapping[str, Mapping[str, Any
         "groups": {measure: results[measure] for measure, parts in subtasks.items() if parts and measure in results},
         "group_subtasks": subtasks,
         "configs": {task: _config(task, cell[task]) for task in results},
-        "versions": {task: _identity(cell[task]).get("version", "N/A") for task in results},
-        "n-shot": {task: int(_identity(cell[task]).get("params", {}).get("shots", 0)) for task in results},
+        "versions": {task: cell[task].get("identity", {}).get("version", "N/A") for task in results},
+        "n-shot": {task: int(cell[task].get("identity", {}).get("params", {}).get("shots", 0)) for task in results},
         "higher_is_better": {task: _better(entry) for task, entry in results.items()},
         "n-samples": samples,
         "config": {"model": "holdfast", "model_args": {"pretrained": name}, "limit": None, "bootstrap_iters": 0},
@@ -113,7 +110,7 @@ def _results(name: str, rows: pd.DataFrame, about: Mapping[str, Mapping[str, Any
 
 
 def _config(task: str, cell: Mapping[str, Any]) -> dict[str, Any]:
-    identity = _identity(cell)
+    identity = cell.get("identity", {})
     return {
         "task": task,
         "tag": cell.get("axis", ""),
@@ -121,10 +118,6 @@ def _config(task: str, cell: Mapping[str, Any]) -> dict[str, Any]:
         "generation_kwargs": cell.get("sampling", {}),
         "metadata": {"version": identity.get("version", "N/A"), "params": identity.get("params", {})},
     }
-
-
-def _identity(cell: Mapping[str, Any]) -> Mapping[str, Any]:
-    return cell.get("identity", {})
 
 
 def _better(entry: Mapping[str, Any]) -> dict[str, bool]:

@@ -8,7 +8,7 @@ the hub. A checkpoint's folder is then ready to push. Its identity is its weight
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ import pandas as pd
 import yaml
 
 from holdfast import __version__, registry
-from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.frame import cells
 from holdfast.analysis.headlines import headlines
+from holdfast.interop.finished import estimates, of_subject
 from holdfast.report import speak
+from holdfast.respond.subjects import SubjectRow
 from holdfast.spec import MeasureSpec, Study
 from holdfast.store import tables
 from holdfast.store.files import read_json, write_text
@@ -35,23 +36,17 @@ def write(root: Path, label: str | None = None, budget: int | None = None) -> li
     Raises UserError where nothing is estimated yet, or no checkpoint is meant.
     """
     folder = StudyFolder(root)
-    if not folder.estimates_parquet.exists():
-        raise UserError(f"{root} has no estimates yet; run `holdfast run` on its study first")
+    lead = headlines(estimates(folder), cells(folder), each_seed=True)
     study = files.load(folder.study_yaml)
-    lead = headlines(tables.read(folder.estimates_parquet, "estimates"), cells(folder), each_seed=True)
-    subjects = tables.read(folder.subjects, "subjects")
-    chosen = subjects[(subjects["trajectory"] != "") & (subjects["bracket"] == "")]
-    if label is not None:
-        chosen = chosen[chosen["label"] == label]
-    if budget is not None:
-        chosen = chosen[chosen["budget"] == budget]
-    if chosen.empty:
-        known = ", ".join(sorted(set(subjects.loc[subjects["trajectory"] != "", "label"]))) or "none"
+    rows = [r for r in tables.read_rows(folder.subjects, "subjects", SubjectRow) if r.trajectory and not r.bracket]
+    chosen = [r for r in rows if label in (None, r.label) and budget in (None, r.budget)]
+    if not chosen:
+        known = ", ".join(sorted({r.label for r in rows})) or "none"
         raise UserError(f"{root} has no such checkpoint; the labels are {known}, the budgets {list(study.budgets)}")
     written = []
-    for row in chosen.to_dict("records"):
-        at = folder.root / str(row["adapter"])
-        found = _of(lead, row)
+    for row in chosen:
+        at = folder.root / row.adapter
+        found = of_subject(lead, row, [row.task])
         write_text(at / "README.md", _card(study, folder, row, found))
         for name, entries in _eval_results(study, found).items():
             write_text(at / ".eval_results" / f"{name}.yaml", yaml.safe_dump(entries, sort_keys=False))
@@ -59,20 +54,16 @@ def write(root: Path, label: str | None = None, budget: int | None = None) -> li
     return written
 
 
-def _of(lead: pd.DataFrame, row: Mapping[Any, Any]) -> pd.DataFrame:
-    """The headline estimates of one checkpoint: its own seed's where the study has several, else those over seeds."""
-    rows = lead[(lead["model"] == row["model"]) & (lead["task"] == row["task"]) & (lead["label"] == row["label"])]
-    rows = rows[(rows["budget"] == row["budget"]) & (rows["bracket"] == "")]
-    own = rows[rows["seed"] == row["seed"]]
-    return own if len(own) else rows[rows["seed"] == OVER_SEEDS]
+def _levels(found: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    return found[(found["estimate"] == "level") & found["value"].notna()].to_dict("records")
 
 
-def _card(study: Study, folder: StudyFolder, row: Mapping[Any, Any], found: pd.DataFrame) -> str:
+def _card(study: Study, folder: StudyFolder, row: SubjectRow, found: pd.DataFrame) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    model = next(m for m in study.models if m.name == row["model"])
-    task = next(t for t in study.tasks if t.name == row["task"])
-    levels = found[found["estimate"] == "level"]
+    path = next(m.path for m in study.models if m.name == row.model)
+    base = path if is_hub_id(path) else None
+    task = next(t for t in study.tasks if t.name == row.task)
     results = [
         EvalResult(
             task_type="text-generation",
@@ -82,40 +73,39 @@ def _card(study: Study, folder: StudyFolder, row: Mapping[Any, Any], found: pd.D
             metric_name=f"{e['metric']} ({e['condition']}, judge {e['judge']})",
             metric_value=round(float(e["value"]), 6),
         )
-        for e in levels.to_dict("records")
-        if not pd.isna(e["value"])
+        for e in _levels(found)
     ]
-    name = f"{study.name}-{row['label']}-{row['budget']}-seed{row['seed']}"
+    name = f"{study.name}-{row.label}-{row.budget}-seed{row.seed}"
     learnt = str(
         task.params.get("path") or registry.describe("tasks", task.task)["params"].get("path", {}).get("default")
     )
     data = ModelCardData(
         model_name=name,
-        base_model=model.path if is_hub_id(model.path) else None,
+        base_model=base,
         library_name="peft",
         pipeline_tag="text-generation",
-        tags=["lora", "holdfast", f"objective:{row['objective']}"],
+        tags=["lora", "holdfast", f"objective:{row.objective}"],
         datasets=[learnt] if is_hub_id(learnt) else None,
         eval_results=results,
     )
-    proof = read_json(folder.trajectory(str(row["trajectory"])).controls_json)
+    proof = read_json(folder.trajectory(row.trajectory).controls_json)
     said = [
         f"# {name}",
-        f"A LoRA adapter of {model.path if is_hub_id(model.path) else model.name}, trained with the objective "
-        f"**{row['objective']}** on {task.name} for {int(row['budget']):,} tokens (prompt + chosen), seed "
-        f"{row['seed']}, in the study *{study.name}* by holdfast {__version__}.",
+        f"A LoRA adapter of {base or row.model}, trained with the objective **{row.objective}** on {task.name} for "
+        f"{row.budget:,} tokens (prompt + chosen), seed {row.seed}, in the study *{study.name}* by holdfast "
+        f"{__version__}.",
         *([f"> {study.mark}"] if study.mark else []),
         "## What was measured",
         _table(found),
         f"Intervals are {100 * (1 - study.alpha):g}%; differences are paired by prompt. Responses without a score are "
         "in no rate. The whole study, its other objectives and the proof of what was held fixed are on its report.",
         "## How it was trained",
-        f"Objective parameters: `{row['params']}`. Controls, as digests and values that are equal over the study's "
+        f"Objective parameters: `{row.params}`. Controls, as digests and values that are equal over the study's "
         "objectives:",
         "```json\n" + json.dumps(proof.get("controlled", {}), indent=1, sort_keys=True) + "\n```",
         "## Use",
         "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\n"
-        f'model = AutoModelForCausalLM.from_pretrained("{model.path if is_hub_id(model.path) else "BASE"}")\n'
+        f'model = AutoModelForCausalLM.from_pretrained("{base or "BASE"}")\n'
         'model = PeftModel.from_pretrained(model, "THIS FOLDER")\n```',
     ]
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(said) + "\n"
@@ -139,13 +129,10 @@ def _eval_results(study: Study, found: pd.DataFrame) -> dict[str, list[dict[str,
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
     entries: dict[str, list[dict[str, Any]]] = {}
-    for e in found[found["estimate"] == "level"].to_dict("records"):
-        data = _data(study, str(e["measure"]))
-        if data and not pd.isna(e["value"]):
-            ends = speak.interval(e["low"], e["high"])
-            notes = (
-                f"{e['metric']} ({e['condition']}), judge {e['judge']}, {ends}, {int(e['n_prompts'])} prompts, holdfast"
-            )
+    for e in _levels(found):
+        if data := _data(study, str(e["measure"])):
+            what, ends = f"{e['metric']} ({e['condition']})", speak.interval(e["low"], e["high"])
+            notes = f"{what}, judge {e['judge']}, {ends}, {int(e['n_prompts'])} prompts, holdfast"
             entry = EvalResultEntry(dataset_id=data, task_id=str(e["metric"]), value=float(e["value"]), notes=notes)
             entries[str(e["measure"])] = eval_result_entries_to_yaml([entry])
     return entries

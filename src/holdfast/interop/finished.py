@@ -1,0 +1,28 @@
+"""What the exports read of a study that has run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pandas as pd
+
+from holdfast.analysis.contrasts import OVER_SEEDS
+from holdfast.respond.subjects import SubjectRow
+from holdfast.store import tables
+from holdfast.store.folder import StudyFolder
+from holdfast.words import UserError
+
+
+def estimates(folder: StudyFolder) -> pd.DataFrame:
+    """Raises UserError where nothing is estimated yet."""
+    if not folder.estimates_parquet.exists():
+        raise UserError(f"{folder.root} has no estimates yet; run `holdfast run` on its study first")
+    return tables.read(folder.estimates_parquet, "estimates")
+
+
+def of_subject(rows: pd.DataFrame, who: SubjectRow, tasks: Collection[str]) -> pd.DataFrame:
+    """The estimates of one subject on these tasks: its own seed's where there are any, else those over seeds."""
+    same = (rows["model"] == who.model) & (rows["label"] == who.label) & (rows["budget"] == who.budget)
+    rows = rows[same & (rows["bracket"] == who.bracket) & rows["task"].isin(tasks)]
+    own = rows[rows["seed"] == who.seed]
+    return own if len(own) else rows[rows["seed"] == OVER_SEEDS]
