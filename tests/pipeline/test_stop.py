@@ -1,0 +1,159 @@
+"""A capability as the goal of training: who reaches it ends there, the others go on, and nothing is trained twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+from holdfast import pipeline
+from holdfast.analysis import matched
+from holdfast.engines.local import Job
+from holdfast.spec import Study
+from holdfast.store import tables
+from holdfast.store.digest import file_digest
+from holdfast.store.files import read_json
+from holdfast.store.folder import StudyFolder
+from tests.training.tiny_world import make_model
+
+STUDY = """
+name: stopping
+models: [{name: tiny, path: MODEL, device: cpu}]
+tasks: [{name: rows, task: jsonl, params: {path: ROWS}}]
+objectives: [{label: SFT, objective: sft}, {label: ORPO, objective: orpo}]
+budgets: [400, 1200]
+controls: {batch_rows: 8, warmup_steps: 1}
+measures:
+  - {measure: task_accuracy, name: validation, params: {split: validation}, items: 2, max_new_tokens: 2}
+  - {measure: miniature_dark_triad, items: 2}
+brackets: [{kind: noop}]
+"""
+RAN: list[str] = []
+
+
+class Here(AbstractContextManager):
+    """Workers that are this process."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def run(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            RAN.append(f"{job.function.__name__} {job.name}")
+            job.function(lambda event: None, **job.arguments)
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def _world(monkeypatch: pytest.MonkeyPatch) -> None:
+    def choose(frame, cells, study: Study) -> dict[str, float]:
+        """SFT has learnt a hundredth with every token; the other objective nothing."""
+        rows = frame[frame["label"] == "SFT"].drop_duplicates("subject").sort_values("budget")
+        rows = rows[rows["budget"] / 100 >= study.matched.target]
+        return {r["subject"]: r["budget"] / 100 for r in rows.head(1).to_dict("records")}
+
+    monkeypatch.setattr(matched, "choose", choose)
+    monkeypatch.setattr(pipeline, "Local", Here)
+    RAN.clear()
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random model and rows to train it on."""
+    at = tmp_path_factory.mktemp("parts")
+    make_model(at)
+    rows = [{"prompt": f"{i}?", "chosen": f"{i}!", "rejected": f"{i}.", "answer": f"{i}"} for i in range(300)]
+    (at / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return at
+
+
+@pytest.fixture
+def train(parts: Path) -> Callable[..., list[str]]:
+    return partial(_train, STUDY.replace("MODEL", str(parts)).replace("ROWS", str(parts / "rows.jsonl")))
+
+
+def _train(text: str, folder: Path, **goal: object) -> list[str]:
+    """What was trained and asked for it, in order."""
+    RAN.clear()
+    study = yaml.safe_load(text) | {"matched": {"checkpoints": [800], "target": 7.0} | goal}
+    folder.mkdir(exist_ok=True)
+    file = folder.with_suffix(".yaml")
+    file.write_text(yaml.safe_dump(study))
+    pipeline.stage("train", file, folder)
+    return list(RAN)
+
+
+def ladders(folder: Path) -> dict[str, dict[int, str]]:
+    """By label: what is planned, each checkpoint with its digest."""
+    plan = read_json(StudyFolder(folder).plan_json)
+    return {
+        t["label"]: {
+            r["budget"]: file_digest(
+                StudyFolder(folder).trajectory(t["id"]).checkpoint(r["budget"]) / "adapter_model.safetensors"
+            )
+            for r in t["rungs"]
+        }
+        for t in plan["trajectories"]
+    }
+
+
+def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_run(train, tmp_path: Path) -> None:
+    ran = train(tmp_path / "stop", stop=True)
+    found = ladders(tmp_path / "stop")
+    assert {label: list(rungs) for label, rungs in found.items()} == {
+        "SFT": [400, 800],
+        "ORPO": [400, 800, 1200],
+        "noop": [400],
+    }
+    assert [x for x in ran if x.startswith("train ORPO")] == ["train ORPO seed 0"] * 3
+    assert [x for x in ran if x.startswith("train SFT")] == ["train SFT seed 0"] * 2
+    folder = StudyFolder(tmp_path / "stop")
+    asked = tables.read(folder.record_shards(), "records")
+    assert set(asked["measure"]) == {"validation"}  # nothing else is asked before all is trained
+    subjects = tables.read(folder.subjects, "subjects")
+    assert sorted(subjects.loc[subjects["label"] == "SFT", "budget"]) == [400, 800]
+    assert {t["label"] for t in read_json(folder.controls_json)["trajectories"]} == {"SFT", "ORPO", "noop"}
+
+    assert train(tmp_path / "stop", stop=True) == []  # what was decided is not asked again
+
+    train(tmp_path / "whole", stop=False)
+    whole = ladders(tmp_path / "whole")
+    assert all(rungs.items() <= whole[label].items() for label, rungs in found.items())
+
+    # A raised target: the run goes on from where it stood, and the old decision is not used.
+    again = train(tmp_path / "stop", stop=True, target=9.0)
+    assert [x for x in again if x.startswith("train")] == ["train SFT seed 0"]
+    assert ladders(tmp_path / "stop") == whole
+    # A lowered one: no more is planned than a run that had it from the beginning would have.
+    assert not [x for x in train(tmp_path / "stop", stop=True, target=4.0) if x.startswith("train")]
+    assert list(ladders(tmp_path / "stop")["SFT"]) == [400]
+    assert "SFT at 400 tokens (seed 0)" in " ".join(read_json(folder.plan_json)["notes"])
+    # Without the goal the file that lies there says nothing.
+    train(tmp_path / "stop", stop=False, target=4.0)
+    assert ladders(tmp_path / "stop") == whole
+
+
+def test_killed_between_two_rungs_it_decides_the_same(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(tmp_path / "whole", stop=True)
+
+    class Killed(Exception): ...
+
+    def once(work, only="", judge=pipeline._judge):
+        judge(work, only)
+        if any("800" in x for x in RAN):
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "_judge", once)
+        with pytest.raises(Killed):
+            train(tmp_path / "killed", stop=True)
+    assert not StudyFolder(tmp_path / "killed").stopped_json.exists()
+    train(tmp_path / "killed", stop=True)
+    assert ladders(tmp_path / "killed") == ladders(tmp_path / "whole")
+    stopped = [StudyFolder(tmp_path / x).stopped_json.read_bytes() for x in ("killed", "whole")]
+    assert stopped[0] == stopped[1]
