@@ -11,7 +11,7 @@ from fabricate import Truth, fabricate, study_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.analysis.compare import compare, independent
+from holdfast.analysis.compare import Comparison, compare, independent
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import cells, load
 from holdfast.store import files, tables
@@ -49,6 +49,11 @@ def pair(tmp_path_factory) -> tuple[Path, Path]:
     return at / "a", b
 
 
+@pytest.fixture(scope="module")
+def compared(pair) -> Comparison:
+    return compare(*pair)
+
+
 def rename(root: Path, by: str) -> None:
     folder = StudyFolder(root)
     subjects = tables.read(folder.subjects, "subjects")
@@ -61,8 +66,8 @@ def rename(root: Path, by: str) -> None:
             tables.write(shard, "records", rows.assign(subject=by + rows["subject"]))
 
 
-def test_what_was_not_held_equal_is_named_and_the_rest_is_equal(pair) -> None:
-    held = compare(*pair).held
+def test_what_was_not_held_equal_is_named_and_the_rest_is_equal(compared) -> None:
+    held = compared.held
     unlike = {(r.part, r.what) for r in held[~held["equal"]].itertuples()}
     assert unlike == {("training", "optimiser.learning_rate"), ("study", "threshold")}
     rate = held[held["what"] == "optimiser.learning_rate"].iloc[0]
@@ -70,8 +75,8 @@ def test_what_was_not_held_equal_is_named_and_the_rest_is_equal(pair) -> None:
     assert ("training", "base") in {(r.part, r.what) for r in held[held["equal"]].itertuples()}
 
 
-def test_a_planted_difference_is_found_paired_and_nothing_else(pair) -> None:
-    found = compare(*pair).estimates.set_index(["measure", "estimate", "label"])
+def test_a_planted_difference_is_found_paired_and_nothing_else(compared) -> None:
+    found = compared.estimates.set_index(["measure", "estimate", "label"])
     accuracy = found.loc[("task_accuracy", "level", "sft")]
     assert accuracy["how"] == "paired by prompt"
     assert accuracy["differs"]
@@ -83,9 +88,9 @@ def test_a_planted_difference_is_found_paired_and_nothing_else(pair) -> None:
     assert from_base[["value", "low", "high"]].tolist() == accuracy[["value", "low", "high"]].tolist()
 
 
-def test_the_same_subject_in_the_same_cell_is_the_very_same_answers(pair, tmp_path) -> None:
+def test_the_same_subject_in_the_same_cell_is_the_very_same_answers(pair, compared, tmp_path) -> None:
     a = pair[0]
-    base = compare(*pair).estimates.set_index(["measure", "estimate", "label"]).loc[("task_accuracy", "level", "base")]
+    base = compared.estimates.set_index(["measure", "estimate", "label"]).loc[("task_accuracy", "level", "base")]
     assert base["how"] == "the very same answers"
     assert (base["value"], base["low"], base["high"]) == (0, 0, 0)
     shutil.copytree(a, tmp_path / "copy")

@@ -105,6 +105,10 @@ def test_it_does_for_accuracy_and_p_match_too(axis, seeds):
 @pytest.fixture(scope="module")
 def preset():
     study = load("miniature")
+    few = (study.tasks[0].model_copy(update={"params": {"count": 100}}),)
+    study = study.model_copy(
+        update={"tasks": few, "objectives": study.objectives[:3], "budgets": (3000,), "brackets": ()}
+    )
     return study, expand(study)
 
 
