@@ -161,7 +161,9 @@ def _beside(s: Setting, x: Series, levels: dict[str, pd.DataFrame]) -> tuple[pd.
             ends = speak.interval(r["low"], r["high"], signed=True) if r else ""
             row[f"from {against}, {k}"] = f"{speak.points(r['value'])} {ends} {r['verdict']}".strip() if r else ""
             verdicts += [r["verdict"]] if r else []
-        rows.append(row | {"conclusion": "" if not verdicts else "the same" if len(set(verdicts)) == 1 else "changes"})
+        rows.append(
+            row | {"conclusion": "" if len(verdicts) < 2 else "the same" if len(set(verdicts)) == 1 else "changes"}
+        )
     return pd.DataFrame(rows), against
 
 
