@@ -107,3 +107,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
 @pytest.fixture(scope="session")
 def make_study() -> Any:
     return made_up
+
+
+@pytest.fixture(scope="session")
+def fabrication() -> ModuleType:
+    """What such studies are made by."""
+    return _fabricate()
