@@ -17,7 +17,7 @@ class Made:
     """A fabricated study, read back and analysed."""
 
     def __init__(self, root: Path):
-        self.study = fabricate(root, study=study_of(seeds=(0, 1), budgets=(20_000, 40_000)), prompts=20)
+        self.study = fabricate(root, study=study_of(seeds=(0, 1), budgets=(20_000, 40_000)), prompts=14)
         self.folder = StudyFolder(root)
         self.frame, self.cells = load(self.folder), cells(self.folder)
         self.estimates = estimates(self.frame, self.cells, self.study)

@@ -102,7 +102,7 @@ def test_the_same_subject_in_the_same_cell_is_the_very_same_answers(pair, compar
 
 
 def test_other_prompts_are_taken_as_independent(pair, tmp_path) -> None:
-    other = made(tmp_path / "fewer", prompts=14)
+    other = made(tmp_path / "fewer", prompts=8)
     rename(other, "x")
     found = compare(pair[0], other).estimates
     mine = found[(found["label"] == "sft") & (found["estimate"] == "level")]
