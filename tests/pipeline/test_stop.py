@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ name: stopping
 models: [{name: tiny, path: MODEL, device: cpu}]
 tasks: [{name: rows, task: jsonl, params: {path: ROWS}}]
 objectives: [{label: SFT, objective: sft}, {label: ORPO, objective: orpo}]
-budgets: [400, 1200]
+budgets: [200, 600]
 controls: {batch_rows: 8, warmup_steps: 1}
 measures:
   - {measure: task_accuracy, name: validation, params: {split: validation}, items: 2, max_new_tokens: 2}
@@ -49,17 +50,18 @@ class Here(AbstractContextManager):
     def __exit__(self, *_: object) -> None: ...
 
 
-@pytest.fixture(autouse=True)
-def _world(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _world() -> Iterator[None]:
     def choose(frame, cells, study: Study) -> dict[str, float]:
         """SFT has learnt a hundredth with every token; the other objective nothing."""
         rows = frame[frame["label"] == "SFT"].drop_duplicates("subject").sort_values("budget")
         rows = rows[rows["budget"] / 100 >= study.matched.target]
         return {r["subject"]: r["budget"] / 100 for r in rows.head(1).to_dict("records")}
 
-    monkeypatch.setattr(matched, "choose", choose)
-    monkeypatch.setattr(pipeline, "Local", Here)
-    RAN.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matched, "choose", choose)
+        patch.setattr(pipeline, "Local", Here)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -67,20 +69,27 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random model and rows to train it on."""
     at = tmp_path_factory.mktemp("parts")
     make_model(at)
-    rows = [{"prompt": f"{i}?", "chosen": f"{i}!", "rejected": f"{i}.", "answer": f"{i}"} for i in range(300)]
+    rows = [{"prompt": f"{i}?", "chosen": f"{i}!", "rejected": f"{i}.", "answer": f"{i}"} for i in range(160)]
     (at / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return at
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def train(parts: Path) -> Callable[..., list[str]]:
     return partial(_train, STUDY.replace("MODEL", str(parts)).replace("ROWS", str(parts / "rows.jsonl")))
+
+
+@pytest.fixture(scope="module")
+def stopped(train, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A study that stopped, not to be written to, and what was done for it."""
+    folder = tmp_path_factory.mktemp("stopped") / "stop"
+    return folder, train(folder, stop=True)
 
 
 def _train(text: str, folder: Path, **goal: object) -> list[str]:
     """What was trained and asked for it, in order."""
     RAN.clear()
-    study = yaml.safe_load(text) | {"matched": {"checkpoints": [800], "target": 7.0} | goal}
+    study = yaml.safe_load(text) | {"matched": {"checkpoints": [400], "target": 3.0} | goal}
     folder.mkdir(exist_ok=True)
     file = folder.with_suffix(".yaml")
     file.write_text(yaml.safe_dump(study))
@@ -102,13 +111,17 @@ def ladders(folder: Path) -> dict[str, dict[int, str]]:
     }
 
 
-def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_run(train, tmp_path: Path) -> None:
-    ran = train(tmp_path / "stop", stop=True)
+@pytest.mark.xdist_group("stopped")
+def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_run(
+    stopped, train, tmp_path: Path
+) -> None:
+    ran = stopped[1]
+    shutil.copytree(stopped[0], tmp_path / "stop")
     found = ladders(tmp_path / "stop")
     assert {label: list(rungs) for label, rungs in found.items()} == {
-        "SFT": [400, 800],
-        "ORPO": [400, 800, 1200],
-        "noop": [400],
+        "SFT": [200, 400],
+        "ORPO": [200, 400, 600],
+        "noop": [200],
     }
     assert [x for x in ran if x.startswith("train ORPO")] == ["train ORPO seed 0"] * 3
     assert [x for x in ran if x.startswith("train SFT")] == ["train SFT seed 0"] * 2
@@ -116,7 +129,7 @@ def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_
     asked = tables.read(folder.record_shards(), "records")
     assert set(asked["measure"]) == {"validation"}  # nothing else is asked before all is trained
     subjects = tables.read(folder.subjects, "subjects")
-    assert sorted(subjects.loc[subjects["label"] == "SFT", "budget"]) == [400, 800]
+    assert sorted(subjects.loc[subjects["label"] == "SFT", "budget"]) == [200, 400]
     assert {t["label"] for t in read_json(folder.controls_json)["trajectories"]} == {"SFT", "ORPO", "noop"}
 
     assert train(tmp_path / "stop", stop=True) == []  # what was decided is not asked again
@@ -126,26 +139,27 @@ def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_
     assert all(rungs.items() <= whole[label].items() for label, rungs in found.items())
 
     # A raised target: the run goes on from where it stood, and the old decision is not used.
-    again = train(tmp_path / "stop", stop=True, target=9.0)
+    again = train(tmp_path / "stop", stop=True, target=5.0)
     assert [x for x in again if x.startswith("train")] == ["train SFT seed 0"]
     assert ladders(tmp_path / "stop") == whole
     # A lowered one: no more is planned than a run that had it from the beginning would have.
-    assert not [x for x in train(tmp_path / "stop", stop=True, target=4.0) if x.startswith("train")]
-    assert list(ladders(tmp_path / "stop")["SFT"]) == [400]
-    assert "SFT at 400 tokens (seed 0)" in " ".join(read_json(folder.plan_json)["notes"])
+    assert not [x for x in train(tmp_path / "stop", stop=True, target=2.0) if x.startswith("train")]
+    assert list(ladders(tmp_path / "stop")["SFT"]) == [200]
+    assert "SFT at 200 tokens (seed 0)" in " ".join(read_json(folder.plan_json)["notes"])
     # Without the goal the file that lies there says nothing.
-    train(tmp_path / "stop", stop=False, target=4.0)
+    train(tmp_path / "stop", stop=False, target=2.0)
     assert ladders(tmp_path / "stop") == whole
 
 
-def test_killed_between_two_rungs_it_decides_the_same(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train(tmp_path / "whole", stop=True)
-
+@pytest.mark.xdist_group("stopped")
+def test_killed_between_two_rungs_it_decides_the_same(
+    stopped, train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Killed(Exception): ...
 
     def once(work, only="", judge=pipeline._judge):
         judge(work, only)
-        if any("800" in x for x in RAN):
+        if any("400" in x for x in RAN):
             raise Killed
 
     with monkeypatch.context() as patch:
@@ -154,6 +168,6 @@ def test_killed_between_two_rungs_it_decides_the_same(train, tmp_path: Path, mon
             train(tmp_path / "killed", stop=True)
     assert not StudyFolder(tmp_path / "killed").stopped_json.exists()
     train(tmp_path / "killed", stop=True)
-    assert ladders(tmp_path / "killed") == ladders(tmp_path / "whole")
-    stopped = [StudyFolder(tmp_path / x).stopped_json.read_bytes() for x in ("killed", "whole")]
-    assert stopped[0] == stopped[1]
+    assert ladders(tmp_path / "killed") == ladders(stopped[0])
+    decided = [StudyFolder(x).stopped_json.read_bytes() for x in (tmp_path / "killed", stopped[0])]
+    assert decided[0] == decided[1]
