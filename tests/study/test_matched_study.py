@@ -47,6 +47,21 @@ def test_what_cannot_be_matched_is_refused(made: Study, says: str) -> None:
         check(made)
 
 
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"controls": {"schedule": "linear"}}, "SFT has the linear schedule, so that each of its budgets is a run of"),
+        ({"consistency": {}}, "ends runs before the last budget, at which consistency compares; remove one"),
+        ({"tuned": {"learning_rate": [1e-4]}}, "at which tuned compares; remove one"),
+    ],
+)
+def test_a_run_that_cannot_end_at_the_target_is_refused(more: dict[str, Any], says: str) -> None:
+    made = study(VALIDATION, stop=True)
+    with pytest.raises(UserError, match=says):
+        check(Study.model_validate(made.model_dump(by_alias=True) | more))
+    assert check(made) == []
+
+
 def test_matching_on_the_test_rows_is_said() -> None:
     assert not [note for note in check(study(VALIDATION)) if "matched" in note]
     notes = check(study({"measure": "task_accuracy", "name": "validation", "items": 3}))
