@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,3 +14,10 @@ StudyArg = Annotated[
 Out = Annotated[Path | None, typer.Option("--out", help="the study's folder; default: runs/NAME")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="processes; default: one per core, or per GPU")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for a program to read")]
+
+
+def told(as_json: bool, found: Any) -> bool:
+    """Prints what was found as JSON where that is wanted, and says whether it was."""
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    return as_json

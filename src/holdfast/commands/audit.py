@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from holdfast.commands.arguments import AsJson, Out, Workers
+from holdfast.commands.arguments import AsJson, Out, Workers, told
 from holdfast.words import UserError
 
 app = typer.Typer()
@@ -54,9 +53,7 @@ def audit(
     verdict = audits.verdict(folder, bounds) if bounds else None
     if verdict:
         (folder / "gate.json").write_text(gates.dumped(verdict) + "\n", encoding="utf-8")
-    if as_json:
-        typer.echo(json.dumps(found.as_json() | ({"gate": verdict.as_json()} if verdict else {})))
-    else:
+    if not told(as_json, found.as_json() | ({"gate": verdict.as_json()} if verdict else {})):
         found.print()
         for line in gates.lines(verdict) if verdict else ():
             typer.echo(line)

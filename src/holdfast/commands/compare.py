@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from holdfast.commands.arguments import AsJson
+from holdfast.commands.arguments import AsJson, told
 
 app = typer.Typer()
 
@@ -24,7 +23,5 @@ def compare(
     from holdfast.report.compared import show
 
     found = compared(a, b)
-    if as_json:
-        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
-    else:
+    if not told(as_json, found.as_json()):
         show(found)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
-from holdfast.commands.arguments import AsJson, Out, StudyArg, Workers
+from holdfast.commands.arguments import AsJson, Out, StudyArg, Workers, told
 
 app = typer.Typer()
 
@@ -31,8 +30,6 @@ def consistency(
 
     folder = StudyFolder(repeated.run(study, model or (), out, workers, quiet=as_json))
     found = read(folder)
-    if as_json:
-        typer.echo(json.dumps({"folder": str(folder.root), "repeats": repeats(found).to_dict("records")}))
-    else:
+    if not told(as_json, {"folder": str(folder.root), "repeats": repeats(found).to_dict("records")}):
         show(found)
         typer.echo(f"the page is {folder.report / 'index.html'}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from holdfast.commands.arguments import AsJson, Workers
+from holdfast.commands.arguments import AsJson, Workers, told
 from holdfast.commands.study import stage
 from holdfast.store.rows import SUFFIXES
 
@@ -59,22 +58,14 @@ def responses(
     from holdfast.verdicts import judging
 
     path = Path(what)
-    to = (
-        path.with_name(f"{path.stem}.{JUDGEMENTS}")
-        if out is None
-        else out / f"{path.stem}.{JUDGEMENTS}"
-        if not out.suffix
-        else out
-    )
+    to = out if out and out.suffix else (out or path.parent) / f"{path.stem}.{JUDGEMENTS}"
     base = ModelSpec(name="model", path=model) if model else None
     specs = judging.seats(name or (), judges)
     found = judging.judge(
         path, specs, humans, base, threshold, to.parent / "judge-cache", lambda line: typer.echo(line, err=True)
     )
     found.write(to)
-    if as_json:
-        typer.echo(json.dumps(found.as_json()))
-    else:
+    if not told(as_json, found.as_json()):
         typer.echo("\n".join(lines(found.as_json()["summary"])))
         typer.echo(f"judgements: {to}")
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from typing import Annotated, Any
 
 import typer
 
-from holdfast.commands.arguments import AsJson
+from holdfast.commands.arguments import AsJson, told
 
 app = typer.Typer()
 WIDTH = 100
@@ -23,9 +22,9 @@ def measures(
     from holdfast.measures import catalogue
 
     found: Any = catalogue.entry(name) if name else catalogue.listing()
-    if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False))
-    elif name:
+    if told(as_json, found):
+        return
+    if name:
         _show(found)
     else:
         for m in found:

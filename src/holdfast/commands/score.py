@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from holdfast.commands.arguments import AsJson
+from holdfast.commands.arguments import AsJson, told
 from holdfast.words import UserError
 
 app = typer.Typer()
@@ -29,9 +28,7 @@ def score(
     found = scoring.score(responses, measure, _params(params))
     if out:
         found.write(out)
-    if as_json:
-        typer.echo(json.dumps(found.as_json()))
-    else:
+    if not told(as_json, found.as_json()):
         typer.echo("\n".join(scored(found.as_json()["summary"])))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from holdfast.commands.arguments import AsJson
+from holdfast.commands.arguments import AsJson, told
 
 app = typer.Typer()
 
@@ -40,9 +39,5 @@ def show(
         tuple(label or ()), budget, seed, measure, attack, judge, verdict, unscored, grep, item, format, n, reveal
     )
     found = shown.find(study, query)
-    if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False))
-    elif found:
-        typer.echo("\n".join(shown.lines(found)))
-    else:
-        typer.echo("No answer fits.")
+    if not told(as_json, found):
+        typer.echo("\n".join(shown.lines(found)) if found else "No answer fits.")

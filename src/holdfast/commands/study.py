@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from holdfast.commands.arguments import AsJson, Out, StudyArg, Workers
+from holdfast.commands.arguments import AsJson, Out, StudyArg, Workers, told
 
 app = typer.Typer()
 
@@ -26,9 +25,7 @@ def _show_headline(folder: Path, as_json: bool) -> None:
     from holdfast.store.folder import StudyFolder
 
     found = headline(StudyFolder(folder))
-    if as_json:
-        typer.echo(json.dumps(found.as_json()))
-    else:
+    if not told(as_json, found.as_json()):
         found.print()
 
 
@@ -42,13 +39,10 @@ def plan(
 ) -> None:
     """What a study would train and measure, what it would cost and what it could tell; nothing is run or written."""
     from holdfast import pipeline
+    from holdfast.study.render import show
 
     planned = pipeline.plan(study, pilot)
-    if as_json:
-        typer.echo(json.dumps(planned.as_json()))
-    else:
-        from holdfast.study.render import show
-
+    if not told(as_json, planned.as_json()):
         show(planned)
 
 
@@ -100,9 +94,7 @@ def status(study: StudyArg, out: Out = None, as_json: AsJson = False) -> None:
     from holdfast import pipeline
 
     found = pipeline.status(study, out)
-    if as_json:
-        typer.echo(json.dumps(found))
-    else:
+    if not told(as_json, found):
         for stage, counts in found["stages"].items():
             typer.echo(f"{stage:<9} {counts['present']:>5} of {counts['planned']:>5}")
 

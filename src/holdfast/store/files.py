@@ -28,9 +28,14 @@ def replacing(path: Path | str) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            _flush(temporary)
+            for file in (temporary, *temporary.rglob("*")):
+                if file.is_file():
+                    _flush(file)
+            if temporary.is_dir() and path.exists():
+                shutil.rmtree(path)
             os.replace(temporary, path)
         except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
             temporary.unlink(missing_ok=True)
             raise
         _flush(path.parent)
@@ -39,22 +44,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
 @contextmanager
 def replacing_folder(path: Path | str) -> Iterator[Path]:
     """As ``replacing``, for a folder of files. A folder that was at ``path`` is removed."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    with _clear_errors(path):
-        try:
-            temporary.mkdir(parents=True)
-            yield temporary
-            for file in temporary.rglob("*"):
-                if file.is_file():
-                    _flush(file)
-            if path.exists():
-                shutil.rmtree(path)
-            os.replace(temporary, path)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        _flush(path.parent)
+    with replacing(path) as temporary:
+        temporary.mkdir()
+        yield temporary
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
