@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from holdfast.analysis.asked import findings
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import cells, load
 from holdfast.report.page import build
@@ -206,7 +207,8 @@ def _peak() -> float:
 
 
 def opened(page: Path, times: int = 3) -> dict[str, float]:
-    """Seconds from the click, medians: to the document, to the first chart, to all charts, to the responses."""
+    """Seconds from the click, medians: to the document, to its chart; then from opening them, to the responses and to
+    the charts of all sections."""
     from playwright.sync_api import sync_playwright
 
     chromium = next(p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n)))
@@ -219,12 +221,19 @@ def opened(page: Path, times: int = 3) -> dict[str, float]:
             tab = browser.new_page()
             began = time.perf_counter()
             tab.goto(page.as_uri(), wait_until="commit")
-            for what, ready in (
-                ("document", "document.readyState !== 'loading'"),
-                ("first chart", "document.querySelector('.plot svg')"),
-                ("responses", "document.querySelector('#answers article')"),
-                ("all charts", "document.body && document.body.dataset.drawn"),
+            for what, first, ready in (
+                ("document", "", "document.readyState !== 'loading'"),
+                ("the chart of the answer", "", "document.body && document.body.dataset.drawn"),
+                ("responses", "location.hash = '#responses'", "document.querySelector('#answers article')"),
+                (
+                    "all charts",
+                    "document.querySelector('#open-all').click()",
+                    "[...document.querySelectorAll('.plot')].every((p) => p.querySelector('svg'))",
+                ),
             ):
+                if first:
+                    began = time.perf_counter()
+                    tab.evaluate(first)
                 tab.wait_for_function(ready, polling=20, timeout=120_000)
                 found.setdefault(what, []).append(time.perf_counter() - began)
             browser.close()
@@ -246,7 +255,9 @@ def main() -> None:
         (folder.root / "MADE").touch()
     if not folder.estimates_parquet.exists():
         with timed("analyse", took):
-            tables.write(folder.estimates_parquet, "estimates", estimates(load(folder), cells(folder), study))
+            frame, about = load(folder), cells(folder)
+            tables.write(folder.estimates_parquet, "estimates", estimates(frame, about, study))
+            tables.write(folder.findings_parquet, "findings", findings(frame, about, study))
         print("run again for the page, with the analysis out of memory")
         return
     with timed("build", took):

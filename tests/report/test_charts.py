@@ -18,9 +18,9 @@ from holdfast.store.folder import StudyFolder
 
 def test_every_chart_is_valid_and_says_what_it_rests_on(finished: StudyFolder) -> None:
     part = sections.of_setting(read(finished).settings()[0])
-    names = {f.name for f in part["all"]}
+    names = {f.name for f in part.figures}
     assert {"frontier", "miniature_robustness-by-attack", "quadrants", "moved", "kl_base"} <= names
-    for f in part["all"]:
+    for f in part.figures:
         alt.LayerChart.from_dict(f.spec, validate=True)
         assert f.alt.endswith(".")
         assert "seed" in f.caption or f.name == "quadrants"

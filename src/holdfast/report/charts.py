@@ -158,7 +158,7 @@ def _paths(
         .mark_point(filled=True, shape="diamond", size=120, style="base-point", strokeWidth=1.5, opacity=1)
         .encode(x=ex, y=ey, tooltip=tip),
     ]
-    ends = place.beside(pd.concat([ends, base]), data, dx, dy)
+    ends = place.beside(pd.concat([ends, base]), data, dx, dy, place.SIZE if paths else place.SMALL)
     layers += [
         alt.Chart(group)
         .mark_text(

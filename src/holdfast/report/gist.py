@@ -74,6 +74,8 @@ def _range(what: str, rows: pd.DataFrame, number: Callable[[float], str], unit: 
     if rows.empty:
         return ""
     least, most = rows.loc[rows["value"].idxmin()], rows.loc[rows["value"].idxmax()]
+    if number(least["value"]) == number(most["value"]):
+        return f"{what}: {number(most['value'])}{unit} throughout."
     return (
         f"{what}: from {number(least['value'])} ({least['label']}) to {number(most['value'])} ({most['label']}){unit}."
     )

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pandas as pd
 
 SIZE = (620, 360)  # pixels of the plot that names are placed for; on another width they are nearly right
+SMALL = (370, 300)
 
 
 def domain(values: pd.DataFrame, *, top: float | None, zero: bool = False) -> list[float]:
@@ -59,14 +60,16 @@ def span(budgets: Sequence[int]) -> list[float]:
     return [budgets[0] * math.exp(-0.62 * gap), budgets[-1] * math.exp(0.42 * gap)]
 
 
-def beside(ends: pd.DataFrame, points: pd.DataFrame, dx: Sequence[float], dy: Sequence[float]) -> pd.DataFrame:
+def beside(
+    ends: pd.DataFrame, points: pd.DataFrame, dx: Sequence[float], dy: Sequence[float], size: tuple[int, int] = SIZE
+) -> pd.DataFrame:
     """Adds dx, dy and align for the name of each end, choosing for each the corner that meets fewest points,
     intervals and names already placed."""
 
     def at(x: float, y: float) -> tuple[float, float]:
         return (
-            SIZE[0] * (x - dx[0]) / max(dx[1] - dx[0], 1e-12),
-            SIZE[1] * (1 - (y - dy[0]) / max(dy[1] - dy[0], 1e-12)),
+            size[0] * (x - dx[0]) / max(dx[1] - dx[0], 1e-12),
+            size[1] * (1 - (y - dy[0]) / max(dy[1] - dy[0], 1e-12)),
         )
 
     dots = [at(r.x, r.y) for r in points.itertuples()]
@@ -90,7 +93,7 @@ def beside(ends: pd.DataFrame, points: pd.DataFrame, dx: Sequence[float], dy: Se
             cost = 15.0 * sum(_meet(b, p) for p in placed)
             cost += sum(3.0 for px, py in dots if b[0] - 5 < px < b[2] + 5 and b[1] - 5 < py < b[3] + 5)
             cost += sum(1.0 for line in lines if _meet(b, line))
-            cost += 20.0 * (b[0] < 0 or b[2] > SIZE[0] or b[1] < 0 or b[3] > SIZE[1])
+            cost += 20.0 * (b[0] < 0 or b[2] > size[0] or b[1] < 0 or b[3] > size[1])
             cost += 0.04 * (abs(gap_y) - 12)
             if best is None or cost < best[0]:
                 best, box = (cost, gap_x, gap_y, "left" if gap_x > 0 else "right"), b

@@ -213,8 +213,9 @@ def _meaning(setting: Setting, numbers: pd.DataFrame) -> str:
         said[0] += (
             f", and differences from {speak.join(who)} in percentage points, paired by prompt. Better and worse: "
             f"p < {study.alpha:g} after Holm’s correction over objectives (the intervals are not corrected). "
-            f"Equivalent: shown to lie within ±{within} points, which was said beforehand to matter little. Cannot "
-            f"tell: neither is shown; that is not equality.{undeclared}"
+            f"Equivalent: shown to lie within ±{within} points, which was said beforehand to matter little (two "
+            f"one-sided tests; the {speak.level(study.alpha)} interval may reach further). Cannot tell: neither "
+            f"is shown; that is not equality.{undeclared}"
         )
     else:
         said[0] += ". Nothing was compared: `holdfast analyse` writes the findings."
