@@ -71,7 +71,7 @@ def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) 
     found: dict[str, dict[str, Array]] = {}
     far: dict[str, Array] = {}
     for label in (x for x in labels if x != sft and min(ends[x], ends[sft]) > 0):
-        far[label] = min(ends[label], ends[sft]) * np.arange(1, STEPS + 1) / STEPS
+        far[label] = min(ends[label], ends[sft]) * (np.arange(1, STEPS + 1) / STEPS) ** 2  # most happens near 0
         (value, place), (other, _) = _at(runs[label], far[label]), _at(runs[sft], far[label])
         found[label] = {"value": np.where(np.isnan(other), np.nan, value), "place": place, "sft": other}
     if not found:

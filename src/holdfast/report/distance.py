@@ -18,7 +18,7 @@ _WHERE = (
     "to the largest that every seed of both reaches, which is each objective’s own."
 )
 _WHAT = {"robustness": "Attack success", "persona": "P(match)"}
-_ACROSS = "KL from the base, of the objective and of SFT alike (nats per token)"
+_ACROSS = "KL from the base (nats per token)"
 
 
 def at_equal(s: Setting) -> tuple[tuple[Figure, ...], tuple[Block, ...]]:
