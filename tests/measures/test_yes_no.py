@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.measures.persona import Persona, statement
 from holdfast.measures.true_false import Facts, fact
-from holdfast.measures.yes_no import NO, YES, read
+from holdfast.measures.yes_no import NO, YES
 from holdfast.words import Record
 
 LOG0 = -math.inf
@@ -90,5 +90,5 @@ def test_the_ask_holds_every_surface_form_once():
 
 
 def test_one_form_may_be_certain():
-    reading = read(record({"Yes": 1.0, "No": 0.0}))
-    assert (reading.p_yes, reading.mass) == (1.0, 1.0)
+    details = Plain().score(fact("Q", "Yes"), record({"Yes": 1.0, "No": 0.0})).details
+    assert (details["p_yes"], details["mass"]) == (1.0, 1.0)

@@ -10,6 +10,7 @@ import torch
 from holdfast.models import adapters, vllm_adapters
 from holdfast.models.backend import InProcess, NotLive
 from holdfast.spec import LoraSpec
+from holdfast.store.digest import adapter_digest
 from holdfast.words import Subject, Turn, UserError
 
 
@@ -38,7 +39,7 @@ def test_an_adapter_says_what_room_it_needs(adapter):
     small, large = vllm_adapters.read(adapter(4)), vllm_adapters.read(adapter(24))
     assert (small.rank, large.rank) == (4, 24)
     assert small.modules == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
-    assert small.digest == adapters.digest(adapter(4))
+    assert small.digest == adapter_digest(adapter(4))
     assert [vllm_adapters.room(some) for some in ([small], [large], [small, large])] == [8, 32, 32]
 
 

@@ -26,11 +26,8 @@ _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202
 
 def code(texts: Sequence[str], salt: str) -> str:
     """The code of a row. It is in none of the texts."""
-    for n in count():
-        found = digest([list(texts), salt, n])[:CODE]
-        if not any(found in text for text in texts):
-            return found
-    raise AssertionError("unreachable")
+    codes = (digest([list(texts), salt, n])[:CODE] for n in count())
+    return next(code for code in codes if not any(code in text for text in texts))
 
 
 def defused(text: str) -> str:

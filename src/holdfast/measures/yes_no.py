@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,20 +12,6 @@ from holdfast.words import Ask, Item, Judgement, Record, UserError
 YES = ("Yes", " Yes", "yes", " yes", "YES", " YES")
 NO = ("No", " No", "no", " no", "NO", " NO")
 _WRITTEN = {"yes": "Yes", "true": "Yes", "1": "Yes", "no": "No", "false": "No", "0": "No"}
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """``p_yes`` renormalised over yes and no; ``mass`` what the two hold of all probability."""
-
-    p_yes: float
-    mass: float
-
-
-def read(record: Record, yes: Sequence[str] = YES, no: Sequence[str] = NO) -> Reading | str:
-    """The reading of a record, or the reason why there is none."""
-    found = shares.read(record, {"Yes": yes, "No": no})
-    return found if isinstance(found, str) else Reading(found.share["Yes"], found.mass)
 
 
 def yes_or_no(written: Any, where: str) -> str:
@@ -61,18 +46,14 @@ class YesNo(Measure):
         return item.reference
 
     def score(self, item: Item, record: Record) -> Judgement:
-        reading = read(record, self.yes, self.no)
+        reading = shares.read(record, {"Yes": self.yes, "No": self.no})
         if isinstance(reading, str):
             return unscored(record, "own", reading)
         right = self.right(item, record.format)
         assert right in ("Yes", "No"), right
-        p = reading.p_yes if right == "Yes" else 1 - reading.p_yes
-        details = {
-            "mass": reading.mass,
-            "p_yes": reading.p_yes,
-            "yes_bias": 2 * reading.p_yes - 1,
-            f"half_{right.lower()}": p,
-        }
+        p_yes = reading.share["Yes"]
+        p = p_yes if right == "Yes" else 1 - p_yes
+        details = {"mass": reading.mass, "p_yes": p_yes, "yes_bias": 2 * p_yes - 1, f"half_{right.lower()}": p}
         return Judgement(record.id, "own", p, self.labels[p < 0.5], details=details)
 
 

@@ -27,22 +27,7 @@ from holdfast import rng
 from holdfast.models.network import Network
 from holdfast.spec import LoraSpec
 from holdfast.store import files
-from holdfast.store.digest import adapter_digest as digest
 from holdfast.words import UserError
-
-__all__ = [
-    "attach",
-    "configuration",
-    "detach",
-    "digest",
-    "dropout",
-    "fingerprint",
-    "load",
-    "norm",
-    "off",
-    "save",
-    "trainable",
-]
 
 NAME = "default"
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"

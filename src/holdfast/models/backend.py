@@ -22,6 +22,7 @@ from holdfast.models.identity import subject_id
 from holdfast.models.layouts import Batch, Layout, arrange, micro_batches
 from holdfast.models.network import Network
 from holdfast.models.prefixes import Ids
+from holdfast.store.digest import adapter_digest
 from holdfast.words import Request, Response, Scored, Segment, Sequence, Subject, Turn, UserError
 
 
@@ -127,7 +128,7 @@ class InProcess:
         """Within it the network is that subject."""
         if subject.adapter is None:
             return adapters.off(self.network)
-        wanted = adapters.digest(subject.adapter)
+        wanted = adapter_digest(subject.adapter)
         if self._loaded != wanted:
             self._loaded = None
             adapters.load(self.network, subject.adapter)

@@ -25,11 +25,10 @@ from transformers import AutoConfig
 
 from holdfast import rng
 from holdfast.models import vllm_adapters
-from holdfast.models.adapters import digest as adapter_digest
 from holdfast.models.backend import NotLive
 from holdfast.models.identity import subject_id
 from holdfast.models.vllm_adapters import INSTEAD, Lora
-from holdfast.store.digest import model_digest
+from holdfast.store.digest import adapter_digest, model_digest
 from holdfast.store.sources import model_folder
 from holdfast.text.renderer import Renderer
 from holdfast.words import Request, Response, Sampling, Scored, Subject, Turn, UserError

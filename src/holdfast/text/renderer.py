@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -99,7 +100,7 @@ class Renderer:
         systems = [turn.content.strip() for turn in turns if turn.role == "system"]
         mend = "set the model's `system: fold`" if systems else "correct the turns or the model's `template:`"
         try:
-            text = self._template.render(_messages(turns), generation_prompt=True)
+            text = self._template.render([asdict(turn) for turn in turns], generation_prompt=True)
         except TemplateError as error:
             raise UserError(f"the chat template of {self._folder} refuses a prompt ({error}): {mend}") from None
         if any(system not in text for system in systems):
@@ -210,10 +211,6 @@ def _folded(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
         raise UserError("`system: fold` needs a user turn to put the system turn before, but a prompt has none")
     rest[first] = Turn("user", "\n\n".join([*systems, rest[first].content]))
     return tuple(rest)
-
-
-def _messages(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
-    return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
 def _content(token: Any) -> str:
