@@ -27,6 +27,7 @@ _CHOSEN = (
     "Accuracy on {measure} after {budget} tokens, with {level} intervals. {seeds}. The best of several noisy scores is "
     "too high by itself: capability is reported on other rows below."
 )
+_EVERY = "Score: what it was chosen by. All else from other rows, of the same seeds."
 _BESIDE = (
     "{title} after {budget} tokens with {level} intervals, and the difference from {against} in points, paired by seed "
     "and prompt; verdicts after Holm’s correction within each regime. Shared: the study’s one setting; tuned: each at "
@@ -56,7 +57,7 @@ def group(s: Setting) -> Group | None:
     blocks = [
         Block("<h3>What was chosen</h3>"),
         markup.table(shown, mark, caption, labels=names),
-        markup.folded("Every setting that was tried", markup.table(every, mark, caption, labels=names)),
+        markup.folded("Every setting that was tried", markup.table(every, mark, f"{_EVERY} {caption}", labels=names)),
     ]
     levels = {
         regime: tuned.levels(s.of(rows), findings.cells, study) for regime, rows in findings.regimes.items()
