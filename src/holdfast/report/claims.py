@@ -20,6 +20,11 @@ _DECLARED = (
     "budget, a coupling per point of capability. {level} intervals; p after Holm’s correction in the family that the "
     "file names; interest: smallest difference of interest. Prompts are taken as {prompts}. {warnings}"
 )
+_SIGNS = (
+    "Value and verdict of everything that was declared. "
+    + "; ".join(f"{sign} {verdict}" for verdict, sign in markup.SIGNS.items())
+    + ". ASR, accuracy and P(match) from 0 to 1; slopes per doubling of the budget, couplings per point of capability."
+)
 _CLAIMS = (
     "Findings of {source}, on other models and data. Each is decided by verdicts on this study, by the rule that the "
     "file states; “not significant” there is taken as “equivalent” here. {warnings}"
@@ -45,7 +50,14 @@ def group(findings: Findings) -> Group | None:
         warnings=_once(every.loc[every["declared"], "warning"]),
     )
     n = int((~every["declared"]).sum())
-    blocks = [markup.table(asked, mark, caption, labels=findings.labels)] if len(asked) else []
+    blocks = []
+    if len(asked):
+        order = [x for x in (*findings.labels, "all") if x in set(asked["objective"])]
+        full = markup.table(asked, mark, caption, labels=findings.labels)
+        blocks = [
+            markup.table(wide(asked, order), mark, _SIGNS),
+            markup.folded("Each with its interval, p and the smallest difference of interest", full),
+        ]
     blocks.append(Block(f'<p class="calm">{n:,} further findings are exploratory: tables/findings.csv has them.</p>'))
     made = published[published["verdict"] != NOT_ASKED]
     if len(made):
@@ -65,6 +77,16 @@ def _once(warnings: pd.Series) -> str:
     """Each sentence once, in order."""
     said = [s for w in warnings if w for s in w.removesuffix(".").split(". ")]
     return " ".join(f"{s}." for s in dict.fromkeys(said))
+
+
+def wide(asked: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    """A row per question, a column per objective: value and the sign of the verdict. ``asked``: of ``shown``."""
+    key = [c for c in ("finding", "model", "task", "measure", "against", "budget") if c in asked]
+    value = asked["value"].replace({"-0.000": "0.000", "+0.000": "0.000"})
+    cells = asked.assign(said=value + "\u00a0" + asked["verdict"].map(markup.SIGNS).fillna(""))  # on one line
+    found = cells.groupby([*key, "objective"], sort=False)["said"].agg("; ".join).unstack("objective")
+    first = dict.fromkeys(asked[key].itertuples(index=False, name=None))
+    return found.reindex(pd.MultiIndex.from_tuples(list(first), names=key))[order].fillna("").reset_index()
 
 
 def shown(found: pd.DataFrame) -> pd.DataFrame:

@@ -135,7 +135,9 @@ def _short(value: str) -> str:
 
 # -- the headline table ------------------------------------------------------------------------------------------
 
-SIGNS = {"better": "▲", "worse": "▼", "equivalent": "=", "differs": "◆", "cannot tell": "?"}
+SIGNS = {
+    "better": "▲", "worse": "▼", "shown": "✓", "refuted": "✗", "differs": "◆", "equivalent": "=", "cannot tell": "?",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
