@@ -30,7 +30,9 @@ def test_declared_findings_are_shown_and_exploratory_ones_counted(folder: StudyF
     every = findings.answers
     assert every["declared"].any()
     assert f"{(~every['declared']).sum():,} further findings are exploratory" in html
-    assert html.count("<tr") - 2 <= every["declared"].sum() + 14  # with two heads; every claim has a row at most
+    lead, full = html.split("<details>", 1)
+    assert lead.count("<tr") - 1 < every["declared"].sum() / 3  # a row a question, a column an objective
+    assert full.count("<tr") - 2 <= every["declared"].sum() + 14  # with two heads; every claim has a row at most
     assert "It says nothing of another training run" in html or "not about another training run" in html
     assert "KL shows no significant persona drift at any budget" in html
     assert "SFT and DPO" in html

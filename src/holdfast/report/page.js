@@ -76,6 +76,7 @@
     if (!target) return;
     for (let e = target; e; e = e.parentElement) if (e.matches("details")) e.open = true;
     target.scrollIntoView();
+    if (target.id === "responses") unpack().then(() => target.scrollIntoView()); // it has grown
     (target.matches("details") ? $("summary", target) : target).focus({ preventScroll: true });
   }
   addEventListener("hashchange", reach);
@@ -126,10 +127,9 @@
 
   // -- responses ---------------------------------------------------------------------------------------------
   const picker = $("#picker"), finder = $("#finder"), reveal = $("#reveal");
-  let data = null, asked = false, shown = 0;
-  async function unpack() {
-    if (asked) return;
-    asked = true;
+  let data = null, unpacking = null, shown = 0;
+  const unpack = () => (unpacking ??= unpacked());
+  async function unpacked() {
     const bytes = Uint8Array.from(atob($("#sample").textContent.trim()), (c) => c.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     data = JSON.parse(await new Response(stream).text());
