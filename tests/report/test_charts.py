@@ -48,20 +48,27 @@ def test_an_axis_is_never_so_narrow_that_noise_looks_like_news() -> None:
 
 
 # Each leaves out or doubles something that a study may lack or have.
+TWO = (15_000, 30_000)
 ODD = {
-    "one budget": {"budgets": (15_000,)},
-    "no sft": {"objectives": [{"label": x, "objective": x} for x in ("dpo", "orpo")]},
+    "one budget": {
+        "budgets": TWO[:1],
+        "objectives": [{"label": x, "objective": x} for x in ("sft", "kl")],
+        "odd_seed": True,
+    },
+    "no sft": {"budgets": TWO, "objectives": [{"label": x, "objective": x} for x in ("dpo", "orpo")]},
     "two variants": {
+        "budgets": TWO,
         "objectives": [{"label": "sft", "objective": "sft"}]
-        + [{"label": f"dpo β={b}", "objective": "dpo", "params": {"beta": b}} for b in (0.1, 0.5)]
+        + [{"label": f"dpo β={b}", "objective": "dpo", "params": {"beta": b}} for b in (0.1, 0.5)],
     },
     "two models": {
+        "budgets": TWO,
         "models": [{"name": m, "path": "package:holdfast.miniature/model"} for m in ("tiny", "small")],
         "objectives": [{"label": x, "objective": x} for x in ("sft", "kl")],
     },
     "three seeds": {
         "seeds": (0, 1, 2),
-        "budgets": (15_000, 30_000),
+        "budgets": TWO,
         "objectives": [{"label": x, "objective": x} for x in ("sft", "kl")],
     },
 }
@@ -75,11 +82,14 @@ def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_files")
 @pytest.mark.parametrize("name", list(ODD))
-def test_an_odd_study_has_a_page(name: str, tmp_path, make_study) -> None:
+def test_an_odd_study_has_a_page_and_a_difference_of_control_is_loud(name: str, tmp_path, make_study) -> None:
     folder = make_study(tmp_path, prompts=5, brackets=[], **ODD[name])
     text = page.build(folder).read_text(encoding="utf-8")
     for label in (v.label for v in read(folder).study.objectives):
         assert label in text
+    if name == "one budget":  # where one objective was given another order of data
+        assert 'class="alarm"' in text
+        assert "Not everything was held fixed over objectives: order.15000" in text
     if name == "two models":
         assert 'id="setting"' in text
         assert (folder.report / "tables" / "frontier-small-arithmetic.csv").exists()
@@ -97,15 +107,6 @@ def test_a_study_without_robustness_judges_or_training_files_has_a_page(tmp_path
     assert "A frontier needs a measure of robustness" in text
     assert "No proofs of control were found" in text
     assert "Capability is near zero" in text
-
-
-@pytest.mark.usefixtures("no_files")
-def test_a_planted_difference_of_controls_is_loud(tmp_path, make_study) -> None:
-    few = [{"label": x, "objective": x} for x in ("sft", "kl")]
-    folder = make_study(tmp_path, prompts=5, brackets=[], odd_seed=True, objectives=few)
-    text = page.build(folder).read_text(encoding="utf-8")
-    assert 'class="alarm"' in text
-    assert "Not everything was held fixed over objectives: order.15000" in text
 
 
 def test_the_sample_masks_what_no_judge_called_a_refusal(finished: StudyFolder) -> None:
