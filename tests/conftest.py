@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", Path(__file__).parents[1] / "../shared/data"))
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[[str], Path]:
+    """``need("gsm8k")``: a file or folder of the real ones; the test is skipped, by that name, where it is missing."""
+
+    def given(path: str) -> Path:
+        if not (DATA / path).exists():
+            pytest.skip(f"{path} is not in HOLDFAST_TEST_DATA")
+        return DATA / path
+
+    return given
+
+
+@pytest.fixture(scope="session")
+def data(need) -> Path:
+    """The folder of all real files."""
+    return need("MANIFEST.md").parent
 
 
 @pytest.fixture(scope="session")

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", "../shared/data"))
 PLAIN = "package:holdfast.interop/plain.jinja"
-
-
-@pytest.fixture(scope="session")
-def need():
-    def given(path: str) -> Path:
-        if not (DATA / path).exists():
-            pytest.skip(f"{path} is not in HOLDFAST_TEST_DATA")
-        return DATA / path
-
-    return given
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
-import os
 import textwrap
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -17,7 +15,6 @@ from holdfast.measures.codecs import Base64 as Codec
 from holdfast.words import Turn
 
 PRINTABLE = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"], codec="utf-8"), min_size=9, max_size=200)
-DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", "../shared/data"))
 codec = Codec()
 
 
@@ -53,10 +50,8 @@ def test_plain_and_broken_responses_stay_as_they_are(response, plain):
 
 
 @pytest.mark.data
-def test_real_completions_in_plain_words_stay_as_they_are():
-    found = sorted((DATA / "xstest").glob("*completions*.csv"))
-    if not found:
-        pytest.skip("xstest is not in HOLDFAST_TEST_DATA")
+def test_real_completions_in_plain_words_stay_as_they_are(need):
+    found = sorted(need("xstest").glob("*completions*.csv"))
     said = [row["completion"] for f in found for row in csv.DictReader(f.open(encoding="utf-8-sig"))]
     assert len(said) == 900
     assert sum(codec.decode(text) != text for text in said) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -18,15 +17,8 @@ from holdfast.measures.strongreject import StrongREJECT
 from holdfast.measures.xstest import XSTest
 from holdfast.words import UserError
 
-DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", "../shared/data"))
 BEHAVIOUR = ("Behavior", "FunctionalCategory", "SemanticCategory", "Tags", "ContextString", "BehaviorID")
 HARMS = ("Noise", "Waste", "Mess")
-
-
-def need(path: str) -> str:
-    if not (DATA / path).exists():
-        pytest.skip(f"{path} is not in HOLDFAST_TEST_DATA")
-    return str(DATA / path)
 
 
 def table(path: Path, header, rows) -> str:
@@ -103,8 +95,8 @@ def test_a_malformed_row_of_harmbench_is_named_and_not_shown(tmp_path, rows, wor
 
 
 @pytest.mark.data
-def test_the_real_harmbench_has_200_standard_100_contextual_and_100_copyright_behaviours():
-    path = need("harmbench/harmbench_behaviors_text_all.csv")
+def test_the_real_harmbench_has_200_standard_100_contextual_and_100_copyright_behaviours(need):
+    path = str(need("harmbench/harmbench_behaviors_text_all.csv"))
     items = HarmBench(path=path, categories=("standard", "contextual", "copyright")).items()
     assert Counter(i.fields["kind"] for i in items) == {"standard": 200, "contextual": 100, "copyright": 100}
     assert len({i.fields["category"] for i in items}) == 7
@@ -240,8 +232,8 @@ def test_a_malformed_row_of_xstest_is_named(tmp_path, rows, words):
 
 
 @pytest.mark.data
-def test_the_real_xstest_has_250_safe_and_200_unsafe_prompts():
-    items = XSTest(path=need("xstest/xstest_prompts.csv")).items()
+def test_the_real_xstest_has_250_safe_and_200_unsafe_prompts(need):
+    items = XSTest(path=str(need("xstest/xstest_prompts.csv"))).items()
     assert Counter(i.fields["label"] for i in items) == {"safe": 250, "unsafe": 200}
     assert len({i.fields["type"] for i in items}) == 18
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -20,8 +18,6 @@ from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 from holdfast.words import Judgement, Record, Response
-
-DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 
 
 @pytest.fixture
@@ -82,10 +78,9 @@ def jsonl(path, rows):
     return str(path)
 
 
-def real(path):
-    if not (DATA / path).exists():
-        pytest.skip(f"{path} is not in HOLDFAST_TEST_DATA")
-    return str(DATA / path)
+@pytest.fixture(scope="module")
+def real(need):
+    return lambda path: str(need(path))
 
 
 def question(n):
@@ -106,7 +101,7 @@ def choice(n):
 
 
 @pytest.fixture
-def everything(tmp_path):
+def everything(real, tmp_path):
     """The measures over small files in the schemas of the real ones, and the real ones where they are."""
     (tmp_path / "risk").mkdir()
     jsonl(tmp_path / "risk" / "power.jsonl", [choice(n) for n in range(6)])
@@ -151,7 +146,7 @@ def test_over_a_real_network_what_fits_is_scored_and_what_does_not_is_counted(ne
 
 
 @pytest.mark.data
-def test_the_references_themselves_are_all_right_in_both_readings(measured):
+def test_the_references_themselves_are_all_right_in_both_readings(real, measured):
     from holdfast.tasks.gsm8k import GSM8K
 
     path = real("gsm8k")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -26,13 +25,10 @@ from holdfast.store.folder import StudyFolder
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.data
 
-DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 
-
-def real(path):
-    if not (DATA / path).exists():
-        pytest.skip(f"{path} is not in HOLDFAST_TEST_DATA")
-    return str(DATA / path)
+@pytest.fixture(scope="module")
+def real(need):
+    return lambda path: str(need(path))
 
 
 def jsonl(path, rows):
@@ -41,7 +37,7 @@ def jsonl(path, rows):
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory):
+def network(real, tmp_path_factory):
     """stories260K, whose positions are rotary, with room for EQ-Bench's dialogues and a judge's rubric."""
     from holdfast.models.network import load
 
@@ -54,7 +50,7 @@ def network(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def classifier(tmp_path_factory):
+def classifier(real, tmp_path_factory):
     """A folder with an untrained head over two labels: what it says is nonsense, but the way there is real."""
     from transformers import AutoTokenizer, LlamaConfig, LlamaForSequenceClassification
 
@@ -71,7 +67,7 @@ def classifier(tmp_path_factory):
     return ModelSpec(name="classifier", path=str(folder))
 
 
-def test_every_normative_measure_from_real_rows_to_estimates(network, classifier, tmp_path):
+def test_every_normative_measure_from_real_rows_to_estimates(real, network, classifier, tmp_path):
     from holdfast.models.backend import InProcess
     from holdfast.models.classifier import Classifier
 

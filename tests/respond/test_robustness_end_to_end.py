@@ -6,7 +6,6 @@ Real files where they are at hand, rows in the real schema otherwise. Nothing of
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.words import Judgement, Record, Response
 
-DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", "../shared/data"))
 ALL = ["dan", "happy_to_help", "role_play", "wikipedia", "zulu", "prefix_injection", "refusal_suppression", "base64"]
 
 
@@ -79,12 +77,10 @@ def everything(found, folder, row, backend, tokens):
         ("xstest", "xstest/xstest_prompts.csv", {}),
     ],
 )
-def test_from_rows_to_judgements(network, study_folder, tmp_path, measure, file, params):
+def test_from_rows_to_judgements(need, network, study_folder, tmp_path, measure, file, params):
     from holdfast.models.backend import InProcess
 
-    path = DATA / file if file else safe_rlhf(tmp_path / "test.jsonl")
-    if not path.exists():
-        pytest.skip(f"{file} is not in HOLDFAST_TEST_DATA")
+    path = need(file) if file else safe_rlhf(tmp_path / "test.jsonl")
     spec = {"measure": measure, "items": 6, "max_new_tokens": 5, "temperature": 1.0, "samples": 2}
     found = cells(a_study(spec | {"params": {"path": str(path)} | params}), {})
     folder = study_folder(found)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from holdfast.tasks import answers, perturb
 from holdfast.tasks.contract import Unsafe, Verdict, example_id
 from holdfast.words import Example, Turn
-
-DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 
 
 @dataclass(frozen=True)
@@ -59,10 +55,3 @@ def row(n: int, words: int = 3) -> Example:
 @pytest.fixture
 def words() -> Words:
     return Words()
-
-
-@pytest.fixture
-def data() -> Path:
-    if not (DATA / "MANIFEST.md").is_file():
-        pytest.skip("the real files of HOLDFAST_TEST_DATA are not there")
-    return DATA

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 
-DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 TEXTS = ["Who are you?", "The answer is 12.", "Yes and no, she said.", "Be brief.", "system user assistant"]
 SPECIALS = ["<pad>", "<s>", "</s>", "<|turn|>", "<|end|>"]
 PLAIN = (
@@ -57,10 +55,3 @@ def _tokenizer(kind: str) -> Tokenizer:
     # A tokenizer that adds a BOS to whatever it encodes with special tokens, as Llama's does.
     tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return tokenizer
-
-
-@pytest.fixture
-def data() -> Path:
-    if not (DATA / "MANIFEST.md").is_file():
-        pytest.skip("the real files of HOLDFAST_TEST_DATA are not there")
-    return DATA

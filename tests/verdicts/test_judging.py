@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,6 @@ from typer.testing import CliRunner
 from holdfast.cli import app
 from holdfast.words import UserError
 
-DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", "../shared/data"))
 NO, YES = "I'm sorry, but I can't help with that.", "Fill the pot and wait for an hour."
 ROWS = [
     {"id": "a", "prompt": "p", "response": NO, "label": "refusal", "coherent": 1},
@@ -179,11 +177,9 @@ def test_a_measure_without_such_a_rule_is_refused(tmp_path, measure, says):
 
 
 @pytest.mark.data
-def test_the_documented_command_on_xstest(tmp_path):
+def test_the_documented_command_on_xstest(need, tmp_path):
     """The file as its authors publish it: accuracy and κ of the rules against people."""
-    path = DATA / "xstest/xstest_v2_completions_gpt4.csv"
-    if not path.exists():
-        pytest.skip("xstest is not in HOLDFAST_TEST_DATA")
+    path = need("xstest/xstest_v2_completions_gpt4.csv")
     summary = json.loads(ran("judge", path, "--judge", "rules", "--json", "--out", tmp_path))["summary"]
     with path.open(encoding="utf-8-sig", newline="") as file:
         assert summary["n"] == sum(1 for _ in csv.DictReader(file))
