@@ -7,7 +7,7 @@ cost before it goes out, and corrected when its answer says what it did cost; so
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from holdfast.judges.endpoint import EndpointSpec
 
 BYTES_PER_TOKEN = 3  # of a prompt whose tokens nobody has counted: English has about four
+
+
+def totals(costs: Iterable[Cost | None]) -> list[Cost]:
+    """Of each model that is paid for, all together."""
+    found: dict[str, Cost] = {}
+    for cost in costs:
+        if cost is not None:
+            found[cost.model] = found[cost.model] + cost if cost.model in found else cost
+    return list(found.values())
 
 
 def tokens(messages: list[dict[str, str]]) -> int:

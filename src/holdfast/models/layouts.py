@@ -170,13 +170,10 @@ def _bins(lengths: abc.Sequence[int], capacity: int) -> list[list[int]]:
     bins: list[list[int]] = []
     room: list[int] = []
     for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        b = next((b for b, left in enumerate(room) if left >= lengths[i]), None)
-        if b is None:
-            bins.append([i])
-            room.append(capacity - lengths[i])
-        else:
-            bisect.insort(bins[b], i)
-            room[b] -= lengths[i]
+        b = _fit(lengths[i], capacity, room)
+        if b == len(bins):
+            bins.append([])
+        bisect.insort(bins[b], i)
     return bins
 
 
@@ -184,12 +181,20 @@ def _room(lengths: abc.Sequence[int], capacity: int, layout: Layout, before: abc
     """What is left of each row: of those ``before``, and of new ones. As ``_bins`` fills them."""
     room = list(before)
     for length in sorted(lengths, reverse=True):
-        b = None if layout == "padded" else next((b for b, left in enumerate(room) if left >= length), None)
-        if b is None:
+        if layout == "padded":
             room.append(capacity - length)
         else:
-            room[b] -= length
+            _fit(length, capacity, room)
     return room
+
+
+def _fit(length: int, capacity: int, room: list[int]) -> int:
+    """The first row with room for a tree, which is taken from it; a new one where there is none."""
+    b = next((b for b, left in enumerate(room) if left >= length), len(room))
+    if b == len(room):
+        room.append(capacity)
+    room[b] -= length
+    return b
 
 
 def _mask(block_BL: np.ndarray, root_BL: np.ndarray, layout: Layout) -> Tensor:

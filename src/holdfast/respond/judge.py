@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from holdfast.judges.contract import NOTHING, Cost, Desk, Judge, Wants
+from holdfast.judges.ledger import totals
 from holdfast.measures.contract import Measure, unscored
 from holdfast.respond.cells import Cell
 from holdfast.respond.layout import answered, judge_id, judged_at
@@ -47,16 +48,14 @@ def judge_subject(
 
 def costs(rows: Sequence[SubjectRow], cells: Sequence[Cell], folder: StudyFolder, desk: Desk) -> list[Cost]:
     """What the judging that is left costs at most, for each model that is paid for. Asks nothing."""
-    found: dict[str, Cost] = {}
+    found = []
     for cell in cells:
         for label, judge in cell.judges.items():
-            if judge.cost([], desk) is None:
-                continue
-            pairs = [pair for row in rows if cell.concerns(row) for pair in _left(row, cell, label, judge, folder)]
-            cost = judge.cost(pairs, desk)
-            assert cost is not None
-            found[cost.model] = found[cost.model] + cost if cost.model in found else cost
-    return list(found.values())
+            if judge.cost([], desk) is not None:
+                mine = [row for row in rows if cell.concerns(row)]
+                pairs = [pair for row in mine for pair in _left(row, cell, label, judge, folder)]
+                found.append(judge.cost(pairs, desk))
+    return totals(found)
 
 
 def _left(row: SubjectRow, cell: Cell, label: str, judge: Judge, folder: StudyFolder) -> Iterable[tuple[Item, Record]]:

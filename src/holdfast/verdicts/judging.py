@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 from holdfast import registry
 from holdfast.analysis import agreement, correction
 from holdfast.analysis.frame import COHERENCE, PEOPLE
-from holdfast.judges.contract import Cost, Desk, Judge, Wants
+from holdfast.judges.contract import Desk, Judge, Wants
 from holdfast.judges.humans import Humans, settled
+from holdfast.judges.ledger import totals
 from holdfast.respond import outside
 from holdfast.respond.judge import judged
 from holdfast.respond.outside import RESPONSES, Given
@@ -25,7 +26,7 @@ from holdfast.spec import JudgeSpec, ModelSpec
 from holdfast.store.digest import digest
 from holdfast.study.sentences import sentence
 from holdfast.verdicts.contract import Verdicts
-from holdfast.words import Item, Judgement, Record, Subject, UserError
+from holdfast.words import Judgement, Subject, UserError
 
 Say = Callable[[str], None]
 
@@ -63,9 +64,10 @@ def judge(
         judges |= {PEOPLE: Humans(str(humans))}
     given = outside.read(path)
     pairs, said = outside.pairs(given), {}
-    for cost in _costs(judges.values(), pairs, cache):  # before anything is spent
-        say(str(cost))
-        cost.check()
+    for cost in totals(one.cost(pairs, Desk(cache=cache)) for one in judges.values()):  # before anything is spent
+        if cost.calls:
+            say(str(cost))
+            cost.check()
     for label, one in judges.items():
         said[label] = judged(label, one, RESPONSES, pairs, _desk(label, one.wants, model, cache))
     people = [label for label, one in judges.items() if one.name == PEOPLE]
@@ -78,15 +80,6 @@ def judge(
         table = pd.concat([table, agreement.panel(table, machines)], ignore_index=True)
     asked = [j for label, some in said.items() if label in judges and label != PEOPLE for j in some]
     return Verdicts(asked, _summary(table, machines, people, said, threshold))
-
-
-def _costs(judges: Iterable[Judge], pairs: Sequence[tuple[Item, Record]], cache: Path | None) -> list[Cost]:
-    """What the judges will spend at most, for each model that is paid for."""
-    found: dict[str, Cost] = {}
-    for one in judges:
-        if cost := one.cost(pairs, Desk(cache=cache)):
-            found[cost.model] = found[cost.model] + cost if cost.model in found else cost
-    return [cost for cost in found.values() if cost.calls]
 
 
 def _desk(label: str, wants: Wants | None, base: ModelSpec | None, cache: Path | None) -> Desk:
