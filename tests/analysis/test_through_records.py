@@ -83,7 +83,7 @@ def test_a_comparison_that_flips_with_the_judge_is_shown_to_flip(tmp_path):
 @pytest.mark.slow
 def test_it_is_shown_to_flip_in_nearly_every_study_and_one_that_does_not_in_none(tmp_path):
     for second, expected in ((1.5, "judge: oracle"), (-1.5, "")):
-        flips = [judged(tmp_path / str(second), k, second)["flips"] for k in range(40)]
+        flips = [judged(tmp_path / str(second), k, second)["flips"] for k in range(20)]
         assert np.mean([f == expected for f in flips]) >= 0.95
 
 
@@ -104,9 +104,9 @@ def test_a_coupling_and_a_dissociation_are_recovered_in_nearly_every_study(tmp_p
         ("dissociation", "kl", "robustness", "sft"): "refuted",
     }
     right = dict.fromkeys(expected, 0)
-    for k in range(30):
+    for k in range(20):
         drawn = study(tmp_path, k, truth, budgets=BUDGETS, seeds=5, prompts=80, seed_sd=0.05)
         table = findings(*drawn, asked)
         for what, verdict in expected.items():
             right[what] += verdicts(table, *what) == [verdict]
-    assert min(right.values()) >= 27, right
+    assert min(right.values()) >= 18, right
