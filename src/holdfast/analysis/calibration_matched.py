@@ -1,6 +1,6 @@
 """How often the intervals at a matched capability cover, and its verdicts err, by simulation.
 
-    python -m holdfast.analysis.calibration_matched [--quick] [--out docs/matched.md]
+    python -m holdfast.analysis.calibration_matched [--sets 300] [--out docs/matched.md]
 
 Three objectives are trained along five checkpoints in ``simulate``'s world: SFT; one that learns more slowly and is
 exactly as harmful where it has SFT's capability; and one that learns as SFT does and is ``MARGIN`` more harmful there.
@@ -12,6 +12,7 @@ straight between checkpoints.
 from __future__ import annotations
 
 import argparse
+import textwrap
 import time
 from functools import lru_cache
 from itertools import product
@@ -188,18 +189,19 @@ def table(found: pd.DataFrame) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a tenth of the data sets")
+    parser.add_argument("--sets", type=int, default=SETS, help="data sets a design")
     parser.add_argument("--out", type=Path, default=None, help="the document; without it, to the screen")
     args = parser.parse_args(arguments)
-    sets, clock, flag = SETS // (10 if args.quick else 1), time.process_time(), " --quick" if args.quick else ""
+    sets, clock = args.sets, time.process_time()
     found = pd.DataFrame([{**d._asdict(), **simulate(d, sets)} for d in designs()])
     text = (
-        f"By `python -m holdfast.analysis.calibration_matched{flag} --out docs/matched.md`, "
+        f"By `python -m holdfast.analysis.calibration_matched --sets {sets} --out docs/matched.md`, "
         f"{(time.process_time() - clock) / 60:.0f} minutes of CPU: {sets} data sets a design, so that a figure of 95% "
         f"is uncertain by about ±{196 * np.sqrt(0.05 * 0.95 / sets):.1f} points; {DRAWS} draws. Seed effects of SD "
         f"{', '.join(f'{x:g}' for x in SEED_SDS)} in log-odds, worst to best over these; five attacks, ASR 10% at the "
-        "match. Nominal: 95% and 5%; verdicts after Holm's correction of two comparisons.\n\n" + table(found)
+        "match. Nominal: 95% and 5%; verdicts after Holm's correction of two comparisons."
     )
+    text = "\n".join(textwrap.wrap(text, 120, break_on_hyphens=False)) + "\n\n" + table(found)
     if not args.out:
         print(text)
         return

@@ -149,7 +149,8 @@ def along(run: Run, where: Array) -> Array:
 
 
 class Found(NamedTuple):
-    """``share``: of the draws that have a value; the others never reached it."""
+    """``share``: of the draws that have a value; the others never reached it. ``by_seed``, ``by_seed_df``: variance of
+    the mean by the seeds' own values alone, and its degrees of freedom; with one seed those of the draws."""
 
     value: Array
     low: Array
@@ -158,41 +159,58 @@ class Found(NamedTuple):
     variance: Array
     df: Array
     share: Array
+    by_seed: Array
+    by_seed_df: Array
 
 
 def level(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05) -> Found:
-    """Wilson's interval on the effective n that the draws' variance is worth. Draws that are all alike, as of a rate of
-    0, are worth one trial a prompt. Arguments as in ``difference``; p is NaN."""
-    variance, df, share = _spread(drawn, by_seed, prompts)
+    """Wilson's interval on the effective n that the variance is worth: of the draws or, where that is worth less, of
+    the seeds' values. Draws that are all alike, as of a rate of 0, are worth one trial a prompt. Arguments as in
+    ``difference``; p is NaN."""
+    found = _spread(drawn, by_seed, prompts)
     value, some = drawn[0], drawn[0] * (1 - drawn[0])
-    known = (variance > 1e-9) & (some > 1e-9)
-    n = np.where(known, some / np.where(known, variance, 1.0), float(prompts))
-    few = np.minimum(np.where(known, (-ndtri(alpha / 2) / t_quantile(df, alpha)) ** 2, 1.0), 1.0)
-    low, high = wilson(np.clip(value, 0, 1), n * few, alpha)
+    variance = np.maximum(*((t_quantile(df, alpha) / ndtri(alpha / 2)) ** 2 * v for v, df in found.accounts))
+    known = (found.variance > 1e-9) & (some > 1e-9)
+    n = np.where(known, some / np.where(known, np.maximum(variance, found.variance), 1.0), float(prompts))
+    low, high = wilson(np.clip(value, 0, 1), n, alpha)
     gone = np.isnan(value)
     low, high = (np.where(gone, np.nan, x) for x in (low, high))
-    return Found(value, low, high, np.full(np.shape(value), np.nan), variance, df, share)
+    return Found(value, low, high, np.full(np.shape(value), np.nan), *found)
 
 
 def difference(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05, *, share: bool = True) -> Found:
     """Of draws [D, ...] whose first is the value, between -1 and 1; ``by_seed`` [S, ...]: the value of each seed.
 
     The bootstrap's standard error times Student's t. Its degrees of freedom are Satterthwaite's: the part of the
-    variance that the seeds' own values show has one less than seeds, the rest one less than prompts. Where (nearly) no
-    prompt differs the bootstrap knows nothing of those that might, so the variance is at least that of two imagined
-    prompts, one worse and one better, among others that are alike (as in ``paired.difference``).
+    variance that the seeds' own values show has one less than seeds, the rest one less than prompts. With several seeds
+    interval and p also hold for t on the seeds' values alone, as everywhere in this library. Where (nearly) no prompt
+    differs the bootstrap knows nothing of those that might, so the variance is at least that of two imagined prompts,
+    one worse and one better, among others that are alike (as in ``paired.difference``).
     """
-    least = 2.0 / ((prompts + 2.0) * (prompts + 1.0)) if share else 1e-12
-    variance, df, known = _spread(drawn, by_seed, prompts, least)
+    found = _spread(drawn, by_seed, prompts, 2.0 / ((prompts + 2.0) * (prompts + 1.0)) if share else 1e-12)
     value = drawn[0]
-    half = t_quantile(df, alpha) * np.sqrt(variance)
-    gone = np.isnan(value)
-    p = np.where(gone, np.nan, 2 * stdtr(df, -np.abs(value) / np.sqrt(variance)))
-    return Found(value, np.maximum(value - half, -1.0), np.minimum(value + half, 1.0), p, variance, df, known)
+    half = np.maximum(*(t_quantile(df, alpha) * np.sqrt(v) for v, df in found.accounts))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.fmax(*(2 * stdtr(df, -np.abs(value) / np.sqrt(v)) for v, df in found.accounts))
+    p = np.where(np.isnan(value), np.nan, p)
+    return Found(value, np.maximum(value - half, -1.0), np.minimum(value + half, 1.0), p, *found)
 
 
-def _spread(drawn: Array, by_seed: Array, prompts: int, least: float = 0.0) -> tuple[Array, Array, Array]:
-    """Variance of the draws that have a value (``least`` or more), its degrees of freedom, and their share."""
+class _Spread(NamedTuple):
+    variance: Array
+    df: Array
+    share: Array
+    by_seed: Array
+    by_seed_df: Array
+
+    @property
+    def accounts(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        return (self.variance, self.df), (self.by_seed, self.by_seed_df)
+
+
+def _spread(drawn: Array, by_seed: Array, prompts: int, least: float = 0.0) -> _Spread:
+    """Variance of the draws that have a value (``least`` or more), its degrees of freedom and their share; and what the
+    seeds' values say of it."""
     some = drawn[1:]
     known = ~np.isnan(some)
     n = known.sum(axis=0)
@@ -201,10 +219,12 @@ def _spread(drawn: Array, by_seed: Array, prompts: int, least: float = 0.0) -> t
     s = (~np.isnan(by_seed)).sum(axis=0)
     centre = np.nansum(by_seed, axis=0) / np.maximum(s, 1)
     between = np.nansum((by_seed - centre) ** 2, axis=0) / np.maximum(s - 1, 1) / np.maximum(s, 1)
-    between = np.where(s > 1, np.minimum(between, variance), 0.0)
-    few = between**2 / np.maximum(s - 1, 1)
+    shown = np.where(s > 1, np.minimum(between, variance), 0.0)
+    few = shown**2 / np.maximum(s - 1, 1)
     most = max(prompts - 1.0, 1.0)
     seen = variance > 1e-9  # draws in single precision
-    parts = few + (variance - between) ** 2 / most
-    df = np.where(seen, variance**2 / np.where(seen, parts, 1.0), most)
-    return variance, np.clip(df, 1.0, most), n / max(len(some), 1)
+    parts = few + (variance - shown) ** 2 / most
+    df = np.clip(np.where(seen, variance**2 / np.where(seen, parts, 1.0), most), 1.0, most)
+    several = s > 1
+    alone = np.where(several, between, variance), np.where(several, np.maximum(s - 1.0, 1.0), df)
+    return _Spread(variance, df, n / max(len(some), 1), *alone)

@@ -47,11 +47,14 @@ class Versus:
         table = pd.concat(parts, ignore_index=True).sort_values("level", kind="stable", ignore_index=True)
         if "gap" in table:
             p = holm(table["p"], table["level"].astype(str))
-            gap = [table[k].to_numpy() for k in ("gap_low", "gap_high", "gap", "_variance", "_df")]
+            made = [
+                Difference(*(table[k].to_numpy() for k in ("gap_low", "gap_high", "gap", f"_{v}", f"_{v}_df")))
+                for v in ("draws", "seeds")
+            ]
             margin = interest(self.study, axis)
             better: Literal["lower", "higher"] = "higher" if axis == "capability" else "lower"
-            said = verdict(Difference(*gap), margin=margin, better=better, alpha=self.study.alpha, p=p.to_numpy())
-            table = table.drop(columns=["_variance", "_df"])
+            said = verdict(*made, margin=margin, better=better, alpha=self.study.alpha, p=p.to_numpy())
+            table = table[[c for c in table if not c.startswith("_")]]
             table = table.assign(p_holm=p, verdict=np.where(table["label"] == self.sft, "", said))
         return table
 
@@ -71,7 +74,7 @@ class Versus:
             gap = self._of(value - other, gap=True)
             columns |= {"gap": gap.value, "gap_low": gap.low, "gap_high": gap.high, "p": gap.p}
             columns |= {"gap_share": gap.share, "n_pairs": (~np.isnan(value[0] - other[0])).sum(axis=0)}
-            columns |= {"_variance": gap.variance, "_df": gap.df}
+            columns |= {"_draws": gap.variance, "_draws_df": gap.df, "_seeds": gap.by_seed, "_seeds_df": gap.by_seed_df}
         return pd.DataFrame(columns)
 
     def _of(self, values: Array, *, gap: bool = False) -> Found:
