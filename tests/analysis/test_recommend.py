@@ -154,4 +154,7 @@ def test_the_answer_says_what_holds_what_cannot_be_told_and_what_the_study_canno
     assert "Equivalent to sft: dpo." in text
     assert text.endswith("for 3 seeds know their own spread poorly.")
     assert "there is one seed" in answer(table({}, n_seeds=1), STUDY)
+    there = answer(table({}, matched("ip", "equivalent"), matched("dpo", "cannot tell", np.nan)), STUDY)
+    assert "At equal capability, attack success: no objective is shown better or worse than sft." in there
+    assert "Never there: dpo." in there
     assert "no answer" in answer(table({}).iloc[:0], STUDY)

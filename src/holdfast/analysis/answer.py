@@ -30,6 +30,9 @@ def answer(findings: pd.DataFrame, study: Study) -> str:
     for (finding, name), some in rows[rows["axis"] != "normative"].groupby(["finding", "name"], sort=False):
         lead = f"At equal capability, {name}" if finding == "matched" else name[:1].upper() + name[1:]
         said.append(f"{lead}: {_told(some, study)}")
+        never = findings[(findings["finding"] == "matched") & findings["value"].isna()]
+        if finding == "matched" and len(never):
+            said.append(f"Never there: {listed(never['label'])}.")
     return " ".join([*said, _silence(rows, study)])
 
 

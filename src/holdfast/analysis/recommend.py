@@ -47,7 +47,7 @@ def recommend(findings: pd.DataFrame, study: Study) -> Recommendation:
     step("Capability is shown better than the base model’s", gained["label"], kept)
     if not kept:
         text = "No recommendation: no objective is shown to have learnt the task, so there is nothing to weigh."
-        return Recommendation(text, (), tuple(steps))
+        return Recommendation(" ".join([text, *_limits(gained, study)]), (), tuple(steps))
     rivals = kept - {own}
 
     versus = able[able["against"] == against]

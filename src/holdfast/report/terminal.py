@@ -38,7 +38,7 @@ class Headline:
                 table.add_row(*row)
             console.print(table)
         for _, found, advice in self.said:
-            console.print(Text(f"{found}\n\n{advice}\n"))
+            console.print(Text(f"\n{found}\n\n{advice}\n"))
         console.print(f"Report: {self.page}", soft_wrap=True, highlight=False)
 
     def as_json(self) -> dict[str, Any]:
