@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows import cell_of, frame_of, study
+from scipy import stats
 from scipy.optimize import isotonic_regression
 
 from holdfast.analysis import coherent, matched, pareto, paths
@@ -250,3 +251,16 @@ def test_findings_are_rows_of_the_table(tmp_path):
     assert orpo["against"] == "sft"
     assert orpo["declared"]
     assert "matched on the very rows that are reported" in orpo["note"]
+
+
+def test_an_interval_also_holds_for_the_seeds_alone():
+    drawn = np.random.default_rng(0).normal(0.1, 0.001, (500, 1))
+    seeds = np.array([[0.0], [0.1], [0.2]])
+    found = paths.difference(np.concatenate([[[0.1]], drawn]), seeds, 1000)
+    alone = stats.ttest_1samp(seeds[:, 0], 0.0)
+    assert found.p[0] == pytest.approx(alone.pvalue)
+    assert [found.low[0], found.high[0]] == pytest.approx(list(alone.confidence_interval()))
+    one = paths.difference(np.concatenate([[[0.1]], drawn]), seeds[1:2], 1000)
+    assert one.high[0] - one.low[0] < 0.01
+    level = paths.level(np.concatenate([[[0.1]], drawn]), seeds, 1000)
+    assert level.high[0] - level.low[0] > 0.3
