@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from holdfast.judges import contract
 from holdfast.respond.cells import Cell
 from holdfast.respond.shards import fill
 from holdfast.respond.subjects import Conditions, SubjectRow
@@ -17,12 +18,8 @@ Progress = Callable[[dict[str, Any]], None]
 Ways = Mapping[tuple[str, ...], tuple[str, ...]]  # the continuations of an ask → those that are asked for
 
 
-class Backend(Protocol):
-    """As much of a backend as responding uses; ``models.backend`` has the whole of it. Answers come in any order."""
-
-    def generate(self, requests: Sequence[Request]) -> Iterator[Response]: ...
-
-    def score(self, requests: Sequence[Request]) -> Iterator[Scored]: ...
+class Backend(contract.Backend, Protocol):
+    """As much of a backend as responding uses: what judges use of it, and the check of an adapter."""
 
     def assert_live(self, subject: Subject, turns: tuple[Turn, ...]) -> None: ...
 
