@@ -21,6 +21,7 @@ from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.frame import VARIATION, cells, judges, load
 from holdfast.analysis.metrics import metrics
 from holdfast.analysis.regimes import SHARED
+from holdfast.analysis.shown import aside
 from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.files import read_json, write_text
@@ -96,10 +97,11 @@ def answers(folder: StudyFolder, study: Study) -> pd.DataFrame:
         t["id"]: t for t in (read_json(folder.plan_json) if folder.plan_json.exists() else {}).get("trajectories", ())
     }
     of = {s: runs.get(t, {}) for s, t in tables.read(folder.subjects, "subjects")[["subject", "trajectory"]].to_numpy()}
+    unasked = aside((c["measure"] for c in about.values() if c["axis"] == "capability" and not c.get("varies")), study)
     parts = []
     for (cell, judge), rows in frame.groupby(["cell", "judge"], sort=False):
         what = about[cell]
-        if judge not in judges(what):
+        if judge not in judges(what) or (what.get("of") or what["measure"]) in unasked:
             continue
         over = what["summary"].get("macro_over")
         if over and what["summary"].get("by") == "attack":
@@ -268,12 +270,9 @@ def _repeats(rows: pd.DataFrame, alpha: float) -> Iterator[dict[str, Any]]:
             alone = _alone(mine[mine["judge"] == lead], factor, list(every))
             if alone[factor].nunique() > 1:
                 seeds = alone.loc[alone[factor] != OWN, "training seed"].unique()
-                yield {
-                    **about,
-                    "factor": factor,
-                    "design": design,
-                    **_both(alone[alone["training seed"].isin(seeds)], [factor], alpha),
-                }
+                some = alone[alone["training seed"].isin(seeds)]
+                there = repeats.spread(some[some[factor] == OWN], ["objective"])["low"]  # of those seeds alone
+                yield about | {"value": there, "factor": factor, "design": design} | _both(some, [factor], alpha)
         if own["training seed"].nunique() > 1:
             yield {
                 **about,

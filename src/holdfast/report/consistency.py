@@ -46,8 +46,8 @@ _SHARES = (
     "table. {counts}"
 )
 _REPEATS = (
-    "Own: the score in the study's own setting, over its seeds. Lowest and highest: of all repeats, no interval. "
-    "Flipped: share of prompts (under each attack) with another verdict in some repeat, with a {level} bootstrap "
+    "Own: the score in the study’s own setting, over the seeds that are repeated. Lowest and highest: of all repeats, "
+    "no interval. Flipped: share of prompts (under each attack) with another verdict in some repeat, with a {level} bootstrap "
     "interval over prompts; it grows with the number of repeats. One sample: how often it has the verdict of most."
 )
 _COMPONENTS = (
