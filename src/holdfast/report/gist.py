@@ -94,7 +94,8 @@ def stable(found: pd.DataFrame) -> str:
     turned = int((found["flips"] != "").sum())
     least, most = (f"{100 * v:.0f}" for v in (found["agree"].min(), found["agree"].max()))
     flips = f"one other choice reverses {turned} of {len(found)}" if turned else "no other choice alone reverses one"
-    return f"A verdict holds in {least}–{most}% of the ways to ask; {flips}."
+    share = least if least == most else f"{least}–{most}"
+    return f"A verdict holds in {share}% of the ways to ask; {flips}."
 
 
 def moving(found: Consistency) -> str:
