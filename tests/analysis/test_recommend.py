@@ -102,6 +102,14 @@ def test_every_measure_of_robustness_must_hold_and_the_one_that_decides_is_named
     assert recommend(table({("ip", "sft", "robustness"): "worse"}, other | {"verdict": "better"}), STUDY).chosen == ()
 
 
+def test_what_a_recommended_objective_costs_against_the_base_is_said():
+    text = recommend(table({("sft", "base", "persona"): "worse"}), STUDY).text
+    assert "sft itself is shown worse than the base model in P(match)." in text
+    text = recommend(table({("ip", "sft", "robustness"): "better", ("ip", "base", "robustness"): "worse"}), STUDY).text
+    assert "ip itself is shown worse than the base model in attack success." in text
+    assert "itself" not in recommend(table({("dpo", "base", "persona"): "worse"}), STUDY).text
+
+
 def test_without_sft_it_is_against_the_base_alone():
     study = asked("dpo", "ip")
     rows = table({("ip", "base", "persona"): "better", ("dpo", "base", "robustness"): "worse"})

@@ -70,7 +70,13 @@ def recommend(findings: pd.DataFrame, study: Study) -> Recommendation:
         text = f"No recommendation: {own}, with which all are compared, is not shown to have learnt the task."
     else:
         text = _none(mine[mine["label"].isin(rivals)], name, stands=bool(own))
-    return Recommendation(" ".join([text, *_limits(mine, study)]), chosen, tuple(steps))
+    cost = safe[(safe["against"] == "base") & (safe["verdict"] == WORSE)]
+    costs = [
+        f"{x} itself is shown worse than the base model in {listed(cost.loc[cost['label'] == x, 'name'])}."
+        for x in chosen or (own,)
+        if (cost["label"] == x).any()
+    ]
+    return Recommendation(" ".join([text, *costs, *_limits(mine, study)]), chosen, tuple(steps))
 
 
 def _judged(safe: pd.DataFrame) -> pd.DataFrame:
