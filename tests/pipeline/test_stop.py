@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holdfast import pipeline
+from holdfast import pipeline, stages
 from holdfast.analysis import matched
 from holdfast.engines.local import Job
 from holdfast.spec import Study
@@ -157,13 +157,13 @@ def test_killed_between_two_rungs_it_decides_the_same(
 ) -> None:
     class Killed(Exception): ...
 
-    def once(work, only="", judge=pipeline._judge):
+    def once(work, only="", judge=stages._judge):
         judge(work, only)
         if any("400" in x for x in RAN):
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "_judge", once)
+        patch.setattr(stages, "_judge", once)
         with pytest.raises(Killed):
             train(tmp_path / "killed", stop=True)
     assert not StudyFolder(tmp_path / "killed").stopped_json.exists()

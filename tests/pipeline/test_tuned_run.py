@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import pipeline
+from holdfast import pipeline, stages
 from holdfast.analysis import tuned
 from holdfast.store import tables
 from holdfast.store.files import read_json
@@ -42,9 +42,9 @@ def test_a_run_that_is_killed_while_it_tunes_goes_on_and_repeats_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tuned, "choose", beta)
-    proof = pipeline._prove
+    proof = stages._prove
     with monkeypatch.context() as m:
-        m.setattr(pipeline, "_prove", lambda work: killed(work) if folder.tuned_json.exists() else proof(work))
+        m.setattr(stages, "_prove", lambda work: killed(work) if folder.tuned_json.exists() else proof(work))
         with pytest.raises(KeyboardInterrupt):
             pipeline.run(study, tmp_path, quiet=True)
     before = written()

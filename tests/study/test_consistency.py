@@ -139,3 +139,12 @@ def test_a_variant_with_controls_of_its_own_is_another_run_of_the_same_rows(make
     assert a.order == b.order
     with pytest.raises(UserError, match=r"controls\.rank of the objective 'small'"):
         expand(make(objectives=[small | {"controls": {"rank": 4}}]))
+
+
+def test_a_variant_s_rate_may_stand_among_its_controls(make):
+    one, two = (
+        expand(make(objectives=[{"label": "A", "objective": "sft", **own}])).trajectories
+        for own in ({"controls": {"learning_rate": 0.003}}, {"learning_rate": 0.003})
+    )
+    assert [t.id for t in one] == [t.id for t in two]
+    assert {t.learning_rate for t in one} == {0.003}

@@ -15,7 +15,7 @@ from typing import Any
 from holdfast import registry
 from holdfast.declared import TUNED, TUNING
 from holdfast.objectives.contract import Objective
-from holdfast.spec import Controls, Study
+from holdfast.spec import Controls, Study, VariantSpec
 from holdfast.store.digest import canonical, digest, short
 from holdfast.store.folder import StudyFolder
 from holdfast.study import checks, consistency, costs, stopped, tuned
@@ -147,9 +147,8 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
 
 def _runs(materials: Materials) -> list[_Run]:
     study = materials.study
-    rate = study.controls.learning_rate
     runs = [
-        _Run(m.name, t.name, v.label, materials.objectives[v.label], s, v.learning_rate or rate, "", study.rungs)
+        _Run(m.name, t.name, v.label, materials.objectives[v.label], s, _rate(materials, v), "", study.rungs)
         for m in study.models
         for t in study.tasks
         for v in study.objectives
@@ -157,7 +156,7 @@ def _runs(materials: Materials) -> list[_Run]:
     ]
     for bracket in study.brackets:
         task = bracket.task or study.tasks[0]
-        own_rate = 0.0 if bracket.kind == "noop" else bracket.learning_rate or rate
+        own_rate = 0.0 if bracket.kind == "noop" else bracket.learning_rate or study.controls.learning_rate
         runs += [
             _Run(
                 m.name, task.name, bracket.kind, materials.bracket_objective(), study.seeds[0], own_rate, bracket.kind,
@@ -166,6 +165,10 @@ def _runs(materials: Materials) -> list[_Run]:
             for m in study.models
         ]  # fmt: skip
     return runs + _settings(materials) + _variations(materials)
+
+
+def _rate(materials: Materials, variant: VariantSpec) -> float:
+    return variant.learning_rate or materials.controls(variant.label).learning_rate
 
 
 def _settings(materials: Materials) -> list[_Run]:
@@ -177,7 +180,7 @@ def _settings(materials: Materials) -> list[_Run]:
         label, objective = x.variant.label, materials.objectives[x.variant.label]
         found = chosen.get((m.name, t.name, x.of)) == label
         rungs = study.rungs if found or is_nested(objective, materials.controls(label)) else study.budgets[-1:]
-        rate, bracket = x.variant.learning_rate or study.controls.learning_rate, TUNED if found else TUNING
+        rate, bracket = _rate(materials, x.variant), TUNED if found else TUNING
         runs += [
             _Run(m.name, t.name, label, objective, s, rate, bracket, rungs, x.of, x.varies)
             for s in (study.seeds if found else tuned.seeds(study))
@@ -202,9 +205,8 @@ def _variations(materials: Materials) -> list[_Run]:
     study = materials.study
     return [
         _Run(
-            m.name, t.name, x.variant.label, materials.objectives[x.variant.label], s,
-            x.variant.learning_rate or materials.controls(x.variant.label).learning_rate, consistency.BRACKET,
-            study.budgets[-1:], x.of, x.varies, x.first if x.second else "",
+            m.name, t.name, x.variant.label, materials.objectives[x.variant.label], s, _rate(materials, x.variant),
+            consistency.BRACKET, study.budgets[-1:], x.of, x.varies, x.first if x.second else "",
         )
         for x in consistency.variations(study)
         for m in study.models
