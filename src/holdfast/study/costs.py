@@ -31,7 +31,8 @@ ACTIVATION_FLOATS = 34  # kept per token, layer and hidden unit (Korthikanti et 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """FLOPs, bytes and seconds of a whole study. ``seconds`` is None where a model's size is not known."""
+    """FLOPs, bytes and seconds of a whole study. ``seconds`` is None where a model's size is not known; ``on_a_gpu``:
+    the same on one GPU, where they are a CPU's. What is to be measured and is not on this machine counts nothing."""
 
     train_flops: float
     reference_flops: float
@@ -40,6 +41,7 @@ class Cost:
     memory_bytes: int
     seconds: float | None
     speed: str
+    on_a_gpu: float | None = None
 
 
 def cost(
@@ -61,16 +63,21 @@ def cost(
             adapters += 4 * shape.per_rank * controls.lora.rank * (len(t.rungs) + 2)
     measure = sum(2 * s.parameters * c.tokens for c in cells if (s := shapes[c.model]) is not None)
     known = [s for s in shapes.values() if s is not None]
-    train_speed, measure_speed = SPEEDS[device]
-    seconds = ((train + reference) / train_speed + measure / measure_speed) / workers
+
+    def seconds(device: str) -> float | None:
+        training, measuring = SPEEDS[device]
+        return (train + reference) / training + measure / measuring if len(known) == len(shapes) else None
+
+    here = seconds(device)
     return Cost(
         train_flops=train,
         reference_flops=reference,
         measure_flops=float(measure),
         disk_bytes=adapters + RECORD_BYTES * sum(c.requests or 0 for c in cells),
         memory_bytes=PROCESS_BYTES + workers * max((PROCESS_BYTES + _memory(s, controls) for s in known), default=0),
-        seconds=seconds if len(known) == len(shapes) else None,
+        seconds=here and here / workers,
         speed=f"a guess for any {device}",
+        on_a_gpu=seconds("cuda") if device == "cpu" else None,
     )
 
 

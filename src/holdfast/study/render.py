@@ -130,10 +130,13 @@ def _cost(plan: Plan) -> str:
     cost = plan.cost
     flops = f"{amount(cost.train_flops)} training + {amount(cost.reference_flops)} references"
     measure = f" + at most {amount(cost.measure_flops)} measuring" if cost.measure_flops else ""
+    long = cost.on_a_gpu and (cost.seconds or 0) > 86400
+    gpu = f"; on one GPU about {duration(cost.on_a_gpu)}" if long else ""
+    training = ", without measuring, whose data are not here" if any(c.requests is None for c in plan.cells) else ""
     return (
         f"\nFLOPs: {flops}{measure}\n"
         f"disk: about {amount(cost.disk_bytes)}B; memory: about {amount(cost.memory_bytes)}B\n"
-        f"time: about {duration(cost.seconds)} ({cost.speed})"
+        f"time: about {duration(cost.seconds)} ({cost.speed}{gpu}){training}"
     )
 
 
