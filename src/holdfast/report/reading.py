@@ -72,12 +72,6 @@ class Findings:
         return self.regimes[SHARED]
 
     @cached_property
-    def judged(self) -> dict[str, pd.DataFrame]:
-        """Of every cell, what each judge said of each record."""
-        said = self.frame[["cell", "record", "item", "judge", "score", "coherent", "reason"]]
-        return {**dict.fromkeys(self.cells, said[:0]), **dict(tuple(said.groupby("cell", sort=False)))}
-
-    @cached_property
     def records(self) -> dict[str, list[Records]]:
         """The same of each hyper-parameter regime, model and task, taken apart once for all sections."""
         return {regime: records(rows) for regime, rows in self.regimes.items()}

@@ -94,7 +94,8 @@ def _grid(s: Setting, table: pd.DataFrame, against: str) -> Block:
     said = f'{escape(caption)}<p class="mark">{escape(mark)}</p>' if mark else escape(caption)
     return Block(
         f"<h3>{escape(title)}</h3>"
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title)}"><table class="ways by-{len(over)}">'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title)}">'
+        f'<table class="ways by-{len(over)}">'
         f"<caption>{said}</caption><thead><tr><td></td>{head}</tr>{under and f'<tr><td></td>{under}</tr>'}</thead>"
         f"<tbody>{''.join(rows)}</tbody><tfoot>{''.join(counts)}</tfoot></table></div>"
     )
