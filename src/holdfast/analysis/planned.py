@@ -18,6 +18,7 @@ from holdfast.analysis.contrasts import tuned
 from holdfast.analysis.estimands import interest, versus
 from holdfast.analysis.frame import cells, load
 from holdfast.analysis.ladder import Ladder, contrast, ladders
+from holdfast.analysis.shown import aside
 from holdfast.measures.contract import Summary
 from holdfast.spec import MeasureSpec, Study
 from holdfast.store import tables
@@ -32,14 +33,15 @@ Pilot = Mapping[str, tuple[reckon.Noise, int]]  # by measure: the mean over obje
 
 
 def powers(study: Study, plan: Plan, pilot: StudyFolder | None = None) -> tuple[Power, ...]:
-    """A statement for each measure of capability, robustness and persona.
+    """A statement for each measure of capability, robustness and persona that is compared.
 
     Raises UserError where the pilot is no finished study with SFT and another objective.
     """
     if len(study.objectives) < 2:
         return ()
     known = _pilot(pilot) if pilot is not None else {}
-    specs = {m.name or m.measure: m for m in study.measures}
+    unasked = aside((c.measure for c in plan.cells if c.axis == "capability"), study)
+    specs = {name: m for m in study.measures if (name := m.name or m.measure) not in unasked}
     found = []
     for measure, axis, items in dict.fromkeys((c.measure, c.axis, c.items) for c in plan.cells):
         spec = specs.get(measure)

@@ -66,8 +66,9 @@ def _headline(plan: Plan) -> str:
 def _training(plan: Plan) -> Table:
     """A row for each objective on each task; what is the same over tasks, seeds and models stands there once, and what
     differs by little as its middle."""
+    several = len({t.task for t in plan.trajectories if not t.bracket}) > 1
     words, numbers = ("objective", "task"), ("steps", "passes", "shared", "forward", "ref.", "superv.", "unsafe")
-    table = _table(words, numbers, "tokens and steps at the last budget")
+    table = _table(words if several else words[:1], numbers, "tokens and steps at the last budget")
     groups: dict[tuple[str, str], dict[str, list[Trajectory]]] = {}
     for t in plan.trajectories:
         groups.setdefault(_shown(t), {}).setdefault(t.task, []).append(t)
@@ -77,7 +78,8 @@ def _training(plan: Plan) -> Table:
             rows.setdefault(_figures([max(t.rungs, key=lambda r: r.budget) for t in _longest(runs)]), []).append(task)
         for figures, names in rows.items():
             name = f"{label} (bracket)" if bracket else label
-            table.add_row(name, names[0] if len(names) == 1 else f"{len(names)} tasks", *figures)
+            where = (names[0] if len(names) == 1 else f"{len(names)} tasks",) if several else ()
+            table.add_row(name, *where, *figures)
     return table
 
 
