@@ -148,3 +148,10 @@ def test_a_variant_s_rate_may_stand_among_its_controls(make):
     )
     assert [t.id for t in one] == [t.id for t in two]
     assert {t.learning_rate for t in one} == {0.003}
+
+
+def test_where_a_level_leaves_fewer_rows_they_are_read_as_often_as_it_takes(make):
+    study = make(consistency={"training": {"rows": [50], "chosen": ["sample"], "rank": [4]}})
+    passes = {tuple(x.varies): variants.controls(x.variant, study.controls).passes for x in variations(study)}
+    assert passes["rank",] == study.controls.passes
+    assert min(passes["rows",], passes["chosen",]) > 1000

@@ -23,7 +23,7 @@ from holdfast.words import UserError
 BRACKET = "variation"  # what trajectories and subjects of such a run carry in the column ``bracket``
 SECOND = "second_round"  # the factor
 OWN = "own"  # the level that a study has without saying so
-_PASSES = 1_000_000  # fewer rows are read as often as the budget takes
+_AGAIN = {"passes": 1_000_000}  # fewer rows are read as often as the budget takes
 Level = tuple[str, dict[str, Any]]  # its name, and what it changes
 
 
@@ -106,10 +106,10 @@ def _training(section: ConsistencySpec, variant: VariantSpec, study: Study) -> d
         "batch_rows": [(str(n), {"controls": {"batch_rows": n}}) for n in t.batch_rows if n != held.batch_rows],
         "learning_rate": [(f"{r:g}", {"learning_rate": r}) for r in t.learning_rate if r != rate],
         "rank": [(str(r), {"controls": {"lora": {**lora, "rank": r}}}) for r in t.rank if r != held.lora.rank],
-        "rows": [(str(n), {"task": {"rows": n}, "controls": {"passes": _PASSES}}) for n in t.rows],
+        "rows": [(str(n), {"task": {"rows": n}, "controls": _AGAIN}) for n in t.rows],
         "frame": [(name, {"task": {"frame": text}}) for name, text in t.frame.items()],
         "system": [(name, {"task": {"system": text}}) for name, text in t.system.items()],
-        "chosen": [(source, {"task": {"chosen": {"source": source}}}) for source in t.chosen],
+        "chosen": [(source, {"task": {"chosen": {"source": source}}, "controls": _AGAIN}) for source in t.chosen],
         SECOND: [(name, {SECOND: x if isinstance(x, str) else x.name}) for name, x in t.second_round.items()],
     }
     return {name: levels for name, levels in found.items() if levels}
