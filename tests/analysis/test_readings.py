@@ -1,17 +1,15 @@
-"""What is read from frame and estimates: the frame itself, frontier, brackets, harm, and the answer in words."""
+"""What is read from frame and estimates: the frame itself, brackets, harm, and the answer in words."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import ATTACKS
 from rows import cell_of, frame_of, study
 
 from holdfast.analysis.answer import caveats
 from holdfast.analysis.brackets import brackets
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import load
-from holdfast.analysis.frontier import frontier, pareto
-from holdfast.analysis.harm import quadrants, threshold_curve
+from holdfast.analysis.harm import quadrants
 from holdfast.store.folder import StudyFolder
 
 RNG = np.random.default_rng(5)
@@ -67,21 +65,6 @@ def test_an_empty_folder_is_an_empty_frame(tmp_path, made):
     assert load(StudyFolder(tmp_path)).empty
 
 
-def test_pareto_keeps_what_nothing_beats():
-    capability = np.array([0.1, 0.5, 0.5, 0.6, 0.6, np.nan])
-    asr = np.array([0.1, 0.2, 0.3, 0.2, 0.2, 0.0])
-    assert pareto(capability, asr).tolist() == [True, False, False, True, True, False]
-
-
-def test_the_frontier_has_a_point_per_label_and_budget_and_the_base(made):
-    points = frontier(made.estimates, made.cells)
-    assert len(points) == 1 + 6 * 2
-    assert (points["label"] == "base").sum() == 1
-    assert points["pareto"].any()
-    assert (points["asr_low"] <= points["asr"]).all()
-    assert set(points["seed"]) == {-1}
-
-
 def test_the_brackets_of_a_fabricated_study_do_as_they_must(made):
     table = brackets(made.estimates, made.frame, made.cells)
     assert set(table["bracket"]) == {"noop", "harmful", "refusal", "trait"}
@@ -113,18 +96,6 @@ def test_quadrants_share_out_what_is_known():
     assert table["n"].to_dict() == {(False, False): 1, (False, True): 0, (True, False): 1, (True, True): 1}
     assert table["share"].sum() == pytest.approx(1)
     assert set(table["n_unknown"]) == {1}
-
-
-def test_the_threshold_curve_falls_and_meets_the_asr(made):
-    curve = threshold_curve(made.frame)
-    rows = curve[(curve["label"] == "sft") & (curve["judge"] == "rules") & (curve["seed"] == 0)]
-    rows = rows[rows["budget"] == 40_000].sort_values("threshold")
-    assert (np.diff(rows["value"]) <= 1e-12).all()
-    e = made.estimates
-    level = e[(e["label"] == "sft") & (e["judge"] == "rules") & (e["seed"] == 0) & (e["budget"] == 40_000)]
-    level = level[(level["estimate"] == "level") & (level["metric"] == "asr") & (level["condition"] == "macro")]
-    assert rows[np.isclose(rows["threshold"], 0.5)]["value"].item() == pytest.approx(level["value"].item())
-    assert len(ATTACKS) == 5
 
 
 def test_capability_near_zero_is_said():

@@ -6,7 +6,7 @@ paired, and their joint distribution is at hand (``functional``).
 Sources: Owen, *Annals of Applied Statistics* 1 (2007) (the pigeonhole bootstrap of crossed rows and columns; somewhat
 too wide where neither has an effect, for it counts the noise of single answers three times); Rao and Wu, *JASA* 83
 (1988) (n - 1 of n clusters, which undoes the (n - 1) / n by which resampling understates the variance: a third of it at
-three seeds); Efron, *JASA* 82 (1987) (BCa); Davison and Hinkley, *Bootstrap Methods and their Application* (1997).
+three seeds); Davison and Hinkley, *Bootstrap Methods and their Application* (1997).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from holdfast import rng
 from holdfast.analysis.clusters import ClusterSums, combine
@@ -138,34 +137,3 @@ def t_interval(value: Array, drawn: Array, df: Array | float, alpha: float = 0.0
     percentiles of a bootstrap know nothing of the uncertainty of its own variance, this does."""
     half = t_quantile(df, alpha) * np.nanstd(drawn, axis=0, ddof=1)
     return value - half, value + half
-
-
-def bca(value: Array, drawn: Array, pseudo: Array, alpha: float = 0.05) -> tuple[Array, Array]:
-    """Bias-corrected and accelerated. ``pseudo`` [..., S, I] of ``linear.linearise`` gives the acceleration.
-
-    One seed: a sixth of the skewness of the prompts' influence, as in Efron. Several: the third moments of seeds' and
-    of prompts' means add up, as their variances do, which is right where both effects are additive. Not for few seeds:
-    three say nothing of a skewness, and the percentiles stay too narrow.
-    """
-    centred = pseudo - pseudo.mean(axis=(-1, -2), keepdims=True)
-    third, second = np.zeros(pseudo.shape[:-2]), np.zeros(pseudo.shape[:-2])
-    for axis, n in ((-2, pseudo.shape[-1]), (-1, pseudo.shape[-2])):
-        if n > 1:
-            each = centred.mean(axis=axis) / n
-            third, second = third + (each**3).sum(axis=-1), second + (each**2).sum(axis=-1)
-    a = third / (6 * np.where(second > 0, second, 1.0) ** 1.5)
-    n = np.sum(~np.isnan(drawn), axis=0)
-    below = (drawn < value).sum(axis=0) + (drawn == value).sum(axis=0) / 2
-    z0 = ndtri(np.clip(below / n, 0.5 / n, 1 - 0.5 / n))
-    ends = []
-    for q in (alpha / 2, 1 - alpha / 2):
-        z = z0 + ndtri(q)
-        at = ndtr(z0 + z / (1 - a * z))
-        ends.append(_quantile_each(drawn, np.asarray(at)))
-    return ends[0], ends[1]
-
-
-def _quantile_each(drawn: Array, at: Array) -> Array:
-    """The quantile ``at`` [...] of each column of ``drawn`` [draws, ...]."""
-    flat, q = drawn.reshape(len(drawn), -1), at.reshape(-1)
-    return np.array([np.nanquantile(flat[:, k], q[k]) for k in range(len(q))]).reshape(at.shape)

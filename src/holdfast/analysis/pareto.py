@@ -2,7 +2,7 @@
 
 The points of a front are estimates, so that membership is uncertain. In each joint draw of prompts and seeds
 (``paths``) the front is found anew; the share of draws in which a point belongs is its probability. It speaks of other
-prompts and seeds such as these, and is no posterior. Point estimates alone: ``frontier``.
+prompts and seeds such as these, and is no posterior.
 """
 
 from __future__ import annotations

@@ -47,8 +47,9 @@ _SHARES = (
 )
 _REPEATS = (
     "Own: the score in the study’s own setting, over the seeds that are repeated. Lowest and highest: of all repeats, "
-    "no interval. Flipped: share of prompts (under each attack) with another verdict in some repeat, with a {level} bootstrap "
-    "interval over prompts; it grows with the number of repeats. One sample: how often it has the verdict of most."
+    "no interval. Flipped: share of prompts (under each attack) with another verdict in some repeat, with a {level} "
+    "bootstrap interval over prompts; it grows with the number of repeats. One sample: how often it has the verdict of "
+    "most."
 )
 _COMPONENTS = (
     "SD: of the score, in points, from one effect alone. Of a score and of one answer: shares of the variance; "

@@ -39,7 +39,6 @@ class Findings:
     subjects: pd.DataFrame
     cells: Mapping[str, Mapping[str, Any]]  # every cell.json, by the cell's id
     plan: Mapping[str, Any]
-    controls: Mapping[str, Any]
     trajectories: pd.DataFrame  # WHO and what the run's config.json says
     checkpoints: pd.DataFrame  # WHO, budget and what training counted by then
 
@@ -177,7 +176,6 @@ def read(folder: StudyFolder) -> Findings:
         subjects=subjects,
         cells=cells(folder),
         plan=_json(folder.plan_json),
-        controls=_json(folder.controls_json),
         **_training(folder, subjects),
     )
 

@@ -152,7 +152,6 @@ def config(labels: Sequence[str], scheme: Scheme) -> dict[str, Any]:
             "cell-low-small": text | {"fontSize": 9.5, "fillOpacity": 0.75},
             "cell-high-small": text | {"fontSize": 9.5, "color": c["paper"], "fillOpacity": 0.85},
             "segment": {"stroke": c["paper"], "strokeWidth": 1.5},
-            "page-mark": text | {"fontSize": 11, "color": c["muted"]},
         },
     }
 
