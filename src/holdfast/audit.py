@@ -49,7 +49,7 @@ def study(
         given = [GivenSpec(label=label, weights=tuned)]
     wanted = _measures(measures)
     of_tasks = [m for m in wanted if getattr(registry.get("measures", m.measure), "per_task", False)]
-    left_out = f"Left out, being of a task that is trained: {', '.join(m.name or m.measure for m in of_tasks)}."
+    left_out = f"Left out, being of a task that is trained: {', '.join(m.label for m in of_tasks)}."
     try:
         return Study(
             name=f"audit-{_name(model)}",

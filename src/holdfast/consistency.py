@@ -52,7 +52,7 @@ def _of(models: Sequence[str], spec: Study) -> Study:
     measures = [m for m in spec.measures if not getattr(registry.get("measures", m.measure), "per_task", False)]
     names = [path.rstrip("/").rpartition("/")[2] or path for path in models]
     section = _measuring(spec.consistency or USUAL)
-    kept = [name for name in section.measures if name in [m.name or m.measure for m in measures]]
+    kept = [name for name in section.measures if name in [m.label for m in measures]]
     if not measures or (section.measures and not kept):
         raise UserError(
             f"every measure of {spec.name} that varies is of its own task, and cannot be asked of other models"

@@ -5,6 +5,7 @@ Every field has a unit and a default in its description; ``docs/study.md`` is wr
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -152,6 +153,10 @@ class MeasureSpec(Part):
         description="also under the objective's own evaluation strings (CFT's safe string, IP's instruction), labelled",
     )
 
+    @property
+    def label(self) -> str:
+        return self.name or self.measure
+
 
 class GivenSpec(Part):
     """An adapter or a whole model that was trained elsewhere, measured against a model of the study: its base."""
@@ -218,7 +223,7 @@ class Study(Part):
             ("objective labels", [v.label for v in self.objectives]),
             ("task names", [t.name for t in self.tasks]),
             ("model names", [m.name for m in self.models]),
-            ("measure names", [m.name or m.measure for m in self.measures]),
+            ("measure names", [m.label for m in self.measures]),
             ("bracket kinds", [b.kind for b in self.brackets]),
             ("budgets", list(self.budgets)),
             ("seeds", list(self.seeds)),
@@ -261,6 +266,11 @@ class Study(Part):
     def labels(self) -> tuple[str, ...]:
         """What is compared: objectives, then what is given."""
         return tuple(dict.fromkeys([*(v.label for v in self.objectives), *(g.label for g in self.given)]))
+
+    def sft(self, among: Container[str] | None = None) -> str:
+        """The label that SFT goes by: of its variants (``among`` these labels) the first; "" where there is none."""
+        own = (v.label for v in self.objectives if v.objective == "sft")
+        return next((label for label in own if among is None or label in among), "")
 
     @property
     def rungs(self) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from holdfast.analysis.design import FEW_SEEDS
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import CANNOT_TELL
 from holdfast.analysis.headlines import headlines
-from holdfast.analysis.shown import BETTER, EQUIVALENT, WORSE, listed, sft, shown
+from holdfast.analysis.shown import BETTER, EQUIVALENT, WORSE, listed, shown
 from holdfast.spec import Study
 
 LITTLE = 0.1  # of the probability: a model that gives less to yes and no together is not answering
@@ -38,7 +38,7 @@ def answer(findings: pd.DataFrame, study: Study) -> str:
 
 def _asked(rows: pd.DataFrame, study: Study) -> str:
     model, task, budget = rows["model"].iloc[0], rows["task"].iloc[0], rows["budget"].max()
-    sides = listed([*([sft(study)] if (rows["against"] == "sft").any() else []), "the base model"])
+    sides = listed([*([study.sft()] if (rows["against"] == "sft").any() else []), "the base model"])
     at = f" after {budget:,} tokens" if budget > 0 else ""
     if not study.trains:
         return f"What was given is compared with {sides}, {model}{at}."
@@ -50,7 +50,7 @@ def _asked(rows: pd.DataFrame, study: Study) -> str:
 def _told(rows: pd.DataFrame, study: Study) -> str:
     """Who moved against whom; then, of the reference that stands nearest, who is equivalent and who cannot be told."""
     noun = "objective" if study.trains else "subject"
-    names = {a: name for a, name in (("base", "the base model"), ("sft", sft(study))) if (rows["against"] == a).any()}
+    names = {a: name for a, name in (("base", "the base model"), ("sft", study.sft())) if (rows["against"] == a).any()}
     said, still = [], []
     for against, name in names.items():
         some = rows[rows["against"] == against]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from holdfast.analysis.contrasts import tuned
+from holdfast.analysis.contrasts import sft_of
 from holdfast.analysis.findings import CANNOT_TELL
 from holdfast.spec import Study
 
@@ -158,7 +158,7 @@ def _objectives() -> set[str]:
 
 def _label(objective: str, subjects: pd.DataFrame, study: Study) -> str:
     if objective == "sft":
-        return tuned(subjects, study)
+        return sft_of(subjects, study)
     there = set(subjects[(subjects["objective"] == objective) & (subjects["bracket"] == "")]["label"])
     return next((label for label in study.labels if label in there), "")
 

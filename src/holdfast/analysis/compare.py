@@ -176,13 +176,9 @@ class Side:
 
     def who(self, r: Mapping[str, Any]) -> set[str]:
         """The subjects that an estimate is about, those it is compared with among them."""
-        labels = {r["label"], {"vs_base": BASE, "vs_sft": self.sft}.get(r["estimate"], r["label"])}
+        labels = {r["label"], {"vs_base": BASE, "vs_sft": self.study.sft()}.get(r["estimate"], r["label"])}
         s = self.subjects
         return set(s.loc[s["label"].isin(labels) & ((s["budget"] == r["budget"]) | (s["label"] == BASE)), "subject"])
-
-    @property
-    def sft(self) -> str:
-        return next((v.label for v in self.study.objectives if v.objective == "sft"), "")
 
     @cached_property
     def scores(self) -> dict[str, Scores]:
@@ -262,7 +258,7 @@ def _gap(x: Scores, y: Scores, one: Side, two: Side, r: Mapping[str, Any]) -> tu
         return None
     if r["estimate"] == "level":
         return b - a, True
-    a0, b0 = (_read(s, r, BASE if r["estimate"] == "vs_base" else side.sft) for s, side in ((x, one), (y, two)))
+    a0, b0 = (_read(s, r, BASE if r["estimate"] == "vs_base" else side.study.sft()) for s, side in ((x, one), (y, two)))
     if a0 is None or b0 is None:
         return None
     if np.array_equal(a0, b0, equal_nan=True):

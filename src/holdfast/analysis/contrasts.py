@@ -34,7 +34,7 @@ def teams(who: pd.DataFrame, study: Study) -> list[Team]:
     """
     rows = [dict(zip(who.columns, r, strict=True)) for r in who.itertuples(index=False, name=None)]
     base = {(r["model"], r["format"]): i for i, r in enumerate(rows) if r["label"] == "base"}
-    sft = tuned(who, study)
+    sft = sft_of(who, study)
     at = {
         (r["model"], r["task"], r["seed"], r["budget"], r["format"]): i
         for i, r in enumerate(rows)
@@ -69,8 +69,7 @@ def teams(who: pd.DataFrame, study: Study) -> list[Team]:
     return found
 
 
-def tuned(who: pd.DataFrame, study: Study) -> str:
+def sft_of(who: pd.DataFrame, study: Study) -> str:
     """The label that SFT goes by: the first variant of it that is there, or nothing."""
-    there = who[(who["objective"] == "sft") & (who["bracket"] == "")]["label"]
-    declared = [v.label for v in study.objectives if v.objective == "sft"]
-    return next((label for label in [*declared, *sorted(there)] if label in set(there)), "")
+    there = set(who[(who["objective"] == "sft") & (who["bracket"] == "")]["label"])
+    return study.sft(there) or min(there, default="")

@@ -63,7 +63,7 @@ def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) 
     assert part is not None, "asked of what was measured"
     harm = paths.levels(part, study.threshold, draws)
     labels = [x for x in study.labels if any(a == x for a, _ in harm.who)]
-    sft = next((v.label for v in study.objectives if v.objective == "sft" and v.label in labels), "")
+    sft = study.sft(labels)
     if not sft or (BASE, 0) not in harm.who:
         return None
     runs = {x: [(_moved(rows, x, s), paths.run(harm, x, s)) for s in harm.seeds] for x in labels}

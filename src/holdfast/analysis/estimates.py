@@ -215,7 +215,7 @@ def _families(table: pd.DataFrame, cells: Cells) -> pd.Series:
 def _ordered(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     """In the study's order of objectives and measures, whatever order the shards were read in."""
     labels = {label: k for k, label in enumerate(["base", *study.labels])}
-    measures = {m.name or m.measure: k for k, m in enumerate(study.measures)}
+    measures = {m.label: k for k, m in enumerate(study.measures)}
     rank = {
         "_label": table["label"].map(labels).fillna(len(labels)),
         "_measure": table["measure"].map(measures).fillna(len(measures)),

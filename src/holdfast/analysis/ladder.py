@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.special import stdtr
 
 from holdfast.analysis.clusters import BASE, cluster_sums
-from holdfast.analysis.contrasts import DEFAULT, tuned
+from holdfast.analysis.contrasts import DEFAULT, sft_of
 from holdfast.analysis.design import FEW_SEEDS, Design, accounts, default_method
 from holdfast.analysis.design import warning as about_design
 from holdfast.analysis.equivalence import tost
@@ -117,7 +117,7 @@ def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
                     weights=used,
                     labels=tuple(label for label in study.labels if label in there),
                     objectives=there,
-                    sft=tuned(some.assign(bracket=""), study),
+                    sft=sft_of(some.assign(bracket=""), study),
                     seeds=sums.seeds,
                     values=rungs,
                 )
@@ -128,7 +128,7 @@ def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
 def _in_order(found: list[Ladder], study: Study) -> list[Ladder]:
     models = {m.name: k for k, m in enumerate(study.models)}
     tasks = {t: k for k, t in enumerate(study.courses)}
-    measures = {m.name or m.measure: k for k, m in enumerate(study.measures)}
+    measures = {m.label: k for k, m in enumerate(study.measures)}
     last = len(study.measures)
     return sorted(
         found, key=lambda x: (models.get(x.model, 0), tasks.get(x.task, 0), measures.get(x.measure, last), x.measure)

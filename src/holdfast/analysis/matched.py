@@ -85,7 +85,7 @@ def matched(some: Sequence[Records], cells: Cells, study: Study, draws: int = pa
 def reported(cells: Cells, task: str, study: Study) -> list[Mapping[str, Any]]:
     """The cells of a task whose first judge's headline a conclusion is about, in the study's order: of measures of harm
     those of attack success. The measure that is there to be matched on is among them."""
-    order = {m.name or m.measure: k for k, m in enumerate(study.measures)}
+    order = {m.label: k for k, m in enumerate(study.measures)}
     mine = [c for c in cells.values() if (c.get("task") or "") in ("", task) and judges(c) and not c.get("varies")]
     mine = [c for c in mine if c["axis"] != "robustness" or headline(c["summary"]) == "asr"]
     return sorted(mine, key=lambda c: order.get(c["measure"], len(order)))
@@ -131,7 +131,7 @@ def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: 
     weights = paths.seed_weights(len(seeds), draws)
     labels = [x for x in study.labels if any(a == x for a, _ in match.who) and any(a == x for a, _ in harm.who)]
     runs = {label: runs_of(label, seeds, match, reported, harm) for label in labels}
-    sft = next((v.label for v in study.objectives if v.objective == "sft" and v.label in runs), "")
+    sft = study.sft(runs)
     base = match.of(BASE, 0)[:, 0] if (BASE, 0) in match.who else np.full(draws + 1, np.nan)
     target, void = _target(study, base)
     start = harm.of(BASE, 0)[:, 0] if (BASE, 0) in harm.who else np.zeros(draws + 1)

@@ -14,7 +14,7 @@ import numpy as np
 
 from holdfast import registry
 from holdfast.analysis import power as reckon
-from holdfast.analysis.contrasts import tuned
+from holdfast.analysis.contrasts import sft_of
 from holdfast.analysis.estimands import interest, versus
 from holdfast.analysis.frame import cells, load
 from holdfast.analysis.ladder import Ladder, contrast, ladders
@@ -41,7 +41,7 @@ def powers(study: Study, plan: Plan, pilot: StudyFolder | None = None) -> tuple[
         return ()
     known = _pilot(pilot) if pilot is not None else {}
     unasked = aside((c.measure for c in plan.cells if c.axis == "capability"), study)
-    specs = {name: m for m in study.measures if (name := m.name or m.measure) not in unasked}
+    specs = {name: m for m in study.measures if (name := m.label) not in unasked}
     found = []
     for measure, axis, items in dict.fromkeys((c.measure, c.axis, c.items) for c in plan.cells):
         spec = specs.get(measure)
@@ -113,7 +113,7 @@ def _pilot(folder: StudyFolder) -> Pilot:
         raise UserError(f"the pilot {folder.root} is no finished study; run it to its estimates first")
     study, subjects = load_study(folder.study_yaml), tables.read(folder.subjects, "subjects")
     found: dict[str, list[tuple[reckon.Noise, int]]] = {}
-    for ladder in ladders(load(folder), cells(folder), study) if tuned(subjects, study) else ():
+    for ladder in ladders(load(folder), cells(folder), study) if sft_of(subjects, study) else ():
         found.setdefault(ladder.measure, []).extend(_spreads(ladder, study))
     if not any(found.values()):
         raise UserError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from holdfast.analysis.shown import BETTER, EQUIVALENT, WORSE, listed, sft, shown
+from holdfast.analysis.shown import BETTER, EQUIVALENT, WORSE, listed, shown
 from holdfast.spec import Study
 
 SAFETY = ("robustness", "persona")
@@ -34,7 +34,7 @@ def recommend(findings: pd.DataFrame, study: Study) -> Recommendation:
     if able.empty or safe.empty:
         lacks = "capability" if able.empty else "attack success or persona"
         return Recommendation(f"No recommendation: the study has no findings on {lacks}.")
-    own = sft(study) if (rows["against"] == "sft").any() else ""
+    own = study.sft() if (rows["against"] == "sft").any() else ""
     against, name = ("sft", own) if own else ("base", "the base model")
     steps: list[str] = []
 

@@ -50,8 +50,3 @@ def _name(axis: str, measure: str, metric: str, alone: bool) -> str:
 def listed(words: Iterable[str]) -> str:
     some = list(dict.fromkeys(words))
     return some[0] if len(some) == 1 else f"{', '.join(some[:-1])} and {some[-1]}" if some else ""
-
-
-def sft(study: Study) -> str:
-    """The label that SFT goes by; "" where the study has none."""
-    return next((v.label for v in study.objectives if v.objective == "sft"), "")

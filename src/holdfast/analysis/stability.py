@@ -88,7 +88,7 @@ def _compared(clusters: ClusterSums, weights: Array, study: Study) -> Iterator[d
         (str(a), int(b)): k for k, (a, b) in enumerate(zip(clusters.who["label"], clusters.who["budget"], strict=True))
     }
     own = {x: {b for a, b in at if a == x and (b in study.ladder or x == BASE)} for x, _ in at}
-    sft = next((v.label for v in study.objectives if v.objective == "sft" and v.label in own), "")
+    sft = study.sft(own)
     batches: dict[tuple[bool, int], list[tuple[dict[str, Any], Array]]] = defaultdict(list)
     for label in (x for x in study.labels if x in own):
         for reference in [r for r in (BASE, sft) if r in own and r != label]:

@@ -63,7 +63,7 @@ class Source:
 
     @property
     def spec(self) -> MeasureSpec:
-        return next(m for m in self.study.measures if (m.name or m.measure) == self.about["measure"])
+        return next(m for m in self.study.measures if m.label == self.about["measure"])
 
     @property
     def model(self) -> str:

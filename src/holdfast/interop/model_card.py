@@ -140,7 +140,7 @@ def _eval_results(study: Study, found: pd.DataFrame) -> dict[str, list[dict[str,
 
 def _data(study: Study, measure: str) -> str:
     """The hub's id of the items of a measure; "" where they are a local file's, or a task's."""
-    spec: MeasureSpec = next(m for m in study.measures if (m.name or m.measure) == measure)
+    spec: MeasureSpec = next(m for m in study.measures if m.label == measure)
     default = registry.describe("measures", spec.measure)["params"].get("path", {}).get("default")
     path = str(spec.params.get("path") or default or "")
     return path if is_hub_id(path) else ""

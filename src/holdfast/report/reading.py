@@ -53,7 +53,7 @@ class Findings:
     @property
     def reference(self) -> str:
         """The label that SFT goes by in this study."""
-        return next((v.label for v in self.study.objectives if v.objective == "sft"), "SFT")
+        return self.study.sft() or "SFT"
 
     @cached_property
     def whole(self) -> pd.DataFrame:
@@ -138,7 +138,7 @@ class Setting:
         mine = [c for c in self.findings.cells.values() if c.get("task") in ("", None, self.task)]
         study = self.findings.study
         aside = shown.aside([c["measure"] for c in mine if c["axis"] == "capability"], study)
-        return series(self.estimates, mine, [m.name or m.measure for m in study.measures], aside)
+        return series(self.estimates, mine, [m.label for m in study.measures], aside)
 
     @cached_property
     def shown(self) -> list[Series]:

@@ -173,7 +173,7 @@ def seated(spec: MeasureSpec, measure: Measure) -> dict[str, Judge]:
     judges: dict[str, Judge] = {}
     for j in wanted:
         if j.label in judges:
-            raise UserError(f"two judges of {spec.name or spec.measure} are called {j.label}; give one of them a name")
+            raise UserError(f"two judges of {spec.label} are called {j.label}; give one of them a name")
         judges[j.label] = Own(measure) if j.judge == "own" else registry.build("judges", j.judge, j.params)
     return judges
 
@@ -182,7 +182,7 @@ def _of(spec: MeasureSpec, study: Study, tasks: Mapping[str, tuple[Any, Prepared
     measure: Measure = registry.build("measures", spec.measure, spec.params)
     if spec.samples > 1 and spec.temperature == 0:
         raise UserError(
-            f"the measure {spec.name or spec.measure} wants {spec.samples} samples at temperature 0, which are all the "
+            f"the measure {spec.label} wants {spec.samples} samples at temperature 0, which are all the "
             "same; set a temperature above 0"
         )
     if not measure.per_task:
@@ -193,10 +193,8 @@ def _of(spec: MeasureSpec, study: Study, tasks: Mapping[str, tuple[Any, Prepared
 def _cell(spec: MeasureSpec, measure: Measure, task: str, backend: str) -> Cell:
     items = measure.items()
     if not items:
-        raise UserError(
-            f"the measure {spec.name or spec.measure} has no items{f' for the task {task}' if task else ''}"
-        )
-    check(spec.frame, f"the frame of the measure {spec.name or spec.measure}")
+        raise UserError(f"the measure {spec.label} has no items{f' for the task {task}' if task else ''}")
+    check(spec.frame, f"the frame of the measure {spec.label}")
     chosen = limited(items, spec.items, measure.strata)
     sampling = Sampling(spec.max_new_tokens, spec.temperature, samples=spec.samples, seed=spec.seed)
     return Cell(
@@ -210,7 +208,7 @@ def _cell(spec: MeasureSpec, measure: Measure, task: str, backend: str) -> Cell:
                 **({"frame": spec.frame} if spec.frame != PROMPT else {}),
             }
         ),
-        label=spec.name or spec.measure,
+        label=spec.label,
         task=task,
         measure=measure,
         items=tuple(chosen),

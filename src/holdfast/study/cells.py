@@ -100,7 +100,7 @@ def _nominal(study: Study, model: str, spec: MeasureSpec, task: str, trajectorie
         + sum(len(t.measured) for t in trajectories if t.model == model and task in ("", t.task))
     )
     axis = registry.get("measures", spec.measure).axis  # type: ignore[attr-defined]
-    return CellPlan(model, spec.name or spec.measure, task, axis, subjects, spec.items, None, 0)
+    return CellPlan(model, spec.label, task, axis, subjects, spec.items, None, 0)
 
 
 def _tasks(study: Study, spec: MeasureSpec) -> list[str]:

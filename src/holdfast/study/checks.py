@@ -162,7 +162,7 @@ def _matched(study: Study, matched: MatchedSpec) -> None:
 
 def _on_capability(study: Study, section: str, name: str) -> None:
     """Raises UserError where what a section matches or chooses on is no measure of capability."""
-    spec = next((m for m in study.measures if (m.name or m.measure) == name), None)
+    spec = next((m for m in study.measures if m.label == name), None)
     if spec is None:
         raise UserError(
             f"{section}.measure is {name}, which is no measure of the study; add task_accuracy with the name "
@@ -202,15 +202,15 @@ def _without_effect(study: Study) -> list[str]:
     if not pairs and unsafe["as_published"]:
         notes.append("no objective of this study reads rejected responses, so none reads the unsafe text put there")
     for part, said in ((study.matched, "capability is matched"), (study.tuned, "settings are chosen")):
-        spec = next((m for m in study.measures if part and (m.name or m.measure) == part.measure), None)
+        spec = next((m for m in study.measures if part and m.label == part.measure), None)
         if spec and spec.params.get("split", "test") == "test":
-            notes.append(f"{said} on the rows of {spec.name or spec.measure}, which are test rows")
+            notes.append(f"{said} on the rows of {spec.label}, which are test rows")
     for spec in study.measures:
         if spec.seed and spec.temperature == 0:
-            notes.append(f"the seed of {spec.name or spec.measure} is for a temperature above 0")
+            notes.append(f"the seed of {spec.label} is for a temperature above 0")
         wrappings = getattr(registry.build("measures", spec.measure, spec.params), "wrappings", {})
         for name in [n for n, a in wrappings.items() if getattr(a.codec, "path", "") is None]:
-            notes.append(f"the attack {name} of {spec.name or spec.measure} has no translations: its rows go unscored")
+            notes.append(f"the attack {name} of {spec.label} has no translations: its rows go unscored")
     if controls.layout == "shared" and not pairs:
         notes.append("controls.layout: shared saves nothing, for no objective has pairs")
     if controls.schedule != "wsd" and "decay_share" in controls.model_fields_set and controls.decay_share != 0.2:

@@ -129,7 +129,7 @@ def varied(study: Study) -> list[Varied]:
     last = study.budgets[-1] if study.budgets else 0
     found = []
     for spec in study.measures:
-        name = spec.name or spec.measure
+        name = spec.label
         if not wanted or name in wanted:
             factors = {k: [(OWN, {}), *levels] for k, levels in _measuring(study.consistency, spec).items()}
             for combination in itertools.product(*factors.values()):
@@ -181,7 +181,7 @@ def check(study: Study) -> None:
     section = study.consistency
     if section is None:
         return
-    names = [m.name or m.measure for m in study.measures]
+    names = [m.label for m in study.measures]
     for what, wanted, there in (
         ("measures", section.measures, names),
         ("objectives", section.objectives, [v.label for v in study.objectives]),

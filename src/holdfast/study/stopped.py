@@ -45,5 +45,5 @@ def _goal(study: Study) -> str:
     """Digest of what decides where a run ends, but for the run itself."""
     assert study.matched is not None
     goal = study.matched.model_dump(include={"target", "relative"})
-    measure = next(m for m in study.measures if (m.name or m.measure) == study.matched.measure)
+    measure = next(m for m in study.measures if m.label == study.matched.measure)
     return digest([goal, measure, study.rungs, study.threshold])

@@ -65,7 +65,7 @@ def key(study: Study) -> str:
     """Digest of what a choice is about: it holds for no other settings, budget, rows, seeds or measure."""
     assert study.tuned is not None
     parts = study.model_dump(mode="json", include={"models", "tasks", "objectives", "controls", "tuned"})
-    chooses = [m for m in study.measures if (m.name or m.measure) == study.tuned.measure]
+    chooses = [m for m in study.measures if m.label == study.tuned.measure]
     return digest(parts | {"seeds": seeds(study), "budget": study.budgets[-1], "measure": chooses})
 
 
