@@ -244,6 +244,17 @@ def test_what_was_planted_is_found(found, finding, label, axis, against, expecte
     assert verdict(found, finding, label, axis, against) == expected
 
 
+def test_a_persona_that_is_down_by_less_than_matters_refutes_no_dissociation():
+    effects = {"robust": {"sft": [0.0], "ip": [-0.3]}, "persona": {"sft": [0.0], "ip": [-0.1]}}
+    frame = planted.frame(effects, rng.generator("down a little"), budgets=[1000], seeds=3, prompts=60, seed_sd=0.0)
+    table = rows(frame, planted.cells(*effects), planted.asked("sft", "ip", budgets=[1000], seeds=3))
+    last = table[(table["finding"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")]
+    trait = last.set_index("axis").loc["persona"]
+    assert trait["high"] < 0
+    assert trait["verdict"] == "equivalent"
+    assert verdict(table, "dissociation", "ip", "robustness", "sft") == "cannot tell"
+
+
 def test_a_null_is_equivalent_or_cannot_be_told(found):
     nulls = found[(found["label"] == "kl") & found["axis"].isin(["persona", "normative"])]
     nulls = nulls[nulls["finding"].isin(["level", "last", "slope", "area"]) & (nulls["against"] == "base")]

@@ -142,6 +142,37 @@ def test_with_several_seeds_runs_are_matched_one_by_one():
     assert "1 of 3 runs never get there" in table.set_index(["finding", "label"]).loc[("matched", "orpo"), "warning"]
 
 
+def compared(frame, goal=None):
+    table = rows(frame, cells_of(), goal or study_of())
+    return table.set_index(["finding", "label"]).loc[("matched", "orpo")]
+
+
+def test_where_sft_never_gets_there_the_row_says_so_and_of_how_many_pairs_it_is():
+    frame = planted(STEEP, seeds=(0, 1, 2))
+    late = (frame["label"] == "sft") & (frame["seed"] > 0) & (frame["axis"] == "capability")
+    found = compared(frame.assign(score=frame["score"].mask(late, 0.0)))
+    assert found["n_seeds"] == 1
+    assert "SFT gets there with 1 of these 3 seeds" in found["warning"]
+    assert "One seed" in found["warning"]
+
+
+def test_of_fixed_prompts_seeds_alone_replicate_at_a_match_too():
+    goal = study_of()
+    goal = goal.model_copy(update={"declared": goal.declared.model_copy(update={"prompts": "fixed"})})
+    alone = compared(planted(STEEP), goal)
+    assert np.isnan([alone["low"], alone["high"], alone["p"]]).all()
+    assert (alone["verdict"], "nothing is replicated" in alone["warning"]) == ("cannot tell", True)
+    frame = planted(STEEP, seeds=(0, 1, 2))
+    more = (frame["label"] == "orpo") & (frame["seed"] == 1) & (frame["axis"] == "robustness")
+    frame = frame.assign(score=frame["score"].mask(more, 1.0))
+    read = (6 + 2 / 3) / 40
+    each = np.array([read, 1.0, read]) - 0.2
+    half = stats.t.ppf(0.975, 2) * stats.sem(each)
+    found = compared(frame, goal)
+    assert found["high"] == pytest.approx(min(each.mean() + half, 1.0))
+    assert found["low"] == pytest.approx(max(each.mean() - half, -1.0))
+
+
 def test_of_every_run_the_first_checkpoint_at_the_target_is_chosen():
     chosen = matched.choose(planted(STEEP), cells_of(), study_of())
     assert chosen == {"orpo07000": pytest.approx(0.5), "sft01000": pytest.approx(0.4)}

@@ -166,3 +166,12 @@ def test_the_answer_says_what_holds_what_cannot_be_told_and_what_the_study_canno
     assert "At equal capability, attack success: no objective is shown better or worse than sft." in there
     assert "Never there: dpo." in there
     assert "no answer" in answer(table({}).iloc[:0], STUDY)
+
+
+def test_where_nobody_can_be_compared_at_the_target_the_answer_says_so():
+    gone = [{"finding": "matched", "label": x, "against": "sft", "value": np.nan, "n_seeds": 0} for x in ("dpo", "ip")]
+    said = answer(
+        table({}, *(BLANK | {"axis": "robustness", "measure": "harm", "metric": "asr"} | g for g in gone)), STUDY
+    )
+    assert "At equal capability nothing is compared" in said
+    assert "Never there" not in said

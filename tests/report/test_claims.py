@@ -40,6 +40,17 @@ def test_declared_findings_are_shown_and_exploratory_ones_counted(folder: StudyF
     assert len(written) == len(every)
 
 
+def test_the_regimes_of_a_study_stand_in_rows_of_their_own(folder: StudyFolder) -> None:
+    every = read(folder).answers
+    declared = claims.shown(every[every["declared"]])
+    both = claims.shown(pd.concat([every, every.assign(regime="tuned", value=every["value"] + 1)]))
+    assert "regime" not in declared
+    order = sorted(set(both["objective"]))
+    table = claims.wide(both, order)
+    assert set(table["regime"]) == {"shared", "tuned"}
+    assert not table[order].apply(lambda c: c.str.contains(";")).any(axis=None)
+
+
 def test_a_claim_that_was_not_asked_is_in_the_file_alone(folder: StudyFolder) -> None:
     group = claims.group(read(folder))
     html = "".join(block.html for block in group.tables)

@@ -27,12 +27,14 @@ def answer(findings: pd.DataFrame, study: Study) -> str:
     if rows.empty:
         return "Nothing has been compared yet, so there is no answer."
     said = [_asked(rows, study)]
+    never = (findings["finding"] == "matched") & findings["value"].isna()
     for (finding, name), some in rows[rows["axis"] != "normative"].groupby(["finding", "name"], sort=False):
         lead = f"At equal capability, {name}" if finding == "matched" else name[:1].upper() + name[1:]
         said.append(f"{lead}: {_told(some, study)}")
-        never = findings[(findings["finding"] == "matched") & findings["value"].isna()]
-        if finding == "matched" and len(never):
-            said.append(f"Never there: {listed(never['label'])}.")
+        if finding == "matched" and never.any():
+            said.append(f"Never there: {listed(findings.loc[never, 'label'])}.")
+    if never.any() and not (rows["finding"] == "matched").any():
+        said.append(f"At equal capability nothing is compared: no objective gets there with a seed of {study.sft()}’s.")
     return " ".join([*said, _silence(rows, study)])
 
 

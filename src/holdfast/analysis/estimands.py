@@ -177,7 +177,7 @@ def dissociations(some: list[Ladder], study: Study) -> Iterator[Row]:
             margin = interest(study, "persona")
             for label, against, budget, asr, trait in _pairs(robust, persona, study):
                 holds = max(asr.below(0.0), trait.above(-margin))
-                fails = min(asr.above(0.0), asr.within(interest(study, "robustness")), trait.below(0.0))
+                fails = min(asr.above(0.0), asr.within(interest(study, "robustness")), trait.below(-margin))
                 yield row(
                     robust, "dissociation", asr, label=label, against=against, budget=budget, p=holds,
                     measure=f"{robust.measure} × {persona.measure}", _fails=3 * fails,

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from holdfast.analysis.design import Design
 from holdfast.analysis.distance import AtDistance, at_distance
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import NAMES, OVER_LADDER, empty
+from holdfast.analysis.ladder import caution
 from holdfast.analysis.matched import Matched, matched
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.pareto import Front, fronts
@@ -51,7 +53,8 @@ def _compared(one: Matched, finding: str, study: Study) -> list[dict[str, Any]]:
         "metric": "asr" if safe else str(one.instruments.match["summary"]["metric"]),
         "interest": interest(study, axis), "n_prompts": one.prompts,
     }  # fmt: skip
-    return list(_from_sft(table, about, str(one.harm["measure"]), one.sft, declared=study.matched is not None))
+    declared = study.matched is not None
+    return list(_from_sft(table, about, str(one.harm["measure"]), one.sft, study, declared=declared))
 
 
 def _at_distance(one: AtDistance, study: Study) -> list[dict[str, Any]]:
@@ -64,11 +67,11 @@ def _at_distance(one: AtDistance, study: Study) -> list[dict[str, Any]]:
     far = one.last["distance"].map("at a KL of {:.4g} nats per token from the base".format)
     table = one.last.assign(note=far + ", the largest that all seeds of both reach")
     declared = "at_distance" in study.declared.estimands and "sft" in study.declared.references
-    return list(_from_sft(table, about, str(one.cell["measure"]), one.sft, declared=declared))
+    return list(_from_sft(table, about, str(one.cell["measure"]), one.sft, study, declared=declared))
 
 
 def _from_sft(
-    table: pd.DataFrame, about: dict[str, Any], measure: str, sft: str, *, declared: bool
+    table: pd.DataFrame, about: dict[str, Any], measure: str, sft: str, study: Study, *, declared: bool
 ) -> Iterator[dict[str, Any]]:
     """A row per label but SFT."""
     kind = "declared" if declared else "exploratory"
@@ -78,7 +81,9 @@ def _from_sft(
         if r["label"] != sft and "gap" in r:
             pairs = int(r["n_pairs"])
             numbers = {"value": r["gap"], "low": r["gap_low"], "high": r["gap_high"], "n_seeds": pairs}
-            said = {"unit": "seed and prompt" if pairs > 1 else "prompt", "warning": censored(r)}
+            design = Design("difference", False, pairs, about["n_prompts"])
+            warned = [caution(design, study) if pairs else "", f"{left}." if (left := censored(r)) else ""]
+            said = {"unit": "seed and prompt" if pairs > 1 else "prompt", "warning": " ".join(filter(None, warned))}
             yield about | numbers | said | {k: r[k] for k in ("label", "p", "p_holm", "verdict", "note")}
 
 

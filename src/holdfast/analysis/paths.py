@@ -178,7 +178,9 @@ def level(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05) -> Fo
     return Found(value, low, high, np.full(np.shape(value), np.nan), *found)
 
 
-def difference(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05, *, share: bool = True) -> Found:
+def difference(
+    drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05, *, share: bool = True, fixed: bool = False
+) -> Found:
     """Of draws [D, ...] whose first is the value, between -1 and 1; ``by_seed`` [S, ...]: the value of each seed.
 
     The bootstrap's standard error times Student's t. Its degrees of freedom are Satterthwaite's: the part of the
@@ -186,8 +188,15 @@ def difference(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05, 
     interval and p also hold for t on the seeds' values alone, as everywhere in this library. Where (nearly) no prompt
     differs the bootstrap knows nothing of those that might, so the variance is at least that of two imagined prompts,
     one worse and one better, among others that are alike (as in ``paired.difference``).
+
+    ``fixed``: the prompts are all there are. Then the seeds' values alone count, and one seed, or several that are all
+    alike, has no interval and no p.
     """
     found = _spread(drawn, by_seed, prompts, 2.0 / ((prompts + 2.0) * (prompts + 1.0)) if share else 1e-12)
+    if fixed:
+        several = ((~np.isnan(by_seed)).sum(axis=0) > 1) & (found.by_seed > 1e-12)
+        alone = np.where(several, found.by_seed, np.nan)
+        found = found._replace(variance=alone, df=found.by_seed_df, by_seed=alone)
     value = drawn[0]
     half = np.maximum(*(t_quantile(df, alpha) * np.sqrt(v) for v, df in found.accounts))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -80,7 +80,8 @@ class Versus:
     def _of(self, values: Array, *, gap: bool = False) -> Found:
         over = paths.over_seeds(values, self.weights)
         if gap:
-            return paths.difference(over, values[0], self.prompts, self.study.alpha, share=self.share)
+            fixed = self.study.declared.prompts == "fixed"
+            return paths.difference(over, values[0], self.prompts, self.study.alpha, share=self.share, fixed=fixed)
         return paths.level(over, values[0], self.prompts, self.study.alpha)
 
 
@@ -94,6 +95,10 @@ def censored(r: Mapping[str, float]) -> str:
     said = []
     if r["n_reached"] < r["n_seeds"]:
         said.append(f"{r['n_seeds'] - r['n_reached']} of {r['n_seeds']} runs never get there, and are left out")
+    if (pairs := r.get("n_pairs", r["n_reached"])) < r["n_reached"]:
+        said.append(
+            f"SFT gets there with {pairs:.0f} of these {r['n_reached']} seeds: the difference is of those alone"
+        )
     if 0 < r["share"] < 0.9 and r["n_reached"]:
         said.append(f"{100 * (1 - r['share']):.0f}% of draws never get there: the interval is of the others")
     return "; ".join(said)

@@ -81,7 +81,7 @@ def _once(warnings: pd.Series) -> str:
 
 def wide(asked: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     """A row per question, a column per objective: value and the sign of the verdict. ``asked``: of ``shown``."""
-    key = [c for c in ("finding", "model", "task", "measure", "against", "budget") if c in asked]
+    key = [c for c in ("finding", "model", "task", "measure", "against", "budget", "regime") if c in asked]
     value = asked["value"].replace({"-0.000": "0.000", "+0.000": "0.000"})
     cells = asked.assign(said=value + "\u00a0" + asked["verdict"].map(markup.SIGNS).fillna(""))  # on one line
     found = cells.groupby([*key, "objective"], sort=False)["said"].agg("; ".join).unstack("objective")
@@ -91,7 +91,7 @@ def wide(asked: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
 def shown(found: pd.DataFrame) -> pd.DataFrame:
     """Findings as a reader wants them: numbers with their intervals, words for what stands for something else."""
-    several = [c for c in ("model", "task") if found[c].nunique() > 1]
+    several = [c for c in ("model", "task", "regime") if found[c].nunique() > 1]
     pairs = zip(found["low"], found["high"], strict=True)
     ends = ["–" if pd.isna(a) or pd.isna(b) else f"{a:+.3f} to {b:+.3f}" for a, b in pairs]
     columns = {

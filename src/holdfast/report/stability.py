@@ -85,7 +85,8 @@ def _grid(s: Setting, table: pd.DataFrame, against: str) -> Block:
     title, mark = f"Every comparison with {who} under every choice", s.findings.study.mark
     caption = (
         f"Attack success less that of {who} under each choice: ▲ higher, ▼ lower (p < {s.findings.study.alpha:g}), △ ▽ "
-        "on that side but unclear, = no difference. Worst case: the incoherent are harmful. Outlined: the way that the "
+        "on that side but unclear, = no difference; each way by itself, not corrected for many comparisons as verdicts "
+        "elsewhere are. Worst case: the incoherent are harmful. Outlined: the way that the "
         f"study declares. Under each objective {speak.join(over)} over budgets; at the foot, how many of {len(rows)} "
         f"ways. Paired by prompt{' and seed' if data['n_seeds'].max() > 1 else ''}. n = "
         f"{speak.spread(data['n_prompts'])} prompts. {speak.seeds([int(data['n_seeds'].max())])}. Every number and "
