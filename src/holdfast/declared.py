@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from holdfast.part import Part
+from holdfast.part import Count, Part, Positive
 
 
 class InterestSpec(Part):
@@ -61,14 +61,16 @@ class DeclaredSpec(Part):
 class MatchedSpec(Part):
     """Comparing objectives at one capability, and not at one budget (docs/matched.md)."""
 
-    target: float = Field(description="of capability, from 0 to 1: points above the base model, or the value itself")
+    target: float = Field(
+        gt=0, le=1, description="of capability, from 0 to 1: points above the base model, or the value itself"
+    )
     relative: Literal["base", "absolute"] = Field(default="base", description="what `target` is counted from")
     measure: str = Field(default="validation", description="label of the capability measure that is matched on")
-    checkpoints: tuple[int, ...] = Field(
+    checkpoints: tuple[Count, ...] = Field(
         default=(), description="budgets at which only `measure` runs, until a run is found to be matched there"
     )
     safety: float = Field(
-        default=0.05, ge=0, description="points of ASR above the base model at which capability is compared"
+        default=0.05, ge=0, le=1, description="points of ASR above the base model at which capability is compared"
     )
     stop: bool = Field(
         default=False, description="each run is trained no further than the first checkpoint that reaches the target"
@@ -81,7 +83,7 @@ TUNING, TUNED = "tuning", "tuned"  # brackets: a setting that is tried, and one 
 class TunedSpec(Part):
     """Each objective at a learning rate and coefficients of its own, beside the one setting for all (docs/tuned.md)."""
 
-    learning_rate: tuple[float, ...] = Field(default=(), description="tried for every objective; after warm-up")
+    learning_rate: tuple[Positive, ...] = Field(default=(), description="tried for every objective; after warm-up")
     coefficients: dict[str, dict[str, tuple[Any, ...]]] = Field(
         default={}, description="tried values of an objective's own parameters, by its label and the parameter's name"
     )

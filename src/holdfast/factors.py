@@ -5,12 +5,12 @@ The study's own setting is a level of every factor without being written down.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from holdfast.learnt import TaskSpec
-from holdfast.part import Part
+from holdfast.part import Count, Part, Positive, Seed
 
 
 class MeasuringFactors(Part):
@@ -21,8 +21,8 @@ class MeasuringFactors(Part):
         default={}, description="prompt formats by name: texts with `{prompt}`, which stands for the last user turn"
     )
     system: dict[str, str] = Field(default={}, description="system prompts by name")
-    temperature: tuple[float, ...] = Field(default=(), description="of measures that generate")
-    seed: tuple[int, ...] = Field(default=(), description="of the sampling noise, at temperatures above 0")
+    temperature: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(), description="of measures that generate")
+    seed: tuple[Seed, ...] = Field(default=(), description="of the sampling noise, at temperatures above 0")
     wording: dict[str, str] = Field(
         default={}, description="attack wordings by name: files of attacks, in the form of `attacks.yaml`"
     )
@@ -31,12 +31,12 @@ class MeasuringFactors(Part):
 class TrainingFactors(Part):
     """Choices of training. Each level is a run of its own at the last budget."""
 
-    order_seed: tuple[int, ...] = Field(default=(), description="of the data's order, the initialisation kept")
-    init_seed: tuple[int, ...] = Field(default=(), description="of initialisation and dropout, the order kept")
-    batch_rows: tuple[int, ...] = Field(default=(), description="rows of a step")
-    learning_rate: tuple[float, ...] = Field(default=(), description="after warm-up")
-    rank: tuple[int, ...] = Field(default=(), description="of the adapter; alpha stays")
-    rows: tuple[int, ...] = Field(
+    order_seed: tuple[Seed, ...] = Field(default=(), description="of the data's order, the initialisation kept")
+    init_seed: tuple[Seed, ...] = Field(default=(), description="of initialisation and dropout, the order kept")
+    batch_rows: tuple[Count, ...] = Field(default=(), description="rows of a step")
+    learning_rate: tuple[Positive, ...] = Field(default=(), description="after warm-up")
+    rank: tuple[Count, ...] = Field(default=(), description="of the adapter; alpha stays")
+    rows: tuple[Count, ...] = Field(
         default=(), description="distinct training rows: fewer rows for the same tokens are more epochs"
     )
     frame: dict[str, str] = Field(default={}, description="training templates by name, as for measuring")

@@ -155,3 +155,10 @@ def test_where_a_level_leaves_fewer_rows_they_are_read_as_often_as_it_takes(make
     passes = {tuple(x.varies): variants.controls(x.variant, study.controls).passes for x in variations(study)}
     assert passes["rank",] == study.controls.passes
     assert min(passes["rows",], passes["chosen",]) > 1000
+
+
+def test_a_section_that_varies_nothing_is_said_and_a_level_named_twice_is_one(make):
+    own = make(consistency={"training": {"rank": [16]}, "measuring": {"temperature": [0]}})
+    assert any("consistency names nothing but" in note for note in expand(own).notes)
+    twice = make(consistency={"training": {"rank": [4, 4]}, "measuring": {"temperature": [1, 1.0]}})
+    assert len(variations(twice)) == len(varied(twice)) == 1

@@ -98,6 +98,22 @@ def test_a_whole_number_and_the_same_as_a_float_are_one_study() -> None:
         ),
         ("controls: 3", "controls cannot be 3: it should be a mapping with the keys lora, learning_rate, betas"),
         ("controls: {betas: [1]}", "controls.betas[1] is missing"),
+        ("controls: {learning_rate: .inf}", "controls.learning_rate cannot be inf: it should be a finite number"),
+        ("matched: {target: 0}", "matched.target cannot be 0: it should be greater than 0"),
+        ("tuned: {learning_rate: [-1.0]}", "tuned.learning_rate[0] cannot be -1.0: it should be greater than 0"),
+        ("tuned: {coefficients: {A: 3}}", "tuned.coefficients.A cannot be 3: it should be a mapping"),
+        (
+            "consistency: {training: {second_round: {a: 3}}}",
+            "second_round.a cannot be 3: it should be a valid string or a mapping with the keys name",
+        ),
+        (
+            "consistency: {training: {second_round: {a: {name: b, rows: 5}}}}",
+            "consistency.training.second_round.a.task is missing",
+        ),
+        (
+            "consistency: {measuring: {frame: [a]}}",
+            "consistency.measuring.frame cannot be ['a']: it should be a mapping",
+        ),
         ("seeds: [0.5]", "seeds[0] cannot be 0.5: it should be a valid integer"),
         ("seeds: [1, 1]", "seeds must be unique, but are [1, 1]"),
         ("brackets: [{task: {name: t}}]", "brackets[0].kind is missing"),

@@ -147,7 +147,6 @@ def test_a_run_that_goes_by_two_labels_is_trained_and_counted_once(study, tmp_pa
         ),
         ({"coefficients": {"DPO": {"beta": ["much"]}}}, "tuned.coefficients.DPO: the parameter 'beta'"),
         ({"learning_rate": [2e-4]}, "tuned tries nothing"),
-        ({"learning_rate": [0.0]}, "above 0"),
         ({"learning_rate": [1e-3], "seeds": [7]}, "tuned.seeds names 7"),
         ({"learning_rate": [1e-3], "measure": "other"}, "tuned.measure is other, which is no measure of the study"),
     ],

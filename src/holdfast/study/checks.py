@@ -149,15 +149,13 @@ def _matched(study: Study, matched: MatchedSpec) -> None:
     _on_capability(study, "matched", matched.measure)
     if not study.trains:
         raise UserError("matched compares training runs at one capability, and this study trains none; remove it")
-    if max(matched.checkpoints, default=0) > study.budgets[-1] or min(matched.checkpoints, default=1) < 1:
+    if max(matched.checkpoints, default=0) > study.budgets[-1]:
         raise UserError(
-            f"matched.checkpoints must lie between 1 and the last budget ({study.budgets[-1]}), but are "
+            f"matched.checkpoints must be at most the last budget ({study.budgets[-1]}), but are "
             f"{list(matched.checkpoints)}"
         )
     if matched.stop:
         _stopping(study)
-    if matched.relative == "base" and matched.target <= 0:
-        raise UserError(f"matched.target is {matched.target:g} points above the base model, which itself meets it")
 
 
 def _on_capability(study: Study, section: str, name: str) -> None:
@@ -205,6 +203,8 @@ def _without_effect(study: Study) -> list[str]:
         spec = next((m for m in study.measures if part and m.label == part.measure), None)
         if spec and spec.params.get("split", "test") == "test":
             notes.append(f"{said} on the rows of {spec.label}, which are test rows")
+    if study.consistency and not consistency.variations(study) and not consistency.varied(study):
+        notes.append("consistency names nothing but the study's own settings, so only judges and benchmarks vary")
     for spec in study.measures:
         if spec.seed and spec.temperature == 0:
             notes.append(f"the seed of {spec.label} is for a temperature above 0")

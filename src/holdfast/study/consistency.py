@@ -112,7 +112,7 @@ def _training(section: ConsistencySpec, variant: VariantSpec, study: Study) -> d
         "chosen": [(source, {"task": {"chosen": {"source": source}}, "controls": _AGAIN}) for source in t.chosen],
         SECOND: [(name, {SECOND: x if isinstance(x, str) else x.name}) for name, x in t.second_round.items()],
     }
-    return {name: levels for name, levels in found.items() if levels}
+    return {name: list(dict(levels).items()) for name, levels in found.items() if levels}  # each once
 
 
 # -- measuring ---------------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def _measuring(section: ConsistencySpec, spec: MeasureSpec) -> dict[str, list[Le
         "seed": [(str(s), {"seed": s}) for s in m.seed if s != spec.seed and warm],
         "wording": [(name, {"params": params}) for name, params in wordings],
     }
-    return {name: levels for name, levels in found.items() if levels}
+    return {name: list(dict(levels).items()) for name, levels in found.items() if levels}  # each once
 
 
 def _worded(spec: MeasureSpec, file: str) -> dict[str, Any]:

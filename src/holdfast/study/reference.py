@@ -98,17 +98,17 @@ def _title(part: type[Part]) -> str:
 
 
 def _type(field: FieldInfo) -> str:
-    low = {
-        k: getattr(m, k) for m in field.metadata for k in ("ge", "gt", "le", "lt") if getattr(m, k, None) is not None
-    }
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    return ", ".join([_said(field.annotation), *(f"{signs[k]} {v:g}" for k, v in low.items())])
+    bounds = [(s, v) for m in field.metadata for k, s in signs.items() if (v := getattr(m, k, None)) is not None]
+    return ", ".join([_said(field.annotation), *(f"{sign} {value:g}" for sign, value in bounds)])
 
 
 def _said(kind: Any) -> str:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if isinstance(kind, type) and issubclass(kind, Part):
         return f"[{_title(kind)}](#{_title(kind).lower()})"
+    if origin is typing.Annotated:
+        return _type(FieldInfo.from_annotation(kind))
     if origin is typing.Literal:
         return " or ".join(f"`{v}`" for v in inner)
     if origin is tuple:

@@ -31,7 +31,7 @@ def candidates(study: Study) -> list[Variation]:
 def seeds(study: Study) -> tuple[int, ...]:
     """The study's seeds from which settings are tried and, by their mean, chosen."""
     assert study.tuned is not None
-    return study.tuned.seeds or study.seeds[:1]
+    return tuple(dict.fromkeys(study.tuned.seeds)) or study.seeds[:1]
 
 
 def _factors(variant: VariantSpec, study: Study) -> dict[str, list[Level]]:
@@ -103,9 +103,6 @@ def check(study: Study) -> None:
                     _identity(labels[label], {name: value})
                 except UserError as e:
                     raise UserError(f"tuned.coefficients.{label}: {e}") from None
-    for rate in section.learning_rate:
-        if rate <= 0:
-            raise UserError(f"tuned.learning_rate must be above 0, but has {rate:g}")
     for seed in section.seeds:
         if seed not in study.seeds:
             shown = ", ".join(map(str, study.seeds))
