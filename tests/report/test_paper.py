@@ -46,6 +46,13 @@ def test_coefficients_are_those_that_the_run_was_made_with(findings: Findings) -
     assert "dpo (beta 0.25)" in methods.paragraphs(replace(findings, trajectories=runs))["Training"]
 
 
+def test_passes_over_the_data_are_the_study_s_own_and_no_variation_s(findings: Findings) -> None:
+    own = findings.checkpoints.assign(passes=0.81)
+    fewer_rows = own.assign(bracket="variation", passes=3.89)
+    said = methods.paragraphs(replace(findings, checkpoints=pd.concat([own, fewer_rows])))["Training"]
+    assert "passed over 0.81 times" in said
+
+
 def test_what_was_not_equal_or_is_missing_is_a_deviation(findings: Findings) -> None:
     runs = findings.trajectories.copy()
     odd = {"controlled": {"lora_init": "other", "base": "x"}, "resumed_under": [{"threads": 2}]}

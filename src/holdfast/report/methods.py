@@ -132,6 +132,7 @@ def _passes(findings: Findings) -> str:
     points = findings.checkpoints
     if "passes" not in points or points["passes"].isna().all():
         return ""
+    points = points[points["bracket"] == ""]  # what is varied or tried may read fewer rows more often
     last = points[points["budget"] == points["budget"].max()]
     return f"; by the last, the data had been passed over {pd.to_numeric(last['passes']).max():.2f} times"
 

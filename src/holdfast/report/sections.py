@@ -191,7 +191,8 @@ def _moved(s: Setting, robust: Any) -> tuple[list[Figure | None], tuple[Block, .
         if column in points and points[column].notna().any():
             rows = points.assign(value=pd.to_numeric(points[column]))[["label", "budget", "value"]]
             rows = rows.groupby(["label", "budget"], sort=False)["value"].mean().reset_index()
-            of = f"n = {speak.spread(points['examples'].dropna())} held-out prompts. " if "examples" in points else ""
+            asked = column == "kl_base" and "examples" in points  # weights are asked nothing
+            of = f"n = {speak.spread(points['examples'].dropna())} held-out prompts. " if asked else ""
             seeds = of + speak.pooled(points["seed"].nunique())
             name = title.split(" (")[0]
             found.append(charts.distance(column, name, title, rows, look, f"{about}; no interval. {seeds}."))

@@ -63,6 +63,7 @@ def group(s: Setting) -> Group | None:
         regime: tuned.levels(s.of(rows), findings.cells, study) for regime, rows in findings.regimes.items()
     }  # of all seeds
     changed: list[str] = []
+    against = ""
     for x in (lead(s.shown, axis) for axis in ("capability", "robustness", "persona")):
         if x is not None:
             beside, against = _beside(s, x, levels)
@@ -73,7 +74,8 @@ def group(s: Setting) -> Group | None:
             turned = beside.loc[beside["conclusion"] == "changes", "objective"]
             changed += [f"{lower(x.title)} of {speak.join(list(turned))}"] if len(turned) else []
     made = [x for x in candidates(study) if x.of in names]
-    found = f"Verdicts change: {speak.join(changed)}." if changed else "No verdict changes with the setting."
+    versus = f" against {against}" if against else ""
+    found = f"Verdicts{versus} change: {speak.join(changed)}." if changed else f"No verdict{versus} changes."
     figures = tuple(f for kind in ("coefficient", "learning rate") if (f := curve(s, kind, chosen, tried)))
     return Group(
         "tuned", "Each at its own setting", _LEAD, figures, (*blocks, *consistency.proof(findings, made)), finding=found
