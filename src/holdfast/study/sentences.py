@@ -75,7 +75,7 @@ def _path(e: ErrorDetails) -> tuple[str, type[Part] | None]:
             continue
         if part is not None and not free:
             names = {field.alias or name: field.annotation for name, field in part.model_fields.items()}
-            if key not in names and e["type"] != "extra_forbidden":
+            if key not in names and (e["type"] != "extra_forbidden" or key != e["loc"][-1]):
                 continue  # pydantic's word for one of several allowed types
         if "[" in key and key not in names:
             break
