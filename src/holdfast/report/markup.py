@@ -49,10 +49,10 @@ def table(rows: pd.DataFrame, mark: str, caption: str = "", bar: str = "", label
         css = f' style="--own:var(--o{list(labels).index(own)})" data-label="{escape(own)}"' if own in labels else ""
         cells = []
         for i, (c, v) in enumerate(row.items()):
-            text = escape(tables.number(v))
+            dot = '<span class="dot" aria-hidden="true"></span>' if css and c == "objective" else ""
+            text = dot + escape(tables.number(v))
             if i == 0:
-                dot = '<span class="dot" aria-hidden="true"></span>' if css else ""
-                cells.append(f'<th scope="row">{dot}{text}</th>')
+                cells.append(f'<th scope="row">{text}</th>')
             elif c == bar:
                 wide = 100 * float(v) / most if most and not pd.isna(v) else 0
                 drawn = f'<span class="fill" style="width:{wide:.1f}%" aria-hidden="true"></span>'

@@ -98,10 +98,9 @@ def spread(values: pd.Series | Sequence[int]) -> str:
 def evidence(rows: pd.DataFrame, s: Series | None = None) -> str:
     """What is estimated, and what it rests on: interval method, unit of replication, n, unscored, judge, seeds."""
     said = [] if s is None or s.metric not in _ESTIMANDS else [_ESTIMANDS[s.metric]]
-    method = join(sorted({str(m) for m in rows["method"] if m}))
-    unit = join(sorted({as_words(str(u)) for u in rows["unit"] if u}))
-    if method:
-        said.append(f"Interval: {method}" + (f"; unit of replication: {unit}" if unit else ""))
+    known = sorted({(str(m), as_words(str(u))) for m, u in zip(rows["method"], rows["unit"], strict=True) if m})
+    if known:
+        said.append("Interval: " + "; ".join(f"{m} (unit of replication: {u})" if u else m for m, u in known))
     said.append(f"n = {spread(rows['n_prompts'])} prompts, {spread(rows['n_records'])} responses per subject")
     unscored = int(rows["n_unscored"].sum())
     if unscored:

@@ -34,7 +34,7 @@ _BESIDE = (
     "its own. {seeds}."
 )
 _CURVE = (
-    "One line per objective through its values of {factor} (beside the points), all else as in the study, after "
+    "One line per objective through its values of {factor} (at its ends), all else as in the study, after "
     "{budget} tokens. Large points: the study’s own setting; ringed: the chosen one. Diamond: the base model. Crosses: "
     "{level} intervals. An objective without such a value stands alone. "
 )
@@ -233,7 +233,9 @@ def curve(s: Setting, kind: str, chosen: list[dict[str, Any]], tried: pd.DataFra
         x=ex, y=ey, color=own, shape=shape(look), size=alt.condition("datum.own", alt.value(130), alt.value(45)),
         opacity=opacity_of(1), tooltip=tip,
     )  # fmt: skip
-    ends = place.beside(data.assign(label=data["text"]), data, dx, dy)
+    outer = data["order"].isin(data.groupby("line")["order"].agg(["min", "max"]).to_numpy().ravel())
+    named = data[outer & (data["factor"] != "")]  # in between the line says the order
+    ends = place.beside(named.assign(label=named["text"]), data, dx, dy)
     layers: list[Any] = [
         chart.mark_rule(strokeWidth=1).encode(x=alt.X("low_x:Q", scale=sx, axis=ax), x2="high_x:Q", y=ey, **thin),
         chart.mark_rule(strokeWidth=1).encode(y=alt.Y("low_y:Q", scale=sy, axis=ay), y2="high_y:Q", x=ex, **thin),
@@ -244,7 +246,7 @@ def curve(s: Setting, kind: str, chosen: list[dict[str, Any]], tried: pd.DataFra
         alt.Chart(data[data["chosen"]])
         .mark_point(filled=False, shape="circle", size=320, strokeWidth=1.5)
         .encode(x=ex, y=ey, color=own, opacity=opacity_of(1)),
-        alt.Chart(ends.assign(label=data["label"]))
+        alt.Chart(ends.assign(label=named["label"]))
         .mark_text(fontSize=11, baseline="middle", **{k: alt.expr(f"datum.{k}") for k in ("align", "dx", "dy")})
         .encode(x=ex, y=ey, text="text:N", color=own, opacity=opacity_of(1)),
         alt.Chart(base)
