@@ -107,6 +107,10 @@ def test_a_whole_number_and_the_same_as_a_float_are_one_study() -> None:
             "second_round.a cannot be 3: it should be a valid string or a mapping with the keys name",
         ),
         (
+            "consistency: {training: {second_round: {a: {name: b, task: jsonl, row: 5}}}}",
+            "consistency.training.second_round.a.row is not a key that a study has; did you mean rows?",
+        ),
+        (
             "consistency: {training: {second_round: {a: {name: b, rows: 5}}}}",
             "consistency.training.second_round.a.task is missing",
         ),
