@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import planted
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.analysis.answer import answer
@@ -137,6 +137,7 @@ def test_a_measure_that_is_only_matched_on_decides_nothing_and_is_not_in_the_ans
     assert recommend(found, STUDY).chosen == ()  # where nothing is matched it is a measure as any other
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(VERDICTS), min_size=15, max_size=15))
 def test_nobody_is_recommended_who_is_shown_worse_or_is_not_shown_better(said):
     keys = [(x, a, axis) for x, a, axis in product(LABELS, ("base", "sft"), AXES) if x != a]

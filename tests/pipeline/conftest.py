@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import ClassVar
+
 import pytest
+
+from holdfast import pipeline
+from holdfast.engines.local import Job
 
 SMALL = """
 name: small
@@ -26,3 +33,25 @@ workers: 2
 @pytest.fixture
 def small_study() -> str:
     return SMALL
+
+
+class Here(AbstractContextManager):
+    """Workers that are this process, which has torch already. ``ran``: what was done, in order."""
+
+    ran: ClassVar[list[str]] = []
+
+    def __init__(self, *_: object) -> None: ...
+
+    def run(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            self.ran.append(f"{job.function.__name__} {job.name}")
+            job.function(lambda event: None, **job.arguments)
+
+    def close(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "Local", Here)

@@ -7,6 +7,7 @@ import shutil
 from importlib import resources
 from pathlib import Path
 
+import pytest
 import torch
 import yaml
 from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig, Qwen2Config, Qwen3Config
@@ -52,6 +53,7 @@ def make(folder: Path, name: str) -> Path:
     return here
 
 
+@pytest.mark.usefixtures("here")
 def test_every_objective_trains_and_is_measured_on_every_architecture(tmp_path: Path) -> None:
     study = {
         "name": "architectures",
@@ -67,7 +69,6 @@ def test_every_objective_trains_and_is_measured_on_every_architecture(tmp_path: 
             {"measure": "task_accuracy", "items": 2, "max_new_tokens": 4},
             {"measure": "miniature_dark_triad", "items": 6},
         ],
-        "workers": 2,
     }
     out = tmp_path / "out"
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +13,12 @@ import yaml
 
 from holdfast import pipeline, stages
 from holdfast.analysis import matched
-from holdfast.engines.local import Job
 from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.digest import file_digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
+from tests.pipeline.conftest import Here
 from tests.training.tiny_world import make_model
 
 STUDY = """
@@ -34,29 +33,15 @@ measures:
   - {measure: miniature_dark_triad, items: 2}
 brackets: [{kind: noop}]
 """
-RAN: list[str] = []
-
-
-class Here(AbstractContextManager):
-    """Workers that are this process."""
-
-    def __init__(self, *_: object) -> None: ...
-
-    def run(self, jobs: Iterable[Job]) -> None:
-        for job in jobs:
-            RAN.append(f"{job.function.__name__} {job.name}")
-            job.function(lambda event: None, **job.arguments)
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _world() -> Iterator[None]:
     def choose(frame, cells, study: Study) -> dict[str, float]:
-        """SFT has learnt a hundredth with every token; the other objective nothing."""
+        """SFT has learnt a thousandth with every token; the other objective nothing."""
         rows = frame[frame["label"] == "SFT"].drop_duplicates("subject").sort_values("budget")
-        rows = rows[rows["budget"] / 100 >= study.matched.target]
-        return {r["subject"]: r["budget"] / 100 for r in rows.head(1).to_dict("records")}
+        rows = rows[rows["budget"] / 1000 >= study.matched.target]
+        return {r["subject"]: r["budget"] / 1000 for r in rows.head(1).to_dict("records")}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matched, "choose", choose)
@@ -88,13 +73,13 @@ def stopped(train, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list
 
 def _train(text: str, folder: Path, **goal: object) -> list[str]:
     """What was trained and asked for it, in order."""
-    RAN.clear()
-    study = yaml.safe_load(text) | {"matched": {"checkpoints": [400], "target": 3.0} | goal}
+    Here.ran.clear()
+    study = yaml.safe_load(text) | {"matched": {"checkpoints": [400], "target": 0.3} | goal}
     folder.mkdir(exist_ok=True)
     file = folder.with_suffix(".yaml")
     file.write_text(yaml.safe_dump(study))
     pipeline.stage("train", file, folder)
-    return list(RAN)
+    return list(Here.ran)
 
 
 def ladders(folder: Path) -> dict[str, dict[int, str]]:
@@ -139,15 +124,15 @@ def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_
     assert all(rungs.items() <= whole[label].items() for label, rungs in found.items())
 
     # A raised target: the run goes on from where it stood, and the old decision is not used.
-    again = train(tmp_path / "stop", stop=True, target=5.0)
+    again = train(tmp_path / "stop", stop=True, target=0.5)
     assert [x for x in again if x.startswith("train")] == ["train SFT seed 0"]
     assert ladders(tmp_path / "stop") == whole
     # A lowered one: no more is planned than a run that had it from the beginning would have.
-    assert not [x for x in train(tmp_path / "stop", stop=True, target=2.0) if x.startswith("train")]
+    assert not [x for x in train(tmp_path / "stop", stop=True, target=0.2) if x.startswith("train")]
     assert list(ladders(tmp_path / "stop")["SFT"]) == [200]
     assert "SFT at 200 tokens (seed 0)" in " ".join(read_json(folder.plan_json)["notes"])
     # Without the goal the file that lies there says nothing.
-    train(tmp_path / "stop", stop=False, target=2.0)
+    train(tmp_path / "stop", stop=False, target=0.2)
     assert ladders(tmp_path / "stop") == whole
 
 
@@ -159,7 +144,7 @@ def test_killed_between_two_rungs_it_decides_the_same(
 
     def once(work, only="", judge=stages._judge):
         judge(work, only)
-        if any("400" in x for x in RAN):
+        if any("400" in x for x in Here.ran):
             raise Killed
 
     with monkeypatch.context() as patch:

@@ -14,7 +14,7 @@ from holdfast.analysis.asked import findings
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import cells, load
 from holdfast.spec import Study
-from holdfast.store import tables
+from holdfast.store import files, tables
 from holdfast.store.digest import digest
 from holdfast.store.files import write_json, write_text
 from holdfast.store.folder import StudyFolder
@@ -37,12 +37,13 @@ def _fabricate() -> ModuleType:
 
 def made_up(root: Path, *, odd_seed: bool = False, prompts: int = 24, **study: Any) -> StudyFolder:
     """``odd_seed`` plants a difference of control: one objective was given another order of data."""
-    fabricate = _fabricate()
+    fabricate, folder = _fabricate(), StudyFolder(root)
     whole = fabricate.study_of(**({"mark": MARK} | study))
-    fabricate.fabricate(root, study=whole, prompts=prompts)
-    folder = StudyFolder(root)
-    _training(folder, whole, odd_seed)
-    analyse(folder, whole)
+    with pytest.MonkeyPatch.context() as patch:  # hundreds of small files that need not survive a power cut
+        patch.setattr(files, "_flush", lambda path: None)
+        fabricate.fabricate(root, study=whole, prompts=prompts)
+        _training(folder, whole, odd_seed)
+        analyse(folder, whole)
     return folder
 
 

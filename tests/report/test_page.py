@@ -87,12 +87,6 @@ def test_figures_and_tables_are_written_and_marked(page: Path) -> None:
         assert MARK in (folder / "tables" / f"{table}.md").read_text(encoding="utf-8")
 
 
-def test_the_same_numbers_give_the_same_page(page: Path, finished: StudyFolder, monkeypatch) -> None:
-    before = page.read_bytes()
-    monkeypatch.setattr("holdfast.report.page.figures.write", lambda *_: None)
-    assert build(finished).read_bytes() == before
-
-
 def test_every_caption_says_interval_n_and_seeds(page: Path, drawn: dict[str, Figure]) -> None:
     for name, figure in drawn.items():
         if name not in ("kl_base", "adapter_norm"):  # made up without the number of held-out prompts
