@@ -189,8 +189,8 @@ def difference(
     differs the bootstrap knows nothing of those that might, so the variance is at least that of two imagined prompts,
     one worse and one better, among others that are alike (as in ``paired.difference``).
 
-    ``fixed``: the prompts are all there are. Then the seeds' values alone count, and one seed, or several that are all
-    alike, has no interval and no p.
+    ``fixed``: the prompts are all there are. Then the seeds' values alone count, and of one seed, or several that are
+    all alike, nothing is known: the interval is all there can be, and there is no p.
     """
     found = _spread(drawn, by_seed, prompts, 2.0 / ((prompts + 2.0) * (prompts + 1.0)) if share else 1e-12)
     if fixed:
@@ -198,7 +198,7 @@ def difference(
         alone = np.where(several, found.by_seed, np.nan)
         found = found._replace(variance=alone, df=found.by_seed_df, by_seed=alone)
     value = drawn[0]
-    half = np.maximum(*(t_quantile(df, alpha) * np.sqrt(v) for v, df in found.accounts))
+    half = np.maximum(*(t_quantile(df, alpha) * np.sqrt(np.where(np.isnan(v), np.inf, v)) for v, df in found.accounts))
     with np.errstate(divide="ignore", invalid="ignore"):
         p = np.fmax(*(2 * stdtr(df, -np.abs(value) / np.sqrt(v)) for v, df in found.accounts))
     p = np.where(np.isnan(value), np.nan, p)
