@@ -74,6 +74,9 @@ def test_ranges_and_flips_by_hand():
     found = repeats.flips(table, ["seed"])
     assert (found["runs"], found["flipped"], found["n_prompts"]) == (3, 0.5, 4)
     assert 0 <= found["low"] <= 0.5 <= found["high"] <= 1
+    none = repeats.flips(rows(y[:1].repeat(3, axis=0), ["seed"]), ["seed"])
+    assert none["flipped"] == none["low"] == 0
+    assert none["high"] == pytest.approx(0.49, abs=0.005)  # Wilson, 0 of 4
 
 
 def test_flips_are_within_a_group_and_without_what_is_unscored():

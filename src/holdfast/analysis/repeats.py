@@ -18,6 +18,7 @@ import pandas as pd
 
 from holdfast import rng
 from holdfast.analysis.components import REST, components, mean_squares, mixed, shares, solve
+from holdfast.analysis.intervals import wilson
 
 Array = np.ndarray
 PROMPT = "prompt"
@@ -99,8 +100,8 @@ def flips(
     rows: pd.DataFrame, by: Sequence[str], within: Sequence[str] = (), alpha: float = 0.05
 ) -> dict[str, float | int]:
     """Share of prompts (under each attack) whose verdict is not the same in all repeats that ``by`` tells apart, and of
-    how many; low and high by a bootstrap over prompts. Repeats are compared ``within`` a level of these.
-    Questions that some repeat left unscored are left out."""
+    how many; low and high by a bootstrap over prompts, of Wilson where these all agree. Repeats are compared ``within``
+    a level of these. Questions that some repeat left unscored are left out."""
     table = rows.groupby(["item", "attack", *within, *by])["verdict"].first()
     table = table.unstack(list(by))
     table = table[table.notna().all(axis=1)]
@@ -109,6 +110,8 @@ def flips(
     flipped = (table.nunique(axis=1) > 1).astype(float).groupby("item").mean().to_numpy()
     draws = rng.generator("flips", len(flipped), *by).integers(0, len(flipped), size=(2000, len(flipped)))
     low, high = np.quantile(flipped[draws].mean(axis=1), [alpha / 2, 1 - alpha / 2])
+    if flipped.mean() in (0, 1):  # prompts that all agree would prove too much
+        low, high = wilson(flipped.mean(), len(flipped), alpha)
     shares = {"flipped": float(flipped.mean()), "low": float(low), "high": float(high)}
     return {"runs": table.shape[1], **shares, "n_prompts": len(flipped)}
 
