@@ -281,6 +281,7 @@ def test_cell_json_says_what_later_stages_need(make):
     assert about["measure"] == about["name"] == "strongreject"
     assert about["axis"] == "robustness"
     assert about["summary"]["by"] == "attack"
+    assert about["generates"]
     assert about["judges"] == ["rules"]
     assert set(about["attacks"]) == set(about["summary"]["macro_over"])
     assert all({"version", "hash"} == set(a) for a in about["attacks"].values())

@@ -138,7 +138,8 @@ def brackets(shown: pd.DataFrame) -> str:
 
 
 def left_out(dropped: pd.DataFrame, gone: pd.DataFrame) -> str:
-    rows, responses = (int(t[c].sum()) if len(t) else 0 for t, c in ((dropped, "rows"), (gone, "responses")))
+    of_all = dropped[dropped["for"] == "all objectives"]
+    rows, responses = (int(t[c].sum()) if len(t) else 0 for t, c in ((of_all, "rows"), (gone, "responses")))
     if not rows and not responses:
         return "Nothing."
     return f"{rows:,} training rows for all objectives, {responses:,} responses without a score."

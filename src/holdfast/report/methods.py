@@ -170,7 +170,9 @@ def _measure(findings: Findings, cell: Mapping[str, Any]) -> str:
     attacks = [speak.attack(a) for a in cell.get("attacks") or ()]
     if attacks:
         parts.append(f"each under {_number(len(attacks), 'attack')} ({', '.join(attacks)})")
-    if "temperature" in sampling:
+    if not cell.get("generates", True):
+        parts.append("by the log-probabilities of given answers")
+    elif "temperature" in sampling:
         drawn = f"temperature {sampling['temperature']:g}" if sampling["temperature"] else "greedy decoding"
         times = f", {sampling['samples']} responses a prompt" if sampling.get("samples", 1) > 1 else ""
         parts.append(f"{drawn}{times}, at most {sampling['max_new_tokens']:,} new tokens")
@@ -199,10 +201,8 @@ def _deviations(findings: Findings) -> list[str]:
     if unlike:
         said.append(f"Not held equal over objectives: {speak.join(unlike)}.")
     dropped = tables.dropped(findings)
-    if len(dropped):
-        said.append(
-            f"{int(dropped['rows'].sum()):,} training rows that some objective could not use were dropped for all."
-        )
+    for who, rows in dropped.groupby("for")["rows"].sum().items():
+        said.append(f"{int(rows):,} training rows that could not be used were dropped for {who}.")
     resumed = [r["label"] for r in findings.trajectories.to_dict("records") if r["controls"].get("resumed_under")]
     if resumed:
         said.append(f"Resumed under other numerics: {speak.join(sorted(set(resumed)))}.")

@@ -232,14 +232,14 @@ def of_study(findings: Findings) -> list[Group]:
         ("controls", tables.controls_frame(found), "What was held fixed"),
         ("brackets", ruler, "Bracketing runs"),
         ("unscored", gone, "Responses without a score"),
-        ("dropped", dropped, "Training rows dropped for every objective"),
+        ("dropped", dropped, "Training rows dropped"),
         ("parameters", parameters, "Parameters of the study"),
         ("instruments", instruments, "Instruments"),
     ):
         if len(table):
             tables.write(out, name, table, mark, title=title)
     left_out = (
-        markup.table(dropped, mark, "Training rows that some objective could not use, and so none was given.")
+        markup.table(dropped, mark, "Training rows that could not be used: what some objective cannot, none was given.")
         if len(dropped)
         else Block('<p class="calm">No training row was dropped.</p>')
     )

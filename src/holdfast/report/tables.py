@@ -223,13 +223,20 @@ def unscored(findings: Findings) -> pd.DataFrame:
 
 
 def dropped(findings: Findings) -> pd.DataFrame:
-    """Training rows that some objective could not use and so none was given, by reason."""
+    """Training rows that some objective could not use and so none was given, by reason; beside them those that a run
+    with rows of its own (``study.variants.task``) left out for itself."""
     rows = [
-        {"task": task, "reason": str(reason), "rows": int(n)}
+        {
+            "task": task,
+            "reason": str(reason),
+            "rows": int(n),
+            "for": "runs that vary the task" if own else "all objectives",
+        }
         for task, reasons in (findings.plan.get("dropped") or {}).items()
+        for own in ("~" in task,)
         for reason, n in reasons.items()
     ]
-    return pd.DataFrame(rows, columns=["task", "reason", "rows"])
+    return pd.DataFrame(rows, columns=["task", "reason", "rows", "for"])
 
 
 def parameters(study: Study) -> pd.DataFrame:

@@ -82,6 +82,11 @@ class Cell:
             return asks
         return [replace(a, turns=framed(a.turns, self.system, self.frame)) if a.turns else a for a in asks]
 
+    @property
+    def generates(self) -> bool:
+        """Whether responses are drawn, or else the log-probs of given continuations are asked for."""
+        return not self.asks(self.items[0])[0].continuations
+
     def about(self) -> dict[str, Any]:
         """What stands in ``cell.json``."""
         return {
@@ -97,6 +102,7 @@ class Cell:
             "identity": self.measure.identity(),
             "attacks": self.measure.attack_table(),
             "sampling": asdict(self.sampling),
+            "generates": self.generates,
             "backend": self.backend,
             "system": self.system,
             "frame": self.frame,
@@ -117,7 +123,7 @@ def cells(study: Study, tasks: Mapping[str, tuple[Any, Prepared]], varied: Seque
         found = [c if c.label == study.matched.measure else replace(c, budgets=own) for c in found]
     for v in varied:
         drawn = bool(v.varies.keys() & {"temperature", "seed"})
-        some = [c for c in _of(v.spec, study, tasks) if not (drawn and c.asks(c.items[0])[0].continuations)]
+        some = [c for c in _of(v.spec, study, tasks) if c.generates or not drawn]
         found += [replace(c, of=v.of, varies=v.varies, last=v.last) for c in some]
     names: dict[str, str] = {}
     for cell in found:
