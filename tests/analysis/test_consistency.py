@@ -94,6 +94,21 @@ def test_ranges_and_flips_are_those_of_the_records(planted):
     assert flipped == pytest.approx(by_item.mean())
 
 
+def test_a_second_round_is_a_range_of_its_own_and_in_none_over_all(planted):
+    folder, study, _, _ = planted
+    rows = consistency.answers(folder, study)
+    rows = rows[(rows["measure"] == ROBUST) & (rows["objective"] == "sft")]
+    again = rows[(rows["training seed"] == "0") & (rows["prompt format"] == consistency.OWN)]
+    again = again.assign(**{"second round": "again"}, value=1.0, verdict=True, bracket="variation")
+    without, both = (
+        {r["factor"]: r for r in consistency._repeats(some, 0.05)} for some in (rows, pd.concat([rows, again]))
+    )
+    assert both["second round"]["high"] == 1.0
+    assert {k: v for k, v in both["all"].items() if k != "flips"} == {
+        k: v for k, v in without["all"].items() if k != "flips"
+    }
+
+
 def test_measures_that_were_not_varied_have_seeds_and_nothing_else(planted):
     _, _, found, _ = planted
     facts = found.ranges[found.ranges["measure"] == "miniature_facts"]

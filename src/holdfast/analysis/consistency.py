@@ -258,7 +258,8 @@ def _benchmarks(rows: pd.DataFrame, alpha: float) -> Iterator[dict[str, Any]]:
 
 
 def _repeats(rows: pd.DataFrame, alpha: float) -> Iterator[dict[str, Any]]:
-    """Of each objective: its own score, and the spread and flips over every factor and over all of them."""
+    """Of each objective: its own score, and the spread and flips over every factor and over all of them but a second
+    round, which is more training and ought to matter."""
     every = dict.fromkeys(MEASURING.values(), "measuring") | dict.fromkeys(TRAINING.values(), "training")
     lead = rows["judge"].iloc[0]
     for objective, mine in rows.groupby("objective", sort=False):
@@ -287,9 +288,10 @@ def _repeats(rows: pd.DataFrame, alpha: float) -> Iterator[dict[str, Any]]:
             more = {"one_sample": repeats.one_sample(some)}
             found = _both(some, [SAMPLE], alpha)
             yield {**about, "factor": SAMPLE, "design": "measuring", **found, "flips": found["flips"] | more}
-        by = [f for f in (*every, "training seed", JUDGE) if mine[f].nunique() > 1]
+        once = mine[mine[TRAINING["second_round"]] == OWN]
+        by = [f for f in (*every, "training seed", JUDGE) if once[f].nunique() > 1]
         if len(by) > 1:
-            yield {**about, "factor": "all", "design": "all", **_both(mine, by, alpha)}
+            yield {**about, "factor": "all", "design": "all", **_both(once, by, alpha)}
 
 
 def _alone(rows: pd.DataFrame, factor: str, every: Sequence[str]) -> pd.DataFrame:

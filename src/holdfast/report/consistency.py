@@ -27,6 +27,7 @@ _LEAD = (
     "The same models, measured and trained again with choices that ought not to matter. What a choice moves is no "
     "finding about an objective: a difference between objectives that is smaller than these ranges may not be repeated."
 )
+_SECOND = " A second round is no such choice but more training: it is by itself, and in no range over all of them."
 _TITLES = {
     "measuring": "What moves a score: choices of measuring",
     "training": "What moves a score: choices of training",
@@ -84,7 +85,7 @@ def group(findings: Findings) -> Group | None:
     return Group(
         "consistency",
         "Would it come out the same?",
-        _LEAD,
+        _LEAD + _SECOND * (consistency.TRAINING["second_round"] in set(found.ranges["factor"])),
         figures,
         (*blocks, *proof(findings, variations(findings.study))),
         finding=gist.moving(found),
