@@ -23,19 +23,24 @@ def answer(findings: pd.DataFrame, study: Study) -> str:
 
     Better, worse and equivalent are verdicts of the findings; what cannot be told is never called equal.
     """
+    return " ".join(sentences(findings, study))
+
+
+def sentences(findings: pd.DataFrame, study: Study) -> list[str]:
+    """The same in its parts; that on a measure begins with its name and a colon."""
     rows = shown(findings, study)
     if rows.empty:
-        return "Nothing has been compared yet, so there is no answer."
+        return ["Nothing has been compared yet, so there is no answer."]
     said = [_asked(rows, study)]
     never = (findings["finding"] == "matched") & findings["value"].isna()
     for (finding, name), some in rows[rows["axis"] != "normative"].groupby(["finding", "name"], sort=False):
         lead = f"At equal capability, {name}" if finding == "matched" else name[:1].upper() + name[1:]
         said.append(f"{lead}: {_told(some, study)}")
         if finding == "matched" and never.any():
-            said.append(f"Never there: {listed(findings.loc[never, 'label'])}.")
+            said[-1] += f" Never there: {listed(findings.loc[never, 'label'])}."
     if never.any() and not (rows["finding"] == "matched").any():
         said.append(f"At equal capability nothing is compared: no objective gets there with a seed of {study.sft()}’s.")
-    return " ".join([*said, _silence(rows, study)])
+    return [*said, _silence(rows, study)]
 
 
 def _asked(rows: pd.DataFrame, study: Study) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from holdfast import __version__
-from holdfast.analysis.answer import answer, caveats
+from holdfast.analysis.answer import caveats, sentences
 from holdfast.analysis.recommend import recommend
 from holdfast.analysis.regimes import TUNED
 from holdfast.report import figures, markup, responses, sections, speak, tables, theme
@@ -79,10 +80,14 @@ def _page(findings: Findings, parts: list[Part], common: list[Group], drawn: dic
 def _said(s: Setting) -> dict[str, Any]:
     """The answer, and a recommendation for every regime that has findings."""
     study = s.findings.study
-    advice = [("", recommend(s.answers(), study))]
-    if len(tuned := s.answers(TUNED)):
-        advice.append(("With each objective at its own learning rate and coefficient: ", recommend(tuned, study)))
-    return {"answer": answer(s.answers(), study), "advice": advice}
+    shared = recommend(s.answers(), study)
+    advice = [("", shared)]
+    if len(found := s.answers(TUNED)):
+        tuned = recommend(found, study)
+        tuned = replace(tuned, text="the same.", steps=()) if tuned == shared else tuned
+        advice.append(("With each objective at its own learning rate and coefficient: ", tuned))
+    parts = [part.partition(": ") for part in sentences(s.answers(), study)]
+    return {"answer": [(lead, rest) if rest else ("", lead) for lead, _, rest in parts], "advice": advice}
 
 
 def _source(name: str) -> str:
