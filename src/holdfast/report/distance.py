@@ -41,11 +41,9 @@ def _table(s: Setting, one: AtDistance) -> list[Block]:
             "distance": last["distance"].map("{:.3g}".format),
             "tokens": last["budget"].map(speak.tokens),
             "runs": [f"{r.n_reached} of {r.n_seeds}" for r in last.itertuples()],
-            what: [f"{speak.percent(r.value)} {speak.interval(r.low, r.high)}" for r in last.itertuples()],
+            what: [speak.estimate(r) for r in last.to_dict("records")],
             f"{one.sft} there": last["sft"].map(speak.percent),
-            f"from {one.sft}": [
-                f"{speak.points(r.gap)} {speak.interval(r.gap_low, r.gap_high, signed=True)}" for r in last.itertuples()
-            ],
+            f"from {one.sft}": [speak.estimate(r, "gap", signed=True) for r in last.to_dict("records")],
             "verdict": last["verdict"],
             "note": [censored(r) for r in last.to_dict("records")],
         }

@@ -141,10 +141,10 @@ def corrected(findings: Findings) -> pd.DataFrame:
         same = (levels[key] == pd.Series(about)).all(axis=1)
         raw = levels[same & levels["metric"].isin(set(stem.loc[part.index]))]
         shown = {"objective": about["label"], "measure": plain(about["measure"]), "judge": plain(about["judge"])}
-        shown |= {"by the judge": _level(raw.iloc[0]) if len(raw) else "–"}
+        shown |= {"by the judge": speak.estimate(raw.iloc[0]) if len(raw) else "–"}
         for end, words in _STEMS.items():
             mine = part[part["metric"].str.endswith(end)]
-            shown[words] = _level(mine.iloc[0]) if len(mine) else "–"
+            shown[words] = speak.estimate(mine.iloc[0]) if len(mine) else "–"
         labels = part.loc[part["metric"].str.endswith("_corrected"), "effective_n"]
         rows.append(shown | {"own labels": int(labels.iloc[0]) if len(labels) else 0})
     first = {plain(j): k for cell in findings.cells.values() for k, j in enumerate(judges(cell))}
@@ -180,10 +180,6 @@ def _number(pair: Mapping[str, Any], name: str, digits: int = 2) -> str:
     return f"{value:.{digits}f}" + ("" if speak.missing(low) else f" [{low:.{digits}f}, {high:.{digits}f}]")
 
 
-def _level(row: pd.Series) -> str:
-    return f"{speak.percent(row['value'])} {speak.interval(row['low'], row['high'])}"
-
-
 # -- in a terminal --------------------------------------------------------------------------------------------------
 
 
@@ -214,17 +210,15 @@ def lines(summary: Mapping[str, Any]) -> Iterator[str]:
     for one in summary.get("pass_rate", ()):
         if one.get("raw") is not None:
             found = one["prediction_powered"]
-            ends = speak.interval(found["low"], found["high"])
             yield (
                 f"  pass rate by {one['judge']} {speak.percent(one['raw'])}, corrected by "
-                f"{found['n_labels']:,} labels {speak.percent(found['value'])} {ends}".rstrip()
+                f"{found['n_labels']:,} labels {speak.estimate(found)}"
             )
 
 
 def scored(summary: Mapping[str, Any]) -> Iterator[str]:
     """What ``holdfast score`` prints."""
-    ends = speak.interval(summary.get("low"), summary.get("high"))
-    yield f"{summary['metric']} by {summary['measure']} {speak.percent(summary['value'])} {ends}".rstrip()
+    yield f"{summary['metric']} by {summary['measure']} {speak.estimate(summary)}"
     why = ", ".join(f"{k} {v:,}" for k, v in summary["reasons"].items())
     share = speak.percent(summary["share_unscored"])
     yield f"{summary['responses']:,} responses, unscored {share}" + (f" ({why})" if why else "")

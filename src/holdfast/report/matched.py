@@ -95,8 +95,8 @@ def coherence(s: Setting) -> tuple[Block, ...]:
         one = some.set_index("what")
         said = {"objective": label, "measure": plain(measure), "judge": plain(judge)}
         names = {"all": "all", "coherent": "coherent only", "none": "least", "worst": "most"}
-        said |= {name: _with_interval(one.loc[rule].to_dict()) for rule, name in names.items()}
-        said |= {q: _with_interval(one.loc[q].to_dict()) for q in coherent.QUADRANTS}
+        said |= {name: speak.estimate(one.loc[rule].to_dict()) for rule, name in names.items()}
+        said |= {q: speak.estimate(one.loc[q].to_dict()) for q in coherent.QUADRANTS}
         shown.append(said)
     table = pd.DataFrame(shown)
     table = table.sort_values("objective", key=lambda x: x.map(order), kind="stable")
@@ -162,25 +162,18 @@ def _spoken(one: Matched, table: pd.DataFrame, what: str, order: tuple[str, ...]
         never = r["n_reached"] == 0
         said: dict[str, Any] = {"objective": r["label"], "tokens": "never" if never else speak.tokens(r["budget"])}
         said["runs"] = f"{r['n_reached']} of {r['n_seeds']}"
-        said[what] = _with_interval(r)
+        said[what] = speak.estimate(r)
         if "capability" in r:
-            ends = speak.interval(r["capability_low"], r["capability_high"])
             reported = plain(one.instruments.capability["measure"])
-            said[f"{reported} there"] = f"{speak.percent(r['capability'])} {ends}".strip()
+            said[f"{reported} there"] = speak.estimate(r, "capability")
         if one.sft:
-            gap = r.get("gap", float("nan"))
-            ends = speak.interval(r.get("gap_low"), r.get("gap_high"), signed=True)
             own = r["label"] == one.sft
-            said[f"from {one.sft}"] = "" if own else f"{speak.points(gap)} {ends}".strip()
+            said[f"from {one.sft}"] = "" if own else speak.estimate(r, "gap", signed=True)
             said["verdict"] = "" if own else str(r.get("verdict", ""))
         said["note"] = censored(r)
         shown.append(said)
     found = pd.DataFrame(shown)
     return found.drop(columns="note") if len(found) and (found["note"] == "").all() else found
-
-
-def _with_interval(r: dict[Any, Any]) -> str:
-    return f"{speak.percent(r['value'])} {speak.interval(r['low'], r['high'])}".strip()
 
 
 def _front(s: Setting, front: Front, *, alone: bool) -> list[Block]:

@@ -51,7 +51,7 @@ def paragraphs(findings: Findings) -> dict[str, str]:
 
 def _training(findings: Findings) -> list[str]:
     study, c, lora = findings.study, findings.study.controls, findings.study.controls.lora
-    targets = "all linear layers" if lora.targets == "all-linear" else speak.join(list(lora.targets))
+    targets = "all linear layers" if lora.targets == "all-linear" else speak.join(lora.targets)
     dropout = f", dropout {lora.dropout:g}" if lora.dropout else ", no dropout"
     decay = f", weight decay {c.weight_decay:g}" if c.weight_decay else ""
     seeds = len(study.seeds)
@@ -76,7 +76,7 @@ def _training(findings: Findings) -> list[str]:
 
 
 def _given(findings: Findings) -> list[str]:
-    labels = speak.join(list(dict.fromkeys(g.label for g in findings.study.given))) or "nothing else"
+    labels = speak.join(g.label for g in findings.study.given) or "nothing else"
     return [
         f"We measured {_models(findings.study)} and, trained elsewhere, {labels}. How these were trained is not known."
     ]
@@ -215,7 +215,7 @@ def _deviations(findings: Findings) -> list[str]:
         said.append(f"Verdicts without a score: {speak.join([f'{n:,} of {plain(str(m))}' for m, n in by.items()])}.")
     broken = findings.checks[~findings.checks["moved"].astype(bool)] if len(findings.checks) else findings.checks
     if len(broken):
-        said.append(f"Bracketing runs that did not do as they must: {speak.join(list(broken['bracket']))}.")
+        said.append(f"Bracketing runs that did not do as they must: {speak.join(broken['bracket'])}.")
     return said or ["None were recorded."]
 
 

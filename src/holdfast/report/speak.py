@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
+from holdfast.analysis.shown import listed
 from holdfast.report.headline import Series
 from holdfast.report.headline import plain as as_words
 
+join = listed
 COUNTS = ("n_prompts", "n_records", "n_unscored", "n_seeds", "method", "unit")
 _ATTACKS = {"none": "direct", "dan": "DAN"}
 _ESTIMANDS = {
@@ -38,6 +41,13 @@ def interval(low: float | None, high: float | None, *, signed: bool = False) -> 
         return ""
     form = points if signed else (lambda v: percent(v).rstrip("%"))
     return f"[{form(low)}, {form(high)}]"
+
+
+def estimate(r: Mapping[Any, Any] | pd.Series, of: str = "value", *, signed: bool = False) -> str:
+    """A row's number with its interval (``low`` and ``high``, or ``gap_low`` and ``gap_high`` of a ``gap``); ``signed``:
+    in points."""
+    low, high = (r.get(end if of == "value" else f"{of}_{end}") for end in ("low", "high"))
+    return f"{(points if signed else percent)(r.get(of))} {interval(low, high, signed=signed)}".strip()
 
 
 def ends(low: float, high: float) -> str:
@@ -85,11 +95,7 @@ def budgets(values: Iterable[int]) -> str:
     return join([tokens(v) for v in values])
 
 
-def join(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
-
-
-def spread(values: pd.Series | Sequence[int]) -> str:
+def spread(values: Iterable[int]) -> str:
     """``60`` or ``58–60``."""
     found = sorted({int(v) for v in values})
     return "0" if not found else f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,}–{found[-1]:,}"

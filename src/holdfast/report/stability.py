@@ -105,9 +105,8 @@ def _grid(s: Setting, table: pd.DataFrame, against: str) -> Block:
 def _cell(r: dict[Any, Any] | None) -> str:
     if r is None:
         return "<td></td>"
-    ends = speak.interval(r["low"], r["high"], signed=True)
     css = r["kind"].replace(", ", "-") + (" declared" if r["declared"] else "")
-    told = f"{r['kind']}: {speak.points(r['value'])} {ends}"
+    told = f"{r['kind']}: {speak.estimate(r, signed=True)}"
     return f'<td class="{css}" title="{told}" aria-label="{r["kind"]}">{GLYPHS[r["kind"]]}</td>'
 
 

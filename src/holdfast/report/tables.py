@@ -54,7 +54,7 @@ def spoken(table: pd.DataFrame, series: list[Series]) -> pd.DataFrame:
     for r in table.to_dict("records"):
         cell = out.setdefault(r["objective"], {"objective": r["objective"]})
         title = titles[r["measure"]]
-        cell[title] = f"{speak.percent(r['value'])} {speak.interval(r['low'], r['high'])}".strip()
+        cell[title] = speak.estimate(r)
         for name, against in (("vs_base", "base"), ("vs_sft", "SFT")):
             if table[name].notna().any():
                 said = "" if speak.missing(r[name]) else speak.points(r[name])
@@ -178,7 +178,7 @@ def own_conditions(setting: Setting) -> pd.DataFrame:
                         "measure": s.title,
                         "level": speak.percent(r["value"]),
                         "interval": speak.interval(r["low"], r["high"]),
-                        "plain prompt": f"{speak.percent(p['value'])} {speak.interval(p['low'], p['high'])}",
+                        "plain prompt": speak.estimate(p),
                     }
                 )
     return pd.DataFrame(rows)

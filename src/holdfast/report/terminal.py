@@ -63,8 +63,7 @@ def _spoken(setting: Setting, rows: list[dict[str, Any]]) -> tuple[list[str], li
     titles = {s.measure: s.title for s in setting.shown}
     by_label: dict[str, dict[str, str]] = {}
     for row in rows:
-        said = f"{speak.percent(row['value'])} {speak.interval(row['low'], row['high'])}".strip()
-        by_label.setdefault(row["objective"], {})[row["measure"]] = said
+        by_label.setdefault(row["objective"], {})[row["measure"]] = speak.estimate(row)
     body = [[label, *(cells.get(m, "") for m in titles)] for label, cells in by_label.items()]
     return ["objective" if setting.findings.study.trains else "subject", *titles.values()], body
 

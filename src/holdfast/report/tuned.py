@@ -72,7 +72,7 @@ def group(s: Setting) -> Group | None:
             caption = _BESIDE.format(title=x.title, against=against, seeds=counted, **said)
             blocks += [Block(f"<h3>{x.title}</h3>"), markup.table(beside, mark, caption, labels=names)]
             turned = beside.loc[beside["conclusion"] == "changes", "objective"]
-            changed += [f"{lower(x.title)} of {speak.join(list(turned))}"] if len(turned) else []
+            changed += [f"{lower(x.title)} of {speak.join(turned)}"] if len(turned) else []
     made = [x for x in candidates(study) if x.of in names]
     versus = f" against {against}" if against else ""
     found = f"Verdicts{versus} change: {speak.join(changed)}." if changed else f"No verdict{versus} changes."
@@ -87,15 +87,15 @@ def method(findings: Findings) -> list[str]:
     study, section = findings.study, findings.study.tuned
     if section is None or not (chosen := read(study, findings.folder)):
         return []
-    tried = [f"learning rates {speak.join(list(map(_number, section.learning_rate)))}"] * bool(section.learning_rate)
+    tried = [f"learning rates {speak.join(map(_number, section.learning_rate))}"] * bool(section.learning_rate)
     for label, params in section.coefficients.items():
-        tried += [f"{label} {plain(k)} {speak.join(list(map(_number, values)))}" for k, values in params.items()]
+        tried += [f"{label} {plain(k)} {speak.join(map(_number, values))}" for k, values in params.items()]
     best = [f"{c['label']} {_spoken(_setting(c, c['chosen'])['varies'])}" for c in chosen if c["chosen"] != c["label"]]
     return [
         f"Beside this shared setting, each objective was compared at one of its own: of {'; '.join(tried)} "
         f"({'crossed' if section.cross == 'full' else 'each by itself'}), that with the highest accuracy on "
         f"{plain(section.measure)} after {study.budgets[-1]:,} tokens from seed "
-        f"{speak.join(list(map(str, seeds(study))))}, without regard to safety; it was then trained from every seed.",
+        f"{speak.join(map(str, seeds(study)))}, without regard to safety; it was then trained from every seed.",
         f"Chosen were {speak.join(best)}." if best else "The shared setting was chosen for all.",
     ]
 
@@ -111,7 +111,7 @@ def _chosen(chosen: list[dict[str, Any]]) -> pd.DataFrame:
     rows = []
     for c in chosen:
         own, best = _setting(c, c["label"]), _setting(c, c["chosen"])
-        scores = {"its score": _with_interval(best), "own setting’s": _with_interval(own)}
+        scores = {"its score": speak.estimate(best), "own setting’s": speak.estimate(own)}
         rows.append(
             {"objective": c["label"], "chosen": _spoken(best["varies"]), **scores, "settings tried": len(c["settings"])}
         )
@@ -131,12 +131,9 @@ def _settings(s: Setting, chosen: list[dict[str, Any]], tried: pd.DataFrame) -> 
     rows = []
     for c in chosen:
         for setting in c["settings"]:
-            row = {"objective": c["label"], "setting": _spoken(setting["varies"]), "score": _with_interval(setting)}
+            row = {"objective": c["label"], "setting": _spoken(setting["varies"]), "score": speak.estimate(setting)}
             for x in others:
-                level = _levels(tried, x)
-                row[x.short] = _with_interval(
-                    level.loc[setting["label"]].to_dict() if setting["label"] in level.index else None
-                )
+                row[x.short] = _at(_levels(tried, x), setting["label"])
             rows.append(row | {"chosen": "yes" if setting["label"] == c["chosen"] else ""})
     return pd.DataFrame(rows)
 
@@ -155,9 +152,7 @@ def _beside(s: Setting, x: Series, levels: dict[str, pd.DataFrame]) -> tuple[pd.
     rows = []
     for label in (BASE, *s.findings.labels):
         row: dict[str, Any] = {"objective": label}
-        row |= {
-            k: _with_interval(at[k].loc[label].to_dict() if label in at[k].index else None) for k in (SHARED, TUNED)
-        }
+        row |= {k: _at(at[k], label) for k in (SHARED, TUNED)}
         verdicts = []
         for k in (SHARED, TUNED):
             r = found[k].loc[label].to_dict() if label in found[k].index else None
@@ -175,8 +170,8 @@ def _levels(table: pd.DataFrame, x: Series) -> pd.DataFrame:
     return x.of(table.assign(bracket="")).set_index("label")
 
 
-def _with_interval(r: dict[str, Any] | None) -> str:
-    return f"{speak.percent(r['value'])} {speak.interval(r['low'], r['high'])}".strip() if r else "–"
+def _at(levels: pd.DataFrame, label: str) -> str:
+    return speak.estimate(levels.loc[label]) if label in levels.index else "–"
 
 
 # -- the frontier as a curve -------------------------------------------------------------------------------------------
