@@ -46,6 +46,16 @@ def front(s: Setting) -> str:
     return f"On the front in most draws: {speak.join(said)}." if said else "No objective is on the front in most draws."
 
 
+def own(table: pd.DataFrame, robust: Series | None) -> str:
+    """Attack success under each objective's own string, of the table of ``tables.own_conditions``."""
+    rows = table[table["measure"] == robust.title] if robust and len(table) else table.iloc[:0]
+    told = [
+        f"{r['objective']} {r['level']} ({r['asked with']}) instead of {r['plain prompt'].split()[0]}"
+        for r in rows.to_dict("records")
+    ]
+    return f"{robust.title}: {'; '.join(told)}." if robust and told else ""
+
+
 def slopes(s: Setting) -> str:
     a = s.answers()
     there = a[(a["finding"] == "slope") & (a["axis"] == "robustness") & (a["against"] == "base")]

@@ -62,7 +62,8 @@ def ordered(settings: Sequence[Part], common: Sequence[Group]) -> list[Section]:
 
 @dataclass(frozen=True)
 class Part:
-    """One model and task. ``first``: the chart beside the answer."""
+    """One model and task. ``first``: the chart beside the answer. ``own``: the table of what was asked with the string
+    that an objective was trained with, ``said`` its one line."""
 
     setting: Setting
     name: str
@@ -70,6 +71,8 @@ class Part:
     headlines: list[markup.Headline]
     first: Figure | None
     groups: list[Group]
+    own: Block | None = None
+    said: str = ""
 
     @property
     def figures(self) -> list[Figure]:
@@ -99,7 +102,7 @@ def of_setting(s: Setting) -> Part:
     own = tables.own_conditions(s)
     if len(own):
         tables.write(out, named("own-conditions", s.slug), own, mark, title="Under the objective's own string")
-    asked = (markup.table(own, mark, _OWN, labels=findings.labels),) if len(own) else ()
+    asked = markup.table(own, mark, _OWN, labels=findings.labels) if len(own) else None
     four = [harm.quadrants(s, x, last) for x in robusts]
     moved, cost = _moved(s, robust)
     far, at_far = distance.at_equal(s)
@@ -117,7 +120,6 @@ def of_setting(s: Setting) -> Part:
             "By attack, by trait",
             "",
             _some(maps),
-            asked,
             absent="No measure with several attacks or traits.",
         ),
         Group(
@@ -145,7 +147,7 @@ def of_setting(s: Setting) -> Part:
     ]
     if not findings.study.trains:
         groups = [g for g in groups if g.id not in _OF_TRAINING]
-    return Part(s, s.name, s.slug, markup.headlines(s, numbers), first, groups)
+    return Part(s, s.name, s.slug, markup.headlines(s, numbers), first, groups, asked, gist.own(own, robust))
 
 
 _OF_TRAINING = ("cost", "unsafe", "brackets")  # sections that a study which trains nothing has no part in

@@ -161,7 +161,7 @@ def controls_frame(found: list[Control]) -> pd.DataFrame:
 def own_conditions(setting: Setting) -> pd.DataFrame:
     """Levels at the last budget under an objective's own evaluation string, beside the plain prompt."""
     rows = []
-    for s in setting.series:
+    for s in setting.shown:
         e = setting.estimates
         for other in dict.fromkeys(e.loc[(e["measure"] == s.measure) & (e["format"] != s.format), "format"]):
             level = replace(s, format=other).of(e)
