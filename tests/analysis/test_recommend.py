@@ -176,3 +176,10 @@ def test_where_nobody_can_be_compared_at_the_target_the_answer_says_so():
     )
     assert "At equal capability nothing is compared" in said
     assert "Never there" not in said
+
+
+def test_where_the_target_is_void_the_answer_is_not_silent_about_it():
+    study = asked(*LABELS, matched={"target": 0.1, "measure": "task_accuracy"}, measures=[{"measure": "task_accuracy"}])
+    assert "At the stated capability nothing is compared" in answer(table({}), study)
+    assert "nothing is compared" not in answer(table({}, matched("ip", "cannot tell")), study)
+    assert "nothing is compared" not in answer(table({}), STUDY)

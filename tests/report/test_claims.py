@@ -51,6 +51,15 @@ def test_the_regimes_of_a_study_stand_in_rows_of_their_own(folder: StudyFolder) 
     assert not table[order].apply(lambda c: c.str.contains(";")).any(axis=None)
 
 
+def test_what_was_published_is_asked_of_the_shared_regime_alone(folder: StudyFolder) -> None:
+    every = read(folder).answers
+    claims.group(read(folder))
+    alone = (folder.report / "tables" / "claims.csv").read_text()
+    tables.write(folder.findings_parquet, "findings", pd.concat([every, every.assign(regime="tuned", verdict="worse")]))
+    claims.group(read(folder))
+    assert (folder.report / "tables" / "claims.csv").read_text() == alone
+
+
 def test_a_claim_that_was_not_asked_is_in_the_file_alone(folder: StudyFolder) -> None:
     group = claims.group(read(folder))
     html = "".join(block.html for block in group.tables)

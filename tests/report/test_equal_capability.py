@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from holdfast.report import distance, matched, stability
@@ -43,6 +44,15 @@ def test_every_objective_is_compared_where_it_reaches_the_target(setting: Settin
     (gap,) = group.figures
     assert "sft" in gap.caption
     assert set(gap.data["objective"]) <= set(setting.findings.labels) - {"sft"}
+
+
+def test_a_checkpoint_measured_where_one_run_was_matched_is_on_no_ladder(setting: Setting) -> None:
+    goal = aiming(setting, target=0.05)
+    every = goal.findings.estimates
+    chosen = every[(every["budget"] == setting.last) & (every["bracket"] == "")].assign(budget=40_000, n_seeds=1)
+    e = replace(goal, findings=replace(goal.findings, estimates=pd.concat([every, chosen]))).estimates
+    assert set(e.loc[e["budget"] == 40_000, "measure"]) == {"task_accuracy"}  # which every run has everywhere
+    assert len(e[e["budget"] != 40_000]) == len(setting.estimates)
 
 
 def test_a_void_target_and_one_out_of_reach_are_said_to_be_so(setting: Setting) -> None:

@@ -40,6 +40,8 @@ def sentences(findings: pd.DataFrame, study: Study) -> list[str]:
             said[-1] += f" Never there: {listed(findings.loc[never, 'label'])}."
     if never.any() and not (rows["finding"] == "matched").any():
         said.append(f"At equal capability nothing is compared: no objective gets there with a seed of {study.sft()}’s.")
+    if study.matched and not (findings["finding"] == "matched").any():
+        said.append("At the stated capability nothing is compared; the section on equal capability says why.")
     return [*said, _silence(rows, study)]
 
 

@@ -37,7 +37,8 @@ def group(findings: Findings) -> Group | None:
     if every.empty:
         return None
     out = findings.folder.report / "tables"
-    published = claims(every, findings.subjects, study)
+    shared = every[every["regime"] == SHARED]
+    published = claims(shared, findings.subjects, study)  # which is their design
     asked = shown(every[every["declared"]])
     tables.write(out, "findings", every, mark, shown(every), "What was found, declared and exploratory")
     tables.write(out, "claims", published, mark, title="What was published, and whether it is found here")
@@ -68,7 +69,7 @@ def group(findings: Findings) -> Group | None:
             Block("<h3>What was published, and whether it is found here</h3>"),
             markup.table(told, mark, _CLAIMS.format(source=made["source"].iloc[0], warnings=_once(made["warning"]))),
         ]
-    mine = every[every["declared"] & (every["regime"] == SHARED)]
+    mine = shared[shared["declared"]]
     line = gist.counted(mine) if len(mine) else ""
     return Group("asked", "What was asked, and what was found", _LEAD, (), tuple(blocks), finding=line)
 

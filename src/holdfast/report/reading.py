@@ -120,7 +120,13 @@ class Setting:
 
     @cached_property
     def estimates(self) -> pd.DataFrame:
-        return self.of(self.findings.estimates)
+        """Without checkpoints that were measured because some run was matched there: beside budgets, at which every run
+        is, they would be of chosen seeds."""
+        e, study = self.of(self.findings.estimates), self.findings.study
+        if study.matched is None:
+            return e
+        own = e["budget"].isin(study.ladder) | (e["label"] == BASE) | (e["bracket"] != "")
+        return e[own | (e["measure"].str.partition(" on ")[0] == study.matched.measure)]
 
     @cached_property
     def records(self) -> dict[str, list[Records]]:
