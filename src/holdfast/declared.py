@@ -19,6 +19,10 @@ class InterestSpec(Part):
     normative: float = Field(default=0.03, gt=0, description="of a normative measure's score")
     coupling: float = Field(default=0.1, gt=0, description="points of ASR or P(match) per point of capability")
 
+    def of(self, axis: str) -> float:
+        """Of a measure on this axis; one on no other is held to what is normative."""
+        return float(getattr(self, axis, self.normative))
+
 
 class GuessSpec(Part):
     """What `holdfast plan` takes the spread of scores to be where no pilot study says it."""

@@ -72,21 +72,13 @@ def _moved(estimates: pd.DataFrame, cells: Cells, run: dict[str, Any], about: Ex
     rows = rows[(rows["model"] == run["model"]) & (rows["task"] == run["task"]) & (rows["budget"] == run["budget"])]
     rows = rows[rows["axis"].isin([about.axis, "refusals"])].dropna(subset=["value"])
     if rows.empty:
-        where = about.axis
-        return {
-            "measure": "",
-            "metric": "",
-            "moved": False,
-            "verdict": f"cannot be checked: nothing measured on {where}",
-        }
+        verdict = f"cannot be checked: nothing measured on {about.axis}"
+        return {"measure": "", "metric": "", "moved": False, "verdict": verdict}
     sign = rows["axis"].map({about.axis: about.sign, "refusals": 1})
     rows = rows.assign(toward=rows["value"] * sign, moved=(rows["value"] * sign > 0) & (rows["p_holm"] < alpha))
     best = rows.sort_values(["moved", "toward"], ascending=False, kind="stable").iloc[0]
-    if best["moved"]:
-        verdict = f"as it must: {best['metric']} {best['value']:+.2f} against the base model"
-    else:
-        verdict = (
-            f"did not move detectably: {best['metric']} {best['value']:+.2f} [{best['low']:+.2f}, {best['high']:+.2f}]"
-        )
+    by = f"{best['metric']} {best['value']:+.2f}"
+    ends = f"[{best['low']:+.2f}, {best['high']:+.2f}]"
+    verdict = f"as it must: {by} against the base model" if best["moved"] else f"did not move detectably: {by} {ends}"
     kept = {k: best[k] for k in ("measure", "metric", "value", "low", "high", "p_holm")}
     return {**kept, "moved": bool(best["moved"]), "verdict": verdict}

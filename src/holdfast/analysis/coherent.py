@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
+from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
-from holdfast.analysis.intervals import mean_interval, share_interval
-from holdfast.analysis.linear import linearise, spread
-from holdfast.analysis.matched import Cells
+from holdfast.analysis.linear import linearise
+from holdfast.analysis.methods import cluster_wilson, rare_prompts, two_way_t
 from holdfast.analysis.metrics import Metric, headline
 from holdfast.analysis.records import Part, Records
 from holdfast.spec import Study
@@ -80,15 +80,11 @@ def _share(y: Array, weights: Array, alpha: float) -> dict[str, float]:
     """Of answers [S, I, G]: Wilson on the cluster-effective n, as every level has it."""
     used = y[..., weights > 0]
     found = linearise(used, weights[weights > 0])
-    variance, df = spread(found.pseudo, found.present)
-    known = ~np.isnan(used)
-    n = np.asarray(float(known.sum()))
-    if np.isin(used[known], (0.0, 1.0)).all():
-        some = (np.nan_to_num(used, nan=0.0).max(axis=(0, 2)) > 0).sum()
-        not_all = (np.nan_to_num(used, nan=1.0).min(axis=(0, 2)) < 1).sum()
-        made = share_interval(found.value, variance, df, n, found.shares, np.minimum(some, not_all), alpha)
+    known = used[~np.isnan(used)]
+    if np.isin(known, (0.0, 1.0)).all():
+        made = cluster_wilson(found, len(known), alpha, rare_prompts(used))
     else:  # several samples a prompt
-        made = mean_interval(found.value, variance, df, found.present.sum(), (0.0, 1.0), alpha)
+        made = two_way_t(found, (0.0, 1.0), alpha)
     return {
         "value": float(found.value),
         "low": float(made.low),

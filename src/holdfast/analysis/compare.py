@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from holdfast.analysis import held
-from holdfast.analysis.clusters import ClusterSums, cluster_sums
+from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.design import Design, default_interval
 from holdfast.analysis.frame import cells, judges, load
@@ -33,7 +33,6 @@ from holdfast.study import files
 from holdfast.words import UserError
 
 Array = np.ndarray
-BASE = "base"
 _WHO = ["estimate", "model", "task", "label", "budget", "measure", "metric"]
 _NUMBERS = ["value", "low", "high"]
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import repeats
+from holdfast.analysis.clusters import BASE
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.frame import VARIATION, cells, judges, load
 from holdfast.analysis.metrics import metrics
@@ -28,7 +29,6 @@ from holdfast.store.files import read_json, write_text
 from holdfast.store.folder import StudyFolder
 
 OWN = "own"  # the study's own level of a factor
-BASE = "base"
 MEASURING = {
     "frame": "prompt format",
     "system": "system prompt",

@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
+from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
-from holdfast.analysis.matched import STEPS, Cells, reported
+from holdfast.analysis.matched import STEPS, reported
 from holdfast.analysis.paths import BASE, Array, Run
 from holdfast.analysis.records import Records
 from holdfast.analysis.versus import Versus

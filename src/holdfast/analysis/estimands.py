@@ -52,10 +52,6 @@ def rows(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
     return finished(parts, study)
 
 
-def interest(study: Study, axis: str) -> float:
-    return float(getattr(study.declared.interest, axis, study.declared.interest.normative))
-
-
 # -- against one reference -------------------------------------------------------------------------------------------
 
 
@@ -75,7 +71,7 @@ def compared(ladder: Ladder, study: Study) -> Iterator[Row]:
         for against in REFERENCES
         for label in ladder.labels
         if ladder.reference(against) not in ("", label)
-        for finding, budget, margin, weights in _asked(ladder, label, against, interest(study, ladder.axis))
+        for finding, budget, margin, weights in _asked(ladder, label, against, study.declared.interest.of(ladder.axis))
     ]
     found = contrasts(ladder, [weights for *_, weights in asked], study)
     for (finding, label, against, budget, margin, _), one in zip(asked, found, strict=True):
@@ -112,7 +108,7 @@ def doublings(budgets: tuple[int, ...]) -> float:
 
 def together(ladder: Ladder, study: Study) -> Iterator[Row]:
     """apart at each budget, and interaction: the largest deviation of an objective from the mean of all of them."""
-    labels, margin = ladder.labels, interest(study, ladder.axis)
+    labels, margin = ladder.labels, study.declared.interest.of(ladder.axis)
     budgets = ladder.budgets(*labels)
     if len(labels) < 2 or not budgets:
         return
@@ -174,10 +170,10 @@ def dissociations(some: list[Ladder], study: Study) -> Iterator[Row]:
     interest, at the last budget."""
     for robust in (x for x in some if x.axis == "robustness" and better(x.axis, x.metric) == "lower"):
         for persona in (x for x in some if x.axis == "persona"):
-            margin = interest(study, "persona")
+            margin = study.declared.interest.of("persona")
             for label, against, budget, asr, trait in _pairs(robust, persona, study):
                 holds = max(asr.below(0.0), trait.above(-margin))
-                fails = min(asr.above(0.0), asr.within(interest(study, "robustness")), trait.below(-margin))
+                fails = min(asr.above(0.0), asr.within(study.declared.interest.of("robustness")), trait.below(-margin))
                 yield row(
                     robust, "dissociation", asr, label=label, against=against, budget=budget, p=holds,
                     measure=f"{robust.measure} × {persona.measure}", _fails=3 * fails,
@@ -189,7 +185,7 @@ def dissociations(some: list[Ladder], study: Study) -> Iterator[Row]:
 def specificities(some: list[Ladder], study: Study) -> Iterator[Row]:
     """The persona moves while every normative measure is equivalent to the base, at the last budget."""
     normative = [x for x in some if x.axis == "normative"]
-    margin = interest(study, "normative")
+    margin = study.declared.interest.of("normative")
     for persona in (x for x in some if x.axis == "persona") if normative else ():
         for label in persona.labels:
             budgets = persona.budgets(label)
@@ -200,7 +196,7 @@ def specificities(some: list[Ladder], study: Study) -> Iterator[Row]:
             known = [x for x in others if x is not None]
             holds = max(moved.p, *(x.within(margin) for x in known))
             away = [min(x.below(-margin), x.above(margin)) for x in known]
-            fails = min(moved.within(interest(study, "persona")), *away) * (len(known) + 1)
+            fails = min(moved.within(study.declared.interest.of("persona")), *away) * (len(known) + 1)
             told = "; ".join(f"{x.measure} {_spoken(y)}" for x, y in zip(normative, known, strict=True))
             yield row(
                 persona, "specificity", moved, label=label, against="base", budget=budgets[-1], p=holds,

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Team, teams
-from holdfast.analysis.design import Design, default_method
+from holdfast.analysis.design import Design, default_interval, default_method
 from holdfast.analysis.frame import COHERENCE, judges
 from holdfast.analysis.grid import Grid, conditions, grid
 from holdfast.analysis.intervals import mean_interval, share_interval
 from holdfast.analysis.linear import Linear, linearise, spread
 from holdfast.analysis.methods import Found, rare_prompts, seed_t, wider
 from holdfast.analysis.metrics import Metric, coherence, headline, metrics
-from holdfast.analysis.paired import difference, holm, sign_flip, t_test
+from holdfast.analysis.paired import holm, sign_flip
 from holdfast.analysis.people import corrected
 from holdfast.spec import Study
 from holdfast.store.tables import COLUMNS
@@ -42,7 +42,7 @@ def estimates(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
     """
     parts = [
         _of_judge(rows, cells[str(cell)], str(judge), study)
-        for (cell, judge), rows in _by_judge(frame)
+        for (cell, judge), rows in frame.groupby(["cell", "judge"], sort=True)
         if judge in ("", *judges(cells[str(cell)]))
     ]
     by_people = (corrected(rows, cells[str(cell)], study) for cell, rows in frame.groupby("cell", sort=True))
@@ -54,10 +54,6 @@ def estimates(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
     table["family"] = _families(table, cells)
     table["p_holm"] = holm(table["p"], table["family"])
     return _ordered(table, study)[names]
-
-
-def _by_judge(frame: pd.DataFrame) -> Iterator[Any]:
-    yield from frame.groupby(["cell", "judge"], sort=True)
 
 
 def _of_judge(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: Study) -> pd.DataFrame:
@@ -141,14 +137,10 @@ def _level(values: Array, estimate: Linear, metric: Metric, alpha: float, cube: 
     else:
         prompts = estimate.present.sum(axis=-1)
         own = mean_interval(estimate.value, variance, df, prompts, metric.bounds, alpha)
-    design = Design("level", metric.kind == "share", *values.shape[-3:-1])
-    found = _by_seeds_too(Found(own.low, own.high), estimate, design, metric.bounds, alpha)
+    design, found = Design("level", metric.kind == "share", *values.shape[-3:-1]), Found(own.low, own.high)
+    if design.seeds > 1:  # it has to hold for the seeds' means, too (``docs/calibration.md``)
+        found = wider(found, seed_t(estimate, metric.bounds, alpha))
     return {**own._asdict(), "low": found.low, "high": found.high, "method": default_method(design), "p": np.nan}
-
-
-def _by_seeds_too(own: Found, estimate: Linear, design: Design, bounds: tuple[float, float], alpha: float) -> Found:
-    """Of several seeds the interval has to hold for their means, too (``docs/calibration.md``)."""
-    return wider(own, seed_t(estimate, bounds, alpha)) if design.seeds > 1 else own
 
 
 def _samples(cube: Grid) -> int:
@@ -157,16 +149,12 @@ def _samples(cube: Grid) -> int:
 
 
 def _difference(estimate: Linear, metric: Metric, alpha: float) -> dict[str, Any]:
-    width = metric.bounds[1] - metric.bounds[0]
     design = Design("difference", metric.kind == "share", *estimate.raw.shape[-2:])
-    interval = difference(estimate, share=design.share, width=width, alpha=alpha)
-    if design.seeds > 1:
-        p, test = t_test(interval.centre, interval.variance, interval.df), "t test"
-    else:
-        ever = estimate.present.any(axis=0)
-        p, test = sign_flip(estimate.raw[:, 0, ever]), "sign-flip test"
-    found = _by_seeds_too(Found(interval.low, interval.high, p), estimate, design, (-width, width), alpha)
-    p = np.where(np.isnan(estimate.value), np.nan, found.p)
+    found, test = default_interval(estimate, design, bounds=metric.bounds, alpha=alpha), "t test"
+    p = found.p
+    if design.seeds < 2:
+        p, test = sign_flip(estimate.raw[:, 0, estimate.present.any(axis=0)]), "sign-flip test"
+    p = np.where(np.isnan(estimate.value), np.nan, p)
     method = f"{default_method(design)}; {test}"
     return {"low": found.low, "high": found.high, "effective_n": np.nan, "method": method, "p": p}
 

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
+from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.paths import BASE, Array, Levels, Run
@@ -26,7 +27,6 @@ from holdfast.analysis.shown import aside
 from holdfast.analysis.versus import Versus
 from holdfast.spec import Study
 
-Cells = Mapping[str, Mapping[str, Any]]
 STEPS = 24  # levels of capability at which the gap is drawn
 SURE = 0.9  # share of draws that must reach a level of capability for anything to be said there
 

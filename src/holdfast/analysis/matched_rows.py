@@ -17,7 +17,7 @@ from holdfast.analysis.matched import Matched, matched
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.pareto import Front, fronts
 from holdfast.analysis.records import records
-from holdfast.analysis.versus import censored, interest
+from holdfast.analysis.versus import censored
 from holdfast.spec import Study
 
 METHOD = "match and interpolation in every draw of a crossed bootstrap; t with Satterthwaite's degrees of freedom"
@@ -51,7 +51,7 @@ def _compared(one: Matched, finding: str, study: Study) -> list[dict[str, Any]]:
         "finding": finding, "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
         "measure": one.harm["measure"] if safe else one.instruments.match["measure"],
         "metric": "asr" if safe else str(one.instruments.match["summary"]["metric"]),
-        "interest": interest(study, axis), "n_prompts": one.prompts,
+        "interest": study.declared.interest.of(axis), "n_prompts": one.prompts,
     }  # fmt: skip
     declared = study.matched is not None
     return list(_from_sft(table, about, str(one.harm["measure"]), one.sft, study, declared=declared))
@@ -61,8 +61,8 @@ def _at_distance(one: AtDistance, study: Study) -> list[dict[str, Any]]:
     axis = str(one.cell["axis"])
     about = {
         "finding": "at_distance", "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
-        "measure": one.cell["measure"], "metric": headline(one.cell["summary"]), "interest": interest(study, axis),
-        "n_prompts": one.prompts,
+        "measure": one.cell["measure"], "metric": headline(one.cell["summary"]),
+        "interest": study.declared.interest.of(axis), "n_prompts": one.prompts,
     }  # fmt: skip
     far = one.last["distance"].map("at a KL of {:.4g} nats per token from the base".format)
     table = one.last.assign(note=far + ", the largest that all seeds of both reach")

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
+from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import as_far_as_all, judges
-from holdfast.analysis.matched import Cells, instruments
+from holdfast.analysis.matched import instruments
 from holdfast.analysis.paths import BASE, Array
 from holdfast.analysis.records import Records
 from holdfast.spec import Study

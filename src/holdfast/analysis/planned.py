@@ -15,7 +15,7 @@ import numpy as np
 from holdfast import registry
 from holdfast.analysis import power as reckon
 from holdfast.analysis.contrasts import sft_of
-from holdfast.analysis.estimands import interest, versus
+from holdfast.analysis.estimands import versus
 from holdfast.analysis.frame import cells, load
 from holdfast.analysis.ladder import Ladder, contrast, ladders
 from holdfast.analysis.shown import aside
@@ -54,7 +54,7 @@ def powers(study: Study, plan: Plan, pilot: StudyFolder | None = None) -> tuple[
 
 
 def _said(study: Study, measure: str, axis: str, items: int, model: reckon.Model, basis: str) -> Power:
-    aim, seeds, least = study.declared.power, len(study.seeds), interest(study, axis)
+    aim, seeds, least = study.declared.power, len(study.seeds), study.declared.interest.of(axis)
     alpha = level(study)
     chance = reckon.power(model, least, seeds, items, alpha)
     detects = reckon.detectable(model, seeds, items, aim, alpha)
@@ -90,7 +90,7 @@ def _model(
         return guess, "guesses"
     noise, seeds = seen
     if seeds == 1 and len(study.seeds) > 1:
-        there = guess(interest(study, axis), len(study.seeds))
+        there = guess(study.declared.interest.of(axis), len(study.seeds))
         noise = noise._replace(seed=there.seed if there else 0.0)
         return (lambda difference, n: noise), "pilot; its one seed says nothing of seeds: their spread is guessed"
     return (lambda difference, n: noise), "pilot"

@@ -22,6 +22,7 @@ from holdfast.analysis.clusters import cluster_sums
 from holdfast.analysis.compare import independent
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.design import Design, default_interval
+from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
 from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.headlines import headlines
@@ -34,7 +35,6 @@ COLUMNS = [
     "difference", "d_low", "d_high", "p", "verdict", "doubt", "note",
 ]  # fmt: skip
 _MEAN = "mean"
-Cells = Mapping[str, Mapping[str, Any]]
 
 
 @cache

@@ -20,9 +20,10 @@ import pandas as pd
 from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.coherent import under
 from holdfast.analysis.design import Design, default_interval
+from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.linear import linearise
-from holdfast.analysis.matched import Cells, reported
+from holdfast.analysis.matched import reported
 from holdfast.analysis.metrics import Metric
 from holdfast.analysis.records import Part, Records
 from holdfast.analysis.regimes import SHARED

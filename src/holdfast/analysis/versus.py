@@ -51,7 +51,7 @@ class Versus:
                 Difference(*(table[k].to_numpy() for k in ("gap_low", "gap_high", "gap", f"_{v}", f"_{v}_df")))
                 for v in ("draws", "seeds")
             ]
-            margin = interest(self.study, axis)
+            margin = self.study.declared.interest.of(axis)
             better: Literal["lower", "higher"] = "higher" if axis == "capability" else "lower"
             said = verdict(*made, margin=margin, better=better, alpha=self.study.alpha, p=p.to_numpy())
             table = table[[c for c in table if not c.startswith("_")]]
@@ -83,11 +83,6 @@ class Versus:
             fixed = self.study.declared.prompts == "fixed"
             return paths.difference(over, values[0], self.prompts, self.study.alpha, share=self.share, fixed=fixed)
         return paths.level(over, values[0], self.prompts, self.study.alpha)
-
-
-def interest(study: Study, axis: str) -> float:
-    """The smallest difference that matters, as the study declares it."""
-    return float(getattr(study.declared.interest, axis))
 
 
 def censored(r: Mapping[str, float]) -> str:

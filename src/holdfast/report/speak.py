@@ -44,8 +44,8 @@ def interval(low: float | None, high: float | None, *, signed: bool = False) -> 
 
 
 def estimate(r: Mapping[Any, Any] | pd.Series, of: str = "value", *, signed: bool = False) -> str:
-    """A row's number with its interval (``low`` and ``high``, or ``gap_low`` and ``gap_high`` of a ``gap``); ``signed``:
-    in points."""
+    """A row's number with its interval (``low`` and ``high``; of a ``gap`` ``gap_low`` and ``gap_high``), in per cent;
+    ``signed``: in points."""
     low, high = (r.get(end if of == "value" else f"{of}_{end}") for end in ("low", "high"))
     return f"{(points if signed else percent)(r.get(of))} {interval(low, high, signed=signed)}".strip()
 
