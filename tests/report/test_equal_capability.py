@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from holdfast.report import distance, matched, stability
+from holdfast.report import charts, distance, matched, stability
 from holdfast.report.reading import Setting, read
 from holdfast.spec import MatchedSpec
 from holdfast.store.folder import StudyFolder
@@ -96,3 +96,13 @@ def test_the_gap_from_sft_is_drawn_over_the_distance_moved(setting: Setting) -> 
         assert far.to_dict() == pytest.approx(furthest)
         assert all(word in figure.caption for word in ("sft", "95%", "prompts", "seed"))
     assert 'data-label="orpo"' in told[1].html
+
+
+def test_the_frontier_names_every_budget_it_draws(setting: Setting) -> None:
+    capability, robust = (next(x for x in setting.shown if x.axis == a) for a in ("capability", "robustness"))
+    e, look = setting.estimates, setting.findings.look
+    moved = e.assign(budget=e["budget"].replace(setting.last, 41_000))  # as where a run ended between two budgets
+    drawn = charts.frontier(capability, robust, moved, look)
+    assert drawn is not None
+    assert "41k" in drawn.caption
+    assert "41k" not in charts.frontier(capability, robust, e, look).caption

@@ -63,7 +63,7 @@ def frontier(
         return _paths("frontier-last", title, x, y.title, y.better, data, look, caption, 300, paths=False)
     caption = (
         f"{x.title} (across, higher is better) against {lower(y.title)} (up, {y.better} is better). "
-        f"One path per objective from the base model (diamond) through budgets {speak.budgets(look.budgets)}; "
+        f"One path per objective from the base model (diamond) through budgets {speak.budgets(_ladder(data))}; "
         f"points grow with budget. Crosses: {speak.level(look.alpha)} intervals, strongest at the last budget. "
         + speak.evidence(up, y)
     )
@@ -89,6 +89,11 @@ def moved(y: Series, estimates: pd.DataFrame, distance: pd.DataFrame, look: Look
     return _paths("moved", title, "KL from the base (nats per token)", y.title, y.better, data, look, caption, 300)
 
 
+def _ladder(data: pd.DataFrame) -> list[int]:
+    """Every budget that is drawn: the study's, and those at which some run was matched in capability."""
+    return sorted(int(b) for b in data.loc[data["label"] != BASE, "budget"].unique())
+
+
 def _paths(
     name: str, title: str, x: Series | str, y: str, better: str, data: pd.DataFrame, look: Look, caption: str,
     height: int = 430, *, paths: bool = True,
@@ -97,10 +102,8 @@ def _paths(
     order = {label: i for i, label in enumerate((BASE, *look.labels))}
     data = data[data["label"].isin(order)].sort_values(["label", "budget"], key=lambda c: c.map(order).fillna(c))
     data = data.assign(last=data.groupby("label")["budget"].transform("max") == data["budget"])
-    rank = {b: i for i, b in enumerate(look.budgets)}
-    data["area"] = [
-        60 if r.label == BASE else 28 + 92 * (rank.get(r.budget, 0) + 1) / len(rank) for r in data.itertuples()
-    ]
+    rank = {b: i for i, b in enumerate(_ladder(data))}
+    data["area"] = [60 if r.label == BASE else 28 + 92 * (rank[r.budget] + 1) / len(rank) for r in data.itertuples()]
     base, tuned = data[data["label"] == BASE], data[data["label"] != BASE]
     starts = [base.assign(label=label) for label in tuned["label"].unique()]
     path = pd.concat([*starts, tuned])[["label", "budget", "x", "y"]]

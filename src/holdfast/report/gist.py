@@ -75,7 +75,7 @@ def moved(s: Setting) -> str:
     points = s.checkpoints
     if "kl_base" not in points or points["kl_base"].isna().all():
         return ""
-    rows = points[points["budget"] == points["budget"].max()]
+    rows = points[points["budget"] == s.last]
     rows = rows.assign(value=pd.to_numeric(rows["kl_base"])).groupby("label", sort=False)["value"].mean().reset_index()
     return _range("KL from the base", rows, lambda v: f"{v:.2g}", " nats per token")
 

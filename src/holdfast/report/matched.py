@@ -44,7 +44,7 @@ def group(s: Setting) -> Group:
     figures = tuple(f for one in mine if (f := _gap(one, s.findings.look, alone=len(mine) == 1)) is not None)
     blocks = _stopped(s)
     if mine and not figures:
-        blocks.append(Block(f'<p class="calm">{_NOWHERE}</p>'))
+        blocks.append(Block(f"<p>{_NOWHERE}</p>"))
     for one in mine:
         blocks += _compared(s, one, alone=len(mine) == 1)
     for some in drawn:
@@ -67,7 +67,7 @@ def _stopped(s: Setting) -> list[Block]:
     runs = s.findings.trajectories
     mine = runs[(runs["model"] == s.model) & (runs["task"] == s.task) & (runs["bracket"] == "")]
     said = stopped.said(where, mine[["trajectory", "label", "seed"]].itertuples(index=False, name=None))
-    return [Block(f'<p class="calm">{escape(f"{_STOPPED} {said}. {_LATER}" if said else _NONE_STOPPED)}</p>')]
+    return [Block(f"<p>{escape(f'{_STOPPED} {said}. {_LATER}' if said else _NONE_STOPPED)}</p>")]
 
 
 _STOPPED = "Each run was to end at the first checkpoint whose smoothed capability reaches the target. There ended:"
