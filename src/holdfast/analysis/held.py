@@ -11,7 +11,7 @@ import pandas as pd
 from holdfast.analysis.frame import cells
 from holdfast.spec import Study
 from holdfast.store import tables
-from holdfast.store.digest import digest, short
+from holdfast.store.digest import brief, digest, flat, short
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
 
@@ -39,7 +39,7 @@ def _training(a: StudyFolder, b: StudyFolder, one: Study, two: Study) -> list[Ro
         more = f" ({len(unlike)} of {len(pairs)} runs)" if unlike and len(pairs) > 1 else ""
         rows.append(("training", name + more, _said(x), _said(y), not unlike))
     if not shared:
-        rows += _compared("training", _flat(_spec(one)), _flat(_spec(two)))
+        rows += _compared("training", flat(_spec(one)), flat(_spec(two)))
     return rows
 
 
@@ -50,7 +50,7 @@ def _proofs(folder: StudyFolder) -> dict[tuple[Any, ...], Flat]:
     found = [t for t in read_json(folder.controls_json)["trajectories"] if not t.get("bracket")]
     several = len({(t.get("model"), t.get("task")) for t in found}) > 1
     return {
-        (t["label"], t["seed"], *((t["model"], t["task"]) if several else ())): _flat(t["controlled"])
+        (t["label"], t["seed"], *((t["model"], t["task"]) if several else ())): flat(t["controlled"])
         | {"objective": json.dumps(t.get("objective", {}), sort_keys=True)}
         for t in found
     }
@@ -94,7 +94,7 @@ def _instrument(folder: StudyFolder, cell: Mapping[str, Any]) -> Flat:
     identity = cell.get("identity") or {}
     return {
         "version": identity.get("version"),
-        **{f"params.{k}": v for k, v in _flat(identity.get("params") or {}).items()},
+        **{f"params.{k}": v for k, v in flat(identity.get("params") or {}).items()},
         "items": f"{len(items)}, {digest(sorted(items))[:12]}",
         **{f"sampling.{k}": v for k, v in (cell.get("sampling") or {}).items()},
         **{f"attack {k}": v.get("hash") for k, v in (cell.get("attacks") or {}).items()},
@@ -113,14 +113,5 @@ def _compared(part: str, a: Flat, b: Flat) -> list[Row]:
     return [(part, k, _said(a.get(k)), _said(b.get(k)), a.get(k) == b.get(k)) for k in dict.fromkeys([*a, *b])]
 
 
-def _flat(value: Mapping[str, Any], at: str = "") -> Flat:
-    out: Flat = {}
-    for key, v in value.items():
-        out |= _flat(v, f"{at}{key}.") if isinstance(v, Mapping) else {f"{at}{key}": v}
-    return out
-
-
 def _said(value: Any) -> str:
-    """A digest by its first twelve digits."""
-    text = "–" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text[:12] if len(text) == 64 and set(text) <= set("0123456789abcdef") else text
+    return brief("–" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

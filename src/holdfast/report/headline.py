@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from holdfast.analysis.shown import AXES
 from holdfast.report.theme import BASE
 
-AXES = ("capability", "robustness", "persona", "normative")
 _BETTER = {"capability": "higher", "robustness": "lower", "persona": "lower", "normative": "higher"}
 _TITLES = {
     "accuracy": ("Task accuracy", "accuracy"),

@@ -14,6 +14,7 @@ from holdfast.report.headline import Series
 from holdfast.report.reading import Setting
 from holdfast.report.tables import Control
 from holdfast.report.theme import BASE
+from holdfast.store.digest import brief
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _side_by_side(found: Sequence[Control], mark: str) -> str:
         values = [c.values.get(x, "–") for x in labels]
         common = max(set(values), key=values.count)
         tds = "".join(
-            f"<td{'' if c.equal or v == common else ' class=differs'}><code>{escape(_short(v))}</code></td>"
+            f"<td{'' if c.equal or v == common else ' class=differs'}><code>{escape(brief(v))}</code></td>"
             for v in values
         )
         run = f"<td>{escape(c.group)}</td>" if many else ""
@@ -126,11 +127,6 @@ def _side_by_side(found: Sequence[Control], mark: str) -> str:
     return (
         f'<div class="scroll"><table>{foot}<thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
     )
-
-
-def _short(value: str) -> str:
-    """A digest by its first twelve digits; anything else as it is."""
-    return value[:12] if len(value) == 64 and all(c in "0123456789abcdef" for c in value) else value
 
 
 # -- the headline table ------------------------------------------------------------------------------------------

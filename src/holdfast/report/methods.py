@@ -11,7 +11,7 @@ import pandas as pd
 from holdfast import __version__
 from holdfast.analysis.frame import COHERENCE, judges
 from holdfast.report import inference, speak, tables, tuned
-from holdfast.report.headline import plain
+from holdfast.report.headline import AXES, plain
 from holdfast.report.reading import Findings
 from holdfast.spec import ModelSpec, Study
 
@@ -31,7 +31,6 @@ _SCHEDULES = {
     "linear": "linear decay",
     "wsd": "a constant rate and a linear decay at the end",
 }
-_AXES = ("capability", "robustness", "persona", "normative")
 
 
 def paragraphs(findings: Findings) -> dict[str, str]:
@@ -154,7 +153,7 @@ def _software(findings: Findings) -> Iterator[str]:
 
 def _evaluation(findings: Findings) -> list[str]:
     found = sorted(
-        findings.cells.values(), key=lambda c: (_AXES.index(c["axis"]) if c["axis"] in _AXES else 9, c["measure"])
+        findings.cells.values(), key=lambda c: (AXES.index(c["axis"]) if c["axis"] in AXES else 9, c["measure"])
     )
     return ["At every budget, and for the base model, we measured:"] + [
         f"{_measure(findings, c)}{'.' if c is found[-1] else ';'}" for c in found

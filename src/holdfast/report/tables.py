@@ -18,6 +18,7 @@ from holdfast.report.headline import Series, plain
 from holdfast.report.reading import Findings, Setting
 from holdfast.report.theme import BASE
 from holdfast.spec import Study
+from holdfast.store import digest
 from holdfast.store.files import write_text
 from holdfast.study.variants import is_declared
 
@@ -141,15 +142,9 @@ def controls(findings: Findings) -> list[Control]:
     return found
 
 
-def flat(value: Mapping[str, Any], at: str = "") -> dict[str, str]:
-    out: dict[str, str] = {}
-    for key, v in value.items():
-        if isinstance(v, Mapping):
-            out |= flat(v, f"{at}{key}.")
-        else:
-            text = v if isinstance(v, str) else json.dumps(v)
-            out[f"{at}{key}"] = text
-    return out
+def flat(value: Mapping[str, Any]) -> dict[str, str]:
+    """As texts."""
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in digest.flat(value).items()}
 
 
 def controls_frame(found: list[Control]) -> pd.DataFrame:

@@ -68,6 +68,19 @@ def short(digest: str) -> str:
     return digest[:12]
 
 
+def brief(text: str) -> str:
+    """A digest as it is shown, by its ``short`` form; any other text as it is."""
+    return short(text) if len(text) == 64 and set(text) <= set("0123456789abcdef") else text
+
+
+def flat(value: Mapping[str, Any], at: str = "") -> dict[str, Any]:
+    """What is nested by dotted keys, so that two of them can be compared entry by entry."""
+    out: dict[str, Any] = {}
+    for key, v in value.items():
+        out |= flat(v, f"{at}{key}.") if isinstance(v, Mapping) else {f"{at}{key}": v}
+    return out
+
+
 def file_digest(path: Path | str) -> str:
     """SHA-256 (hex) of a file's bytes."""
     with open(path, "rb") as f:

@@ -25,6 +25,7 @@ from holdfast.study.shape import Shape, measured, published
 from holdfast.study.trajectory import Rung, Trajectory
 from holdfast.tasks import sampled
 from holdfast.tasks.stream import Stream
+from holdfast.training.job import is_nested
 from holdfast.words import UNSAFE, Example, UserError
 
 # Raised when the loop would give other weights for the same plan.
@@ -239,10 +240,6 @@ def _ladder(run: _Run, controls: Controls) -> list[_Run]:
     if is_nested(run.objective, controls):
         return [run]
     return [replace(run, budgets=(b,)) for b in run.budgets]
-
-
-def is_nested(objective: Objective, controls: Controls) -> bool:
-    return controls.schedule == "constant" and not objective.needs.progress
 
 
 def trajectory_id(

@@ -16,7 +16,7 @@ import torch
 from holdfast import registry
 from holdfast.models import adapters
 from holdfast.models.network import Network
-from holdfast.store.digest import digest
+from holdfast.store.digest import brief, digest, flat
 from holdfast.store.files import read_json, write_json
 from holdfast.store.folder import TrajectoryFolder
 from holdfast.training.batches import Rows
@@ -119,16 +119,16 @@ def differences(proofs: Seq[Mapping[str, Any]]) -> list[str]:
 
 
 def _compared(proofs: Seq[Mapping[str, Any]]) -> list[str]:
-    flat = [(p["label"], _flat(p["controlled"])) for p in proofs]
-    keys = sorted({key for _, values in flat for key in values})
+    flattened = [(p["label"], flat(p["controlled"])) for p in proofs]
+    keys = sorted({key for _, values in flattened for key in values})
     found = []
     for key in keys:
         by_value: dict[str, list[str]] = {}
-        for label, values in flat:
+        for label, values in flattened:
             if key in values:  # a budget that only some have is no difference
                 by_value.setdefault(str(values[key]), []).append(label)
         if len(by_value) > 1:
-            said = "; ".join(f"{_shown(value)} in {', '.join(labels)}" for value, labels in by_value.items())
+            said = "; ".join(f"{brief(value)} in {', '.join(labels)}" for value, labels in by_value.items())
             found.append(f"{key} differs: {said}")
     return found
 
@@ -180,14 +180,3 @@ def _response_ids(job: TrainJob, budget: int, network: Network, rows: Rows) -> s
                 read[side] = network.renderer.response_ids(text)
         ids.append([example.id, read.get("chosen"), read.get("rejected")])
     return digest(ids)
-
-
-def _flat(value: Mapping[str, Any], at: str = "") -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, v in value.items():
-        out |= _flat(v, f"{at}{key}.") if isinstance(v, Mapping) else {f"{at}{key}": v}
-    return out
-
-
-def _shown(value: str) -> str:
-    return value[:12] if len(value) == 64 else value

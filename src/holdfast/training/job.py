@@ -51,7 +51,7 @@ class TrainJob:
     @property
     def nested(self) -> bool:
         """Whether a smaller budget's checkpoint is the same as that of a run which ends there."""
-        return self.controls.schedule == "constant" and not self.objective.needs.progress
+        return is_nested(self.objective, self.controls)
 
     @property
     def steps(self) -> int:
@@ -85,6 +85,11 @@ class TrainJob:
             "budgets": list(self.budgets),
             **({"start": adapter_digest(self.start)} if self.start else {}),
         }
+
+
+def is_nested(objective: Objective, controls: Controls) -> bool:
+    """Whether nothing that is learnt at a step depends on where training ends."""
+    return controls.schedule == "constant" and not objective.needs.progress
 
 
 def finished(folder: TrajectoryFolder, budgets: tuple[int, ...]) -> bool:
