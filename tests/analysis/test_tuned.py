@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from fabricate import Truth, fabricate, study_of
 
+from holdfast.analysis.asked import findings
 from holdfast.analysis.frame import cells, load
 from holdfast.analysis.regimes import SHARED, TUNED, regimes
 from holdfast.analysis.tuned import choose, lines
@@ -91,6 +92,14 @@ def test_the_tuned_regime_has_the_chosen_rows_under_the_objective_s_own_name(mad
     assert set(map(tuple, tuned.loc[tuned["label"] == "sft", ["seed", "budget"]].to_numpy())) == {
         (s, b) for s in (0, 1) for b in made.study.budgets
     }
+
+
+def test_no_family_of_tests_is_of_two_regimes(made):
+    table = findings(made.frame, made.cells, made.study)
+    families = table[table["family"] != ""].groupby("family")["regime"].agg(set)
+    assert {frozenset(x) for x in families} == {frozenset({SHARED}), frozenset({TUNED})}
+    for _, some in table[table["p"].notna()].groupby("family"):
+        assert some["p_holm"].min() == pytest.approx(min(some["p"].min() * len(some), 1.0))
 
 
 def test_a_frame_without_the_settings_is_not_taken_for_the_tuned_regime(made):

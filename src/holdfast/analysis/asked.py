@@ -7,7 +7,7 @@ import pandas as pd
 from holdfast.analysis import estimands, matched_rows
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import NAMES, empty
-from holdfast.analysis.regimes import regimes
+from holdfast.analysis.regimes import SHARED, regimes
 from holdfast.spec import Study
 from holdfast.store.tables import COLUMNS
 
@@ -19,10 +19,16 @@ def findings(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
     """The table of findings, of every regime; its columns are documented in ``store.tables``. ``frame``: with the
     settings that were tried."""
     parts = [
-        some[list(NAMES)].assign(regime=regime)
+        _of(some[list(NAMES)], regime)
         for regime, records in regimes(frame, cells, study).items()
         for find in FINDERS
         if len(some := find(records, cells, study))
     ]
     columns = [c.name for c in COLUMNS["findings"][1]]
     return (pd.concat(parts, ignore_index=True) if parts else empty().assign(regime="")).reindex(columns=columns)
+
+
+def _of(some: pd.DataFrame, regime: str) -> pd.DataFrame:
+    """A family is of one regime, and says of which where that is not the study's one setting."""
+    named = some["family"].where((some["family"] == "") | (regime == SHARED), some["family"] + f", {regime}")
+    return some.assign(regime=regime, family=named)
