@@ -38,9 +38,8 @@ def checklist(findings: Findings) -> pd.DataFrame:
 
 def write(findings: Findings, table: pd.DataFrame) -> None:
     """``checklist.csv``, ``.md`` and ``.tex`` (a longtable; needs the packages booktabs and longtable)."""
-    out, mark = findings.folder.report / "tables", findings.study.mark
-    tables.write(out, "checklist", table, mark, title="Reporting checklist")
-    write_text(out / "checklist.tex", latex(table, mark))
+    tables.save(findings, "checklist", table, "Reporting checklist")
+    write_text(findings.folder.report / "tables" / "checklist.tex", latex(table, findings.study.mark))
 
 
 def latex(table: pd.DataFrame, mark: str = "") -> str:

@@ -36,12 +36,11 @@ def group(findings: Findings) -> Group | None:
     every, study, mark = findings.answers, findings.study, findings.study.mark
     if every.empty:
         return None
-    out = findings.folder.report / "tables"
     shared = every[every["regime"] == SHARED]
     published = claims(shared, findings.subjects, study)  # which is their design
     asked = shown(every[every["declared"]])
-    tables.write(out, "findings", every, mark, shown(every), "What was found, declared and exploratory")
-    tables.write(out, "claims", published, mark, title="What was published, and whether it is found here")
+    tables.save(findings, "findings", every, "What was found, declared and exploratory", shown(every))
+    tables.save(findings, "claims", published, "What was published, and whether it is found here")
     declared = study.declared
     caption = _DECLARED.format(
         estimands=speak.join(declared.estimands),

@@ -63,14 +63,14 @@ def group(findings: Findings) -> Group | None:
     found = consistency.read(findings.folder)
     if findings.study.consistency is None or found.ranges.empty:
         return None
-    mark, out, level = findings.study.mark, findings.folder.report / "tables", speak.level(findings.study.alpha)
+    mark, level = findings.study.mark, speak.level(findings.study.alpha)
     shown, shares = repeats(found, [BASE, *findings.labels]), components(found)
     for name, table, title in (
         ("consistency-repeats", shown, "Scores and verdicts over repeats"),
         ("consistency-components", shares, "Components of variance"),
     ):
         if len(table):
-            tables.write(out, name, table, mark, title=title)
+            tables.save(findings, name, table, title)
     caption = _REPEATS.format(level=level)
     whole = shown[shown["over"] == "all"]
     blocks = [

@@ -11,7 +11,7 @@ from holdfast.report import gap, markup, speak, tables
 from holdfast.report.charts import Figure, Look
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block
-from holdfast.report.reading import Setting, named
+from holdfast.report.reading import Setting
 
 _WHERE = (
     "Each run is read off where its KL from the base, smoothed so that it never falls, first is the same as SFT’s; up "
@@ -32,8 +32,8 @@ def at_equal(s: Setting) -> tuple[tuple[Figure, ...], tuple[Block, ...]]:
 
 def _table(s: Setting, one: AtDistance) -> list[Block]:
     study, what = s.findings.study, _WHAT[one.cell["axis"]]
-    name, title = named(f"at-distance-{one.cell['measure']}", s.slug), f"{what}{_on(one)} at equal distance"
-    tables.write(s.findings.folder.report / "tables", name, one.last, study.mark, title=title)
+    title = f"{what}{_on(one)} at equal distance"
+    tables.save(s, f"at-distance-{one.cell['measure']}", one.last, title)
     last = one.last
     shown = pd.DataFrame(
         {

@@ -43,7 +43,7 @@ _STEMS = {"_corrected": "prediction-powered", "_rogan_gladen": "Rogan–Gladen"}
 
 def group(findings: Findings) -> Group:
     """The section *Judges*."""
-    mark, out, level = findings.study.mark, findings.folder.report / "tables", speak.level(findings.study.alpha)
+    mark, level = findings.study.mark, speak.level(findings.study.alpha)
     found = [
         ("judge-agreement", "Agreement between judges", agreements(findings), _AGREEMENT.format(level=level)),
         ("judge-confusion", "Judges against people", confusions(findings), _CONFUSION),
@@ -53,7 +53,7 @@ def group(findings: Findings) -> Group:
     blocks: list[Block] = []
     for name, title, table, caption in found:
         if len(table):
-            tables.write(out, name, table, mark, title=title)
+            tables.save(findings, name, table, title)
             first, rest, more = _parted(table)
             blocks += [Block(f"<h3>{title}</h3>"), markup.table(first, mark, caption, labels=findings.labels)]
             blocks += [markup.folded(more, markup.table(rest, mark, labels=findings.labels))] if len(rest) else []

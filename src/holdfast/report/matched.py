@@ -16,7 +16,7 @@ from holdfast.report import gap, gist, markup, speak, tables
 from holdfast.report.charts import Figure, Look
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
-from holdfast.report.reading import Setting, named
+from holdfast.report.reading import Setting
 from holdfast.report.theme import BASE
 from holdfast.study import stopped
 
@@ -84,8 +84,8 @@ def coherence(s: Setting) -> tuple[Block, ...]:
     found = coherent.rates(s.records[SHARED], s.findings.cells, s.findings.study)
     if found.empty:
         return ()
-    mark, out = s.findings.study.mark, s.findings.folder.report / "tables"
-    tables.write(out, named("coherence", s.slug), found, mark, title="Attack success and coherence")
+    mark = s.findings.study.mark
+    tables.save(s, "coherence", found, "Attack success and coherence")
     last = s.last
     found = found[(found["budget"] == last) | (found["label"] == BASE)]
     shown = []
@@ -118,7 +118,7 @@ def coherence(s: Setting) -> tuple[Block, ...]:
 
 
 def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
-    study, mark, out = s.findings.study, s.findings.study.mark, s.findings.folder.report / "tables"
+    study, mark = s.findings.study, s.findings.study.mark
     tail = "" if alone else f" on {plain(one.harm['measure'])}"
     match = plain(one.instruments.match["measure"])
     blocks = []
@@ -132,14 +132,14 @@ def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
             rows = "the very rows that are reported"
             split = f"{match}, whose rows are not those reported" if one.instruments.apart else rows
             caption = f"Matched on {split}; attack success by {plain(one.judge)}. {_DRAWS}. {_against(one)} {_HOLM}"
-            name = named("matched" if alone else f"matched-{one.harm['measure']}", s.slug)
-            tables.write(out, name, one.at_target, mark, title="At equal capability")
+            name = "matched" if alone else f"matched-{one.harm['measure']}"
+            tables.save(s, name, one.at_target, "At equal capability")
             shown = _spoken(one, one.at_target, "attack success", study.labels)
             blocks.append(markup.table(shown, mark, caption, labels=s.findings.labels))
     if len(one.at_ceiling):
         ceiling = speak.percent(one.ceiling)
-        name = named("at-safety" if alone else f"at-safety-{one.harm['measure']}", s.slug)
-        tables.write(out, name, one.at_ceiling, mark, title="Capability at equal safety")
+        name = "at-safety" if alone else f"at-safety-{one.harm['measure']}"
+        tables.save(s, name, one.at_ceiling, "Capability at equal safety")
         caption = (
             f"The most capability (smoothed, on {match}) that each run offers before its attack success first exceeds "
             f"{ceiling}. {_against(one)} {_HOLM}"
@@ -177,14 +177,10 @@ def _spoken(one: Matched, table: pd.DataFrame, what: str, order: tuple[str, ...]
 
 
 def _front(s: Setting, front: Front, *, alone: bool) -> list[Block]:
-    mark, out, tail = (
-        s.findings.study.mark,
-        s.findings.folder.report / "tables",
-        "" if alone else f" on {plain(front.measure)}",
-    )
+    mark, tail = s.findings.study.mark, "" if alone else f" on {plain(front.measure)}"
     name = "" if alone else f"-{front.measure}"
-    tables.write(out, named(f"front{name}", s.slug), front.points, mark, title="The front, with probabilities")
-    tables.write(out, named(f"dominance{name}", s.slug), front.dominance, mark, title="Who beats whom")
+    tables.save(s, f"front{name}", front.points, "The front, with probabilities")
+    tables.save(s, f"dominance{name}", front.dominance, "Who beats whom")
     last = front.points["budget"].max()
     points = front.points[(front.points["budget"] == last) | (front.points["label"] == BASE)]
     shown = pd.DataFrame(

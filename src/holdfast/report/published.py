@@ -26,13 +26,13 @@ _CAPTION = (
 
 def group(findings: Findings) -> Group | None:
     """The section *Beside what was published*."""
-    study, mark, out = findings.study, findings.study.mark, findings.folder.report / "tables"
+    study, mark = findings.study, findings.study.mark
     found = beside(study, findings.estimates, findings.cells, lambda: findings.frame)
     if found.empty:
         return None
     how = procedures(study, findings.cells, found)
-    tables.write(out, "published", found, mark, shown(found), title="Published figures beside the study's own")
-    tables.write(out, "published-procedure", how, mark, title="How the two were done")
+    tables.save(findings, "published", found, "Published figures beside the study's own", shown(found))
+    tables.save(findings, "published-procedure", how, "How the two were done")
     caption = _CAPTION.format(level=speak.level(study.alpha), alpha=study.alpha, seeds=speak.seeds([len(study.draws)]))
     doubts = "".join(f"<li>{d}.</li>" for d in dict.fromkeys(found["doubt"].str.split("; ").explode()) if d)
     means = "; ".join(s["half_means"] for s in data()["sources"].values() if s["half_means"])

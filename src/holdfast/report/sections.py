@@ -30,7 +30,7 @@ from holdfast.report import (
 from holdfast.report.charts import Figure
 from holdfast.report.headline import lead
 from holdfast.report.markup import Block, Group
-from holdfast.report.reading import Findings, Setting, named
+from holdfast.report.reading import Findings, Setting
 
 # What is asked first comes first; a section that is not named here stands before what was left out.
 ORDER = (
@@ -84,10 +84,9 @@ def of_setting(s: Setting) -> Part:
     found, last = s.series, s.last
     capability, robust, persona = (lead(s.shown, a) for a in ("capability", "robustness", "persona"))
     numbers = tables.headline(s, last)
-    out = findings.folder.report / "tables"
     if len(numbers):
         title = f"{'Objectives' if findings.study.trains else 'Levels'}{speak.at(last)}"
-        tables.write(out, named("objectives", s.slug), numbers, mark, tables.spoken(numbers, s.shown), title)
+        tables.save(s, "objectives", numbers, title, tables.spoken(numbers, s.shown))
 
     robusts = [x for x in found if x.axis == "robustness"]  # a conclusion may turn with the benchmark: show each
     against = [*robusts, *([persona] if persona else [])]
@@ -101,7 +100,7 @@ def of_setting(s: Setting) -> Part:
     maps += [heat.by_condition(x, "label", parts, look) for x in found if x.metric == "compliance"]
     own = tables.own_conditions(s)
     if len(own):
-        tables.write(out, named("own-conditions", s.slug), own, mark, title="Under the objective's own string")
+        tables.save(s, "own-conditions", own, "Under the objective's own string")
     asked = markup.table(own, mark, _OWN, labels=findings.labels) if len(own) else None
     four = [harm.quadrants(s, x, last) for x in robusts]
     moved, cost = _moved(s, robust)
@@ -178,9 +177,7 @@ def _moved(s: Setting, robust: Any) -> tuple[list[Figure | None], tuple[Block, .
     table = tables.spent(s)
     if table.empty:
         return [], ()
-    tables.write(
-        s.findings.folder.report / "tables", named("cost", s.slug), table, mark, title="What each objective did"
-    )
+    tables.save(s, "cost", table, "What each objective did")
     found: list[Figure | None] = []
     for column, title, about in (
         (
@@ -209,9 +206,7 @@ def _unsafe(s: Setting) -> tuple[Block, ...]:
     table, mark = tables.unsafe(s), s.findings.study.mark
     if table.empty:
         return ()
-    tables.write(
-        s.findings.folder.report / "tables", named("unsafe", s.slug), table, mark, title="Who read unsafe text"
-    )
+    tables.save(s, "unsafe", table, "Who read unsafe text")
     last = table[table["budget"] == table["budget"].max()]
     column = tables.UNSAFE["unsafe_tokens"]
     if column in last and not last[column].any():
@@ -224,7 +219,7 @@ def _unsafe(s: Setting) -> tuple[Block, ...]:
 
 
 def of_study(findings: Findings) -> list[Group]:
-    mark, out = findings.study.mark, findings.folder.report / "tables"
+    mark = findings.study.mark
     found = tables.controls(findings)
     ruler, gone, dropped = tables.brackets(findings), tables.unscored(findings), tables.dropped(findings)
     parameters, instruments = tables.parameters(findings.study), tables.instruments(findings)
@@ -239,7 +234,7 @@ def of_study(findings: Findings) -> list[Group]:
         ("instruments", instruments, "Instruments"),
     ):
         if len(table):
-            tables.write(out, name, table, mark, title=title)
+            tables.save(findings, name, table, title)
     left_out = (
         markup.table(dropped, mark, "Training rows that could not be used: what some objective cannot, none was given.")
         if len(dropped)

@@ -26,9 +26,9 @@ def group(s: Setting) -> Group:
     table = ways(s.records, s.findings.cells, s.findings.study)
     if table.empty:
         return Group("stability", _TITLE, _LEAD, absent="Needs a measure of robustness.")
-    found, mark, out = stability(table), s.findings.study.mark, s.findings.folder.report / "tables"
-    tables.write(out, named("stability", s.slug), found, mark, title="Which conclusions survive other choices")
-    tables.write(out, named("ways", s.slug), table, mark, title="Every comparison under every choice")
+    found = stability(table)
+    tables.save(s, "stability", found, "Which conclusions survive other choices")
+    tables.save(s, "ways", table, "Every comparison under every choice")
     grids = [_grid(s, mine, against) for against in ("sft", "base") if len(mine := table[table["against"] == against])]
     return Group("stability", _TITLE, _LEAD, (), (*grids, _summary(s, found)), finding=gist.stable(found))
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from holdfast.report import speak
 from holdfast.report.headline import Series, plain
-from holdfast.report.reading import Findings, Setting
+from holdfast.report.reading import Findings, Setting, named
 from holdfast.report.theme import BASE
 from holdfast.spec import Study
 from holdfast.store import digest
@@ -279,6 +279,12 @@ def write(
     full = table.assign(mark=mark) if mark else table
     write_text(folder / f"{name}.csv", full.to_csv(index=False, lineterminator="\n"))
     write_text(folder / f"{name}.md", markdown(table if shown is None else shown, mark, title))
+
+
+def save(of: Findings | Setting, name: str, table: pd.DataFrame, title: str, shown: pd.DataFrame | None = None) -> None:
+    """``write`` into the report's folder, with the study's mark; what is of a setting, under its name."""
+    findings, name = (of.findings, named(name, of.slug)) if isinstance(of, Setting) else (of, name)
+    write(findings.folder.report / "tables", name, table, findings.study.mark, shown, title)
 
 
 def markdown(table: pd.DataFrame, mark: str, title: str = "") -> str:

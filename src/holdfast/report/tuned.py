@@ -15,7 +15,7 @@ from holdfast.report import labels as place
 from holdfast.report.charts import Figure, colour, layer, lower, opacity_of, shape
 from holdfast.report.headline import Series, lead, plain
 from holdfast.report.markup import Block, Group
-from holdfast.report.reading import Findings, Setting, named
+from holdfast.report.reading import Findings, Setting
 from holdfast.report.theme import BASE
 from holdfast.study.tuned import candidates, read, seeds
 
@@ -46,11 +46,11 @@ def group(s: Setting) -> Group | None:
     chosen = [c for c in read(study, findings.folder) if (c["model"], c["task"]) == (s.model, s.task)]
     if not chosen:
         return None
-    mark, out, names = study.mark, findings.folder.report / "tables", findings.labels
+    mark, names = study.mark, findings.labels
     said = {"level": speak.level(study.alpha), "budget": speak.tokens(study.budgets[-1])}
     tried = tuned.tried(s.of(findings.whole), findings.cells, study)
     shown, every = _chosen(chosen), _settings(s, chosen, tried)
-    tables.write(out, named("tuned-settings", s.slug), every, mark, title="Settings that were tried")
+    tables.save(s, "tuned-settings", every, "Settings that were tried")
     assert study.tuned is not None
     counted = speak.seeds([x["n_seeds"] for c in chosen for x in c["settings"]])
     caption = _CHOSEN.format(measure=plain(study.tuned.measure), seeds=counted, **said)
@@ -67,7 +67,7 @@ def group(s: Setting) -> Group | None:
     for x in (lead(s.shown, axis) for axis in ("capability", "robustness", "persona")):
         if x is not None:
             beside, against = _beside(s, x, levels)
-            tables.write(out, named(f"tuned-{x.axis}", s.slug), beside, mark, title=f"{x.title}: shared and tuned")
+            tables.save(s, f"tuned-{x.axis}", beside, f"{x.title}: shared and tuned")
             counted = speak.seeds(x.of(levels[SHARED])["n_seeds"])
             caption = _BESIDE.format(title=x.title, against=against, seeds=counted, **said)
             blocks += [Block(f"<h3>{x.title}</h3>"), markup.table(beside, mark, caption, labels=names)]
