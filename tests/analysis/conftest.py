@@ -9,7 +9,6 @@ from fabricate import fabricate, study_of
 
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import cells, load
-from holdfast.store import files
 from holdfast.store.folder import StudyFolder
 
 
@@ -25,6 +24,4 @@ class Made:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory) -> Made:
-    with pytest.MonkeyPatch.context() as patch:  # hundreds of small files that need not survive a power cut
-        patch.setattr(files, "_flush", lambda path: None)
-        return Made(tmp_path_factory.mktemp("fabricated"))
+    return Made(tmp_path_factory.mktemp("fabricated"))
