@@ -68,7 +68,7 @@ def test_what_was_not_measured_fails(made):
     [
         ("[]", "holds no threshold"),
         ("- {measure: x}", "neither max nor min"),
-        ("- {measure: x, mx: 1}", "extra"),
+        ("- {measure: x, mx: 1}", "did you mean max"),
         ("{measure: x}", "list"),
         ("- [", "no YAML"),
     ],

@@ -41,3 +41,14 @@ def test_nothing_is_overwritten_and_bad_rows_are_said(tmp_path: Path, make_rows:
     (tmp_path / "bad.jsonl").write_text('{"chosen": "a"}\n{"text": "b"}\n')
     with pytest.raises(UserError, match=r"bad\.jsonl, line 2: .*chosen"):
         write(Path("bad.jsonl"), "model", Path("new.yaml"))
+
+
+def test_what_is_commented_out_can_be_taken_in(make: Callable, tmp_path: Path, make_rows: Callable[..., Path]) -> None:
+    make_rows(tmp_path / "rows.jsonl", n=2000)
+    write(Path("rows.jsonl"), "model", Path("study.yaml"))
+    text = Path("study.yaml").read_text()
+    text = text.replace("  # - {measure: task_accuracy", "  - {measure: task_accuracy")
+    for section in ("declared", "tuned", "matched"):
+        text = text.replace(f"\n# {section}:", f"\n{section}:")
+    Path("study.yaml").write_text(text)
+    assert expand(load("study.yaml")).provisional  # settings are yet to be chosen

@@ -99,6 +99,8 @@ def read(path: Path) -> list[Bound]:
         first = e.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            reason = f"no such key; {close(str(first['loc'][-1]), list(Bound.model_fields))}"
         raise UserError(f"{path}, {where}: {reason}; a gate is a list of {{measure, max or min, …}}") from None
     if not bounds:
         raise UserError(f"{path} holds no threshold: a gate that asks nothing passes everything")

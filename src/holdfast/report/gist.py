@@ -25,7 +25,8 @@ def verdicts(found: pd.DataFrame) -> str:
 def counted(found: pd.DataFrame) -> str:
     """``60 declared comparisons: 6 better, 2 worse, …``."""
     n = found["verdict"].value_counts()
-    return f"{len(found)} declared comparisons: {speak.join([f'{n[v]} {v}' for v in _VERDICTS if v in n])}."
+    s = "" if len(found) == 1 else "s"
+    return f"{len(found)} declared comparison{s}: {speak.join([f'{n[v]} {v}' for v in _VERDICTS if v in n])}."
 
 
 def equal(s: Setting) -> str:

@@ -45,12 +45,18 @@ controls:
 
 measures:
   - {{measure: task_accuracy, items: 200, max_new_tokens: 256}}
+  # - {{measure: task_accuracy, name: validation, params: {{split: validation}}}} # matches and chooses, see below
   # These need their data: the path of a file, or a hub id.
   # - {{measure: strongreject, params: {{path: strongreject_dataset.csv}}, items: 100}}
   # - {{measure: dark_triad, params: {{path: persona}}, items: 300}}
 
 brackets:
   - {{kind: noop}} # must come out equal to the base model
+
+# More that a study can ask: docs/findings.md, matched.md, tuned.md, consistency.md.
+# declared: {{estimands: [last, slope]}} # comparisons that confirm; all others explore
+# tuned: {{learning_rate: [5e-5, 1e-3]}} # each objective at its own setting, too; needs the measure `validation`
+# matched: {{target: 0.1}} # also at 10 points of capability above the base model; likewise
 """
 _ALL = ("sft", "dpo", "cft", "ip", "orpo", "kl")
 _WITHOUT_PAIRS = ("sft", "ip", "kl")
