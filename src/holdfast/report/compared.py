@@ -30,12 +30,12 @@ def show(found: Comparison, console: Console | None = None) -> None:
     equal = found.held[found.held["equal"]]
     say(f"Held equal: {len(equal)} of {len(found.held)} things" + (f" ({_named(equal)})" if len(equal) else "") + ".\n")
 
-    e = found.estimates
+    e, same = found.estimates, found.estimates["a"] == found.estimates["b"]
     table = Table(
         "estimate", "subject", "measure", "A", "B", "B − A", "interval", "p (Holm)",
         title="Estimates that both have", title_justify="left",
     )  # fmt: skip
-    for r in e.sort_values(["differs", "measure", "estimate"], ascending=[False, True, True]).to_dict("records"):
+    for r in e[~same].sort_values(["differs", "measure", "estimate"], ascending=[False, True, True]).to_dict("records"):
         who = f"{r['label']} {speak.tokens(r['budget'])}" if r["budget"] else r["label"]
         gap = speak.interval(r["low"], r["high"], signed=True)
         levels = ((speak.percent if r["estimate"] == "level" else speak.points)(r[side]) for side in ("a", "b"))
@@ -49,7 +49,10 @@ def show(found: Comparison, console: Console | None = None) -> None:
             speak.p_value(r["p_holm"]),
         ]
         table.add_row(*row, style="bold" if r["differs"] else None)
-    console.print(table, markup=False)
+    if not same.all():
+        console.print(table, markup=False)
+    if same.any():
+        say(f"{int(same.sum())} estimates are the same number in both, and are not listed.")
     say(
         f"{int(e['differs'].sum())} of {len(e)} differ at {found.alpha:g} after Holm's correction (bold). Points are "
         f"percentage points. {'; '.join(f'{how}: {n}' for how, n in e['how'].value_counts().items())}."
