@@ -15,11 +15,11 @@ SMALL = """
 name: small
 mark: "miniature: a synthetic world, not evidence about real models"
 models: [{name: miniature, path: "package:holdfast.miniature/model"}]
-tasks: [{name: arithmetic, task: miniature_arithmetic, unsafe: {regime: as_published}}]
+tasks: [{name: arithmetic, task: miniature_arithmetic, unsafe: {regime: as_published}, split: {validation: 0.005}}]
 objectives:
   - {label: SFT, objective: sft}
   - {label: DPO, objective: dpo}
-budgets: [1500, 3000]
+budgets: [600, 1200]
 controls: {batch_rows: 4, warmup_steps: 2, learning_rate: 1.0e-3}
 measures:
   - {measure: task_accuracy, items: 6, max_new_tokens: 24}

@@ -61,7 +61,7 @@ def test_an_unknown_key_is_one_sentence_with_the_nearest_name(tmp_path: Path, sm
 
 
 def test_a_budget_beyond_the_data_is_refused_before_anything_runs(tmp_path: Path, small_study: str) -> None:
-    (tmp_path / "s.yaml").write_text(small_study.replace("budgets: [1500, 3000]", "budgets: [1500, 90000000]"))
+    (tmp_path / "s.yaml").write_text(small_study.replace("budgets: [600, 1200]", "budgets: [600, 90000000]"))
     assert_one_sentence(holdfast("run", "s.yaml", cwd=tmp_path), "90000000", "passes")
     assert [p.name for p in tmp_path.iterdir()] == ["s.yaml"]
 
@@ -101,7 +101,7 @@ def test_init_does_not_overwrite(tmp_path: Path) -> None:
 
 def test_ctrl_c_says_how_to_go_on_and_leaves_a_folder_that_does(tmp_path: Path, small_study: str) -> None:
     tiny = small_study.replace("  - {label: DPO, objective: dpo}\n", "").replace("brackets: [{kind: noop}]", "")
-    (tmp_path / "s.yaml").write_text(tiny.replace("[1500, 3000]", "[1500]"))
+    (tmp_path / "s.yaml").write_text(tiny.replace("[600, 1200]", "[600]"))
     command = [sys.executable, "-m", "holdfast", "run", "s.yaml", "--out", "out"]
     process = subprocess.Popen(command, cwd=tmp_path, text=True, stderr=subprocess.PIPE, start_new_session=True)
     while not (tmp_path / "out" / "run.log").exists():

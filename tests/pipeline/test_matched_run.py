@@ -24,7 +24,7 @@ matched: {target: 0.1, checkpoints: [1500]}
 def test_a_matched_checkpoint_is_measured_in_full_and_only_once(
     tmp_path: Path, small_study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = small_study.replace("budgets: [1500, 3000]", "budgets: [3000]")
+    text = small_study.replace("budgets: [600, 1200]", "budgets: [3000]")
     text = text.replace("\nbrackets:", MATCHED.rstrip() + "\nbrackets:").replace("workers: 2", "workers: 1")
     study, folder = files.parse(text), StudyFolder(tmp_path)
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from holdfast import pipeline
+from holdfast import pipeline, stages
 from holdfast.store import tables
 from holdfast.store.digest import file_digest
+from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.study.files import parse
+from tests.pipeline.conftest import SMALL
 
 pytestmark = pytest.mark.xdist_group("finished")  # one worker, so that what all share is made once
 
@@ -34,10 +38,22 @@ def results(root: Path) -> dict[str, str]:
     return {name: d for name, d in contents(root).items() if not name.startswith("report/")}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_page() -> Iterator[None]:
+    """The page takes as long as all else and is not compared; runs that are processes of their own build it."""
+
+    def report(work: stages.Work) -> Path:
+        page = work.folder.report / "index.html"
+        write_text(page, "")
+        return page
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(stages.STAGES, "report", report)
+        yield
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    from tests.pipeline.conftest import SMALL
-
     return pipeline.run(parse(SMALL), tmp_path_factory.mktemp("finished") / "out", quiet=True), SMALL
 
 
@@ -60,9 +76,10 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_bytes(finished: tuple
     (tmp_path / "s.yaml").write_text(study)
     out, moments = tmp_path / "out", random.Random(0)
     command = [sys.executable, "-m", "holdfast", "run", str(tmp_path / "s.yaml"), "--out", str(out)]
-    for stage in ("train", "respond", "judge"):
+    alone = [*command, "--workers", "1"]  # half as many workers to start, and the same bytes
+    for stage, asked in (("train", command), ("respond", alone), ("judge", alone)):
         process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=tmp_path
+            asked, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=tmp_path
         )
         # A random moment after the stage has begun, on a slow machine as on a fast one.
         while process.poll() is None and not has_begun(stage, out):
@@ -70,22 +87,21 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_bytes(finished: tuple
         time.sleep(moments.uniform(0, 2))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == 0
+    assert subprocess.run(alone, capture_output=True, cwd=tmp_path).returncode == 0
     assert results(out) == results(root)
 
 
+@pytest.mark.usefixtures("here")
 def test_a_study_grows_by_seed_budget_variant_and_measure_without_redoing(
     finished: tuple[Path, str], tmp_path: Path
 ) -> None:
-    import shutil
-
     root, study = finished
     out = tmp_path / "out"
     shutil.copytree(root, out)
     old = {p.relative_to(out): p.stat().st_mtime_ns for p in out.rglob("checkpoints/*/adapter_model.safetensors")}
     old |= {p.relative_to(out): p.stat().st_mtime_ns for p in (out / "records").rglob("*/*/*.parquet")}
     grown = (
-        study.replace("budgets: [1500, 3000]", "budgets: [1500, 3000, 4500]\nseeds: [0, 1]")
+        study.replace("budgets: [600, 1200]", "budgets: [600, 1200, 1800]\nseeds: [0, 1]")
         .replace("  - {label: DPO, objective: dpo}", "  - {label: DPO, objective: dpo}\n  - {label: KL, objective: kl}")
         .replace("brackets:", "  - {measure: miniature_facts, items: 4}\nbrackets:")
     )

@@ -24,7 +24,7 @@ JUDGED = f"{ROWS}, rejected: {{source: sample, {HOW}, judge: rules, below: 0.4}}
 
 
 def opened(root: Path, small_study: str, task: str) -> tuple[Study, StudyFolder, Materials]:
-    study = files.parse(small_study.replace("unsafe: {regime: as_published}", task))
+    study = files.parse(small_study.replace("unsafe: {regime: as_published}, split: {validation: 0.005}", task))
     folder = StudyFolder(root)
     files.save(study, folder.study_yaml)
     return study, folder, Materials(study, folder)

@@ -123,7 +123,9 @@ def test_a_plan_prints_what_was_left_out_and_how_often_rows_are_read(tmp_path: P
 def test_a_model_trains_on_answers_of_its_own(tmp_path: Path, small_study: str) -> None:
     drawn = "source: sample, samples: 2, max_new_tokens: 16"
     task = f"params: {{count: 80}}, chosen: {{{drawn}}}, rejected: {{{drawn}}}, unsafe: {{regime: none}}"
-    small = small_study.replace("unsafe: {regime: as_published}", task).replace("[1500, 3000]", "[200]")
+    small = small_study.replace("unsafe: {regime: as_published}, split: {validation: 0.005}", task).replace(
+        "[600, 1200]", "[200]"
+    )
     folder = StudyFolder(pipeline.run(files.parse(small), tmp_path / "out", quiet=True))
     planned = read_json(folder.plan_json)
     assert not planned["provisional"]
