@@ -29,9 +29,7 @@ def ladder(values: dict, axis: str = "robustness", *, share: bool = False, width
     """From levels [S, I] at rungs."""
     y = {rung: np.asarray(v, dtype=float)[..., None] for rung, v in values.items()}
     labels = tuple(dict.fromkeys(label for label, _ in values if label != "base"))
-    return Ladder(
-        "m", "t", axis, axis, "asr", "own", share, width, np.ones(1), labels, {x: x for x in labels}, "sft", (0,), y
-    )
+    return Ladder("m", "t", axis, axis, "asr", "own", share, width, np.ones(1), labels, "sft", (0,), y)
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def of(sft: np.ndarray, other: np.ndarray, *, share: bool) -> Ladder:
     at = {("sft", 100): sft, ("kl", 100): other}
     groups = sft.shape[-1]
     weights = np.full(groups, 1 / groups)
-    return Ladder("m", "t", "x", "x", "x", "own", share, 1.0, weights, ("sft", "kl"), {}, "sft", (), at)
+    return Ladder("m", "t", "x", "x", "x", "own", share, 1.0, weights, ("sft", "kl"), "sft", (), at)
 
 
 def found_in(study, sets, draw, *, share: bool) -> float:

@@ -52,7 +52,6 @@ class Ladder:
     width: float  # of the metric's range
     weights: Array  # [G]
     labels: tuple[str, ...]  # in the study's order, without the base
-    objectives: Mapping[str, str]
     sft: str
     seeds: tuple[int, ...]
     values: Mapping[Rung, Array]
@@ -95,7 +94,7 @@ def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
         for (model, task), some in trained.groupby(["model", "task"], sort=False):
             if cell["task"] and cell["task"] != task:
                 continue
-            there = dict(zip(some["label"], some["objective"], strict=True))
+            there = set(some["label"])
             base = who.index[(who["model"] == model) & (who["label"] == BASE)]
             same = as_far_as_all(study, runs[(runs["model"] == model) & (runs["task"] == task)]).ladder
             some = some[some["budget"].isin(same)]
@@ -116,7 +115,6 @@ def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
                     width=metric.bounds[1] - metric.bounds[0],
                     weights=used,
                     labels=tuple(label for label in study.labels if label in there),
-                    objectives=there,
                     sft=sft_of(some.assign(bracket=""), study),
                     seeds=sums.seeds,
                     values=rungs,

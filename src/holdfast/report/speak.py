@@ -28,12 +28,12 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "–" if missing(value) else f"{100 * float(value or 0):.{digits}f}%"
 
 
-def points(value: float | None, digits: int = 1) -> str:
+def points(value: float | None) -> str:
     """A difference in percentage points, signed; −0.0 is 0.0."""
     if missing(value):
         return "–"
-    shown = f"{100 * float(value or 0):+.{digits}f}"
-    return f"±{0:.{digits}f}" if float(shown) == 0 else shown.replace("-", "−")
+    shown = f"{100 * float(value or 0):+.1f}"
+    return "±0.0" if float(shown) == 0 else shown.replace("-", "−")
 
 
 def interval(low: float | None, high: float | None, *, signed: bool = False) -> str:
@@ -73,9 +73,9 @@ def attack(name: str) -> str:
     return _ATTACKS.get(name, as_words(name))
 
 
-def wrapped(name: str, width: int = 10) -> str:
+def wrapped(name: str) -> str:
     """In lines, to stand over a column."""
-    return "\n".join(textwrap.wrap(name, width, break_long_words=False))
+    return "\n".join(textwrap.wrap(name, 10, break_long_words=False))
 
 
 def tokens(n: float) -> str:

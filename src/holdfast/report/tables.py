@@ -22,8 +22,6 @@ from holdfast.store import digest
 from holdfast.store.files import write_text
 from holdfast.study.variants import is_declared
 
-KEY = ["label", "budget", "condition"]
-
 
 def headline(setting: Setting, budget: int) -> pd.DataFrame:
     """A row per objective and measure at the last budget: level, and difference from the base and from SFT with
