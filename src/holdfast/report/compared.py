@@ -55,7 +55,7 @@ def show(found: Comparison, console: Console | None = None) -> None:
         say(f"{int(same.sum())} estimates are the same number in both, and are not listed.")
     say(
         f"{int(e['differs'].sum())} of {len(e)} differ at {found.alpha:g} after Holm's correction (bold). Points are "
-        f"percentage points. {'; '.join(f'{how}: {n}' for how, n in e['how'].value_counts().items())}."
+        f"percentage points. Compared: {'; '.join(f'{how} ({n})' for how, n in e['how'].value_counts().items())}."
     )
     if found.alone:
         say(
