@@ -117,3 +117,12 @@ def test_an_attack_without_translations_and_a_seed_without_noise_are_said(make: 
     assert not [n for n in notes(params={"attack_params": own}) if "translations" in n]
     assert [n for n in notes(seed=3) if "temperature above 0" in n]
     assert not [n for n in notes(seed=3, temperature=1.0) if "temperature above 0" in n]
+
+
+def test_what_is_declared_and_cannot_be_answered_is_said(make: Make) -> None:
+    asked = {"estimands": ["last", "between", "specificity"]}
+    notes = " ".join(expand(make(declared=asked)).notes)
+    assert "between, which takes several models" in notes
+    assert "specificity, which takes measures of persona and normative" in notes
+    assert "asks for last" not in notes
+    assert "declared" not in " ".join(expand(make()).notes)

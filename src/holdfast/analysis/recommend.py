@@ -123,5 +123,8 @@ def _limits(rows: pd.DataFrame, study: Study) -> Iterable[str]:
         yield "Some of these comparisons were not declared beforehand: exploratory."
     if rows["n_seeds"].max() <= 1:
         yield "One seed: this holds for these checkpoints only, and another run may give another answer."
+    last = rows.loc[rows["finding"] == "last", "budget"].max()
+    if study.stops and last < study.budgets[-1]:
+        yield f"Runs ended at the target of capability, so this is said of the first {last:,.0f} tokens alone."
     if study.mark:
         yield f"({study.mark.rstrip('.')}.)"

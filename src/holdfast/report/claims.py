@@ -58,7 +58,7 @@ def group(findings: Findings) -> Group | None:
             markup.table(wide(asked, order), mark, _SIGNS),
             markup.folded("Each with its interval, p and the smallest difference of interest", full),
         ]
-    blocks.append(Block(f'<p class="calm">{n:,} further findings are exploratory: tables/findings.csv has them.</p>'))
+    blocks.append(Block(f"<p>{n:,} further findings are exploratory: tables/findings.csv has them.</p>"))
     made = published[published["verdict"] != NOT_ASKED]
     if len(made):
         told = made[["about", "verdict", "evidence"]].rename(columns={"about": "published"})

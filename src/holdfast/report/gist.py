@@ -106,6 +106,8 @@ def stable(found: pd.DataFrame) -> str:
     least, most = (f"{100 * v:.0f}" for v in (found["agree"].min(), found["agree"].max()))
     flips = f"one other choice reverses {turned} of {len(found)}" if turned else "no other choice alone reverses one"
     share = least if least == most else f"{least}–{most}"
+    if (found["unclear"] == 1).all():
+        return "No way to ask gives a clear verdict."
     return f"A verdict holds in {share}% of the ways to ask; {flips}."
 
 

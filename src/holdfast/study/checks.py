@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from holdfast import registry
+from holdfast.declared import DeclaredSpec
 from holdfast.spec import BracketSpec, MatchedSpec, MeasureSpec, Study, TaskSpec
 from holdfast.store.digest import digest
 from holdfast.store.rows import Source
@@ -203,6 +204,8 @@ def _without_effect(study: Study) -> list[str]:
         spec = next((m for m in study.measures if part and m.label == part.measure), None)
         if spec and spec.params.get("split", "test") == "test":
             notes.append(f"{said} on the rows of {spec.label}, which are test rows")
+    if study.trains and study.declared.estimands != DeclaredSpec().estimands:
+        notes += [f"declared.estimands asks for {name}, which takes {what}" for name, what in _unanswerable(study)]
     if study.consistency and not consistency.variations(study) and not consistency.varied(study):
         notes.append("consistency names nothing but the study's own settings, so only judges and benchmarks vary")
     for spec in study.measures:
@@ -224,3 +227,22 @@ def _at(where: str, call, *arguments):
         return call(*arguments)
     except UserError as e:
         raise UserError(f"{where}: {e}") from None
+
+
+def _unanswerable(study: Study) -> Iterator[tuple[str, str]]:
+    """Estimands that are declared though the study has not what they are about, and what that is."""
+    axes = {registry.get("measures", m.measure).axis for m in study.measures}
+    takes = {
+        "slope": (len(study.budgets) > 1, "several budgets"),
+        "area": (len(study.budgets) > 1, "several budgets"),
+        "interaction": (len(study.budgets) > 1 < len(study.objectives), "several budgets and objectives"),
+        "apart": (len(study.objectives) > 1, "several objectives"),
+        "between": (len(study.models) > 1 < len(study.objectives), "several models and objectives"),
+        "coupling": (
+            "capability" in axes and {"robustness", "persona"} & axes,
+            "capability, and robustness or persona",
+        ),
+        "dissociation": ({"robustness", "persona"} <= axes, "measures of robustness and persona"),
+        "specificity": ({"persona", "normative"} <= axes, "measures of persona and normative behaviour"),
+    }
+    yield from ((name, takes[name][1]) for name in study.declared.estimands if not takes.get(name, (True,))[0])
