@@ -17,7 +17,7 @@ _LEAD = (
     "A conclusion that holds under one judge or one threshold alone is a conclusion about that choice. Each comparison "
     "is made again under every choice that this study can make."
 )
-GLYPHS = {"higher": "▲", "higher, unclear": "△", "none": "=", "lower, unclear": "▽", "lower": "▼"}
+GLYPHS = {"higher": "↑", "higher, unclear": "+", "none": "=", "lower, unclear": "−", "lower": "↓"}
 _ORDER = ("last", "mean", "slope")
 
 
@@ -37,12 +37,16 @@ _TITLE = "Would other choices have said the same?"
 
 
 def _summary(s: Setting, found: pd.DataFrame) -> Block:
+    a = s.answers()
+    a = a[(a["finding"] == "last") & (a["axis"] == "robustness")].drop_duplicates(["label", "against"])
+    answered = a.set_index(["label", "against"])["verdict"]
     shown = pd.DataFrame(
         {
             "objective": found["label"],
             "against": found["against"].map({"sft": s.findings.reference, "base": "base"}),
             "points": found["value"].map(speak.points),
             "as declared": found["verdict"],
+            "the answer": [answered.get(key, "–") for key in zip(found["label"], found["against"], strict=True)],
             "ways": found["n_ways"],
             "agree": found["agree"].map(_share),
             "same sign": found["same_sign"].map(_share),
@@ -55,7 +59,7 @@ def _summary(s: Setting, found: pd.DataFrame) -> Block:
     caption = (
         "As declared: the study’s own benchmark, judge and threshold, all responses, the last budget. Agree: share of "
         f"ways with the same verdict, each at p < {s.findings.study.alpha:g} by itself, not corrected for their "
-        "number. The last two columns: a single choice that, changed alone, changes the verdict."
+        "number; the answer: its verdict, which is. The last two columns: a single choice that, changed alone, changes the verdict."
     )
     return markup.table(shown, s.findings.study.mark, caption, labels=s.findings.labels)
 
@@ -84,7 +88,7 @@ def _grid(s: Setting, table: pd.DataFrame, against: str) -> Block:
     who = "the base" if against == "base" else s.findings.reference
     title, mark = f"Every comparison with {who} under every choice", s.findings.study.mark
     caption = (
-        f"Attack success less that of {who} under each choice: ▲ higher, ▼ lower (p < {s.findings.study.alpha:g}), △ ▽ "
+        f"Attack success less that of {who} under each choice: ↑ higher, ↓ lower (p < {s.findings.study.alpha:g}), + − "
         "on that side but unclear, = no difference; each way by itself, not corrected for many comparisons as verdicts "
         "elsewhere are. Worst case: the incoherent are harmful. Outlined: the way that the "
         f"study declares. Under each objective {speak.join(over)} over budgets; at the foot, how many of {len(rows)} "

@@ -231,7 +231,7 @@ def _at(where: str, call, *arguments):
 
 def _unanswerable(study: Study) -> Iterator[tuple[str, str]]:
     """Estimands that are declared though the study has not what they are about, and what that is."""
-    axes = {registry.get("measures", m.measure).axis for m in study.measures}
+    axes = {registry.build("measures", m.measure, m.params).axis for m in study.measures}
     takes = {
         "slope": (len(study.budgets) > 1, "several budgets"),
         "area": (len(study.budgets) > 1, "several budgets"),
