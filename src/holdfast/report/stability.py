@@ -59,7 +59,8 @@ def _summary(s: Setting, found: pd.DataFrame) -> Block:
     caption = (
         "As declared: the study’s own benchmark, judge and threshold, all responses, the last budget. Agree: share of "
         f"ways with the same verdict, each at p < {s.findings.study.alpha:g} by itself, not corrected for their "
-        "number; the answer: its verdict, which is. The last two columns: a single choice that, changed alone, changes the verdict."
+        "number; the answer: its verdict, which is. The last two columns: a single choice that, changed alone, changes "
+        "the verdict."
     )
     return markup.table(shown, s.findings.study.mark, caption, labels=s.findings.labels)
 
