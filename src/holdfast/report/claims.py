@@ -54,8 +54,13 @@ def group(findings: Findings) -> Group | None:
     if len(asked):
         order = [x for x in (*findings.labels, "all") if x in set(asked["objective"])]
         full = markup.table(asked, mark, caption, labels=findings.labels)
+        one, other = (
+            markup.table(wide(shown(some), order), mark, _SIGNS) if len(some) else None
+            for some in (shared[shared["declared"]], every[every["declared"] & (every["regime"] != SHARED)])
+        )
         blocks = [
-            markup.table(wide(asked, order), mark, _SIGNS),
+            *([one] if one else []),
+            *([markup.folded("Each objective at its own setting", other)] if other else []),
             markup.folded("Each with its interval, p and the smallest difference of interest", full),
         ]
     blocks.append(Block(f"<p>{n:,} further findings are exploratory: tables/findings.csv has them.</p>"))
@@ -86,7 +91,9 @@ def wide(asked: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     cells = asked.assign(said=value + "\u00a0" + asked["verdict"].map(markup.SIGNS).fillna(""))  # on one line
     found = cells.groupby([*key, "objective"], sort=False)["said"].agg("; ".join).unstack("objective")
     first = dict.fromkeys(asked[key].itertuples(index=False, name=None))
-    return found.reindex(pd.MultiIndex.from_tuples(list(first), names=key))[order].fillna("").reset_index()
+    return (
+        found.reindex(pd.MultiIndex.from_tuples(list(first), names=key)).reindex(columns=order).fillna("").reset_index()
+    )
 
 
 def shown(found: pd.DataFrame) -> pd.DataFrame:
