@@ -96,7 +96,9 @@ def method(findings: Findings) -> list[str]:
         f"({'crossed' if section.cross == 'full' else 'each by itself'}), that with the highest accuracy on "
         f"{plain(section.measure)} after {study.budgets[-1]:,} tokens from seed "
         f"{speak.join(map(str, seeds(study)))}, without regard to safety; it was then trained from every seed.",
-        f"Chosen were {speak.join(best)}." if best else "The shared setting was chosen for all.",
+        f"Chosen: {speak.join(best)}; where nothing is named, the shared setting."
+        if best
+        else "It was the shared one for all.",
     ]
 
 
