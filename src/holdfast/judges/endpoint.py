@@ -95,7 +95,7 @@ class Endpoint:
     def __init__(self, spec: EndpointSpec, cache: Path, sampling: Sampling = ANSWER) -> None:
         self.spec, self.sampling = spec, sampling
         self._answers = cache / "answers"
-        self._ledger = Ledger(cache, spec)
+        self._ledger = Ledger(cache, spec.model, spec.max_calls, spec.budget_usd)
         self._stop, self._guard = threading.Event(), threading.Lock()
         self._answered, self._failed = 0, 0  # since the start; in a row
 

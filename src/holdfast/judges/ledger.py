@@ -9,14 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holdfast.judges.contract import Cost
 from holdfast.store.digest import digest, short
 from holdfast.store.files import lock, read_json, write_json
-
-if TYPE_CHECKING:
-    from holdfast.judges.endpoint import EndpointSpec
 
 BYTES_PER_TOKEN = 3  # of a prompt whose tokens nobody has counted: English has about four
 
@@ -39,11 +36,13 @@ class Ledger:
     """Calls, tokens and dollars that went to one model. Safe between threads and processes.
 
     A call counts when it may have been charged: one that was turned away (429, 5xx, no connection) does not, one whose
-    answer was lost (time-out, cut connection) does, at the most it can have cost.
+    answer was lost (time-out, cut connection) does, at the most it can have cost. ``max_calls``, ``budget_usd``: the
+    caps; None: none.
     """
 
-    def __init__(self, folder: Path, spec: EndpointSpec) -> None:
-        self._folder, self._spec = folder / "ledger" / short(digest(spec.model)), spec
+    def __init__(self, folder: Path, model: str, max_calls: int | None, budget_usd: float | None) -> None:
+        self._folder, self._model = folder / "ledger" / short(digest(model)), model
+        self._max_calls, self._budget_usd = max_calls, budget_usd
 
     def spent(self) -> Mapping[str, Any]:
         path = self._folder / "ledger.json"
@@ -51,10 +50,10 @@ class Ledger:
 
     def cost(self, calls: int, usd: float) -> Cost:
         """So many more calls, and what the caps leave for them."""
-        spent, cap, budget = self.spent(), self._spec.max_calls, self._spec.budget_usd
-        calls_left = None if cap is None else cap - spent["calls"]
-        usd_left = None if budget is None else budget - spent["usd"]
-        return Cost(self._spec.model, calls, usd, calls_left, usd_left)
+        spent = self.spent()
+        calls_left = None if self._max_calls is None else self._max_calls - spent["calls"]
+        usd_left = None if self._budget_usd is None else self._budget_usd - spent["usd"]
+        return Cost(self._model, calls, usd, calls_left, usd_left)
 
     def reserve(self, usd: float) -> None:
         """Enters a call of at most this cost. Raises UserError where it would go over the cap."""
@@ -75,4 +74,4 @@ class Ledger:
     def _add(self, calls: int, usd: float) -> None:
         spent = self.spent()
         total = {"calls": spent["calls"] + calls, "usd": round(spent["usd"] + usd, 9)}
-        write_json(self._folder / "ledger.json", {"model": self._spec.model, **total})
+        write_json(self._folder / "ledger.json", {"model": self._model, **total})
