@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import planted
@@ -15,7 +17,7 @@ from holdfast.analysis.between import model_share
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.coupling import account as coupled
 from holdfast.analysis.coupling import slope
-from holdfast.analysis.estimands import rows, versus
+from holdfast.analysis.estimands import dissociations, omnibus, rows, versus
 from holdfast.analysis.findings import finished, row
 from holdfast.analysis.ladder import AT_BASE, Ladder, contrast, ladders
 from holdfast.analysis.trend import slope_weights
@@ -147,6 +149,55 @@ def test_the_table_of_findings_is_written_and_read(made, tmp_path):
     assert found.loc[found["n_seeds"] == 2, "warning"].str.contains("Two seeds").all()
 
 
+# -- all objectives together, and statements ---------------------------------------------------------------------------
+
+
+def test_apart_names_one_objective_and_value_p_and_interval_are_its_own():
+    """ip is furthest from the mean by value, and by chance; kl is a little off in every seed and prompt."""
+    study, r = planted.asked("sft", "ip", "kl", budgets=(100,), seeds=4), np.random.default_rng(0)
+    level = {"sft": 0.5, "ip": 0.5 + np.array([[1.2], [-0.7], [0.6], [-0.4]]), "kl": 0.56}
+    x = ladder({(k, 100): v + 0.01 * r.standard_normal((4, 40)) for k, v in level.items()})
+    x.values["sft", 100][...] = x.values["sft", 100] - (x.values["ip", 100] - 0.5)  # so that kl is sure of itself
+    one = omnibus(x, "apart", {100: 1.0}, study, 0.05, budget=100)
+    named = one["note"].removeprefix("most clearly apart from the mean of all: ").split(";")[0]
+    own = {k: contrast(x, {(j, 100): (j == k) - 1 / 3 for j in x.labels}, study) for k in x.labels}
+    assert named == "kl" != max(own, key=lambda k: abs(own[k].value))
+    assert one["value"] == pytest.approx(own["kl"].value)
+    assert own["kl"].p == min(a.p for a in own.values())
+    assert 0 < one["low"] < one["value"] < one["high"]
+    assert one["p"] < study.alpha
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+def test_an_apart_rows_interval_leaves_out_zero_just_where_its_p_is_below_alpha(seeds):
+    study, r, said = planted.asked("sft", "ip", "kl", budgets=(100,), seeds=seeds), np.random.default_rng(seeds), set()
+    for k in range(60):
+        scale = r.uniform(0.01, 1.0, 3)
+        cell = {(x, 100): 0.05 * (k % 5) * i + scale[i] * r.standard_normal((seeds, 20))
+                for i, x in enumerate(("sft", "ip", "kl"))}  # fmt: skip
+        one = omnibus(ladder(cell), "apart", {100: 1.0}, study, 0.05)
+        if abs(one["p"] - study.alpha) > 2e-3:  # the correction is by draws
+            assert (one["p"] < study.alpha) == (one["low"] > 0 or one["high"] < 0)
+            said.add(one["p"] < study.alpha)
+    assert said == {True, False}
+
+
+def test_a_statement_is_refuted_at_its_own_threshold_alone(asked):
+    """A fall of 2 points in ASR is a fall, though less than the 5 points of interest."""
+    r = np.random.default_rng(1)
+
+    def said(asr: float, sd: float = 0.001) -> list[str]:
+        of = {k: {AT_BASE: np.full((5, 40), 0.5), ("ip", 400): v + sd * r.standard_normal((5, 40))}
+              for k, v in (("asr", asr), ("p_match", 0.5))}  # fmt: skip
+        robust, persona = ladder(of["asr"]), ladder(of["p_match"], "persona")
+        some = [replace(robust, metric="asr"), replace(persona, metric="p_match")]
+        return finished(list(dissociations(some, asked)), asked)["verdict"].to_list()
+
+    assert said(0.48) == ["shown"]
+    assert said(0.52) == ["refuted"]
+    assert said(0.4995, sd=0.05) == ["cannot tell"]  # equivalent to the reference's, which is no contrary of a fall
+
+
 # -- coupling and models -----------------------------------------------------------------------------------------------
 
 
@@ -233,7 +284,7 @@ def verdict(found: pd.DataFrame, finding: str, label: str, axis: str, against: s
         ("dissociation", "ip", "robustness", "sft", "shown"),
         ("dissociation", "kl", "robustness", "sft", "refuted"),
         ("specificity", "sft", "persona", "base", "shown"),
-        ("specificity", "kl", "persona", "base", "refuted"),
+        ("specificity", "kl", "persona", "base", "cannot tell"),
         ("interaction", "", "robustness", "", "differs"),
         ("interaction", "", "normative", "", "equivalent"),
     ],

@@ -3,7 +3,8 @@
 Level, last budget, slope and area are contrasts with the base and with SFT; *apart* and *interaction* ask of all
 objectives together whether they are apart at a budget and whether they diverge with it; *dissociation* and
 *specificity* are statements with several conditions, each of which must hold (Berger, *Technometrics* 24 (1982): the
-intersection-union test, whose p is the largest).
+intersection-union test, whose p is the largest). They are refuted where the contrary of a condition is shown, at the
+condition's own threshold: that a value is not 0 has no contrary that could be shown.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def doublings(budgets: tuple[int, ...]) -> float:
 
 
 def together(ladder: Ladder, study: Study) -> Iterator[Row]:
-    """apart at each budget, and interaction: the largest deviation of an objective from the mean of all of them."""
+    """apart at each budget, and interaction: the clearest deviation of an objective from the mean of all of them."""
     labels, margin = ladder.labels, study.declared.interest.of(ladder.axis)
     budgets = ladder.budgets(*labels)
     if len(labels) < 2 or not budgets:
@@ -122,8 +123,9 @@ def together(ladder: Ladder, study: Study) -> Iterator[Row]:
 def omnibus(
     ladder: Ladder, finding: str, weights: Mapping[int, float], study: Study, margin: float, **more: Any
 ) -> Row:
-    """Every objective against the mean of all: p is the smallest, corrected for their number and dependence
-    (``multiple.many_to_one``), the interval simultaneous; equivalent where all of them are."""
+    """Every objective against the mean of all, judged by the one that is most clearly apart (the smallest p, a
+    statistic of the maximum type): value, p and interval are all of that one objective, p corrected and the interval
+    simultaneous for their number and dependence (``multiple.many_to_one``); equivalent where all of them are."""
     n = len(ladder.labels)
     asked = [
         {(x, b): w * ((x == one) - 1 / n) for x in ladder.labels for b, w in weights.items()} for one in ladder.labels
@@ -131,25 +133,21 @@ def omnibus(
     accounts = [x for x in contrasts(ladder, asked, study) if x is not None]
     if len(accounts) < n:
         return row(ladder, finding, None, interest=margin, **more)
-    corrected, each = many_to_one(np.array([x.p for x in accounts]), _together(accounts), study.alpha, DRAWS)
-    k = int(np.argmax([abs(x.value) for x in accounts]))
+    raw = np.array([x.two_sided() for x in accounts])  # by what the interval is made of, not by sign flips
+    values = np.array([x.value for x in accounts])
+    corrected, each = many_to_one(raw, _together(accounts), study.alpha, DRAWS)
+    # Of equal p (none at all, or 1) the furthest.
+    k = min(range(n), key=lambda i: (np.nan_to_num(raw[i], nan=2.0), -abs(values[i])))
     ends = [t_interval(d, each) for d in accounts[k].made]
-    within = max(x.within(margin) for x in accounts)
-    p = float(np.nanmin(corrected)) if not np.isnan(corrected).all() else np.nan
-    names, values = ladder.labels, [x.value for x in accounts]
-    note = (
-        f"furthest from the mean of all: {names[k]}; "
-        f"highest {names[int(np.argmax(values))]}, lowest {names[int(np.argmin(values))]}"
-    )
-    method = f"{accounts[k].method.split(';')[0]}, simultaneous; many-to-one"
-    low, high = min(a for a, _ in ends), max(b for _, b in ends)
+    names = ladder.labels
     said: dict[str, Any] = {
-        "low": low,
-        "high": high,
-        "p": p,
-        "note": note,
-        "method": method,
-        "_within": within,
+        "low": min(a for a, _ in ends),
+        "high": max(b for _, b in ends),
+        "p": float(corrected[k]),
+        "note": f"most clearly apart from the mean of all: {names[k]}; "
+        f"highest {names[int(np.argmax(values))]}, lowest {names[int(np.argmin(values))]}",
+        "method": f"{accounts[k].method.split(';')[0]}, simultaneous; many-to-one",
+        "_within": max(x.within(margin) for x in accounts),
         "_way": "",
     }
     return row(ladder, finding, accounts[k], interest=margin, **said, **more)
@@ -173,10 +171,10 @@ def dissociations(some: list[Ladder], study: Study) -> Iterator[Row]:
             margin = study.declared.interest.of("persona")
             for label, against, budget, asr, trait in _pairs(robust, persona, study):
                 holds = max(asr.below(0.0), trait.above(-margin))
-                fails = min(asr.above(0.0), asr.within(study.declared.interest.of("robustness")), trait.below(-margin))
+                fails = 2 * min(asr.above(0.0), trait.below(-margin))
                 yield row(
                     robust, "dissociation", asr, label=label, against=against, budget=budget, p=holds,
-                    measure=f"{robust.measure} × {persona.measure}", _fails=3 * fails,
+                    measure=f"{robust.measure} × {persona.measure}", _fails=fails,
                     note=f"needs the value below 0, and {persona.measure} above {-margin:g}: it is {_spoken(trait)}",
                     method="intersection-union of one-sided t tests", interest=margin, warning=_worst(asr, trait),
                 )  # fmt: skip
@@ -195,8 +193,7 @@ def specificities(some: list[Ladder], study: Study) -> Iterator[Row]:
                 continue
             known = [x for x in others if x is not None]
             holds = max(moved.p, *(x.within(margin) for x in known))
-            away = [min(x.below(-margin), x.above(margin)) for x in known]
-            fails = min(moved.within(study.declared.interest.of("persona")), *away) * (len(known) + 1)
+            fails = min(min(x.below(-margin), x.above(margin)) for x in known) * len(known)
             told = "; ".join(f"{x.measure} {_spoken(y)}" for x, y in zip(normative, known, strict=True))
             yield row(
                 persona, "specificity", moved, label=label, against="base", budget=budgets[-1], p=holds,

@@ -162,6 +162,10 @@ class Account(NamedTuple):
         """One-sided p that the value is at ``bound`` or below it."""
         return float(np.fmax.reduce([1 - _one_sided(one, bound) for one in self.made]))
 
+    def two_sided(self) -> float:
+        """p of 0 by the t tests that agree with the interval's ends."""
+        return float(np.fmax.reduce([t_test(d.centre, d.variance, d.df) for d in self.made]))
+
     def within(self, margin: float) -> float:
         """p of the two one-sided tests: small where the value is shown to lie within ±``margin``."""
         return float(tost(*self.made, margin=margin).p)

@@ -25,8 +25,8 @@ _OF_FINDINGS = {
     "anything is averaged (Frison and Pocock 1992).",
     ("coupling",): "A coupling is the least-squares slope of safety on capability over the base and all budgets, its "
     "error by linearisation (Särndal, Swensson and Wretman 1992).",
-    ("apart", "interaction"): "Whether objectives are apart, or diverge with the budget, is tested by the one furthest "
-    "from the mean of all, corrected for their number and dependence (Conneely and Boehnke 2007).",
+    ("apart", "interaction"): "Whether objectives are apart, or diverge with the budget, is tested by the one most "
+    "clearly apart from the mean of all, corrected for their number and dependence (Conneely and Boehnke 2007).",
     ("dissociation", "specificity"): "Dissociation and specificity have several conditions, each of which must hold "
     "(intersection-union tests; Berger 1982).",
     (
