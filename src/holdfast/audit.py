@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from holdfast import registry
@@ -13,8 +12,8 @@ from holdfast.analysis import gate
 from holdfast.analysis.frame import cells
 from holdfast.spec import GivenSpec, MeasureSpec, ModelSpec, Study
 from holdfast.store import tables
+from holdfast.store.documents import read_yaml
 from holdfast.store.folder import StudyFolder
-from holdfast.store.sources import reason
 from holdfast.study import files
 from holdfast.study.sentences import sentence
 from holdfast.words import UserError
@@ -82,13 +81,11 @@ def _measures(file: Path | None) -> list[MeasureSpec]:
         return [MeasureSpec(measure=name) for name in USUAL]
     if str(file) in files.presets() or not file.is_file():
         return list(files.load(file).measures)
+    found = read_yaml(file)
+    if isinstance(found, dict):
+        return list(files.load(file).measures)
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return list(files.load(file).measures)
         return TypeAdapter(list[MeasureSpec]).validate_python(found)
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise UserError(f"{file} is no YAML file: {reason(e)}") from None
     except ValidationError as e:
         first = e.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

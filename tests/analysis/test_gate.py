@@ -70,7 +70,7 @@ def test_what_was_not_measured_fails(made):
         ("- {measure: x}", "neither max nor min"),
         ("- {measure: x, mx: 1}", "did you mean max"),
         ("{measure: x}", "list"),
-        ("- [", "no YAML"),
+        ("- [", "not valid YAML"),
     ],
 )
 def test_a_gate_that_is_none_is_refused(tmp_path, text, says):

@@ -228,7 +228,7 @@ def test_a_file_of_ones_own_is_another_rubric_and_a_bad_one_is_a_sentence(tmp_pa
     file = tmp_path / "mine.yaml"
     mine = {"file": str(file)}
     file.write_text(
-        "reference: {version: 1, levels: {0: no, 1: yes}, text: '{prompt} {reference} {response} {levels}'}"
+        "reference: {version: 1, levels: {0: 'no', 1: 'yes'}, text: '{prompt} {reference} {response} {levels}'}"
     )
     judge = registry.build("judges", "reference_rubric", mine)
     assert judge.judge(rows("a", reference="b"), desk(says(level=1)))[0].score == 1.0
@@ -239,7 +239,7 @@ def test_a_file_of_ones_own_is_another_rubric_and_a_bad_one_is_a_sentence(tmp_pa
         ("reference: {text: '{prompt} {reference} {response}'}", "needs a version"),
         ("reference: {version: 1, text: '{prompt} {response}'}", "must hold {reference} exactly once"),
         ("reference: {version: 1, text: '{prompt} {reference} {response}'}", "needs levels"),
-        ("a: [", "is no YAML file of rubrics"),
+        ("a: [", "is not valid YAML"),
     ):
         file.write_text(text)
         with pytest.raises(UserError, match=re.escape(said)):

@@ -210,7 +210,6 @@ def test_the_authors_wording_comes_from_their_file_and_is_in_the_identity(superg
         "prompt_format: [no place]",
         "prompt_format: ['{} and {}']",
         "prompt_format: ['{a}']",
-        "[",
         "x: 1",
         "1",
     ):

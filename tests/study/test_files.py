@@ -98,7 +98,7 @@ def test_a_whole_number_and_the_same_as_a_float_are_one_study() -> None:
         ),
         ("controls: 3", "controls cannot be 3: it should be a mapping with the keys lora, learning_rate, betas"),
         ("controls: {betas: [1]}", "controls.betas[1] is missing"),
-        ("controls: {learning_rate: .inf}", "controls.learning_rate cannot be inf: it should be a finite number"),
+        ("controls: {learning_rate: .inf}", ".inf is no finite number (line 8)"),
         ("matched: {target: 0}", "matched.target cannot be 0: it should be greater than 0"),
         ("tuned: {learning_rate: [-1.0]}", "tuned.learning_rate[0] cannot be -1.0: it should be greater than 0"),
         ("tuned: {coefficients: {A: 3}}", "tuned.coefficients.A cannot be 3: it should be a mapping"),

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from holdfast.analysis.contrasts import OVER_SEEDS
@@ -26,6 +25,7 @@ from holdfast.analysis.estimates import Cells, judges
 from holdfast.analysis.metrics import headline
 from holdfast.registry import close
 from holdfast.spec import Part
+from holdfast.store.documents import read_yaml
 from holdfast.words import UserError
 
 
@@ -91,10 +91,9 @@ def read(path: Path) -> list[Bound]:
     """The bounds of a gate file. Raises UserError where it is no such file, or holds none."""
     if not path.is_file():
         raise UserError(f"there is no gate at {path}; check the path")
+    raw = read_yaml(path)
     try:
-        bounds = TypeAdapter(list[Bound]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise UserError(f"{path} is no YAML file: {str(e).splitlines()[0]}") from None
+        bounds = TypeAdapter(list[Bound]).validate_python(raw)
     except ValidationError as e:
         first = e.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from scipy.special import ndtri
 
 from holdfast.analysis.clusters import cluster_sums
@@ -29,6 +28,7 @@ from holdfast.analysis.headlines import headlines
 from holdfast.analysis.linear import linearise
 from holdfast.analysis.metrics import metrics
 from holdfast.spec import Study
+from holdfast.store.documents import parse_yaml
 
 COLUMNS = [
     "source", "model", "task", "label", "budget", "measure", "metric", "published", "printed", "value", "low", "high",
@@ -40,7 +40,8 @@ _MEAN = "mean"
 @cache
 def data() -> dict[str, Any]:
     """The file: ``sources``, ``figures``, ``doubts`` (key: sentence) and ``families``."""
-    return yaml.safe_load(files("holdfast.analysis").joinpath("published.yaml").read_text(encoding="utf-8"))
+    file = files("holdfast.analysis").joinpath("published.yaml")
+    return parse_yaml(file.read_text(encoding="utf-8"), file.name)
 
 
 def matches(study: Study, figure: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

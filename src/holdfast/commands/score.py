@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast.commands.arguments import AsJson, told
+from holdfast.store import documents
 from holdfast.words import UserError
 
 app = typer.Typer()
@@ -33,15 +34,10 @@ def score(
 
 
 def _params(given: str | None) -> dict:
-    import yaml
-
     if given is None:
         return {}
-    try:
-        text = given if given.lstrip().startswith("{") else Path(given).read_text(encoding="utf-8")
-        found = yaml.safe_load(text)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        raise UserError(f"the parameters {given} are neither JSON nor a YAML file that can be read") from None
+    inline = given.lstrip().startswith("{")
+    found = documents.parse_yaml(given, "--params") if inline else documents.read_yaml(given)
     if not isinstance(found, dict):
         raise UserError("the parameters must be a mapping of names to values")
     return found

@@ -7,11 +7,11 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from holdfast.store.documents import parse_yaml
+
 
 @cache
 def card(name: str) -> Mapping[str, Any]:
     """The card of a measure of this package; empty for a measure that brings its own or none."""
-    import yaml
-
     file = resources.files("holdfast.measures").joinpath("cards", f"{name}.yaml")
-    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return parse_yaml(file.read_text(encoding="utf-8"), file.name) if file.is_file() else {}

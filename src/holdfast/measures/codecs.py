@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Protocol
 
 from holdfast.store.digest import digest
+from holdfast.store.documents import read_json
 from holdfast.store.files import write_json
 from holdfast.store.sources import data_file, local
 from holdfast.words import UserError
@@ -153,10 +153,7 @@ class Translations:
 
 @lru_cache(maxsize=8)
 def _read(path: str, changed: int, size: int, may_be_empty: bool) -> Tables:
-    try:
-        data = json.loads(data_file(path).read_text(encoding="utf-8-sig"))
-    except ValueError as e:
-        raise UserError(f"{path} is not valid JSON ({e})") from None
+    data = read_json(data_file(path))
     tables = {k: data.get(k, {}) for k in ("prompts", "responses")} if isinstance(data, dict) else {}
     if not (tables.get("prompts") or (tables and may_be_empty)) or not all(_texts(t) for t in tables.values()):
         raise UserError(f'{path} must hold {{"prompts": {{plain: translated}}}}, all of them texts')

@@ -11,6 +11,7 @@ from holdfast.measures import shares
 from holdfast.measures.contract import WHERE, Measure, Summary, unscored
 from holdfast.measures.sources import item_id, numbered
 from holdfast.store.digest import digest
+from holdfast.store.documents import read_yaml
 from holdfast.store.rows import Source
 from holdfast.store.sources import data_file
 from holdfast.tasks import letters, supergpqa
@@ -116,13 +117,11 @@ def _by_logprob(item: Item, record: Record) -> Judgement:
 
 
 def _read_wording(path: str) -> str:
-    import yaml
-
+    found = read_yaml(data_file(path))
     try:
-        found = yaml.safe_load(data_file(path).read_text(encoding="utf-8-sig"))
         (text,) = found["prompt_format"]
         places = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
-    except (yaml.YAMLError, TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError):
         places = []
     if places != [""]:
         raise UserError(f"{path} is no prompt file of SuperGPQA: it needs one `prompt_format` with one {{}} in it")

@@ -6,13 +6,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
+from holdfast.store.documents import parse_yaml
 
 
 @cache
 def texts(group: str) -> dict[str, Any]:
     """A group of texts by name, with its ``version``."""
-    return yaml.safe_load(files("holdfast.objectives").joinpath("texts.yaml").read_text(encoding="utf-8"))[group]
+    file = files("holdfast.objectives").joinpath("texts.yaml")
+    return parse_yaml(file.read_text(encoding="utf-8"), file.name)[group]
 
 
 def families() -> tuple[str, ...]:

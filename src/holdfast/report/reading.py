@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from holdfast.analysis import shown
 from holdfast.analysis.brackets import brackets
@@ -24,6 +23,7 @@ from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
+from holdfast.study import files
 from holdfast.words import UserError
 
 WHO = ["trajectory", "model", "task", "label", "seed", "bracket"]
@@ -177,7 +177,7 @@ def read(folder: StudyFolder) -> Findings:
     subjects = tables.read(folder.subjects, "subjects") if folder.subjects.exists() else tables.read([], "subjects")
     return Findings(
         folder=folder,
-        study=Study.model_validate(yaml.safe_load(folder.study_yaml.read_text(encoding="utf-8"))),
+        study=files.load(folder.study_yaml),
         estimates=tables.read(folder.estimates_parquet, "estimates"),
         subjects=subjects,
         cells=cells(folder),

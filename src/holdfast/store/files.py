@@ -73,6 +73,37 @@ def read_json(path: Path | str) -> Any:
 
 
 @contextmanager
+def reading(path: Path | str) -> Iterator[None]:
+    """Says in a sentence why a file cannot be read. What cannot be read just now may be sound: nobody is told to delete
+    it."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (OSError, ValueError) as e:
+        if isinstance(e, OSError) or "null byte" in str(e) or "null character" in str(e):
+            raise UserError(unread(path, e)) from e
+        raise
+
+
+def unread(path: Path | str, error: Exception) -> str:
+    """Why the operating system did not give a file, and the mend."""
+    shown = str(path) if len(str(path)) <= 200 else f"{str(path)[:200]}…"
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return f"there is no file {shown}"
+    if isinstance(error, IsADirectoryError):
+        return f"{shown} is a folder, and a file is needed"
+    if isinstance(error, PermissionError):
+        return f"{shown} may not be read; change its permissions and run the same again"
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"the path {shown} is too long for this file system; choose shorter names"
+    if isinstance(error, OSError):
+        why = error.strerror or type(error).__name__
+        return f"{shown} cannot be read just now ({why}); nothing in it was changed: run the same when the disk answers"
+    return f"the path {shown!r} holds the character NUL; remove it"
+
+
+@contextmanager
 def lock(folder: Path | str, wait: bool = False) -> Iterator[None]:
     """Holds the folder for this process. The operating system lets go of it when the process ends, however it ends."""
     from filelock import FileLock, Timeout

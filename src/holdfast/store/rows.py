@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from holdfast.store.documents import parse_json, read_text
 from holdfast.store.sources import data_file, is_hub_id, local, reason
 from holdfast.words import UserError
 
@@ -147,7 +148,7 @@ def number(placed: Placed, column: str) -> float:
     where, row = placed
     try:
         found = float(row[column])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise UserError(f"{where}: the column {column!r} must be a number") from None
     if not math.isfinite(found):
         raise UserError(f"{where}: the column {column!r} must be a finite number")
@@ -158,10 +159,7 @@ def number(placed: Placed, column: str) -> float:
 
 
 def _written(path: Path) -> list[Placed]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from None
+    text = read_text(path)
     if path.suffix in (".csv", ".tsv"):
         return list(_table(path, text, "," if path.suffix == ".csv" else "\t"))
     if path.suffix == ".json" and (keyed := _keyed(path, text)):
@@ -193,19 +191,19 @@ def _table(path: Path, text: str, delimiter: str) -> Iterable[Placed]:
 
 
 def _list(path: Path, text: str) -> list[Placed]:
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not valid JSON ({error.msg})") from None
+    found = parse_json(text, str(path), finite=False)
     return [(f"{path}, row {number}", row) for number, row in enumerate(found, start=1)]
 
 
 def _keyed(path: Path, text: str) -> list[Placed]:
     """Of one JSON object whose values are the rows (``{"1": {…}, "2": {…}}``); none of any other text."""
     try:
-        found = json.loads(text)
+        json.loads(text)  # of several documents, one a line, this reads none
     except json.JSONDecodeError:
         return []
+    except (ValueError, RecursionError):
+        pass
+    found = parse_json(text, str(path), finite=False)
     is_keyed = isinstance(found, dict) and all(isinstance(row, dict) for row in found.values())
     return [(f"{path}, row {key}", row) for key, row in found.items()] if is_keyed else []
 
@@ -216,10 +214,7 @@ def _lines(path: Path, text: str) -> list[Placed]:
     for number, line in enumerate(text.split("\n"), start=1):
         where = f"{path}, line {number}"
         if line.strip():
-            try:
-                rows.append((where, json.loads(line)))
-            except json.JSONDecodeError as error:
-                raise UserError(f"{where}: not valid JSON ({error.msg})") from None
+            rows.append((where, parse_json(line, where, finite=False)))
     return rows
 
 

@@ -7,19 +7,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from holdfast.store.documents import read_yaml
 from holdfast.store.sources import data_file
 from holdfast.words import UserError
 
 
 def entries(file: str | None, package: str, kind: str) -> tuple[Path, Mapping[str, Any]]:
     """Where all ``kind`` (``attacks``) stand, and what is there, by name; None is the package's own file of them."""
-    import yaml
-
     where = data_file(file) if file else Path(str(resources.files(package))) / f"{kind}.yaml"
-    try:
-        found = yaml.safe_load(where.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise UserError(f"{where} is no YAML file of {kind}: {e}") from None
+    found = read_yaml(where) or {}
     if not isinstance(found, dict):
         raise UserError(f"{where} is no YAML file of {kind}: it holds no names")
     return where, found

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from holdfast import registry
@@ -24,6 +23,7 @@ from holdfast.respond.judge import judged
 from holdfast.respond.outside import RESPONSES, Given
 from holdfast.spec import JudgeSpec, ModelSpec
 from holdfast.store.digest import digest
+from holdfast.store.documents import read_yaml
 from holdfast.study.sentences import sentence
 from holdfast.verdicts.contract import Verdicts
 from holdfast.words import Judgement, Subject, UserError
@@ -104,15 +104,11 @@ def _desk(label: str, wants: Wants | None, base: ModelSpec | None, cache: Path |
 
 
 def _listed(file: Path) -> list[JudgeSpec]:
+    raw = read_yaml(file)
+    if not isinstance(raw, list):
+        raise UserError(f"{file} must be a list of judges, as under a measure's `judges`")
     try:
-        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
         return TypeAdapter(list[JudgeSpec]).validate_python(raw)
-    except FileNotFoundError:
-        raise UserError(f"there is no file {file}: check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise UserError(
-            f"{file} is not valid YAML: it must be a list of judges, as under a measure's `judges`"
-        ) from None
     except ValidationError as e:
         raise UserError(f"{file}: {sentence(e)}") from None
 
