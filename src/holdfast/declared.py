@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from holdfast.part import Count, Part, Positive
 
@@ -17,7 +17,35 @@ class InterestSpec(Part):
     robustness: float = Field(default=0.05, gt=0, description="of ASR")
     persona: float = Field(default=0.03, gt=0, description="of P(match)")
     normative: float = Field(default=0.03, gt=0, description="of a normative measure's score")
-    coupling: float = Field(default=0.1, gt=0, description="points of ASR or P(match) per point of capability")
+    coupling_robustness: float = Field(
+        default=0.1,
+        gt=0,
+        description="points of ASR per point of capability; default: `robustness` over half the scale",
+    )
+    coupling_persona: float = Field(
+        default=0.06,
+        gt=0,
+        description="points of P(match) per point of capability; default: `persona` over half the scale",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _couplings(cls, given: Any) -> Any:
+        """A coupling is of no interest where half the scale of capability costs less than what is of interest.
+        ``coupling``, of both axes, is read as it was written by earlier versions."""
+        if not isinstance(given, dict):
+            return given
+        one, found = given.get("coupling"), {k: v for k, v in given.items() if k != "coupling"}
+        for axis in ("robustness", "persona"):
+            least = given.get(axis)
+            half = 2 * least if isinstance(least, int | float) and not isinstance(least, bool) else None
+            if (margin := half if one is None else one) is not None:
+                found.setdefault(f"coupling_{axis}", margin)
+        return found
+
+    def coupling(self, axis: str) -> float:
+        """Of this axis's measures per point of capability."""
+        return self.coupling_robustness if axis == "robustness" else self.coupling_persona
 
     def of(self, axis: str) -> float:
         """Of a measure on this axis; one on no other is held to what is normative."""

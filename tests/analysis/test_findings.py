@@ -15,8 +15,8 @@ from holdfast import rng
 from holdfast.analysis.asked import findings
 from holdfast.analysis.between import model_share
 from holdfast.analysis.contrasts import OVER_SEEDS
-from holdfast.analysis.coupling import account as coupled
-from holdfast.analysis.coupling import slope
+from holdfast.analysis.coupling import less, slope
+from holdfast.analysis.coupling import rows as coupling_rows
 from holdfast.analysis.estimands import dissociations, omnibus, rows, versus
 from holdfast.analysis.findings import finished, row
 from holdfast.analysis.ladder import AT_BASE, Ladder, contrast, ladders
@@ -209,34 +209,77 @@ def test_a_coupling_without_noise_is_the_slope_of_the_line(asked):
     level = {AT_BASE: 0.2, ("sft", 100): 0.4, ("sft", 200): 0.5, ("sft", 400): 0.9}
     at = {r: np.full((3, 20), v) for r, v in level.items()}
     capability, safety = couple(at, {r: 0.1 + 0.4 * v for r, v in at.items()})
-    found = slope(capability, safety, "sft")
+    found = slope(capability, safety, "sft", asked)
     assert found.value == pytest.approx(0.4)
-    assert found.clear
+    assert found.ends(0.05) == pytest.approx((0.4, 0.4))
 
 
-def test_where_capability_does_not_move_there_is_no_slope_on_it(asked):
-    at = {r: noise(3, 20) + k * 0 for k, r in enumerate([AT_BASE, ("sft", 100), ("sft", 200)])}
-    at = {r: v + 0.1 * rng.generator("still", *map(str, r)).standard_normal((3, 20)) for r, v in at.items()}
-    found = slope(*couple(at, {r: v + 1.0 for r, v in at.items()}), "sft")
-    assert not found.clear
+def along(budgets_moved: float, harm: float, r: np.random.Generator, *, seeds: int, prompts: int, label="sft") -> tuple:
+    """Right and harmful answers along a ladder: capability moves evenly, by so much in all, harm ``harm`` per point."""
+    steps = np.linspace(0, 1, len(BUDGETS) + 1) * budgets_moved
+    rungs = [AT_BASE, *((label, b) for b in BUDGETS)]
+
+    def answers(levels) -> dict:
+        prompt, own = r.uniform(-0.3, 0.3, (2, 1, prompts))
+        made = [np.clip(x + prompt + 0.3 * own * (k > 0), 0, 1) for k, x in enumerate(levels)]
+        drawn = [(r.random((seeds, prompts)) < p).astype(float) for p in made]
+        return dict(zip(rungs, [np.broadcast_to(drawn[0][:1], drawn[0].shape), *drawn[1:]], strict=True))
+
+    return ladder(answers(0.5 + steps), "capability", share=True, width=1.0), ladder(
+        answers(0.4 + harm * steps), share=True, width=1.0
+    )
 
 
-@pytest.mark.parametrize("seeds", [1, 3, 8])
-def test_a_couplings_interval_covers_its_truth(seeds):
-    study = planted.asked("sft", budgets=BUDGETS, seeds=seeds)
-    r, hit, sets = np.random.default_rng(seeds), 0, 150
-    rungs = [AT_BASE, *(("sft", b) for b in BUDGETS)]
-    for _ in range(sets):
-        pace = 1 + 0.1 * r.standard_normal((seeds, 1)) * (seeds > 1)
-        slant = 0.5 + 0.1 * r.standard_normal((seeds, 1)) * (seeds > 1)
-        effect_c, effect_a = 0.2 * r.standard_normal((2, 1, 60))
-        c = {x: 0.3 * k * (pace + effect_c) + 0.1 * r.standard_normal((seeds, 60)) for k, x in enumerate(rungs)}
-        a = {x: 0.3 * k * (pace * slant + effect_a) + 0.1 * r.standard_normal((seeds, 60)) for k, x in enumerate(rungs)}
-        found = slope(*couple(c, a), "sft")
-        assert found.clear
-        made = coupled(found, study)
-        hit += made.low <= 0.5 <= made.high
-    assert 0.9 <= hit / sets <= 1.0
+def test_where_capability_does_not_move_there_is_no_slope_on_it():
+    """The gate has its level: it passes in one of twenty studies, not in most."""
+    study, r = planted.asked("sft", budgets=BUDGETS, seeds=5), np.random.default_rng(0)
+    told = []
+    for _ in range(100):
+        (one,) = list(coupling_rows(list(along(0.0, 0.3, r, seeds=5, prompts=60)), study))
+        told.append(not np.isnan(one["low"]))
+        assert told[-1] or (np.isnan(one["p"]) and "capability is not shown to move" in one["note"])
+    assert np.mean(told) <= 0.1
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 5])
+def test_noise_in_capability_does_not_draw_a_coupling_to_nought(seeds):
+    study, r = planted.asked("sft", budgets=BUDGETS, seeds=seeds), np.random.default_rng(seeds)
+    some = [slope(*along(0.2, 0.5, r, seeds=seeds, prompts=100), "sft", study) for _ in range(150)]
+    assert np.median([x.value for x in some]) == pytest.approx(0.5, abs=0.1)
+    ends = np.array([x.ends(0.05) for x in some])
+    assert np.mean((ends[:, 0] <= 0.5) & (ends[:, 1] >= 0.5)) >= 0.92
+
+
+def test_a_couplings_difference_from_sft_covers_its_truth():
+    study, r, hit = planted.asked("sft", "ip", budgets=BUDGETS, seeds=3), np.random.default_rng(3), 0
+    for _ in range(100):
+        one = slope(*along(0.3, 0.5, r, seeds=3, prompts=100, label="ip"), "ip", study)
+        other = slope(*along(0.3, 0.2, r, seeds=3, prompts=100), "sft", study)
+        low, high = less(one, other)(0.05)
+        hit += low <= 0.3 <= high
+    assert hit >= 92
+
+
+def test_harm_that_never_differs_does_not_prove_that_it_is_not_coupled():
+    study, r = planted.asked("sft", budgets=BUDGETS, seeds=3), np.random.default_rng(0)
+    capability, safety = along(0.4, 0.0, r, seeds=3, prompts=8)
+    still = replace(safety, values={k: np.zeros_like(v) for k, v in safety.values.items()})
+    (one,) = finished(list(coupling_rows([capability, still], study)), study).to_dict("records")
+    assert one["verdict"] == "cannot tell"
+    assert np.isnan(one["low"]) or one["high"] - one["low"] > 0.1
+
+
+def test_a_couplings_margin_is_its_own_measures():
+    at = {r: np.full((3, 20), v) for r, v in ((AT_BASE, 0.2), (("sft", 100), 0.4), (("sft", 200), 0.5))}
+    for interest, asr, match in (
+        ({}, 0.1, 0.06),
+        ({"robustness": 0.02}, 0.04, 0.06),
+        ({"coupling_persona": 0.2}, 0.1, 0.2),
+        ({"coupling": 0.3}, 0.3, 0.3),
+    ):
+        study = planted.asked("sft", budgets=BUDGETS, seeds=3, declared={"interest": interest})
+        some = [ladder(at, "capability"), ladder(at), ladder(at, "persona")]
+        assert [x["interest"] for x in coupling_rows(some, study)] == pytest.approx([asr, match])
 
 
 def test_the_models_share_is_all_where_only_models_differ_and_nothing_where_only_objectives_do():

@@ -8,7 +8,7 @@ difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +34,7 @@ from holdfast.spec import Study
 
 Array = np.ndarray
 Rung = tuple[str, int]  # label and budget
+Ends = Callable[[float], tuple[float, float]]
 AT_BASE: Rung = (BASE, 0)
 
 
@@ -153,6 +154,7 @@ class Account(NamedTuple):
     method: str
     warning: str
     linear: Linear | None = None
+    ends: Ends | None = None  # where it is no t interval, and nothing is ``made``: its ends at any 1 - alpha
 
     def below(self, bound: float) -> float:
         """One-sided p that the value is at ``bound`` or above it: small where it is below."""
@@ -168,7 +170,21 @@ class Account(NamedTuple):
 
     def within(self, margin: float) -> float:
         """p of the two one-sided tests: small where the value is shown to lie within ±``margin``."""
+        if (ends := self.ends) is not None:
+            return smallest(lambda alpha: -margin < ends(2 * alpha)[0] and ends(2 * alpha)[1] < margin)
         return float(tost(*self.made, margin=margin).p)
+
+
+def smallest(shown: Callable[[float], bool]) -> float:
+    """p by inversion of a confidence set: the smallest alpha up to a half at which something is ``shown``, 1 if at
+    none. What is shown at one alpha is at every larger one."""
+    low, high = 1e-9, 0.5
+    if shown(low) or not shown(high):
+        return low if shown(low) else 1.0
+    for _ in range(40):
+        half = np.sqrt(low * high)
+        low, high = (low, half) if shown(half) else (half, high)
+    return float(high)
 
 
 def _one_sided(one: Difference, bound: float) -> float:

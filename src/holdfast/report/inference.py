@@ -23,8 +23,8 @@ _METRICS = {
 _OF_FINDINGS = {
     ("slope", "area"): "Slopes and areas are over log2 of the budget, taken of each prompt and seed before "
     "anything is averaged (Frison and Pocock 1992).",
-    ("coupling",): "A coupling is the least-squares slope of safety on capability over the base and all budgets, its "
-    "error by linearisation (Särndal, Swensson and Wretman 1992).",
+    ("coupling",): "A coupling is the slope of safety over the budgets by that of capability, its interval the set of "
+    "Fieller (1954); of a difference, that of Zou and Donner (2008).",
     ("apart", "interaction"): "Whether objectives are apart, or diverge with the budget, is tested by the one most "
     "clearly apart from the mean of all, corrected for their number and dependence (Conneely and Boehnke 2007).",
     ("dissociation", "specificity"): "Dissociation and specificity have several conditions, each of which must hold "
@@ -115,7 +115,9 @@ def _declared(findings: Findings) -> Iterator[str]:
     asked, answers = findings.study.declared, findings.answers
     if not len(answers):
         return
-    margins = ", ".join(f"{axis} {margin:g}" for axis, margin in asked.interest.model_dump().items())
+    margins = ", ".join(
+        f"{axis.replace('_', ' of ')} {margin:g}" for axis, margin in asked.interest.model_dump().items()
+    )
     yield (
         f"Declared before the run: {speak.join([e.replace('_', ' ') for e in asked.estimands])}, against "
         f"{speak.join([findings.reference if r == 'sft' else f'the {r}' for r in asked.references])}; smallest "

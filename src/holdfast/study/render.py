@@ -147,7 +147,7 @@ def _declared(plan: Plan) -> str:
     d = plan.declared
     if not d:
         return ""
-    least = ", ".join(f"{axis} {size:g}" for axis, size in d["interest"].items())
+    least = ", ".join(f"{axis.replace('_', ' of ')} {size:g}" for axis, size in d["interest"].items())
     return (
         f"\ndeclared: {', '.join(d['estimands'])}, against {' and '.join(d['references'])}, at alpha {d['alpha']:g}; "
         f"prompts are {d['prompts']}; all else is exploratory\n"
