@@ -69,10 +69,14 @@ def draft(spec: Study, folder: StudyFolder) -> Draft:
 
 
 def _plan(work: Work) -> Path:
+    from holdfast.analysis import declaration
+
     materials, planned = work.draft or draft(work.study, work.folder)
     work.draft = None
     files.save(work.study, work.folder.study_yaml)
     write_json(work.folder.plan_json, planned.as_json())
+    if said := declaration.record(work.study, work.folder):
+        work.display.say(f"declared before there are results: {said} (declaration.json)")
     materials.keep()  # so that no worker goes through all rows again
     return work.folder.plan_json
 
@@ -240,7 +244,7 @@ def _match(work: Work) -> Path:
 def _analyse(work: Work) -> Path:
     import pandas as pd
 
-    from holdfast.analysis import consistency
+    from holdfast.analysis import consistency, declaration
     from holdfast.analysis.asked import findings
     from holdfast.analysis.claims import claims
     from holdfast.analysis.estimates import estimates
@@ -251,7 +255,10 @@ def _analyse(work: Work) -> Path:
         raise UserError(f"no settings are chosen in {work.folder.root} yet; run `holdfast tune` first")
     work.pool.close()  # from here on nothing is computed by a model
     work.display.say("analyse")
+    files.save(work.study, work.folder.study_yaml)  # the page is of the study that was analysed
     frame, about = load(work.folder, tuning=True), cells(work.folder)
+    stands = declaration.standing(work.study, work.folder, about)
+    declaration.look(work.study, work.folder, frame["record"].nunique(), about)
     table = estimates(regimes(frame, about, work.study)[SHARED], about, work.study)
     tables.write(work.folder.estimates_parquet, "estimates", table)
     write_text(work.folder.estimates_csv, table.to_csv(index=False))
@@ -260,6 +267,7 @@ def _analyse(work: Work) -> Path:
         varied = consistency.consistency(work.folder, work.study)
         consistency.write(varied, work.folder)
         found = pd.concat([found, consistency.rows(varied, work.study.ladder[-1])], ignore_index=True)
+    found = declaration.confirmed(found, stands)
     tables.write(work.folder.findings_parquet, "findings", found)
     write_text(work.folder.findings_csv, found.to_csv(index=False))
     published = found[found["regime"] == SHARED]  # which is their design

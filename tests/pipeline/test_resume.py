@@ -24,8 +24,8 @@ from tests.pipeline.conftest import SMALL
 
 pytestmark = pytest.mark.xdist_group("finished")  # one worker, so that what all share is made once
 
-# Wall-clock times, the log, and files that only say that something was at work.
-VOLATILE = ("timing.jsonl", "run.log", ".lock")
+# Wall-clock times, the logs, and files that only say that something was at work.
+VOLATILE = ("timing.jsonl", "run.log", "looks.jsonl", ".lock")
 
 
 def contents(root: Path) -> dict[str, str]:

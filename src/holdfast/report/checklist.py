@@ -17,7 +17,7 @@ from holdfast import __version__
 from holdfast.analysis import consistency
 from holdfast.analysis.headlines import headlines
 from holdfast.declared import TUNED, TUNING
-from holdfast.report import speak, tables
+from holdfast.report import speak, standing, tables
 from holdfast.report.headline import plain
 from holdfast.report.latex import escaped
 from holdfast.report.reading import Findings
@@ -31,7 +31,14 @@ Row = tuple[str, str, Any]
 
 def checklist(findings: Findings) -> pd.DataFrame:
     """Columns: part, item, value. What was not known to the run says so."""
-    parts = (_software(findings), _models(findings), _data(findings), _training(findings), _measuring(findings))
+    parts = (
+        _declared(findings),
+        _software(findings),
+        _models(findings),
+        _data(findings),
+        _training(findings),
+        _measuring(findings),
+    )
     rows = [row for part in (*parts, _runs(findings), _results(findings)) for row in part]
     return pd.DataFrame([(part, item, _said(value)) for part, item, value in rows], columns=["part", "item", "value"])
 
@@ -73,6 +80,20 @@ def _proofs(findings: Findings) -> list[Mapping[str, Any]]:
     runs = findings.trajectories
     runs = runs[runs["bracket"] == ""] if len(runs) else runs
     return [c["controlled"] for c in (runs["controls"] if len(runs) else ()) if c.get("controlled")]
+
+
+def _declared(findings: Findings) -> Iterator[Row]:
+    stands = findings.stands
+    yield "what was declared", "standing", standing.chosen(stands)
+    yield "what was declared", "digest recorded; of the study as analysed", f"{stands.digest or 'none'}; {stands.now}"
+    yield "what was declared", "changed after there were results", [str(c) for c in stands.changes]
+    yield (
+        "what was declared",
+        "added before; after the first look",
+        [f"{speak.join([str(c) for c in some]) or 'none'}" for some in (stands.early, stands.late)],
+    )
+    yield "what was declared", "by default, not stated in the study file", list(stands.defaults)
+    yield "what was declared", "analyses", stands.looks
 
 
 def _software(findings: Findings) -> Iterator[Row]:

@@ -6,17 +6,17 @@ import pandas as pd
 
 from holdfast.analysis.claims import NOT_ASKED, claims
 from holdfast.analysis.regimes import SHARED
-from holdfast.report import gist, markup, speak, tables
+from holdfast.report import gist, markup, speak, standing, tables
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Findings
 
 _LEAD = (
-    "The study said beforehand what it would compare, and how large a difference would matter. What is smaller than "
-    "that, with confidence, is equivalent; where neither is shown, the data cannot tell."
+    "A study says what it compares, and how large a difference would matter. What is smaller than that, with "
+    "confidence, is equivalent; where neither is shown, the data cannot tell. {stands}"
 )
 _DECLARED = (
-    "Declared: {estimands}, against {references}. ASR, accuracy and P(match) from 0 to 1, a slope per doubling of the "
+    "Asked: {estimands}, against {references}. ASR, accuracy and P(match) from 0 to 1, a slope per doubling of the "
     "budget, a coupling per point of capability. {level} intervals; p after Holm’s correction in the family that the "
     "file names; interest: smallest difference of interest. Prompts are taken as {prompts}. {warnings}"
 )
@@ -38,7 +38,8 @@ def group(findings: Findings) -> Group | None:
         return None
     shared = every[every["regime"] == SHARED]
     published = claims(shared, findings.subjects, study)  # which is their design
-    asked = shown(every[every["declared"]])
+    mine, wanted = (standing.asked(rows, study) for rows in (shared, every))
+    asked = shown(wanted)
     tables.save(findings, "findings", every, "What was found, declared and exploratory", shown(every))
     tables.save(findings, "claims", published, "What was published, and whether it is found here")
     declared = study.declared
@@ -47,16 +48,16 @@ def group(findings: Findings) -> Group | None:
         references=speak.join(declared.references),
         level=speak.level(study.alpha),
         prompts="drawn from others like them" if declared.prompts == "sampled" else "all there are",
-        warnings=_once(every.loc[every["declared"], "warning"]),
+        warnings=_once(wanted["warning"]),
     )
-    n = int((~every["declared"]).sum())
+    n = len(every) - len(wanted)
     blocks = []
     if len(asked):
         order = [x for x in (*findings.labels, "all") if x in set(asked["objective"])]
         full = markup.table(asked, mark, caption, labels=findings.labels)
         one, other = (
             markup.table(wide(shown(some), order), mark, _SIGNS) if len(some) else None
-            for some in (shared[shared["declared"]], every[every["declared"] & (every["regime"] != SHARED)])
+            for some in (mine, wanted[wanted["regime"] != SHARED])
         )
         blocks = [
             *([one] if one else []),
@@ -73,9 +74,9 @@ def group(findings: Findings) -> Group | None:
             Block("<h3>What was published, and whether it is found here</h3>"),
             markup.table(told, mark, _CLAIMS.format(source=made["source"].iloc[0], warnings=_once(made["warning"]))),
         ]
-    mine = shared[shared["declared"]]
+    lead = _LEAD.format(stands=" ".join(standing.sentences(findings.stands)))
     line = gist.counted(mine) if len(mine) else ""
-    return Group("asked", "What was asked, and what was found", _LEAD, (), tuple(blocks), finding=line)
+    return Group("asked", "What was asked, and what was found", lead, (), tuple(blocks), finding=line)
 
 
 def _once(warnings: pd.Series) -> str:

@@ -23,10 +23,11 @@ def verdicts(found: pd.DataFrame) -> str:
 
 
 def counted(found: pd.DataFrame) -> str:
-    """``60 declared comparisons: 6 better, 2 worse, …``."""
+    """``60 declared comparisons: 6 better, 2 worse, …``; "exploratory" where none of them is declared."""
     n = found["verdict"].value_counts()
     s = "" if len(found) == 1 else "s"
-    return f"{len(found)} declared comparison{s}: {speak.join([f'{n[v]} {v}' for v in _VERDICTS if v in n])}."
+    kind = "declared" if found["declared"].any() else "exploratory"
+    return f"{len(found)} {kind} comparison{s}: {speak.join([f'{n[v]} {v}' for v in _VERDICTS if v in n])}."
 
 
 def equal(s: Setting) -> str:

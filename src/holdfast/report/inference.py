@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from holdfast.report import speak
+from holdfast.report import speak, standing
 from holdfast.report.reading import Findings
 
 _METRICS = {
@@ -118,8 +118,9 @@ def _declared(findings: Findings) -> Iterator[str]:
     margins = ", ".join(
         f"{axis.replace('_', ' of ')} {margin:g}" for axis, margin in asked.interest.model_dump().items()
     )
+    yield from standing.sentences(findings.stands)
     yield (
-        f"Declared before the run: {speak.join([e.replace('_', ' ') for e in asked.estimands])}, against "
+        f"Asked: {speak.join([e.replace('_', ' ') for e in asked.estimands])}, against "
         f"{speak.join([findings.reference if r == 'sft' else f'the {r}' for r in asked.references])}; smallest "
         f"differences of interest: {margins}. A difference shown to be smaller, by two one-sided tests (Schuirmann "
         "1987), is called equivalent."

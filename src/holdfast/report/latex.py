@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from holdfast.report import claims, speak, tables
+from holdfast.report import claims, speak, standing, tables
 from holdfast.report.reading import Findings, Setting, named
 from holdfast.store.files import write_text
 
@@ -112,13 +112,13 @@ def _value(text: str) -> str:
 
 def answers(findings: Findings) -> str:
     """What the study declared, and what came of it; "" where there is no table of findings."""
-    declared = findings.answers
-    declared = declared[declared["declared"].astype(bool)] if len(declared) else declared
-    if not len(declared):
+    wanted = standing.asked(findings.answers, findings.study)
+    if not len(wanted):
         return ""
-    shown = claims.shown(declared).rename(columns=str.capitalize)
+    shown = claims.shown(wanted).rename(columns=str.capitalize)
+    chosen = standing.chosen(findings.stands)
     caption = (
-        f"Declared comparisons with {speak.level(findings.study.alpha)} intervals; p after Holm's correction; "
+        f"What was asked ({chosen}) with {speak.level(findings.study.alpha)} intervals; p after Holm's correction; "
         "interest: the smallest difference that matters."
     )
     return table(shown, caption, "findings", findings.study.mark, ["Finding"])

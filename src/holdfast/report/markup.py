@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.report import speak, tables
+from holdfast.report import speak, standing, tables
 from holdfast.report.headline import Series
 from holdfast.report.reading import Setting
 from holdfast.report.tables import Control
@@ -211,7 +211,7 @@ def _meaning(setting: Setting, numbers: pd.DataFrame) -> str:
         said[0] += (
             f", and differences from {speak.join(who)} in percentage points, paired by prompt. Better and worse: "
             f"p < {study.alpha:g} after Holm’s correction over objectives (the intervals are not corrected). "
-            f"Equivalent: shown to lie within ±{within} points, which was said beforehand to matter little (two "
+            f"Equivalent: shown to lie within ±{within} points, {standing.little(setting.findings.stands)} (two "
             f"one-sided tests; the {speak.level(study.alpha)} interval may reach further). Cannot tell: neither "
             f"is shown; that is not equality.{undeclared}"
         )

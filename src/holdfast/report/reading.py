@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis import shown
+from holdfast.analysis import declaration, shown
 from holdfast.analysis.brackets import brackets
 from holdfast.analysis.frame import as_far_as_all, cells, load
 from holdfast.analysis.records import Records, records
@@ -21,6 +21,7 @@ from holdfast.report.headline import Series, series
 from holdfast.report.theme import BASE
 from holdfast.spec import Study
 from holdfast.store import tables
+from holdfast.store.digest import digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
 from holdfast.study import files
@@ -81,6 +82,11 @@ class Findings:
         there = self.folder.findings_parquet
         found = tables.read(there if there.exists() else [], "findings")
         return found.assign(regime=found["regime"].replace("", SHARED))  # of version 1, which knew no other
+
+    @cached_property
+    def stands(self) -> declaration.Standing:
+        """How what is asked stands to what was declared before there were results."""
+        return declaration.standing(self.study, self.folder, self.cells)
 
     @cached_property
     def checks(self) -> pd.DataFrame:
@@ -175,9 +181,15 @@ def read(folder: StudyFolder) -> Findings:
     if not folder.estimates_parquet.exists():
         raise UserError(f"{folder.root} has no estimates yet; run `holdfast analyse` (or `holdfast run`) first")
     subjects = tables.read(folder.subjects, "subjects") if folder.subjects.exists() else tables.read([], "subjects")
+    study = files.load(folder.study_yaml)
+    seen = declaration.looks(folder)
+    if seen and seen[-1]["study"] != digest(declaration.content(study)):
+        raise UserError(
+            f"{folder.study_yaml} has changed since its results were analysed; run `holdfast analyse` again first"
+        )
     return Findings(
         folder=folder,
-        study=files.load(folder.study_yaml),
+        study=study,
         estimates=tables.read(folder.estimates_parquet, "estimates"),
         subjects=subjects,
         cells=cells(folder),

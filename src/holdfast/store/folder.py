@@ -70,6 +70,8 @@ class StudyFolder:
 
     study_yaml = _At("study.yaml")
     plan_json = _At("plan.json")
+    declaration_json = _At("declaration.json")  # what decides a verdict, as it was before there were results
+    looks_jsonl = _At("looks.jsonl")  # a line for every analysis
     controls_json = _At("controls.json")
     trajectories = _At("trajectories")
     samples = _At("samples")  # the base model's own answers to training rows

@@ -1,0 +1,78 @@
+"""The page, the methods text and the checklist say how what was asked came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from holdfast import pipeline
+from holdfast.analysis.declaration import looks, record
+from holdfast.report import claims, methods
+from holdfast.report.checklist import checklist
+from holdfast.report.reading import Findings, read
+from holdfast.store.folder import StudyFolder
+from holdfast.study.files import dump, save
+from holdfast.words import UserError
+
+
+@pytest.fixture(scope="module")
+def declared(tmp_path_factory: pytest.TempPathFactory, make_study: Any, fabrication: ModuleType) -> Iterator[Any]:
+    """A study of two objectives that was declared with its margins before it had results."""
+    root = tmp_path_factory.mktemp("declared")
+    objectives = [{"label": o, "objective": o} for o in ("sft", "dpo")]
+    parts = {"declared": {"interest": {"robustness": 0.05}}, "objectives": objectives, "brackets": []}
+    record(fabrication.study_of(**parts), StudyFolder(root))
+    return make_study(root, prompts=8, **parts)
+
+
+def analysed_as(folder: StudyFolder, change: str, to: str, at: Path) -> Findings:
+    """After `analyse OTHER.yaml --out FOLDER`."""
+    text = folder.study_yaml.read_text(encoding="utf-8")
+    assert change in text
+    (at / "other.yaml").write_text(text.replace(change, to), encoding="utf-8")
+    pipeline.stage("analyse", at / "other.yaml", folder.root)
+    return read(folder)
+
+
+def test_analysed_as_it_was_declared(declared: StudyFolder, tmp_path: Path) -> None:
+    findings = analysed_as(declared, "robustness: 0.05", "robustness: 0.05", tmp_path)
+    assert findings.answers["declared"].any()
+    group, text = claims.group(findings), methods.paragraphs(findings)["Statistics"]
+    assert group is not None
+    for said in (group.lead, text):
+        assert "recorded before there were results" in said
+        assert "By holdfast’s defaults" in said
+        assert "alpha" in said
+    assert "Declared before the run" not in text
+
+
+def test_another_margin_after_the_results_is_exploratory_everywhere(declared: StudyFolder, tmp_path: Path) -> None:
+    before = len(looks(declared))
+    findings = analysed_as(declared, "robustness: 0.05", "robustness: 0.3", tmp_path)
+    assert findings.study.declared.interest.robustness == 0.3  # the page's study is the one that was analysed
+    assert not findings.answers["declared"].any()
+    assert len(looks(declared)) == before + 1
+    group, text = claims.group(findings), methods.paragraphs(findings)["Statistics"]
+    assert group is not None
+    table = checklist(findings)
+    for said in (group.lead, text, " ".join(table["value"])):
+        assert "declared.interest.robustness: 0.05 → 0.3" in said
+    assert "exploratory" in group.finding
+    assert "declared comparisons" not in group.finding
+    assert any("<table" in block.html for block in group.tables)  # what was asked is shown all the same
+    analysed_as(declared, "robustness: 0.3", "robustness: 0.05", tmp_path)
+
+
+def test_a_page_of_another_study_than_was_analysed_is_refused(declared: StudyFolder) -> None:
+    study = read(declared).study
+    other = study.model_copy(update={"alpha": 0.2})
+    save(other, declared.study_yaml)
+    try:
+        with pytest.raises(UserError, match="changed since its results were analysed"):
+            read(declared)
+    finally:
+        declared.study_yaml.write_text(dump(study), encoding="utf-8")
