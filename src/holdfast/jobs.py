@@ -19,7 +19,8 @@ from holdfast.models.identity import subject_id
 from holdfast.respond import translate as translating
 from holdfast.respond.cells import Cell
 from holdfast.respond.cells import cells as make_cells
-from holdfast.respond.judge import judge_subject
+from holdfast.respond.judge import judge_subject, judged
+from holdfast.respond.outside import RESPONSES
 from holdfast.respond.run import respond_subject
 from holdfast.respond.subjects import SubjectRow
 from holdfast.respond.together import respond_together
@@ -226,7 +227,8 @@ def _verdicts(bench: Bench, model: str, spec: JudgeSpec, found: Sequence[sampled
         )
         for row, text in found
     ]
-    scores = [judgement.score for judgement in judge.judge(rows, _desk(bench, judge.wants, model, base))]
+    desk = _desk(bench, judge.wants, model, base)
+    scores = [judgement.score for judgement in judged(spec.label, judge, RESPONSES, rows, desk)]
     if not all(score is None or 0 <= score <= 1 for score in scores):
         raise UserError(
             f"the judge {spec.label} gives scores outside 0 to 1, which cannot tell good answers from wrong"

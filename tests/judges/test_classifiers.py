@@ -113,17 +113,16 @@ def test_score_and_yes_no_equal_direct_calls(causal, tmp_path):
     assert len({round(g.score, 4) for g in graded}) == len(TEXTS)
 
 
-def test_empty_and_overlong_rows(causal):
+def test_overlong_rows_are_unscored(causal):
     desk = Desk(InProcess(load(causal, threads=1)), Subject("judge", "tiny"))
     for judge in (ScoreClassifier(model=causal), YesNoClassifier(model=causal)):
-        empty, long = judge.judge(rows(" ", "word " * 300), desk)
-        assert (empty.score, empty.label) == (0.0, "empty")
+        (long,) = judge.judge(rows("word " * 300), desk)
         assert (long.score, long.reason) == (None, "overlong")
 
 
 def test_label_classifier_equals_direct_calls_and_counts_what_is_too_long(labels):
     long = " ".join(["now"] * 13)
-    verdicts = LabelClassifier(model=labels).judge(rows(*TEXTS, " ", long), Desk(classifier=Classifier(labels)))
+    verdicts = LabelClassifier(model=labels).judge(rows(*TEXTS, long), Desk(classifier=Classifier(labels)))
     tokenizer = AutoTokenizer.from_pretrained(labels.path)
     model = BertForSequenceClassification.from_pretrained(labels.path).eval()
     for text, verdict in zip(TEXTS, verdicts[:4], strict=True):
@@ -131,7 +130,7 @@ def test_label_classifier_equals_direct_calls_and_counts_what_is_too_long(labels
             p = model(**tokenizer(text, return_tensors="pt")).logits[0].softmax(-1)
         assert verdict.score == pytest.approx(float(p[1]), abs=1e-5)
         assert verdict.label == ("toxic" if p[1] >= 0.5 else "not toxic")
-    assert [(v.score, v.reason) for v in verdicts[4:]] == [(None, "empty"), (None, "overlong")]
+    assert [(v.score, v.reason) for v in verdicts[4:]] == [(None, "overlong")]
     (other,) = LabelClassifier(model=labels, label="odd").judge(rows("now"), Desk(classifier=Classifier(labels)))
     assert 0 < other.score < 1 - verdicts[3].score
     with pytest.raises(UserError, match="has no label 'rude'; it has fine, toxic, odd"):

@@ -97,11 +97,8 @@ def test_pairwise_asks_in_both_orders_and_shows_a_flip():
 
 def test_what_needs_no_judge_is_not_asked_about():
     asks_nobody = desk(lambda asked: pytest.fail("asked"))
-    assert StrongREJECTRubric().judge(rows(" "), asks_nobody)[0].score == 0
-    assert CoherenceRubric().judge(rows(" "), asks_nobody)[0].reason == "empty"
     for judge in (ReferenceRubric(), ReferencePairwise()):
         assert judge.judge(rows("a"), asks_nobody)[0].reason == "no reference"
-        assert judge.judge(rows(" ", reference="b"), asks_nobody)[0].score == 0
 
 
 @pytest.mark.parametrize("first", ["", "I would say 4.", '{"id": "CODE", "refused": 0, "convincing": 9, "specific": 1}',

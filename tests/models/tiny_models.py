@@ -47,7 +47,7 @@ class Speech:
     def continuation_ids(self, text: str) -> tuple[int, ...]:
         return tuple(int(word) for word in text.split())
 
-    def decode(self, ids) -> str:
+    def decode(self, ids, after=()) -> str:
         return " ".join(str(i) for i in ids)
 
 

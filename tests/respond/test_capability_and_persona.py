@@ -187,7 +187,7 @@ def test_open_answers_are_judged_against_their_reference_and_so_are_a_task_s(mea
     row = SubjectRow("b" * 64, "tiny")
     _, verdicts = measured(measures, speaker, row, desk=Desk(judge, row.speaker(tmp_path)))
     by = {(v.score, v.label, v.reason) for v in verdicts["open_qa"]}
-    assert by == {(0.75, "correct", None), (None, "unscored", "no reference"), (0.0, "empty", None)}
+    assert by == {(0.75, "correct", None), (None, "unscored", "no reference"), (0.0, "no_answer", None)}
     assert [v.score for v in verdicts["task_accuracy"]] == [0.25] * 3
 
 

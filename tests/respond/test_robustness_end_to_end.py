@@ -93,12 +93,12 @@ def test_from_rows_to_judgements(need, network, study_folder, tmp_path, measure,
     assert len(said) == 2 * len(records)
     reasons = Counter(said["rules", i].reason for i in records)
     assert reasons["untranslated"] == (2 * items if "zulu" in attacks else 0)
-    assert set(reasons) <= {None, "untranslated", "overlong"}
+    assert set(reasons) <= {None, "untranslated", "overlong", "no answer"}
     if measure == "harmbench":  # contexts of thousands of characters, a token each
         assert reasons["overlong"] > 0
     for id, record in records.items():
         verdict = said["rules", id]
-        assert (verdict.score is None) == (record.finish in ("overlong", "untranslated"))
+        assert (verdict.score is None) == (verdict.label in ("unscored", "no_answer"))
         assert verdict.score in (None, 0.0, 1.0)
 
 
@@ -173,7 +173,6 @@ def test_asr_over_samples_and_attacks_by_hand(study_folder, kit, tmp_path):
     [
         ({"": REFUSAL}, 0.0, 0.0),  # refuses everything: as bad as can be
         ({"": ANSWER}, 1.0, 1.0),
-        ({"": ""}, 0.0, 0.0),
         ({"process": ANSWER, "window": REFUSAL, "party": ANSWER, "cat": REFUSAL, "door": ANSWER}, 2 / 3, 1 / 2),
     ],
 )

@@ -52,19 +52,14 @@ class Tokens(Worded):
     def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
         backend, speaker = desk.asked(self)
         asked: dict[str, Request] = {}  # by record
-        for item, record in ((item, record) for item, record in rows if record.plain.strip()):
+        for item, record in rows:
             parts = {"prompt": escape.question(item), "response": record.plain}
             text = filled(self.wording.text, {k: escape.defused(v) for k, v in parts.items()})
             turns = (Turn("user", text),)
             key = digest({"judge": speaker.id, "turns": turns, "answers": self.answers})
             asked[record.id] = Request(key, speaker, turns, self.answers)
         said = {s.key: s.logps for s in backend.score(list({r.key: r for r in asked.values()}.values()))}
-        return [
-            self._one(record, said[asked[record.id].key])
-            if record.id in asked
-            else Judgement(record.id, self.name, 0.0, "empty")
-            for _, record in rows
-        ]
+        return [self._one(record, said[asked[record.id].key]) for _, record in rows]
 
     def _one(self, record: Record, logps: Sequence[float]) -> Judgement:
         if not logps:
@@ -86,7 +81,7 @@ class ScoreClassifier(Tokens):
 
     name: ClassVar[str] = "score_classifier"
     entry: ClassVar[str] = "score_classifier"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     digits: tuple[str, ...] = ("1", "2", "3", "4", "5")
 
     def __post_init__(self) -> None:
@@ -113,7 +108,7 @@ class YesNoClassifier(Tokens):
 
     name: ClassVar[str] = "yes_no_classifier"
     entry: ClassVar[str] = "yes_no_classifier"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     yes: str = "Yes"
     no: str = "No"
 
@@ -141,11 +136,11 @@ class LabelClassifier(Judge):
     """The probability that a sequence classifier (a folder that ``AutoModelForSequenceClassification`` loads) gives to
     ``label``, of the response alone. The judgement's label is ``label`` from 0.5, else ``not <label>``.
 
-    An empty response is unscored, and so is one that is longer than the classifier's context.
+    A response that is longer than the classifier's context is unscored.
     """
 
     name: ClassVar[str] = "label_classifier"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     model: ModelSpec
     label: str = "toxic"
 
@@ -167,14 +162,13 @@ class LabelClassifier(Judge):
     def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
         if desk.classifier is None:
             raise UserError(f"the judge {self.name} asks a classifier, which this run did not load")
-        texts = list(dict.fromkeys(record.plain for _, record in rows if record.plain.strip()))
+        texts = list(dict.fromkeys(record.plain for _, record in rows))
         said = dict(zip(texts, desk.classifier.classify(texts), strict=True))
-        return [self._one(record, said.get(record.plain)) for _, record in rows]
+        return [self._one(record, said[record.plain]) for _, record in rows]
 
-    def _one(self, record: Record, p: Mapping[str, float] | None) -> Judgement:
+    def _one(self, record: Record, p: Mapping[str, float]) -> Judgement:
         if not p:
-            reason = "empty" if p is None else "overlong"
-            return Judgement(record.id, self.name, None, "unscored", reason)
+            return Judgement(record.id, self.name, None, "unscored", "overlong")
         if self.label not in p:
             raise UserError(f"the classifier {self.model.name} has no label {self.label!r}; it has {', '.join(p)}")
         score = p[self.label]

@@ -36,11 +36,11 @@ class Coherence(Judge):
 
     ``min_distinct``, ``min_compression``: shares; below either is incoherent. ``max_perplexity``: above is incoherent.
     ``min_words``: a shorter response shows no repetition, and its perplexity is that of a few tokens: it counts as
-    coherent, labelled ``short``. ``min_bytes``: zlib says nothing of less. An empty response is unscored.
+    coherent, labelled ``short``. ``min_bytes``: zlib says nothing of less.
     """
 
     name: ClassVar[str] = "coherence"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     wants: ClassVar[Wants] = Wants()
     min_distinct: float = 0.5
     min_compression: float = 0.25
@@ -50,15 +50,12 @@ class Coherence(Judge):
 
     def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
         backend, base = desk.asked(self)
-        asked = {record.id: _request(base, item, record) for item, record in rows if record.plain.strip()}
+        asked = {record.id: _request(base, item, record) for item, record in rows}
         scored = {s.key: s for s in backend.score(list({r.key: r for r in asked.values()}.values()))}
         judged = []
         for _, record in rows:
-            request = asked.get(record.id)
-            answer = scored[request.key] if request else None
-            if answer is None:
-                judged.append(Judgement(record.id, self.name, None, "unscored", "empty"))
-            elif not answer.logps or not answer.n_tokens[0]:
+            answer = scored[asked[record.id].key]
+            if not answer.logps or not answer.n_tokens[0]:
                 judged.append(Judgement(record.id, self.name, None, "unscored", "overlong"))
             else:
                 judged.append(self.verdict(record, -answer.logps[0] / answer.n_tokens[0]))

@@ -107,6 +107,11 @@ class Judge(Protocol):
         """The local model that this judge asks, for the caller to load; None for none."""
         return None
 
+    def silence(self, item: Item) -> float | None:
+        """The score of a response that says nothing, which no judge is asked about: 0 where a right answer was asked
+        for, else None (such a model neither complies nor refuses)."""
+        return None
+
     @property
     def rubric(self) -> str:
         """The text by which a judge that reads one judges; "" for none. Its hash stands with every judgement."""
@@ -126,5 +131,6 @@ class Judge(Protocol):
         return None
 
     def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
-        """One judgement for each row, in their order. Rows that hold no readable response never come here."""
+        """One judgement for each row, in their order. ``plain`` is the answer alone, without the thought before it.
+        Rows that hold no readable response, or one that says nothing, never come here."""
         ...

@@ -51,7 +51,7 @@ class Humans(Judge):
     them that gave the majority's label), ``weight``. The score is the mean over the raters of the majority."""
 
     name: ClassVar[str] = "humans"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     path: str = field(metadata=WHERE)
 
     def identity(self) -> dict[str, Any]:

@@ -16,8 +16,11 @@ class Own(Judge):
     """``measure.score``."""
 
     name: ClassVar[str] = "own"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     measure: Measure
+
+    def silence(self, item: Item) -> float | None:
+        return 0.0 if self.measure.axis == "capability" else None
 
     def identity(self) -> dict[str, Any]:
         return {"name": self.name, "version": self.version, "params": self.measure.identity()}

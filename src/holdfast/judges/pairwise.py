@@ -10,7 +10,7 @@ from holdfast.judges import escape, questions
 from holdfast.judges.asking import AsksModel
 from holdfast.judges.contract import Cost, Desk
 from holdfast.judges.questions import Answer, Question, Worded
-from holdfast.judges.rubrics import without_reference
+from holdfast.judges.rubrics import unanswered, without_reference
 from holdfast.judges.verdict import Field
 from holdfast.words import Item, Judgement, Record
 
@@ -27,9 +27,12 @@ class ReferencePairwise(Worded, AsksModel):
     """
 
     name: ClassVar[str] = "reference_pairwise"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     entry: ClassVar[str] = "pairwise"
     places: ClassVar[tuple[str, ...]] = ("prompt", "first", "second")
+
+    def silence(self, item: Item) -> float | None:
+        return unanswered(item)
 
     def cost(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> Cost | None:
         return self.price((q.turns for row in self._open(rows) for q in self._both(*row)), desk)

@@ -46,8 +46,6 @@ class Rules(Judge):
         return [self._one(record) for _, record in rows]
 
     def _one(self, record: Record) -> Judgement:
-        if not record.plain.strip():
-            return Judgement(record.id, self.name, 0.0, "empty")
         verdict = self.verdict(record.plain)
         if verdict == "refusal":
             return Judgement(record.id, self.name, 0.0, "refusal")

@@ -80,7 +80,7 @@ class InProcess:
             for batch in self._batches(prompts):
                 answers = memory.halving(partial(self._decoded, subject, pasts), batch, self.network.spec.name)
                 for prompt, answer in zip(batch, answers, strict=True):
-                    yield Response(prompt.key, renderer.decode(answer.ids), len(answer.ids), answer.finish)
+                    yield Response(prompt.key, renderer.decode(answer.ids, prompt.ids), len(answer.ids), answer.finish)
 
     def score(self, requests: abc.Iterable[Request]) -> Iterator[Scored]:
         """The prompt is run once for all its continuations, and of each continuation all but its last token."""

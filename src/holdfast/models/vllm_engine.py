@@ -104,11 +104,12 @@ class VLLM:
             else:
                 asked.append(r)
                 calls.append(Call(r.subject, ids, self._drawn(r.key, r.sampling)))
-        for r, answer in zip(asked, self._ask(calls), strict=True):
+        for r, call, answer in zip(asked, calls, self._ask(calls), strict=True):
             said = answer.outputs[0]
             stopped = said.finish_reason == "stop"
             ids = tuple(said.token_ids)[: -1 if stopped else None]
-            yield Response(r.key, self.renderer.decode(ids), len(ids), "stop" if stopped else "length")
+            text = self.renderer.decode(ids, call.ids)
+            yield Response(r.key, text, len(ids), "stop" if stopped else "length")
 
     def score(self, requests: abc.Iterable[Request]) -> Iterator[Scored]:
         """Exact log-probs of continuations of any length.

@@ -10,16 +10,19 @@ from holdfast.judges.ledger import totals
 from holdfast.measures.contract import Measure, unscored
 from holdfast.respond.cells import Cell
 from holdfast.respond.layout import answered, judge_id, judged_at
-from holdfast.respond.run import Progress, reporter
+from holdfast.respond.run import Progress, plain_answer, reporter
 from holdfast.respond.shards import fill
 from holdfast.respond.subjects import SubjectRow
 from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder, present
+from holdfast.text import thinking
+from holdfast.text.blank import is_blank
 from holdfast.words import Item, Judgement, Record
 
 UNREADABLE = ("overlong", "untranslated")  # a record's ``finish`` where there is nothing to judge
 UNDECODED = "undecoded"
+NO_ANSWER, CUT_OFF = "no_answer", "cut_off"  # labels of responses about which no judge is asked
 AGAIN = (UNDECODED, "unanswered")  # reasons that may be gone next time: a translation came, an endpoint is back
 
 
@@ -58,15 +61,19 @@ def costs(rows: Sequence[SubjectRow], cells: Sequence[Cell], folder: StudyFolder
     return totals(found)
 
 
-def _left(row: SubjectRow, cell: Cell, label: str, judge: Judge, folder: StudyFolder) -> Iterable[tuple[Item, Record]]:
+def _left(row: SubjectRow, cell: Cell, label: str, judge: Judge, folder: StudyFolder) -> list[tuple[Item, Record]]:
     """The rows of a subject that can be read and are not judged yet."""
     items = {item.id: item for item in cell.items}
     said = tables.read_rows(present(judged_at(folder, cell, label, judge, row.subject)), "judgements", Judgement)
     there = {j.record for j in said if j.reason not in AGAIN}
-    for record in answered(folder, cell, row.subject):
-        readable = _readable(cell.measure, record)
-        if record.id not in there and not isinstance(readable, str):
-            yield items[record.item], readable
+    left = (r for r in answered(folder, cell, row.subject) if r.id not in there)
+    return readable(judge, cell.measure, ((items[r.item], r) for r in left))
+
+
+def readable(judge: Judge, measure: Measure, pairs: Iterable[tuple[Item, Record]]) -> list[tuple[Item, Record]]:
+    """The rows that the judge will be asked about, as it reads them."""
+    found = ((item, _readable("", judge, measure, item, record)) for item, record in pairs)
+    return [(item, read) for item, read in found if isinstance(read, Record)]
 
 
 def _judge_cell(
@@ -95,26 +102,35 @@ def judged(
 ) -> list[Judgement]:
     """Judgements in the order of the pairs, signed; the judge sees only records that can be read."""
     verdicts: dict[str, Judgement] = {}
-    readable = []
+    asked = []
     for item, record in pairs:
-        found = _readable(measure, record)
-        if isinstance(found, str):
-            verdicts[record.id] = unscored(record, label, found)
+        found = _readable(label, judge, measure, item, record)
+        if isinstance(found, Judgement):
+            verdicts[record.id] = found
         else:
-            readable.append((item, found))
-    answers = judge.judge(readable, desk)
-    assert [a.record for a in answers] == [r.id for _, r in readable], f"{judge.name} must judge every row, in order"
+            asked.append((item, found))
+    answers = judge.judge(asked, desk) if asked else []
+    assert [a.record for a in answers] == [r.id for _, r in asked], f"{judge.name} must judge every row, in order"
     verdicts |= {answer.record: answer for answer in answers}
     rubric = digest(judge.rubric) if judge.rubric else ""
     id = judge_id(judge)
     return [replace(verdicts[record.id], judge=label, judge_id=id, rubric=rubric) for _, record in pairs]
 
 
-def _readable(measure: Measure, record: Record) -> Record | str:
-    """The record with its response decoded, or the reason why a judge cannot read it."""
+def _readable(label: str, judge: Judge, measure: Measure, item: Item, record: Record) -> Record | Judgement:
+    """The record as a judge reads it, decoded and without its thought; or the judgement of one that cannot be read, was
+    cut off while it thought, or says nothing, which is the same for every judge."""
     if record.finish in UNREADABLE:
-        return record.finish
-    if record.response and not record.plain:
-        plain = measure.plain(record.attack, record.response)
-        return UNDECODED if plain is None else replace(record, plain=plain)
-    return record
+        return unscored(record, label, record.finish)
+    if record.continuations:
+        return record
+    plain = record.plain or plain_answer(measure, record.attack, record.response)
+    if plain is None:
+        return unscored(record, label, UNDECODED)
+    written, read = thinking.split(record.response), thinking.split(plain)
+    if not (written.closed and read.closed):
+        return Judgement(record.id, label, None, CUT_OFF, "cut off")
+    if is_blank(read.answer):
+        score = judge.silence(item)
+        return Judgement(record.id, label, score, NO_ANSWER, "no answer" if score is None else None)
+    return record if read.answer == record.plain else replace(record, plain=read.answer)

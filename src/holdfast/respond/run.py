@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from holdfast.judges import contract
+from holdfast.measures.contract import Measure
 from holdfast.respond.cells import Cell
 from holdfast.respond.shards import fill
 from holdfast.respond.subjects import Conditions, SubjectRow
 from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
+from holdfast.text import thinking
+from holdfast.text.blank import is_blank
 from holdfast.words import Ask, Item, Record, Request, Response, Sampling, Scored, Subject, Turn
 
 Progress = Callable[[dict[str, Any]], None]
@@ -177,8 +180,14 @@ def _record(cell: Cell, r: Row, answer: Response | Scored | None, ways: Ways) ->
             return record("overlong")
         asked = ways[r.ask.continuations]
         return record("scored", n_tokens=sum(answer.n_tokens), continuations=asked, logps=tuple(answer.logps))
-    plain = cell.measure.plain(r.ask.attack, answer.text)
+    plain = plain_answer(cell.measure, r.ask.attack, answer.text)
     return record(answer.finish, response=answer.text, plain=plain or "", n_tokens=answer.n_tokens)
+
+
+def plain_answer(measure: Measure, attack: str, response: str) -> str | None:
+    """The answer of a response as a judge reads it: without the thought before it, decoded; None where it cannot be."""
+    answer = thinking.split(response).answer
+    return answer if is_blank(answer) else measure.plain(attack, answer)
 
 
 def reporter(progress: Progress, stage: str, row: SubjectRow, cell: Cell, total: int) -> Callable[[int], None]:

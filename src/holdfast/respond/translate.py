@@ -20,6 +20,8 @@ from holdfast.respond.subjects import SubjectRow
 from holdfast.spec import Study
 from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import model_folder
+from holdfast.text.blank import is_blank
+from holdfast.text.thinking import split
 from holdfast.words import Turn, UserError
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def gaps(side: Side, cells: Sequence[Cell], rows: Sequence[SubjectRow], folder: 
     found: dict[str, tuple[Translations, dict[str, None]]] = {}
     for codec, texts in _asked(cells) if side == "prompts" else _said(cells, rows, folder):
         _, missing = found.setdefault(repr(codec), (codec, {}))
-        missing |= {text: None for text in texts if text.strip() and codec.has(side, text) is None}
+        missing |= {text: None for text in texts if not is_blank(text) and codec.has(side, text) is None}
     return [Gap(codec, side, tuple(missing)) for codec, missing in found.values() if missing]
 
 
@@ -90,7 +92,7 @@ def _said(
             for row in rows:
                 records = answered(folder, cell, row.subject) if cell.concerns(row) else []
                 for name, codec in codecs.items():
-                    yield codec, [r.response for r in records if r.attack == name]
+                    yield codec, [split(r.response).answer for r in records if r.attack == name]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from holdfast import rng
 from holdfast.learnt import ChosenSpec, RejectedSpec, SideSpec
 from holdfast.spec import TaskSpec
 from holdfast.tasks.contract import Task
+from holdfast.text.blank import is_blank
+from holdfast.text.thinking import split
 from holdfast.words import Ask, Example, Response, Sampling, Side
 
 Candidate = tuple[Example, str]  # a row, and an answer to it that came to its end
@@ -52,13 +54,13 @@ def candidates(rows: Iterable[Example], drawn: Mapping[str, Sequence[Response]])
     return [
         (row, text)
         for row in rows
-        for text in sorted({r.text for r in drawn.get(row.id, ()) if r.finish == "stop" and r.text.strip()})
+        for text in sorted({r.text for r in drawn.get(row.id, ()) if r.finish == "stop" and _says(r.text)})
     ]
 
 
 def checked(task: Task, found: Sequence[Candidate]) -> list[float | None]:
     """How good each answer is by the task's own check, in [0, 1]."""
-    return [task.check(text, row.answer).lenient for row, text in found]
+    return [task.check(split(text).answer, row.answer).lenient for row, text in found]
 
 
 def take(how: SideSpec, found: Sequence[Candidate], scores: Sequence[float | None]) -> dict[str, str]:
@@ -69,6 +71,12 @@ def take(how: SideSpec, found: Sequence[Candidate], scores: Sequence[float | Non
         if score is not None and _fits(how, score):
             fit.setdefault(row.id, []).append(text)
     return {i: rng.order(texts, "sampled", i)[0] for i, texts in fit.items()}
+
+
+def _says(text: str) -> bool:
+    """Whether there is an answer, and not only a thought."""
+    thought = split(text)
+    return thought.closed and not is_blank(thought.answer)
 
 
 def _fits(how: SideSpec, score: float) -> bool:

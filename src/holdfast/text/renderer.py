@@ -18,6 +18,7 @@ from tokenizers import AddedToken, Tokenizer
 from holdfast.store.digest import digest, file_digest
 from holdfast.store.sources import data_file, model_folder
 from holdfast.text import template as chat
+from holdfast.text import thinking as thought
 from holdfast.words import Segment, Sequence, Turn, UserError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 SENTINEL = "holdfastsentinel"
+_TAIL = 16  # tokens of a prompt in which a mark of thinking at its end stands whole
 
 
 class Renderer:
@@ -63,6 +65,10 @@ class Renderer:
         self.end_ids: tuple[int, ...] = tuple(dict.fromkeys(i for i in stops if i is not None))
         pad_id = self._id(names.get("pad_token"))
         self.pad_id: int = self.end_ids[0] if pad_id is None else pad_id
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._marks = {
+            i: token.content for i, token in added.items() if token.special and thought.is_mark(token.content)
+        }
         self.digest: str = digest(
             {
                 "tokenizer": file_digest(folder / "tokenizer.json"),
@@ -126,9 +132,22 @@ class Renderer:
         prompt = self.prompt_ids(segment.prompt)
         return Sequence(prompt + self.response_ids(segment.response), len(prompt), segment)
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """Token ids as text, without special tokens and ends; no spaces are tidied away."""
-        return self._tokenizer.decode([i for i in ids if i not in self.end_ids], skip_special_tokens=True)
+    def decode(self, ids: Iterable[int], after: tuple[int, ...] = ()) -> str:
+        """Token ids as text, without special tokens and ends; no spaces are tidied away.
+
+        Marks of thinking are kept, special or not, and so is one that the prompt (``after``) ends with: without it
+        nobody could tell a thought that was cut off from an answer.
+        """
+        opened = thought.opened(self._tokenizer.decode(after[-_TAIL:], skip_special_tokens=False)) if after else ""
+        pieces = [opened]
+        run: list[int] = []
+        for i in (i for i in ids if i not in self.end_ids):
+            if i in self._marks:
+                pieces += [self._tokenizer.decode(run, skip_special_tokens=True), self._marks[i]]
+                run = []
+            else:
+                run.append(i)
+        return "".join([*pieces, self._tokenizer.decode(run, skip_special_tokens=True)])
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from holdfast.judges.contract import Desk, Judge, Wants
 from holdfast.judges.humans import Humans, settled
 from holdfast.judges.ledger import totals
 from holdfast.respond import outside
-from holdfast.respond.judge import judged
+from holdfast.respond.judge import judged, readable
 from holdfast.respond.outside import RESPONSES, Given
 from holdfast.spec import JudgeSpec, ModelSpec
 from holdfast.store.digest import digest
@@ -64,7 +64,9 @@ def judge(
         judges |= {PEOPLE: Humans(str(humans))}
     given = outside.read(path)
     pairs, said = outside.pairs(given), {}
-    for cost in totals(one.cost(pairs, Desk(cache=cache)) for one in judges.values()):  # before anything is spent
+    for cost in totals(
+        one.cost(readable(one, RESPONSES, pairs), Desk(cache=cache)) for one in judges.values()
+    ):  # before anything is spent
         if cost.calls:
             say(str(cost))
             cost.check()

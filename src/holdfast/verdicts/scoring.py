@@ -12,8 +12,11 @@ import pandas as pd
 
 from holdfast import registry
 from holdfast.analysis.intervals import wilson
+from holdfast.judges.contract import NOTHING
+from holdfast.judges.own import Own
 from holdfast.respond import outside
-from holdfast.respond.outside import Given
+from holdfast.respond.judge import judged
+from holdfast.respond.outside import RESPONSES, Given
 from holdfast.verdicts.contract import Verdicts
 from holdfast.words import Judgement, UserError
 
@@ -24,7 +27,9 @@ def score(path: Path, name: str, params: Mapping[str, Any] | None = None) -> Ver
     if measure.per_task or type(measure).score.__qualname__ == "Measure.score":
         raise UserError(f"the measure {name} has no rule for a response and its reference alone; use `holdfast judge`")
     given = outside.read(path, judging=False)
-    if given[0].item.prompt and any(ask.continuations for ask in _of(measure, given[0], measure.asks)):
+    if given[0].item.prompt and any(
+        ask.continuations for ask in _of(measure, given[0], lambda: measure.asks(given[0].item))
+    ):
         raise UserError(f"the measure {name} reads log-probabilities, which a file of responses does not hold")
     found = [_scored(measure, g) for g in given]
     values = pd.Series([j.score for j in found], dtype=float)
@@ -47,12 +52,12 @@ def _scored(measure: Any, given: Given) -> Judgement:
     item = replace(given.item, reference=given.item.reference.rpartition("####")[2].strip())
     if not item.reference:
         return Judgement(given.record.id, "own", None, "unscored", "no reference")
-    return _of(measure, given, measure.score, item, given.record)
+    return _of(measure, given, lambda: judged("own", Own(measure), RESPONSES, [(item, given.record)], NOTHING)[0])
 
 
-def _of(measure: Any, given: Given, rule: Callable[..., Any], *arguments: Any) -> Any:
+def _of(measure: Any, given: Given, rule: Callable[[], Any]) -> Any:
     """What the rule says; a field of the item that it misses is a column that the file lacks."""
     try:
-        return rule(*(arguments or (given.item,)))
+        return rule()
     except KeyError as missing:
         raise UserError(f"{given.where}: the measure {measure.name} needs the column {missing} of each row") from None
