@@ -64,7 +64,9 @@ def judged(monkeypatch: pytest.MonkeyPatch, score: float | None) -> list[str]:
         seen.extend(item.reference for item, _ in rows)
         return [Judgement(record.id, "test", score, "test") for _, record in rows]
 
-    fake = SimpleNamespace(wants=None, judge=judge, identity=lambda: {"name": "test"})
+    fake = SimpleNamespace(
+        wants=None, rubric="", judge=judge, silence=lambda item: None, identity=lambda: {"name": "test"}
+    )
     build = registry.build
     monkeypatch.setattr(registry, "build", lambda group, *rest: fake if group == "judges" else build(group, *rest))
     return seen

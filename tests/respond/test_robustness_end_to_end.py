@@ -96,8 +96,7 @@ def test_from_rows_to_judgements(need, network, study_folder, tmp_path, measure,
     assert set(reasons) <= {None, "untranslated", "overlong", "no answer"}
     if measure == "harmbench":  # contexts of thousands of characters, a token each
         assert reasons["overlong"] > 0
-    for id, record in records.items():
-        verdict = said["rules", id]
+    for verdict in (said["rules", id] for id in records):
         assert (verdict.score is None) == (verdict.label in ("unscored", "no_answer"))
         assert verdict.score in (None, 0.0, 1.0)
 
