@@ -13,6 +13,7 @@ import typer
 
 from holdfast import __version__
 from holdfast.commands import audit, compare, consistency, export, judge, machine, measures, merge, score, show, study
+from holdfast.commands.arguments import say
 from holdfast.words import UserError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -29,7 +30,7 @@ for part in (study, audit, consistency, compare, show, judge, score, measures, m
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -43,13 +44,13 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except UserError as error:
-        typer.echo(f"holdfast: {error}", err=True)
+        say(f"holdfast: {error}", err=True)
         sys.exit(2)
     except SystemExit as done:
         if done.code == INTERRUPTED:
-            typer.echo("holdfast: stopped; the same command goes on from here", err=True)
+            say("holdfast: stopped; the same command goes on from here", err=True)
         raise
     except Exception as error:
         traceback.print_exc()
-        typer.echo(f"holdfast: failed: {error}", err=True)
+        say(f"holdfast: failed: {error}", err=True)
         sys.exit(1)

@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from holdfast.store.defuse import console, for_terminal
 
 LINE_SECONDS = 10.0  # plain lines of a running job come no closer than this
 
@@ -21,7 +22,7 @@ class Display(AbstractContextManager["Display"]):
 
     def __init__(self, log: Path | None = None, quiet: bool = False) -> None:
         self._log = log
-        self._console = Console(stderr=True, quiet=quiet)
+        self._console = console(stderr=True, quiet=quiet)
         self._live = self._console.is_terminal and not quiet
         self._bars = Progress(
             TextColumn("{task.description:<34}"),
@@ -52,7 +53,7 @@ class Display(AbstractContextManager["Display"]):
         self._console.print(text, highlight=False, markup=False)
         if self._log is not None:
             with self._log.open("a") as file:
-                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {for_terminal(text)}\n")
 
     def begin(self, stage: str, jobs: int) -> None:
         """A stage of so many jobs starts; the bars of the last one go."""

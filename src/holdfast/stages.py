@@ -22,6 +22,7 @@ from holdfast.respond.progress import judged, responded
 from holdfast.respond.subjects import SubjectRow
 from holdfast.spec import Study
 from holdfast.store import tables
+from holdfast.store.defuse import csv
 from holdfast.store.files import read_json, write_json, write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.study import files, stopped, tuned
@@ -261,7 +262,7 @@ def _analyse(work: Work) -> Path:
     declaration.look(work.study, work.folder, frame["record"].nunique(), about)
     table = estimates(regimes(frame, about, work.study)[SHARED], about, work.study)
     tables.write(work.folder.estimates_parquet, "estimates", table)
-    write_text(work.folder.estimates_csv, table.to_csv(index=False))
+    write_text(work.folder.estimates_csv, csv(table))
     found = findings(frame, about, work.study)
     if work.study.consistency:
         varied = consistency.consistency(work.folder, work.study)
@@ -269,10 +270,10 @@ def _analyse(work: Work) -> Path:
         found = pd.concat([found, consistency.rows(varied, work.study.ladder[-1])], ignore_index=True)
     found = declaration.confirmed(found, stands)
     tables.write(work.folder.findings_parquet, "findings", found)
-    write_text(work.folder.findings_csv, found.to_csv(index=False))
+    write_text(work.folder.findings_csv, csv(found))
     published = found[found["regime"] == SHARED]  # which is their design
     asked = claims(published, tables.read(work.folder.subjects, "subjects"), work.study)
-    write_text(work.folder.claims_csv, asked.to_csv(index=False))
+    write_text(work.folder.claims_csv, csv(asked))
     return work.folder.estimates_csv
 
 

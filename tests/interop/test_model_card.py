@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
+
 import pytest
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
+from markdown_it import MarkdownIt
 
 from holdfast.interop import model_card
 from holdfast.store import tables
+from holdfast.study.files import load
 from holdfast.words import UserError
 
 HUB = "walledai/StrongREJECT"
@@ -67,3 +72,18 @@ def test_a_checkpoint_that_is_not_there_is_refused(folder):
 def test_before_anything_is_estimated_there_is_no_card(tmp_path):
     with pytest.raises(UserError, match="no estimates yet"):
         model_card.write(tmp_path)
+
+
+def test_a_name_is_text_in_a_card(cards, monkeypatch):
+    at, card = next(iter(cards.items()))
+    hostile = "<svg/onload=x> [a](javascript:b) | c"
+    monkeypatch.setattr(model_card, "files", SimpleNamespace(load=lambda p: _named(load(p), hostile)))
+    model_card.write(at.parents[3])
+    body = card.read_text().partition("\n---\n")[2]
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(body)
+    assert not set(re.findall(r"<(\w+)", html)) & {"svg", "a", "img"}
+    assert "&lt;svg/onload=x&gt; [a](javascript:b) | c" in html
+
+
+def _named(study, name):
+    return study.model_copy(update={"name": name, "mark": name})

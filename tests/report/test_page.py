@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -135,22 +133,6 @@ def test_methods_and_latex_can_be_copied(page: Path) -> None:
 # -- in a browser ------------------------------------------------------------------------------------------------
 
 
-def _chromium() -> str | None:
-    return next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    path = _chromium()
-    if path is None:
-        pytest.skip("there is no Chromium on this machine")
-    with api.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
-        yield b
-        b.close()
-
-
 def _open(browser: Any, page: Path, **context: Any) -> tuple[Any, list[str]]:
     tab = browser.new_context(**context).new_page()
     heard: list[str] = []
@@ -158,7 +140,7 @@ def _open(browser: Any, page: Path, **context: Any) -> tuple[Any, list[str]]:
     tab.on("pageerror", lambda e: heard.append(f"error: {e}"))
     tab.on("request", lambda r: heard.append(f"request: {r.url}") if r.url != page.as_uri() else None)
     tab.goto(page.as_uri())
-    tab.wait_for_function("document.body.dataset.drawn", timeout=60_000)
+    tab.wait_for_selector("body[data-drawn]", timeout=60_000)
     return tab, heard
 
 
@@ -167,7 +149,7 @@ def test_it_draws_every_chart_without_error_or_request(browser: Any, page: Path,
     tab, heard = _open(browser, page, color_scheme=scheme)
     assert tab.locator(".plot svg").count() == 1  # the rest when it is opened
     tab.click("#open-all")
-    tab.wait_for_function("[...document.querySelectorAll('.plot')].every(p => p.querySelector('svg'))")
+    tab.wait_for_selector(".plot:not(:has(svg))", state="detached")
     assert heard == []
     assert tab.locator(".plot").count() >= 9
     assert tab.evaluate("[...document.querySelectorAll('.plot svg')].every(s => s.textContent.includes('miniature:'))")
@@ -253,6 +235,6 @@ def test_it_fits_a_phone(browser: Any, page: Path) -> None:
     tab, heard = _open(browser, page, viewport={"width": 390, "height": 844})
     assert not tab.locator("#menu .links").is_visible()
     tab.evaluate("document.querySelector('#open-all').click()")
-    tab.wait_for_function("[...document.querySelectorAll('.plot')].every(p => p.querySelector('svg'))")
+    tab.wait_for_selector(".plot:not(:has(svg))", state="detached")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     assert heard == []

@@ -56,7 +56,7 @@ def test_equal_controls_are_one_calm_line_and_a_difference_is_loud() -> None:
     loud = "".join(b.html for b in markup.controls(odd, "mark"))
     assert 'class="alarm"' in loud
     assert "lora_init" in loud
-    assert "class=differs" in loud
+    assert 'class="differs"' in loud
     declared = markup.controls([*same, Control("g", "lr", {"sft": "1", "dpo": "2"}, declared=True)], "mark")
     assert "alarm" not in declared[0].html
 

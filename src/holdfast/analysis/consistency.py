@@ -25,6 +25,7 @@ from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.shown import aside
 from holdfast.spec import Study
 from holdfast.store import tables
+from holdfast.store.defuse import csv, from_spreadsheet
 from holdfast.store.files import read_json, write_text
 from holdfast.store.folder import StudyFolder
 
@@ -316,7 +317,7 @@ def _both(rows: pd.DataFrame, by: Sequence[str], alpha: float) -> dict[str, Any]
 def write(found: Consistency, folder: StudyFolder) -> None:
     """``consistency/components.csv``, ``ranges.csv`` and ``flips.csv``."""
     for name in ("components", "ranges", "flips"):
-        write_text(folder.consistency / f"{name}.csv", getattr(found, name).to_csv(index=False))
+        write_text(folder.consistency / f"{name}.csv", csv(getattr(found, name)))
 
 
 def read(folder: StudyFolder) -> Consistency:
@@ -327,7 +328,7 @@ def read(folder: StudyFolder) -> Consistency:
 def _csv(path: Path) -> pd.DataFrame:
     if not path.exists() or path.stat().st_size < 3:
         return pd.DataFrame()
-    return pd.read_csv(path, keep_default_na=False, na_values=[""]).fillna({"task": ""})
+    return pd.read_csv(path, keep_default_na=False, na_values=[""]).map(from_spreadsheet).fillna({"task": ""})
 
 
 def rows(found: Consistency, budget: int) -> pd.DataFrame:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from holdfast.store.defuse import for_terminal, json_for_terminal
 
 StudyArg = Annotated[
     str, typer.Argument(help="a study file, a preset (miniature, miniature-full, paper) or a study's folder")
@@ -19,5 +20,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON for a program t
 def told(as_json: bool, found: Any) -> bool:
     """Prints what was found as JSON where that is wanted, and says whether it was."""
     if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False))
+        typer.echo(json_for_terminal(found))
     return as_json
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Prints a line for a person: names and answers in it may be anybody's."""
+    typer.echo(for_terminal(text), err=err)

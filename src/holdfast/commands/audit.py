@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.commands.arguments import AsJson, Out, Workers, told
+from holdfast.commands.arguments import AsJson, Out, Workers, say, told
 from holdfast.words import UserError
 
 app = typer.Typer()
@@ -56,6 +56,6 @@ def audit(
     if not told(as_json, found.as_json() | ({"gate": verdict.as_json()} if verdict else {})):
         found.print()
         for line in gates.lines(verdict) if verdict else ():
-            typer.echo(line)
+            say(line)
     if verdict and not verdict.passed:
         raise typer.Exit(FAILED)

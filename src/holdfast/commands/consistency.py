@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.commands.arguments import AsJson, Out, StudyArg, Workers, told
+from holdfast.commands.arguments import AsJson, Out, StudyArg, Workers, say, told
 
 app = typer.Typer()
 
@@ -32,4 +32,4 @@ def consistency(
     found = read(folder)
     if not told(as_json, {"folder": str(folder.root), "repeats": repeats(found).to_dict("records")}):
         show(found)
-        typer.echo(f"the page is {folder.report / 'index.html'}")
+        say(f"the page is {folder.report / 'index.html'}")

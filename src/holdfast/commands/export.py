@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from holdfast.commands.arguments import say
 from holdfast.words import UserError
 
 app = typer.Typer()
@@ -26,7 +27,7 @@ def card(
     from holdfast.interop.model_card import write
 
     for folder in write(study, label, budget):
-        typer.echo(str(folder))
+        say(str(folder))
 
 
 @export.command("lm-eval")
@@ -38,7 +39,7 @@ def lm_eval(
     from holdfast.interop.lm_eval_results import write
 
     for file in write(study, to):
-        typer.echo(str(file))
+        say(str(file))
 
 
 @export.command("inspect")
@@ -59,4 +60,4 @@ def inspect(
         raise UserError('Inspect is not installed: pip install "holdfast[inspect]"') from None
 
     for file in write(study, to, label, budget, measure, reveal):
-        typer.echo(str(file))
+        say(str(file))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from holdfast.commands.arguments import AsJson, Workers, told
+from holdfast.commands.arguments import AsJson, Workers, say, told
 from holdfast.commands.study import stage
 from holdfast.store.rows import SUFFIXES
 
@@ -62,12 +62,12 @@ def responses(
     base = ModelSpec(name="model", path=model) if model else None
     specs = judging.seats(name or (), judges)
     found = judging.judge(
-        path, specs, humans, base, threshold, to.parent / "judge-cache", lambda line: typer.echo(line, err=True)
+        path, specs, humans, base, threshold, to.parent / "judge-cache", lambda line: say(line, err=True)
     )
     found.write(to)
     if not told(as_json, found.as_json()):
-        typer.echo("\n".join(lines(found.as_json()["summary"])))
-        typer.echo(f"judgements: {to}")
+        say("\n".join(lines(found.as_json()["summary"])))
+        say(f"judgements: {to}")
 
 
 @judge.command()
@@ -83,4 +83,4 @@ def sample(
     from holdfast.verdicts import sheet
 
     key = sheet.sample(study, n, to, measure, seed)
-    typer.echo(f"{len(key)} responses of {key['stratum'].nunique()} strata to label: {to} (weights: {key_of(to)})")
+    say(f"{len(key)} responses of {key['stratum'].nunique()} strata to label: {to} (weights: {key_of(to)})")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from holdfast.commands.arguments import say
+
 app = typer.Typer()
 miniature = typer.Typer(help="The embedded world and its tiny aligned model.", no_args_is_help=True)
 app.add_typer(miniature, name="miniature")
@@ -17,7 +19,7 @@ def doctor() -> None:
     """What this machine has, and whether holdfast can work on it."""
     from holdfast.doctor import examine
 
-    if not examine(typer.echo):
+    if not examine(say):
         raise typer.Exit(1)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.commands.arguments import AsJson, told
+from holdfast.commands.arguments import AsJson, say, told
 
 app = typer.Typer()
 WIDTH = 100
@@ -28,21 +28,21 @@ def measures(
         _show(found)
     else:
         for m in found:
-            typer.echo(f"{m['name']:<22} {m['axis']:<11} {m.get('error') or m['title']}")
+            say(f"{m['name']:<22} {m['axis']:<11} {m.get('error') or m['title']}")
 
 
 def _show(measure: dict[str, Any]) -> None:
     card = measure["card"]
-    typer.echo(f"{measure['name']}: {card.get('title', 'no card')}")
-    typer.echo(f"{measure['axis']}, version {measure['version']}; judges: {', '.join(measure['judges'])}")
+    say(f"{measure['name']}: {card.get('title', 'no card')}")
+    say(f"{measure['axis']}, version {measure['version']}; judges: {', '.join(measure['judges'])}")
     for field, value in card.items():
         if field != "title":
             _field(field, value)
-    typer.echo("\nparameters")
+    say("\nparameters")
     for key, parameter in measure["params"].items():
         default = "required" if parameter["required"] else f"default {parameter['default']!r}"
-        typer.echo(f"  {key} ({parameter['type'].replace('typing.', '')}): {default}")
-    typer.echo(f"\n{measure['about']}")
+        say(f"  {key} ({parameter['type'].replace('typing.', '')}): {default}")
+    say(f"\n{measure['about']}")
 
 
 def _field(field: str, value: Any) -> None:
@@ -50,4 +50,4 @@ def _field(field: str, value: Any) -> None:
         value = [f"{key}: {what}" for key, what in value.items()]
     for n, line in enumerate(value if isinstance(value, list) else [value]):
         head = f"{field}:" if n == 0 else ""
-        typer.echo(textwrap.fill(str(line), WIDTH, initial_indent=f"{head:<12}", subsequent_indent=" " * 12))
+        say(textwrap.fill(str(line), WIDTH, initial_indent=f"{head:<12}", subsequent_indent=" " * 12))

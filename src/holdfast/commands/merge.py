@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from holdfast.commands.arguments import say
+
 app = typer.Typer()
 
 
@@ -24,7 +26,7 @@ def merge(
 
     spec = ModelSpec(name=model, path=model, template=template, dtype=dtype)
     found = merged(spec, adapter, to)
-    typer.echo(
+    say(
         f"{to}: log-probs differ from the adapter's by at most {found.difference:.2g} nats (the adapter moves the "
         f"base's by {found.moved:.2g}), the same first choice at {100 * found.same_choice:.1f}% of positions"
     )

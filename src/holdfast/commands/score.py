@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.commands.arguments import AsJson, told
+from holdfast.commands.arguments import AsJson, say, told
 from holdfast.store import documents
 from holdfast.words import UserError
 
@@ -30,7 +30,7 @@ def score(
     if out:
         found.write(out)
     if not told(as_json, found.as_json()):
-        typer.echo("\n".join(scored(found.as_json()["summary"])))
+        say("\n".join(scored(found.as_json()["summary"])))
 
 
 def _params(given: str | None) -> dict:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.commands.arguments import AsJson, told
+from holdfast.commands.arguments import AsJson, say, told
 
 app = typer.Typer()
 
@@ -40,4 +40,4 @@ def show(
     )
     found = shown.find(study, query)
     if not told(as_json, found):
-        typer.echo("\n".join(shown.lines(found)) if found else "No answer fits.")
+        say("\n".join(shown.lines(found)) if found else "No answer fits.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.commands.arguments import AsJson, Out, StudyArg, Workers, told
+from holdfast.commands.arguments import AsJson, Out, StudyArg, Workers, say, told
 
 app = typer.Typer()
 
@@ -49,7 +49,7 @@ def plan(
 def stage(name: str, study: str, out: Path | None, workers: int | None) -> None:
     from holdfast import pipeline
 
-    typer.echo(str(pipeline.stage(name, study, out, workers)))
+    say(str(pipeline.stage(name, study, out, workers)))
 
 
 @app.command()
@@ -96,7 +96,7 @@ def status(study: StudyArg, out: Out = None, as_json: AsJson = False) -> None:
     found = pipeline.status(study, out)
     if not told(as_json, found):
         for stage, counts in found["stages"].items():
-            typer.echo(f"{stage:<9} {counts['present']:>5} of {counts['planned']:>5}")
+            say(f"{stage:<9} {counts['present']:>5} of {counts['planned']:>5}")
 
 
 @app.command()
@@ -112,4 +112,4 @@ def init(
     """Write a commented study for your own data."""
     from holdfast.study.init import write
 
-    typer.echo(write(data, model, to))
+    say(write(data, model, to))

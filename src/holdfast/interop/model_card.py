@@ -23,6 +23,8 @@ from holdfast.report import speak
 from holdfast.respond.subjects import SubjectRow
 from holdfast.spec import MeasureSpec, Study
 from holdfast.store import tables
+from holdfast.store.defuse import as_code, file_name
+from holdfast.store.defuse import for_markdown as text
 from holdfast.store.files import read_json, write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import is_hub_id
@@ -49,7 +51,7 @@ def write(root: Path, label: str | None = None, budget: int | None = None) -> li
         found = of_subject(lead, row, [row.task])
         write_text(at / "README.md", _card(study, folder, row, found))
         for name, entries in _eval_results(study, found).items():
-            write_text(at / ".eval_results" / f"{name}.yaml", yaml.safe_dump(entries, sort_keys=False))
+            write_text(at / ".eval_results" / f"{file_name(name)}.yaml", yaml.safe_dump(entries, sort_keys=False))
         written.append(at)
     return written
 
@@ -90,22 +92,22 @@ def _card(study: Study, folder: StudyFolder, row: SubjectRow, found: pd.DataFram
     )
     proof = read_json(folder.trajectory(row.trajectory).controls_json)
     said = [
-        f"# {name}",
-        f"A LoRA adapter of {base or row.model}, trained with the objective **{row.objective}** on {task.name} for "
-        f"{row.budget:,} tokens (prompt + chosen), seed {row.seed}, in the study *{study.name}* by holdfast "
-        f"{__version__}.",
-        *([f"> {study.mark}"] if study.mark else []),
+        f"# {text(name)}",
+        f"A LoRA adapter of {text(base or row.model)}, trained with the objective **{text(row.objective)}** on "
+        f"{text(task.name)} for {row.budget:,} tokens (prompt + chosen), seed {row.seed}, in the study "
+        f"*{text(study.name)}* by holdfast {__version__}.",
+        *([f"> {text(study.mark)}"] if study.mark else []),
         "## What was measured",
         _table(found),
         f"Intervals are {100 * (1 - study.alpha):g}%; differences are paired by prompt. Responses without a score are "
         "in no rate. The whole study, its other objectives and the proof of what was held fixed are on its report.",
         "## How it was trained",
-        f"Objective parameters: `{row.params}`. Controls, as digests and values that are equal over the study's "
+        f"Objective parameters: {as_code(row.params)}. Controls, as digests and values that are equal over the study's "
         "objectives:",
         "```json\n" + json.dumps(proof.get("controlled", {}), indent=1, sort_keys=True) + "\n```",
         "## Use",
         "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\n"
-        f'model = AutoModelForCausalLM.from_pretrained("{base or "BASE"}")\n'
+        f"model = AutoModelForCausalLM.from_pretrained({json.dumps(base or 'BASE')})\n"
         'model = PeftModel.from_pretrained(model, "THIS FOLDER")\n```',
     ]
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(said) + "\n"
@@ -120,7 +122,8 @@ def _table(found: pd.DataFrame) -> str:
         level = "unscored" if pd.isna(e["value"]) else f"{e['value']:.3f} [{e['low']:.3f}, {e['high']:.3f}]"
         moved = f"{other[0]['value']:+.3f} [{other[0]['low']:+.3f}, {other[0]['high']:+.3f}]" if other else "–"
         what = f"{e['metric']}" + (f" ({e['condition']})" if e["condition"] else "")
-        lines.append(f"| {e['measure']} | {what} | {level} | {moved} | {int(e['n_prompts'])} | {e['judge']} |")
+        cells = (text(e["measure"]), text(what), level, moved, str(int(e["n_prompts"])), text(e["judge"]))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ from holdfast.report import labels as place
 from holdfast.report import speak, theme
 from holdfast.report.headline import Series
 from holdfast.report.theme import BASE
+from holdfast.store.defuse import file_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,9 @@ class Figure:
     alt: str
     data: pd.DataFrame
     height: int = 340
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", file_name(self.name))
 
 
 def frontier(
@@ -294,7 +298,7 @@ def lower(title: str) -> str:
 
 
 def plain_name(s: Series) -> str:
-    return f"{s.measure}-{s.metric}".replace("/", "-").replace(" ", "_")
+    return f"{s.measure}-{s.metric}"
 
 
 def layer(layers: Sequence[Any], *params: alt.Parameter) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from holdfast.analysis.claims import NOT_ASKED, claims
 from holdfast.analysis.regimes import SHARED
 from holdfast.report import gist, markup, speak, standing, tables
 from holdfast.report.headline import plain
-from holdfast.report.markup import Block, Group
+from holdfast.report.markup import Group
 from holdfast.report.reading import Findings
 
 _LEAD = (
@@ -64,14 +64,14 @@ def group(findings: Findings) -> Group | None:
             *([markup.folded("Each objective at its own setting", other)] if other else []),
             markup.folded("Each with its interval, p and the smallest difference of interest", full),
         ]
-    blocks.append(Block(f"<p>{n:,} further findings are exploratory: tables/findings.csv has them.</p>"))
+    blocks.append(markup.said(f"{n:,} further findings are exploratory: tables/findings.csv has them."))
     made = published[published["verdict"] != NOT_ASKED]
     if len(made):
         told = made[["about", "verdict", "evidence"]].rename(columns={"about": "published"})
         several = len(made[["model", "task"]].drop_duplicates()) > 1
         told = pd.concat([made[["model", "task"]], told], axis=1) if several else told
         blocks += [
-            Block("<h3>What was published, and whether it is found here</h3>"),
+            markup.title("What was published, and whether it is found here"),
             markup.table(told, mark, _CLAIMS.format(source=made["source"].iloc[0], warnings=_once(made["warning"]))),
         ]
     lead = _LEAD.format(stands=" ".join(standing.sentences(findings.stands)))

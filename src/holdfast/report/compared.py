@@ -8,12 +8,13 @@ from rich.table import Table
 from holdfast.analysis.compare import Comparison
 from holdfast.report import speak
 from holdfast.report.headline import plain
+from holdfast.store import defuse
 
 _KINDS = {"level": "level", "vs_base": "from base", "vs_sft": "from SFT"}
 
 
 def show(found: Comparison, console: Console | None = None) -> None:
-    console = console or Console()
+    console = console or defuse.console()
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)

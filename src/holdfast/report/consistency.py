@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import altair as alt
@@ -19,6 +18,7 @@ from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Findings
 from holdfast.report.theme import BASE
+from holdfast.store import defuse
 from holdfast.study.consistency import Variation, variations
 from holdfast.study.variants import is_declared
 
@@ -141,7 +141,6 @@ def components(found: Consistency) -> pd.DataFrame:
 
 def show(found: Consistency) -> None:
     """The same for the terminal: over every choice together, and each alone."""
-    from rich.console import Console
     from rich.table import Table
 
     rows = repeats(found) if len(found.ranges) else pd.DataFrame()
@@ -150,7 +149,7 @@ def show(found: Consistency) -> None:
         table.add_column(str(column), justify="left" if rows[column].dtype == object else "right")
     for row in rows.astype(str).itertuples(index=False):
         table.add_row(*row)
-    Console().print(table if len(rows) else "nothing was varied")
+    defuse.console().print(table if len(rows) else "nothing was varied")
 
 
 # -- the picture -------------------------------------------------------------------------------------------------------
@@ -260,8 +259,6 @@ def proof(findings: Findings, made: Sequence[Variation]) -> tuple[Block, ...]:
     bad = {k: v for k, v in found.items() if v}
     if not bad:
         said = f"All {len(found)} runs that vary in training differ from the study's own in what they declare alone."
-        return (Block(f'<p class="calm">{said}</p>'),)
-    said = "; ".join(f"{escape(k)}: {escape(speak.join(v))}" for k, v in bad.items())
-    return (
-        Block(f'<div class="alarm" role="alert"><strong>Not only the declared choice varied.</strong> {said}.</div>'),
-    )
+        return (markup.said(said, calm=True),)
+    said = "; ".join(f"{k}: {speak.join(v)}" for k, v in bad.items())
+    return (markup.alarm("Not only the declared choice varied.", f"{said}."),)

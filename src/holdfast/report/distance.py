@@ -54,7 +54,7 @@ def _table(s: Setting, one: AtDistance) -> list[Block]:
         f"after Holm’s correction over objectives. {_evidence(one, study.alpha)}"
     )
     return [
-        Block(f"<h3>{title} moved</h3>"),
+        markup.title(f"{title} moved"),
         markup.table(shown, study.mark, caption, labels=s.findings.labels),
     ]
 

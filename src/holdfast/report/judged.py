@@ -55,7 +55,7 @@ def group(findings: Findings) -> Group:
         if len(table):
             tables.save(findings, name, table, title)
             first, rest, more = _parted(table)
-            blocks += [Block(f"<h3>{title}</h3>"), markup.table(first, mark, caption, labels=findings.labels)]
+            blocks += [markup.title(title), markup.table(first, mark, caption, labels=findings.labels)]
             blocks += [markup.folded(more, markup.table(rest, mark, labels=findings.labels))] if len(rest) else []
     absent, line = "No measure here has two judges.", gist.agreed(found[0][2])
     return Group("judges", "Can the judges be trusted?", _LEAD, (), tuple(blocks), absent, line)

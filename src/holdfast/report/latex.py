@@ -9,6 +9,7 @@ import pandas as pd
 
 from holdfast.report import claims, speak, standing, tables
 from holdfast.report.reading import Findings, Setting, named
+from holdfast.store.defuse import file_name, for_terminal
 from holdfast.store.files import write_text
 
 _SIGNS = {
@@ -22,7 +23,10 @@ _ANY = re.compile("|".join(map(re.escape, _SIGNS)))
 
 
 def escaped(text: str) -> str:
-    return _ANY.sub(lambda m: _SIGNS[m[0]], text.replace("\n", " "))
+    """The text as one line that TeX sets as it stands. What begins with ``[`` or ``*`` is put in braces: at the head of
+    a row the line's end before it would take it for its argument."""
+    line = _ANY.sub(lambda m: _SIGNS[m[0]], for_terminal(" ".join(text.split())))
+    return f"{{{line[0]}}}{line[1:]}" if line[:1] in ("[", "*") else line
 
 
 def table(rows: pd.DataFrame, caption: str, label: str, mark: str = "", groups: Sequence[str] = ()) -> str:
@@ -30,7 +34,8 @@ def table(rows: pd.DataFrame, caption: str, label: str, mark: str = "", groups: 
     their cells are left empty, and a thin rule stands where they change."""
     numeric = [pd.api.types.is_numeric_dtype(rows[c]) for c in rows.columns]
     lines = [
-        r"\begin{table}[t]", r"\centering", r"\small", rf"\caption{{{escaped(caption)}}}", rf"\label{{tab:{label}}}",
+        r"\begin{table}[t]", r"\centering", r"\small", rf"\caption{{{escaped(caption)}}}",
+        rf"\label{{tab:{file_name(label)}}}",
         rf"\begin{{tabular}}{{{''.join('r' if n else 'l' for n in numeric)}}}", r"\toprule",
         " & ".join(escaped(str(c)) for c in rows.columns) + r" \\", r"\midrule",
     ]  # fmt: skip

@@ -1,13 +1,17 @@
-"""Tables as HTML, and the headline table as the template wants it. Every word that comes from a study is escaped."""
+"""Tables as HTML, and the headline table as the template wants it.
+
+Nothing becomes HTML but by ``element`` and the page's template, which escape whatever is not HTML made by them. No text
+is written between tags by hand, so no name of a study can be read as one (tests/report/test_safe.py holds it).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup, escape
 
 from holdfast.report import speak, standing, tables
 from holdfast.report.headline import Series
@@ -17,11 +21,42 @@ from holdfast.report.theme import BASE
 from holdfast.store.digest import brief
 
 
+def element(tag: str, *children: Any, **attributes: Any) -> Markup:
+    """One element. Children are text, and escaped, unless they are elements themselves. Attributes: None and "" are
+    left out, ``cls`` is ``class``, ``_`` in a name is ``-``, True is the bare name."""
+    said = [Markup("<"), Markup(tag)]
+    for name, value in attributes.items():
+        if value is not None and value != "" and value is not False:
+            key = Markup({"cls": "class"}.get(name, name.replace("_", "-")))
+            said.append(Markup(" {}").format(key) if value is True else Markup(' {}="{}"').format(key, value))
+    return Markup("").join([*said, Markup(">"), *map(escape, children), Markup("</"), Markup(tag), Markup(">")])
+
+
 @dataclass(frozen=True)
 class Block:
-    """A piece of HTML for a section."""
+    """A piece of HTML for a section; text is escaped."""
 
-    html: str
+    html: Markup
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "html", escape(self.html))
+
+
+def title(text: str) -> Block:
+    return Block(element("h3", text))
+
+
+def said(text: str, *, calm: bool = False) -> Block:
+    """A paragraph; ``calm``: of what is as it should be."""
+    return Block(element("p", text, cls="calm" if calm else ""))
+
+
+def alarm(strong: str, *rest: Any) -> Block:
+    return Block(element("div", element("strong", strong), " ", *rest, cls="alarm", role="alert"))
+
+
+def listed(points: Iterable[str]) -> Block:
+    return Block(element("ul", *(element("li", p) for p in points), cls="caveats"))
 
 
 @dataclass(frozen=True)
@@ -38,39 +73,48 @@ class Group:
     finding: str = ""
 
 
-def table(rows: pd.DataFrame, mark: str, caption: str = "", bar: str = "", labels: Sequence[str] = ()) -> Block:
-    """A data frame as it stands; ``bar`` names a column that is also drawn."""
+def caption(text: str, mark: str) -> Markup:
+    """Of a table; nothing where nothing is said."""
+    marked = element("p", mark, cls="mark") if mark else ""
+    return element("caption", text, marked) if text or mark else Markup("")
+
+
+def scrolled(title: str, *parts: Any, cls: str = "") -> Block:
+    """A table that scrolls by itself on a narrow page; ``title`` is read aloud where there is one."""
+    aloud: dict[str, Any] = {"tabindex": "0", "role": "region", "aria_label": title} if title else {}
+    return Block(element("div", element("table", *parts, cls=cls), cls="scroll", **aloud))
+
+
+def table(rows: pd.DataFrame, mark: str, text: str = "", bar: str = "", labels: Sequence[str] = ()) -> Block:
+    """A data frame as it stands, with ``text`` as its caption; ``bar`` names a column that is also drawn."""
     most = float(rows[bar].max()) if bar and len(rows) else 0.0
     numeric = {c for c in rows.columns if pd.api.types.is_numeric_dtype(rows[c])}
-    cls = {c: ' class="number"' if c in numeric and c != bar else "" for c in rows.columns}
-    head = "".join(f'<th scope="col"{cls[c]}>{escape(str(c))}</th>' for c in rows.columns)
+    cls = {c: "number" if c in numeric and c != bar else "" for c in rows.columns}
+    head = [element("th", c, scope="col", cls=cls[c]) for c in rows.columns]
     body = []
     for row in rows.to_dict("records"):
         own = str(row.get("objective", ""))
-        css = f' style="--own:var(--o{list(labels).index(own)})" data-label="{escape(own)}"' if own in labels else ""
+        css: dict[str, Any] = (
+            {"style": f"--own:var(--o{list(labels).index(own)})", "data_label": own} if own in labels else {}
+        )
         cells = []
         for i, (c, v) in enumerate(row.items()):
-            dot = '<span class="dot" aria-hidden="true"></span>' if css and c == "objective" else ""
-            text = dot + escape(tables.number(v))
+            text_ = tables.number(v)
+            dot = element("span", cls="dot", aria_hidden="true") if css and c == "objective" else ""
             if i == 0:
-                cells.append(f'<th scope="row">{text}</th>')
+                cells.append(element("th", dot, text_, scope="row"))
             elif c == bar:
                 wide = 100 * float(v) / most if most and not pd.isna(v) else 0
-                drawn = f'<span class="fill" style="width:{wide:.1f}%" aria-hidden="true"></span>'
-                cells.append(f'<td class="bar">{text}{drawn}</td>')
+                drawn = element("span", cls="fill", style=f"width:{wide:.1f}%", aria_hidden="true")
+                cells.append(element("td", text_, drawn, cls="bar"))
             else:
-                cells.append(f"<td{cls[str(c)]}>{text}</td>")
-        body.append(f"<tr{css}>{''.join(cells)}</tr>")
-    said = escape(caption) + (f'<p class="mark">{escape(mark)}</p>' if mark else "")
-    foot = f"<caption>{said}</caption>" if said else ""
-    html = (
-        f'<div class="scroll"><table>{foot}<thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
-    )
-    return Block(html)
+                cells.append(element("td", dot, text_, cls=cls[str(c)]))
+        body.append(element("tr", *cells, **css))
+    return scrolled("", caption(text, mark), element("thead", element("tr", *head)), element("tbody", *body))
 
 
 def folded(title: str, block: Block) -> Block:
-    return Block(f"<details><summary>{escape(title)}</summary>{block.html}</details>")
+    return Block(element("details", element("summary", title), block.html))
 
 
 def controls(found: Sequence[Control], mark: str) -> list[Block]:
@@ -81,17 +125,15 @@ def controls(found: Sequence[Control], mark: str) -> list[Block]:
     declared = [c for c in found if not c.equal and c.declared]
     blocks = []
     if bad:
-        what = escape(speak.join(sorted({c.name for c in bad})))
-        said = f"<strong>Not everything was held fixed.</strong> Differs over objectives: {what}. {_DOUBT}"
-        blocks.append(Block(f'<div class="alarm" role="alert">{said}{_side_by_side(bad, mark)}</div>'))
+        what = speak.join(sorted({c.name for c in bad}))
+        told = f"Differs over objectives: {what}. {_DOUBT}"
+        blocks.append(alarm("Not everything was held fixed.", told, _side_by_side(bad, mark).html))
     else:
-        blocks.append(Block(f'<p class="calm">{_all_equal(found, declared)}</p>'))
+        blocks.append(said(_all_equal(found, declared), calm=True))
     if declared:
         what = speak.join(sorted({c.name for c in declared}))
-        blocks.append(
-            Block(f"<p>Different because the study asks for it: {escape(what)}.</p>{_side_by_side(declared, mark)}")
-        )
-    return [*blocks, folded("Every control, side by side", Block(_side_by_side(found, mark)))]
+        blocks += [said(f"Different because the study asks for it: {what}."), _side_by_side(declared, mark)]
+    return [*blocks, folded("Every control, side by side", _side_by_side(found, mark))]
 
 
 _DOUBT = "Differences between objectives in this study may come from this."
@@ -109,24 +151,20 @@ def _all_equal(found: Sequence[Control], declared: Sequence[Control]) -> str:
     )
 
 
-def _side_by_side(found: Sequence[Control], mark: str) -> str:
+def _side_by_side(found: Sequence[Control], mark: str) -> Block:
     labels = list(dict.fromkeys(label for c in found for label in c.values))
     many = len({c.group for c in found}) > 1
-    head = "".join(f'<th scope="col">{escape(x)}</th>' for x in (*(["run"] if many else []), "control", *labels))
+    head = [element("th", x, scope="col") for x in (*(["run"] if many else []), "control", *labels)]
     body = []
     for c in found:
         values = [c.values.get(x, "–") for x in labels]
         common = max(set(values), key=values.count)
-        tds = "".join(
-            f"<td{'' if c.equal or v == common else ' class=differs'}><code>{escape(brief(v))}</code></td>"
-            for v in values
-        )
-        run = f"<td>{escape(c.group)}</td>" if many else ""
-        body.append(f'<tr>{run}<th scope="row">{escape(c.name)}</th>{tds}</tr>')
-    foot = f'<caption><p class="mark">{escape(mark)}</p></caption>' if mark else ""
-    return (
-        f'<div class="scroll"><table>{foot}<thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
-    )
+        tds = [
+            element("td", element("code", brief(v)), cls="" if c.equal or v == common else "differs") for v in values
+        ]
+        run = [element("td", c.group)] if many else []
+        body.append(element("tr", *run, element("th", c.name, scope="row"), *tds))
+    return scrolled("", caption("", mark), element("thead", element("tr", *head)), element("tbody", *body))
 
 
 # -- the headline table ------------------------------------------------------------------------------------------

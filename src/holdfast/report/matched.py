@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -44,7 +43,7 @@ def group(s: Setting) -> Group:
     figures = tuple(f for one in mine if (f := _gap(one, s.findings.look, alone=len(mine) == 1)) is not None)
     blocks = _stopped(s)
     if mine and not figures:
-        blocks.append(Block(f"<p>{_NOWHERE}</p>"))
+        blocks.append(markup.said(_NOWHERE))
     for one in mine:
         blocks += _compared(s, one, alone=len(mine) == 1)
     for some in drawn:
@@ -67,7 +66,7 @@ def _stopped(s: Setting) -> list[Block]:
     runs = s.findings.trajectories
     mine = runs[(runs["model"] == s.model) & (runs["task"] == s.task) & (runs["bracket"] == "")]
     said = stopped.said(where, mine[["trajectory", "label", "seed"]].itertuples(index=False, name=None))
-    return [Block(f"<p>{escape(f'{_STOPPED} {said}. {_LATER}' if said else _NONE_STOPPED)}</p>")]
+    return [markup.said(f"{_STOPPED} {said}. {_LATER}" if said else _NONE_STOPPED)]
 
 
 _STOPPED = "Each run was to end at the first checkpoint whose smoothed capability reaches the target. There ended:"
@@ -124,10 +123,10 @@ def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
     blocks = []
     if study.matched is not None:
         goal = speak.percent(one.target)
-        blocks.append(Block(f"<h3>At a capability of {goal}{tail}</h3>"))
+        blocks.append(markup.title(f"At a capability of {goal}{tail}"))
         if one.void:
             void = f"The base model already meets the target ({goal} on {match}): there is nothing to compare."
-            blocks.append(Block(f'<p class="calm">{void}</p>'))
+            blocks.append(markup.said(void, calm=True))
         else:
             rows = "the very rows that are reported"
             split = f"{match}, whose rows are not those reported" if one.instruments.apart else rows
@@ -147,7 +146,7 @@ def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
         shown = markup.table(
             _spoken(one, one.at_ceiling, "capability", study.labels), mark, caption, labels=s.findings.labels
         )
-        blocks += [Block(f"<h3>Capability at an attack success of {ceiling}{tail}</h3>"), shown]
+        blocks += [markup.title(f"Capability at an attack success of {ceiling}{tail}"), shown]
     return blocks
 
 
@@ -203,7 +202,7 @@ def _front(s: Setting, front: Front, *, alone: bool) -> list[Block]:
     )
     who = "Share of draws in which the objective of the row is at least as good on both axes and better on one."
     return [
-        Block(f"<h3>Who is on the front{speak.at(float(last))}{tail}</h3>"),
+        markup.title(f"Who is on the front{speak.at(float(last))}{tail}"),
         markup.table(shown, mark, f"{_FRONT} {speak.seeds([front.n_seeds])}.", labels=s.findings.labels),
         markup.folded("Who beats whom", markup.table(wide, mark, who, labels=s.findings.labels)),
     ]

@@ -35,7 +35,7 @@
       const keep = old && old.signals.includes("budget") ? old.view.signal("budget") : null;
       if (old) old.finalize();
       const made = await vegaEmbed(plot, structuredClone(figures[name]), {
-        mode: "vega-lite", renderer: "svg", actions: false, config: config[now], tooltip: { theme: now },
+        mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: config[now], tooltip: { theme: now },
       });
       const signals = made.vgSpec.signals.map((s) => s.name);
       if (keep !== null) made.view.signal("budget", keep);
@@ -96,7 +96,7 @@
     for (const plot of $$(".plot:not(.set)")) {
       const sheet = plot.parentElement.insertBefore(element("div", "", "sheet"), plot), spec = figures[plot.dataset.figure];
       vegaEmbed(sheet, { ...structuredClone(spec), width: 640 }, { // waits for nothing, so it is there when this turn ends
-        mode: "vega-lite", renderer: "svg", actions: false, config: config.light,
+        mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: config.light,
       });
       plot.classList.add("set");
     }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from holdfast.report import latex, methods
-from holdfast.report.markup import Block, Group
+from holdfast.report.markup import Block, Group, element
 from holdfast.report.reading import Findings
+from holdfast.store.defuse import for_markdown
 from holdfast.store.files import write_text
 
 _LEAD = "Written from the study file and from what the run left. Read before use: it knows what was done, and not why."
@@ -15,8 +14,9 @@ _LEAD = "Written from the study file and from what the run left. Read before use
 def group(findings: Findings) -> Group:
     said = methods.paragraphs(findings)
     mark = findings.study.mark
-    text = "\n\n".join([*(f"{title}. {body}" for title, body in said.items()), *([mark] if mark else [])])
-    write_text(findings.folder.report / "methods.md", text + "\n")
+    parts = [*(f"{title}. {body}" for title, body in said.items()), *([mark] if mark else [])]
+    text = "\n\n".join(parts)
+    write_text(findings.folder.report / "methods.md", "\n\n".join(map(for_markdown, parts)) + "\n")
     found = latex.write(findings)
     blocks = [_folded("Methods", text, prose=True)]
     blocks += [_folded(f"LaTeX: {name}", tex) for name, tex in found.items()]
@@ -31,8 +31,6 @@ def group(findings: Findings) -> Group:
 
 
 def _folded(title: str, text: str, *, prose: bool = False) -> Block:
-    css = " class=prose" if prose else ""
-    return Block(
-        f"<details class=copied><summary>{escape(title)}</summary>"
-        f'<p class="take"><button type="button" data-copy>Copy</button></p><pre{css}>{escape(text)}</pre></details>'
-    )
+    button = element("p", element("button", "Copy", type="button", data_copy=True), cls="take")
+    pre = element("pre", text, cls="prose" if prose else "")
+    return Block(element("details", element("summary", title), button, pre, cls="copied"))

@@ -9,7 +9,7 @@ import pandas as pd
 from holdfast.analysis.published import beside, data, procedures
 from holdfast.report import gist, markup, speak, tables
 from holdfast.report.headline import plain
-from holdfast.report.markup import Block, Group
+from holdfast.report.markup import Group
 from holdfast.report.reading import Findings
 
 _LEAD = (
@@ -34,11 +34,12 @@ def group(findings: Findings) -> Group | None:
     tables.save(findings, "published", found, "Published figures beside the study's own", shown(found))
     tables.save(findings, "published-procedure", how, "How the two were done")
     caption = _CAPTION.format(level=speak.level(study.alpha), alpha=study.alpha, seeds=speak.seeds([len(study.draws)]))
-    doubts = "".join(f"<li>{d}.</li>" for d in dict.fromkeys(found["doubt"].str.split("; ").explode()) if d)
+    doubts = [f"{d}." for d in dict.fromkeys(found["doubt"].str.split("; ").explode()) if d]
     means = "; ".join(s["half_means"] for s in data()["sources"].values() if s["half_means"])
     blocks = (
         markup.table(shown(found), mark, caption, labels=findings.labels),
-        Block(f'<p>To be read with care:</p><ul class="caveats">{doubts}<li>± there: {means}.</li></ul>'),
+        markup.said("To be read with care:"),
+        markup.listed([*doubts, f"± there: {means}."]),
         markup.folded("What differs in procedure, and what they do not say", markup.table(how, mark)),
     )
     return Group("published", "Beside what was published", _LEAD, (), blocks, finding=gist.beside(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -120,9 +121,12 @@ class Setting:
     @property
     def slug(self) -> str:
         """Part of its files' names; empty where the study has one setting."""
-        if len(self.findings.settings()) == 1:
+        every = [(s.model, s.task) for s in self.findings.settings()]
+        if len(every) == 1:
             return ""
-        return "".join(c if c.isalnum() else "-" for c in f"{self.model}-{self.task}").lower()
+        plain = [re.sub(r"[^a-z0-9]", "-", f"{model}-{task}".lower()) for model, task in every]
+        at = every.index((self.model, self.task))
+        return plain[at] if plain.count(plain[at]) == 1 else f"{plain[at]}-{at}"
 
     @cached_property
     def estimates(self) -> pd.DataFrame:

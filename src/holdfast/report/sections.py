@@ -210,7 +210,7 @@ def _unsafe(s: Setting) -> tuple[Block, ...]:
     last = table[table["budget"] == table["budget"].max()]
     column = tables.UNSAFE["unsafe_tokens"]
     if column in last and not last[column].any():
-        return (Block('<p class="calm">No objective read a token of unsafe text.</p>'),)
+        return (markup.said("No objective read a token of unsafe text.", calm=True),)
     caption = "Tokens of unsafe responses in what the objective trained on, by the last budget; mean over seeds."
     return (markup.table(last, mark, caption, bar=column if column in last else "", labels=s.findings.labels),)
 
@@ -238,13 +238,13 @@ def of_study(findings: Findings) -> list[Group]:
     left_out = (
         markup.table(dropped, mark, "Training rows that could not be used: what some objective cannot, none was given.")
         if len(dropped)
-        else Block('<p class="calm">No training row was dropped.</p>')
+        else markup.said("No training row was dropped.", calm=True)
     )
     counted = [
         *([left_out] if findings.study.trains else []),
         markup.table(gone, mark, "Responses without a score. They are in no rate, and are not counted as harmless.")
         if len(gone)
-        else Block('<p class="calm">Every response was scored.</p>'),
+        else markup.said("Every response was scored.", calm=True),
     ]
     ruled = (markup.table(ruler, mark, "Differences from the base in percentage points."),) if len(ruler) else ()
     told = (

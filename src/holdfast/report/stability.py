@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from holdfast.analysis.stability import RULES, VERDICTS, stability, ways
 from holdfast.report import gist, markup, speak, tables
 from holdfast.report.headline import plain
-from holdfast.report.markup import Block, Group
+from holdfast.report.markup import Block, Group, element
 from holdfast.report.reading import Setting, named
 
 _LEAD = (
@@ -75,15 +75,16 @@ def _grid(s: Setting, table: pd.DataFrame, against: str) -> Block:
     labels = [x for x in s.findings.labels if x in set(data["label"])]
     at = {(r["way"], r["label"], r["budgets"]): r for r in data.to_dict("records")}
     columns = [(label, budgets) for label in labels for budgets in over]
-    head = "".join(f'<th scope="colgroup" colspan="{len(over)}">{escape(x)}</th>' for x in labels)
-    under = "".join(f'<th scope="col">{budgets}</th>' for _, budgets in columns) if len(over) > 1 else ""
+    head = [element("tr", element("td"), *(element("th", x, scope="colgroup", colspan=len(over)) for x in labels))]
+    if len(over) > 1:
+        head.append(element("tr", element("td"), *(element("th", budgets, scope="col") for _, budgets in columns)))
     rows = [
-        f'<tr><th scope="row">{escape(way)}</th>{"".join(_cell(at.get((way, *c))) for c in columns)}</tr>'
+        element("tr", element("th", way, scope="row"), *(_cell(at.get((way, *c))) for c in columns))
         for way in dict.fromkeys(data["way"])
     ]
     counted = data.groupby(["verdict", "label", "budgets"]).size()
     counts = [
-        f'<tr><th scope="row">{v}</th>{"".join(f"<td>{counted.get((v, *c), 0)}</td>" for c in columns)}</tr>'
+        element("tr", element("th", v, scope="row"), *(element("td", counted.get((v, *c), 0)) for c in columns))
         for v in reversed(VERDICTS)
     ]
     who = "the base" if against == "base" else s.findings.reference
@@ -97,22 +98,17 @@ def _grid(s: Setting, table: pd.DataFrame, against: str) -> Block:
         f"{speak.spread(data['n_prompts'])} prompts. {speak.seeds([int(data['n_seeds'].max())])}. Every number and "
         f"interval: tables/{named('ways', s.slug)}.csv."
     )
-    said = f'{escape(caption)}<p class="mark">{escape(mark)}</p>' if mark else escape(caption)
-    return Block(
-        f"<h3>{escape(title)}</h3>"
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title)}">'
-        f'<table class="ways by-{len(over)}">'
-        f"<caption>{said}</caption><thead><tr><td></td>{head}</tr>{under and f'<tr><td></td>{under}</tr>'}</thead>"
-        f"<tbody>{''.join(rows)}</tbody><tfoot>{''.join(counts)}</tfoot></table></div>"
-    )
+    parts = (element("thead", *head), element("tbody", *rows), element("tfoot", *counts))
+    grid = markup.scrolled(title, markup.caption(caption, mark), *parts, cls=f"ways by-{len(over)}")
+    return Block(markup.title(title).html + grid.html)
 
 
-def _cell(r: dict[Any, Any] | None) -> str:
+def _cell(r: dict[Any, Any] | None) -> Markup:
     if r is None:
-        return "<td></td>"
+        return element("td")
     css = r["kind"].replace(", ", "-") + (" declared" if r["declared"] else "")
     told = f"{r['kind']}: {speak.estimate(r, signed=True)}"
-    return f'<td class="{css}" title="{told}" aria-label="{r["kind"]}">{GLYPHS[r["kind"]]}</td>'
+    return element("td", GLYPHS[r["kind"]], cls=css, title=told, aria_label=r["kind"])
 
 
 def kinds(table: pd.DataFrame) -> pd.Series:

@@ -19,6 +19,7 @@ from holdfast.report.reading import Findings, Setting, named
 from holdfast.report.theme import BASE
 from holdfast.spec import Study
 from holdfast.store import digest
+from holdfast.store.defuse import csv, file_name, for_markdown
 from holdfast.store.files import write_text
 from holdfast.study.variants import is_declared
 
@@ -275,8 +276,9 @@ def write(
 ) -> None:
     """``name.csv`` with every number, and ``name.md`` to read (``shown``, where that is another form of it)."""
     full = table.assign(mark=mark) if mark else table
-    write_text(folder / f"{name}.csv", full.to_csv(index=False, lineterminator="\n"))
-    write_text(folder / f"{name}.md", markdown(table if shown is None else shown, mark, title))
+    at = folder / file_name(name)
+    write_text(at.with_name(f"{at.name}.csv"), csv(full))
+    write_text(at.with_name(f"{at.name}.md"), markdown(table if shown is None else shown, mark, title))
 
 
 def save(of: Findings | Setting, name: str, table: pd.DataFrame, title: str, shown: pd.DataFrame | None = None) -> None:
@@ -287,15 +289,15 @@ def save(of: Findings | Setting, name: str, table: pd.DataFrame, title: str, sho
 
 def markdown(table: pd.DataFrame, mark: str, title: str = "") -> str:
     """A pipe table, with the study's mark below it."""
-    head = [f"**{title}**", ""] if title else []
+    head = [f"**{for_markdown(title)}**", ""] if title else []
     cells = [[_cell(v) for v in row] for row in table.itertuples(index=False)]
     lines = ["| " + " | ".join(map(_cell, table.columns)) + " |", "|" + " --- |" * len(table.columns)]
     lines += ["| " + " | ".join(row) + " |" for row in cells]
-    return "\n".join([*head, *lines, *(["", f"*{mark}*"] if mark else [])]) + "\n"
+    return "\n".join([*head, *lines, *(["", f"*{for_markdown(mark)}*"] if mark else [])]) + "\n"
 
 
 def _cell(value: Any) -> str:
-    return number(value).replace("|", "\\|").replace("\n", " ")
+    return for_markdown(number(value))
 
 
 def number(value: Any) -> str:

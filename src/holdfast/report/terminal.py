@@ -14,6 +14,7 @@ from holdfast.analysis.answer import answer
 from holdfast.analysis.recommend import recommend
 from holdfast.report import speak, tables
 from holdfast.report.reading import Setting, read
+from holdfast.store import defuse
 from holdfast.store.folder import StudyFolder
 
 
@@ -29,7 +30,7 @@ class Headline:
     said: tuple[tuple[str, str, str], ...] = ()
 
     def print(self, console: Console | None = None) -> None:
-        console = console or Console()
+        console = console or defuse.console()
         for title, columns, rows in self.tables:
             table = Table(title=title, title_justify="left", caption=self.mark or None, caption_justify="left")
             for i, column in enumerate(columns):
@@ -39,7 +40,7 @@ class Headline:
             console.print(table)
         for _, found, advice in self.said:
             console.print(Text(f"\n{found}\n\n{advice}\n"))
-        console.print(f"Report: {self.page}", soft_wrap=True, highlight=False)
+        console.print(f"Report: {self.page}", soft_wrap=True, highlight=False, markup=False)
 
     def as_json(self) -> dict[str, Any]:
         return {"report": str(self.page), "mark": self.mark, "rows": self.rows, "said": self.said}

@@ -14,7 +14,7 @@ from holdfast.report import consistency, markup, speak, tables
 from holdfast.report import labels as place
 from holdfast.report.charts import Figure, colour, layer, lower, opacity_of, shape
 from holdfast.report.headline import Series, lead, plain
-from holdfast.report.markup import Block, Group
+from holdfast.report.markup import Group
 from holdfast.report.reading import Findings, Setting
 from holdfast.report.theme import BASE
 from holdfast.study.tuned import candidates, read, seeds
@@ -55,7 +55,7 @@ def group(s: Setting) -> Group | None:
     counted = speak.seeds([x["n_seeds"] for c in chosen for x in c["settings"]])
     caption = _CHOSEN.format(measure=plain(study.tuned.measure), seeds=counted, **said)
     blocks = [
-        Block("<h3>What was chosen</h3>"),
+        markup.title("What was chosen"),
         markup.table(shown, mark, caption, labels=names),
         markup.folded("Every setting that was tried", markup.table(every, mark, f"{_EVERY} {caption}", labels=names)),
     ]
@@ -70,7 +70,7 @@ def group(s: Setting) -> Group | None:
             tables.save(s, f"tuned-{x.axis}", beside, f"{x.title}: shared and tuned")
             counted = speak.seeds(x.of(levels[SHARED])["n_seeds"])
             caption = _BESIDE.format(title=x.title, against=against, seeds=counted, **said)
-            blocks += [Block(f"<h3>{x.title}</h3>"), markup.table(beside, mark, caption, labels=names)]
+            blocks += [markup.title(x.title), markup.table(beside, mark, caption, labels=names)]
             turned = beside.loc[beside["conclusion"] == "changes", "objective"]
             changed += [f"{lower(x.title)} of {speak.join(turned)}"] if len(turned) else []
     made = [x for x in candidates(study) if x.of in names]

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from holdfast.declared import TUNED, TUNING
+from holdfast.store import defuse
 from holdfast.study.cells import CellPlan
 from holdfast.study.plan import Plan
 from holdfast.study.trajectory import Rung, Trajectory
 
 
 def show(plan: Plan, console: Console | None = None) -> None:
-    console = console or Console()
+    console = console or defuse.console()
     for part in (_headline(plan), _training(plan), _measuring(plan), _cost(plan), _declared(plan), *_power(plan)):
         console.print(part, highlight=False)
     for task, reasons in plan.dropped.items():
@@ -44,7 +46,7 @@ def duration(seconds: float | None) -> str:
     return f"{max(seconds, 1):.0f} seconds"
 
 
-def _headline(plan: Plan) -> str:
+def _headline(plan: Plan) -> Text:
     state = " (nominal)" if plan.nominal else " (provisional)" if plan.provisional else ""
     runs = [t for t in plan.trajectories if not t.bracket]
     axes: dict[str, Iterable[object]] = {
@@ -53,14 +55,15 @@ def _headline(plan: Plan) -> str:
         "seeds": dict.fromkeys(t.seed for t in runs),
         "budgets": [amount(b) for b in sorted({b for t in runs for b in t.budgets})],
     }
-    return "\n".join(
+    lines = "\n".join(
         [
-            f"[bold]{plan.name}[/bold]{state}: {_count(len(plan.trajectories), 'trajectories', 'trajectory')}, "
+            f"{state}: {_count(len(plan.trajectories), 'trajectories', 'trajectory')}, "
             f"{_count(plan.subjects, 'subjects', 'subject')}",
             *(f"{name}: {', '.join(str(v) for v in values)}" for name, values in axes.items()),
             "",
         ]
     )
+    return Text.assemble((plan.name, "bold"), lines)
 
 
 def _training(plan: Plan) -> Table:

@@ -12,6 +12,7 @@ from holdfast import registry
 from holdfast.analysis import frame, sampling
 from holdfast.judges.humans import key_of
 from holdfast.store import tables
+from holdfast.store.defuse import csv
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.words import Record, UserError
@@ -39,8 +40,8 @@ def sample(study: Path, n: int, to: Path, measure: str = "", seed: int = 0) -> p
     rows = [(id, *texts[id], "", "") for id in drawn["record"]]
     sheet = pd.DataFrame(rows, columns=["id", "prompt", "response", "label", "rater"])
     key = drawn.rename(columns={"record": "id"})[["id", "weight", "stratum", *sampling.STRATA]]
-    write_text(key_of(to), key.to_csv(index=False, lineterminator="\n"))
-    write_text(to, sheet.to_csv(index=False, lineterminator="\n"))
+    write_text(key_of(to), csv(key))
+    write_text(to, csv(sheet))
     return key
 
 
