@@ -34,6 +34,8 @@ class Server:
     answered: list[dict] = field(default_factory=list)  # bodies of those that got an answer
     keys: set[str] = field(default_factory=set)
     struck: dict[str, str] = field(default_factory=dict)
+    raw: dict[str, bytes] = field(default_factory=dict)  # bodies of answers, for the faults ``raw NAME``
+    over: threading.Event = field(default_factory=threading.Event)
 
     def spec(self, **more) -> EndpointSpec:
         return EndpointSpec(url=self.url, **{"model": "grader", **QUICK, **more})
@@ -85,6 +87,18 @@ def serving(answer: Callable[[dict], str] = lambda body: "", faults: Sequence[st
                 time.sleep(server.stall)
                 self.close_connection = True
                 return
+            if fault == "drip":  # a byte now and then, for ever
+                self.send_response(200)
+                self.end_headers()
+                return self._for_ever(b" ", 0.05)
+            if fault == "continue":
+                return self._for_ever(b"HTTP/1.1 100 Continue\r\n\r\n", 0.0)
+            if fault == "endless":
+                self.send_response(200)
+                self.end_headers()
+                return self._for_ever(b" " * (1 << 20), 0.0)
+            if fault.startswith("raw "):
+                return self._send(200, server.raw[fault.removeprefix("raw ")])
             if fault == "garbage":
                 return self._send(200, b"<html>not json")
             if fault == "429":
@@ -97,6 +111,14 @@ def serving(answer: Callable[[dict], str] = lambda body: "", faults: Sequence[st
             with guard:
                 server.answered.append(body)
             self._send(200, said)
+
+        def _for_ever(self, data: bytes, every: float):
+            self.close_connection = True
+            try:
+                while not server.over.wait(every):
+                    self.wfile.write(data)
+            except OSError:  # the client has hung up
+                return
 
         def _send(self, code: int, data: bytes, headers: dict | None = None):
             self.send_response(code)
@@ -115,8 +137,15 @@ def serving(answer: Callable[[dict], str] = lambda body: "", faults: Sequence[st
     try:
         yield server
     finally:
+        server.over.set()
         http.shutdown()
         http.server_close()
+
+
+def completion(content: object, finish: str = "stop", tokens: object = 10, **message: object) -> bytes:
+    """The body of an answer."""
+    choice = {"message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
+    return json.dumps({"choices": [choice], "usage": {"prompt_tokens": tokens, "completion_tokens": tokens}}).encode()
 
 
 def code(body: dict) -> str:

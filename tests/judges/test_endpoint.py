@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import signal
 import threading
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from servers import KEY, ask, asked, code, graded, rows, serving
+from servers import KEY, ask, asked, code, completion, graded, rows, serving
 
 from holdfast import registry
 from holdfast.judges.contract import Desk
 from holdfast.judges.endpoint import Endpoint, EndpointSpec
 from holdfast.judges.rubrics import StrongREJECTRubric
+from holdfast.judges.transport import GRACE
 from holdfast.respond.layout import judge_id
 from holdfast.words import Sampling, UserError
 
@@ -247,3 +249,95 @@ def test_the_body_is_the_smallest_common_part_and_extra_has_the_last_word(tmp_pa
         Endpoint(server.spec(extra=extra), tmp_path).ask(asked("a"))
     assert set(server.got[0]) == {"model", "messages", "max_tokens", "temperature"}
     assert set(server.got[1]) == {"model", "messages", "max_completion_tokens", "temperature"}
+
+
+@pytest.mark.parametrize("fault", ["drip", "continue", "endless"])
+def test_a_call_ends_at_its_deadline_or_its_size_whatever_the_server_sends(tmp_path, fault):
+    with serving(lambda body: "yes", [fault]) as server:
+        began = time.monotonic()
+        endpoint = Endpoint(server.spec(deadline=0.7, attempts=2), tmp_path)
+        assert [r.text for r in endpoint.ask(asked("a"))] == ["yes"]
+        assert time.monotonic() - began < 20
+    assert len(server.got) == 2
+    assert endpoint.cost(asked("more")).calls == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (completion(None, refusal="I will not judge this."), "refused by the judge"),
+        (completion("", refusal="I will not judge this."), "refused by the judge"),
+        (completion(None, "length"), "cut off"),
+        (completion(None, "content_filter"), "filtered"),
+        (completion(None), "empty answer"),
+        (completion([{"type": "text", "text": None}]), "empty answer"),
+    ],
+)
+def test_an_answer_without_a_text_says_why_and_is_paid_for_once(tmp_path, raw, reason):
+    with serving(faults=["raw it"], raw={"it": raw}) as server:
+        judge = StrongREJECTRubric(endpoint=server.spec())
+        (verdict,) = judge.judge(rows("text"), Desk(cache=tmp_path))
+        assert (verdict.score, verdict.reason) == (None, reason)
+        judge.judge(rows("text"), Desk(cache=tmp_path))
+    assert len(server.got) == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"choices": [{"message": {"content": ' + b"1" * 5000 + b"}}]}",
+        b"\xff\xfe\x00",
+        b"[]",
+        b'{"choices": [{"message": "text"}]}',
+    ],
+)
+def test_an_answer_out_of_protocol_is_asked_again(tmp_path, raw):
+    with serving(lambda body: "yes", ["raw it"], raw={"it": raw}) as server:
+        assert [r.text for r in Endpoint(server.spec(attempts=2), tmp_path).ask(asked("a"))] == ["yes"]
+    assert len(server.got) == 2
+
+
+@pytest.mark.parametrize("tokens", [-4_000_000, 10**400, True, 1.5, "7"])
+def test_a_count_that_cannot_be_one_costs_what_was_reserved(tmp_path, tokens):
+    with serving(faults=["raw it"], raw={"it": completion("yes", tokens=tokens)}) as server:
+        spec = server.spec(price_in=1000.0, price_out=1000.0, budget_usd=100.0)
+        endpoint = Endpoint(spec, tmp_path)
+        price = endpoint.cost(asked("a")).usd
+        assert [r.text for r in endpoint.ask(asked("a"))] == ["yes"]
+        assert endpoint.cost(asked("b")).usd_left == pytest.approx(100.0 - price)
+
+
+def test_half_a_character_is_replaced_and_the_answer_kept(tmp_path):
+    raw = completion("yes").replace(b"yes", rb"y\ud800s")
+    with serving(faults=["raw it"], raw={"it": raw}) as server:
+        for _ in range(2):
+            assert [r.text for r in Endpoint(server.spec(), tmp_path).ask(asked("a"))] == ["y?s"]
+    assert len(server.got) == 1
+
+
+@pytest.mark.parametrize("damage", ["{}", '{"calls": -3, "usd": -4000}', '{"calls": 1, "usd": NaN}', "", "[1]"])
+def test_a_damaged_ledger_stops_the_spending_and_is_never_taken_for_nothing(tmp_path, damage):
+    with serving(lambda body: "yes") as server:
+        endpoint = Endpoint(server.spec(max_calls=5), tmp_path)
+        endpoint.ask(asked("a"))
+        (ledger,) = tmp_path.rglob("ledger.json")
+        ledger.write_text(damage)
+        with pytest.raises(UserError, match=r"ledger.json is damaged.*restore it"):
+            endpoint.ask(asked("b"))
+    assert len(server.got) == 1
+
+
+def test_an_interrupt_ends_the_asking_though_the_judge_hangs(tmp_path):
+    with serving(lambda body: "yes", ["drip"]) as server:
+
+        def interrupt():
+            while not server.got:
+                time.sleep(0.01)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+        threading.Thread(target=interrupt, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            Endpoint(server.spec(deadline=30.0), tmp_path).ask(asked("a"))
+    assert time.monotonic() - began < GRACE + 5

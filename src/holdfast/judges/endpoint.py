@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import tenacity
 from pydantic import Field, model_validator
 
 from holdfast.judges.contract import Cost
 from holdfast.judges.ledger import Ledger, tokens
-from holdfast.judges.transport import Passing, headers, post
+from holdfast.judges.transport import Passing, Wire, sendable
 from holdfast.spec import Part
 from holdfast.store.digest import digest
 from holdfast.store.files import lock, read_json, write_json
@@ -46,6 +45,7 @@ class EndpointSpec(Part):
     )
     concurrency: int = Field(default=4, ge=1, le=256, description="questions under way at once, in each worker")
     timeout: float = Field(default=120.0, gt=0, description="seconds without a sign of life")
+    deadline: float = Field(default=600.0, gt=0, description="seconds that a whole call may take")
     attempts: int = Field(default=6, ge=1, description="times that a question is sent before it counts as unanswered")
     wait: float = Field(
         default=1.0, ge=0, description="seconds before the second attempt; doubled for each further one"
@@ -76,7 +76,8 @@ class EndpointSpec(Part):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, or the ``reason`` why there is none: ``unanswered`` (ask again later), ``overlong``, ``filtered``."""
+    """An answer, or the ``reason`` why there is none: ``unanswered`` (ask again later), ``overlong``, ``filtered``,
+    ``refused by the judge``, ``cut off``, ``empty answer``."""
 
     text: str
     reason: str | None = None
@@ -126,7 +127,7 @@ class Endpoint:
         how = self.sampling
         body: dict[str, Any] = {
             "model": self.spec.model,
-            "messages": [{"role": t.role, "content": _sendable(t.content)} for t in turns],
+            "messages": [{"role": t.role, "content": sendable(t.content)} for t in turns],
             "max_tokens": how.max_new_tokens,
             "temperature": how.temperature,
         }
@@ -166,31 +167,30 @@ class Endpoint:
         self._stop.clear()
         self._failed = 0
         replies = {}
-        with self._client() as client, ThreadPoolExecutor(self.spec.concurrency) as pool:
-            waiting = {pool.submit(self._one, client, q): q.key for q in questions}
+        with self._wire() as wire, ThreadPoolExecutor(self.spec.concurrency) as pool:
+            waiting = {pool.submit(self._one, wire, q): q.key for q in questions}
             try:
                 for future in as_completed(waiting):
                     replies[waiting[future]] = future.result()
             except BaseException:
                 self._stop.set()
+                wire.hang_up()
                 pool.shutdown(wait=True, cancel_futures=True)  # what is under way is still paid for: let it be kept
                 raise
         return replies
 
-    def _client(self) -> httpx.Client:
-        limits = httpx.Limits(max_connections=self.spec.concurrency)
-        return httpx.Client(
-            base_url=self.spec.url, headers=headers(self.spec.key_env), timeout=self.spec.timeout, limits=limits
-        )
+    def _wire(self) -> Wire:
+        spec = self.spec
+        return Wire(spec.url, spec.key_env, timeout=spec.timeout, deadline=spec.deadline, most=spec.concurrency)
 
-    def _one(self, client: httpx.Client, q: _Question) -> Reply:
-        with lock(self._file(q.key).parent, wait=True):
+    def _one(self, wire: Wire, q: _Question) -> Reply:
+        with lock(self._file(q.key).parent, wait=True, unless=self._stop.is_set):
             if (kept := self._kept(q.key)) is not None:  # another worker asked the same meanwhile
                 return kept
             if self._failed >= GIVE_UP or self._stop.is_set():
                 return Reply("", UNANSWERED)
             try:
-                reply = self._insistently(client, q)
+                reply = self._insistently(wire, q)
             except Passing as fault:
                 return self._unanswered(fault)
             with self._guard:
@@ -206,7 +206,7 @@ class Endpoint:
         _log.warning("%s left a question unanswered: %s", self.spec.model, fault)
         return Reply("", UNANSWERED)
 
-    def _insistently(self, client: httpx.Client, q: _Question) -> Reply:
+    def _insistently(self, wire: Wire, q: _Question) -> Reply:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Passing),
             stop=tenacity.stop_after_attempt(self.spec.attempts) | tenacity.stop_when_event_set(self._stop),
@@ -214,7 +214,7 @@ class Endpoint:
             sleep=tenacity.sleep_using_event(self._stop),
             reraise=True,
         )
-        return retrying(self._once, client, q)
+        return retrying(self._once, wire, q)
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         """Seconds to wait: what the server asked for, else longer each time, with jitter so that workers spread out."""
@@ -224,11 +224,11 @@ class Endpoint:
         asked = fault.after if isinstance(fault, Passing) and fault.after is not None else grown
         return min(asked, self.spec.max_wait) + jitter
 
-    def _once(self, client: httpx.Client, q: _Question) -> Reply:
+    def _once(self, wire: Wire, q: _Question) -> Reply:
         """One call, entered in the ledger. An answer is on the disk before it is returned."""
         self._ledger.reserve(q.usd)
         try:
-            said = post(client, q.body, self.spec.key_env)
+            said = wire.post(q.body)
         except Exception as fault:
             if not (isinstance(fault, Passing) and fault.charged):
                 self._ledger.release(q.usd)
@@ -239,8 +239,3 @@ class Endpoint:
         write_json(self._file(q.key), {"model": self.spec.model, **asdict(said)})
         self._ledger.settle(q.usd, self.spec.usd(*said.tokens) if said.tokens else q.usd)
         return Reply(said.text, said.reason)
-
-
-def _sendable(text: str) -> str:
-    """Without halves of characters, which no UTF-8 can hold."""
-    return text.encode("utf-8", "replace").decode()

@@ -6,6 +6,7 @@ cost before it goes out, and corrected when its answer says what it did cost; so
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 from holdfast.judges.contract import Cost
 from holdfast.store.digest import digest, short
-from holdfast.store.files import lock, read_json, write_json
+from holdfast.store.files import lock, write_json
+from holdfast.words import UserError
 
 BYTES_PER_TOKEN = 3  # of a prompt whose tokens nobody has counted: English has about four
 
@@ -45,8 +47,21 @@ class Ledger:
         self._max_calls, self._budget_usd = max_calls, budget_usd
 
     def spent(self) -> Mapping[str, Any]:
+        """Calls and US dollars. Raises UserError where the file is damaged: read as nothing, it would lift the cap."""
         path = self._folder / "ledger.json"
-        return read_json(path) if path.exists() else {"calls": 0, "usd": 0.0}
+        if not path.exists():
+            return {"calls": 0, "usd": 0.0}
+        try:
+            spent = json.loads(path.read_bytes())
+            sound = all(spent[k] >= 0 and math.isfinite(spent[k]) for k in ("calls", "usd"))
+        except (ValueError, KeyError, TypeError):
+            sound = False
+        if not sound:
+            raise UserError(
+                f"the ledger {path} is damaged, so what was spent on {self._model} is not known: restore it, or write "
+                'the calls and dollars of its invoice there ({"calls": 10, "usd": 0.5})'
+            )
+        return spent
 
     def cost(self, calls: int, usd: float) -> Cost:
         """So many more calls, and what the caps leave for them."""
@@ -73,5 +88,5 @@ class Ledger:
 
     def _add(self, calls: int, usd: float) -> None:
         spent = self.spent()
-        total = {"calls": spent["calls"] + calls, "usd": round(spent["usd"] + usd, 9)}
+        total = {"calls": max(0, spent["calls"] + calls), "usd": max(0.0, round(spent["usd"] + usd, 9))}
         write_json(self._folder / "ledger.json", {"model": self._model, **total})

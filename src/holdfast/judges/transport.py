@@ -5,9 +5,14 @@ No sentence of a server is repeated: it may hold what it was sent, forbidden tex
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
+import threading
 from collections.abc import Mapping
+from concurrent.futures import CancelledError
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +23,12 @@ import httpx
 from holdfast.words import UserError
 
 OVERLONG, FILTERED = "overlong", "filtered"
+REFUSED, CUT_OFF, EMPTY = "refused by the judge", "cut off", "empty answer"
+
+CONNECT = 15.0  # seconds: a server that takes longer to be reached is not there
+GRACE = 3.0  # seconds that calls under way get when the run is stopped
+LONGEST = 16 << 20  # bytes of an answer; one of 100,000 tokens with its reasoning has less than one MiB
+MOST_TOKENS = 10_000_000  # of one call: more is a miscount, and no invoice
 
 _LONG = re.compile(r"context.{0,12}(?:length|window|size)|(?:prompt|input|request)\b.{0,20}too (?:long|large)", re.I)
 _NAME = re.compile(r"[\w.:-]{1,60}")
@@ -35,8 +46,8 @@ class Passing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the server said. ``reason``: why it gave no answer and never will (``overlong``, ``filtered``). ``tokens``:
-    of prompt and answer, where it counted them; ``charged``: whether it answered at all."""
+    """What the server said. ``reason``: why it gave no answer and never will (``overlong``, ``filtered``, …).
+    ``tokens``: of prompt and answer, where it counted them; ``charged``: whether it answered at all."""
 
     text: str
     reason: str | None = None
@@ -53,54 +64,141 @@ def headers(key_env: str) -> httpx.Headers:
     return httpx.Headers({"Authorization": f"Bearer {os.environ[key_env].strip()}"})
 
 
-def post(client: httpx.Client, body: Mapping[str, Any], key_env: str) -> Said:
-    """One call. Raises Passing, or UserError where the request itself is at fault."""
-    try:
-        response = client.post("chat/completions", json=body)
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as e:
-        raise Passing(_worded(e), charged=False, unreachable=True) from None
-    except httpx.TransportError as e:
-        raise Passing(_worded(e), charged=True) from None
-    if response.status_code == 200:
-        return _read(response)
-    error = _error(response)
-    what = " ".join(["status", str(response.status_code), *_names(error, key_env)])
-    if error.get("code") == "insufficient_quota":
-        raise UserError(f"the account at {client.base_url} has no credit left ({what}); top it up and run again")
-    if response.status_code in _PASSING or response.status_code >= 500:
-        raise Passing(what, charged=False, after=_retry_after(response.headers.get("Retry-After")))
-    if error.get("code") == "context_length_exceeded" or _LONG.search(str(error.get("message", ""))):
-        return Said("", OVERLONG, charged=False)
-    if "content_filter" in (error.get("code"), error.get("type")):
-        return Said("", FILTERED, charged=False)
-    mend = {
-        401: f"check the key in ${key_env}",
-        403: f"check what the key in ${key_env} may do",
-        404: "check `url` and `model`",
-        **dict.fromkeys((301, 302, 303, 307, 308), "it has moved, and a key is not sent after it; correct `url`"),
-    }.get(response.status_code, "check `model`, and `extra`, which can take a field out of the request")
-    raise UserError(f"{client.base_url} refuses to answer for {body['model']} ({what}): {mend}")
+class Wire(AbstractContextManager["Wire"]):
+    """The way to one server. Calls come from any thread and are made on an event loop of its own: only there does a
+    call end when its time is over whatever the server sends, a byte now and then or endless interim responses.
+
+    ``timeout``: seconds without a sign of life; ``deadline``: seconds for a whole call; ``most``: calls at once.
+    """
+
+    def __init__(self, url: str, key_env: str, *, timeout: float, deadline: float, most: int) -> None:
+        self.url, self._key_env, self._deadline = url, key_env, deadline
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            headers=headers(key_env),
+            timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT)),
+            limits=httpx.Limits(max_connections=most),
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result(GRACE)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def hang_up(self) -> None:
+        """End what is under way after a while of grace: it may be paid for, and its answer on the way."""
+        self._loop.call_soon_threadsafe(self._loop.call_later, GRACE, self._cut)
+
+    def _cut(self) -> None:
+        for call in asyncio.all_tasks(self._loop):
+            call.cancel()
+
+    def post(self, body: Mapping[str, Any]) -> Said:
+        """One call. Raises Passing, or UserError where the request itself is at fault."""
+        try:
+            response = asyncio.run_coroutine_threadsafe(self._post(body), self._loop).result()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as e:
+            raise Passing(_worded(e), charged=False, unreachable=True) from None
+        except (httpx.RequestError, TimeoutError, CancelledError) as e:
+            raise Passing(_worded(e), charged=True) from None
+        if response.status == 200:
+            return _read(response)
+        return self._refused(response, body)
+
+    async def _post(self, body: Mapping[str, Any]) -> _Response:
+        async with (
+            asyncio.timeout(self._deadline),
+            self._client.stream("POST", "chat/completions", json=body) as answer,
+        ):
+            content = bytearray()
+            async for chunk in answer.aiter_bytes():
+                content += chunk
+                if len(content) > LONGEST:
+                    raise Passing(f"an answer of more than {LONGEST >> 20} MiB", charged=True)
+        return _Response(answer.status_code, answer.headers, bytes(content))
+
+    def _refused(self, response: _Response, body: Mapping[str, Any]) -> Said:
+        error = _error(response)
+        what = " ".join(["status", str(response.status), *_names(error, self._key_env)])
+        if error.get("code") == "insufficient_quota":
+            raise UserError(f"the account at {self.url} has no credit left ({what}); top it up and run again")
+        if response.status in _PASSING or response.status >= 500:
+            raise Passing(what, charged=False, after=_retry_after(response.headers.get("Retry-After")))
+        if error.get("code") == "context_length_exceeded" or _LONG.search(str(error.get("message", ""))):
+            return Said("", OVERLONG, charged=False)
+        if "content_filter" in (error.get("code"), error.get("type")):
+            return Said("", FILTERED, charged=False)
+        mend = {
+            401: f"check the key in ${self._key_env}",
+            403: f"check what the key in ${self._key_env} may do",
+            404: "check `url` and `model`",
+            **dict.fromkeys((301, 302, 303, 307, 308), "it has moved, and a key is not sent after it; correct `url`"),
+        }.get(response.status, "check `model`, and `extra`, which can take a field out of the request")
+        raise UserError(f"{self.url} refuses to answer for {body['model']} ({what}): {mend}")
 
 
-def _read(response: httpx.Response) -> Said:
+@dataclass(frozen=True, slots=True)
+class _Response:
+    status: int
+    headers: httpx.Headers
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        """Raises ValueError where it is none, or nested too deep to be one of this protocol."""
+        try:
+            return json.loads(self.content)
+        except RecursionError:
+            raise ValueError("nested too deep") from None
+
+
+def _read(response: _Response) -> Said:
     try:
-        said = response.json()
+        said = response.json
         choice = said["choices"][0]
-        content, finish = choice["message"].get("content"), choice.get("finish_reason")
+        message, finish = choice["message"], choice.get("finish_reason")
+        content, refusal = message.get("content"), message.get("refusal")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         raise Passing("an answer that is not of the protocol", charged=True) from None
     if isinstance(content, list):  # in parts
-        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    text = content if isinstance(content, str) else ""
-    usage = said.get("usage") if isinstance(said.get("usage"), dict) else {}
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    text = sendable(content) if isinstance(content, str) else ""
+    return Said(text, None if text.strip() else _silence(finish, refusal), _counted(said.get("usage")))
+
+
+def _silence(finish: Any, refusal: Any) -> str:
+    """Why an answer holds no text. It is kept all the same: asked again, and paid again, it would come to the same."""
+    if finish == "content_filter":
+        return FILTERED
+    if refusal:
+        return REFUSED
+    return CUT_OFF if finish == "length" else EMPTY  # a reasoning model may think until there is no room left
+
+
+def _counted(usage: Any) -> tuple[int, int] | None:
+    """Tokens of prompt and answer; None where the server's count cannot be one."""
+    if not isinstance(usage, dict):
+        return None
     n_in, n_out = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    counted = (n_in, n_out) if isinstance(n_in, int) and isinstance(n_out, int) else None
-    return Said(text, FILTERED if finish == "content_filter" and not text else None, counted)
+    return (n_in, n_out) if _is_count(n_in) and _is_count(n_out) else None
 
 
-def _error(response: httpx.Response) -> Mapping[str, Any]:
+def _is_count(n: Any) -> bool:
+    return isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= MOST_TOKENS
+
+
+def sendable(text: str) -> str:
+    """Without halves of characters, which no UTF-8 can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _error(response: _Response) -> Mapping[str, Any]:
     try:
-        said = response.json()
+        said = response.json
     except ValueError:
         return {}
     inner = said.get("error", said) if isinstance(said, dict) else {}
@@ -128,5 +226,5 @@ def _retry_after(said: str | None) -> float | None:
         pass
     try:
         return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,8 +104,9 @@ def unread(path: Path | str, error: Exception) -> str:
 
 
 @contextmanager
-def lock(folder: Path | str, wait: bool = False) -> Iterator[None]:
-    """Holds the folder for this process. The operating system lets go of it when the process ends, however it ends."""
+def lock(folder: Path | str, wait: bool = False, unless: Callable[[], bool] | None = None) -> Iterator[None]:
+    """Holds the folder for this process. The operating system lets go of it when the process ends, however it ends.
+    ``unless``: asked while waiting; true gives up. Raises UserError where another holds it."""
     from filelock import FileLock, Timeout
 
     folder = Path(folder)
@@ -113,7 +114,7 @@ def lock(folder: Path | str, wait: bool = False) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     held = FileLock(folder / ".lock")
     try:
-        held.acquire(timeout=-1 if wait else 0)
+        held.acquire(timeout=-1 if wait else 0, cancel_check=unless)
     except Timeout:
         raise UserError(f"another process is at work in {folder}; wait until it ends, or stop it first") from None
     try:
