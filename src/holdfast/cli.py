@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a failure, 2 a user's mistake (one sentence on stderr, not
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from typing import Annotated
@@ -41,6 +42,9 @@ def _main(version: Annotated[bool, typer.Option("--version", callback=_version, 
 
 def main() -> None:
     """The console script: usual exit codes, no traceback for a user's mistake."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal without × or – shows something else in their place
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app(standalone_mode=True)
     except UserError as error:

@@ -44,6 +44,15 @@ def test_start_up_and_planning_never_load_torch(words: tuple[str, ...], tmp_path
     assert list(tmp_path.iterdir()) == [], "planning writes nothing"
 
 
+@pytest.mark.parametrize("words", [("plan", "STUDY"), ("plan", "nó-such\udcff.yaml"), ("measures", "strongreject")])
+def test_a_terminal_that_knows_ascii_alone_gets_every_line(words: tuple[str, ...], tmp_path: Path, small_study) -> None:
+    (tmp_path / "s.yaml").write_text(small_study)
+    run = [sys.executable, "-m", "holdfast", *(str(tmp_path / "s.yaml") if w == "STUDY" else w for w in words)]
+    done = subprocess.run(run, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == (2 if "such" in words[1] else 0)
+
+
 def test_a_plan_for_programs_is_json(tmp_path: Path) -> None:
     planned = json.loads(holdfast("plan", "miniature", "--json", cwd=tmp_path).stdout)
     assert len([t for t in planned["trajectories"] if not t["bracket"]]) == 6
