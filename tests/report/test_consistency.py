@@ -126,7 +126,10 @@ def test_the_checklist_has_the_log_s_dates_and_the_repeats_ends(findings, tmp_pa
     write_text(tmp_path / "run.log", "2026-01-02 03:04:05 train: 2 to do\n  done\n2026-01-03 04:05:06 report\n")
     analysed.write(found(), StudyFolder(tmp_path))
     moved = SimpleNamespace(
-        **{k: getattr(findings, k) for k in ("study", "estimates", "subjects", "cells", "plan", "trajectories")},
+        **{
+            k: getattr(findings, k)
+            for k in ("stands", "study", "estimates", "subjects", "cells", "plan", "trajectories")
+        },
         checkpoints=findings.checkpoints,
         frame=findings.frame,
         folder=StudyFolder(tmp_path),

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis.agreement import PANEL, panel
+from holdfast.analysis.scope import Everything, once, scope
 from holdfast.declared import TUNED, TUNING
 from holdfast.spec import Study
 from holdfast.store import tables
@@ -25,13 +26,14 @@ SUBJECT = ["model", "task", "label", "objective", "seed", "budget", "bracket"]  
 
 
 def cells(folder: StudyFolder, *, varied: bool = False) -> dict[str, dict[str, Any]]:
-    """Every cell's ``cell.json`` by the cell's id; with ``varied`` also those of the consistency section."""
-    return {about["cell"]: about for about, _ in _cells(folder, varied)}
+    """Every planned cell's ``cell.json`` by the cell's id; with ``varied`` also those of the consistency section."""
+    return {about["cell"]: about for about, _ in _cells(folder, scope(folder), varied)}
 
 
-def _cells(folder: StudyFolder, varied: bool) -> list[tuple[dict[str, Any], CellFolder]]:
+def _cells(folder: StudyFolder, planned: Everything, varied: bool) -> list[tuple[dict[str, Any], CellFolder]]:
     found = [(read_json(c.cell_json), c) for c in folder.cells()]
-    return [(about, c) for about, c in found if varied or not about.get("varies")]
+    wanted = ((about, c) for about, c in found if planned.has(about) and (varied or not about.get("varies")))
+    return [(planned.judged(about), c) for about, c in wanted]
 
 
 def judges(cell: Mapping[str, Any]) -> list[str]:
@@ -70,14 +72,19 @@ def load(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> 
     log-probs: equal answers have equal hashes), judge, score (NaN: unscored), verdict, reason, ``d_*`` (a judgement's
     details), ``f_*`` (an item's fields), coherent (1, 0 or NaN where the coherence judge has not spoken).
 
-    Where three judges or more stand in a cell, the judge ``panel`` has the median of their scores.
+    Where three judges or more stand in a cell, the judge ``panel`` has the median of their scores. Only what the study
+    in the folder plans is there, each row once (``scope``).
 
     A record that one of the cell's judges has not judged is kept, as unscored with the reason "not judged". What the
     consistency section varies is left out, unless it is asked for (``varied``), and so are the settings that are tried
     for each objective and chosen among (``tuning``).
     """
+    planned = scope(folder)
+    subjects = planned.subjects(tables.read(folder.subjects, "subjects"))
+    base = set(subjects.loc[subjects["label"] == "base", "subject"])
     frames = [
-        _judged(_cell(c), tables.read(_verdicts(folder, c), "judgements", _SAID)) for _, c in _cells(folder, varied)
+        _judged(_cell(about, c, planned, base), _verdicts(folder, about, c))
+        for about, c in _cells(folder, planned, varied)
     ]
     nothing = _judged(_nothing(), tables.read([], "judgements", _SAID))
     frame = pd.concat(frames, ignore_index=True) if frames else nothing
@@ -88,7 +95,6 @@ def load(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> 
         if PANEL in judges(about)
     ]
     frame = pd.concat([frame, *panels], ignore_index=True) if panels else frame
-    subjects = tables.read(folder.subjects, "subjects")
     far = _distances(folder, subjects["trajectory"].unique())
     who = subjects[["label", "trajectory", "budget"]].itertuples(index=False, name=None)
     subjects["distance"] = [0.0 if label == "base" else far.get((run, b), np.nan) for label, run, b in who]
@@ -108,8 +114,10 @@ def _distances(folder: StudyFolder, trajectories: Iterable[str]) -> dict[tuple[s
     return {(run, int(p["budget"])): p.get("distance", {}).get("kl_base", np.nan) for run, p in points}
 
 
-def _verdicts(folder: StudyFolder, cell: CellFolder) -> list[Path]:
-    return sorted((folder.judgements / cell.root.name).glob("[!.]*/[!.]*/[!.]*.parquet"))
+def _verdicts(folder: StudyFolder, about: Mapping[str, Any], cell: CellFolder) -> pd.DataFrame:
+    at = folder.judgements / cell.root.name
+    said = tables.read(sorted(at.glob("[!.]*/[!.]*/[!.]*.parquet")), "judgements", _SAID)
+    return once(said[said["judge"].isin([*about["judges"], COHERENCE])], ("record", "judge"), at)
 
 
 def _judged(records: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
@@ -131,14 +139,15 @@ def _thin(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**columns)
 
 
-def _cell(cell: CellFolder) -> pd.DataFrame:
-    about = read_json(cell.cell_json)
-    items = tables.read(cell.items, "items")
+def _cell(about: Mapping[str, Any], cell: CellFolder, planned: Everything, base: set[str]) -> pd.DataFrame:
+    items = planned.items(about, tables.read(cell.items, "items"))
     items = pd.concat([items[["id", "forbidden"]].rename(columns={"id": "item"}), _flat(items["fields"], "f_")], axis=1)
     items = _thin(items)
     # A subject at a time: of what was answered only a hash is kept, and all texts together may not fit into memory.
     of_subject = groupby(cell.shards(), key=lambda shard: shard.parent)
-    records = pd.concat([_answered(list(shards)) for _, shards in of_subject] or [_answered([])], ignore_index=True)
+    answered = [_answered(list(shards)) for _, shards in of_subject] or [_answered([])]
+    records = once(pd.concat(answered, ignore_index=True), ("record",), cell.root)
+    records = planned.records(about, records, items["item"], base).reset_index(drop=True)
     about = {k: about[k] for k in ("cell", "measure", "axis")} | {"measure_task": about["task"] or ""}
     records = records.assign(**{k: pd.Series(v, index=records.index, dtype=object) for k, v in about.items()})
     return records.merge(items, on="item", how="left", validate="m:1")

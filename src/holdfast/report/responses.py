@@ -73,13 +73,15 @@ def _subjects(findings: Findings) -> pd.DataFrame:
 
 def _cell(findings: Findings, about: Any, at: CellFolder, who: pd.DataFrame, most: int) -> dict[str, Any]:
     items = tables.read(at.items, "items")
+    planned = findings.frame.loc[findings.frame["cell"] == about["cell"], "item"]
+    items = items[items["id"].isin(planned)]
     place = {s: i for i, s in enumerate(who["subject"])}
     chosen = _chosen(findings, about, set(place), list(items["id"]))
     items = items.set_index("id").loc[chosen]
     short = {s[:12] for s in place}
     shards = [p for p in at.shards() if p.parent.name in short]
     wanted = {"subject": place, "item": chosen, "format": ["default"], "sample": [0]}
-    records = tables.read(shards, "records", (), wanted)
+    records = tables.read(shards, "records", (), wanted).drop_duplicates("id")
     records = records[records["finish"] != "scored"]
     verdicts = _verdicts(findings, set(records["id"]), at, short) if len(records) else {}
     attacks = sorted(records["attack"].unique(), key=lambda a: (a != "none", a))

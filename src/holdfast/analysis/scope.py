@@ -1,0 +1,118 @@
+"""Which of the rows that lie in a study's folder the study plans: the only place of the analysis that decides it.
+
+A folder may hold more than the study asks: rows of a larger plan that was cut down, of seeds, objectives, measures and
+judges that were taken out, of an objective's own conditions that are no longer wanted, a shard that stands there twice.
+None of these is analysed. The stages before know by id what they plan (``respond.run.rows``); this is the same decision
+from what they left, so that a folder can be analysed where neither models nor benchmarks are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from holdfast.declared import TUNED, TUNING
+from holdfast.spec import MeasureSpec, Study
+from holdfast.store.folder import StudyFolder
+from holdfast.study import consistency, files, tuned
+from holdfast.words import UserError
+
+Cell = Mapping[str, Any]  # a ``cell.json``
+_GIVEN = ("model", "task", "label", "seed", "budget")
+
+
+def once(rows: pd.DataFrame, key: Sequence[str], where: object) -> pd.DataFrame:
+    """Rows that stand there twice, once. Raises UserError where two of one key differ."""
+    kept = rows.drop_duplicates(list(key))
+    if len(kept) < len(rows):
+        names = [c for c in rows.columns if c not in key]
+        unlike = rows[[*key, *names]].drop_duplicates()
+        if len(unlike) > len(kept):
+            twice = unlike[unlike.duplicated(list(key))].iloc[0]
+            raise UserError(
+                f"{where} holds two different rows of {' and '.join(str(twice[k])[:12] for k in key)}: one of its "
+                "files is not what holdfast wrote; move the shards that are not its own away"
+            )
+    return kept
+
+
+class Everything:
+    """Of records without a study: all that is there is planned."""
+
+    def has(self, cell: Cell) -> bool:
+        """Whether the study has this cell's measure and task."""
+        return True
+
+    def judged(self, cell: Cell) -> dict[str, Any]:
+        """``cell.json`` with the judges that the study names, in its order."""
+        return dict(cell)
+
+    def items(self, cell: Cell, items: pd.DataFrame) -> pd.DataFrame:
+        """``items.parquet`` is in the order in which a limit takes them."""
+        return items
+
+    def records(self, cell: Cell, records: pd.DataFrame, items: pd.Series, base: set[str]) -> pd.DataFrame:
+        """``items``: ids of those that are planned; ``base``: subjects that are asked in no condition of their own."""
+        return records
+
+    def subjects(self, subjects: pd.DataFrame) -> pd.DataFrame:
+        """Rows of the table of subjects: bases, the study's runs at its budgets, its brackets, what is given."""
+        return subjects
+
+
+@dataclass(frozen=True)
+class Scope(Everything):
+    """What a study plans, as far as its folder's rows need it."""
+
+    study: Study
+
+    @cached_property
+    def measures(self) -> Mapping[str, MeasureSpec]:
+        """By label, with those that the consistency section varies."""
+        own = {m.label: m for m in self.study.measures}
+        return own | {v.spec.label: v.spec for v in consistency.varied(self.study)}
+
+    def has(self, cell: Cell) -> bool:
+        return cell["measure"] in self.measures and (cell["task"] or "") in {"", *(t.name for t in self.study.tasks)}
+
+    def judged(self, cell: Cell) -> dict[str, Any]:
+        named = self.measures[cell["measure"]].judges
+        wanted = [j.label for j in named or () if j.label in cell["judges"]]
+        return {**cell, "judges": wanted or list(cell["judges"])}
+
+    def items(self, cell: Cell, items: pd.DataFrame) -> pd.DataFrame:
+        return items[: self.measures[cell["measure"]].items]
+
+    def records(self, cell: Cell, records: pd.DataFrame, items: pd.Series, base: set[str]) -> pd.DataFrame:
+        measure = self.measures[cell["measure"]]
+        kept = records["item"].isin(items) & (records["sample"] < measure.samples)
+        if not measure.own_conditions:
+            ways = set(records.loc[records["subject"].isin(base), "format"])
+            kept &= records["format"].isin(ways or {"default"})
+        return records[kept]
+
+    def subjects(self, subjects: pd.DataFrame) -> pd.DataFrame:
+        study, s = self.study, subjects
+        objectives = {(v.label, v.objective) for v in study.objectives}
+        settings = {x.variant.label for x in tuned.candidates(study)}
+        varied = {x.variant.label for x in consistency.variations(study)}
+        given = {(g.model or study.models[0].name, g.task, g.label, g.seed, g.budget) for g in study.given}
+        base = s["label"] == "base"
+        pairs = pd.Series(list(zip(s["label"], s["objective"], strict=True)), index=s.index, dtype=object)
+        places = pd.Series(list(s[list(_GIVEN)].itertuples(index=False, name=None)), index=s.index, dtype=object)
+        on = s["task"].isin([t.name for t in study.tasks]) & s["seed"].isin(study.seeds)
+        at = on & s["budget"].isin(study.rungs)
+        proper = (s["bracket"] == "") & ~base & ((at & pairs.isin(objectives)) | places.isin(given))
+        beside = s["bracket"].isin([b.kind for b in study.brackets])
+        beside |= s["bracket"].isin((TUNING, TUNED)) & at & s["label"].isin(settings)
+        beside |= (s["bracket"] == consistency.BRACKET) & s["label"].isin(varied)
+        return s[s["model"].isin([m.name for m in study.models]) & (base | proper | beside)]
+
+
+def scope(folder: StudyFolder) -> Everything:
+    """Of the study that the folder holds."""
+    return Scope(files.load(folder.study_yaml)) if folder.study_yaml.exists() else Everything()
