@@ -2,23 +2,24 @@ import json
 
 import peft
 import pytest
+import safetensors.torch
 import tiny_models as tiny
 import torch
 from transformers import AutoModelForCausalLM
 
 from holdfast.models import adapters, head, layouts
 from holdfast.spec import LoraSpec
-from holdfast.store.digest import adapter_digest
+from holdfast.store.adapter_files import adapter_digest
 from holdfast.words import UserError
 
 KINDS = list(tiny.CONFIGS)
 LORA = LoraSpec(rank=4, alpha=8)
 
 
-def logps(network):
+def logps(network, kind="frozen"):
     batch = layouts.arrange(tiny.flat(tiny.pairs(3)), "padded", tiny.END)
     with torch.no_grad():
-        return head.token_logps(network, head.hidden_ND(network, batch), batch.target_N)
+        return head.token_logps(network, head.hidden_ND(network, batch), batch.target_N, kind)
 
 
 def shaken(network, seed=0):
@@ -103,7 +104,23 @@ def test_peft_reads_what_is_saved(kind, tmp_path):
     torch.testing.assert_close(logps(tiny.network(kind, model=other)), want, atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.parametrize("settings", [{"use_dora": True}, {"use_rslora": True}, {"target_modules": ["q_proj"], "r": 2}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"use_dora": True},
+        {"use_rslora": True},
+        {"target_modules": ["q_proj"], "r": 2},
+        {"target_modules": r"model\.layers\.[01]\.mlp\.(up|down)_proj"},
+        {"exclude_modules": ["v_proj", "o_proj"]},
+        {"rank_pattern": {"q_proj": 2, r"layers\.1\.mlp\.up_proj": 1}, "alpha_pattern": {"down_proj": 32}},
+        {"layers_to_transform": [0, 2], "target_modules": ["q_proj"]},
+        {"layers_to_transform": 1, "layers_pattern": "layers", "target_modules": ["q_proj"]},
+        {"init_lora_weights": "gaussian", "lora_dropout": 0.3},
+        {"init_lora_weights": "orthogonal"},
+        {"target_modules": ["q_proj", "lm_head"]},
+        {"target_modules": ["q_proj", "embed_tokens"]},
+    ],
+)
 def test_an_adapter_that_peft_made_is_read(settings, tmp_path):
     network = tiny.network()
     config = peft.LoraConfig(**{"r": 4, "target_modules": "all-linear", "task_type": "CAUSAL_LM"} | settings)
@@ -112,13 +129,95 @@ def test_an_adapter_that_peft_made_is_read(settings, tmp_path):
     made = peft.get_peft_model(model, config)
     with torch.no_grad():
         for name, parameter in made.named_parameters():
-            if "lora_B" in name:
+            if "lora_B" in name or "lora_embedding_B" in name:
                 parameter.normal_(std=0.2)
-    made.save_pretrained(tmp_path)
-    want = logps(tiny.network(model=made.base_model.model))
+    made.eval().save_pretrained(tmp_path)
+    want = logps(tiny.network(model=made.base_model.model), "full")
+    base = logps(network, "full")
     adapters.attach(network, LORA, "lora", 0)
     adapters.load(network, tmp_path)
-    torch.testing.assert_close(logps(network), want, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(logps(network, "full"), want, atol=1e-6, rtol=1e-6)
+    assert not torch.allclose(want, base, atol=1e-3)
+    adapters.detach(network)
+    assert torch.equal(logps(network, "full"), base)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"layer_replication": [[0, 2], [1, 3]]}, {"kasa_config": {"beta": 1e-4, "gamma": 1e-3}}]
+)
+def test_an_adapter_that_moves_the_base_is_refused_before_anything_is_asked(setting, monkeypatch):
+    network = tiny.network()
+    config = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"], **setting}
+    monkeypatch.setattr(adapters, "essential", lambda config: config)  # as if its setting had been taken
+    with pytest.raises(UserError, match="the adapter at x changes the base model itself"):
+        adapters._inject(network, config, "x")
+    with pytest.raises(UserError, match="changes the base model itself"):
+        adapters.detach(network)
+
+
+def test_a_base_that_moves_under_an_adapter_is_noticed_when_it_is_taken_out():
+    network = tiny.network()
+    adapters.attach(network, LORA, "lora", 0)
+    before = adapters.base_fingerprint(network)
+    assert before == network.sound
+    with torch.no_grad():
+        network.lora.layers["model.layers.2.mlp.up_proj"].get_base_layer().weight.data[3, 4] += 1e-6
+    assert adapters.base_fingerprint(network) != before
+    with pytest.raises(UserError, match="taken out changes the base model itself"):
+        adapters.detach(network)
+
+
+def test_the_base_has_one_fingerprint_with_an_adapter_and_without():
+    for kind in KINDS:
+        network = tiny.network(kind)
+        bare = adapters.base_fingerprint(network)
+        adapters.attach(network, LORA, "lora", 0)
+        logps(shaken(network))
+        assert adapters.base_fingerprint(network) == bare
+        network.checkpointing(True)
+        network.checkpointing(False)
+        adapters.detach(network)
+        assert adapters.base_fingerprint(network) == bare
+
+
+def test_a_head_adapter_with_another_bases_head_is_refused(tmp_path):
+    network = tiny.network()
+    model = AutoModelForCausalLM.from_config(network.model.config)
+    made = peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["lm_head"], task_type="CAUSAL_LM"))
+    made.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"more than LoRA layers \(its base_model.model.lm_head.base_layer.weight"):
+        adapters.load(network, tmp_path)
+    assert network.lora is None
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_an_adapter_with_a_number_that_is_not_finite_is_refused_by_name(bad, tmp_path):
+    network = tiny.network()
+    adapters.attach(network, LORA, "lora", 0)
+    with torch.no_grad():
+        adapters.trainable(network)["base_model.model.model.layers.1.mlp.up_proj.lora_B.weight"][0, 0] = bad
+    adapters.save(network, tmp_path)
+    with pytest.raises(UserError, match=r"is damaged: base_model.model.model.layers.1.mlp.up_proj.lora_B.weight"):
+        adapters.load(network, tmp_path)
+
+
+def test_a_part_of_an_adapter_is_not_taken_for_the_whole(tmp_path):
+    network = tiny.network()
+    adapters.attach(network, LORA, "lora", 0)
+    adapters.save(network, tmp_path)
+    file = tmp_path / "adapter_model.safetensors"
+    tensors = safetensors.torch.load_file(file)
+    del tensors["base_model.model.model.layers.1.mlp.up_proj.lora_B.weight"]
+    safetensors.torch.save_file(tensors, file)
+    with pytest.raises(UserError, match=r"has no base_model\S*layers.1.mlp.up_proj.lora_B.weight"):
+        adapters.load(network, tmp_path)
+
+
+def test_the_embeddings_are_not_trained():
+    network = tiny.network()
+    with pytest.raises(UserError, match="embed_tokens is none: leave it out"):
+        adapters.attach(network, LoraSpec(rank=2, targets=("embed_tokens",)), "lora")
+    assert network.lora is None
 
 
 def test_the_file_holds_no_path_of_this_machine(tmp_path):

@@ -164,7 +164,7 @@ def test_a_head_that_is_not_plain_is_read_by_the_models_own_forward():
     turns, answers = (Turn("user", "5 6 7 8"),), ("7 8", "9", "9 10", "11")
     backend = InProcess(network)
     (scored,) = backend.score([Request("x", Subject("base", "tiny"), turns, answers)])
-    assert backend._scoring == ("full", "padded")
+    assert backend._scoring == {False: ("full", "padded")}
     for text, logp in zip(answers, scored.logps, strict=True):
         ids = [int(word) for word in text.split()]
         own_LV = network.model(torch.tensor([[5, 6, 7, 8, *ids]])).logits[0].log_softmax(-1)

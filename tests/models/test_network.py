@@ -81,13 +81,14 @@ def test_mistakes_are_one_clear_sentence(folders, tmp_path):
     with pytest.raises(UserError, match="holds no model"):
         load(spec(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "no_such_architecture"}))
+    with pytest.raises(UserError, match="holds no weights"):
+        load(spec(tmp_path))
+    (tmp_path / "model.safetensors").write_bytes((folders["llama"] / "model.safetensors").read_bytes())
     with pytest.raises(UserError, match="cannot be loaded"):
         load(spec(tmp_path))
     (tmp_path / "config.json").write_bytes((folders["llama"] / "config.json").read_bytes())
-    with pytest.raises(UserError, match="cannot be loaded"):
-        load(spec(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(b"broken")
-    with pytest.raises(UserError, match="cannot be loaded"):
+    with pytest.raises(UserError, match=r"model\.safetensors is cut off or no safetensors file"):
         load(spec(tmp_path))
     with pytest.raises(UserError, match="device"):
         load(ModelSpec(name="tiny", path=str(folders["llama"]), device="cuda:77"))

@@ -9,7 +9,7 @@ import torch
 
 from holdfast.models import quantised
 from holdfast.spec import ModelSpec
-from holdfast.store.digest import model_digest
+from holdfast.store.model_files import model_digest
 from holdfast.store.sources import model_folder
 from holdfast.words import UserError
 

@@ -80,6 +80,7 @@ def test_a_language_or_model_that_is_not_there_is_a_clear_error(folder, tmp_path
     with pytest.raises(UserError, match="there is no model at"):
         model(tmp_path / "none")
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
     with pytest.raises(UserError, match="no translation model"):
         model(tmp_path)
 

@@ -10,7 +10,7 @@ import torch
 from holdfast.models import adapters, vllm_adapters
 from holdfast.models.backend import InProcess, NotLive
 from holdfast.spec import LoraSpec
-from holdfast.store.digest import adapter_digest
+from holdfast.store.adapter_files import adapter_digest
 from holdfast.words import Subject, Turn, UserError
 
 

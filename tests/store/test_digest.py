@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.store.digest import adapter_digest, digest, file_digest, model_digest, short
-from holdfast.words import Example, Turn, UserError
+from holdfast.store.digest import digest, file_digest, short
+from holdfast.words import Example, Turn
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -85,53 +85,6 @@ class _Point:
 def test_a_dataclass_and_the_same_fields_as_a_mapping_are_one() -> None:
     assert digest(_Point(1.5)) == digest({"x": 1.5})
     assert len(short(digest(_Point(1.5)))) == 12
-
-
-def _model(folder: Path, weights: bytes = b"w", **config: object) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"hidden_size": 8, **config}))
-    (folder / "model.safetensors").write_bytes(weights)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-def test_a_model_is_its_configuration_and_weights_wherever_it_lies(tmp_path: Path) -> None:
-    a = model_digest(_model(tmp_path / "a", _name_or_path="x", transformers_version="1"))
-    assert a == model_digest(_model(tmp_path / "b", _name_or_path="y", transformers_version="2"))
-    assert a != model_digest(_model(tmp_path / "c", weights=b"v"))
-    assert a != model_digest(_model(tmp_path / "d", rope_theta=1e6))
-
-
-def test_weights_that_change_are_hashed_again(tmp_path: Path) -> None:
-    folder = _model(tmp_path / "a")
-    before = model_digest(folder)
-    assert model_digest(folder) == before
-    (folder / "model.safetensors").write_bytes(b"other")
-    assert model_digest(folder) != before
-
-
-def test_a_folder_without_a_model_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds no model: it needs a config\.json"):
-        model_digest(tmp_path)
-
-
-def test_an_adapter_is_its_weights_and_what_changes_its_output(tmp_path: Path) -> None:
-    def adapter(name: str, weights: bytes = b"w", **config: object) -> str:
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "adapter_model.safetensors").write_bytes(weights)
-        (folder / "adapter_config.json").write_text(json.dumps({"r": 8, "lora_alpha": 16, **config}))
-        return adapter_digest(folder)
-
-    a = adapter("a", target_modules=["q", "v"], base_model_name_or_path="x")
-    assert a == adapter("b", target_modules=["v", "q"], base_model_name_or_path="y", inference_mode=True)
-    assert len({a, adapter("c", lora_alpha=32), adapter("d", b"v"), adapter("e")}) == 4
-    with pytest.raises(UserError, match="holds no adapter"):
-        adapter_digest(tmp_path)
 
 
 def test_a_file_is_its_bytes(tmp_path: Path) -> None:

@@ -10,11 +10,6 @@ from holdfast.store.sources import data_file, model_folder
 from holdfast.words import UserError
 
 
-def test_a_local_folder_is_itself(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    assert model_folder(str(tmp_path)) == tmp_path
-
-
 def test_what_a_package_ships_is_found() -> None:
     assert data_file("package:holdfast/py.typed").is_file()
     with pytest.raises(UserError, match="the package 'no_such_package', which is not installed"):

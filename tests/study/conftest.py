@@ -33,7 +33,7 @@ def _model(folder: Path, weight: float = 0.0, template: str = TEMPLATE) -> Path:
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {"eos_token": "<|end|>", "pad_token": "<pad>", "chat_template": template}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    (folder / "config.json").write_text(json.dumps({"hidden_size": 4, "num_hidden_layers": 1}))
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", "hidden_size": 4, "num_hidden_layers": 1}))
     shapes = {
         "model.embed_tokens.weight": (10, 4),
         "model.layers.0.self_attn.q_proj.weight": (4, 4),

@@ -19,7 +19,7 @@ from tiny_world import EXAMPLES, OBJECTIVES, contents, job
 from holdfast.models import adapters
 from holdfast.models.layouts import micro_batches
 from holdfast.spec import Controls, LoraSpec
-from holdfast.store.digest import adapter_digest
+from holdfast.store.adapter_files import adapter_digest
 from holdfast.tasks.stream import Usable, stream
 from holdfast.training import batches, checkpoints, references, run
 from holdfast.training.batches import Rows

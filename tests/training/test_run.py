@@ -14,7 +14,7 @@ from tiny_world import OBJECTIVES, SIX, job, lines
 from holdfast.models import adapters
 from holdfast.objectives.sft import SFT
 from holdfast.spec import LoraSpec
-from holdfast.store.digest import adapter_digest
+from holdfast.store.adapter_files import adapter_digest
 from holdfast.store.files import read_json
 from holdfast.training.run import Diverged, train
 from holdfast.words import UserError

@@ -8,7 +8,7 @@ from tiny_world import job
 
 from holdfast.models import adapters
 from holdfast.spec import LoraSpec
-from holdfast.store.digest import adapter_digest
+from holdfast.store.adapter_files import adapter_digest
 from holdfast.store.files import read_json
 from holdfast.training.run import train
 

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from holdfast.judges.contract import Cost, Desk, Judge, Wants
 from holdfast.judges.endpoint import Endpoint, EndpointSpec, Reply
 from holdfast.spec import ModelSpec
-from holdfast.store.digest import digest, model_digest
+from holdfast.store.digest import digest
+from holdfast.store.model_files import model_digest
 from holdfast.store.sources import model_folder
 from holdfast.text.renderer import Renderer
 from holdfast.words import Request, Sampling, Turn, UserError

@@ -13,7 +13,8 @@ from holdfast.judges.asking import LocalModel, local_identity, local_wants
 from holdfast.judges.contract import Desk, Judge, Wants
 from holdfast.judges.questions import Worded, filled
 from holdfast.spec import ModelSpec
-from holdfast.store.digest import digest, file_digest, model_digest
+from holdfast.store.digest import digest, file_digest
+from holdfast.store.model_files import model_digest
 from holdfast.store.sources import model_folder
 from holdfast.words import Item, Judgement, Record, Request, Turn, UserError
 

@@ -2,6 +2,7 @@
 
 The layers are put into the model itself, with no wrapper around it, and remembered: switching them off sets a flag on
 each instead of walking all modules. A network holds one adapter; another of the same kind is copied into its tensors.
+Whenever layers are put in or taken out, the base is compared with what it was: an adapter that moves it is refused.
 Adapters are fp32 whatever the base is. Hu et al. 2021 (LoRA): W + scale · B A, scale = alpha / rank.
 """
 
@@ -20,20 +21,17 @@ import peft
 import safetensors.torch
 import torch
 from peft.tuners.lora import LoraConfig, LoraLayer
-from torch import nn
+from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from holdfast import rng
 from holdfast.models.network import Network
 from holdfast.spec import LoraSpec
 from holdfast.store import files
+from holdfast.store.adapter_files import CONFIG, MERGED, PREFIX, WEIGHTS, check_adapter, essential
 from holdfast.words import UserError
 
 NAME = "default"
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-REBASED = ("pissa", "olora", "loftq", "corda")  # PEFT would change the base itself when it loads one of these
-PREFIX = "base_model.model."  # of every tensor in PEFT's files
-INCIDENTAL = {"base_model_name_or_path", "revision", "inference_mode", "auto_mapping", "task_type", "peft_version"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Attached:
 
     def takes(self, config: Mapping[str, Any]) -> bool:
         """Whether an adapter of that configuration can be copied into these tensors."""
-        return _essential(self.config) == _essential(config)
+        return essential(self.config) == essential(config)
 
 
 def attach(network: Network, lora: LoraSpec, *names: rng.Name) -> None:
@@ -64,6 +62,9 @@ def attach(network: Network, lora: LoraSpec, *names: rng.Name) -> None:
     _inject(network, _plain(config, network))
     with torch.no_grad():
         for name, layer in network.lora.layers.items():
+            if NAME not in layer.lora_A:
+                detach(network)
+                raise UserError(f"LoRA is trained on linear layers, and {name} is none: leave it out of `targets`")
             stream = torch.Generator().manual_seed(rng.seed(*names, name))
             a, b = layer.lora_A[NAME].weight, layer.lora_B[NAME].weight
             bound = 1 / math.sqrt(a.shape[1])
@@ -71,15 +72,24 @@ def attach(network: Network, lora: LoraSpec, *names: rng.Name) -> None:
             b.zero_()
 
 
-def detach(network: Network) -> None:
-    """Take the adapter out; the model is what it was before."""
+def detach(network: Network, *, merge: bool = False) -> None:
+    """Take the adapter out; the model is what it was before, or with ``merge`` what base and adapter were together.
+
+    Raises ``UserError`` where the base is not what it was.
+    """
     if network.lora is None:
         return
     for name, layer in network.lora.layers.items():
+        if merge:
+            layer.merge(safe_merge=True)
         network.model.set_submodule(name, layer.get_base_layer())
     network.lora = None
     if hasattr(network.model, "peft_config"):
         del network.model.peft_config
+    if merge:
+        network.sound = None
+    else:
+        _check_base(network, "the adapter that was taken out")
 
 
 @contextmanager
@@ -133,23 +143,53 @@ def save(network: Network, folder: Path | str) -> None:
 def load(network: Network, folder: Path | str) -> None:
     """The adapter of this folder, in place of any that is there.
 
-    Raises ``UserError`` for a folder that holds no LoRA adapter, and for an adapter of another model.
+    Raises ``UserError`` for a folder that holds no LoRA adapter, for an adapter of another model, and for one that is
+    damaged or changes the base itself.
     """
-    config = configuration(Path(folder))
+    folder = Path(folder)
+    config = check_adapter(folder)
     try:
-        tensors = safetensors.torch.load_file(Path(folder) / WEIGHTS)
+        tensors = safetensors.torch.load_file(folder / WEIGHTS)
     except Exception as error:
         raise UserError(f"the adapter at {folder} cannot be read ({WEIGHTS}: {error})") from error
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise UserError(f"the adapter at {folder} is damaged: {name} holds numbers that are not finite")
     if network.lora is None or not network.lora.takes(config):
         detach(network)
         _inject(network, config, folder)
     own = trainable(network)
-    if set(tensors) != set(own) or any(tensors[name].shape != own[name].shape for name in own):
+    copies = {name: tensors.pop(name) for name in sorted(set(tensors) - set(own))}
+    try:
+        _fits(network, folder, tensors, copies)
+    except UserError:
         detach(network)
-        raise UserError(f"the adapter at {folder} does not fit {network.spec.name}: its tensors are another model's")
+        raise
     with torch.no_grad():
         for name, tensor in tensors.items():
             own[name].copy_(tensor)
+
+
+def _fits(network: Network, folder: Path, tensors: Mapping[str, Tensor], copies: Mapping[str, Tensor]) -> None:
+    """Raises ``UserError`` where the tensors are not those of the layers that are there. PEFT writes copies of the base
+    beside an adapter on the head or the embeddings, which must be this base's."""
+    who = f"the adapter at {folder} does not fit {network.spec.name}"
+    for name, p in trainable(network).items():
+        if name not in tensors:
+            raise UserError(f"{who}: it has no {name}, so it is another model's or was saved in part")
+        if tensors[name].shape != p.shape:
+            mine, there = tuple(tensors[name].shape), tuple(p.shape)
+            raise UserError(f"{who}: its {name} is {mine} and would have to be {there}, so it is another model's")
+    base = dict(_base_tensors(network))
+    for name, copy in copies.items():
+        weight = base.get(name.removeprefix(PREFIX).replace(".base_layer.", "."))
+        if weight is None:
+            raise UserError(f"{who}: it has {name}, for which there is no place, so it is another model's")
+        weight, copy = weight.detach().cpu(), copy.cpu()
+        if weight.shape != copy.shape or not (
+            torch.equal(weight.to(copy.dtype), copy) or torch.equal(weight, copy.to(weight.dtype))
+        ):
+            raise UserError(f"the adapter at {folder} changes more than LoRA layers (its {name} is not the base's)")
 
 
 def fingerprint(network: Network) -> str:
@@ -176,13 +216,15 @@ def norm(network: Network) -> float:
 
 def _inject(network: Network, config: Mapping[str, Any], folder: Path | str | None = None) -> None:
     """PEFT's layers into the model, with whatever values; the global random state is left alone."""
+    if network.sound is None:
+        network.sound = base_fingerprint(network)
+    who = f"the adapter at {folder}" if folder else "the adapter of this study"
     try:
         with torch.random.fork_rng([]):
-            made = LoraConfig(**{k: v for k, v in config.items() if k != "peft_version"})
+            made = LoraConfig(task_type="CAUSAL_LM", inference_mode=True, **essential(config))
             peft.inject_adapter_in_model(made, network.model, NAME)
     except (ValueError, TypeError) as error:
-        where = f"the adapter at {folder}" if folder else "the adapter of this study"
-        raise UserError(f"{where} does not fit {network.spec.name}: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{who} does not fit {network.spec.name}: {str(error).splitlines()[0]}") from error
     layers: dict[str, Any] = {n: m for n, m in sorted(network.model.named_modules()) if isinstance(m, LoraLayer)}
     tensors = {}
     for module, layer in layers.items():
@@ -193,6 +235,52 @@ def _inject(network: Network, config: Mapping[str, Any], folder: Path | str | No
             parameter.data = parameter.data.float()
             tensors[_on_disk(module, part)] = parameter.requires_grad_(True)
     network.lora = Attached(config, layers, dict(sorted(tensors.items())))
+    _check_base(network, who)
+
+
+def _check_base(network: Network, who: str) -> None:
+    if network.sound is not None and base_fingerprint(network) != network.sound:
+        raise UserError(
+            f"{who} changes the base model itself, so that what is measured next would not be the base: {MERGED}"
+        )
+
+
+@torch.no_grad()
+def base_fingerprint(network: Network) -> str:
+    """Digest of the base in memory, the same with an adapter in it or without.
+
+    In it are the configuration, the modules, and of every weight and buffer shape, dtype and the sum of
+    its bits: one pass over memory, which is as fast as it can be read.
+    """
+    hashed = hashlib.sha256(network.model.config.to_json_string(use_diff=False).encode())
+    for name, module in _base_modules(network.model, ""):
+        hashed.update(f"{name} {type(module).__qualname__} ".encode())
+    sums: dict[tuple[int, int], int] = {}  # by place: a tied weight is summed once
+    for name, tensor in _base_tensors(network):
+        place = tensor.data_ptr(), tensor.numel()
+        if place not in sums:
+            bits = tensor.detach().contiguous().flatten().view(torch.uint8)
+            wide = bits.view(torch.int32) if bits.numel() % 4 == 0 else bits
+            sums[place] = int(wide.sum(dtype=torch.int64))
+        hashed.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {sums[place]} ".encode())
+    return hashed.hexdigest()
+
+
+def _base_modules(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+    """The base's modules by their names without an adapter."""
+    if isinstance(module, LoraLayer):
+        module = module.get_base_layer()
+    yield name, module
+    for part, child in module.named_children():
+        yield from _base_modules(child, f"{name}.{part}" if name else part)
+
+
+def _base_tensors(network: Network) -> Iterator[tuple[str, Tensor]]:
+    """Weights and buffers by name; not what a module keeps for itself (rotary frequencies may follow the length)."""
+    for name, module in _base_modules(network.model, ""):
+        kept = [b for b in module.named_buffers(recurse=False) if b[0] not in module._non_persistent_buffers_set]
+        for part, tensor in (*module.named_parameters(recurse=False), *kept):
+            yield f"{name}.{part}" if name else part, tensor
 
 
 def _on_disk(module: str, part: str) -> str:
@@ -218,29 +306,3 @@ def _plain(config: LoraConfig, network: Network) -> dict[str, Any]:
     plain["base_model_name_or_path"] = network.spec.name if Path(path).expanduser().exists() else path
     plain["inference_mode"] = True
     return plain
-
-
-def configuration(folder: Path) -> dict[str, Any]:
-    """PEFT's configuration of an adapter. Raises ``UserError`` for what is more, or else, than LoRA layers."""
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder} holds no adapter: it needs {CONFIG} and {WEIGHTS}") from error
-    if config.get("peft_type") != "LORA":
-        raise UserError(f"the adapter at {folder} is of type {config.get('peft_type')}: only LORA can be measured")
-    if str(init := config.get("init_lora_weights")).lower().startswith(REBASED):
-        raise UserError(
-            f"the adapter at {folder} was begun with {init}, for changed base weights: convert it to a plain "
-            "LoRA with PEFT's `path_initial_model_for_weight_conversion`"
-        )
-    for key, plain in (("modules_to_save", None), ("bias", "none"), ("trainable_token_indices", None)):
-        if config.get(key) not in (plain, [], None):
-            raise UserError(
-                f"the adapter at {folder} changes more than LoRA layers ({key}): merge it into a model first"
-            )
-    return config
-
-
-def _essential(config: Mapping[str, Any]) -> str:
-    kept = {k: sorted(v) if k == "target_modules" and not isinstance(v, str) else v for k, v in config.items()}
-    return json.dumps({k: v for k, v in kept.items() if k not in INCIDENTAL and v is not None}, sort_keys=True)

@@ -22,8 +22,10 @@ from holdfast.models.identity import subject_id
 from holdfast.models.layouts import Batch, Layout, arrange, micro_batches
 from holdfast.models.network import Network
 from holdfast.models.prefixes import Ids
-from holdfast.store.digest import adapter_digest
+from holdfast.store.adapter_files import adapter_digest
 from holdfast.words import Request, Response, Scored, Segment, Sequence, Subject, Turn, UserError
+
+FEW = 8  # positions whose logits the check of an adapter compares
 
 
 class Backend(Protocol):
@@ -40,7 +42,7 @@ class Backend(Protocol):
         ...
 
 
-class NotLive(RuntimeError):
+class NotLive(UserError):
     """An adapter that changes nothing: what would be measured is the base."""
 
 
@@ -56,7 +58,7 @@ class InProcess:
         self.network, self.batch_rows = network, batch_rows
         self.batch_tokens = batch_tokens or memory.batch_tokens(network)
         self._loaded: str | None = None  # the digest of the adapter in the network
-        self._scoring: tuple[head.HeadKind, Layout] | None = None
+        self._scoring: dict[bool, tuple[head.HeadKind, Layout]] = {}  # by whether an adapter is on the head
         self._goes_on: bool | None = None  # whether rows can go on from a prefix
 
     def identity(self, subject: Subject) -> str:
@@ -95,7 +97,7 @@ class InProcess:
                     rows.append(row)
             if not rows:
                 continue
-            kind, layout = self._way(rows)
+            kind, layout = self._way(subject, rows)
             pasts = Pasts(self.network)
             for prefix, members in self._by_prefix(rows, layout).items():
                 cut = [
@@ -118,15 +120,21 @@ class InProcess:
         ids_1L = torch.tensor([ids], device=self.network.device)
         positions_1L = torch.arange(len(ids), device=self.network.device).unsqueeze(0)
         with self._as(subject):
-            own = self.network.body(ids_1L, positions_1L)
+            own = self.network.own_logits(self.network.body(ids_1L, positions_1L)[0, -FEW:])
             with adapters.off(self.network):
-                base = self.network.body(ids_1L, positions_1L)
+                base = self.network.own_logits(self.network.body(ids_1L, positions_1L)[0, -FEW:])
         if torch.equal(own, base):
-            raise NotLive(f"the adapter at {subject.adapter} is not live: its hidden states equal the base model's")
+            raise NotLive(
+                f"the adapter at {subject.adapter} is not live: its logits equal the base model's, so what would be "
+                "measured is the base"
+            )
 
     def _as(self, subject: Subject) -> AbstractContextManager[None]:
         """Within it the network is that subject."""
         if subject.adapter is None:
+            if not self._plain_head():  # the base is asked in one way, whoever was asked before it
+                self._loaded = None
+                adapters.detach(self.network)
             return adapters.off(self.network)
         wanted = adapter_digest(subject.adapter)
         if self._loaded != wanted:
@@ -188,19 +196,24 @@ class InProcess:
             sequences.append(Sequence(prompt + ids, len(prompt), Segment(request.key, "chosen", request.turns, text)))
         return sequences
 
-    def _way(self, rows: list[list[Sequence]]) -> tuple[head.HeadKind, Layout]:
+    def _way(self, subject: Subject, rows: list[list[Sequence]]) -> tuple[head.HeadKind, Layout]:
         """The fast head and layout where they are right for this model, else plain ones; tried once, on a few."""
-        if self._scoring is None:
-            some = [s for row in sorted(rows, key=lambda row: len(row[0].ids))[:2] for s in row[:2]]
-            try:
-                head.check_reading(
-                    self.network, arrange(some, "shared", self.network.renderer.pad_id, self.network.device)
-                )
-                self._scoring = "frozen", "shared"
-            except UserError:
-                self._scoring = "full", "padded"
-        assert self._scoring is not None
-        return self._scoring
+        with self._as(subject):
+            adapted = not self._plain_head()
+            if adapted not in self._scoring:
+                some = [s for row in sorted(rows, key=lambda row: len(row[0].ids))[:2] for s in row[:2]]
+                batch = arrange(some, "shared", self.network.renderer.pad_id, self.network.device)
+                try:
+                    head.check_reading(self.network, batch)
+                    self._scoring[adapted] = "frozen", "shared"
+                except UserError:
+                    self._scoring[adapted] = "full", "padded"
+        return self._scoring[adapted]
+
+    def _plain_head(self) -> bool:
+        """Whether no adapter that is in the network, on or off, is one on the head."""
+        layers = {} if self.network.lora is None else self.network.lora.layers
+        return all(layer is not self.network.model.get_output_embeddings() for layer in layers.values())
 
     @torch.no_grad()
     def _logps(

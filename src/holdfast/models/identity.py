@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from holdfast.store.digest import adapter_digest, digest
+from holdfast.store.adapter_files import adapter_digest
+from holdfast.store.digest import digest
 
 
 def subject_id(base: str, template: str, adapter: Path | str | None = None) -> str:

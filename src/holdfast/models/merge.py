@@ -60,9 +60,8 @@ def merge(spec: ModelSpec, adapter: str, to: Path) -> Agreement:
     plain = _logps(network)
     adapters.load(network, adapter_folder(adapter))
     adapted = _logps(network)
-    for layer in network.lora.layers.values():
-        layer.merge(safe_merge=True)
-    adapters.detach(network)
+    _untied(network)
+    adapters.detach(network, merge=True)
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=to.parent, prefix=".merging-") as at:
         folder = Path(at) / to.name
@@ -80,6 +79,17 @@ def merge(spec: ModelSpec, adapter: str, to: Path) -> Agreement:
             )
         folder.rename(to)
     return found
+
+
+def _untied(network: Network) -> None:
+    """Raises UserError where merging into the head would change the embeddings too: the two are one matrix."""
+    ends = network.model.get_input_embeddings(), network.model.get_output_embeddings()
+    tied = len({module.weight.data_ptr() for module in ends}) == 1
+    if tied and any(module is layer for module in ends for layer in network.lora.layers.values()):
+        raise UserError(
+            f"the adapter changes the head or the embeddings of {network.spec.name}, which are one matrix: merged, it "
+            "would change both; keep it an adapter"
+        )
 
 
 @torch.no_grad()

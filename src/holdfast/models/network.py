@@ -23,7 +23,7 @@ from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from holdfast.models import quantised
-from holdfast.store.digest import model_digest
+from holdfast.store.model_files import model_digest
 from holdfast.store.sources import model_folder, reason
 from holdfast.text.renderer import Renderer
 from holdfast.words import UserError
@@ -51,6 +51,7 @@ class Network:
     digest: str
     autocast: bool = False
     lora: Any = field(default=None, repr=False)  # adapters.Attached | None
+    sound: str | None = field(default=None, repr=False)  # adapters.base_fingerprint, from before the first adapter
 
     def __post_init__(self) -> None:
         self.decoder: Any = self.model.get_decoder()

@@ -11,8 +11,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from holdfast.models import adapters
-from holdfast.store.digest import adapter_digest
+from holdfast.store.adapter_files import CONFIG, WEIGHTS, adapter_config, adapter_digest
 from holdfast.words import UserError
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's kernels are made for; a rank between is padded to the next
@@ -31,11 +30,14 @@ class Lora:
 
 
 def read(folder: Path | str) -> Lora:
-    """Raises ``UserError`` for what holdfast cannot measure (see ``adapters``) and for what vLLM cannot serve."""
+    """Raises ``UserError`` for what holdfast cannot measure (see ``adapter_files``) and for what vLLM cannot serve."""
     folder = Path(folder).absolute()
-    config = adapters.configuration(folder)
+    config = adapter_config(folder)
     if config.get("use_dora"):
         raise UserError(f"the adapter at {folder} is a DoRA, which vLLM cannot serve: {INSTEAD}")
+    for key in ("rank_pattern", "alpha_pattern"):  # it scales every module by the one alpha / r
+        if config.get(key):
+            raise UserError(f"the adapter at {folder} has a {key}, which vLLM does not read: {INSTEAD}")
     rank, modules = 0, set()
     for name, shape in _shapes(folder).items():
         module, found, part = name.rpartition(".lora_")
@@ -59,17 +61,15 @@ def room(loras: Iterable[Lora]) -> int:
 def write_zero(lora: Lora, folder: Path) -> Lora:
     """An adapter of that kind whose update is zero: what it says is what the base says."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(lora.folder / adapters.CONFIG, folder / adapters.CONFIG)
-    tensors = safetensors.torch.load_file(lora.folder / adapters.WEIGHTS)
-    safetensors.torch.save_file(
-        {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}, folder / adapters.WEIGHTS
-    )
+    shutil.copyfile(lora.folder / CONFIG, folder / CONFIG)
+    tensors = safetensors.torch.load_file(lora.folder / WEIGHTS)
+    safetensors.torch.save_file({name: torch.zeros_like(tensor) for name, tensor in tensors.items()}, folder / WEIGHTS)
     return read(folder)
 
 
 def _shapes(folder: Path) -> dict[str, list[int]]:
     try:
-        with safetensors.safe_open(folder / adapters.WEIGHTS, "pt") as file:
+        with safetensors.safe_open(folder / WEIGHTS, "pt") as file:
             return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118  (no mapping)
     except Exception as error:
-        raise UserError(f"the adapter at {folder} cannot be read ({adapters.WEIGHTS}: {error})") from error
+        raise UserError(f"the adapter at {folder} cannot be read ({WEIGHTS}: {error})") from error

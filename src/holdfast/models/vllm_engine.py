@@ -28,7 +28,8 @@ from holdfast.models import vllm_adapters
 from holdfast.models.backend import NotLive
 from holdfast.models.identity import subject_id
 from holdfast.models.vllm_adapters import INSTEAD, Lora
-from holdfast.store.digest import adapter_digest, model_digest
+from holdfast.store.adapter_files import adapter_digest
+from holdfast.store.model_files import model_digest
 from holdfast.store.sources import model_folder
 from holdfast.text.renderer import Renderer
 from holdfast.words import Request, Response, Sampling, Scored, Subject, Turn, UserError

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
+from holdfast.store.adapter_files import check_adapter
+from holdfast.store.model_files import check_model
 from holdfast.words import UserError
 
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -16,25 +20,42 @@ _WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 def model_folder(path: str, revision: str | None = None, *, download: bool = True) -> Path:
     """The folder of a model: a local one, ``package:PACKAGE/FOLDER``, or a hub id from the cache or the hub.
 
-    With ``download=False`` nothing is fetched: a plan must not pull gigabytes.
+    With ``download=False`` nothing is fetched: a plan must not pull gigabytes. Raises UserError where there is none, or
+    none that is whole (``model_files.check_model``).
     """
-    return _folder("model", "config.json", path, revision, download)
+    return _folder("model", check_model, path, revision, download)
 
 
-def adapter_folder(path: str) -> Path:
-    """The folder of a LoRA adapter in PEFT's format, found as ``model_folder`` finds a model's."""
-    return _folder("adapter", "adapter_config.json", path, None, True)
+def adapter_folder(path: str, base: Path | None = None) -> Path:
+    """The folder of a LoRA adapter in PEFT's format, found as ``model_folder`` finds a model's.
+
+    Raises UserError where it is no adapter that can be measured, or does not fit the model in ``base``.
+    """
+    return _folder("adapter", lambda folder: check_adapter(folder, base), path, None, True)
 
 
-def _folder(kind: str, marker: str, path: str, revision: str | None, download: bool) -> Path:
+def _folder(kind: str, check: Callable[[Path], Any], path: str, revision: str | None, download: bool) -> Path:
     folder = local(path)
-    if folder.is_dir():
-        if not (folder / marker).is_file():
-            raise UserError(f"{path} holds no {kind}: there is no {marker} in it")
-        return folder
-    if not is_hub_id(path):
+    try:
+        here, file = folder.is_dir(), folder.exists()
+    except OSError as error:
+        raise UserError(f"the {kind} at {path} cannot be looked at ({error.strerror or error})") from error
+    except ValueError as error:  # a NUL
+        raise UserError(f"{path!r} is no path ({error})") from error
+    if here:
+        pass
+    elif file:
+        what = "GGUF files are not read" if folder.suffix == ".gguf" else "it is a file"
+        raise UserError(f"there is no {kind} at {path}: {what}; give the folder in Hugging Face's format")
+    elif is_hub_id(path):
+        folder = _from_hub(kind, path, revision, download)
+    else:
         raise UserError(f"there is no {kind} at {path}: give a local folder, a hub id or package:PACKAGE/FOLDER")
-    return _from_hub(kind, path, revision, download)
+    try:
+        check(folder)
+    except PermissionError as error:
+        raise UserError(f"the {kind} at {path} may not be read: change its permissions") from error
+    return folder
 
 
 def is_hub_id(path: str) -> bool:
@@ -54,7 +75,10 @@ def data_file(path: str | Path) -> Path:
 def local(path: str) -> Path:
     """Where a path of a study file lies on this machine, whether or not anything is there."""
     if not path.startswith("package:"):
-        return Path(path).expanduser()
+        try:
+            return Path(path).expanduser()
+        except RuntimeError:
+            raise UserError(f"{path} names the home of somebody who is not known on this machine") from None
     package, _, inside = path.removeprefix("package:").partition("/")
     try:
         return Path(str(resources.files(package))) / inside

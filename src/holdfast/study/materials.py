@@ -15,9 +15,10 @@ from holdfast import registry, rng
 from holdfast.learnt import ChosenSpec, RejectedSpec, SideSpec, UnsafeSpec
 from holdfast.objectives.contract import Objective
 from holdfast.spec import Controls, ModelSpec, Study, TaskSpec, VariantSpec
-from holdfast.store.digest import digest, model_digest
+from holdfast.store.digest import digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
+from holdfast.store.model_files import model_digest
 from holdfast.store.sources import adapter_folder, data_file, is_hub_id, model_folder
 from holdfast.study import checks, rows, tuned, variants
 from holdfast.study.consistency import second_tasks, variations

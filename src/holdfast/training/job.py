@@ -10,7 +10,8 @@ from typing import Any
 from holdfast import registry
 from holdfast.objectives.contract import Objective
 from holdfast.spec import Controls, LoraSpec
-from holdfast.store.digest import adapter_digest, digest
+from holdfast.store.adapter_files import adapter_digest
+from holdfast.store.digest import digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import TrajectoryFolder
 from holdfast.tasks.stream import Stream

@@ -22,6 +22,7 @@ from holdfast.models import adapters, head
 from holdfast.models.layouts import micro_batches
 from holdfast.models.network import Network
 from holdfast.objectives.contract import Scores, Total
+from holdfast.store.adapter_files import adapter_config
 from holdfast.store.files import lock, read_json, write_json
 from holdfast.store.folder import TrajectoryFolder
 from holdfast.training import batches, checkpoints, schedule
@@ -59,7 +60,7 @@ def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: P
         try:
             adapters.attach(network, job.lora, "lora", job.seed)
             if job.start is not None:
-                assert network.lora.takes(adapters.configuration(job.start)), "both rounds train one adapter"
+                assert network.lora.takes(adapter_config(job.start)), "both rounds train one adapter"
                 adapters.load(network, job.start)
             network.autocast = job.controls.autocast
             network.checkpointing(job.controls.gradient_checkpointing)
