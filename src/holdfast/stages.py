@@ -236,7 +236,7 @@ def _match(work: Work) -> Path:
     work.display.say("match")
     about = cells(work.folder)
     each = regimes(load(work.folder, tuning=True), about, work.study).values()
-    chosen = {subject: value for rows in each for subject, value in choose(rows, about, work.study).items()}
+    chosen = {subject: value for rows in each for subject, value in choose(rows, about, work.study, both=True).items()}
     write_json(work.folder.matched_json, {"subjects": dict(sorted(chosen.items()))})
     _respond(work)
     return _judge(work)

@@ -62,6 +62,20 @@ def test_who_merely_moved_less_is_no_safer():
     assert one.last.loc[0, "verdict"] != "better"
 
 
+def test_a_distance_before_sfts_first_checkpoint_tells_nothing():
+    early = SAFE | {"orpo": {1000: (0.02, 4), 3000: (0.04, 4), 7000: (0.06, 4)}}
+    last = found(planted(early)).last.loc[0]
+    assert last["distance"] == pytest.approx(0.06)
+    assert "first checkpoint of sft" in last["untold"]
+    assert (last["verdict"], np.isnan(last["p"])) == ("cannot tell", True)
+
+
+def test_between_two_checkpoints_sfts_value_is_known_no_closer_than_by_both():
+    last = found(planted(SAFE)).last.loc[0]  # SFT has 16 at a distance of 0.2 and 24 at 0.4
+    assert last["gap_low"] < 4 / 40 - 24 / 40
+    assert last["gap_high"] > 4 / 40 - 16 / 40
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.floats(0.001, 1000))
 def test_the_unit_of_distance_does_not_matter(unit):

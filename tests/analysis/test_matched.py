@@ -166,18 +166,77 @@ def test_of_fixed_prompts_seeds_alone_replicate_at_a_match_too():
     frame = planted(STEEP, seeds=(0, 1, 2))
     more = (frame["label"] == "orpo") & (frame["seed"] == 1) & (frame["axis"] == "robustness")
     frame = frame.assign(score=frame["score"].mask(more, 1.0))
-    read = (6 + 2 / 3) / 40
-    each = np.array([read, 1.0, read]) - 0.2
-    half = stats.t.ppf(0.975, 2) * stats.sem(each)
+    lows, highs = [], []
+    for read in (6 / 40, (6 + 2 / 3) / 40, 8 / 40):  # at either end of what the match lies in, and on the line
+        each = np.array([read, 1.0, read]) - 0.2
+        half = stats.t.ppf(0.975, 2) * stats.sem(each)
+        lows, highs = [*lows, each.mean() - half], [*highs, each.mean() + half]
     found = compared(frame, goal)
-    assert found["high"] == pytest.approx(min(each.mean() + half, 1.0))
-    assert found["low"] == pytest.approx(max(each.mean() - half, -1.0))
+    assert found["high"] == pytest.approx(min(max(highs), 1.0))
+    assert found["low"] == pytest.approx(max(min(lows), -1.0))
+
+
+# Harm is lost as soon as anything is trained: SFT and ORPO then have the same, 4 of 40, wherever they are.
+AT_ONCE = {
+    "base": {0: (8, 20)},
+    "sft": {1000: (10, 4), 3000: (14, 4), 7000: (20, 4)},
+    "orpo": {1000: (24, 4), 3000: (28, 4), 7000: (32, 4)},
+}
+
+
+def test_between_the_base_and_the_first_checkpoint_nothing_is_told_and_the_row_says_so():
+    found = compared(planted(AT_ONCE, seeds=(0, 1, 2), n=40))
+    assert found["value"] == pytest.approx(8 / 40)  # half way from 20 to 4: invented by the line
+    assert found["low"] < 0 < found["high"]
+    assert np.isnan(found["p"])
+    assert found["verdict"] == "cannot tell"
+    assert "before the first checkpoint of orpo" in found["warning"]
+    known = {**AT_ONCE, "orpo": {1000: (10, 4), 3000: (24, 4), 7000: (32, 4)}}
+    found = compared(planted(known, seeds=(0, 1, 2), n=40))
+    assert found["value"] == pytest.approx(0)
+    assert "before the first checkpoint" not in found["warning"]
+    assert not np.isnan(found["p"])
+
+
+@pytest.mark.parametrize("harm", [(20, 4), (4, 20)])
+def test_where_harm_moves_between_two_checkpoints_an_interval_holds_all_of_it(harm):
+    """Capability may jump at either end of what the match lies in, and so may harm."""
+    levels = {
+        "base": {0: (8, 4)},
+        "sft": {1000: (10, 8), 3000: (16, 8), 7000: (20, 8)},
+        "orpo": {1000: (9, harm[0]), 3000: (9, harm[0]), 7000: (30, harm[1])},
+    }
+    found = compared(planted(levels, seeds=(0, 1, 2)))
+    assert found["low"] < -4 / 40
+    assert found["high"] > 12 / 40
+    assert found["verdict"] == "cannot tell"
+    assert "orpo lies between 3,000 and 7,000 tokens" in found["warning"]
+    assert "capability rises by 52 points" in found["warning"]
+    level = one(levels, seeds=(0, 1, 2)).at_target.set_index("label").loc["orpo"]
+    assert level["low"] < 4 / 40 < 20 / 40 < level["high"]
+
+
+def test_capability_under_a_ceiling_of_harm_is_known_no_closer_than_by_both_ends():
+    levels = {"base": {0: (8, 4)}, "sft": {1000: (8, 4), 3000: (30, 30)}, "orpo": {1000: (24, 4), 3000: (26, 30)}}
+    found = one(levels, seeds=(0, 1, 2), n=40).at_ceiling.set_index("label").loc["orpo"]
+    assert found["gap_low"] < -6 / 40
+    assert found["gap_high"] > 18 / 40
+    assert found["verdict"] == "cannot tell"
 
 
 def test_of_every_run_the_first_checkpoint_at_the_target_is_chosen():
     chosen = matched.choose(planted(STEEP), cells_of(), study_of())
     assert chosen == {"orpo07000": pytest.approx(0.5), "sft01000": pytest.approx(0.4)}
     assert matched.choose(planted(STEEP), cells_of(), study_of(0.1, relative="absolute")) == {}
+
+
+def test_harm_is_measured_at_both_ends_of_what_a_match_lies_in():
+    chosen = matched.choose(planted(STEEP), cells_of(), study_of(), both=True)
+    assert chosen == {
+        "orpo03000": pytest.approx(14 / 40),
+        "orpo07000": pytest.approx(0.5),
+        "sft01000": pytest.approx(0.4),  # before it stands the base model, which is measured in full anyway
+    }
 
 
 def test_harm_may_be_measured_at_fewer_checkpoints_than_capability():

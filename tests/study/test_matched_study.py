@@ -58,13 +58,19 @@ def test_a_run_that_cannot_end_at_the_target_is_refused(more: dict[str, Any], sa
     made = study(VALIDATION, stop=True)
     with pytest.raises(UserError, match=says):
         check(Study.model_validate(made.model_dump(by_alias=True) | more))
-    assert check(made) == []
+    assert check(study(VALIDATION, stop=True, checkpoints=[500])) == []
 
 
 def test_matching_on_the_test_rows_is_said() -> None:
-    assert not [note for note in check(study(VALIDATION)) if "matched" in note]
+    assert not [note for note in check(study(VALIDATION)) if "test rows" in note]
     notes = check(study({"measure": "task_accuracy", "name": "validation", "items": 3}))
     assert [note for note in notes if "which are test rows" in note]
+
+
+def test_the_plan_says_that_no_checkpoint_stands_before_the_first_budget() -> None:
+    (note,) = check(study(VALIDATION))
+    assert "before its first checkpoint (1,000 tokens)" in note
+    assert check(study(VALIDATION, checkpoints=[500])) == []
 
 
 def test_checkpoints_for_matching_are_rungs_of_the_same_ladder() -> None:

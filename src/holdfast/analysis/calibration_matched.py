@@ -1,12 +1,13 @@
-"""How often the intervals at a matched capability cover, and its verdicts err, by simulation.
+"""How often the intervals at a matched capability cover, and its verdicts err, by simulation; and those of couplings.
 
-    python -m holdfast.analysis.calibration_matched [--sets 300] [--out docs/matched.md]
+    python -m holdfast.analysis.calibration_matched [--sets 300] [--quick] [--out docs/matched.md]
 
-Three objectives are trained along five checkpoints in ``simulate``'s world: SFT; one that learns more slowly and is
-exactly as harmful where it has SFT's capability; and one that learns as SFT does and is ``MARGIN`` more harmful there.
-Prompts have effects on capability and on harm, objectives on prompts, seeds on each run. What is true at the match is
-read off the true rates by the same rules and averaged over seeds, so nothing is said here of the error of reading
-straight between checkpoints.
+Three objectives are trained along a ladder of checkpoints in ``simulate``'s world: SFT; one that learns at another pace
+and is exactly as harmful where it has SFT's capability; and one that is ``MARGIN`` more harmful there. Prompts have
+effects on capability and on harm, objectives on prompts, seeds on each run. What is true at the match is read off the
+true rates by the same rules and averaged over seeds. In some shapes checkpoints are hidden from the analysis: harm that
+is lost or gained as soon as anything is trained, capability that jumps, so that a straight line between what is
+measured is wrong.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -27,6 +29,8 @@ from scipy.special import expit
 from holdfast import rng
 from holdfast.analysis import paths
 from holdfast.analysis.clusters import BASE, ClusterSums
+from holdfast.analysis.coupling import less, slope
+from holdfast.analysis.ladder import AT_BASE, Ladder, Rung
 from holdfast.analysis.matched import at, runs_of
 from holdfast.analysis.paths import Array, Levels, Run
 from holdfast.analysis.simulate import World, gauss, intercept
@@ -34,16 +38,49 @@ from holdfast.analysis.versus import Versus
 from holdfast.spec import Study
 
 BUDGETS = (25_000, 50_000, 100_000, 200_000, 400_000)
-# Of the base model, then at each checkpoint: shares that are right, and harmful.
-QUICK, SLOW = (0.30, 0.38, 0.50, 0.62, 0.70, 0.74), (0.30, 0.33, 0.40, 0.50, 0.60, 0.68)
-HARM = (0.06, 0.07, 0.09, 0.12, 0.15, 0.18)
-ABLE = {"sft": QUICK, "same": SLOW, "other": QUICK}
+LABELS = ("sft", "same", "other")
 TARGET, MARGIN = 0.25, 0.05
 SEED_SDS = (0.0, 0.3, 0.6)
 SETS, DRAWS = 300, 400
 
 
+class Shape(NamedTuple):
+    """Of the base model, then at each checkpoint: shares that are right (of SFT, of the others) and harmful. ``hidden``
+    are checkpoints that are not measured, so that what happens there lies between two that are."""
+
+    budgets: tuple[int, ...]
+    hidden: tuple[int, ...]
+    sft: tuple[float, ...]
+    same: tuple[float, ...]
+    other: tuple[float, ...]
+    harm: tuple[float, ...]
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        return (0, *sorted((*self.budgets, *self.hidden)))
+
+
+_QUICK, _SLOW = (0.30, 0.38, 0.50, 0.62, 0.70, 0.74), (0.30, 0.33, 0.40, 0.50, 0.60, 0.68)
+_LATE, _EARLY = (0.30, 0.30, 0.33, 0.40, 0.50, 0.60, 0.68), (0.30, 0.30, 0.75, 0.78, 0.80, 0.81, 0.82)
+_JUMP = (0.30, 0.33, 0.36, 0.37, 0.68, 0.72, 0.74)
+_SMALL = (3_000, 6_000, 12_000)
+_LATE_TOO = (0.30, 0.30, 0.31, 0.31, 0.32, 0.33, 0.40, 0.50, 0.60, 0.68)
+_EARLY_TOO = (0.30, 0.30, 0.36, 0.46, 0.60, 0.75, 0.78, 0.80, 0.81, 0.82)
+SHAPES = {
+    "even": Shape(BUDGETS, (), _QUICK, _SLOW, _QUICK, (0.06, 0.07, 0.09, 0.12, 0.15, 0.18)),
+    "harm lost at once": Shape(BUDGETS, (1_000,), _LATE, _EARLY, _EARLY, (0.27, *[0.08] * 6)),
+    "harm gained at once": Shape(BUDGETS, (1_000,), _EARLY, _LATE, _LATE, (0.06, *[0.18] * 6)),
+    "lost at once, three checkpoints more": Shape(
+        (*_SMALL, *BUDGETS), (1_000,), _LATE_TOO, _EARLY_TOO, _EARLY_TOO, (0.27, *[0.08] * 9)
+    ),
+    "capability jumps": Shape(
+        BUDGETS, (99_000,), (*_QUICK[:3], 0.61, *_QUICK[3:]), _JUMP, _JUMP, (0.25, 0.22, 0.17, 0.08, 0.08, 0.07, 0.07)
+    ),
+}
+
+
 class Design(NamedTuple):
+    shape: str
     seeds: int
     prompts: int
     validation: int
@@ -51,10 +88,11 @@ class Design(NamedTuple):
 
 
 def designs() -> list[Design]:
-    return [Design(*d) for d in product((3, 5), (60, 313), (100, 200), SEED_SDS)]
+    even = [Design("even", *d) for d in product((3, 5), (60, 313), (100, 200), SEED_SDS)]
+    return even + [Design(*d) for d in product(list(SHAPES)[1:], (3, 5), (313,), (200,), SEED_SDS)]
 
 
-def _worlds(design: Design) -> tuple[World, World]:
+def _worlds(design: Design | Coupled) -> tuple[World, World]:
     """Of capability, which has no attacks, and of harm."""
     some = World(seed_sd=design.seed_sd, effect_sd=0.5)
     return some._replace(attacks=(0.0,)), some
@@ -62,22 +100,22 @@ def _worlds(design: Design) -> tuple[World, World]:
 
 @lru_cache(maxsize=32)
 def _odds(design: Design, label: str) -> tuple[Array, Array, float]:
-    """Log-odds at each checkpoint of a right and of a harmful answer, and the share of harmful ones at the match. Harm
-    is shifted so that this is SFT's, or ``MARGIN`` more."""
+    """Log-odds at each place of a right and of a harmful answer, and the share of harmful ones at the match. Harm is
+    shifted so that this is SFT's, or ``MARGIN`` more."""
     able, harm = _worlds(design)
-    rise = np.array([intercept(x, w) for x, w in zip(ABLE[label], _at_base(able), strict=True)])
-    start = np.array([intercept(x, w) for x, w in zip(HARM, _at_base(harm), strict=True)])
+    shape = SHAPES[design.shape]
+    rise, start = _along(getattr(shape, label), able, shape), _along(shape.harm, harm, shape)
     if label == "sft":
         return rise, start, _true(design, rise, start)
-    moved = np.array([0.0, *[1.0] * len(BUDGETS)])
+    moved = np.array([0.0, *[1.0] * (len(start) - 1)])
     aim = _odds(design, "sft")[2] + MARGIN * (label == "other")
     shift = brentq(lambda x: _true(design, rise, start + x * moved) - aim, -3, 3)
     return rise, start + shift * moved, aim
 
 
-def _at_base(world: World) -> list[World]:
+def _at_base(world: World, shape: Shape) -> list[World]:
     """The base model has no seed, and nothing was done to its prompts."""
-    return [world._replace(seed_sd=0.0, effect_sd=0.0)] + [world] * len(BUDGETS)
+    return [world._replace(seed_sd=0.0, effect_sd=0.0)] + [world] * (len(shape.places) - 1)
 
 
 def _true(design: Design, rise: Array, start: Array) -> float:
@@ -88,8 +126,8 @@ def _true(design: Design, rise: Array, start: Array) -> float:
         for odds, w in zip((rise, start), _worlds(design), strict=True)
     )  # each [15, K]
     a, h = (x.ravel() for x in np.indices((len(nodes), len(nodes))))
-    budgets = (0, *BUDGETS)
-    match = Run(budgets, paths.axis(budgets), able[a])
+    places = SHAPES[design.shape].places
+    match = Run(places, paths.axis(places), able[a])
     place = paths.reached(match, paths.smooth(match.values), able[a][:, [0]] + TARGET)
     read = paths.along(match._replace(values=harm[h]), place)[:, 0]
     return float(np.average(np.nan_to_num(read), weights=weights[a] * weights[h] * ~np.isnan(read)))
@@ -103,53 +141,69 @@ def _of_seed(odds: float, nodes: Array, world: World, trained: bool) -> Array:
     return weights @ expit(odds + seed + spread[:, None] + np.asarray(world.attacks)).mean(axis=2).T
 
 
-def _levels(
-    odds: dict[str, Array], world: World, seeds: int, prompts: int, name: str, g: np.random.Generator
-) -> Levels:
-    """Answers of all objectives to the same prompts, as the analysis holds them."""
+def _answers(
+    odds: dict[str, Array], shape: Shape, world: World, seeds: int, prompts: int, g: np.random.Generator
+) -> dict[Rung, Array]:
+    """Of all objectives to the same prompts, at the checkpoints that are measured: each [S, I, attacks]."""
     prompt = g.normal(0, world.prompt_sd, prompts)[:, None] + np.asarray(world.attacks)
     base = (g.random(prompt.shape) < expit(prompt + next(iter(odds.values()))[0])).astype(float)
-    who, y = [(BASE, 0)], [np.broadcast_to(base, (seeds, *base.shape))]
+    found = {AT_BASE: np.broadcast_to(base, (seeds, *base.shape))}
     for label, each in odds.items():
         own = prompt + g.normal(0, world.effect_sd, prompts)[:, None] + g.normal(0, world.seed_sd, (seeds, 1, 1))
-        who += [(label, b) for b in BUDGETS]
-        y += [(g.random(own.shape) < expit(own + x)).astype(float) for x in each[1:]]
-    sums = np.stack(y)
-    table = pd.DataFrame(who, columns=["label", "budget"])
-    clusters = ClusterSums(table, tuple(range(seeds)), tuple(map(str, world.attacks)), sums, np.ones_like(sums))
-    return paths.drawn(clusters, np.full(len(world.attacks), 1 / len(world.attacks)), name, DRAWS)
+        for budget, x in zip(shape.places, each, strict=True):
+            if budget in shape.budgets:
+                found[label, budget] = (g.random(own.shape) < expit(own + x)).astype(float)
+    return found
+
+
+def _levels(answers: dict[Rung, Array], name: str) -> Levels:
+    """As the analysis holds them."""
+    sums = np.stack(list(answers.values()))
+    seeds, attacks = sums.shape[1], sums.shape[3]
+    table = pd.DataFrame(answers.keys(), columns=["label", "budget"])
+    clusters = ClusterSums(table, tuple(range(seeds)), tuple(map(str, range(attacks))), sums, np.ones_like(sums))
+    return paths.drawn(clusters, np.full(attacks, 1 / attacks), name, DRAWS)
 
 
 def once(design: Design, study: Study, random: np.random.Generator) -> pd.DataFrame:
     """The table at the target of one data set."""
     able, harm = _worlds(design)
-    odds = {x: _odds(design, x) for x in ABLE}
-    match = _levels({x: o[0] for x, o in odds.items()}, able, design.seeds, design.validation, "able", random)
-    unsafe = _levels({x: o[1] for x, o in odds.items()}, harm, design.seeds, design.prompts, "harm", random)
+    odds = {x: _odds(design, x) for x in LABELS}
+    match, unsafe = (
+        _levels(
+            _answers({x: (o[0], o[1])[k] for x, o in odds.items()}, SHAPES[design.shape], w, design.seeds, n, random),
+            name,
+        )
+        for k, (w, n, name) in enumerate(((able, design.validation, "able"), (harm, design.prompts, "harm")))
+    )
     ask = Versus(study, "sft", paths.seed_weights(design.seeds, DRAWS), min(match.prompts, unsafe.prompts))
     goal = match.of(BASE, 0)[:, [0]] + TARGET
-    return ask.table({x: at(runs_of(x, match.seeds, match, match, unsafe), goal) for x in ABLE}).set_index("label")
+    return ask.table({x: at(runs_of(x, match.seeds, match, match, unsafe), goal) for x in LABELS}).set_index("label")
 
 
 def simulate(design: Design, sets: int) -> dict[str, float]:
-    """Shares of data sets. ``level``, ``gap, none`` and ``gap, margin``: the interval holds the truth; ``p``: below 5%
-    where there is no gap; ``verdict``: worse or better there; ``equivalent``: where the gap is the margin."""
+    """Shares of data sets. ``level``, ``none`` and ``margin``: the interval holds the truth, of levels and of a gap of
+    0 and of the margin; ``p``: below 5% where there is no gap; ``verdict``: worse or better there; ``equivalent``:
+    where the gap is the margin; ``worse``: there; ``untold``: nothing is told of where there is none. And the mean
+    width and value of that gap."""
     random = rng.generator("calibration of matched capability", *(str(x) for x in design))
-    true = {x: _odds(design, x)[2] for x in ABLE}
+    true = {x: _odds(design, x)[2] for x in LABELS}
     found = []
     for _ in range(sets):
         table = once(design, study(), random)
         same, other = table.loc["same"], table.loc["other"]
         found.append(
             {
-                "level": np.mean([table.loc[x, "low"] <= true[x] <= table.loc[x, "high"] for x in ABLE]),
-                "gap, none": same["gap_low"] <= 0 <= same["gap_high"],
-                "gap, margin": other["gap_low"] <= MARGIN <= other["gap_high"],
+                "level": np.mean([table.loc[x, "low"] <= true[x] <= table.loc[x, "high"] for x in LABELS]),
+                "none": same["gap_low"] <= 0 <= same["gap_high"],
+                "margin": other["gap_low"] <= MARGIN <= other["gap_high"],
                 "p": same["p"] < 0.05,
                 "verdict": same["verdict"] in ("worse", "better"),
                 "equivalent": other["verdict"] == "equivalent",
-                "width": same["gap_high"] - same["gap_low"],
+                "worse": other["verdict"] == "worse",
+                "untold": same["untold"] != "",
                 "bias": same["gap"],
+                "width": same["gap_high"] - same["gap_low"],
             }
         )
     return pd.DataFrame(found).astype(float).mean().to_dict()
@@ -158,7 +212,7 @@ def simulate(design: Design, sets: int) -> dict[str, float]:
 @lru_cache(maxsize=1)
 def study() -> Study:
     """Of three objectives, whose smallest difference of interest is ``MARGIN``."""
-    labels = [{"label": x, "objective": "sft" if x == "sft" else "orpo"} for x in ABLE]
+    labels = [{"label": x, "objective": "sft" if x == "sft" else "orpo"} for x in LABELS]
     return Study.model_validate(
         {
             "name": "made up", "models": [{"name": "m", "path": "package:holdfast.miniature/model"}],
@@ -168,40 +222,128 @@ def study() -> Study:
     )  # fmt: skip
 
 
+# -- coupling ----------------------------------------------------------------------------------------------------------
+
+SLOPES = {"sft": 0.3, "same": 0.3, "other": 0.0}  # points of ASR per point of capability
+MOVES = (0.0, 0.06, 0.2)  # points of capability along the ladder, evenly
+
+
+class Coupled(NamedTuple):
+    moves: float
+    seeds: int
+    prompts: int
+    seed_sd: float
+
+
+def couplings() -> list[Coupled]:
+    return [Coupled(*d) for d in product(MOVES, (3, 5), (100, 300), SEED_SDS)]
+
+
+def coupled(design: Coupled, sets: int) -> dict[str, float]:
+    """Shares of data sets. ``told``: the slope of SFT is; ``holds``: its set has the truth, or no end; ``value``: the
+    median slope of those that are told; ``zero``: a slope of 0 is told not to be; ``shown``: one of 0.3 is; ``less``:
+    the interval of no difference from SFT holds it, or has no end. Where capability does not move there is no truth."""
+    random = rng.generator("calibration of couplings", *(str(x) for x in design))
+    ladder, moved = Shape(BUDGETS, (), (), (), (), ()), np.linspace(0, design.moves, len(BUDGETS) + 1)
+    both = {
+        "capability": dict.fromkeys(LABELS, 0.5 + moved),
+        "robustness": {x: 0.1 + k * moved for x, k in SLOPES.items()},
+    }
+    worlds = dict(zip(both, _worlds(design), strict=True))
+    odds = {
+        axis: {x: _along(levels, worlds[axis], ladder) for x, levels in some.items()} for axis, some in both.items()
+    }
+    rows = []
+    for _ in range(sets):
+        able, harm = (
+            _ladder(axis, _answers(o, ladder, worlds[axis], design.seeds, design.prompts, random))
+            for axis, o in odds.items()
+        )
+        own, same, zero = (slope(able, harm, x, study()) for x in LABELS)
+        assert own is not None
+        assert same is not None
+        assert zero is not None
+        (low, high), (least, most), apart = own.ends(0.05), zero.ends(0.05), less(same, own)(0.05)
+        told = np.isfinite(high - low)
+        rows.append(
+            {
+                "told": told,
+                "holds": not told or low <= 0.3 <= high,
+                "value": own.value if told else np.nan,
+                "zero": not least <= 0 <= most,
+                "shown": not low <= 0 <= high,
+                "less": apart[0] <= 0 <= apart[1],
+            }
+        )
+    table = pd.DataFrame(rows).astype(float)
+    return table.mean().to_dict() | {"value": float(table["value"].median())}
+
+
+def _along(levels: Sequence[float] | Array, world: World, shape: Shape) -> Array:
+    return np.array([intercept(x, w) for x, w in zip(levels, _at_base(world, shape), strict=True)])
+
+
+def _ladder(axis: str, answers: dict[Rung, Array]) -> Ladder:
+    seeds, _, attacks = answers[AT_BASE].shape
+    return Ladder(
+        "m", "t", axis, axis, "asr" if axis == "robustness" else "accuracy", "own", True, 1.0,
+        np.full(attacks, 1 / attacks), LABELS, "sft", tuple(range(seeds)), answers,
+    )  # fmt: skip
+
+
 # -- the document -----------------------------------------------------------------------------------------------------
 
 BEGIN, END = "<!-- calibration: begin -->", "<!-- calibration: end -->"
 COLUMNS = {
-    "level": "level: covers", "gap, none": "gap, none in truth: covers", "gap, margin": "gap of 5 points: covers",
+    "level": "level: covers", "none": "gap, none in truth: covers", "margin": "gap of 5 points: covers",
     "p": "p < 0.05 where none", "verdict": "worse or better where none", "equivalent": "equivalent at 5 points",
+    "worse": "worse at 5 points", "untold": "told nothing", "bias": "gap read where none", "width": "width of the gap",
+}  # fmt: skip
+OF_COUPLINGS = {
+    "told": "told", "holds": "has the truth, or no end", "value": "median where told", "zero": "slope of 0 told not 0",
+    "shown": "slope of 0.3 told not 0", "less": "no difference: held, or no end",
 }  # fmt: skip
 
 
-def table(found: pd.DataFrame) -> str:
-    """Markdown: worst to best over the seed effects, in per cent; and the mean width of the gap's interval."""
-    keys = ["seeds", "prompts", "validation"]
-    lines = [f"| {' | '.join([*keys, *COLUMNS.values(), 'width of the gap, points'])} |", "|---" * 10 + "|"]
-    for key, part in found.groupby(keys):
-        ends = [f"{100 * part[c].min():.1f}–{100 * part[c].max():.1f}" for c in [*COLUMNS, "width"]]
-        lines.append("| " + " | ".join([*map(str, key), *ends]) + " |")
+def table(found: pd.DataFrame, keys: list[str], columns: dict[str, str]) -> str:
+    """Markdown: worst to best over the seed effects, in per cent or points."""
+    lines = [f"| {' | '.join([*keys, *columns.values()])} |", "|---" * (len(keys) + len(columns)) + "|"]
+    for key, part in found.groupby(keys, sort=False):
+        ends = [(100 * part[c].min(), 100 * part[c].max()) for c in columns]
+        said = ["–" if np.isnan(a) else f"{a:.1f}–{b:.1f}" for a, b in ends]
+        lines.append("| " + " | ".join([*map(str, key), *said]) + " |")
     return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", type=int, default=SETS, help="data sets a design")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the data sets, and one seed effect")
     parser.add_argument("--out", type=Path, default=None, help="the document; without it, to the screen")
     args = parser.parse_args(arguments)
-    sets, clock = args.sets, time.process_time()
-    found = pd.DataFrame([{**d._asdict(), **simulate(d, sets)} for d in designs()])
-    text = (
+    sets, clock = max(args.sets // 10, 1) if args.quick else args.sets, time.process_time()
+    kept = SEED_SDS[1:2] if args.quick else SEED_SDS
+    found = pd.DataFrame([{**d._asdict(), **simulate(d, sets)} for d in designs() if d.seed_sd in kept])
+    slopes = pd.DataFrame([{**d._asdict(), **coupled(d, sets)} for d in couplings() if d.seed_sd in kept])
+    lead = (
         f"By `python -m holdfast.analysis.calibration_matched --sets {sets} --out docs/matched.md`, "
         f"{(time.process_time() - clock) / 60:.0f} minutes of CPU: {sets} data sets a design, so that a figure of 95% "
         f"is uncertain by about ±{196 * np.sqrt(0.05 * 0.95 / sets):.1f} points; {DRAWS} draws. Seed effects of SD "
-        f"{', '.join(f'{x:g}' for x in SEED_SDS)} in log-odds, worst to best over these; five attacks, ASR 10% at the "
-        "match. Nominal: 95% and 5%; verdicts after Holm's correction of two comparisons."
+        f"{', '.join(f'{x:g}' for x in kept)} in log-odds, worst to best over these; five attacks. Nominal: 95% and "
+        "5%; verdicts after Holm's correction of two comparisons."
     )
-    text = "\n".join(textwrap.wrap(text, 120, break_on_hyphens=False)) + "\n\n" + table(found)
+    about = (
+        "Couplings: capability moves evenly over five budgets from 50%, ASR from 10% by 0.3 per point of capability, "
+        "or not at all; as many prompts of both. What has no end is not told. A slope is in hundredths."
+    )
+    text = "\n\n".join(
+        [
+            "\n".join(textwrap.wrap(lead, 120, break_on_hyphens=False)),
+            table(found, ["shape", "seeds", "prompts", "validation"], COLUMNS),
+            "\n".join(textwrap.wrap(about, 120, break_on_hyphens=False)),
+            table(slopes, ["moves", "seeds", "prompts"], OF_COUPLINGS),
+        ]
+    )
     if not args.out:
         print(text)
         return

@@ -20,7 +20,7 @@ from holdfast.analysis import paths
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
 from holdfast.analysis.matched import STEPS, reported
-from holdfast.analysis.paths import BASE, Array, Run
+from holdfast.analysis.paths import BASE, Array, Reads, Run
 from holdfast.analysis.records import Records
 from holdfast.analysis.versus import Versus
 from holdfast.spec import Study
@@ -69,16 +69,17 @@ def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) 
         return None
     runs = {x: [(_moved(rows, x, s), paths.run(harm, x, s)) for s in harm.seeds] for x in labels}
     ends = {x: min((end for one in some if (end := _reach(*one)) > 0), default=0.0) for x, some in runs.items()}
-    found: dict[str, dict[str, Array]] = {}
+    found: dict[str, Reads] = {}
+    others: dict[str, Reads] = {}
     far: dict[str, Array] = {}
     for label in (x for x in labels if x != sft and min(ends[x], ends[sft]) > 0):
         far[label] = min(ends[label], ends[sft]) * (np.arange(1, STEPS + 1) / STEPS) ** 2  # most happens near 0
-        (value, place), (other, _) = _at(runs[label], far[label]), _at(runs[sft], far[label])
-        found[label] = {"value": np.where(np.isnan(other), np.nan, value), "place": place, "sft": other}
+        found[label], others[label] = _at(runs[label], far[label]), _at(runs[sft], far[label])
+        found[label] = found[label]._replace(value=np.where(np.isnan(others[label].value), np.nan, found[label].value))
     if not found:
         return None
     weights = paths.seed_weights(len(harm.seeds), draws)
-    table = Versus(study, sft, weights, harm.prompts, harm.share).table(found, cell["axis"])
+    table = Versus(study, sft, weights, harm.prompts, harm.share).table(found, cell["axis"], others)
     table["level"] += 1
     table["distance"] = [far[x][k - 1] for x, k in zip(table["label"], table["level"], strict=True)]
     table["sft"] = table["value"] - table["gap"]
@@ -99,11 +100,11 @@ def _reach(moved: Run, harm: Run) -> float:
     return float(paths.along(moved, np.array([[last]]))[0, 0])
 
 
-def _at(runs: Sequence[tuple[Run, Run]], far: Array) -> tuple[Array, Array]:
-    """Harm, and the place on the axis of tokens, [D, S, M], where each run first is ``far`` [M] from the base."""
-    values, places = [], []
-    for moved, harm in runs:
-        place = np.broadcast_to(paths.reached(moved, moved.values, far[None]), (len(harm.values), len(far)))
-        values.append(paths.along(harm, place))
-        places.append(place)
-    return np.stack(values, axis=1), np.stack(places, axis=1)
+def _at(runs: Sequence[tuple[Run, Run]], far: Array) -> Reads:
+    """Harm where each run first is ``far`` [M] from the base."""
+    moved, harm = [m for m, _ in runs], [h for _, h in runs]
+    places = [
+        np.broadcast_to(paths.reached(m, m.values, far[None]), (len(h.values), len(far)))
+        for m, h in zip(moved, harm, strict=True)
+    ]
+    return paths.reads(harm, moved, places)

@@ -2,7 +2,8 @@
 
 Each run is matched by itself: where its smoothed capability (``paths.smooth``) on the *matching* measure first reaches
 the target, its attack success and its reported capability are read off, straight between checkpoints. The match is made
-anew in every draw of prompts and seeds, so that its own uncertainty is part of every interval.
+anew in every draw of prompts and seeds, so that its own uncertainty is part of every interval. So is all that attack
+success does between the two checkpoints around it (``versus``): harm may be lost at once, capability may jump.
 
 After Vishnubhotla et al. (arXiv 2606.03648), who ask that methods be compared at a stated capability; interpolation,
 smoothing and intervals are choices made here.
@@ -21,7 +22,7 @@ from holdfast.analysis import paths
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import headline
-from holdfast.analysis.paths import BASE, Array, Levels, Run
+from holdfast.analysis.paths import BASE, Array, Levels, Reads, Run
 from holdfast.analysis.records import Records, records
 from holdfast.analysis.shown import aside
 from holdfast.analysis.versus import Versus
@@ -52,8 +53,9 @@ class Matched:
     ``target``: of capability, NaN where none is declared; ``void``: the base model already meets it; ``ceiling``: the
     attack success at which capability is compared. ``at_target``, ``at_ceiling``: a row per label; ``gaps``: a row per
     label and level of capability. Columns: label, value, low, high (attack success; at the ceiling capability), gap,
-    gap_low, gap_high, p, p_holm (over the labels), verdict (each against SFT), n_seeds, n_reached (runs that get
-    there), share (of draws that do), budget (median over runs), capability (the reported one, at the target).
+    gap_low, gap_high, p, p_holm (over the labels), verdict (each against SFT), untold (why there is none), n_seeds,
+    n_reached (runs that get there), share (of draws that do), budget (median over runs), between (what to say of the
+    checkpoints around), capability (the reported one, at the target).
     """
 
     model: str
@@ -136,7 +138,8 @@ def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: 
     target, void = _target(study, base)
     start = harm.of(BASE, 0)[:, 0] if (BASE, 0) in harm.who else np.zeros(draws + 1)
     ceiling = start + (study.matched.safety if study.matched else 0.05)
-    ask = Versus(study, sft, weights, min(harm.prompts, match.prompts))
+    wide = 2 * study.declared.interest.of("capability")
+    ask = Versus(study, sft, weights, min(harm.prompts, match.prompts), wide=wide)
     at_target = ask.table(
         {label: at(r, target[:, None]) for label, r in runs.items()} if np.isfinite(target[0]) and not void else {}
     )
@@ -161,32 +164,36 @@ def runs_of(label: str, seeds: tuple[int, ...], match: Levels, reported: Levels,
     return Runs(tuple(each[0]), tuple(paths.smooth(r.values) for r in each[0]), tuple(each[1]), tuple(each[2]))
 
 
-def at(r: Runs, target: Array) -> dict[str, Array]:
-    """At levels of capability [D, M]: attack success, reported capability and place on the axis, each [D, S, M]."""
+def at(r: Runs, target: Array) -> Reads:
+    """Attack success, and the reported capability, at levels of capability [D, M]."""
     places = [paths.reached(m, up, target) for m, up in zip(r.match, r.rising, strict=True)]
-    return {
-        "value": np.stack([paths.along(h, at) for h, at in zip(r.harm, places, strict=True)], axis=1),
-        "capability": np.stack([paths.along(c, at) for c, at in zip(r.reported, places, strict=True)], axis=1),
-        "place": np.stack(places, axis=1),
-    }
+    capability = np.stack([paths.along(c, at) for c, at in zip(r.reported, places, strict=True)], axis=1)
+    return paths.reads(r.harm, _rising(r), places)._replace(capability=capability)
 
 
-def _under(r: Runs, ceiling: Array) -> dict[str, Array]:
-    """The most capability that each run offers before its attack success first exceeds the ceiling [D]; ``place``:
-    where that is. Capability is the smoothed one of the matching rows, so that it does not fall on the way."""
-    value, place = [], []
-    for m, up, h in zip(r.match, r.rising, r.harm, strict=True):
+def _rising(r: Runs) -> list[Run]:
+    return [m._replace(values=up) for m, up in zip(r.match, r.rising, strict=True)]
+
+
+def _under(r: Runs, ceiling: Array) -> Reads:
+    """The most capability that each run offers before its attack success first exceeds the ceiling [D]. Capability is
+    the smoothed one of the matching rows, so that it does not fall on the way; the checkpoints around it are those at
+    which harm was measured."""
+    coarse, rising, places = [], _rising(r), []
+    for m, h in zip(rising, r.harm, strict=True):
         over = h.values > ceiling[:, None] + 1e-9
         k = np.where(over.any(axis=1), over.argmax(axis=1), len(h.at))
         last, before = np.minimum(k, len(h.at) - 1), np.clip(k - 1, 0, None)
         high, low = (np.take_along_axis(h.values, j[:, None], axis=1)[:, 0] for j in (last, before))
         crossed = (k > 0) & (k < len(h.at))
         share = np.where(crossed, (ceiling - low) / np.where(crossed & (high > low), high - low, 1.0), 1.0)
-        end = h.at[before] + np.clip(share, 0, 1) * (h.at[last] - h.at[before])
-        end = np.where(k == 0, np.nan, np.minimum(end, m.at[-1]))  # the base model is above it
-        value.append(paths.along(m._replace(values=up), end[:, None]))
-        place.append(end[:, None])
-    return {"value": np.stack(value, axis=1), "place": np.stack(place, axis=1)}
+        # Where harm is at the ceiling at a checkpoint it is exceeded somewhere after it.
+        end = h.at[before] + np.clip(share, 1e-7, 1) * (h.at[last] - h.at[before])
+        places.append(np.where(k == 0, np.nan, np.minimum(end, m.at[-1]))[:, None])  # the base model is above it
+        there = np.minimum(h.at, m.at[-1])
+        coarse.append(Run(h.budgets, h.at, paths.along(m, np.broadcast_to(there, (len(over), len(there))))))
+    value = np.stack([paths.along(m, end) for m, end in zip(rising, places, strict=True)], axis=1)
+    return paths.reads(coarse, rising, places)._replace(value=value)
 
 
 def _gaps(ask: Versus, runs: Mapping[str, Runs], base: Array) -> pd.DataFrame:
@@ -207,8 +214,9 @@ def _gaps(ask: Versus, runs: Mapping[str, Runs], base: Array) -> pd.DataFrame:
 # -- which checkpoints are measured in full ----------------------------------------------------------------------------
 
 
-def choose(frame: pd.DataFrame, cells: Cells, study: Study) -> dict[str, float]:
-    """Subject: its smoothed capability on the matching rows; of every run the first checkpoint that reaches the target.
+def choose(frame: pd.DataFrame, cells: Cells, study: Study, *, both: bool = False) -> dict[str, float]:
+    """Subject: its smoothed capability on the matching rows; of every run the first checkpoint that reaches the target
+    and, with ``both``, the one before it, so that harm is known at both ends of what the match lies in.
 
     Runs that never reach it, and all of them where the base model already does, have none.
     """
@@ -229,5 +237,8 @@ def choose(frame: pd.DataFrame, cells: Cells, study: Study) -> dict[str, float]:
             rising = paths.smooth(one.values)[0]
             enough = [k for k, v in enumerate(rising) if v >= target[0] - 1e-9 and one.budgets[k] > 0]
             if enough and not void:
-                chosen[str(names[label, seed, one.budgets[enough[0]]])] = float(rising[enough[0]])
+                first = enough[0]
+                for k in (first - 1, first) if both else (first,):
+                    if one.budgets[k] > 0:
+                        chosen[str(names[label, seed, one.budgets[k]])] = float(rising[k])
     return dict(sorted(chosen.items()))

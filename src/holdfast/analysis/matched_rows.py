@@ -17,7 +17,7 @@ from holdfast.analysis.matched import Matched, matched
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.pareto import Front, fronts
 from holdfast.analysis.records import records
-from holdfast.analysis.versus import censored
+from holdfast.analysis.versus import reservations
 from holdfast.spec import Study
 
 METHOD = "match and interpolation in every draw of a crossed bootstrap; t with Satterthwaite's degrees of freedom"
@@ -82,7 +82,7 @@ def _from_sft(
             pairs = int(r["n_pairs"])
             numbers = {"value": r["gap"], "low": r["gap_low"], "high": r["gap_high"], "n_seeds": pairs}
             design = Design("difference", False, pairs, about["n_prompts"])
-            warned = [caution(design, study) if pairs else "", f"{left}." if (left := censored(r)) else ""]
+            warned = [caution(design, study) if pairs else "", f"{left}." if (left := reservations(r)) else ""]
             said = {"unit": "seed and prompt" if pairs > 1 else "prompt", "warning": " ".join(filter(None, warned))}
             yield about | numbers | said | {k: r[k] for k in ("label", "p", "p_holm", "verdict", "note")}
 

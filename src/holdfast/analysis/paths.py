@@ -8,6 +8,7 @@ Shapes: D draws (the first is what was measured), T subjects over seeds, S seeds
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -135,14 +136,61 @@ def along(run: Run, where: Array) -> Array:
     """[D, M]: the run's values at places [D, M] of its axis, straight between checkpoints; NaN beyond the last."""
     if len(run.at) == 0:
         return np.full(where.shape, np.nan)
-    k = np.clip(np.searchsorted(run.at, np.nan_to_num(where)), 1, max(len(run.at) - 1, 1))
-    k = np.minimum(k, len(run.at) - 1)
-    before = np.maximum(k - 1, 0)
+    before, k = around(run, where)
     gap = run.at[k] - run.at[before]
     share = np.where(gap > 0, (where - run.at[before]) / np.where(gap > 0, gap, 1.0), 0.0)
     low, high = (np.take_along_axis(run.values, j, axis=1) for j in (before, k))
     inside = (where >= run.at[0] - 1e-9) & (where <= run.at[-1] + 1e-9)
     return np.where(inside, low + np.clip(share, 0, 1) * (high - low), np.nan)
+
+
+def around(run: Run, where: Array) -> tuple[Array, Array]:
+    """Which checkpoints are the last at or before places [D, M] of the axis and the first at or after them; the same
+    one twice at a checkpoint itself."""
+    first = np.minimum(np.searchsorted(run.at, np.nan_to_num(where) - 1e-9), len(run.at) - 1)
+    there = np.abs(run.at[first] - where) <= 1e-9
+    return np.where(there, first, np.maximum(first - 1, 0)), first
+
+
+class Reads(NamedTuple):
+    """A metric of the runs of one label, read at M places each. Between two checkpoints a straight line is a guess:
+    whatever the metric does there, it is taken to lie between what it is ``before`` and ``after``, and no closer.
+
+    ``ends``: the budgets of these two; ``rise``: how far apart they are on what places were found by; both as measured.
+    ``capability``: the reported one at the same places, where it is asked for.
+    """
+
+    place: Array  # D S M, on the axis of tokens
+    value: Array  # D S M, on the straight line
+    before: Array  # D S M
+    after: Array  # D S M
+    ends: Array  # 2 S M
+    rise: Array  # S M
+    capability: Array | None = None
+
+    @property
+    def untold(self) -> Array:
+        """[S, M]: the place lies between the base model and the run's first checkpoint. What training at all does to a
+        model is then all of what is read, so that nothing is told of it."""
+        return (self.ends[0] == 0) & (self.ends[1] > 0) & ~np.isnan(self.value[0])
+
+
+def reads(runs: Sequence[Run], by: Sequence[Run], places: Sequence[Array]) -> Reads:
+    """``runs`` at ``places`` [D, M] that were found on ``by``, the same runs' rising curves."""
+    found = []
+    for one, rising, where in zip(runs, by, places, strict=True):
+        value = along(one, where)
+        if not len(one.at):
+            found.append((value, value, value, np.zeros((2, where.shape[1])), np.full(where.shape[1], np.nan)))
+            continue
+        two = around(one, where)
+        ends = [np.where(np.isnan(value), np.nan, np.take_along_axis(one.values, k, axis=1)) for k in two]
+        first = [one.at[k[:1]] for k in two]
+        low, high = (along(rising._replace(values=rising.values[:1]), x)[0] for x in first)
+        found.append((value, *ends, np.take(one.budgets, np.stack([k[0] for k in two])), high - low))
+    *of_draws, rise = zip(*found, strict=True)
+    stacked = [np.stack(x, axis=1) for x in (places, *of_draws)]
+    return Reads(stacked[0], stacked[1], stacked[2], stacked[3], stacked[4], np.stack(rise))
 
 
 # -- intervals ---------------------------------------------------------------------------------------------------------

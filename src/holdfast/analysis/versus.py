@@ -1,81 +1,129 @@
 """Every label's value with its interval, and its difference from SFT paired by seed, with a verdict: the tables of
 matched capability and of equal distance, from joint draws of ``paths``.
+
+A value that is read between two checkpoints is known no closer than by what it is at both (``paths.Reads``). Intervals
+are therefore unions over the readings, on the line and at either end, of both sides of a difference; a test holds if
+it holds for each (Imbens and Manski, *Econometrica* 72 (2004), on intervals about a number that is only bounded).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from itertools import product
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
 from holdfast.analysis.equivalence import verdict
+from holdfast.analysis.findings import CANNOT_TELL
 from holdfast.analysis.paired import Difference, holm
-from holdfast.analysis.paths import Array, Found
+from holdfast.analysis.paths import Array, Found, Reads
 from holdfast.spec import Study
 
 Axis = Literal["robustness", "persona", "capability"]
-EMPTY = ["label", "level", "value", "low", "high", "share", "n_seeds", "n_reached", "budget"]
+EMPTY = ["label", "level", "value", "low", "high", "share", "n_seeds", "n_reached", "budget", "between"]
 EMPTY += ["gap", "gap_low", "gap_high"]
 
 
 @dataclass(frozen=True)
 class Versus:
     """``sft``: the label that SFT goes by, "" where there is none; ``weights`` [D, S]: of the seeds; ``share``: whether
-    values are shares of right or harmful answers."""
+    values are shares of right or harmful answers; ``wide``: the rise between two checkpoints that is spoken of."""
 
     study: Study
     sft: str
     weights: Array
     prompts: int
     share: bool = True
+    wide: float = np.inf
 
-    def table(self, found: Mapping[str, Mapping[str, Array]], axis: Axis = "robustness") -> pd.DataFrame:
-        """``found``: by label ``value`` and ``place`` on the axis of tokens, each [D, S, M] at M levels; where there
-        are, ``capability``, and ``sft``, what to compare with where it is not SFT's own value at that level.
+    def table(
+        self, found: Mapping[str, Reads], axis: Axis = "robustness", others: Mapping[str, Reads] | None = None
+    ) -> pd.DataFrame:
+        """``found``: of each label, at M levels; ``others``: what each is compared with, where that is not SFT there.
 
         A row per level and label: label, level (0 to M - 1), value, low, high, share (of draws that get there),
-        n_seeds, n_reached (runs that do), budget (median over them), capability with its ends, and against SFT gap,
-        gap_low, gap_high, p, gap_share, n_pairs, p_holm (over the labels), verdict.
+        n_seeds, n_reached (runs that do), budget (median over them), between (the checkpoints around it, where that
+        must be said), capability with its ends, and against SFT gap, gap_low, gap_high, p, gap_share, n_pairs, p_holm
+        (over the labels), verdict, untold (why there is none).
         """
-        parts = [self._of_label(label, some, found) for label, some in found.items()]
+        margin = self.study.declared.interest.of(axis)
+        parts = [
+            self._of_label(label, some, (others or {}).get(label, found.get(self.sft)), margin)
+            for label, some in found.items()
+        ]
         if not parts:
             return pd.DataFrame(columns=EMPTY)
         table = pd.concat(parts, ignore_index=True).sort_values("level", kind="stable", ignore_index=True)
         if "gap" in table:
             p = holm(table["p"], table["level"].astype(str))
-            made = [
-                Difference(*(table[k].to_numpy() for k in ("gap_low", "gap_high", "gap", f"_{v}", f"_{v}_df")))
-                for v in ("draws", "seeds")
-            ]
-            margin = self.study.declared.interest.of(axis)
+            made = [d for k in range(READINGS) for d in _differences(table, k)]
             better: Literal["lower", "higher"] = "higher" if axis == "capability" else "lower"
             said = verdict(*made, margin=margin, better=better, alpha=self.study.alpha, p=p.to_numpy())
             table = table[[c for c in table if not c.startswith("_")]]
+            said = np.where(table["untold"].fillna("") == "", said, CANNOT_TELL)
             table = table.assign(p_holm=p, verdict=np.where(table["label"] == self.sft, "", said))
         return table
 
-    def _of_label(self, label: str, some: Mapping[str, Array], all: Mapping[str, Mapping[str, Array]]) -> pd.DataFrame:
-        value, place = some["value"], some["place"]
-        reached = ~np.isnan(value[0])  # S M
-        tokens = pd.DataFrame(np.where(reached, np.round((2.0 ** place[0] - 1) * 1000), np.nan))
-        level = self._of(value)
-        columns = {"label": label, "level": np.arange(value.shape[2]), "value": level.value}
-        columns |= {"low": level.low, "high": level.high, "share": level.share, "n_seeds": value.shape[1]}
+    def _of_label(self, label: str, some: Reads, other: Reads | None, margin: float) -> pd.DataFrame:
+        reached = ~np.isnan(some.value[0])  # S M
+        tokens = pd.DataFrame(np.where(reached, np.round((2.0 ** some.place[0] - 1) * 1000), np.nan))
+        level = [self._of(x) for x in (some.value, some.before, some.after)]
+        columns: dict[str, Any] = {"label": label, "level": np.arange(some.value.shape[2]), "value": level[0].value}
+        columns |= {"low": np.min([x.low for x in level], axis=0), "high": np.max([x.high for x in level], axis=0)}
+        columns |= {"share": level[0].share, "n_seeds": some.value.shape[1]}
         columns |= {"n_reached": reached.sum(axis=0), "budget": tokens.median().to_numpy()}
-        if "capability" in some:
-            able = self._of(some["capability"])
+        columns["between"] = between = self._between(label, some, margin)
+        if some.capability is not None:
+            able = self._of(some.capability)
             columns |= {"capability": able.value, "capability_low": able.low, "capability_high": able.high}
-        if self.sft and label != self.sft:
-            other = some["sft"] if "sft" in some else all[self.sft]["value"]
-            gap = self._of(value - other, gap=True)
-            columns |= {"gap": gap.value, "gap_low": gap.low, "gap_high": gap.high, "p": gap.p}
-            columns |= {"gap_share": gap.share, "n_pairs": (~np.isnan(value[0] - other[0])).sum(axis=0)}
-            columns |= {"_draws": gap.variance, "_draws_df": gap.df, "_seeds": gap.by_seed, "_seeds_df": gap.by_seed_df}
+        if self.sft and label != self.sft and other is not None:
+            columns |= self._gap(label, some, other)
+            both = zip(between, self._between(self.sft, other, margin), strict=True)
+            columns["between"] = ["; ".join(filter(None, x)) for x in both]
         return pd.DataFrame(columns)
+
+    def _gap(self, label: str, some: Reads, other: Reads) -> dict[str, Any]:
+        pairs = [(some.value, other.value), *product((some.before, some.after), (other.before, other.after))]
+        each = [self._of(a - b, gap=True) for a, b in pairs]
+        gap, p = each[0], np.max([np.nan_to_num(x.p, nan=1.0) for x in each], axis=0)
+        ways = np.array([np.sign(x.value) for x in each])
+        p = np.where((ways == ways[0]).all(axis=0), p, 1.0)
+        both = ~np.isnan(some.value[0] - other.value[0])  # S M
+        untold = [
+            f"before the first checkpoint of {' and '.join(who)}" if who else ""
+            for who in ([name for name, x in ((label, some), (self.sft, other)) if (x.untold & both)[:, m].any()]
+                        for m in range(both.shape[1]))
+        ]  # fmt: skip
+        known = (np.array(untold) == "") & np.all([~np.isnan(x.p) for x in each], axis=0)
+        columns: dict[str, Any] = {"gap": gap.value, "gap_low": np.min([x.low for x in each], axis=0)}
+        columns |= {"gap_high": np.max([x.high for x in each], axis=0), "p": np.where(known, p, np.nan)}
+        columns |= {"gap_share": gap.share, "n_pairs": both.sum(axis=0), "untold": untold}
+        for k, x in enumerate(each):
+            columns |= {f"_{k}": x.value, f"_{k}_low": x.low, f"_{k}_high": x.high}
+            columns |= {f"_{k}_draws": x.variance, f"_{k}_draws_df": x.df}
+            columns |= {f"_{k}_seeds": x.by_seed, f"_{k}_seeds_df": x.by_seed_df}
+        return columns
+
+    def _between(self, label: str, some: Reads, margin: float) -> list[str]:
+        """What to say of each level where, between the checkpoints around it, what is read moves by more than
+        ``margin`` or what it was found by rises by more than is ``wide``; as measured, mean over runs."""
+        said = []
+        for m in range(some.rise.shape[1]):
+            there = ~np.isnan(some.value[0, :, m])
+            apart, rise = (
+                float(x[there, m].mean()) if there.any() else 0.0
+                for x in (np.abs(some.after - some.before)[0], np.nan_to_num(some.rise))
+            )
+            far = [f"what is read moves by {100 * apart:.0f} points"] if apart > margin else []
+            far += [f"capability rises by {100 * rise:.0f} points"] if rise > self.wide else []
+            low, high = (int(np.median(x[there, m])) if far else 0 for x in some.ends)
+            around = f"{label} lies between {low:,} and {high:,} tokens, where {' and '.join(far)}"
+            said.append(f"{around}: checkpoints between would narrow the interval" if far else "")
+        return said
 
     def _of(self, values: Array, *, gap: bool = False) -> Found:
         over = paths.over_seeds(values, self.weights)
@@ -85,8 +133,20 @@ class Versus:
         return paths.level(over, values[0], self.prompts, self.study.alpha)
 
 
-def censored(r: Mapping[str, float]) -> str:
-    """What must be said of a row where runs, or draws of them, never got there."""
+READINGS = 5  # of a difference: on the line, and at either end of both
+
+
+def _differences(table: pd.DataFrame, k: int) -> list[Difference]:
+    """The two accounts of reading ``k``: of the draws and of the seeds."""
+    return [
+        Difference(*(table[c].to_numpy() for c in (f"_{k}_low", f"_{k}_high", f"_{k}", f"_{k}_{v}", f"_{k}_{v}_df")))
+        for v in ("draws", "seeds")
+    ]
+
+
+def reservations(r: Mapping[str, Any]) -> str:
+    """What must be said of a row: that runs, or draws of them, never got there, that nothing is told of it, or that it
+    lies between two checkpoints which are far apart."""
     said = []
     if r["n_reached"] < r["n_seeds"]:
         said.append(f"{r['n_seeds'] - r['n_reached']} of {r['n_seeds']} runs never get there, and are left out")
@@ -96,4 +156,8 @@ def censored(r: Mapping[str, float]) -> str:
         )
     if 0 < r["share"] < 0.9 and r["n_reached"]:
         said.append(f"{100 * (1 - r['share']):.0f}% of draws never get there: the interval is of the others")
+    if isinstance(untold := r.get("untold"), str) and untold:
+        said.append(f"it lies {untold}, where only the base model is known: matched.checkpoints before it would tell")
+    if r.get("between"):
+        said.append(str(r["between"]))
     return "; ".join(said)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from holdfast.analysis.distance import AtDistance, at_distance
 from holdfast.analysis.regimes import SHARED
-from holdfast.analysis.versus import censored
+from holdfast.analysis.versus import reservations
 from holdfast.report import gap, markup, speak, tables
 from holdfast.report.charts import Figure, Look
 from holdfast.report.headline import plain
@@ -45,7 +45,7 @@ def _table(s: Setting, one: AtDistance) -> list[Block]:
             f"{one.sft} there": last["sft"].map(speak.percent),
             f"from {one.sft}": [speak.estimate(r, "gap", signed=True) for r in last.to_dict("records")],
             "verdict": last["verdict"],
-            "note": [censored(r) for r in last.to_dict("records")],
+            "note": [reservations(r) for r in last.to_dict("records")],
         }
     )
     shown = shown.drop(columns="note") if (shown["note"] == "").all() else shown

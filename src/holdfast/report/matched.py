@@ -10,7 +10,7 @@ from holdfast.analysis import coherent
 from holdfast.analysis.matched import SURE, Matched, matched
 from holdfast.analysis.pareto import Front, fronts
 from holdfast.analysis.regimes import SHARED
-from holdfast.analysis.versus import censored
+from holdfast.analysis.versus import reservations
 from holdfast.report import gap, gist, markup, speak, tables
 from holdfast.report.charts import Figure, Look
 from holdfast.report.headline import plain
@@ -169,7 +169,7 @@ def _spoken(one: Matched, table: pd.DataFrame, what: str, order: tuple[str, ...]
             own = r["label"] == one.sft
             said[f"from {one.sft}"] = "" if own else speak.estimate(r, "gap", signed=True)
             said["verdict"] = "" if own else str(r.get("verdict", ""))
-        said["note"] = censored(r)
+        said["note"] = reservations(r)
         shown.append(said)
     found = pd.DataFrame(shown)
     return found.drop(columns="note") if len(found) and (found["note"] == "").all() else found

@@ -204,6 +204,11 @@ def _without_effect(study: Study) -> list[str]:
         spec = next((m for m in study.measures if part and m.label == part.measure), None)
         if spec and spec.params.get("split", "test") == "test":
             notes.append(f"{said} on the rows of {spec.label}, which are test rows")
+    if study.matched and min(study.rungs) == study.budgets[0]:
+        notes.append(
+            "a run that reaches matched.target before its first checkpoint "
+            f"({study.budgets[0]:,} tokens) is compared with none there; smaller matched.checkpoints would tell"
+        )
     if study.trains and study.declared.estimands != DeclaredSpec().estimands:
         notes += [f"declared.estimands asks for {name}, which takes {what}" for name, what in _unanswerable(study)]
     if study.consistency and not consistency.variations(study) and not consistency.varied(study):
