@@ -49,8 +49,8 @@ def test_prompts_equal_transformers(make, kind, turns):
 
 def test_whitespace_blocks_loops_and_json_as_transformers(make):
     template = (
-        "{%- for m in messages %}\n    {%- if loop.index > 3 %}{% break %}{% endif %}\n"
-        "    {% generation %}{{ m | tojson }}{% endgeneration %}\n  {% set x = 1 %}\nx<|end|>\n{%- endfor %}\n"
+        "{%- for m in messages %}\n    {%- if loop.index > 4 %}{% break %}{% endif %}\n"
+        "    {% generation %}{{ m | tojson }}{% endgeneration %}\n  {% set x = 1 %}\nx<|end|>\n{%- endfor %}\n{% if add_generation_prompt %}?{% endif %}"
     )
     folder = make(template=template)
     assert list(Renderer(folder).prompt_ids(LONG)) == theirs(folder, LONG)
@@ -99,9 +99,7 @@ def test_a_pretrained_model_without_a_template_is_given_one(data, tmp_path):
     assert renderer.end_ids == (2,)
     assert renderer.pad_id == 2  # masks come from lengths
     assert list(renderer.prompt_ids(LONG)) == theirs(folder, LONG, file.read_text())
-    yes, no = renderer.continuation_ids("Yes"), renderer.continuation_ids("No")
-    assert len(yes) > 1
-    assert yes[0] == no[0]
+    assert len(renderer.continuation_ids("Yes")) > 1
 
 
 # -- responses --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import Any
 from holdfast.judges.humans import Vote, vote
 from holdfast.store import rows as files
 from holdfast.store.digest import digest
-from holdfast.tasks.jsonl import turns
+from holdfast.tasks.forms import turns
 from holdfast.words import Item, Record, Turn, UserError
 
 ALSO = {

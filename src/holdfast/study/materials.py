@@ -6,7 +6,7 @@ The plan counts with these and the training stage trains on them, so that what w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +26,7 @@ from holdfast.tasks import sampled
 from holdfast.tasks.prepare import NONE_SAMPLED, Prepared, prepare
 from holdfast.tasks.sampled import Sampled
 from holdfast.tasks.stream import Stream, Usable, stream, usable
+from holdfast.text import agreement
 from holdfast.text.renderer import Renderer
 from holdfast.words import Example, Turn, UserError
 
@@ -299,11 +300,14 @@ class Materials:
         """The rows that every objective can use."""
         if kept := self._kept(model, task):
             return kept[1]
+        self.agreement(model, task)
         objectives = self._objectives(task)
         pairs = [label for label, objective in objectives.items() if objective.needs.pairs]
         views = {label: objective.view for label, objective in objectives.items()}
         prepared = self.prepared(model, task)
-        found = usable(prepared, views, self.renderer(model), self._fitting(model), bool(pairs))
+        found = usable(
+            prepared, views, self.renderer(model), self._fitting(model), bool(pairs), partial(self._place, task)
+        )
         if not found.rows:
             why = ", ".join(f"{reason}: {n}" for reason, n in found.dropped.items())
             mend = "raise controls.max_tokens or bring other rows"
@@ -315,8 +319,24 @@ class Materials:
         return found
 
     @_once
+    def agreement(self, model: str, task: str) -> list[str]:
+        """What is well to know of the task's rows in the model's template. Raises UserError where one does not fit."""
+        parts = self.prepared(model, task)
+        return agreement.check(
+            self.renderer(model), (*parts.train, *parts.validation, *parts.test), partial(self._place, task)
+        )
+
+    def _place(self, task: str, id: str) -> str:
+        """Where a row stands, for messages."""
+        where = getattr(self.task(task), "where", None)
+        return (where and where(id)) or f"the row {id} of the task {task}"
+
+    @_once
     def rows_digest(self, model: str, task: str) -> str:
-        return digest(self.usable(model, task).rows)
+        """Of the rows as they are learnt: a response that the template alters (it trims, as a rule) is another one."""
+        rows, renderer = self.usable(model, task).rows, self.renderer(model)
+        altered = [r for e in rows for r in (e.chosen, e.rejected) if r and renderer.altered(r)]
+        return digest([rows, "altered", altered]) if altered else digest(rows)
 
     @_once
     def stream(self, model: str, task: str, seed: int, budget: int, label: str = "") -> Stream:

@@ -391,4 +391,5 @@ def _notes(materials: Materials, trajectories: list[Trajectory]) -> list[str]:
             notes.append(f"{near} unsafe texts of {rows} are near-duplicates of robustness prompts and were left out")
         if t.rungs[-1].passes is not None and t.rungs[-1].passes > 1:
             notes.append(f"{rows} is read {t.rungs[-1].passes:.1f} times over at {t.budgets[-1]} tokens")
+        notes += [f"{rows}, {t.model}: {note}" for note in materials.agreement(t.model, rows)]
     return list(dict.fromkeys(notes))

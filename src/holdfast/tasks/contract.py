@@ -36,9 +36,10 @@ class Task(Protocol):
     ``version`` changes whenever the same parameters would give other rows or verdicts. Every method is a pure function
     of the parameters and of the files they name; all raise ``UserError`` where a file is missing or malformed.
 
-    A task may have three methods more. ``left_out() -> Mapping[str, int]``: how many rows of its source made no
+    A task may have four methods more. ``left_out() -> Mapping[str, int]``: how many rows of its source made no
     example, by reason. ``together(example) -> str``: what rows share that must go to the same split, where that is more
     than asking the same. ``sources() -> list[Source]``: where its rows lie, so that a missing file is found at once.
+    ``where(id) -> str``: where the row of an id stands, as file and line, for messages; "" where it is none of its own.
     """
 
     name: ClassVar[str]

@@ -1,4 +1,4 @@
-"""A user's own rows: JSONL in the prompt / chosen / rejected form of TRL, plain or conversational."""
+"""A user's own rows: JSONL in TRL's forms, plain or conversational, or in ShareGPT's or Alpaca's."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from holdfast.store.rows import Source, remembered
-from holdfast.tasks import answers, perturb
+from holdfast.tasks import answers, forms, perturb
 from holdfast.tasks.contract import Task, Verdict, example_id
-from holdfast.words import Example, Turn, UserError
+from holdfast.words import Example, UserError
 
 Check = Literal["number", "text", "coverage"]
-ROLES = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True)
 class Jsonl(Task):
-    """Rows of a JSONL file with ``prompt``, ``chosen`` and, optionally, ``rejected``, ``answer`` and ``id``.
-
-    Texts are strings, or lists of ``{"role": …, "content": …}``. A list under ``chosen`` continues the prompt; where
-    there is no ``prompt``, it is the whole conversation, and its last turn is the response. An ``id`` is by content
-    where there is none.
+    """Rows of a JSONL file: ``prompt`` and ``chosen`` with or without ``rejected``, or another form that
+    ``tasks.forms`` reads; optionally ``answer`` and ``id``, which is by content where there is none.
 
     path: the file (JSONL, JSON, CSV or Parquet), a folder, or a hub id.
     test: a file of test rows in the same form; None holds out a share of ``path``.
@@ -45,6 +41,10 @@ class Jsonl(Task):
 
     def test_rows(self) -> list[Example] | None:
         return None if self.test is None else self._checkable(self.test)
+
+    def where(self, id: str) -> str:
+        paths = (self.path, self.test)
+        return next((at for p in paths if p for at, example in _read(Source(p)) if example.id == id), "")
 
     def check(self, response: str, answer: str) -> Verdict:
         checks = {"number": answers.numeric, "text": answers.short_text, "coverage": answers.coverage}
@@ -104,45 +104,11 @@ def _read(source: Source) -> tuple[tuple[str, Example], ...]:
 
 def _example(row: dict[str, Any]) -> Example:
     """One row. Raises ``ValueError`` saying what is wrong with it."""
-    if "chosen" not in row:
-        raise ValueError(f"there is no `chosen`, only {sorted(row)}")
-    prompt, chosen = _conversation(row.get("prompt"), row["chosen"], "chosen")
-    rejected = None
-    if row.get("rejected") not in (None, ""):  # an empty cell of a table is none
-        other, rejected = _conversation(row.get("prompt"), row["rejected"], "rejected")
-        if other != prompt:
-            raise ValueError("`chosen` and `rejected` do not answer the same turns")
-    if not prompt or prompt[-1].role != "user":
-        raise ValueError("the turn before the response must be a user's; give a `prompt` that ends with one")
+    prompt, chosen, rejected = forms.read(row)
     i = row.get("id", example_id(prompt, chosen, rejected or ""))
     if not isinstance(i, str | int) or isinstance(i, bool) or i == "":
         raise ValueError("`id` must be a text or a whole number")
     return Example(str(i), prompt, chosen, rejected, answer=_answer(row.get("answer")))
-
-
-def _conversation(prompt: Any, response: Any, column: str) -> tuple[tuple[Turn, ...], str]:
-    """The turns before the response, and the response."""
-    before = (Turn("user", prompt),) if isinstance(prompt, str) else () if prompt is None else turns(prompt, "prompt")
-    if isinstance(response, str):
-        if prompt is None:
-            raise ValueError("there is no `prompt`")
-        return before, response
-    *rest, last = turns(response, column)
-    if last.role != "assistant":
-        raise ValueError(f"the last turn of `{column}` must be the assistant's")
-    return (*before, *rest), last.content
-
-
-def turns(value: Any, column: str) -> tuple[Turn, ...]:
-    """A conversation, written as a list of ``{"role": …, "content": …}``. Raises ``ValueError`` where it is none."""
-    if not isinstance(value, list) or not value:
-        raise ValueError(f"`{column}` must be a text or a list of turns")
-    for turn in value:
-        if not isinstance(turn, dict) or turn.get("role") not in ROLES or not isinstance(turn.get("content"), str):
-            raise ValueError(
-                f"each turn of `{column}` must have a `role` of {', '.join(ROLES)} and a text as `content`"
-            )
-    return tuple(Turn(turn["role"], turn["content"]) for turn in value)
 
 
 def _answer(value: Any) -> str:

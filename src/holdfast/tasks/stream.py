@@ -53,17 +53,26 @@ class Usable:
 
 
 def usable(
-    prepared: Prepared, views: Mapping[str, View], renderer: Renderer, controls: Controls, pairs: bool
+    prepared: Prepared,
+    views: Mapping[str, View],
+    renderer: Renderer,
+    controls: Controls,
+    pairs: bool,
+    place: Callable[[str], str] = "the row {}".format,
 ) -> Usable:
     """The training rows that are fit for every view; ``pairs`` says that some objective needs both sides.
 
     A row is dropped for the first reason that holds: it has no rejected response though one is needed, its rejected
     response is the chosen one, a view has an empty response, or a view is longer than ``controls.max_tokens``.
+    Raises UserError where the model's template does not take a row; ``place`` says where one stands, by its id.
     """
     kept: list[Example] = []
     dropped = Counter(prepared.left_out)
     for example in prepared.train:
-        reason = _unfit(example, views, renderer, controls.max_tokens, pairs)
+        try:
+            reason = _unfit(example, views, renderer, controls.max_tokens, pairs)
+        except UserError as error:
+            raise UserError(f"{place(example.id)}: {error}") from None
         if reason is None:
             kept.append(example)
         else:

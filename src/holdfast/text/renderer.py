@@ -1,32 +1,66 @@
 """The one renderer: turns to text, text to token ids and back. On ``tokenizers`` and ``jinja2``; no torch.
 
-Prompts equal ``apply_chat_template`` of transformers. A response is encoded on its own, with the end of its turn, and
-appended: its ids do not depend on the prompt.
+Prompts equal ``apply_chat_template`` of transformers. A response has the ids that it has in the template's own
+conversation: it is rendered as the answer to a plain question, encoded there, and appended to whatever prompt. So its
+ids do not depend on the prompt, and ``agreement`` can compare both with a row's whole conversation.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+import copy
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from jinja2 import TemplateError
-from tokenizers import AddedToken, Tokenizer
+from typing import TYPE_CHECKING, Literal
 
 from holdfast.store.digest import digest, file_digest
 from holdfast.store.sources import data_file, model_folder
 from holdfast.text import template as chat
 from holdfast.text import thinking as thought
+from holdfast.text import tokenizer as tokens
 from holdfast.words import Segment, Sequence, Turn, UserError
 
 if TYPE_CHECKING:
     from holdfast.spec import ModelSpec
 
-NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+QUESTION = (Turn("user", "?"),)
 SENTINEL = "holdfastsentinel"
 _TAIL = 16  # tokens of a prompt in which a mark of thinking at its end stands whole
+# Around a special token's name that stands in a turn's text: it is encoded as text. Unicode keeps both for private use.
+_OPEN, _CLOSE = "\ufdd0", "\ufdd1"
+_LITERAL = re.compile(f"{_OPEN}(.*?){_CLOSE}", re.DOTALL)
+# Answers by which a template and tokenizer are tried: beginnings that tokenizers treat each in their own way.
+_TRIED = (
+    "Yes",
+    "The loaf is ready.",
+    "42",
+    '"No," she said.',
+    "1. One\n2. Two",
+    "**Bold** (a)",
+    "#### 7",
+    "Überall 你好",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """How the template writes an answer to a question that is asked. ``opening``: what stands before it and belongs to
+    the prompt, where the template has no generation prompt; ``blanks``: how many blanks at the end of the generation
+    prompt belong to the answer, for the tokenizer joins them with its first word. ``lead``: what stands before the
+    answer and is part of it; ``end``: what ends it, up to the end of turn; ``after``: all that follows it. ``alone``:
+    nothing stands between a question and its answer. ``why`` is set where the template has no place for an answer, and
+    says what it does; ``unended`` where it has none for a whole one."""
+
+    opening: str = ""
+    blanks: int = 0
+    lead: str = ""
+    end: str = ""
+    after: str = ""
+    alone: bool = False
+    why: str = ""
+    unended: str = ""
 
 
 class Renderer:
@@ -36,9 +70,13 @@ class Renderer:
     text before the first user turn's, for templates that take none; ``thinking`` and ``date`` go to the template.
 
     ``end_ids`` are the tokens at any of which a response stops, the one that ends a turn first. ``pad_id`` may be one
-    of them: never make a mask from it. ``vocab_size`` counts the tokenizer's ids, added ones included.
+    of them: never make a mask from it. ``vocab_size`` counts the tokenizer's ids, added ones included. ``notes`` are
+    sentences about what is well to know of the template.
 
-    Raises ``UserError`` where the folder holds no tokenizer or template, or where no end of turn can be told.
+    A text that holds the name of a special token (``<|im_end|>``) has that name's letters, not the token.
+
+    Raises ``UserError`` where the folder holds no tokenizer or template, where the template leaves out what a user
+    says, and where no end of turn can be told.
     """
 
     def __init__(
@@ -52,33 +90,41 @@ class Renderer:
     ):
         self._folder = folder
         self._fold = system == "fold"
-        config = {**_json(folder / "special_tokens_map.json"), **_json(folder / "tokenizer_config.json")}
-        self._tokenizer = _tokenizer(folder, config)
-        names = {name: _content(config[name]) for name in NAMED_TOKENS if config.get(name)}
+        config = tokens.configuration(folder)
+        self._tokenizer = tokens.load(folder, config)
+        self._added = self._tokenizer.get_added_tokens_decoder()
+        names = tokens.names(config)
         text = chat.source(folder, config, template)
         self._template = chat.ChatTemplate(text, names=names, date=date, thinking=thinking)
+        # Marks of thinking stand in texts by right.
+        self._marks = {i: t.content for i, t in self._added.items() if t.special and thought.is_mark(t.content)}
+        names_of = (t.content for i, t in self._added.items() if t.special and t.content and i not in self._marks)
+        special = sorted(map(re.escape, names_of), key=len)
+        self._special = re.compile("|".join(reversed(special)) or r"(?!)")
+        self._complete: set[tuple[str, ...]] = set()
 
         self.vocab_size = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        self.notes: list[str] = []
         eos_id = self._id(names.get("eos_token"))
-        self._end = self._end_of_turn(eos_id)
-        stops = [self._end[-1], *_eos_ids(folder), eos_id]
+        self._answer, self._end = _Answer(), ()
+        self._answer, self._end = self._learn(eos_id)
+        stops = [self._end[-1], *tokens.ends(folder), eos_id]
         self.end_ids: tuple[int, ...] = tuple(dict.fromkeys(i for i in stops if i is not None))
         pad_id = self._id(names.get("pad_token"))
         self.pad_id: int = self.end_ids[0] if pad_id is None else pad_id
-        added = self._tokenizer.get_added_tokens_decoder()
-        self._marks = {
-            i: token.content for i, token in added.items() if token.special and thought.is_mark(token.content)
-        }
+        self._in_context = self._differs_from_alone()
         self.digest: str = digest(
             {
                 "tokenizer": file_digest(folder / "tokenizer.json"),
-                "added": {str(i): added.content for i, added in self._tokenizer.get_added_tokens_decoder().items()},
+                "added": {str(i): added.content for i, added in self._added.items()},
                 "template": text,
                 "names": names,
                 "end": self.end_ids,
                 "system": system,
                 "thinking": thinking,
                 "date": date,
+                # Answers that are encoded alone came first; where that is the same, the name is.
+                **({"answers": "in context"} if self._in_context else {}),
             }
         )
 
@@ -98,34 +144,36 @@ class Renderer:
     def prompt_text(self, turns: tuple[Turn, ...]) -> str:
         """The turns as the model sees them, up to where its answer begins.
 
-        Raises ``UserError`` where the template refuses the turns, or leaves a system turn out.
+        Raises ``UserError`` where the template refuses the turns, or leaves one out.
         """
-        if not turns:
-            raise UserError("a prompt needs at least one turn, but one has none")
-        turns = _folded(turns) if self._fold else turns
-        systems = [turn.content.strip() for turn in turns if turn.role == "system"]
-        mend = "set the model's `system: fold`" if systems else "correct the turns or the model's `template:`"
-        try:
-            text = self._template.render([asdict(turn) for turn in turns], generation_prompt=True)
-        except TemplateError as error:
-            raise UserError(f"the chat template of {self._folder} refuses a prompt ({error}): {mend}") from None
-        if any(system not in text for system in systems):
-            raise UserError(f"the chat template of {self._folder} leaves a system turn out: {mend}")
-        return text
+        return _unguarded(self._prompt(turns))
 
     def prompt_ids(self, turns: tuple[Turn, ...]) -> tuple[int, ...]:
         """``prompt_text`` as token ids. The template alone says whether there is a BOS; none is added."""
-        return self._encode(self.prompt_text(turns))
+        return self._encode(self._prompt(turns))
+
+    def markup(self, text: str) -> str | None:
+        """The first special token of this model whose name stands in the text."""
+        found = self._special.search(text)
+        return found[0] if found else None
 
     # -- responses -------------------------------------------------------------------------------------------------
 
     def response_ids(self, text: str) -> tuple[int, ...]:
-        """A whole response: its own tokens, then the end of its turn. An empty response is the end alone."""
-        return self._encode(text) + self._end
+        """A whole response as the template writes it, with the end of its turn. An empty one is the end alone.
+
+        Raises ``UserError`` where the template has no place for an answer, or leaves a part of this one out.
+        """
+        if self._answer.unended:
+            raise UserError(
+                f"the chat template of {self._folder} {self._answer.unended}: name another with the model's `template:`"
+            )
+        ids = self._after_prompt(self._written(text))
+        return ids if self._answer.end else ids + self._end
 
     def continuation_ids(self, text: str) -> tuple[int, ...]:
-        """The beginning of a response, without an end."""
-        return self._encode(text)
+        """The beginning of a response, without an end. Raises ``UserError`` where the template has no place for it."""
+        return self._after_prompt(self._placed().lead + self._guarded(text))
 
     def sequence(self, segment: Segment) -> Sequence:
         """A segment as token ids: those of its prompt, then those of its response."""
@@ -133,13 +181,13 @@ class Renderer:
         return Sequence(prompt + self.response_ids(segment.response), len(prompt), segment)
 
     def decode(self, ids: Iterable[int], after: tuple[int, ...] = ()) -> str:
-        """Token ids as text, without special tokens and ends; no spaces are tidied away.
+        """Token ids as text, without special tokens, ends, and the blanks that the template puts around an answer.
 
         Marks of thinking are kept, special or not, and so is one that the prompt (``after``) ends with: without it
         nobody could tell a thought that was cut off from an answer.
         """
         opened = thought.opened(self._tokenizer.decode(after[-_TAIL:], skip_special_tokens=False)) if after else ""
-        pieces = [opened]
+        pieces: list[str] = []
         run: list[int] = []
         for i in (i for i in ids if i not in self.end_ids):
             if i in self._marks:
@@ -147,77 +195,218 @@ class Renderer:
                 run = []
             else:
                 run.append(i)
-        return "".join([*pieces, self._tokenizer.decode(run, skip_special_tokens=True)])
+        text = "".join([*pieces, self._tokenizer.decode(run, skip_special_tokens=True)])
+        lead, end = self._answer.lead, self._answer.end
+        text = text.removeprefix(lead) if lead.isspace() else text
+        return opened + text.removesuffix(end[: len(end) - len(end.lstrip())])
+
+    def altered(self, text: str) -> bool:
+        """Whether a response has other ids than its text encoded alone, although the template's answers have not."""
+        return not self._in_context and self.response_ids(text) != self._encode(self._guarded(text)) + self._end
+
+    # -- whole conversations ---------------------------------------------------------------------------------------
+
+    def conversation(self, segment: Segment) -> tuple[str, str, tuple[int, ...]]:
+        """What a segment is as one: the text here, the template's own, and the ids of that up to the end of turn."""
+        turns = (*segment.prompt, Turn("assistant", segment.response))
+        whole, ours = self._render(turns, False), self._prompt(segment.prompt) + self._written(segment.response)
+        return _unguarded(ours), _unguarded(whole), self._encode(whole[: len(ours)])
+
+    def names(self, ids: Iterable[int]) -> str:
+        """Tokens as the tokenizer calls them, for messages."""
+        return " ".join(repr(self._tokenizer.id_to_token(i)) for i in ids) or "nothing"
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
+    def _prompt(self, turns: tuple[Turn, ...]) -> str:
+        if not turns:
+            raise UserError("a prompt needs at least one turn, but one has none")
+        text = self._render(turns, True) + self._answer.opening
+        return text[: len(text) - self._answer.blanks]
+
+    def _render(self, turns: tuple[Turn, ...], generation_prompt: bool) -> str:
+        """The turns by the template, all of them, special tokens in their texts guarded."""
+        turns = _folded(turns) if self._fold else turns
+        systems = any(turn.role == "system" for turn in turns)
+        mend = "set the model's `system: fold`" if systems else "correct the turns or the model's `template:`"
+        guarded = [asdict(turn) | {"content": self._guarded(turn.content)} for turn in turns]
+        try:
+            text = self._template.render(guarded, generation_prompt=generation_prompt)
+        except chat.Refused as error:
+            raise UserError(f"the chat template of {self._folder} refuses a prompt ({error}): {mend}") from None
+        if missing := self._missing(turns, _unguarded(text)):
+            mend = "set the model's `system: fold`" if missing == "system" else "correct the model's `template:`"
+            raise UserError(f"the chat template of {self._folder} leaves {_a(missing)} turn out: {mend}")
+        return text
+
+    def _missing(self, turns: tuple[Turn, ...], text: str) -> str | None:
+        """The role of a turn whose text the template leaves out, or a part of it."""
+        squashed = _squashed(text)
+        for turn in turns:
+            # Templates drop the thoughts of earlier turns, as the models they are for were trained.
+            said = turn.content.rpartition("</think>")[2] if turn.role == "assistant" else turn.content
+            escaped = chat.tojson(said)[1:-1]
+            if _squashed(said) not in squashed and _squashed(escaped) not in squashed:
+                return turn.role
+        # A short text can be found by chance: whether such a conversation is written at all, long ones tell.
+        roles = tuple(turn.role for turn in turns)
+        if roles not in self._complete:
+            marks = [f"{SENTINEL}{n}x" for n in range(len(roles))]
+            messages = [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]
+            try:
+                shown = self._template.render(messages, generation_prompt=True).casefold()
+            except chat.Refused:
+                shown = "".join(marks)
+            for role, mark in zip(roles, marks, strict=True):
+                if mark not in shown:
+                    return role
+            self._complete.add(roles)
+        return None
+
+    def _written(self, text: str) -> str:
+        """A response as the template writes it after a question, guarded, up to the end of its turn.
+
+        Where the template ends no turn, without what it puts between turns.
+        """
+        answer = self._placed()
+        whole = self._render((*QUESTION, Turn("assistant", text)), False)
+        if not whole.startswith(self._anchor) or not whole.endswith(answer.after):
+            raise UserError(
+                f"the chat template of {self._folder} writes an answer otherwise than its generation prompt begins it: "
+                "leave thoughts out of the responses, set the model's `thinking:`, or name another `template:`"
+            )
+        body = whole[len(self._anchor) : len(whole) - len(answer.after)]
+        if _squashed(text) not in _squashed(body):
+            raise UserError(
+                f"the chat template of {self._folder} leaves a part of a response out (of a thought, as a rule): "
+                "take it out of the rows or name another `template:`"
+            )
+        return body + answer.end
+
+    def _placed(self) -> _Answer:
+        if self._answer.why:
+            raise UserError(
+                f"the chat template of {self._folder} {self._answer.why}, so that no given answer can be put after its "
+                "prompt: name another with the model's `template:`"
+            )
+        return self._answer
+
+    @cached_property
+    def _anchor(self) -> str:
+        """The prompt after which responses are encoded."""
+        return self._prompt(QUESTION)
+
+    @cached_property
+    def _anchor_ids(self) -> tuple[int, ...]:
+        return self._encode(self._anchor)
+
+    def _after_prompt(self, text: str) -> tuple[int, ...]:
+        """The ids that a text has after a prompt. Where the tokenizer joins the two they have none, and the text is
+        encoded alone, which is what a model that goes on from the prompt's ids has to write. So it is where nothing but
+        the question's own words stands before it."""
+        if self._answer.alone:
+            return self._encode(text)
+        whole = self._encode(self._anchor + text)
+        n = len(self._anchor_ids)
+        return whole[n:] if whole[:n] == self._anchor_ids else self._encode(text)
+
+    def _guarded(self, text: str) -> str:
+        return self._special.sub(lambda found: f"{_OPEN}{found[0]}{_CLOSE}", text)
+
     def _encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        if _OPEN not in text:
+            return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        found: list[int] = []
+        for n, piece in enumerate(_LITERAL.split(text)):
+            how = self._literal if n % 2 else self._tokenizer
+            found += how.encode(piece, add_special_tokens=False).ids if piece else []
+        return tuple(found)
+
+    @cached_property
+    def _literal(self) -> tokens.Tokenizer:
+        """The same tokenizer, to which special tokens are letters."""
+        literal = copy.deepcopy(self._tokenizer)
+        literal.encode_special_tokens = True
+        return literal
 
     def _id(self, token: str | None) -> int | None:
         return None if token is None else self._tokenizer.token_to_id(token)
 
-    def _end_of_turn(self, eos_id: int | None) -> tuple[int, ...]:
-        """What the template writes after an answer, up to the first added token: the model's own end of turn.
+    # -- how the template writes an answer ---------------------------------------------------------------------------
 
-        Where the template writes no such token, the end of sequence ends the turn.
+    def _learn(self, eos_id: int | None) -> tuple[_Answer, tuple[int, ...]]:
+        """Where an answer stands in the template's own conversation, and the ids of its end.
+
+        The model's end of turn is what the template writes after an answer, up to the first added token. Where it
+        writes none, the end of sequence ends the turn.
         """
-        asked = [{"role": "user", "content": "?"}, {"role": "assistant", "content": SENTINEL}]
+        question, said = asdict(QUESTION[0]), {"role": "assistant", "content": SENTINEL}
         try:
-            text = self._template.render(asked, generation_prompt=False)
-        except TemplateError as error:
+            asked = self._template.render([question], generation_prompt=True)
+            whole = self._template.render([question, said], generation_prompt=False)
+        except chat.Refused as error:
             raise UserError(
                 f"the chat template of {self._folder} refuses a question with its answer ({error}): "
                 "name another with the model's `template:`"
             ) from None
-        _, found, rest = text.rpartition(SENTINEL)
-        ids = self._encode(rest) if found else ()
-        marks = set(self._tokenizer.get_added_tokens_decoder())
-        for n, i in enumerate(ids):
-            if i in marks or i == eos_id:
-                return ids[: n + 1]
+        # Says so where that is left out.
+        between = self._render((Turn("user", SENTINEL),), True).rpartition(SENTINEL)[2]
+        before, found, after = whole.rpartition(SENTINEL)
+        end, ids = self._first_end(after if found else "", eos_id)
+        unended = ""
+        if not end and after.strip() and after != between:
+            unended = f"writes {after.strip()!r} after an answer, which is no special token of its tokenizer"
+        elif not end:
+            self.notes.append(
+                f"the chat template of {self._folder} ends no turn: the end of sequence ends the model's answers"
+            )
+        if not found:
+            return _Answer(why="leaves the answer of a conversation out"), ids
+        if not before.startswith(asked):
+            begun, written = _differing(asked, before)
+            why = f"begins an answer with {begun!r} where it is to come and with {written!r} where it is there"
+            return _Answer(why=why), ids
+        lead = before[len(asked) :]
+        opening = ""
+        if asked == self._template.render([question], generation_prompt=False):  # it has no generation prompt
+            opening = lead.rstrip(" ")
+            lead = lead[len(opening) :]
+            if opening:
+                self.notes.append(
+                    f"the chat template of {self._folder} has no generation prompt: what it writes before an answer, "
+                    f"{opening!r}, ends every prompt"
+                )
+        text = asked + opening
+        blanks = len(text) - len(text.rstrip(" "))
+        if blanks and self._encode(text + lead + SENTINEL)[: len(self._encode(text))] == self._encode(text):
+            blanks = 0
+        lead = " " * blanks + lead
+        alone = not between[: len(between) - blanks] + opening + lead
+        return _Answer(opening, blanks, lead, end, after, alone, unended=unended), ids
+
+    def _first_end(self, after: str, eos_id: int | None) -> tuple[str, tuple[int, ...]]:
+        encoded = self._tokenizer.encode(after, add_special_tokens=False)
+        for n, i in enumerate(encoded.ids):
+            if i in self._added or i == eos_id:
+                return after[: encoded.offsets[n][1]], tuple(encoded.ids[: n + 1])
         if eos_id is None:
             raise UserError(
                 f"no end of turn can be told for the model in {self._folder}: its tokenizer has no `eos_token` and its "
                 "chat template writes no special token after an answer; name one that does with `template:`"
             )
-        return (eos_id,)
+        return "", (eos_id,)
 
-
-def _tokenizer(folder: Path, config: Mapping[str, Any]) -> Tokenizer:
-    file = folder / "tokenizer.json"
-    if not file.is_file():
-        raise UserError(
-            f"there is no tokenizer.json in {folder}: save the model's tokenizer there in Hugging Face's fast format"
+    def _differs_from_alone(self) -> bool:
+        """Whether answers have other ids here than their texts have alone."""
+        if self._answer.why or self._answer.unended:
+            return False
+        if self._answer.opening or self._answer.blanks:
+            return True
+        return any(
+            self.response_ids(text) != self._encode(text) + self._end
+            or self.continuation_ids(text) != self._encode(text)
+            for text in _TRIED
         )
-    tokenizer = Tokenizer.from_file(str(file))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    # Some models declare tokens in the configuration only.
-    declared = config.get("added_tokens_decoder") or {}
-    for entry in (declared[i] for i in sorted(declared, key=int)):
-        if tokenizer.token_to_id(entry["content"]) is None:
-            flags = {k: entry[k] for k in ("single_word", "lstrip", "rstrip", "normalized", "special") if k in entry}
-            tokenizer.add_tokens([AddedToken(entry["content"], **flags)])
-    # A named token is a special one whether or not the file says so.
-    tokenizer.add_special_tokens(
-        [AddedToken(_content(config[n]), normalized=False) for n in NAMED_TOKENS if _missing(tokenizer, config.get(n))]
-    )
-    return tokenizer
-
-
-def _missing(tokenizer: Tokenizer, token: Any) -> bool:
-    known = {added.content for added in tokenizer.get_added_tokens_decoder().values() if added.special}
-    return bool(token) and _content(token) not in known
-
-
-def _eos_ids(folder: Path) -> list[int]:
-    """The ends that the model's files name for generation: one id, several, or none."""
-    found: list[int] = []
-    for name in ("generation_config.json", "config.json"):
-        ids = _json(folder / name).get("eos_token_id")
-        found += ids if isinstance(ids, list) else [] if ids is None else [ids]
-    return found
 
 
 def _folded(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
@@ -232,9 +421,20 @@ def _folded(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     return tuple(rest)
 
 
-def _content(token: Any) -> str:
-    return token["content"] if isinstance(token, dict) else str(token)
+def _unguarded(text: str) -> str:
+    return text.replace(_OPEN, "").replace(_CLOSE, "") if _OPEN in text else text
 
 
-def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _squashed(text: str) -> str:
+    """For finding a text that a template may have trimmed or put in other letters."""
+    return "".join(text.split()).casefold()
+
+
+def _differing(one: str, other: str) -> tuple[str, str]:
+    """How two texts go on from where they part, each up to 40 characters."""
+    n = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return one[n : n + 40], other[n : n + 40]
+
+
+def _a(role: str) -> str:
+    return {"user": "a user's", "assistant": "an assistant's"}.get(role, f"a {role}")

@@ -14,9 +14,13 @@ from typing import Any
 from jinja2 import TemplateError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from holdfast.text.sandbox import Environment
 from holdfast.words import UserError
+
+
+class Refused(Exception):
+    """A template does not take these turns; the message says why, in its own words or Python's."""
 
 
 def source(folder: Path, config: Mapping[str, Any], given: Path | None) -> str:
@@ -27,13 +31,13 @@ def source(folder: Path, config: Mapping[str, Any], given: Path | None) -> str:
     if given is not None:
         if not given.is_file():
             raise UserError(f"the chat template {given} is not there: correct the model's `template:`")
-        return given.read_text(encoding="utf-8-sig")
+        return _text(given)
     file = folder / "chat_template.jinja"
     if file.is_file():
-        return file.read_text(encoding="utf-8-sig")
+        return _text(file)
     found = config.get("chat_template")
     if isinstance(found, list):
-        named = {entry["name"]: entry["template"] for entry in found}
+        named = {str(e.get("name")): e.get("template") for e in found if isinstance(e, dict)}
         if "default" not in named and len(named) != 1:
             raise UserError(
                 f"the model in {folder} has chat templates {sorted(named)} and none is `default`: "
@@ -43,6 +47,13 @@ def source(folder: Path, config: Mapping[str, Any], given: Path | None) -> str:
     if not found:
         raise UserError(f"the model in {folder} has no chat template: name a file with the model's `template:`")
     return str(found)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the chat template {file} cannot be read ({error}): correct the model's `template:`") from None
 
 
 class ChatTemplate:
@@ -57,22 +68,35 @@ class ChatTemplate:
             day = datetime.strptime(date, "%d %b %Y")
         except ValueError:
             raise UserError(f"the model's `date:` must read like 26 Jul 2024, but is {date!r}") from None
-        environment = ImmutableSandboxedEnvironment(
+        self._environment = Environment(
             trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
         )
-        environment.filters["tojson"] = _tojson
-        environment.globals["raise_exception"] = _raise
-        environment.globals["strftime_now"] = day.strftime
+        self._environment.filters["tojson"] = tojson
+        self._environment.globals["raise_exception"] = _raise
+        self._environment.globals["strftime_now"] = day.strftime
         try:
-            self._template = environment.from_string(text)
-        except TemplateError as error:
-            raise UserError(f"the chat template cannot be read ({error}): correct the model's `template:`") from None
+            self._template = self._environment.from_string(text)
+        except Exception as error:  # a template's faults are not all TemplateErrors: nesting, sizes, names
+            raise UserError(
+                f"the chat template cannot be read ({_said(error)}): correct the model's `template:`"
+            ) from None
         # Templates read the date in two ways: by calling strftime_now, or from this variable.
         self._always = {**names, "date_string": date, "enable_thinking": thinking, "tools": None, "documents": None}
 
     def render(self, messages: list[dict[str, str]], *, generation_prompt: bool) -> str:
-        """The conversation as text. Raises jinja2's ``TemplateError`` where the template refuses the turns."""
-        return self._template.render(messages=messages, add_generation_prompt=generation_prompt, **self._always)
+        """The conversation as text. Raises ``Refused`` where the template does not take the turns, or does not end."""
+        self._environment.begin()
+        try:
+            return self._template.render(messages=messages, add_generation_prompt=generation_prompt, **self._always)
+        except Exception as error:  # it is foreign code: whatever it raises is its own
+            raise Refused(_said(error)) from None
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it calls itself without end"
+    text = " ".join(str(error).split())[:200] or type(error).__name__
+    return text if isinstance(error, TemplateError) else f"{type(error).__name__}: {text}"
 
 
 class _Generation(Extension):
@@ -85,7 +109,7 @@ class _Generation(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-def _tojson(
+def tojson(
     value: Any,
     ensure_ascii: bool = False,
     indent: int | None = None,

@@ -1,0 +1,134 @@
+"""Where a chat template runs: jinja2's sandbox with bounds, for a template from the hub is untrusted code.
+
+jinja2's sandbox keeps a template from Python, but lets it loop for hours and make texts of many gigabytes. Here every
+turn of a loop and every call of a macro looks at the clock, and whatever makes a text longer looks at its length.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from jinja2 import TemplateError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+
+SECONDS = 5.0  # that a conversation may take to render; the templates of the field take a thousandth
+LONGEST = 2**24  # characters of a text, and the largest whole number that a filter or method may be given
+_TICK, _JOIN, _SAID = "_holdfast_tick", "_holdfast_join", "_holdfast_said"
+_OPERATORS = frozenset({"+", "*", "**", "%"})
+
+
+class TooMuch(TemplateError):
+    """A template that asks for more time or room than any conversation needs."""
+
+
+class Environment(ImmutableSandboxedEnvironment):
+    """jinja2's sandbox with a bound on time and on the length of texts."""
+
+    intercepted_binops = _OPERATORS  # else jinja2 works them out unseen, some while it compiles
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        self._until, self._left = float("inf"), LONGEST
+        self.globals |= {_TICK: self._tick, _JOIN: _joined, _SAID: self._said}
+        self.filters = {name: _bounded(filter) for name, filter in self.filters.items()}
+
+    def begin(self) -> None:
+        """Sets the bounds of one rendering."""
+        self._until, self._left = time.monotonic() + SECONDS, LONGEST
+
+    def _tick(self) -> None:
+        if time.monotonic() > self._until:
+            raise TooMuch(f"it takes longer than {SECONDS:g} seconds")
+
+    def _said(self, value: Any) -> Any:
+        self._left -= _size(value)
+        if self._left < 0:
+            raise TooMuch("it writes too long a text")
+        return value
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        size = _size(left) + _size(right)
+        if operator in ("*", "%"):  # a text many times over, or filled up to a width
+            # A width stands in the text: no template of a conversation fills up to more than two digits of it.
+            size = (
+                _size(left) * right if isinstance(right, int) else _size(right) * left if isinstance(left, int) else 0
+            )
+            if operator == "%" and isinstance(left, str) and any(len(run) > 3 for run in _digits(left)):
+                size = LONGEST + 1
+        elif operator == "**":
+            size = left * right if isinstance(left, int) and isinstance(right, int) else 0
+        if abs(size) > LONGEST:
+            raise TooMuch("it makes too large a value")
+        return super().call_binop(context, operator, left, right)
+
+    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        _check((args, kwargs))
+        return _check(super().call(__context, __obj, *args, **kwargs))
+
+    def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
+        return super()._generate(_Bounds().visit(source), *args, **kwargs)
+
+
+class _Bounds(NodeTransformer):
+    """Puts a look at the clock into every loop and macro, and one at the length where texts are joined or written."""
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:
+        return self._ticking(node)
+
+    def visit_Macro(self, node: nodes.Macro) -> nodes.Node:
+        return self._ticking(node)
+
+    def visit_Output(self, node: nodes.Output) -> nodes.Node:
+        self.generic_visit(node)
+        parts = [nodes.Const(n.data, lineno=n.lineno) if isinstance(n, nodes.TemplateData) else n for n in node.nodes]
+        node.nodes = [_calling(_SAID, [part], part.lineno) for part in parts]
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
+        self.generic_visit(node)
+        return _calling(_JOIN, node.nodes, node.lineno)
+
+    def _ticking(self, node: Any) -> nodes.Node:
+        self.generic_visit(node)
+        node.body.insert(0, nodes.ExprStmt(_calling(_TICK, [], node.lineno), lineno=node.lineno))
+        return node
+
+
+def _calling(name: str, args: list[nodes.Expr], line: int) -> nodes.Call:
+    return nodes.Call(nodes.Name(name, "load", lineno=line), args, [], None, None, lineno=line)
+
+
+def _joined(*parts: Any) -> str:
+    return _check("".join(map(str, parts)))
+
+
+def _bounded(filter: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(filter)  # jinja2 marks on a filter what it wants to be given
+    def bounded(*args: Any, **kwargs: Any) -> Any:
+        _check((args[1:], kwargs))
+        return _check(filter(*args, **kwargs))
+
+    return bounded
+
+
+def _check(value: Any) -> Any:
+    """The value; raises ``TooMuch`` where it is, or holds, a text that is too long or too large a number."""
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else ()
+    for part in inside:
+        _check(part)
+    size = abs(value) if isinstance(value, int) else _size(value)
+    if size > LONGEST:
+        raise TooMuch("it makes too large a value")
+    return value
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, str | bytes | list | tuple) else 0
+
+
+def _digits(text: str) -> list[str]:
+    return "".join(c if c.isdigit() else " " for c in text).split()
