@@ -50,7 +50,8 @@ def test_prompts_equal_transformers(make, kind, turns):
 def test_whitespace_blocks_loops_and_json_as_transformers(make):
     template = (
         "{%- for m in messages %}\n    {%- if loop.index > 4 %}{% break %}{% endif %}\n"
-        "    {% generation %}{{ m | tojson }}{% endgeneration %}\n  {% set x = 1 %}\nx<|end|>\n{%- endfor %}\n{% if add_generation_prompt %}?{% endif %}"
+        "    {% generation %}{{ m | tojson }}{% endgeneration %}\n  {% set x = 1 %}\nx<|end|>\n{%- endfor %}\n"
+        "{% if add_generation_prompt %}?{% endif %}"
     )
     folder = make(template=template)
     assert list(Renderer(folder).prompt_ids(LONG)) == theirs(folder, LONG)

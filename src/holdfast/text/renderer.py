@@ -96,9 +96,10 @@ class Renderer:
         names = tokens.names(config)
         text = chat.source(folder, config, template)
         self._template = chat.ChatTemplate(text, names=names, date=date, thinking=thinking)
-        # Marks of thinking stand in texts by right.
         self._marks = {i: t.content for i, t in self._added.items() if t.special and thought.is_mark(t.content)}
-        names_of = (t.content for i, t in self._added.items() if t.special and t.content and i not in self._marks)
+        # Thoughts stand in texts by right, unlike a format's own channels.
+        thoughts = {i for i, mark in self._marks.items() if mark not in thought.HARMONY}
+        names_of = (t.content for i, t in self._added.items() if t.special and t.content and i not in thoughts)
         special = sorted(map(re.escape, names_of), key=len)
         self._special = re.compile("|".join(reversed(special)) or r"(?!)")
         self._complete: set[tuple[str, ...]] = set()
