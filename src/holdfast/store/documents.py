@@ -257,6 +257,11 @@ class _Dumper(yaml.SafeDumper):
         plain = all(isinstance(v, (int, float)) for v in sequence)
         return super().represent_sequence(tag, sequence, flow_style=True if plain else flow_style)
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        # PyYAML writes a NEL (and a lone return) between single quotes, and reads it as a space.
+        style = '"' if re.search("[\x85\r\u2028\u2029]", data) else None
+        return self.represent_scalar(f"{_TAG}str", data, style)
+
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
@@ -264,6 +269,7 @@ class _Dumper(yaml.SafeDumper):
 for _kind in (_Loader, _Dumper):
     for _name, _pattern, _first in _RESOLVERS:
         _kind.add_implicit_resolver(f"{_TAG}{_name}", re.compile(f"(?:{_pattern})$"), _first)
+_Dumper.add_representer(str, _Dumper.represent_str)
 _Loader.add_constructor(f"{_TAG}str", _Loader.text)
 _Loader.add_constructor(f"{_TAG}int", _Loader.whole)
 _Loader.add_constructor(f"{_TAG}float", _Loader.real)
