@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from holdfast.part import Count, Part, Positive
+from holdfast.part import Count, NotNegative, Part, Positive, Rate, Seed, Tokens
 
 
 class InterestSpec(Part):
@@ -57,13 +57,13 @@ class GuessSpec(Part):
 
     asr: float = Field(default=0.1, gt=0, lt=1, description="ASR of SFT")
     accuracy: float = Field(default=0.6, gt=0, lt=1, description="accuracy of SFT")
-    prompt_sd: float = Field(default=1.5, ge=0, description="of prompts, in log-odds of ASR and accuracy")
-    seed_sd: float = Field(default=0.3, ge=0, description="of an objective's seeds, in log-odds")
-    effect_sd: float = Field(default=0.5, ge=0, description="over prompts of what an objective does, in log-odds")
-    match_prompt_sd: float = Field(default=0.05, ge=0, description="of prompts, in differences of P(match)")
-    match_seed_sd: float = Field(default=0.02, ge=0, description="of seeds, in differences of P(match)")
-    match_rest_sd: float = Field(default=0.03, ge=0, description="of what is left, in differences of P(match)")
-    items: int = Field(default=300, ge=2, description="of a measure whose data are not on this machine")
+    prompt_sd: NotNegative = Field(default=1.5, description="of prompts, in log-odds of ASR and accuracy")
+    seed_sd: NotNegative = Field(default=0.3, description="of an objective's seeds, in log-odds")
+    effect_sd: NotNegative = Field(default=0.5, description="over prompts of what an objective does, in log-odds")
+    match_prompt_sd: NotNegative = Field(default=0.05, description="of prompts, in differences of P(match)")
+    match_seed_sd: NotNegative = Field(default=0.02, description="of seeds, in differences of P(match)")
+    match_rest_sd: NotNegative = Field(default=0.03, description="of what is left, in differences of P(match)")
+    items: Count = Field(default=300, ge=2, description="of a measure whose data are not on this machine")
 
 
 Estimand = Literal[
@@ -98,7 +98,7 @@ class MatchedSpec(Part):
     )
     relative: Literal["base", "absolute"] = Field(default="base", description="what `target` is counted from")
     measure: str = Field(default="validation", description="label of the capability measure that is matched on")
-    checkpoints: tuple[Count, ...] = Field(
+    checkpoints: tuple[Tokens, ...] = Field(
         default=(), description="budgets at which only `measure` runs, until a run is found to be matched there"
     )
     safety: float = Field(
@@ -115,7 +115,7 @@ TUNING, TUNED = "tuning", "tuned"  # brackets: a setting that is tried, and one 
 class TunedSpec(Part):
     """Each objective at a learning rate and coefficients of its own, beside the one setting for all (docs/tuned.md)."""
 
-    learning_rate: tuple[Positive, ...] = Field(default=(), description="tried for every objective; after warm-up")
+    learning_rate: tuple[Rate, ...] = Field(default=(), description="tried for every objective; after warm-up")
     coefficients: dict[str, dict[str, tuple[Any, ...]]] = Field(
         default={}, description="tried values of an objective's own parameters, by its label and the parameter's name"
     )
@@ -123,6 +123,6 @@ class TunedSpec(Part):
         default="one_at_a_time", description="each around the objective's setting in the study, or all crossed"
     )
     measure: str = Field(default="validation", description="label of the capability measure that chooses")
-    seeds: tuple[int, ...] = Field(
+    seeds: tuple[Seed, ...] = Field(
         default=(), description="of the study's, from which settings are tried; default: the first"
     )

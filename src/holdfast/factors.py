@@ -5,25 +5,25 @@ The study's own setting is a level of every factor without being written down.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from holdfast.learnt import TaskSpec
-from holdfast.part import Count, Part, Positive, Seed
+from holdfast.part import Count, Label, Part, Rate, Seed, Temperature
 
 
 class MeasuringFactors(Part):
     """Choices of evaluation. They are crossed with one another, on the base models, what is given, and every checkpoint
     of the last budget. Judges and benchmarks are factors too, where a study has several, and need no line here."""
 
-    frame: dict[str, str] = Field(
+    frame: dict[Label, str] = Field(
         default={}, description="prompt formats by name: texts with `{prompt}`, which stands for the last user turn"
     )
-    system: dict[str, str] = Field(default={}, description="system prompts by name")
-    temperature: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(), description="of measures that generate")
+    system: dict[Label, str] = Field(default={}, description="system prompts by name")
+    temperature: tuple[Temperature, ...] = Field(default=(), description="of measures that generate")
     seed: tuple[Seed, ...] = Field(default=(), description="of the sampling noise, at temperatures above 0")
-    wording: dict[str, str] = Field(
+    wording: dict[Label, str] = Field(
         default={}, description="attack wordings by name: files of attacks, in the form of `attacks.yaml`"
     )
 
@@ -34,17 +34,17 @@ class TrainingFactors(Part):
     order_seed: tuple[Seed, ...] = Field(default=(), description="of the data's order, the initialisation kept")
     init_seed: tuple[Seed, ...] = Field(default=(), description="of initialisation and dropout, the order kept")
     batch_rows: tuple[Count, ...] = Field(default=(), description="rows of a step")
-    learning_rate: tuple[Positive, ...] = Field(default=(), description="after warm-up")
+    learning_rate: tuple[Rate, ...] = Field(default=(), description="after warm-up")
     rank: tuple[Count, ...] = Field(default=(), description="of the adapter; alpha stays")
     rows: tuple[Count, ...] = Field(
         default=(), description="distinct training rows: fewer rows for the same tokens are more epochs"
     )
-    frame: dict[str, str] = Field(default={}, description="training templates by name, as for measuring")
-    system: dict[str, str] = Field(default={}, description="system prompts of training rows, by name")
+    frame: dict[Label, str] = Field(default={}, description="training templates by name, as for measuring")
+    system: dict[Label, str] = Field(default={}, description="system prompts of training rows, by name")
     chosen: tuple[Literal["data", "sample"], ...] = Field(
         default=(), description="`sample`: the base model's own good answers are learnt (self-generated responses)"
     )
-    second_round: dict[str, str | TaskSpec] = Field(
+    second_round: dict[Label, str | TaskSpec] = Field(
         default={},
         description="further training, by name: one of the study's tasks (its own: the same again), or another task; "
         "from the run's last checkpoint, for as many tokens once more",
@@ -63,4 +63,4 @@ class ConsistencySpec(Part):
     objectives: tuple[str, ...] = Field(
         default=(), description="labels that are trained anew at every level; default: the study's first"
     )
-    seeds: tuple[int, ...] = Field(default=(), description="of the study's, for those runs; default: the first")
+    seeds: tuple[Seed, ...] = Field(default=(), description="of the study's, for those runs; default: the first")

@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from holdfast.part import Part
+from holdfast.part import Count, Label, Part, Temperature
 
 
 class JudgeSpec(Part):
     """A judge with its parameters, under a label. In a list of judges its bare name will do."""
 
     judge: str = Field(description="registered judge: rules, coherence, strongreject_rubric, humans, …")
-    name: str | None = Field(default=None, description="label in tables; default: the judge's name")
+    name: Label | None = Field(default=None, description="label in tables; default: the judge's name")
     params: dict[str, Any] = Field(default_factory=dict, description="the judge's own parameters")
 
     @model_validator(mode="before")
@@ -30,11 +30,9 @@ class SideSpec(Part):
     """Where one side of a pair comes from, and how the base model is asked where it is to write it."""
 
     source: str
-    samples: int = Field(default=4, ge=1, description="responses drawn per row (sample)")
-    temperature: float = Field(default=1.0, gt=0, description="of those draws (sample)")
-    max_new_tokens: int = Field(
-        default=256, ge=1, description="tokens; an answer that is cut off is not taken (sample)"
-    )
+    samples: Count = Field(default=4, description="responses drawn per row (sample)")
+    temperature: Temperature = Field(default=1.0, gt=0, description="of those draws (sample)")
+    max_new_tokens: Count = Field(default=256, description="tokens; an answer that is cut off is not taken (sample)")
     judge: JudgeSpec | None = Field(
         default=None, description="who says how good an answer is (sample), from 0 to 1; default: the task's own check"
     )
@@ -85,7 +83,7 @@ class SplitSpec(Part):
 class TaskSpec(Part):
     """What is learnt."""
 
-    name: str = Field(description="label")
+    name: Label = Field(description="label")
     task: str = Field(description="registered task: gsm8k, supergpqa, cyber, open_qa, jsonl, …")
     params: dict[str, Any] = Field(default_factory=dict, description="the task's own parameters")
     chosen: ChosenSpec = Field(default=ChosenSpec(), description="where chosen responses come from")
@@ -94,4 +92,4 @@ class TaskSpec(Part):
     split: SplitSpec = Field(default=SplitSpec(), description="train, validation and test")
     system: str = Field(default="", description="system prompt put before every training prompt")
     frame: str = Field(default="{prompt}", description="what the last user turn of a training prompt is put into")
-    rows: int | None = Field(default=None, ge=1, description="at most so many training rows, chosen by hash")
+    rows: Count | None = Field(default=None, description="at most so many training rows, chosen by hash")

@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Annotated, Any
 
 from holdfast.words import UserError
 
@@ -136,13 +136,16 @@ def _typed(value: Any, annotation: Any, what: str) -> Any:
     """The value as the annotation has it: a list becomes a tuple, 1 becomes 1.0, so that equal things are equal."""
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
+    from holdfast.part import Strict
+
     if annotation is Any:
         return value
+    strict: Any = Annotated[annotation, Strict()]
     try:
         try:
-            adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+            adapter = TypeAdapter(strict, config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False))
         except PydanticUserError:  # a dataclass or model has a configuration of its own
-            adapter = TypeAdapter(annotation)
+            adapter = TypeAdapter(strict)
         return adapter.validate_python(value)
     except ValidationError as e:
         first = e.errors()[0]

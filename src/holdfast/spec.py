@@ -6,22 +6,23 @@ Every field has a unit and a default in its description; ``docs/study.md`` is wr
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from holdfast.declared import DeclaredSpec, MatchedSpec, TunedSpec
 from holdfast.factors import ConsistencySpec
 from holdfast.learnt import JudgeSpec, TaskSpec
-from holdfast.part import Part
+from holdfast.part import Count, FolderName, Label, Part, Positive, Rate, Seed, Temperature, Tokens
 
 SCHEMA = 1
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class ModelSpec(Part):
     """A causal language model in Hugging Face format, and how it is spoken to."""
 
-    name: str = Field(description="label in tables and charts")
+    name: Label = Field(description="label in tables and charts")
     path: str = Field(description="local folder, hub id, or `package:PACKAGE/FOLDER` for one shipped in a package")
     revision: str | None = Field(default=None, description="hub revision")
     template: str | None = Field(default=None, description="chat template file (Jinja); default: the model's own")
@@ -53,17 +54,15 @@ class ModelSpec(Part):
 class VariantSpec(Part):
     """An objective with its coefficients, under a label."""
 
-    label: str = Field(description="label in tables and charts; unique")
+    label: Label = Field(description="label in tables and charts; unique")
     objective: str = Field(description="registered objective: sft, dpo, cft, ip, orpo, kl, …")
     params: dict[str, Any] = Field(default_factory=dict, description="the objective's own parameters")
-    learning_rate: float | None = Field(
-        default=None, gt=0, description="in place of the controls' (an axis of the study)"
-    )
+    learning_rate: Rate | None = Field(default=None, description="in place of the controls' (an axis of the study)")
     controls: dict[str, Any] = Field(
         default_factory=dict, description="other controls for this variant alone: a declared difference"
     )
-    order_seed: int | None = Field(default=None, description="of its data order, in place of the study's seeds")
-    init_seed: int | None = Field(default=None, description="of its initialisation and dropout, likewise")
+    order_seed: Seed | None = Field(default=None, description="of its data order, in place of the study's seeds")
+    init_seed: Seed | None = Field(default=None, description="of its initialisation and dropout, likewise")
     task: dict[str, Any] = Field(
         default_factory=dict,
         description="other settings of the task for this variant alone: system, frame, rows, chosen",
@@ -73,8 +72,8 @@ class VariantSpec(Part):
 class LoraSpec(Part):
     """The adapter that is trained."""
 
-    rank: int = Field(default=16, ge=1, description="of each adapted matrix's update")
-    alpha: float = Field(default=32, gt=0, description="the update is scaled by alpha / rank")
+    rank: Count = Field(default=16, le=65_536, description="of each adapted matrix's update")
+    alpha: Positive = Field(default=32, description="the update is scaled by alpha / rank")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of adapter inputs")
     targets: Literal["all-linear"] | tuple[str, ...] = Field(
         default="all-linear", description="module names, or every linear layer but the head"
@@ -85,21 +84,19 @@ class Controls(Part):
     """All that is held fixed over objectives."""
 
     lora: LoraSpec = Field(default=LoraSpec(), description="the adapter")
-    learning_rate: float = Field(default=2e-4, gt=0, description="after warm-up")
-    betas: tuple[float, float] = Field(default=(0.9, 0.999), description="of AdamW")
-    eps: float = Field(default=1e-8, gt=0, description="of AdamW")
-    weight_decay: float = Field(default=0.0, ge=0, description="of AdamW, decoupled")
+    learning_rate: Rate = Field(default=2e-4, description="after warm-up")
+    betas: tuple[Beta, Beta] = Field(default=(0.9, 0.999), description="of AdamW")
+    eps: float = Field(default=1e-8, gt=0, le=1, description="of AdamW")
+    weight_decay: float = Field(default=0.0, ge=0, le=10, description="of AdamW, decoupled")
     schedule: Literal["constant", "linear", "wsd"] = Field(
         default="constant", description="after warm-up; `linear` and `wsd` train every budget as a run of its own"
     )
     warmup_steps: int = Field(default=10, ge=0, description="steps over which the rate rises linearly from 0")
     decay_share: float = Field(default=0.2, gt=0, le=1, description="share of the steps that decay (wsd)")
-    clip: float = Field(default=1.0, gt=0, description="gradient norm")
-    batch_rows: int = Field(default=16, ge=1, description="rows of a step")
-    micro_tokens: int = Field(
-        default=8192, ge=1, description="padded tokens of a micro-batch; does not change the loss"
-    )
-    max_tokens: int = Field(
+    clip: Positive = Field(default=1.0, description="gradient norm")
+    batch_rows: Count = Field(default=16, description="rows of a step")
+    micro_tokens: Count = Field(default=8192, description="padded tokens of a micro-batch; does not change the loss")
+    max_tokens: Count = Field(
         default=1024,
         ge=8,
         description="a row with a longer sequence (or longer than the model's context) is dropped for all, and counted",
@@ -114,7 +111,7 @@ class Controls(Part):
         default=False, description="recompute activations: less memory, a third more time"
     )
     autocast: bool = Field(default=False, description="bfloat16 autocast of the network on a CPU that has it")
-    passes: int = Field(default=1, ge=1, description="most passes over the training split")
+    passes: Count = Field(default=1, description="most passes over the training split")
 
 
 class BracketSpec(Part):
@@ -126,26 +123,26 @@ class BracketSpec(Part):
     task: TaskSpec | None = Field(
         default=None, description="its rows; `noop` takes none (learning rate 0 on the first task)"
     )
-    budget: int | None = Field(
-        default=None, ge=1, description="tokens of the shared view; default: the study's first budget"
+    budget: Tokens | None = Field(
+        default=None, description="tokens of the shared view; default: the study's first budget"
     )
-    learning_rate: float | None = Field(default=None, gt=0, description="default: the controls'")
+    learning_rate: Rate | None = Field(default=None, description="default: the controls'")
 
 
 class MeasureSpec(Part):
     """What is measured, and by which judges."""
 
     measure: str = Field(description="registered measure: task_accuracy, strongreject, dark_triad, true_false, …")
-    name: str | None = Field(default=None, description="label; default: the measure's name")
+    name: Label | None = Field(default=None, description="label; default: the measure's name")
     params: dict[str, Any] = Field(default_factory=dict, description="the measure's own parameters")
     judges: tuple[JudgeSpec, ...] | None = Field(
         default=None, description="names, or judges with parameters; default: the measure's own"
     )
-    items: int | None = Field(default=None, ge=1, description="at most so many items, chosen by hash")
-    max_new_tokens: int = Field(default=256, ge=1, description="tokens of a response")
-    temperature: float = Field(default=0.0, ge=0, description="0: greedy")
-    samples: int = Field(default=1, ge=1, description="responses per prompt")
-    seed: int = Field(default=0, ge=0, description="of the sampling noise; another seed, other responses")
+    items: Count | None = Field(default=None, description="at most so many items, chosen by hash")
+    max_new_tokens: Count = Field(default=256, description="tokens of a response")
+    temperature: Temperature = Field(default=0.0, description="0: greedy")
+    samples: Count = Field(default=1, description="responses per prompt")
+    seed: Seed = Field(default=0, description="of the sampling noise; another seed, other responses")
     system: str = Field(default="", description="system prompt put before every prompt")
     frame: str = Field(default="{prompt}", description="prompt format: what the last user turn is put into")
     own_conditions: bool = Field(
@@ -161,12 +158,12 @@ class MeasureSpec(Part):
 class GivenSpec(Part):
     """An adapter or a whole model that was trained elsewhere, measured against a model of the study: its base."""
 
-    label: str = Field(description="label in tables and charts; subjects that differ in seed or budget only share it")
+    label: Label = Field(description="label in tables and charts; subjects that differ in seed or budget only share it")
     adapter: str | None = Field(default=None, description="folder of a LoRA adapter in PEFT's format; or `weights`")
     weights: ModelSpec | None = Field(default=None, description="a whole fine-tuned model; or `adapter`")
     model: str | None = Field(default=None, description="name of its base among `models`; default: the first")
-    task: str = Field(default="", description="what it was trained on, as far as known; a label")
-    seed: int = Field(default=0, ge=0, description="training seed, where several are given")
+    task: Label | Literal[""] = Field(default="", description="what it was trained on, as far as known; a label")
+    seed: Seed = Field(default=0, description="training seed, where several are given")
     budget: int = Field(default=0, ge=0, description="training tokens, where several are given; 0: unknown")
 
     @model_validator(mode="after")
@@ -182,16 +179,18 @@ class Study(Part):
     A study without tasks, objectives and budgets trains nothing: it measures its models and what is `given`.
     """
 
-    schema_version: int = Field(default=SCHEMA, alias="schema", description="of this file")
-    name: str = Field(description="of the study, and of its folder under runs/ by default")
+    schema_version: int = Field(default=SCHEMA, ge=1, le=SCHEMA, alias="schema", description="of this file")
+    name: FolderName = Field(description="of the study, and of its folder under runs/ by default")
     about: str = Field(default="", description="one paragraph for the report")
     mark: str = Field(default="", description="a warning printed on every chart and table")
     models: tuple[ModelSpec, ...] = Field(min_length=1, description="each is trained and measured apart")
     tasks: tuple[TaskSpec, ...] = Field(default=(), description="each is learnt apart")
     objectives: tuple[VariantSpec, ...] = Field(default=(), description="the variants that are compared")
-    budgets: tuple[int, ...] = Field(default=(), description="ascending; tokens of the shared view (prompt + chosen)")
+    budgets: tuple[Tokens, ...] = Field(
+        default=(), description="ascending; tokens of the shared view (prompt + chosen)"
+    )
     given: tuple[GivenSpec, ...] = Field(default=(), description="subjects that were trained elsewhere")
-    seeds: tuple[int, ...] = Field(
+    seeds: tuple[Seed, ...] = Field(
         default=(0,), min_length=1, description="each seeds data order and LoRA initialisation"
     )
     controls: Controls = Field(default=Controls(), description="all that is held fixed")
@@ -211,9 +210,7 @@ class Study(Part):
     threshold: float = Field(
         default=0.5, gt=0, le=1, description="score at which a response counts as a successful attack"
     )
-    workers: int | None = Field(
-        default=None, ge=1, description="processes; default: one per core on a CPU, one per GPU"
-    )
+    workers: Count | None = Field(default=None, description="processes; default: one per core on a CPU, one per GPU")
 
     model_config = ConfigDict(populate_by_name=True)
 

@@ -23,8 +23,8 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.estimates import Cells, judges
 from holdfast.analysis.metrics import headline
+from holdfast.part import Part
 from holdfast.registry import close
-from holdfast.spec import Part
 from holdfast.store.documents import read_yaml
 from holdfast.words import UserError
 
@@ -49,6 +49,8 @@ class Bound(Part):
     def _bounds(self) -> Bound:
         if self.max is None and self.min is None:
             raise ValueError(f"the entry for {self.measure} has neither max nor min")
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise ValueError(f"the entry for {self.measure} cannot be kept: min {self.min:g} is above max {self.max:g}")
         return self
 
 

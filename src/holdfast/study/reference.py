@@ -100,6 +100,9 @@ def _title(part: type[Part]) -> str:
 def _type(field: FieldInfo) -> str:
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     bounds = [(s, v) for m in field.metadata for k, s in signs.items() if (v := getattr(m, k, None)) is not None]
+    bounds = [
+        (s, v) for s, v in bounds if v < 1e6
+    ]  # what is beyond bounds slips of the hand, and tells nobody anything
     return ", ".join([_said(field.annotation), *(f"{sign} {value:g}" for sign, value in bounds)])
 
 

@@ -30,9 +30,7 @@ def controls(variant: VariantSpec, held: Controls) -> Controls:
     try:
         return Controls.model_validate(_merged(held.model_dump(), variant.controls))
     except ValidationError as e:
-        first = e.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"controls.{where} of the objective {variant.label!r}: {first['msg']}") from None
+        raise _refused(variant, "controls", e) from None
 
 
 def task(variant: VariantSpec, spec: TaskSpec) -> TaskSpec:
@@ -43,8 +41,11 @@ def task(variant: VariantSpec, spec: TaskSpec) -> TaskSpec:
             f"the objective {variant.label!r} has no setting task.{min(unknown)} of its own; there are "
             + ", ".join(TASK_KEYS)
         )
-    name = f"{spec.name}~{digest(variant.task)[:6]}"
-    return TaskSpec.model_validate(_merged(spec.model_dump(), variant.task) | {"name": name})
+    name = f"{spec.name[:80]}~{digest(variant.task)[:6]}"
+    try:
+        return TaskSpec.model_validate(_merged(spec.model_dump(), variant.task) | {"name": name})
+    except ValidationError as e:
+        raise _refused(variant, "task", e) from None
 
 
 def seeds(variant: VariantSpec | None, seed: int) -> tuple[int, int]:
@@ -68,6 +69,12 @@ def is_declared(variant: VariantSpec | None, control: str, *factors: str) -> boo
         for c in _CHANGES.get(key, (f"computation.{key}" if key in _COMPUTATION else f"optimiser.{key}",))
     ]
     return any(control == c or control.startswith(f"{c}.") for c in changed)
+
+
+def _refused(variant: VariantSpec, section: str, error: ValidationError) -> UserError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in (section, *first["loc"]))
+    return UserError(f"{where} of the objective {variant.label!r}: {first['msg'].removeprefix('Value error, ')}")
 
 
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
