@@ -40,16 +40,16 @@ def study(
         raise UserError(
             "--adapter is an adapter on --model, and --against the base of a whole model; give one of the two"
         )
-    base = ModelSpec(name=_name(against or model), path=against or model, template=template)
-    given = [GivenSpec(label=label, adapter=path) for label, path in map(_labelled, adapters)]
-    if against:
-        label = _name(model) if _name(model) != base.name else f"{_name(model)} tuned"
-        tuned = ModelSpec(name=label, path=model, template=template)
-        given = [GivenSpec(label=label, weights=tuned)]
     wanted = _measures(measures)
     of_tasks = [m for m in wanted if getattr(registry.get("measures", m.measure), "per_task", False)]
     left_out = f"Left out, being of a task that is trained: {', '.join(m.label for m in of_tasks)}."
     try:
+        base = ModelSpec(name=_name(against or model), path=against or model, template=template)
+        given = [GivenSpec(label=label, adapter=path) for label, path in map(_labelled, adapters)]
+        if against:
+            label = _name(model) if _name(model) != base.name else f"{_name(model)} tuned"
+            tuned = ModelSpec(name=label, path=model, template=template)
+            given = [GivenSpec(label=label, weights=tuned)]
         return Study(
             name=f"audit-{_name(model)}",
             about=left_out if of_tasks else "",
@@ -73,7 +73,10 @@ def _labelled(given: str) -> tuple[str, str]:
 
 
 def _name(path: str) -> str:
-    return path.rstrip("/").rpartition("/")[2] or path
+    """The last part of a path, as a label."""
+    last = path.rstrip("/").rpartition("/")[2]
+    last = Path(path).resolve().name if last in ("", ".", "..") else last
+    return "".join(c for c in last if c.isprintable()).strip()[:80] or "model"
 
 
 def _measures(file: Path | None) -> list[MeasureSpec]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from holdfast.part import Count, NotNegative, Part, Positive, Rate, Seed, Tokens
+from holdfast.part import Count, NotNegative, Part, Rate, Seed, Tokens
 
 
 class InterestSpec(Part):

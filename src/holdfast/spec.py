@@ -14,6 +14,7 @@ from holdfast.declared import DeclaredSpec, MatchedSpec, TunedSpec
 from holdfast.factors import ConsistencySpec
 from holdfast.learnt import JudgeSpec, TaskSpec
 from holdfast.part import Count, FolderName, Label, Part, Positive, Rate, Seed, Temperature, Tokens
+from holdfast.store.folder import plain
 
 SCHEMA = 1
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -149,6 +150,13 @@ class MeasureSpec(Part):
         default=True,
         description="also under the objective's own evaluation strings (CFT's safe string, IP's instruction), labelled",
     )
+
+    @model_validator(mode="after")
+    def _judges_apart(self) -> MeasureSpec:
+        labels = [j.label for j in self.judges or ()]
+        if len({plain(label).lower() for label in labels}) < len(labels):  # their verdicts lie in folders of that name
+            raise ValueError(f"the judges of {self.label} must have names that differ in letters, but are {labels}")
+        return self
 
     @property
     def label(self) -> str:

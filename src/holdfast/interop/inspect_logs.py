@@ -116,7 +116,7 @@ def write(
     for source in found:
         log = _log(source, reveal)
         started = datetime.fromisoformat(log.eval.created).strftime("%Y-%m-%dT%H-%M-%S+00-00")
-        task = "".join(c if c.isalnum() else "-" for c in log.eval.task)
+        task = "".join(c if c.isalnum() else "-" for c in log.eval.task)[:80]
         file = to / f"{started}_{task}_{log.eval.task_id}.eval"
         with replacing(file) as temporary:
             write_eval_log(log, temporary, format="eval")

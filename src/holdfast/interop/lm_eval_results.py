@@ -22,6 +22,7 @@ from holdfast import __version__
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
 from holdfast.analysis.frame import cells
 from holdfast.interop.finished import estimates
+from holdfast.store.defuse import file_name
 from holdfast.store.files import write_json
 from holdfast.store.folder import StudyFolder
 
@@ -44,7 +45,7 @@ def write(root: Path, to: Path) -> list[Path]:
         results = _results(name, rows, about, when)
         # The name that lm-eval would have given the file; the same estimates have the same.
         day = datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")
-        path = to / results["model_name_sanitized"] / f"results_{day}.json"
+        path = to / file_name(results["model_name_sanitized"]) / f"results_{day}.json"
         write_json(path, results)
         written.append(path)
     return written

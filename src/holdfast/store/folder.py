@@ -121,7 +121,7 @@ class StudyFolder:
         return self.judgements / _cell(name, id)
 
     def judgement(self, name: str, id: str, judge: str, subject: str, k: int) -> Path:
-        return self.judged(name, id) / _plain(judge) / short(subject) / shard(k)
+        return self.judged(name, id) / plain(judge) / short(subject) / shard(k)
 
     def record_shards(self) -> list[Path]:
         return present(self.records, "*/*/*.parquet")
@@ -140,9 +140,10 @@ def present(folder: Path, pattern: str = "*.parquet") -> list[Path]:
 
 
 def _cell(name: str, id: str) -> str:
-    return f"{_plain(name)}-{short(id)}"
+    return f"{plain(name)}-{short(id)}"
 
 
-def _plain(label: str) -> str:
-    """A label as part of a file name. Two labels may fall together here; the digest beside them keeps them apart."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", label).strip(".") or "_"
+def plain(label: str) -> str:
+    """A label as part of a file name. Two labels may fall together here: a digest beside them keeps them apart, or a
+    check that none of their kind do."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", label).strip(".")[:80] or "_"
