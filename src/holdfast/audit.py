@@ -8,12 +8,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from holdfast import registry
-from holdfast.analysis import gate
-from holdfast.analysis.frame import cells
 from holdfast.spec import GivenSpec, MeasureSpec, ModelSpec, Study
-from holdfast.store import tables
 from holdfast.store.documents import read_yaml
-from holdfast.store.folder import StudyFolder
 from holdfast.study import files
 from holdfast.study.sentences import sentence
 from holdfast.words import UserError
@@ -59,12 +55,6 @@ def study(
         )
     except ValidationError as e:
         raise UserError(sentence(e)) from None
-
-
-def verdict(folder: Path, bounds: Sequence[gate.Bound]) -> gate.Verdict:
-    """What the gate says of the estimates that are there."""
-    at = StudyFolder(folder)
-    return gate.judge(bounds, tables.read(at.estimates_parquet, "estimates"), cells(at))
 
 
 def _labelled(given: str) -> tuple[str, str]:

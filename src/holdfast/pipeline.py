@@ -5,17 +5,17 @@ plan → sample → train → respond → judge → tune → match → analyse �
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast import jobs
+from holdfast import jobs, registry
 from holdfast.engines.local import Local
 from holdfast.progress import Display
+from holdfast.respond.cells import Cell
 from holdfast.respond.progress import Share, judged, responded
-from holdfast.respond.subjects import SubjectRow
 from holdfast.spec import Study
 from holdfast.stages import STAGES, Work, draft
 from holdfast.store import tables
@@ -24,11 +24,13 @@ from holdfast.store.folder import StudyFolder
 from holdfast.study import files, tuned
 from holdfast.study.materials import Materials
 from holdfast.study.plan import Plan, expand
-from holdfast.study.subjects import absent, subjects
-from holdfast.words import UserError
+from holdfast.study.subjects import subjects
+from holdfast.words import Turn, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from holdfast.analysis.gate import Bound
 
 RUNS = Path("runs")
 
@@ -43,9 +45,23 @@ def plan(study: str | Path, pilot: Path | None = None) -> Plan:
     return replace(planned, power=powers(spec, planned, StudyFolder(pilot) if pilot else None))
 
 
-def run(study: str | Path | Study, out: Path | None = None, workers: int | None = None, quiet: bool = False) -> Path:
-    """All stages; returns the study's folder. What is there already is not done again."""
-    with _open(study, out, workers, quiet, begin=True) as work:
+def run(
+    study: str | Path | Study,
+    out: Path | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+    bounds: Sequence[Bound] | None = None,
+) -> Path:
+    """All stages; returns the study's folder. What is there already is not done again.
+
+    bounds: of a gate, checked before anything is measured and kept in the folder; none: the folder has no gate from now
+    on; None: it keeps what gate it has.
+    """
+    with _open(study, out, workers, quiet, begin=True, bounds=bounds or ()) as work:
+        if bounds is not None:
+            from holdfast.analysis import gate
+
+            gate.keep(work.folder, bounds)
         for name in STAGES:
             STAGES[name](work)
         return work.folder.root
@@ -59,39 +75,7 @@ def stage(name: str, study: str | Path, out: Path | None = None, workers: int | 
             STAGES["sample"](work)
         elif not work.folder.plan_json.exists():
             raise UserError(f"nothing is planned in {work.folder.root}; run `holdfast train` or `holdfast run` first")
-        elif name == "analyse":
-            for line in missing(work):
-                work.display.say(line)
         return STAGES[name](work)
-
-
-def missing(work: Work) -> Iterator[str]:
-    """What is planned and not there, a line for each measure: whoever analyses must know what of."""
-    found = tables.read_rows(work.folder.subjects, "subjects", SubjectRow) if work.folder.subjects.exists() else []
-    lost = absent(work.study, [(r.model, r.task, r.label, r.seed, r.budget) for r in found if not r.bracket])
-    if lost:
-        yield f"missing: {len(lost)} checkpoints are not there to be measured ({_some(lost)}); run `holdfast train`"
-    try:
-        cells = jobs.study_cells(work.materials)
-    except UserError as e:
-        yield f"whether responses are missing cannot be told here: {e}"
-        return
-    for cell in cells:
-        for what, stage, count in (("responses", "respond", responded), ("judgements", "judge", judged)):
-            shares = [(row, count(row, [cell], work.folder)) for row in found]
-            gone = [
-                f"{r.label} at {r.budget:,} (seed {r.seed}): {s.planned - s.present}" for r, s in shares if not s.done
-            ]
-            whole = sum((s for _, s in shares), Share(0, 0))
-            if gone:
-                yield (
-                    f"missing: {whole.planned - whole.present:,} of {whole.planned:,} {what} of {cell.name} "
-                    f"({_some(gone)}); run `holdfast {stage}`"
-                )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if names[6:] else "")
 
 
 def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
@@ -137,18 +121,42 @@ class LoadedStudy:
 
 
 @contextmanager
-def _open(study: str | Path | Study, out: Path | None, workers: int | None, quiet: bool, begin: bool) -> Iterator[Work]:
-    """``begin``: plan first, so that what can be known to fail fails before anything is written."""
+def _open(
+    study: str | Path | Study,
+    out: Path | None,
+    workers: int | None,
+    quiet: bool,
+    begin: bool,
+    bounds: Sequence[Bound] = (),
+) -> Iterator[Work]:
+    """``begin``: plan first, so that what can be known to fail fails before anything is written, ``bounds`` of a gate
+    that name what will not be there among it."""
     spec, folder = place(study, out)
     if folder.study_yaml.exists() and (there := files.load(folder.study_yaml).name) != spec.name:
         raise UserError(f"{folder.root} holds the study {there}; choose another folder for {spec.name} with --out")
     made = draft(spec, folder) if begin else None
+    if made and bounds:
+        from holdfast.analysis import gate
+
+        gate.check(bounds, spec, [_named(cell, spec) for cell in jobs.study_cells(made[0])])
     with (
         lock(folder.root),
         Display(folder.run_log, quiet) as display,
         Local(workers or spec.workers, display.update) as pool,
     ):
         yield Work(spec, folder, pool, display, made)
+
+
+def _named(cell: Cell, spec: Study) -> dict[str, Any]:
+    """What a gate may name of a cell."""
+    about, by = cell.about(), cell.measure.summary.by
+    asked = [a.attack for a in cell.asks(cell.items[0])] if by == "attack" else []
+    groups = dict.fromkeys(asked or [item.fields.get(by, "") for item in cell.items if by])
+    formats = {"default": None}
+    for v in spec.objectives if cell.own_conditions else ():
+        own = getattr(registry.build("objectives", v.objective, v.params), "at_evaluation", None)
+        formats |= dict.fromkeys(own((Turn("user", ""),)) if own else ())
+    return about | {"groups": list(groups), "formats": list(formats)}
 
 
 def place(study: str | Path | Study, out: Path | None) -> tuple[Study, StudyFolder]:

@@ -278,9 +278,11 @@ def _analyse(work: Work) -> Path:
 
 
 def _report(work: Work) -> Path:
+    from holdfast.analysis import gate
     from holdfast.report.page import build
 
     work.display.say("report")
+    gate.settle(work.folder)
     page = build(work.folder)
     work.display.say(f"the page is {page}")
     return page

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from holdfast.analysis import gate
+from holdfast.store import tables
+from holdfast.store.folder import StudyFolder
 from holdfast.words import UserError
 
 
@@ -78,12 +82,92 @@ def test_a_gate_that_is_none_is_refused(tmp_path, text, says):
         gate.read(written(tmp_path, text))
 
 
-def test_a_bound_about_nothing_is_refused(made):
-    measure = robustness(made)
-    for bound, says in (
-        (gate.Bound(measure="robustnes", max=1), "names the measure"),
-        (gate.Bound(measure=measure, max=1, label="nobody"), "matches no estimate"),
-        (gate.Bound(measure=measure, max=1, metric="joy"), "matches no estimate"),
-    ):
-        with pytest.raises(UserError, match=says):
-            gate.judge([bound], made.estimates, made.cells)
+def planned(made) -> list:
+    """The cells as they are known before anything is measured."""
+    groups = {"robustness": ["none", "dan", "zulu"], "persona": ["narcissism"]}
+    return [c | {"groups": groups.get(c["axis"], []), "formats": ["default", "safe"]} for c in made.cells.values()]
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ({"measure": "miniature_robustnes"}, "names the measure .*did you mean miniature_robustness"),
+        ({"metric": "joy"}, "metric 'joy' .*there are asr, harm, refused, unscored, no_answer"),
+        ({"judge": "nobody"}, "judge 'nobody'"),
+        ({"condition": "dna"}, "condition 'dna' .*did you mean dan"),
+        ({"format": "save"}, "format 'save' .*did you mean safe"),
+        ({"label": "nobody"}, "label 'nobody'"),
+        ({"estimate": "vs_sft", "label": "sft"}, "with itself"),
+    ],
+)
+def test_what_a_gate_names_is_checked_before_anything_is_measured(made, names, says):
+    bound = gate.Bound(**{"measure": "miniature_robustness", "max": 1.0} | names)
+    with pytest.raises(UserError, match=says):
+        gate.check([bound], made.study, planned(made))
+
+
+def test_every_name_that_a_study_has_may_be_bounded(made):
+    for names in (
+        {"condition": "zulu"}, {"format": "safe"}, {"label": "dpo"}, {"estimate": "vs_sft"}, {"metric": "no_answer"},
+    ):  # fmt: skip
+        gate.check([gate.Bound(measure="miniature_robustness", max=1.0, **names)], made.study, planned(made))
+    no_sft = made.study.model_copy(update={"objectives": made.study.objectives[1:]})
+    with pytest.raises(UserError, match="no SFT"):
+        gate.check([gate.Bound(measure="miniature_robustness", max=1.0, estimate="vs_sft")], no_sft, planned(made))
+
+
+def test_whom_nothing_was_estimated_of_has_not_passed(made):
+    e = made.estimates
+    lost = e[~((e["label"] == "dpo") & (e["measure"] == "miniature_robustness"))]
+    verdict = gate.judge([gate.Bound(measure="miniature_robustness", max=1.0)], lost, made.cells)
+    assert {c.label for c in verdict.checks if not c.passed} == {"dpo"}
+    nothing = gate.judge([gate.Bound(measure="miniature_robustness", metric="refused", max=1.0)], e[:0], made.cells)
+    assert not nothing.passed
+
+
+def silent(made, share: float, who: str):
+    """The estimates with a share of answers that say nothing, planted beside the rates."""
+    e = made.estimates
+    rows = e[(e["metric"] == "unscored") & (e["measure"] == "miniature_robustness")]
+    rows = rows.assign(metric="no_answer", value=np.where(rows["label"] == who, share, 0.0))
+    return pd.concat([e, rows], ignore_index=True)
+
+
+@pytest.mark.parametrize(("share", "passes"), [(0.1, True), (0.11, False), (1.0, False)])
+def test_a_model_that_says_nothing_does_not_pass_whatever_its_rate_of_harm(made, share, passes):
+    bound = gate.Bound(measure="miniature_robustness", max=1.0)
+    verdict = gate.judge([bound], silent(made, share, "dpo"), made.cells)
+    assert verdict.passed is passes
+    assert {(c.label, c.metric) for c in verdict.checks if not c.passed} == (
+        set() if passes else {("dpo", "no_answer")}
+    )
+    own = gate.Bound(measure="miniature_robustness", metric="no_answer", max=1.0)
+    assert gate.judge([bound, own], silent(made, share, "dpo"), made.cells).passed, (
+        "its own bound is the one that counts"
+    )
+    wide = gate.Bound(measure="miniature_robustness", max=1.0, no_answer=1.0)
+    assert gate.judge([wide], silent(made, share, "dpo"), made.cells).passed
+
+
+def test_a_number_is_said_with_as_many_digits_as_its_verdict_takes(made):
+    at = dict.fromkeys(("measure", "metric", "condition", "judge", "model", "task", "label"), "x") | {"budget": 0}
+    one = gate.Check(
+        **at, estimate="level", value=0.0502, low=None, high=None, read=0.0502, bound="≤ 0.05", passed=False
+    )
+    assert one.number == "0.0502"
+    exact = replace(one, read=0.05, passed=True)
+    assert exact.number == "0.050"
+
+
+def test_the_verdict_on_disk_is_of_the_estimates_that_are_there(made, tmp_path):
+    folder = StudyFolder(tmp_path)
+    tables.write(folder.estimates_parquet, "estimates", made.estimates)
+    bounds = [gate.Bound(measure="miniature_robustness", max=0.0)]
+    gate.keep(folder, bounds)
+    assert not gate.verdict(folder).passed, "not judged yet has not passed"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gate, "cells", lambda _: made.cells)
+        gate.settle(folder)
+    assert gate.verdict(folder) == gate.judge(bounds, made.estimates, made.cells)
+    gate.keep(folder, [])
+    assert gate.verdict(folder) is None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -67,8 +69,45 @@ def test_a_gate_that_is_not_kept_is_exit_code_3_and_says_which(audited):
         ("miniature_dark_triad", "two", False),
         ("miniature_dark_triad", "tuned", False),
     }
-    assert json.loads((at / "out/gate.json").read_text()) == found["gate"]
+    kept = json.loads((at / "out/gate.json").read_text())
+    assert {k: kept[k] for k in found["gate"]} == found["gate"]
+    assert [b["measure"] for b in kept["bounds"]] == ["miniature_robustness", "miniature_dark_triad"]
     assert (at / "out/report/index.html").stat().st_size > 100_000
+
+
+def visible(page: Path) -> str:
+    text = re.sub(r"<(script|style).*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.S)
+    return html.unescape(re.sub(r"<[^>]*>", " ", text))
+
+
+def test_a_failed_audit_looks_failed_on_the_first_screen(audited):
+    at, _, _ = audited
+    page = (at / "out/report/index.html").read_text(encoding="utf-8")
+    assert "<title>FAILED · " in page
+    first = page[: page.index("<h2>The answer</h2>")]
+    assert '<div class="gate failed" role="alert">' in first
+    assert "The gate FAILED: 3 of " in first
+    for label in ("one", "two", "tuned"):
+        assert re.search(rf'<tr[^>]*><th scope="row">{label}</th><td>miniature_dark_triad.*?FAILED', first)
+
+
+def test_the_page_of_an_audit_speaks_of_subjects(audited):
+    at, _, _ = audited
+    said = visible(at / "out/report/index.html")
+    for word in ("objective", "training seed", "Recommendation", "learning_rate", "trajectory"):
+        assert word.lower() not in said.lower(), re.findall(rf".{{60}}{word}.{{40}}", said, flags=re.I | re.S)[:3]
+    assert "subject" in said
+    for file in (at / "out/report").rglob("*.md"):
+        assert "objective" not in file.read_text(encoding="utf-8"), file.name
+
+
+def test_a_gate_that_names_what_is_not_there_ends_before_anything_is_measured(audited, tmp_path):
+    at, words, _ = audited
+    (tmp_path / "gate.yaml").write_text("- {measure: miniature_robustness, metric: joy, max: 1.0}")
+    words = [w if w != str(at / "out") else str(tmp_path / "out") for w in words]
+    done = CliRunner().invoke(app, [*words, "--gate", str(tmp_path / "gate.yaml")])
+    assert "metric 'joy'" in str(done.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_gate_that_is_kept_is_exit_code_0_and_measures_nothing_again(audited):
@@ -132,16 +171,10 @@ def test_a_study_that_trains_does_so_wholly(small_study):
         Study.model_validate(plain)
 
 
-@pytest.mark.parametrize("adapters", [["a=x", "a=y"], ["one/final", "two/final"], ["final=x", "two/final"]])
-def test_two_adapters_under_one_label_are_refused(adapters):
-    with pytest.raises(UserError, match=r"two subjects are given as .*, seed 0, budget 0, and would be averaged"):
-        audit.study(BASE, adapters)
-
-
 def test_an_adapter_that_is_none_is_one_sentence(tmp_path):
     (tmp_path / "m.yaml").write_text(MEASURES)
     spec = audit.study(BASE, [str(tmp_path)], measures=tmp_path / "m.yaml")
-    with pytest.raises(UserError, match=r"holds no adapter: it needs adapter_config\.json"):
+    with pytest.raises(UserError, match=r"holds no adapter: there is no adapter_config\.json"):
         pipeline.run(spec, tmp_path / "out", 1, quiet=True)
     assert not (tmp_path / "out").exists()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.commands.arguments import AsJson, Out, Workers, say, told
+from holdfast.commands.arguments import AsJson, Out, Workers, told
 from holdfast.words import UserError
 
 app = typer.Typer()
@@ -48,14 +48,8 @@ def audit(
     bounds = gates.read(gate) if gate else []  # before hours of measuring
     spec = study if model is None else audits.study(model, adapter or (), against, measures, template=template)
     assert spec is not None
-    folder = pipeline.run(spec, out, workers, quiet=as_json)
-    found = headline(StudyFolder(folder))
-    verdict = audits.verdict(folder, bounds) if bounds else None
-    if verdict:
-        (folder / "gate.json").write_text(gates.dumped(verdict) + "\n", encoding="utf-8")
-    if not told(as_json, found.as_json() | ({"gate": verdict.as_json()} if verdict else {})):
+    found = headline(StudyFolder(pipeline.run(spec, out, workers, quiet=as_json, bounds=bounds)))
+    if not told(as_json, found.as_json()):
         found.print()
-        for line in gates.lines(verdict) if verdict else ():
-            say(line)
-    if verdict and not verdict.passed:
+    if found.gate and not found.gate.passed:
         raise typer.Exit(FAILED)

@@ -67,9 +67,9 @@ def frontier(
         return _paths("frontier-last", title, x, y.title, y.better, data, look, caption, 300, paths=False)
     caption = (
         f"{x.title} (across, higher is better) against {lower(y.title)} (up, {y.better} is better). "
-        f"One path per objective from the base model (diamond) through budgets {speak.budgets(_ladder(data))}; "
-        f"points grow with budget. Crosses: {speak.level(look.alpha)} intervals, strongest at the last budget. "
-        + speak.evidence(up, y)
+        f"{speak.own('One path per objective')} from the base model (diamond) through budgets "
+        f"{speak.budgets(_ladder(data))}; points grow with budget. Crosses: {speak.level(look.alpha)} intervals, "
+        "strongest at the last budget. " + speak.evidence(up, y)
     )
     name = ("frontier" if y.axis == "robustness" else f"frontier-{y.axis}") if lead else f"frontier-{y.measure}"
     return _paths(name, f"{y.title} against {lower(x.title)}", x, y.title, y.better, data, look, caption)
@@ -123,7 +123,7 @@ def _paths(
     up = alt.Axis(title=f"{y} ({'↓' if better == 'lower' else '↑'} better)", format=place.percent(dy), tickCount=6)
     ey = alt.Y("y:Q", scale=sy, axis=up)
     tip = [
-        alt.Tooltip("label:N", title="objective"),
+        alt.Tooltip("label:N", title=speak.own("objective")),
         alt.Tooltip("budget:Q", title="tokens", format=",d"),
         alt.Tooltip(
             "x:Q", title=x.short if isinstance(x, Series) else "distance", format=".1%" if capability else ".3f"
@@ -243,7 +243,7 @@ def _lines(
     ey = alt.Y("value:Q", scale=sy, axis=up)
     exact = ".1%" if share else ".4g"
     tip = [
-        alt.Tooltip("label:N", title="objective"),
+        alt.Tooltip("label:N", title=speak.own("objective")),
         alt.Tooltip("budget:Q", title="tokens", format=",d"),
         alt.Tooltip("value:Q", title=unit, format=exact),
         *(

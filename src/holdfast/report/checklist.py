@@ -207,6 +207,11 @@ def _measuring(findings: Findings) -> Iterator[Row]:
 def _runs(findings: Findings) -> Iterator[Row]:
     runs, study = findings.trajectories, findings.study
     kinds = runs["bracket"] if len(runs) else pd.Series(dtype=str)
+    yield "number of runs", "subjects measured", int(findings.subjects["subject"].nunique())
+    yield "number of runs", "responses", int(findings.frame["record"].nunique())
+    yield "number of runs", "threshold of success; alpha", f"{study.threshold:g}; {study.alpha:g}"
+    if not study.trains:
+        return
     yield "number of runs", "training runs of the study proper", int((kinds == "").sum())
     yield "number of runs", "training runs that vary (consistency)", int((kinds == BRACKET).sum())
     yield (
@@ -217,9 +222,6 @@ def _runs(findings: Findings) -> Iterator[Row]:
     yield "number of runs", "bracketing runs", int((~kinds.isin(("", BRACKET, TUNING, TUNED))).sum())
     yield "number of runs", "training seeds", list(study.draws)
     yield "number of runs", "budgets, tokens", list(study.ladder)
-    yield "number of runs", "subjects measured", int(findings.subjects["subject"].nunique())
-    yield "number of runs", "responses", int(findings.frame["record"].nunique())
-    yield "number of runs", "threshold of success; alpha", f"{study.threshold:g}; {study.alpha:g}"
 
 
 def _results(findings: Findings) -> Iterator[Row]:
@@ -239,7 +241,7 @@ def _results(findings: Findings) -> Iterator[Row]:
             if len(findings.study.models) > 1 or len(findings.study.tasks) > 1
             else ""
         )
-        seeds = f" over {len(rows)} training seeds" if label != BASE else ""
+        seeds = f" over {len(rows)} {'training seeds' if findings.study.trains else 'runs'}" if len(rows) > 1 else ""
         item = f"{label}{f' ({where})' if where else ''}, {metric}"
         yield f"lowest and highest, {plain(str(measure))}", item, f"{_percents(rows['value'])}{seeds}"
     ranges = consistency.read(findings.folder).ranges

@@ -37,11 +37,13 @@ def group(findings: Findings) -> Group | None:
     if every.empty:
         return None
     shared = every[every["regime"] == SHARED]
-    published = claims(shared, findings.subjects, study)  # which is their design
+    published = claims(shared, findings.subjects, study)  # which is their design: objectives, trained at one setting
+    published = published if study.trains else published.iloc[:0]
     mine, wanted = (standing.asked(rows, study) for rows in (shared, every))
     asked = shown(wanted)
     tables.save(findings, "findings", every, "What was found, declared and exploratory", shown(every))
-    tables.save(findings, "claims", published, "What was published, and whether it is found here")
+    if len(published):
+        tables.save(findings, "claims", published, "What was published, and whether it is found here")
     declared = study.declared
     caption = _DECLARED.format(
         estimands=speak.join(declared.estimands),
@@ -82,7 +84,7 @@ def group(findings: Findings) -> Group | None:
 def _once(warnings: pd.Series) -> str:
     """Each sentence once, in order."""
     said = [s for w in warnings if w for s in w.removesuffix(".").split(". ")]
-    return " ".join(f"{s}." for s in dict.fromkeys(said))
+    return speak.own(" ".join(f"{s}." for s in dict.fromkeys(said)))
 
 
 def wide(asked: pd.DataFrame, order: list[str]) -> pd.DataFrame:

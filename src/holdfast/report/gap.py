@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from holdfast.report import labels as place
+from holdfast.report import speak
 from holdfast.report.charts import Look, colour, layer, opacity_of
 
 
@@ -27,7 +28,7 @@ def chart(
     sy, ay = alt.Scale(domain=dy, nice=False), alt.Axis(title=up, format=place.percent(dy), tickCount=6)
     ey = alt.Y("gap:Q", scale=sy, axis=ay)
     tip = [
-        alt.Tooltip("label:N", title="objective"),
+        alt.Tooltip("label:N", title=speak.own("objective")),
         alt.Tooltip("level:Q", title="capability" if share else "distance", format=".1%" if share else ".3r"),
         alt.Tooltip("gap:Q", title="difference", format="+.1%"),
         alt.Tooltip("gap_low:Q", title="from", format="+.1%"),

@@ -45,7 +45,9 @@ def front(s: Setting) -> str:
     said = [f"{r.label} ({100 * r.value:.0f}%)" for r in likely.itertuples()]
     if not len(there):
         return ""
-    return f"On the front in most draws: {speak.join(said)}." if said else "No objective is on the front in most draws."
+    if not said:
+        return speak.own("No objective is on the front in most draws.")
+    return f"On the front in most draws: {speak.join(said)}."
 
 
 def own(table: pd.DataFrame, robust: Series | None) -> str:

@@ -61,7 +61,7 @@ def _chart(data: pd.DataFrame, look: Look, budget: int, threshold: float, judge:
         legend=alt.Legend(title=None, orient="top", symbolType="square", columns=alt.expr("width < 420 ? 2 : 4")),
     )
     tip = [
-        alt.Tooltip("label:N", title="objective"),
+        alt.Tooltip("label:N", title=speak.own("objective")),
         alt.Tooltip("quadrant:N"),
         alt.Tooltip("share:Q", format=".1%"),
         alt.Tooltip("n:Q", title="responses"),

@@ -61,7 +61,7 @@ def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> F
     )
     shown = alt.Chart(data).transform_filter("datum.label === 'base' || datum.budget === budget")
     tip = [
-        alt.Tooltip("label:N", title="objective"),
+        alt.Tooltip("label:N", title=speak.own("objective")),
         alt.Tooltip("condition:N", title=noun),
         alt.Tooltip("value:Q", title=s.short, format=".1%"),
         alt.Tooltip("low:Q", title="from", format=".1%"),

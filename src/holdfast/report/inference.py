@@ -34,8 +34,7 @@ _OF_FINDINGS = {
         "at_safety",
         "front",
     ): "Comparisons at equal capability, and the front, are made anew in every draw of a "
-    "bootstrap of prompts, crossed with seeds where there are several (Owen 2007); what lies between two checkpoints "
-    "is known no closer than by both (Imbens and Manski 2004).",
+    "bootstrap of prompts, crossed with seeds where there are several (Owen 2007).",
     ("between",): "The models' share of the variance has a percentile interval of a crossed bootstrap (Owen 2007).",
     ("consistency",): "Components of variance are those of the analysis of variance or, where answers are missing, of "
     "REML (Searle, Casella and McCulloch 1992), with intervals by a bootstrap over prompts.",
@@ -60,7 +59,7 @@ def sentences(findings: Findings) -> Iterator[str]:
         yield "Rates that people's labels correct are prediction-powered (Angelopoulos et al. 2023)."
     yield (
         "p-values are corrected by the method of Holm (1979) within families of one kind of comparison, measure and "
-        "metric, over objectives and budgets."
+        f"metric, over {speak.own('objectives')} and budgets."
     )
     yield from _declared(findings)
 
@@ -83,21 +82,22 @@ def _levels(findings: Findings, shares: str, means: str, several: bool) -> Itera
     if several:
         yield (
             "For the base model, which has no seeds, their variance is that over prompts. A trained model is the mean "
-            f"over {len(findings.study.draws)} training seeds, crossed with the prompts: the variance is that of both "
+            f"over {speak.seeds([len(findings.study.draws)])}, crossed with the prompts: the variance is that of both "
             "(two-way random effects; Searle, Casella and McCulloch 1992), its degrees of freedom are those of "
             "Satterthwaite (1946), and the interval is widened where Student's t on the seeds' means (Student 1908) "
             "reaches further."
         )
     else:
         yield (
-            "With one training seed the intervals are about other prompts for the same checkpoints, and hold no "
-            "variance of training."
+            f"With {speak.pooled(1).lower()} the intervals are about other "
+            "prompts for the same checkpoints, and hold no variance of training."
         )
 
 
 def _differences(findings: Findings, shares: bool, means: bool, several: bool) -> Iterator[str]:
+    versus = f" and from {findings.reference}" if (findings.estimates["estimate"] == "vs_sft").any() else ""
     yield (
-        f"Differences from the base model and from {findings.reference} are paired by prompt"
+        f"Differences from the base model{versus} are paired by prompt"
         f"{', attack and seed' if several else ' and attack'}."
     )
     if shares:
@@ -129,4 +129,4 @@ def _declared(findings: Findings) -> Iterator[str]:
     if asked.prompts == "fixed":
         yield "For these the prompts are taken as fixed: seeds alone replicate, and Student's t on their means decides."
     there = set(answers["finding"])
-    yield from (said for kinds, said in _OF_FINDINGS.items() if there & set(kinds))
+    yield from (speak.own(said) for kinds, said in _OF_FINDINGS.items() if there & set(kinds))

@@ -37,7 +37,7 @@ def table(rows: pd.DataFrame, caption: str, label: str, mark: str = "", groups: 
         r"\begin{table}[t]", r"\centering", r"\small", rf"\caption{{{escaped(caption)}}}",
         rf"\label{{tab:{file_name(label)}}}",
         rf"\begin{{tabular}}{{{''.join('r' if n else 'l' for n in numeric)}}}", r"\toprule",
-        " & ".join(escaped(str(c)) for c in rows.columns) + r" \\", r"\midrule",
+        " & ".join(escaped(tables.heading(c)) for c in rows.columns) + r" \\", r"\midrule",
     ]  # fmt: skip
     above: dict[str, str] = {}
     for i, row in enumerate(rows.to_dict("records")):
@@ -53,7 +53,7 @@ def table(rows: pd.DataFrame, caption: str, label: str, mark: str = "", groups: 
 
 def write(findings: Findings) -> dict[str, str]:
     """Name: text of every table, written as ``report/tables/NAME.tex``."""
-    found = {named("objectives", s.slug): text for s in findings.settings() if (text := objectives(s))}
+    found = {named(speak.own("objectives"), s.slug): text for s in findings.settings() if (text := objectives(s))}
     found |= {name: text for name, text in (("controls", controls(findings)), ("findings", answers(findings))) if text}
     for name, text in found.items():
         write_text(findings.folder.report / "tables" / f"{name}.tex", text)
@@ -72,7 +72,7 @@ def objectives(s: Setting) -> str:
     ]
     rows = []
     for r in numbers.to_dict("records"):
-        row = {"Measure": titles[r["measure"]], "Objective": r["objective"]}
+        row = {"Measure": titles[r["measure"]], speak.own("Objective"): r["objective"]}
         row["Level (%)"] = f"{speak.percent(r['value']).rstrip('%')} {speak.interval(r['low'], r['high'])}".strip()
         for k, who in against:
             gap = "" if speak.missing(r[k]) else speak.points(r[k])
@@ -86,7 +86,7 @@ def objectives(s: Setting) -> str:
         f"{s.name}{speak.at(s.last)}: levels with {speak.level(study.alpha)} intervals and paired differences in "
         f"percentage points; p after Holm's correction. {counts}."
     )
-    return table(shown, caption, named("objectives", s.slug), study.mark, ["Measure"])
+    return table(shown, caption, named(speak.own("objectives"), s.slug), study.mark, ["Measure"])
 
 
 def controls(findings: Findings) -> str:
@@ -120,7 +120,7 @@ def answers(findings: Findings) -> str:
     wanted = standing.asked(findings.answers, findings.study)
     if not len(wanted):
         return ""
-    shown = claims.shown(wanted).rename(columns=str.capitalize)
+    shown = claims.shown(wanted).rename(columns=lambda c: tables.heading(c).capitalize())
     chosen = standing.chosen(findings.stands)
     caption = (
         f"What was asked ({chosen}) with {speak.level(findings.study.alpha)} intervals; p after Holm's correction; "

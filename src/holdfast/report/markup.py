@@ -90,7 +90,7 @@ def table(rows: pd.DataFrame, mark: str, text: str = "", bar: str = "", labels: 
     most = float(rows[bar].max()) if bar and len(rows) else 0.0
     numeric = {c for c in rows.columns if pd.api.types.is_numeric_dtype(rows[c])}
     cls = {c: "number" if c in numeric and c != bar else "" for c in rows.columns}
-    head = [element("th", c, scope="col", cls=cls[c]) for c in rows.columns]
+    head = [element("th", tables.heading(c), scope="col", cls=cls[c]) for c in rows.columns]
     body = []
     for row in rows.to_dict("records"):
         own = str(row.get("objective", ""))
@@ -196,6 +196,7 @@ class Cell:
     text: str
     interval: str = ""
     differences: tuple[Difference, ...] = ()
+    silent: str = ""  # how many answers say nothing
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,8 @@ def _meaning(setting: Setting, numbers: pd.DataFrame) -> str:
         undeclared = "" if mine["declared"].all() else " Not declared beforehand, so exploratory."
         said[0] += (
             f", and differences from {speak.join(who)} in percentage points, paired by prompt. Better and worse: "
-            f"p < {study.alpha:g} after Holm’s correction over objectives (the intervals are not corrected). "
+            f"p < {study.alpha:g} after Holm’s correction over {speak.own('objectives')} (the intervals are not "
+            "corrected). "
             f"Equivalent: shown to lie within ±{within} points, {standing.little(setting.findings.stands)} (two "
             f"one-sided tests; the {speak.level(study.alpha)} interval may reach further). Cannot tell: neither "
             f"is shown; that is not equality.{undeclared}"
@@ -260,11 +262,12 @@ def _meaning(setting: Setting, numbers: pd.DataFrame) -> str:
 
 
 def _cell(setting: Setting, row: dict[str, Any]) -> Cell:
+    silent = "" if speak.missing(row[tables.SILENT]) else f"no answer {speak.percent(row[tables.SILENT])}"
     if speak.missing(row["value"]):
-        return Cell("unscored")
+        return Cell("unscored", silent=silent)
     against = (("vs_sft", setting.findings.reference), ("vs_base", "base"))
     differences = tuple(_difference(row, name, who) for name, who in against if not speak.missing(row[name]))
-    return Cell(speak.percent(row["value"]), speak.interval(row["low"], row["high"]), differences)
+    return Cell(speak.percent(row["value"]), speak.interval(row["low"], row["high"]), differences, silent)
 
 
 def _difference(row: dict[str, Any], name: str, against: str) -> Difference:

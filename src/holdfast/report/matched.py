@@ -23,10 +23,7 @@ _LEAD = (
     "Objectives learn at different rates, so at one budget they are compared at different capabilities. Here each run "
     "is read off where its capability, smoothed so that it never falls, reaches the same value."
 )
-_DRAWS = (
-    "The match is made anew in every draw of prompts and seeds, and harm is read at both checkpoints around it, so the "
-    "intervals hold its uncertainty too"
-)
+_DRAWS = "The match is made anew in every draw of prompts and seeds, so the intervals hold its uncertainty too"
 _HOLM = "Verdicts after Holm’s correction over objectives."
 _FRONT = (
     "Probability: share of joint draws of prompts and seeds in which no other objective at this budget, nor the base, "
@@ -46,12 +43,12 @@ def group(s: Setting) -> Group:
     figures = tuple(f for one in mine if (f := _gap(one, s.findings.look, alone=len(mine) == 1)) is not None)
     blocks = _stopped(s)
     if mine and not figures:
-        blocks.append(markup.said(_NOWHERE))
+        blocks.append(markup.said(speak.own(_NOWHERE)))
     for one in mine:
         blocks += _compared(s, one, alone=len(mine) == 1)
     for some in drawn:
         blocks += _front(s, some, alone=len(drawn) == 1)
-    return Group("matched", "At equal capability", _LEAD, figures, tuple(blocks), _ABSENT, gist.equal(s))
+    return Group("matched", "At equal capability", speak.own(_LEAD), figures, tuple(blocks), _ABSENT, gist.equal(s))
 
 
 _NOWHERE = (
@@ -133,7 +130,8 @@ def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
         else:
             rows = "the very rows that are reported"
             split = f"{match}, whose rows are not those reported" if one.instruments.apart else rows
-            caption = f"Matched on {split}; attack success by {plain(one.judge)}. {_DRAWS}. {_against(one)} {_HOLM}"
+            caption = f"Matched on {split}; attack success by {plain(one.judge)}. {_DRAWS}. {_against(one)} "
+            caption += speak.own(_HOLM)
             name = "matched" if alone else f"matched-{one.harm['measure']}"
             tables.save(s, name, one.at_target, "At equal capability")
             shown = _spoken(one, one.at_target, "attack success", study.labels)
@@ -144,7 +142,7 @@ def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
         tables.save(s, name, one.at_ceiling, "Capability at equal safety")
         caption = (
             f"The most capability (smoothed, on {match}) that each run offers before its attack success first exceeds "
-            f"{ceiling}. {_against(one)} {_HOLM}"
+            f"{ceiling}. {_against(one)} {speak.own(_HOLM)}"
         )
         shown = markup.table(
             _spoken(one, one.at_ceiling, "capability", study.labels), mark, caption, labels=s.findings.labels
@@ -203,10 +201,10 @@ def _front(s: Setting, front: Front, *, alone: bool) -> list[Block]:
     wide = (
         wide.rename_axis(index=None, columns=None).rename(columns=lambda x: f"over {x}").reset_index(names="objective")
     )
-    who = "Share of draws in which the objective of the row is at least as good on both axes and better on one."
+    who = speak.own("Share of draws in which the objective of the row is at least as good on both and better on one.")
     return [
         markup.title(f"Who is on the front{speak.at(float(last))}{tail}"),
-        markup.table(shown, mark, f"{_FRONT} {speak.seeds([front.n_seeds])}.", labels=s.findings.labels),
+        markup.table(shown, mark, f"{speak.own(_FRONT)} {speak.seeds([front.n_seeds])}.", labels=s.findings.labels),
         markup.folded("Who beats whom", markup.table(wide, mark, who, labels=s.findings.labels)),
     ]
 

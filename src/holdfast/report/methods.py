@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,6 @@ from holdfast.report import inference, speak, tables, tuned
 from holdfast.report.headline import AXES, plain
 from holdfast.report.reading import Findings
 from holdfast.spec import ModelSpec, Study
-from holdfast.study.subjects import absent
 
 _REJECTED = {
     "data": "Rejected responses are the data's own.",
@@ -155,7 +155,8 @@ def _evaluation(findings: Findings) -> list[str]:
     found = sorted(
         findings.cells.values(), key=lambda c: (AXES.index(c["axis"]) if c["axis"] in AXES else 9, c["measure"])
     )
-    return ["At every budget, and for the base model, we measured:"] + [
+    who = "At every budget, and for" if findings.study.trains else "Of each, and of"
+    return [f"{who} the base model, we measured:"] + [
         f"{_measure(findings, c)}{'.' if c is found[-1] else ';'}" for c in found
     ]
 
@@ -219,9 +220,13 @@ def _deviations(findings: Findings) -> list[str]:
 
 
 def _missing(findings: Findings) -> str:
-    s = findings.subjects
-    there = s.loc[s["bracket"] == "", ["model", "task", "label", "seed", "budget"]]
-    lost = absent(findings.study, there.itertuples(index=False, name=None))
+    study, s = findings.study, findings.subjects
+    there = set(
+        s.loc[s["bracket"] == "", ["model", "task", "label", "seed", "budget"]].itertuples(index=False, name=None)
+    )
+    parts = (study.models, study.tasks, study.objectives, study.seeds, study.budgets)
+    planned = [(m.name, t.name, v.label, seed, budget) for m, t, v, seed, budget in product(*parts)]
+    lost = [f"{p[2]} at {p[4]:,} (seed {p[3]})" for p in planned if p not in there]
     return speak.join(lost[:8]) + (f" and {len(lost) - 8} more" if lost[8:] else "")
 
 

@@ -223,7 +223,7 @@
   function hit(i, a) {
     const cell = data.cells[i], who = data.subjects[a[2]], [asks, , forbidden, id] = cell.prompts[a[0]];
     const where = [who.label, ...(who.budget ? [`seed ${who.seed}`, `${tokens(who.budget)} tokens`] : []), ...(cell.attacks.length > 1 ? [cell.attacks[a[1]]] : []), `item ${id}`];
-    const made = card(a, where.join(" · ")), go = element("button", "Beside the other objectives");
+    const made = card(a, where.join(" · ")), go = element("button", `Beside the other ${config.nouns}`);
     made.insertBefore(words(asks, forbidden, "text asked"), $(".text", made));
     go.type = "button";
     go.onclick = () => {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from importlib.resources import files
@@ -19,7 +19,7 @@ from holdfast.analysis.answer import caveats, sentences
 from holdfast.analysis.recommend import recommend
 from holdfast.analysis.regimes import TUNED
 from holdfast.report import figures, markup, responses, sections, speak, tables, theme
-from holdfast.report.charts import Figure
+from holdfast.report.charts import Figure, lower
 from holdfast.report.markup import Group
 from holdfast.report.reading import Findings, Setting, named, read
 from holdfast.report.sections import Part
@@ -28,15 +28,22 @@ from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.study import stopped
 
+SILENCE = 0.05  # of the answers of one subject, from where it is said above all else
+
 
 def build(folder: StudyFolder) -> Path:
     """Reads what the stages left, writes ``report/`` and returns the path of its ``index.html``."""
     findings = read(folder)
+    with speak.of(findings.study):
+        return _build(findings)
+
+
+def _build(findings: Findings) -> Path:
     parts = [sections.of_setting(s) for s in findings.settings()]
     common = sections.of_study(findings)
     drawn = {named(f.name, p.slug): f for p in parts for f in p.figures}
     drawn |= {f.name: f for group in common for f in group.figures}
-    out = folder.report
+    out = findings.folder.report
     for name, figure in drawn.items():
         figures.write(out / "figures", name, figure, findings.study.mark, findings.labels)
         title = f"Data of the chart: {figure.title}"
@@ -50,13 +57,14 @@ def _page(findings: Findings, parts: list[Part], common: list[Group], drawn: dic
     settings = [{"model": p.setting.model, "task": p.setting.task} for p in parts]
     payload = {
         "figures": {name: figures.for_page(figure, mark) for name, figure in drawn.items()},
-        "config": figures.configs(findings.labels) | {"settings": settings},
+        "config": figures.configs(findings.labels) | {"settings": settings, "nouns": speak.own("objectives")},
         "labels": list(findings.labels),
         "base": BASE,
     }
     sampled = responses.sample(findings)
     scripts = [figures.bundle(), _source("page.js")]
     env = Environment(autoescape=True, trim_blocks=False)
+    env.filters["own"] = speak.own
     env.filters["plain_table"] = lambda rows, mark: markup.table(rows, mark).html
     own = "".join(f".o{i}{{--own:var(--o{i})}}" for i in range(len(findings.labels)))
     return env.from_string(_source("page.html")).render(
@@ -67,6 +75,8 @@ def _page(findings: Findings, parts: list[Part], common: list[Group], drawn: dic
         settings=parts,
         sections=sections.ordered(parts, common),
         said=[_said(p.setting) for p in parts],
+        gate=findings.gate,
+        checks=markup.table(tables.gate(findings.gate), "", _GATE) if findings.gate else None,
         caveats=caveats(findings.estimates, findings.cells, findings.checks),
         warnings=_warnings(findings),
         version=__version__,
@@ -96,13 +106,16 @@ def _said(s: Setting) -> dict[str, Any]:
     """The answer, and a recommendation for every regime that has findings."""
     study = s.findings.study
     shared = recommend(s.answers(), study)
-    advice = [("", shared)]
+    advice = [("", shared)] if study.trains else []  # an audit asks what was done to each, and weighs none
     if len(found := s.answers(TUNED)):
         tuned = recommend(found, study)
         tuned = replace(tuned, text="the same.", steps=()) if tuned == shared else tuned
         advice.append(("With each objective at its own learning rate and coefficient: ", tuned))
     parts = [part.partition(": ") for part in sentences(s.answers(), study)]
     return {"answer": [(lead, rest) if rest else ("", lead) for lead, _, rest in parts], "advice": advice}
+
+
+_GATE = "Thresholds that were to be kept, in the metric’s unit; high and low: ends of the interval."
 
 
 def _source(name: str) -> str:
@@ -134,4 +147,18 @@ def _warnings(findings: Findings) -> list[str]:
     differing = sorted({c.name for c in tables.controls(findings) if not c.equal and not c.declared})
     said = [f"Not everything was held fixed over objectives: {speak.join(differing)}. See “Was the comparison fair?”"]
     ended = "Runs ended where they reached the target. See “At equal capability” for which, and what is not compared."
-    return said * bool(differing) + [ended] * bool(stopped.read(findings.study, findings.folder))
+    said = said * bool(differing) + [ended] * bool(stopped.read(findings.study, findings.folder))
+    return [*said, *_silences(findings)]
+
+
+def _silences(findings: Findings) -> Iterator[str]:
+    """Who says nothing: a rate of harm is then of the rest."""
+    for setting in findings.settings():
+        found = tables.headline(setting, setting.last)
+        found = found[found[tables.SILENT].astype(float) > SILENCE] if len(found) else found
+        titles = {s.measure: s.title for s in setting.shown}
+        for r in found.to_dict("records"):
+            yield (
+                f"{speak.percent(r[tables.SILENT])} of the answers of {r['objective']} say nothing: its "
+                f"{lower(titles[r['measure']])} is of the rest, and silence is no safety."
+            )

@@ -15,6 +15,7 @@ import pandas as pd
 from holdfast.analysis import declaration, shown
 from holdfast.analysis.brackets import brackets
 from holdfast.analysis.frame import as_far_as_all, cells, load
+from holdfast.analysis.gate import Verdict, verdict
 from holdfast.analysis.records import Records, records
 from holdfast.analysis.regimes import SHARED, regimes
 from holdfast.report.charts import Look
@@ -88,6 +89,11 @@ class Findings:
     def stands(self) -> declaration.Standing:
         """How what is asked stands to what was declared before there were results."""
         return declaration.standing(self.study, self.folder, self.cells)
+
+    @cached_property
+    def gate(self) -> Verdict | None:
+        """What the gate says, if the study has one."""
+        return verdict(self.folder)
 
     @cached_property
     def checks(self) -> pd.DataFrame:

@@ -86,7 +86,7 @@ def of_setting(s: Setting) -> Part:
     numbers = tables.headline(s, last)
     if len(numbers):
         title = f"{'Objectives' if findings.study.trains else 'Levels'}{speak.at(last)}"
-        tables.save(s, "objectives", numbers, title, tables.spoken(numbers, s.shown))
+        tables.save(s, speak.own("objectives"), numbers, title, tables.spoken(numbers, s.shown))
 
     robusts = [x for x in found if x.axis == "robustness"]  # a conclusion may turn with the benchmark: show each
     against = [*robusts, *([persona] if persona else [])]
@@ -257,7 +257,7 @@ def of_study(findings: Findings) -> list[Group]:
         Group(
             "controls",
             "Was the comparison fair?",
-            _CONTROLS,
+            _CONTROLS if findings.study.trains else "",
             (),
             tuple(markup.controls(found, mark)),
             "No proofs of control were found." if findings.study.trains else _GIVEN,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pandas as pd
@@ -12,6 +15,7 @@ import pandas as pd
 from holdfast.analysis.shown import listed
 from holdfast.report.headline import Series
 from holdfast.report.headline import plain as as_words
+from holdfast.spec import Study
 
 join = listed
 COUNTS = ("n_prompts", "n_records", "n_unscored", "n_seeds", "method", "unit")
@@ -22,6 +26,30 @@ _ESTIMANDS = {
     "p_match": "Estimated: probability of the answer that fits the trait, among yes and no, every trait counting alike",
     "p_correct": "Estimated: probability of the right answer, among yes and no",
 }
+
+
+_AUDIT: ContextVar[bool] = ContextVar("audit", default=False)
+_OURS = re.compile(r"\b([Oo])bjective(s?)\b|\bOne seed:")
+
+
+@contextmanager
+def of(study: Study) -> Iterator[None]:
+    """What is said within is of this study: of one that trains nothing, ``own`` speaks of subjects."""
+    token = _AUDIT.set(not study.trains)
+    try:
+        yield
+    finally:
+        _AUDIT.reset(token)
+
+
+def own(text: str) -> str:
+    """Words of ours, as they are right for the study: objectives are subjects where they were trained elsewhere. For
+    what we wrote alone: a name in it would be changed, too."""
+    return _OURS.sub(_theirs, text) if _AUDIT.get() else text
+
+
+def _theirs(found: re.Match[str]) -> str:
+    return f"{'S' if found[1] == 'O' else 's'}ubject{found[2]}" if found[1] else "One run of each:"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -122,11 +150,14 @@ def evidence(rows: pd.DataFrame, s: Series | None = None) -> str:
 
 def pooled(n: int) -> str:
     """Where there is no interval."""
-    return f"Mean over {n} training seeds" if n > 1 else "One training seed"
+    return f"Mean over {n} {_runs(n)}" if n > 1 else f"One {_runs(n)}"
 
 
 def seeds(values: Iterable[float]) -> str:
     most = max((int(v) for v in values), default=0)
-    if most > 1:
-        return f"{most} training seeds"
-    return "One training seed, so the intervals hold no variance of training"
+    return f"{most} {_runs(most)}" if most > 1 else f"One {_runs(1)}, so the intervals hold no variance of training"
+
+
+def _runs(n: int) -> str:
+    one, many = ("run of each subject", "runs of a subject") if _AUDIT.get() else ("training seed", "training seeds")
+    return many if n > 1 else one

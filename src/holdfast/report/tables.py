@@ -13,6 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from holdfast.analysis.gate import NO_ANSWER as SILENT
+from holdfast.analysis.gate import Verdict
 from holdfast.report import speak
 from holdfast.report.headline import Series, plain
 from holdfast.report.reading import Findings, Setting, named
@@ -25,13 +27,15 @@ from holdfast.study.variants import is_declared
 
 
 def headline(setting: Setting, budget: int) -> pd.DataFrame:
-    """A row per objective and measure at the last budget: level, and difference from the base and from SFT with
-    interval, p after Holm's correction and verdict, which are the finding ``last``."""
+    """A row per objective and measure at the last budget: level, share of answers that say nothing, and difference from
+    the base and from SFT with interval, p after Holm's correction and verdict, which are the finding ``last``."""
     rows, found = [], setting.answers()
+    silence = setting.estimates[setting.estimates["metric"] == SILENT]
     found = found[(found["finding"] == "last") & (found["budget"] == budget)]
     for s in setting.shown:
         level = s.of(setting.estimates)
         level = level[(level["budget"] == budget) | (level["label"] == BASE)].set_index("label")
+        silent = replace(s, metric=SILENT).of(silence).set_index(["label", "budget"])["value"].to_dict()
         own = found[(found["measure"] == s.measure) & (found["metric"] == s.metric)]
         against = {f"vs_{a}": own[own["against"] == a].set_index("label") for a in ("base", "sft")}
         for label in (BASE, *setting.findings.labels):
@@ -39,6 +43,7 @@ def headline(setting: Setting, budget: int) -> pd.DataFrame:
                 continue
             row: dict[str, Any] = {"objective": label, "measure": s.measure, "metric": s.metric, "judge": s.judge}
             row |= {"budget": budget if label != BASE else 0}
+            row |= {SILENT: silent.get((label, row["budget"]))}
             row |= {k: level.loc[label, k] for k in ("value", "low", "high", "n_prompts", "n_unscored", "n_seeds")}
             for name, d in against.items():
                 for k in ("value", "low", "high", "p", "p_holm", "verdict"):
@@ -54,13 +59,20 @@ def spoken(table: pd.DataFrame, series: list[Series]) -> pd.DataFrame:
     for r in table.to_dict("records"):
         cell = out.setdefault(r["objective"], {"objective": r["objective"]})
         title = titles[r["measure"]]
-        cell[title] = speak.estimate(r)
+        cell[title] = level(r)
         for name, against in (("vs_base", "base"), ("vs_sft", "SFT")):
             if table[name].notna().any():
                 said = "" if speak.missing(r[name]) else speak.points(r[name])
                 ends = speak.interval(r[f"{name}_low"], r[f"{name}_high"], signed=True)
                 cell[f"{title}: points from {against}"] = f"{said} {ends} {r[f'{name}_verdict'] or ''}".strip()
     return pd.DataFrame(list(out.values())).fillna("")
+
+
+def level(r: Mapping[Any, Any]) -> str:
+    """A row's level, beside it how many of its answers say nothing: a model that is silent is not safe."""
+    share = r.get(SILENT)
+    silent = "" if speak.missing(share) or not share else f"; no answer {speak.percent(share)}"
+    return f"{speak.estimate(r)}{silent}"
 
 
 SPENT = {  # column of the checkpoints → what a reader calls it
@@ -152,6 +164,16 @@ def controls_frame(found: list[Control]) -> pd.DataFrame:
     )
 
 
+def gate(verdict: Verdict) -> pd.DataFrame:
+    """A row per check, what failed first."""
+    rows = [
+        {"subject": c.label, "measure": c.what, "found": c.number, "to keep": c.bound}
+        | {"verdict": "kept" if c.passed else "FAILED"}
+        for c in sorted(verdict.checks, key=lambda c: c.passed)
+    ]
+    return pd.DataFrame(rows)
+
+
 def own_conditions(setting: Setting) -> pd.DataFrame:
     """Levels at the last budget under an objective's own evaluation string, beside the plain prompt."""
     rows = []
@@ -233,9 +255,13 @@ def dropped(findings: Findings) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task", "reason", "rows", "for"])
 
 
+_OF_TRAINING = {"tasks", "objectives", "budgets", "seeds", "controls", "brackets", "matched", "tuned"}
+
+
 def parameters(study: Study) -> pd.DataFrame:
     """The study file, resolved, a row per setting."""
-    settings = flat(study.model_dump(mode="json", by_alias=True, exclude={"name", "about", "mark"}))
+    apart = {"name", "about", "mark"} | (set() if study.trains else _OF_TRAINING)
+    settings = flat(study.model_dump(mode="json", by_alias=True, exclude=apart))
     rows: list[dict[str, str]] = []
     for key, value in settings.items():
         parsed = json.loads(value) if value[:1] == "[" else None
@@ -277,7 +303,7 @@ def write(
     """``name.csv`` with every number, and ``name.md`` to read (``shown``, where that is another form of it)."""
     full = table.assign(mark=mark) if mark else table
     at = folder / file_name(name)
-    write_text(at.with_name(f"{at.name}.csv"), csv(full))
+    write_text(at.with_name(f"{at.name}.csv"), csv(full.rename(columns=heading)))
     write_text(at.with_name(f"{at.name}.md"), markdown(table if shown is None else shown, mark, title))
 
 
@@ -291,13 +317,18 @@ def markdown(table: pd.DataFrame, mark: str, title: str = "") -> str:
     """A pipe table, with the study's mark below it."""
     head = [f"**{for_markdown(title)}**", ""] if title else []
     cells = [[_cell(v) for v in row] for row in table.itertuples(index=False)]
-    lines = ["| " + " | ".join(map(_cell, table.columns)) + " |", "|" + " --- |" * len(table.columns)]
+    lines = ["| " + " | ".join(_cell(heading(c)) for c in table.columns) + " |", "|" + " --- |" * len(table.columns)]
     lines += ["| " + " | ".join(row) + " |" for row in cells]
     return "\n".join([*head, *lines, *(["", f"*{for_markdown(mark)}*"] if mark else [])]) + "\n"
 
 
 def _cell(value: Any) -> str:
     return for_markdown(number(value))
+
+
+def heading(column: Any) -> str:
+    """A column's name as it is shown."""
+    return speak.own(column) if column == "objective" else str(column)
 
 
 def number(value: Any) -> str:

@@ -11,11 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.analysis.answer import answer
+from holdfast.analysis.gate import Verdict, lines
 from holdfast.analysis.recommend import recommend
 from holdfast.report import speak, tables
-from holdfast.report.reading import Setting, read
+from holdfast.report.reading import Findings, Setting, read
 from holdfast.store import defuse
 from holdfast.store.folder import StudyFolder
+
+_STYLES = {"pass": "", "FAIL": "bold red"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Headline:
     tables: tuple[tuple[str, list[str], list[list[str]]], ...]
     rows: list[dict[str, Any]]
     said: tuple[tuple[str, str, str], ...] = ()
+    gate: Verdict | None = None
 
     def print(self, console: Console | None = None) -> None:
         console = console or defuse.console()
@@ -39,34 +43,47 @@ class Headline:
                 table.add_row(*row)
             console.print(table)
         for _, found, advice in self.said:
-            console.print(Text(f"\n{found}\n\n{advice}\n"))
+            console.print(Text("\n".join(f"\n{part}" for part in (found, advice) if part) + "\n"))
         console.print(f"Report: {self.page}", soft_wrap=True, highlight=False, markup=False)
+        if self.gate:
+            console.print()
+            for line in lines(self.gate):
+                console.print(line, soft_wrap=True, highlight=False, style=_STYLES.get(line.split()[0], "bold"))
 
     def as_json(self) -> dict[str, Any]:
-        return {"report": str(self.page), "mark": self.mark, "rows": self.rows, "said": self.said}
+        found = {"report": str(self.page), "mark": self.mark, "rows": self.rows, "said": self.said}
+        return found | ({"gate": self.gate.as_json()} if self.gate else {})
 
 
 def headline(folder: StudyFolder) -> Headline:
     """Reads the estimates that are there; raises UserError where there are none."""
     findings = read(folder)
+    with speak.of(findings.study):
+        return _headline(findings)
+
+
+def _headline(findings: Findings) -> Headline:
     shown, rows, said = [], [], []
     for setting in findings.settings():
         table = tables.headline(setting, setting.last)
         mine = setting.answers()
-        said.append((setting.name, answer(mine, findings.study), recommend(mine, findings.study).text))
+        advice = recommend(mine, findings.study).text if findings.study.trains else ""  # an audit weighs no objectives
+        said.append((setting.name, answer(mine, findings.study), advice))
         rows += [{"model": setting.model, "task": setting.task, **row} for row in table.to_dict("records")]
         shown.append((f"{setting.name}{speak.at(setting.last)}", *_spoken(setting, table.to_dict("records"))))
     plain = [{k: _plain(v) for k, v in row.items()} for row in rows]
-    return Headline(folder.report / "index.html", findings.study.mark, tuple(shown), plain, tuple(said))
+    return Headline(
+        findings.folder.report / "index.html", findings.study.mark, tuple(shown), plain, tuple(said), findings.gate
+    )
 
 
 def _spoken(setting: Setting, rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     titles = {s.measure: s.title for s in setting.shown}
     by_label: dict[str, dict[str, str]] = {}
     for row in rows:
-        by_label.setdefault(row["objective"], {})[row["measure"]] = speak.estimate(row)
+        by_label.setdefault(row["objective"], {})[row["measure"]] = tables.level(row)
     body = [[label, *(cells.get(m, "") for m in titles)] for label, cells in by_label.items()]
-    return ["objective" if setting.findings.study.trains else "subject", *titles.values()], body
+    return [speak.own("objective"), *titles.values()], body
 
 
 def _plain(value: Any) -> Any:

@@ -88,6 +88,7 @@ class StudyFolder:
     findings_parquet = _At("findings.parquet")
     claims_csv = _At("claims.csv")  # what was published, and whether this study finds it
     consistency = _At("consistency")  # what trivial choices of procedure do to the scores, as CSV files
+    gate_json = _At("gate.json")  # thresholds that estimates must keep, and whether they do
     report = _At("report")
     run_log = _At("run.log")
 

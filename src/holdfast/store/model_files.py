@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from holdfast.store.digest import digest, file_digest
-from holdfast.store.documents import read_json
 from holdfast.words import UserError
 
 CONFIG = "config.json"
@@ -110,7 +109,12 @@ def json_object(file: Path) -> dict[str, Any]:
     """A JSON file that holds one object. Raises UserError where it is missing, unreadable or holds anything else."""
     if not file.is_file():
         raise UserError(f"there is no file {file}")
-    found = read_json(file)
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file} is not valid JSON ({str(error).splitlines()[0]})") from error
     if not isinstance(found, dict):
         raise UserError(f"{file} must hold a JSON object, but holds a {type(found).__name__}")
     return found
@@ -155,6 +159,10 @@ def _instead(folder: Path) -> str:
     if next(folder.glob("*.gguf"), None):
         return f"GGUF files are not read; give the model in Hugging Face's format ({CONFIG} and *.safetensors)"
     return f"there is no {CONFIG} in it"
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number of JSON")
 
 
 # -- identity -------------------------------------------------------------------------------------------------------
