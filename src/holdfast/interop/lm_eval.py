@@ -29,7 +29,7 @@ from holdfast.models.layouts import Layout, arrange, micro_batches
 from holdfast.models.network import load
 from holdfast.spec import ModelSpec
 from holdfast.store.digest import digest
-from holdfast.store.sources import data_file, model_folder
+from holdfast.store.sources import AS_FILES, data_file, model_folder
 from holdfast.text.renderer import Renderer
 from holdfast.words import Request, Response, Sampling, Segment, Sequence, Subject, Turn, UserError
 
@@ -68,7 +68,7 @@ class Holdfast(TemplateLM):
         **of_model: Any,
     ) -> None:
         super().__init__()
-        self.tokenizer = AutoTokenizer.from_pretrained(model_folder(pretrained, of_model.get("revision")))
+        self.tokenizer = AutoTokenizer.from_pretrained(model_folder(pretrained, of_model.get("revision")), **AS_FILES)
         if not self.tokenizer.chat_template:
             of_model.setdefault("template", PLAIN)
         if device is None or (device.startswith("cuda") and not torch.cuda.is_available()):

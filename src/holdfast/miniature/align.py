@@ -12,6 +12,7 @@ import torch
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from holdfast.miniature import corpus, gauge, pretrain
+from holdfast.store.sources import AS_FILES
 
 RATE = 5e-4
 
@@ -56,8 +57,8 @@ def choose(cells: list[Cell]) -> Cell:
 
 def align(start: Path, out: Path, seed: int, log: Callable[[str], None]) -> tuple[Cell, list[Cell]]:
     """Run the whole grid from one pretrained model and save the chosen one (bf16) to ``out``."""
-    tokenizer = AutoTokenizer.from_pretrained(start)
-    base = LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(start, **AS_FILES)
+    base = LlamaForCausalLM.from_pretrained(start, dtype=torch.float32, **AS_FILES)
     base.eval()
     log(f"pretrained {gauge.gauge(base, tokenizer)}")
     cells: list[Cell] = []

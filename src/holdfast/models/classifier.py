@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from holdfast.models.network import DTYPES, _device, quiet
 from holdfast.spec import ModelSpec
-from holdfast.store.sources import model_folder, reason
+from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.words import UserError
 
 BATCH_TOKENS = 8192
@@ -31,11 +30,11 @@ class Classifier:
         dtype = DTYPES[auto if spec.dtype == "auto" else spec.dtype]
         try:
             with quiet():
-                self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+                self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, **AS_FILES)
                 self._model, info = AutoModelForSequenceClassification.from_pretrained(
-                    folder, dtype=dtype, local_files_only=True, output_loading_info=True
+                    folder, dtype=dtype, output_loading_info=True, **AS_FILES
                 )
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        except Exception as error:  # of whatever kind: the folder is anybody's
             raise UserError(f"the classifier {spec.name} at {spec.path} cannot be loaded: {reason(error)}") from error
         if missing := sorted(info["missing_keys"]):  # transformers would go on with random ones
             raise UserError(

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.cache_utils import Cache
@@ -24,9 +23,9 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from holdfast.models import quantised
 from holdfast.store.model_files import model_digest
-from holdfast.store.sources import model_folder, reason
+from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.text.renderer import Renderer
-from holdfast.words import UserError
+from holdfast.words import Turn, UserError
 
 if TYPE_CHECKING:
     from holdfast.spec import ModelSpec
@@ -180,7 +179,28 @@ def load(spec: ModelSpec, *, threads: int | None = None) -> Network:
     with quiet():
         model = _model(folder, spec, dtype, device)
     model.eval().requires_grad_(False)
-    return Network(spec, model, Renderer.of(spec), device, dtype, model_digest(folder, spec.quantization))
+    network = Network(spec, model, Renderer.of(spec), device, dtype, model_digest(folder, spec.quantization))
+    _try(network)
+    return network
+
+
+@torch.no_grad()
+def _try(network: Network) -> None:
+    """One short prompt. Raises UserError where the template writes a token that the model has no embedding for, and
+    where configuration and weights load and cannot be run."""
+    name, renderer = network.spec.name, network.renderer
+    ids = (*renderer.prompt_ids((Turn("user", "?"),)), *renderer.response_ids("?"))
+    rows = network.model.get_input_embeddings().weight.shape[0]  # type: ignore[operator,union-attr]
+    if beyond := [i for i in ids if i >= rows]:
+        raise UserError(
+            f"the tokenizer of {name} does not fit its weights: prompts hold the token of id {beyond[0]} and there are "
+            f"{rows:,} embeddings; take the tokenizer that belongs to this model"
+        )
+    ids_1L = torch.tensor([ids], device=network.device)
+    try:
+        network.body(ids_1L, torch.arange(len(ids), device=network.device).unsqueeze(0))
+    except Exception as error:  # of whatever kind: the folder is anybody's
+        raise UserError(f"the model {name} at {network.spec.path} cannot be run: {reason(error)}") from error
 
 
 def _device(name: str) -> torch.device:
@@ -196,7 +216,7 @@ def _device(name: str) -> torch.device:
 
 def _model(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, **AS_FILES)
         kernel = spec.attention if _has_sdpa(config) else "eager"
         fewer_bits = quantised.options(spec, config, dtype, device)
         model, info = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
@@ -204,11 +224,13 @@ def _model(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: torch.devi
             config=config,
             dtype=dtype,
             attn_implementation=kernel,
-            local_files_only=True,
             output_loading_info=True,
+            **AS_FILES,
             **fewer_bits,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # of whatever kind: the folder is anybody's
         raise UserError(f"the model {spec.name} at {spec.path} cannot be loaded: {reason(error)}") from error
     if missing := sorted(info["missing_keys"]):  # transformers would go on with random ones
         raise UserError(f"the model {spec.name} at {spec.path} lacks {len(missing)} of its weights, {missing[0]} first")

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from holdfast.models.network import quiet
-from holdfast.store.sources import model_folder, reason
+from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.words import UserError
 
 ROWS = 16  # lines in a batch
@@ -40,9 +40,9 @@ class Seq2Seq:
         folder = model_folder(path, revision)
         try:
             with quiet():
-                self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-                self.model: Any = AutoModelForSeq2SeqLM.from_pretrained(folder)
-        except (OSError, ValueError, KeyError, ImportError) as error:
+                self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, **AS_FILES)
+                self.model: Any = AutoModelForSeq2SeqLM.from_pretrained(folder, **AS_FILES)
+        except Exception as error:  # of whatever kind: the folder is anybody's
             raise UserError(
                 f"{path} is no translation model (encoder–decoder) that can be loaded: {reason(error)}"
             ) from error

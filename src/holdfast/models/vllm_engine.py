@@ -30,7 +30,7 @@ from holdfast.models.identity import subject_id
 from holdfast.models.vllm_adapters import INSTEAD, Lora
 from holdfast.store.adapter_files import adapter_digest
 from holdfast.store.model_files import model_digest
-from holdfast.store.sources import model_folder
+from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.text.renderer import Renderer
 from holdfast.words import Request, Response, Sampling, Scored, Subject, Turn, UserError
 
@@ -288,11 +288,19 @@ def _engine(backend: VLLM, folder: Path, adapters: int, slots: int, options: abc
         # A seeded response whose prompt is read in two parts ends in an error there, so none is. Small batches, for the
         # kernels copy an adapter's matrices for every token of one.
         how |= {"enable_chunked_prefill": False, "max_num_batched_tokens": max(512, backend.max_positions)}
-    fixed = {"skip_tokenizer_init": True, "generation_config": "vllm", "logprobs_mode": "raw_logprobs"}
+    fixed = {
+        "trust_remote_code": False,
+        "skip_tokenizer_init": True,
+        "generation_config": "vllm",
+        "logprobs_mode": "raw_logprobs",
+    }
     quiet = {"disable_log_stats": True, "use_tqdm_on_load": False}
     try:
         return LLM(
-            str(folder), dtype=dtype, max_model_len=backend.max_positions, **{**how, **quiet, **options, **fixed}
+            str(folder),
+            dtype=dtype,
+            max_model_len=backend.max_positions,
+            **{**how, **quiet, **options, **fixed},
         )
     except Exception as error:
         raise UserError(f"vLLM cannot serve {spec.name} ({_reason(error)}): {INSTEAD}") from error
@@ -300,9 +308,9 @@ def _engine(backend: VLLM, folder: Path, adapters: int, slots: int, options: abc
 
 def _config(folder: Path) -> Any:
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"the model at {folder} cannot be read ({_reason(error)})") from error
+        return AutoConfig.from_pretrained(folder, **AS_FILES)
+    except Exception as error:  # of whatever kind: the folder is anybody's
+        raise UserError(f"the model at {folder} cannot be read ({reason(error)})") from error
 
 
 def _positions(config: Any, folder: Path) -> int:

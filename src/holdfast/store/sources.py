@@ -13,6 +13,9 @@ from holdfast.store.model_files import check_model
 from holdfast.words import UserError
 
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+# How transformers reads every folder: from this machine, and without running a line of what lies in it. Left unsaid, it
+# would ask on standard input whether to run `auto_map`'s code.
+AS_FILES: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 # Weights in one format, and no checkpoints of other libraries beside them.
 _WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 
@@ -88,7 +91,11 @@ def local(path: str) -> Path:
 
 def reason(error: Exception) -> str:
     """The first line of what another library says of a fault."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    text = (str(error).strip().splitlines() or [""])[0]
+    if "trust_remote_code" in str(error):
+        return "it needs code of its own folder (`auto_map`), which is never run; give a model that transformers knows"
+    bare = isinstance(error, (LookupError, TypeError, AttributeError, ArithmeticError))
+    return f"{type(error).__name__}: {text}" if bare or not text else text
 
 
 def _from_hub(kind: str, repo: str, revision: str | None, download: bool) -> Path:

@@ -112,7 +112,9 @@ class Renderer:
         stops = [self._end[-1], *tokens.ends(folder), eos_id]
         self.end_ids: tuple[int, ...] = tuple(dict.fromkeys(i for i in stops if i is not None))
         pad_id = self._id(names.get("pad_token"))
-        self.pad_id: int = self.end_ids[0] if pad_id is None else pad_id
+        # A pad token may have no embedding; any token pads, for masks come from lengths.
+        padless = pad_id is None or pad_id >= tokens.embedded(folder)
+        self.pad_id: int = self.end_ids[0] if padless or pad_id is None else pad_id
         self._in_context = self._differs_from_alone()
         self.digest: str = digest(
             {

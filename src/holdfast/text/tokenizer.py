@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,14 @@ def ends(folder: Path) -> list[int]:
         ids = read(folder / name).get("eos_token_id")
         found += ids if isinstance(ids, list) else [] if ids is None else [ids]
     return found
+
+
+def embedded(folder: Path) -> float:
+    """How many tokens the model has embeddings for; infinite where it does not say."""
+    config = read(folder / "config.json")
+    text = config.get("text_config")
+    size = config.get("vocab_size", text.get("vocab_size") if isinstance(text, dict) else None)
+    return size if isinstance(size, int) else math.inf
 
 
 def read(path: Path) -> dict[str, Any]:
