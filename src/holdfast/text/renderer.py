@@ -279,7 +279,7 @@ class Renderer:
                 "leave thoughts out of the responses, set the model's `thinking:`, or name another `template:`"
             )
         body = whole[len(self._anchor) : len(whole) - len(answer.after)]
-        if _squashed(text) not in _squashed(body):
+        if _squashed(text) not in _squashed(_unguarded(body)):
             raise UserError(
                 f"the chat template of {self._folder} leaves a part of a response out (of a thought, as a rule): "
                 "take it out of the rows or name another `template:`"
@@ -300,18 +300,21 @@ class Renderer:
         return self._prompt(QUESTION)
 
     @cached_property
-    def _anchor_ids(self) -> tuple[int, ...]:
-        return self._encode(self._anchor)
+    def _before(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        return tuple((text, self._encode(text)) for text in (self._anchor, "x"))
 
     def _after_prompt(self, text: str) -> tuple[int, ...]:
-        """The ids that a text has after a prompt. Where the tokenizer joins the two they have none, and the text is
-        encoded alone, which is what a model that goes on from the prompt's ids has to write. So it is where nothing but
-        the question's own words stands before it."""
-        if self._answer.alone:
-            return self._encode(text)
-        whole = self._encode(self._anchor + text)
-        n = len(self._anchor_ids)
-        return whole[n:] if whole[:n] == self._anchor_ids else self._encode(text)
+        """The ids that a text has after a prompt.
+
+        Where the tokenizer joins the two there are none. The text is then encoded after a letter, for many tokenizers
+        put a blank before a text that begins, or alone: what a model that goes on from the prompt's ids has to write.
+        So it is where nothing but the question's own words stands before it.
+        """
+        for before, ids in () if self._answer.alone else self._before:
+            whole = self._encode(before + text)
+            if whole[: len(ids)] == ids:
+                return whole[len(ids) :]
+        return self._encode(text)
 
     def _guarded(self, text: str) -> str:
         return self._special.sub(lambda found: f"{_OPEN}{found[0]}{_CLOSE}", text)
@@ -356,13 +359,6 @@ class Renderer:
         between = self._render((Turn("user", SENTINEL),), True).rpartition(SENTINEL)[2]
         before, found, after = whole.rpartition(SENTINEL)
         end, ids = self._first_end(after if found else "", eos_id)
-        unended = ""
-        if not end and after.strip() and after != between:
-            unended = f"writes {after.strip()!r} after an answer, which is no special token of its tokenizer"
-        elif not end:
-            self.notes.append(
-                f"the chat template of {self._folder} ends no turn: the end of sequence ends the model's answers"
-            )
         if not found:
             return _Answer(why="leaves the answer of a conversation out"), ids
         if not before.startswith(asked):
@@ -381,17 +377,26 @@ class Renderer:
                 )
         text = asked + opening
         blanks = len(text) - len(text.rstrip(" "))
-        if blanks and self._encode(text + lead + SENTINEL)[: len(self._encode(text))] == self._encode(text):
+        bare = self._encode(text)
+        if all(self._encode(text + lead + tried)[: len(bare)] == bare for tried in _TRIED):
             blanks = 0
+        unended = ""
+        if not end and after.strip() and (after != between or opening.strip()):
+            unended = f"writes {after.strip()!r} after an answer, which is no special token of its tokenizer"
+        elif not end:
+            self.notes.append(
+                f"the chat template of {self._folder} ends no turn: the end of sequence ends the model's answers"
+            )
         lead = " " * blanks + lead
         alone = not between[: len(between) - blanks] + opening + lead
         return _Answer(opening, blanks, lead, end, after, alone, unended=unended), ids
 
     def _first_end(self, after: str, eos_id: int | None) -> tuple[str, tuple[int, ...]]:
         encoded = self._tokenizer.encode(after, add_special_tokens=False)
-        for n, i in enumerate(encoded.ids):
-            if i in self._added or i == eos_id:
-                return after[: encoded.offsets[n][1]], tuple(encoded.ids[: n + 1])
+        for n, (i, (start, stop)) in enumerate(zip(encoded.ids, encoded.offsets, strict=True)):
+            # Letters that the tokenizer does not know are an added token too, but not by name.
+            if i == eos_id or (i in self._added and after[start:stop].strip() == self._added[i].content):
+                return after[:stop], tuple(encoded.ids[: n + 1])
         if eos_id is None:
             raise UserError(
                 f"no end of turn can be told for the model in {self._folder}: its tokenizer has no `eos_token` and its "

@@ -6,6 +6,7 @@ turn of a loop and every call of a macro looks at the clock, and whatever makes 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -26,15 +27,15 @@ class TooMuch(TemplateError):
 
 
 class Environment(ImmutableSandboxedEnvironment):
-    """jinja2's sandbox with a bound on time and on the length of texts."""
+    """jinja2's sandbox with a bound on time and on the length of texts; ``filters`` are beside jinja2's own."""
 
     intercepted_binops = _OPERATORS  # else jinja2 works them out unseen, some while it compiles
 
-    def __init__(self, **options: Any):
+    def __init__(self, filters: Mapping[str, Callable[..., Any]], **options: Any):
         super().__init__(**options)
         self._until, self._left = float("inf"), LONGEST
         self.globals |= {_TICK: self._tick, _JOIN: _joined, _SAID: self._said}
-        self.filters = {name: _bounded(filter) for name, filter in self.filters.items()}
+        self.filters = {name: _bounded(filter) for name, filter in {**self.filters, **filters}.items()}
 
     def begin(self) -> None:
         """Sets the bounds of one rendering."""
@@ -51,21 +52,22 @@ class Environment(ImmutableSandboxedEnvironment):
         return value
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        size = _size(left) + _size(right)
-        if operator in ("*", "%"):  # a text many times over, or filled up to a width
-            # A width stands in the text: no template of a conversation fills up to more than two digits of it.
-            size = (
+        if operator == "%" and isinstance(left, str):
+            _check_widths(left)
+            _check(right if isinstance(right, tuple) and "*" in left else ())
+        elif operator == "**":  # the bits of a power
+            _check(left.bit_length() * right if isinstance(left, int) and isinstance(right, int) else 0)
+        elif operator == "*":
+            _check(
                 _size(left) * right if isinstance(right, int) else _size(right) * left if isinstance(left, int) else 0
             )
-            if operator == "%" and isinstance(left, str) and any(len(run) > 3 for run in _digits(left)):
-                size = LONGEST + 1
-        elif operator == "**":
-            size = left * right if isinstance(left, int) and isinstance(right, int) else 0
-        if abs(size) > LONGEST:
-            raise TooMuch("it makes too large a value")
+        else:
+            _check(_size(left) + _size(right))
         return super().call_binop(context, operator, left, right)
 
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(__obj, "__name__", "") in ("format", "format_map"):
+            _check_widths(getattr(getattr(__obj, "__wrapped__", __obj), "__self__", ""))
         _check((args, kwargs))
         return _check(super().call(__context, __obj, *args, **kwargs))
 
@@ -109,6 +111,8 @@ def _joined(*parts: Any) -> str:
 def _bounded(filter: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(filter)  # jinja2 marks on a filter what it wants to be given
     def bounded(*args: Any, **kwargs: Any) -> Any:
+        if filter.__name__ == "do_format":
+            _check_widths(args[0])
         _check((args[1:], kwargs))
         return _check(filter(*args, **kwargs))
 
@@ -130,5 +134,7 @@ def _size(value: Any) -> int:
     return len(value) if isinstance(value, str | bytes | list | tuple) else 0
 
 
-def _digits(text: str) -> list[str]:
-    return "".join(c if c.isdigit() else " " for c in text).split()
+def _check_widths(text: Any) -> None:
+    """A format may ask for any width; three digits are more than a conversation needs."""
+    if re.search(r"[%{:][^%{}]*?\d{4}", str(text)):
+        raise TooMuch("it makes too large a value")

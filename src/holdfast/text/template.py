@@ -69,9 +69,11 @@ class ChatTemplate:
         except ValueError:
             raise UserError(f"the model's `date:` must read like 26 Jul 2024, but is {date!r}") from None
         self._environment = Environment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
+            {"tojson": tojson},
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=[_Generation, "jinja2.ext.loopcontrols"],
         )
-        self._environment.filters["tojson"] = tojson
         self._environment.globals["raise_exception"] = _raise
         self._environment.globals["strftime_now"] = day.strftime
         try:

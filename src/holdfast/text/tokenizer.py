@@ -63,7 +63,10 @@ def ends(folder: Path) -> list[int]:
     found: list[int] = []
     for name in ("generation_config.json", "config.json"):
         ids = read(folder / name).get("eos_token_id")
-        found += ids if isinstance(ids, list) else [] if ids is None else [ids]
+        ids = ids if isinstance(ids, list) else [] if ids is None else [ids]
+        if not all(isinstance(i, int) for i in ids):
+            raise UserError(f"{folder / name} must have whole numbers as eos_token_id: fetch the model's files again")
+        found += ids
     return found
 
 
