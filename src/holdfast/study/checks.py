@@ -209,6 +209,8 @@ def _without_effect(study: Study) -> list[str]:
             "a run that reaches matched.target before its first checkpoint "
             f"({study.budgets[0]:,} tokens) is compared with none there; smaller matched.checkpoints would tell"
         )
+    if study.matched and study.matched.checkpoints:
+        notes.append("up to two of matched.checkpoints are measured in full of every run, which is not counted here")
     if study.trains and study.declared.estimands != DeclaredSpec().estimands:
         notes += [f"declared.estimands asks for {name}, which takes {what}" for name, what in _unanswerable(study)]
     if study.consistency and not consistency.variations(study) and not consistency.varied(study):
