@@ -12,7 +12,10 @@ from holdfast.models.network import load
 from holdfast.spec import LoraSpec, ModelSpec
 from holdfast.words import Request, Sampling, Segment, Subject, Turn, UserError
 
-TEMPLATE = "{% for m in messages %}{{ m.content }} {% endfor %}{% if add_generation_prompt %}go {% endif %}"
+TEMPLATE = (
+    "{% for m in messages %}{{ 'go ' if m.role == 'assistant' else '' }}{{ m.content }} {% endfor %}"
+    "{% if add_generation_prompt %}go {% endif %}"
+)
 
 
 @pytest.fixture(scope="module")

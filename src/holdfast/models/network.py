@@ -189,7 +189,7 @@ def _try(network: Network) -> None:
     """One short prompt. Raises UserError where the template writes a token that the model has no embedding for, and
     where configuration and weights load and cannot be run."""
     name, renderer = network.spec.name, network.renderer
-    ids = (*renderer.prompt_ids((Turn("user", "?"),)), *renderer.response_ids("?"))
+    ids = (*renderer.prompt_ids((Turn("user", "?"),)), renderer.end_ids[0])
     rows = network.model.get_input_embeddings().weight.shape[0]  # type: ignore[operator,union-attr]
     if beyond := [i for i in ids if i >= rows]:
         raise UserError(
