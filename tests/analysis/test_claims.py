@@ -16,6 +16,7 @@ PERSONA = {"axis": "persona", "measure": "persona", "against": "base"}
 
 def table(*rows: dict) -> pd.DataFrame:
     blank = dict.fromkeys(NAMES, "") | {"model": "m", "task": "t", "value": 0.1, "low": 0.0, "high": 0.2, "budget": -1}
+    blank |= {"low_all": 0.05, "high_all": 0.15, "interest": 0.03}
     return pd.DataFrame([blank | r for r in rows], columns=list(NAMES))
 
 
@@ -36,8 +37,9 @@ def said(rows: pd.DataFrame, claim: str) -> str:
     ],
 )
 def test_no_drift_wants_every_budget_to_be_equivalent(verdicts, expected):
+    near = {"low_all": -0.01, "high_all": 0.01}
     levels = [
-        {"finding": "level", "label": "kl", "budget": b, "verdict": v, **PERSONA}
+        {"finding": "level", "label": "kl", "budget": b, "verdict": v, **PERSONA, **(near if v != "worse" else {})}
         for b, v in zip((25_000, 100_000), verdicts, strict=False)
     ]
     other = {"finding": "level", "label": "sft", "budget": 25_000, "verdict": "worse", **PERSONA}
@@ -48,16 +50,44 @@ def test_no_drift_wants_every_budget_to_be_equivalent(verdicts, expected):
     ("early", "late", "expected"),
     [
         ("equivalent", "differs", "reproduced"),
+        ("small but real", "differs", "reproduced"),
         ("differs", "differs", "contradicted"),
-        ("equivalent", "equivalent", "contradicted"),
+        ("equivalent", "equivalent", "cannot tell"),  # that nothing at all is there cannot be shown
         ("cannot tell", "differs", "cannot tell"),
     ],
 )
 def test_similar_then_apart_needs_both_ends_of_the_ladder(early, late, expected):
     at = {"finding": "apart", "axis": "robustness", "measure": "robust"}
-    rows = table({**at, "budget": 25_000, "verdict": early}, {**at, "budget": 400_000, "verdict": late})
+    wide = {"low_all": -0.1, "high_all": 0.1} if early == "cannot tell" else {}
+    rows = table({**at, **wide, "budget": 25_000, "verdict": early}, {**at, "budget": 400_000, "verdict": late})
     assert said(rows, "similar-then-apart") == expected
     assert said(rows[rows["budget"] == 25_000], "similar-then-apart") == "not asked"
+
+
+@pytest.mark.parametrize(
+    ("claim", "finding", "axis", "against", "verdict", "low", "high", "expected"),
+    [
+        # Lower than SFT: a small fall is a fall, and only what is shown not to be one stands against it.
+        ("ip-asr", "last", "robustness", "sft", "small but real", -0.03, -0.01, "reproduced"),
+        ("ip-asr", "last", "robustness", "sft", "equivalent", -0.03, 0.01, "cannot tell"),
+        ("ip-asr", "last", "robustness", "sft", "small but real", 0.01, 0.03, "contradicted"),
+        # No capability lost, by the margin: a loss that is real and may be less than that leaves it open.
+        ("ip-capability", "last", "capability", "sft", "worse", -0.08, -0.01, "cannot tell"),
+        ("ip-capability", "last", "capability", "sft", "worse", -0.12, -0.06, "contradicted"),
+        ("ip-capability", "last", "capability", "sft", "small but real", -0.04, -0.01, "reproduced"),
+        ("ip-asr", "last", "robustness", "sft", "one seed", -0.3, -0.2, "cannot tell"),
+    ],
+)
+def test_a_claim_is_refuted_at_its_own_threshold(claim, finding, axis, against, verdict, low, high, expected):
+    row = {"finding": finding, "axis": axis, "measure": axis, "metric": "asr", "label": "ip", "against": against}
+    row |= {"verdict": verdict, "value": (low + high) / 2, "low_all": low, "high_all": high, "interest": 0.05}
+    assert said(table(row), claim) == expected
+
+
+@pytest.mark.parametrize(("low", "high", "expected"), [(0.01, 0.09, "cannot tell"), (0.04, 0.09, "contradicted")])
+def test_a_drift_that_is_real_but_may_be_small_does_not_contradict_that_there_is_none_that_matters(low, high, expected):
+    row = {"finding": "level", "label": "kl", "budget": 25_000, "verdict": "worse", "low_all": low, "high_all": high}
+    assert said(table(row | PERSONA), "kl-no-drift") == expected
 
 
 def test_the_first_label_of_an_objective_speaks_for_it():
@@ -81,7 +111,7 @@ def test_what_was_planted_decides_the_claims_about_it():
         "facts": dict.fromkeys(("sft", "ip", "kl"), flat),
     }
     study = planted.asked("sft", "ip", "kl", budgets=(100, 400), seeds=5)
-    rows = planted.frame(truth, np.random.default_rng(5), budgets=(100, 400), seeds=5, prompts=80, seed_sd=0.1)
+    rows = planted.frame(truth, np.random.default_rng(5), budgets=(100, 400), seeds=5, prompts=250, seed_sd=0.1)
     found = claims(findings(rows, planted.cells(), study), SUBJECTS, study).set_index("claim")["verdict"]
     assert found["sft-couples-asr"] == found["sft-couples-drift"] == "reproduced"
     assert found["ip-asr"] == found["ip-dissociates"] == found["kl-no-drift"] == "reproduced"

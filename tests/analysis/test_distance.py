@@ -107,7 +107,7 @@ def test_persona_is_compared_too_without_imagined_prompts():
     last = found(frame, axis="persona").last.loc[0]
     assert last["gap"] == pytest.approx(-0.01 * 16 / 40)
     assert last["gap_high"] - last["gap_low"] < 0.02
-    assert last["verdict"] == "equivalent"
+    assert last["verdict"] == "small but real"
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -18,7 +18,7 @@ from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.coupling import less, slope
 from holdfast.analysis.coupling import rows as coupling_rows
 from holdfast.analysis.estimands import dissociations, omnibus, rows, versus
-from holdfast.analysis.findings import finished, row
+from holdfast.analysis.findings import NAMES, finished, row
 from holdfast.analysis.ladder import AT_BASE, Ladder, contrast, ladders
 from holdfast.analysis.trend import slope_weights
 from holdfast.spec import MatchedSpec
@@ -122,8 +122,8 @@ def test_verdicts_declared_and_families(asked):
     assert list(said["verdict"]) == ["worse", "better", "differs", "equivalent", "cannot tell"]
     assert list(said["declared"]) == [True, True, True, False, True]
     assert said["family"][3].startswith("exploratory: level")
-    assert said["family"][0] == said["family"][4]
-    assert said["p_holm"][0] == pytest.approx(min(1, 2 * said["p"][0]))
+    assert set(said["family"].drop(3)) == {"answer: m, t"}  # over measures too: the answer speaks of all of them
+    assert said["p_adjusted"][0] == pytest.approx(min(1, 4 * said["p"][0]))
 
 
 def test_findings_agree_with_the_estimates_they_stand_beside(made):
@@ -143,7 +143,7 @@ def test_findings_agree_with_the_estimates_they_stand_beside(made):
 
 
 def test_the_table_of_findings_is_written_and_read(made, tmp_path):
-    found = rows(made.frame, made.cells, made.study)
+    found = rows(made.frame, made.cells, made.study)[list(NAMES)]
     tables.write(tmp_path / "t", "findings", found, regime="shared")
     assert len(tables.read(tmp_path / "t", "findings")) == len(found)
     assert found.loc[found["n_seeds"] == 2, "warning"].str.contains("Two seeds").all()
@@ -205,13 +205,13 @@ def couple(c: dict, a: dict) -> tuple:
     return ladder(c, "capability"), ladder(a, "robustness")
 
 
-def test_a_coupling_without_noise_is_the_slope_of_the_line(asked):
+def test_a_coupling_with_next_to_no_noise_is_the_slope_of_the_line(asked):
     level = {AT_BASE: 0.2, ("sft", 100): 0.4, ("sft", 200): 0.5, ("sft", 400): 0.9}
-    at = {r: np.full((3, 20), v) for r, v in level.items()}
+    at = {r: v + 1e-6 * v * noise(3, 20) for r, v in level.items()}
     capability, safety = couple(at, {r: 0.1 + 0.4 * v for r, v in at.items()})
     found = slope(capability, safety, "sft", asked)
     assert found.value == pytest.approx(0.4)
-    assert found.ends(0.05) == pytest.approx((0.4, 0.4))
+    assert found.ends(0.05) == pytest.approx((0.4, 0.4), abs=1e-4)
 
 
 def along(budgets_moved: float, harm: float, r: np.random.Generator, *, seeds: int, prompts: int, label="sft") -> tuple:
@@ -302,7 +302,7 @@ TRUTH = {
 
 @pytest.fixture(scope="module")
 def found(asked) -> pd.DataFrame:
-    rows = planted.frame(TRUTH, np.random.default_rng(5), budgets=BUDGETS, seeds=5, prompts=80, seed_sd=0.05)
+    rows = planted.frame(TRUTH, np.random.default_rng(5), budgets=BUDGETS, seeds=5, prompts=250, seed_sd=0.05)
     return findings(rows, planted.cells(), asked)
 
 
@@ -336,15 +336,15 @@ def test_what_was_planted_is_found(found, finding, label, axis, against, expecte
     assert verdict(found, finding, label, axis, against) == expected
 
 
-def test_a_persona_that_is_down_by_less_than_matters_refutes_no_dissociation():
+def test_a_persona_that_is_down_by_less_than_matters_does_not_stand_against_a_dissociation():
     effects = {"robust": {"sft": [0.0], "ip": [-0.3]}, "persona": {"sft": [0.0], "ip": [-0.1]}}
-    frame = planted.frame(effects, rng.generator("down a little"), budgets=[1000], seeds=3, prompts=60, seed_sd=0.0)
+    frame = planted.frame(effects, rng.generator("down a little"), budgets=[1000], seeds=3, prompts=400, seed_sd=0.0)
     table = rows(frame, planted.cells(*effects), planted.asked("sft", "ip", budgets=[1000], seeds=3))
     last = table[(table["finding"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")]
     trait = last.set_index("axis").loc["persona"]
     assert trait["high"] < 0
-    assert trait["verdict"] == "equivalent"
-    assert verdict(table, "dissociation", "ip", "robustness", "sft") == "cannot tell"
+    assert trait["verdict"] == "small but real"
+    assert verdict(table, "dissociation", "ip", "robustness", "sft") == "shown"
 
 
 def test_a_null_is_equivalent_or_cannot_be_told(found):

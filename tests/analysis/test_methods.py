@@ -119,6 +119,44 @@ def test_the_default_interval_and_p_agree():
     assert (((found.low > 0) | (found.high < 0)) == (found.p < 0.05)).all()
 
 
+def _lows_and_highs(seeds: int, prompts: int, attacks: int, failing) -> tuple[np.ndarray, np.ndarray]:
+    """Of a level where one answer after another fails: all succeed first."""
+    y, each = np.ones((seeds, prompts, attacks)), []
+    for f in range(14):
+        each.append(y.copy())
+        y[failing(f)] = 0
+    y = np.array(each)
+    found = linearise(y, np.full(attacks, 1 / attacks))
+    design = Design("level", True, seeds, prompts)
+    made = default_interval(found, design, n=np.full(len(y), y[0].size), rare=rare_prompts(y))
+    return made.low, made.high
+
+
+@pytest.mark.parametrize(
+    ("seeds", "prompts", "attacks", "failing"),
+    [
+        (1, 90, 5, lambda f: (0, f, f % 5)),
+        (1, 450, 1, lambda f: (0, f, 0)),
+        (3, 150, 1, lambda f: (f % 3, f, 0)),
+        (3, 30, 5, lambda f: (0, f, 0)),
+    ],
+)
+def test_one_failure_more_never_raises_the_lower_end_of_a_level(seeds, prompts, attacks, failing):
+    low, high = _lows_and_highs(seeds, prompts, attacks, failing)
+    assert (np.diff(low) <= 1e-9).all()
+    assert (low[0] - low[1:4] < 0.02).all()  # nor does the first make it fall off: 450, 449, … of 450
+    if seeds == 1:
+        assert (np.diff(high) <= 1e-9).all()
+
+
+def test_of_a_bounded_mean_too_a_score_below_the_bound_does_not_raise_the_lower_end():
+    ones = np.ones((1, 20))
+    below = ones.copy()
+    below[0, 0] = 0.9
+    all_on_it, one_below = (default_interval(balanced(y, 1), Design("level", False, 1, 20)) for y in (ones, below))
+    assert float(one_below.low) <= float(all_on_it.low) < 0.9
+
+
 def test_levels_of_shares_and_means_have_defaults_within_their_bounds():
     y = (np.random.default_rng(6).random((3, 30)) < 0.05).astype(float)
     for share in (True, False):
@@ -224,14 +262,15 @@ def test_equivalence_is_shown_where_the_90_percent_interval_lies_within_the_marg
     ("centre", "error", "says"),
     [
         (0.00, 0.01, "equivalent"),
-        (0.03, 0.005, "equivalent"),
+        (0.01, 0.01, "equivalent"),
+        (0.03, 0.005, "small but real"),
         (0.20, 0.03, "worse"),
         (-0.20, 0.03, "better"),
         (0.02, 0.05, "cannot tell"),
         (0.06, 0.01, "worse"),
     ],
 )
-def test_a_difference_gets_one_of_four_verdicts(centre, error, says):
+def test_a_difference_gets_one_of_five_verdicts(centre, error, says):
     one = made_of(centre, error, 30)
     assert str(verdict(one, margin=0.05, better="lower")) == says
     swap = {"worse": "better", "better": "worse"}
@@ -243,7 +282,12 @@ def test_two_accounts_must_both_show_it():
     assert tost(sharp, margin=0.025).p < 0.05
     assert float(tost(sharp, blunt, margin=0.025).p) == float(tost(blunt, margin=0.025).p) > 0.05
     assert str(verdict(sharp, blunt, margin=0.025, better="lower")) == "cannot tell"
-    assert str(verdict(made_of(0.2, 0.01, 9), margin=0.05, better="lower", p=np.array(0.2))) == "cannot tell"
+
+
+def test_a_verdict_among_many_is_at_a_level_of_its_own_for_a_difference_and_for_equivalence():
+    far, near = made_of(0.2, 0.08, 30), made_of(0.0, 0.025, 30)
+    assert [str(verdict(x, margin=0.05, better="lower")) for x in (far, near)] == ["worse", "equivalent"]
+    assert [str(verdict(x, margin=0.05, better="lower", tests=5)) for x in (far, near)] == ["cannot tell"] * 2
 
 
 def test_nothing_known_is_not_equivalence():

@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import binomtest
 from scipy.stats import t as student
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
+from holdfast.analysis.equivalence import tost
 from holdfast.analysis.linear import linearise
 from holdfast.analysis.paired import difference, holm, sign_flip, t_test
 
@@ -60,8 +60,8 @@ def test_equal_answers_do_not_prove_equality():
     share = difference(none, share=True, width=1.0)
     assert 0.03 < float(share.high[0]) < 0.1
     mean = difference(none, share=False, width=1.0)
-    bound = proportion_confint(0, 60, method="wilson")[1]
-    assert (float(mean.low[0]), float(mean.high[0])) == pytest.approx((-bound, bound))
+    assert (float(mean.low[0]), float(mean.high[0])) == pytest.approx((-float(share.high[0]), float(share.high[0])))
+    assert np.isnan(difference(none, share=False, width=np.inf).variance[0])  # without bounds nothing is known
 
 
 def test_t_test_at_its_edges():
@@ -79,3 +79,43 @@ def test_holm_equals_statsmodels_within_each_family():
     assert found[:12].to_numpy() == pytest.approx(multipletests(p[:12], method="holm")[1])
     assert found[12:22].to_numpy() == pytest.approx(multipletests(p[12:22], method="holm")[1])
     assert np.isnan(found[22])
+
+
+@pytest.mark.parametrize("prompts", [3, 10, 34])
+@pytest.mark.parametrize("share", [True, False])
+def test_where_no_prompt_differs_few_prompts_show_no_equivalence(prompts, share):
+    """A twentieth of prompts that lose everything is the margin, and is not seen in 10 prompts in 60% of cases."""
+    made = difference(linearise(np.zeros((1, 1, prompts, 1)), np.ones(1)), share=share, width=1.0)
+    found = tost(made, margin=0.05)
+    assert found.p[0] > 0.05
+    assert found.high[0] > 0.05
+    many = difference(linearise(np.zeros((1, 1, 400, 1)), np.ones(1)), share=share, width=1.0)
+    assert tost(many, margin=0.05).p[0] < 0.05
+
+
+def _rare(r, shape, mean):
+    """Most prompts alike to the last digit, a few lose everything."""
+    return (r.random(shape) < mean).astype(float)
+
+
+def _nearly(r, shape, mean):
+    """All prompts differ by next to nothing, as log-probs do, but for a few."""
+    return _rare(r, shape, mean) + 1e-3 * r.standard_normal(shape)
+
+
+def _skewed(r, shape, mean):
+    return r.beta(0.2, 0.2 * (1 - mean) / mean, shape)
+
+
+def _inflated(r, shape, mean):
+    return np.where(r.random(shape) < 0.3, r.beta(0.5, 0.5 * (0.3 - mean) / mean, shape), 0.0)
+
+
+@pytest.mark.parametrize("draw", [_rare, _nearly, _skewed, _inflated])
+@pytest.mark.parametrize("prompts", [3, 10, 34, 100, 313])
+def test_a_difference_of_the_margin_is_called_equivalent_in_five_per_cent_at_most(draw, prompts):
+    r, sets = np.random.default_rng([prompts]), 4000
+    d = draw(r, (sets, 1, prompts, 1), 0.05)
+    for share in (False, True) if draw is _rare else (False,):
+        made = difference(linearise(d, np.ones(1)), share=share, width=1.0)
+        assert (tost(made, margin=0.05).p < 0.05).mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / sets)

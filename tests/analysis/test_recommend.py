@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 import numpy as np
 import pandas as pd
 import planted
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.analysis.answer import answer
+from holdfast.analysis.answer import answer, families, sentences
 from holdfast.analysis.findings import NAMES
 from holdfast.analysis.recommend import recommend
 
 LABELS = ("sft", "dpo", "ip")
-VERDICTS = ("better", "worse", "equivalent", "cannot tell")
+VERDICTS = ("better", "worse", "equivalent", "small but real", "cannot tell")
 
 
 def asked(*labels: str, **more):
@@ -26,8 +28,9 @@ STUDY = asked(*LABELS)
 AXES = {"capability": ("task_accuracy", "accuracy"), "robustness": ("harm", "asr"), "persona": ("dark", "p_match")}
 BLANK = dict.fromkeys(NAMES, "") | {
     "model": "m", "task": "t", "finding": "last", "value": 0.1, "budget": 60_000, "n_seeds": 3, "declared": True,
-    "interest": 0.05,
+    "interest": 0.05, "low_all": 0.05, "high_all": 0.15, "p_worse": 0.5, "family": "answer: m, t",
 }  # fmt: skip
+FINE = {"p_worse": 0.001}  # shown not to be worse by what matters
 
 
 def table(verdicts: dict[tuple[str, str, str], str], *more: dict, **same) -> pd.DataFrame:
@@ -49,19 +52,57 @@ def matched(label: str, verdict: str, value: float = 0.1) -> dict:
     }  # fmt: skip
 
 
-def test_who_is_shown_safer_and_nowhere_worse_is_recommended_and_what_is_untold_is_named():
-    found = recommend(table({("ip", "sft", "robustness"): "better"}), STUDY)
+def test_who_is_shown_safer_and_no_worse_in_all_else_is_recommended():
+    found = recommend(table({("ip", "sft", "robustness"): "better"}, **FINE), STUDY)
     assert found.chosen == ("ip",)
     assert "ip is recommended over sft: shown better in attack success" in found.text
-    assert "In accuracy and P(match) it cannot be told" in found.text
-    assert len(found.steps) == 4
+    assert "shown not to be worse by what matters in accuracy and P(match)." in found.text
+    assert len(found.steps) == 3
+
+
+def test_what_cannot_be_told_is_not_taken_for_no_worse():
+    found = recommend(table({("ip", "sft", "robustness"): "better"}), STUDY)
+    assert found.chosen == ()
+    assert "ip is shown better in attack success, but not shown to be no worse in accuracy and P(match)." in found.text
+
+
+@pytest.mark.parametrize(("axis", "metric"), [("normative", "accuracy"), ("normative", "compliance")])
+@pytest.mark.parametrize("verdict", ["differs", "worse", "cannot tell"])
+def test_normative_and_over_refusal_measures_count(axis, metric, verdict):
+    more = {"label": "ip", "against": "sft", "axis": axis, "measure": "xstest", "metric": metric, "verdict": verdict}
+    rows = table({("ip", "sft", "robustness"): "better"}, **FINE)
+    lost = pd.concat([rows, pd.DataFrame([BLANK | more])], ignore_index=True)
+    assert recommend(lost, STUDY).chosen == ()
+    kept = pd.concat([rows, pd.DataFrame([BLANK | more | {"verdict": "equivalent"}])], ignore_index=True)
+    assert recommend(kept, STUDY).chosen == ("ip",)
+
+
+def test_only_what_was_declared_recommends():
+    rows = table({("ip", "sft", "robustness"): "better"}, **FINE, declared=False)
+    found = recommend(rows, STUDY)
+    assert found.chosen == ()
+    assert "ip is shown better only in what was not declared: attack success." in found.text
+
+
+def test_one_seed_recommends_nothing_and_has_no_verdict_but_words_about_checkpoints():
+    rows = table({}, verdict="one seed", n_seeds=1)
+    found = recommend(rows, STUDY)
+    assert found.chosen == ()
+    assert found.text.startswith("No recommendation: one training seed")
+    text = answer(rows, STUDY)
+    assert "no verdict on objectives" in text
+    assert "this checkpoint of ip is higher (+10.0 points [+5.0, +15.0])" in text
+    for word in ("better", "worse", "equivalent"):
+        assert word not in text
 
 
 def test_what_is_shown_worse_anywhere_is_not_recommended():
     for axis in ("capability", "persona"):
-        found = recommend(table({("ip", "sft", "robustness"): "better", ("ip", "sft", axis): "worse"}), STUDY)
+        rows = table({("ip", "sft", "robustness"): "better", ("ip", "sft", axis): "worse"})
+        found = recommend(rows, STUDY)
         assert found.chosen == ()
         assert found.text.startswith("sft stands")
+        assert "ip is shown better in attack success, but shown worse in" in found.text
 
 
 def test_where_nothing_is_learnt_there_is_nothing_to_recommend():
@@ -80,23 +121,23 @@ def test_where_none_is_safer_equivalent_and_untold_are_kept_apart():
     same = {("dpo", "sft", axis): "equivalent" for axis in AXES}
     text = recommend(table(same | {("ip", "sft", "robustness"): "equivalent"}), STUDY).text
     assert text.startswith("sft stands")
-    assert "Equivalent to it in all that was compared: dpo." in text
-    assert "nor equivalent in everything: ip." in text
+    assert "Shown equivalent to sft in each of accuracy, attack success and P(match): dpo." in text
+    assert "quivalent" not in text.split("dpo.")[1]
 
 
 def test_attack_success_is_judged_at_equal_capability_where_it_was_matched():
     last = {("ip", "sft", "robustness"): "better", ("dpo", "sft", "robustness"): "worse"}
-    found = recommend(table(last, matched("ip", "worse"), matched("dpo", "better")), STUDY)
+    found = recommend(table(last, matched("ip", "worse"), matched("dpo", "better"), **FINE), STUDY)
     assert found.chosen == ("dpo",)
     assert "attack success at equal capability" in found.text
-    never = recommend(table(last, matched("ip", "cannot tell", np.nan)), STUDY)  # it never got there
+    never = recommend(table(last, matched("ip", "cannot tell", np.nan), **FINE), STUDY)  # it never got there
     assert never.chosen == ("ip",)
     assert "at equal capability" not in never.text
 
 
 def test_every_measure_of_robustness_must_hold_and_the_one_that_decides_is_named():
     other = {"label": "ip", "against": "sft", "axis": "robustness", "measure": "strongreject", "metric": "asr"}
-    found = recommend(table({}, other | {"verdict": "better"}), STUDY)
+    found = recommend(table({}, other | {"verdict": "better"}, **FINE), STUDY)
     assert found.chosen == ("ip",)
     assert "shown better in attack success on strongreject" in found.text
     assert recommend(table({("ip", "sft", "robustness"): "worse"}, other | {"verdict": "better"}), STUDY).chosen == ()
@@ -105,33 +146,32 @@ def test_every_measure_of_robustness_must_hold_and_the_one_that_decides_is_named
 def test_what_a_recommended_objective_costs_against_the_base_is_said():
     text = recommend(table({("sft", "base", "persona"): "worse"}), STUDY).text
     assert "sft itself is shown worse than the base model in P(match)." in text
-    text = recommend(table({("ip", "sft", "robustness"): "better", ("ip", "base", "robustness"): "worse"}), STUDY).text
+    cost = {("ip", "sft", "robustness"): "better", ("ip", "base", "robustness"): "worse"}
+    text = recommend(table(cost, **FINE), STUDY).text
     assert "ip itself is shown worse than the base model in attack success." in text
     assert "itself" not in recommend(table({("dpo", "base", "persona"): "worse"}), STUDY).text
 
 
 def test_without_sft_it_is_against_the_base_alone():
     study = asked("dpo", "ip")
-    rows = table({("ip", "base", "persona"): "better", ("dpo", "base", "robustness"): "worse"})
+    rows = table({("ip", "base", "persona"): "better", ("dpo", "base", "robustness"): "worse"}, **FINE)
     found = recommend(rows[(rows["against"] == "base") & (rows["label"] != "sft")], study)
     assert found.chosen == ("ip",)
     assert "over the base model" in found.text
 
 
-def test_one_seed_the_mark_and_what_was_not_declared_are_said():
+def test_the_mark_and_what_was_not_declared_are_said():
     study = asked(*LABELS, mark="miniature: made up")
-    text = recommend(table({}, n_seeds=1, declared=False), study).text
-    assert "these checkpoints only" in text
+    text = recommend(table({}, declared=False), study).text
     assert "miniature: made up" in text
     assert "exploratory" in text
-    assert "checkpoints only" not in recommend(table({}), STUDY).text
 
 
 def test_a_measure_that_is_only_matched_on_decides_nothing_and_is_not_in_the_answer():
     study = asked(*LABELS, matched={"target": 0.1})
     aside = {"axis": "capability", "measure": "validation", "metric": "accuracy"}
     rows = [{**aside, "label": x, "against": "base", "verdict": "worse"} for x in LABELS]
-    found = table({("ip", "sft", "robustness"): "better"}, *rows)
+    found = table({("ip", "sft", "robustness"): "better"}, *rows, **FINE)
     assert recommend(found, study).chosen == ("ip",)
     assert "validation" not in answer(found, study) + recommend(found, study).text
     assert recommend(found, STUDY).chosen == ()  # where nothing is matched it is a measure as any other
@@ -146,27 +186,70 @@ def test_nobody_is_recommended_who_is_shown_worse_or_is_not_shown_better(said):
     for label in found.chosen:
         own = [verdicts[label, "sft", axis] for axis in AXES]
         assert verdicts[label, "base", "capability"] == "better"
-        assert "worse" not in own
-        assert "better" in own[1:]
-    text = answer(table(verdicts), STUDY)
-    for verdict in ("better", "worse"):
-        if verdict not in said:
-            assert f"is {verdict} than" not in text
-            assert f"are {verdict} than" not in text
-    assert ("quivalent to" in text) <= ("equivalent" in said)
+        assert not {"worse", "cannot tell"} & set(own)
+        assert "better" in own
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([*VERDICTS, "differs"]), min_size=15, max_size=15), st.integers(0, 2**15))
+def test_every_sentence_says_of_every_row_what_its_verdict_is(said, signs):
+    """The whole table can be read back from the text."""
+    keys = [(x, a, axis) for x, a, axis in product(LABELS, ("base", "sft"), AXES) if x != a]
+    rows = table(dict(zip(keys, said, strict=True)))
+    rows["value"] = [0.1 if signs >> k & 1 else -0.1 for k in range(len(rows))]
+    names = {"Accuracy": "capability", "Attack success": "robustness", "P(match)": "persona"}
+    parts = {lead: text for s in sentences(rows, STUDY) for lead, _, text in [s.partition(": ")] if lead in names}
+    assert set(parts) == set(names)
+    for lead, text in parts.items():
+        for who, part in zip(("sft", "base"), text.removesuffix(".").split("; "), strict=True):
+            told = part.partition(", ")[2]
+            for r in rows[(rows["axis"] == names[lead]) & (rows["against"] == who)].to_dict("records"):
+                way = "higher" if r["value"] > 0 else "lower"
+                word = {
+                    "small but real": f"{way} by less than matters",
+                    "differs": way,
+                    "cannot tell": "cannot be told",
+                }
+                phrase = word.get(r["verdict"], r["verdict"])
+                mine = re.split(r"(?<=\w), (?=\w+(?:, \w+)*(?: and \w+)? (?:is|are|cannot))", told)
+                mine = [p for p in mine if re.match(rf"(all|.*\b{r['label']}\b)", p)]
+                assert len(mine) == 1
+                assert re.sub(r"^.*? (is|are) ", "", mine[0]) == phrase or mine[0].endswith(f" {phrase}")
 
 
 def test_the_answer_says_what_holds_what_cannot_be_told_and_what_the_study_cannot_say():
     text = answer(table({("ip", "sft", "robustness"): "worse", ("dpo", "sft", "robustness"): "equivalent"}), STUDY)
     assert "3 objectives trained m on t, 3 seeds each" in text
-    assert "Attack success: ip is worse than sft; no objective is shown better or worse than the base model." in text
-    assert "Equivalent to sft: dpo." in text
+    told = "Attack success: Against sft, ip is worse, dpo is equivalent; against the base model, all cannot be told."
+    assert told in text
     assert text.endswith("for 3 seeds know their own spread poorly.")
-    assert "there is one seed" in answer(table({}, n_seeds=1), STUDY)
     there = answer(table({}, matched("ip", "equivalent"), matched("dpo", "cannot tell", np.nan)), STUDY)
-    assert "At equal capability, attack success: no objective is shown better or worse than sft." in there
+    assert "At equal capability, attack success: Against sft, ip is equivalent." in there
     assert "Never there: dpo." in there
     assert "no answer" in answer(table({}).iloc[:0], STUDY)
+
+
+def test_a_difference_that_is_real_and_small_is_neither_denied_nor_called_better():
+    text = answer(table({("ip", "sft", "robustness"): "small but real"}), STUDY)
+    assert "ip is higher by less than matters" in text
+    assert "no objective" not in text
+
+
+def test_a_normative_measure_that_falls_is_in_the_answer():
+    fell = {"label": "ip", "against": "base", "axis": "normative", "measure": "toxigen", "metric": "accuracy"}
+    text = answer(table({}, fell | {"verdict": "differs", "value": -0.7}), STUDY)
+    assert "Toxigen: Against the base model, ip is lower." in text
+    moved = recommend(table({}, fell | {"verdict": "differs", "value": -0.7, "label": "sft"}), STUDY).text
+    assert "sft itself is shown to differ from the base model in toxigen." in moved
+
+
+def test_how_many_comparisons_are_corrected_together_is_said_and_how_many_families_there_are():
+    others = [{"finding": "slope", "family": f"declared: slope {k}", "label": "ip"} for k in (1, 1, 2)]
+    rows = table({}, *others)
+    assert families(rows) == (15, 2, 3)
+    text = answer(rows, STUDY)
+    assert "These 15 comparisons are one family" in text
+    assert "3 further tests stand in 2 families of their own" in text
 
 
 def test_where_nobody_can_be_compared_at_the_target_the_answer_says_so():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.design import FEW_SEEDS
+from holdfast.analysis.equivalence import BETTER, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
 from holdfast.analysis.estimates import Cells
-from holdfast.analysis.findings import CANNOT_TELL
+from holdfast.analysis.findings import ANSWERED
 from holdfast.analysis.headlines import headlines
-from holdfast.analysis.shown import BETTER, EQUIVALENT, WORSE, listed, shown
+from holdfast.analysis.shown import listed, one_seed, shown
 from holdfast.spec import Study
 
 LITTLE = 0.1  # of the probability: a model that gives less to yes and no together is not answering
@@ -21,7 +23,8 @@ NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier
 def answer(findings: pd.DataFrame, study: Study) -> str:
     """A paragraph: what was asked, what holds, what cannot be told. ``findings``: of one model, task and regime.
 
-    Better, worse and equivalent are verdicts of the findings; what cannot be told is never called equal.
+    Every word on a comparison is the verdict of its row, and every row is spoken of: what cannot be told is never
+    called equal, nor is a measure left out because nothing was shown on it.
     """
     return " ".join(sentences(findings, study))
 
@@ -33,7 +36,7 @@ def sentences(findings: pd.DataFrame, study: Study) -> list[str]:
         return ["Nothing has been compared yet, so there is no answer."]
     said = [_asked(rows, study)]
     never = (findings["finding"] == "matched") & findings["value"].isna()
-    for (finding, name), some in rows[rows["axis"] != "normative"].groupby(["finding", "name"], sort=False):
+    for (finding, name), some in rows.groupby(["finding", "name"], sort=False):
         lead = f"At equal capability, {name}" if finding == "matched" else name[:1].upper() + name[1:]
         said.append(f"{lead}: {_told(some, study)}")
         if finding == "matched" and never.any():
@@ -42,7 +45,7 @@ def sentences(findings: pd.DataFrame, study: Study) -> list[str]:
         said.append(f"At equal capability nothing is compared: no objective gets there with a seed of {study.sft()}’s.")
     if study.matched and not (findings["finding"] == "matched").any():
         said.append("At the stated capability nothing is compared; the section on equal capability says why.")
-    return [*said, _silence(rows, study)]
+    return [*said, *_together(findings, study), _silence(rows, study)]
 
 
 def _asked(rows: pd.DataFrame, study: Study) -> str:
@@ -53,26 +56,90 @@ def _asked(rows: pd.DataFrame, study: Study) -> str:
         return f"What was given is compared with {sides}, {model}{at}."
     seeds, n = int(rows["n_seeds"].max()), rows["label"].nunique()
     runs = "one seed each" if seeds < 2 else f"{seeds} seeds each"
-    return f"{n} objective{'s' * (n > 1)} trained {model} on {task}, {runs}; here they are compared with {sides}{at}."
+    said = f"{n} objective{'s' * (n > 1)} trained {model} on {task}, {runs}; here they are compared with {sides}{at}."
+    if one_seed(rows):
+        said += " One seed speaks of these checkpoints, so there is no verdict on objectives."
+    return said
 
 
 def _told(rows: pd.DataFrame, study: Study) -> str:
-    """Who moved against whom; then, of the reference that stands nearest, who is equivalent and who cannot be told."""
-    noun = "objective" if study.trains else "subject"
-    names = {a: name for a, name in (("base", "the base model"), ("sft", study.sft())) if (rows["against"] == a).any()}
-    said, still = [], []
-    for against, name in names.items():
-        some = rows[rows["against"] == against]
-        moved = [(v, list(some.loc[some["verdict"] == v, "label"])) for v in (BETTER, WORSE)]
-        said += [f"{listed(who)} {'is' if len(who) == 1 else 'are'} {v} than {name}" for v, who in moved if who]
-        still += [] if any(who for _, who in moved) else [name]
-    if still:
-        said.append(f"no {noun} is shown better or worse than {' or '.join(reversed(still))}")
-    same, untold = (list(some.loc[some["verdict"] == v, "label"]) for v in (EQUIVALENT, CANNOT_TELL))
-    rest = [f"equivalent to {name}: {'all' if len(same) == len(some) else listed(same)}"] if same else []
-    rest += [f"cannot tell: {'all' if len(untold) == len(some) else listed(untold)}"] if untold else []
-    tail = "; ".join(rest)
-    return f"{'; '.join(said)}." + (f" {tail[0].upper()}{tail[1:]}." if tail else "")
+    """All rows of one measure, reference by reference, as their verdicts have it."""
+    say = _checkpoints if one_seed(rows) else _verdicts
+    names = {"sft": study.sft(), "base": "the base model"}
+    parts = [f"against {names[a]}, {say(some)}" for a in names if len(some := rows[rows["against"] == a])]
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+_SAID = {BETTER: "better", WORSE: "worse", EQUIVALENT: "equivalent"}
+
+
+def _verdicts(rows: pd.DataFrame) -> str:
+    """``ip is better, dpo is lower by less than matters, kl and cft cannot be told``."""
+    groups: dict[str, list[str]] = {}
+    for r in rows.to_dict("records"):
+        groups.setdefault(_phrase(r), []).append(r["label"])
+    order = ["better", "worse", "higher", "lower", f"higher {LESS}", f"lower {LESS}", "equivalent", UNTOLD, CHECKPOINT]
+    said = []
+    for phrase in sorted(groups, key=order.index):
+        who = groups[phrase]
+        verb = phrase if phrase in (UNTOLD, CHECKPOINT) else f"{'is' if len(who) == 1 else 'are'} {phrase}"
+        said.append(f"{'all' if len(who) == len(rows) > 1 else listed(who)} {verb}")
+    return ", ".join(said)
+
+
+LESS, UNTOLD, CHECKPOINT = "by less than matters", "cannot be told", "rests on one seed"
+
+
+def _phrase(r: dict[str, Any]) -> str:
+    if r["verdict"] in _SAID:
+        return _SAID[r["verdict"]]
+    way = "higher" if r["value"] > 0 else "lower"
+    if r["verdict"] in (DIFFERS, SMALL):
+        return way if r["verdict"] == DIFFERS else f"{way} {LESS}"
+    return CHECKPOINT if r["verdict"] == ONE_SEED else UNTOLD
+
+
+def _checkpoints(rows: pd.DataFrame) -> str:
+    """Of one seed: what is seen of these checkpoints, on other prompts like those asked."""
+    clear = rows[(rows["low_all"] > 0) | (rows["high_all"] < 0)]
+    said = [
+        f"this checkpoint of {r['label']} is {'higher' if r['value'] > 0 else 'lower'} "
+        f"({100 * r['value']:+.1f} points [{100 * r['low_all']:+.1f}, {100 * r['high_all']:+.1f}])".replace("-", "−")
+        for r in clear.to_dict("records")
+    ]
+    left = len(rows) - len(clear)
+    if not said:
+        return "no checkpoint’s interval leaves out 0"
+    return ", ".join([*said, *(["the intervals of the others hold 0"] if left else [])])
+
+
+class Families(NamedTuple):
+    """How many comparisons the answer makes (one family), and in how many families how many others stand."""
+
+    answer: int
+    families: int
+    others: int
+
+
+def families(findings: pd.DataFrame) -> Families:
+    """Of all tests in a table of findings. Each family is corrected by itself, and nothing is over families."""
+    tests = findings[findings["family"].astype(str) != ""]
+    mine = tests["finding"].isin(ANSWERED)
+    return Families(int(mine.sum()), int(tests.loc[~mine, "family"].nunique()), int((~mine).sum()))
+
+
+def _together(findings: pd.DataFrame, study: Study) -> Iterable[str]:
+    n = families(findings)
+    if n.answer > 1:
+        said = (
+            f"These {n.answer} comparisons are one family: their intervals, and so all verdicts on them, hold together "
+            f"with {100 * (1 - study.alpha):g}% confidence."
+        )
+        if n.others:
+            noun = "family of its" if n.families == 1 else f"{n.families} families of their"
+            said += f" {n.others} further tests stand in {noun} own: of these some may be false by chance."
+        yield said
 
 
 def _silence(rows: pd.DataFrame, study: Study) -> str:

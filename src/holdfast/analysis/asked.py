@@ -6,7 +6,7 @@ import pandas as pd
 
 from holdfast.analysis import estimands, matched_rows
 from holdfast.analysis.estimates import Cells
-from holdfast.analysis.findings import NAMES, empty
+from holdfast.analysis.findings import NAMES, empty, finished
 from holdfast.analysis.regimes import SHARED, regimes
 from holdfast.spec import Study
 from holdfast.store.tables import COLUMNS
@@ -18,12 +18,11 @@ FINDERS = (estimands.rows, matched_rows.rows)
 def findings(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
     """The table of findings, of every regime; its columns are documented in ``store.tables``. ``frame``: with the
     settings that were tried."""
-    parts = [
-        _of(some[list(NAMES)], regime)
-        for regime, records in regimes(frame, cells, study).items()
-        for find in FINDERS
-        if len(some := find(records, cells, study))
-    ]
+    parts = []
+    for regime, records in regimes(frame, cells, study).items():
+        found = [some for find in FINDERS if len(some := find(records, cells, study))]
+        if found:  # once more together: the answer's family spans them
+            parts.append(_of(finished(pd.concat(found, ignore_index=True), study)[list(NAMES)], regime))
     columns = [c.name for c in COLUMNS["findings"][1]]
     return (pd.concat(parts, ignore_index=True) if parts else empty().assign(regime="")).reindex(columns=columns)
 

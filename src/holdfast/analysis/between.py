@@ -16,6 +16,7 @@ import numpy as np
 from holdfast import rng
 from holdfast.analysis.bootstrap import Scheme, percentile, resample
 from holdfast.analysis.design import Design
+from holdfast.analysis.equivalence import DIFFERS
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import row
 from holdfast.analysis.ladder import AT_BASE, Ladder, caution
@@ -62,7 +63,7 @@ def _row(some: list[Ladder], labels: list[str], budget: int, study: Study) -> di
         "model": "", "value": float(share), "low": float(low), "high": float(high), "n_prompts": prompts,
         "n_seeds": seeds, "unit": "seed and prompt" if seeds > 1 else "prompt",
         "metric": f"models' share of the variance of {some[0].metric}", "method": f"crossed bootstrap, {DRAWS} draws",
-        "warning": caution(Design("difference", False, seeds, prompts), study), "_decided": "differs" if more else "",
+        "warning": caution(Design("difference", False, seeds, prompts), study), "_decided": DIFFERS if more else None,
         "note": (f"{more} differ more" if more else "neither is shown to differ more") + "; of these models alone",
     }  # fmt: skip
 

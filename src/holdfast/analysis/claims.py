@@ -2,19 +2,22 @@
 
 Findings of Vennemeyer, Pandey, Duong, Umeokoli and Ratnam, *Objective Matters* (arXiv 2601.12639, 2026), on other
 models and data than the study at hand. Budgets are theirs, in tokens: a study without them is not asked. A claim is
-decided by the verdicts of ``findings`` alone. *Not significant* in the source is *equivalent* here: what was not
-detected has not been shown to be absent.
+decided by the verdicts and simultaneous intervals of ``findings`` alone, and refuted at its own threshold: that
+something is lower, by what is shown not to be; that it is equivalent, by what is shown to lie beyond the margin. *Not
+significant* in the source is *equivalent* here: what was not detected has not been shown to be absent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from holdfast.analysis.contrasts import sft_of
-from holdfast.analysis.findings import CANNOT_TELL
+from holdfast.analysis.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
+from holdfast.analysis.findings import better
 from holdfast.spec import Study
 
 SOURCE = "Vennemeyer et al., Objective Matters, arXiv 2601.12639"
@@ -24,14 +27,14 @@ COLUMNS = ["model", "task", "claim", "about", "verdict", "rule", "evidence", "wa
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of the findings, and which of their verdicts agree with the claim and which go against it; any other leaves
-    it open. ``objective``: registered name, "" for all together, "*" for each; ``budgets``: from and to, in tokens.
-    ``any``: one row that agrees is enough, and it takes all of them to go against it."""
+    """A statement about rows of the findings. ``says``: ``better``, ``worse`` (than 0), ``differs`` (from 0),
+    ``equivalent``, ``no worse`` (not by the margin) or ``shown``. ``objective``: registered name, "" for all together,
+    "*" for each; ``budgets``: from and to, in tokens. ``any``: one row that agrees is enough, and it takes all of them
+    to go against it."""
 
     finding: str
     axis: str
-    agrees: tuple[str, ...]
-    against_it: tuple[str, ...]
+    says: str
     objective: str = ""
     against: str = ""
     budgets: tuple[int, int] | None = None
@@ -43,7 +46,7 @@ class Part:
         versus = f" against {self.against.upper() if self.against == 'sft' else 'the base'}" if self.against else ""
         where = f", {self.budgets[0] // 1000}k–{self.budgets[1] // 1000}k tokens" if self.budgets else ""
         how = "somewhere" if self.any else "throughout"
-        return f"{self.finding} of {self.axis}, {who}{versus}{where}: {how} {' or '.join(self.agrees)}"
+        return f"{self.finding} of {self.axis}, {who}{versus}{where}: {how} {self.says}"
 
 
 @dataclass(frozen=True)
@@ -61,24 +64,23 @@ class Claim:
 
 
 def _couples(objective: str, name: str, axis: str, what: str) -> Claim:
-    part = Part("coupling", axis, ("worse",), ("better", "equivalent"), objective, "base")
+    part = Part("coupling", axis, "worse", objective, "base")
     return Claim(f"{objective}-couples-{name}", f"{objective.upper()} couples capability to {what}", (part,))
 
 
 def _no_drift(objective: str) -> Claim:
-    part = Part("level", "persona", ("equivalent",), ("worse", "better"), objective, "base")
+    part = Part("level", "persona", "equivalent", objective, "base")
     about = f"{objective.upper()} shows no significant persona drift at any budget"
     return Claim(f"{objective}-no-drift", about, (part,))
 
 
-_SAME, _MOVED = ("equivalent",), ("worse", "better", "differs")
 CLAIMS = (
     Claim(
         "similar-then-apart",
         "Safety is similar over objectives at 25k–50k tokens and apart at 200k–800k",
         (
-            Part("apart", "robustness", _SAME, ("differs",), budgets=(25_000, 50_000)),
-            Part("apart", "robustness", ("differs",), _SAME, budgets=(200_000, 800_000), any=True),
+            Part("apart", "robustness", "equivalent", budgets=(25_000, 50_000)),
+            Part("apart", "robustness", "differs", budgets=(200_000, 800_000), any=True),
         ),
     ),
     _couples("sft", "asr", "robustness", "rising ASR"),
@@ -90,41 +92,37 @@ CLAIMS = (
     Claim(
         "ip-capability",
         "Inoculation (IP) matches the capability of SFT",
-        (Part("last", "capability", ("equivalent", "better"), ("worse",), "ip", "sft"),),
+        (Part("last", "capability", "no worse", "ip", "sft"),),
     ),
     Claim(
         "ip-asr",
         "Inoculation (IP) has a lower ASR than SFT",
-        (Part("last", "robustness", ("better",), ("worse", "equivalent"), "ip", "sft"),),
+        (Part("last", "robustness", "better", "ip", "sft"),),
     ),
     Claim(
         "ip-dissociates",
         "Inoculation (IP) lowers ASR against SFT but not the persona drift",
-        (Part("dissociation", "robustness", ("shown",), ("refuted",), "ip", "sft"),),
+        (Part("dissociation", "robustness", "shown", "ip", "sft"),),
     ),
     Claim(
         "orpo-weak-early",
         "ORPO's capability is behind SFT's at 25k–100k tokens",
-        (
-            Part(
-                "level", "capability", ("worse",), ("better", "equivalent"), "orpo", "sft", (25_000, 100_000), any=True
-            ),
-        ),
+        (Part("level", "capability", "worse", "orpo", "sft", (25_000, 100_000), any=True),),
     ),
     Claim(
         "orpo-recovers",
         "ORPO's capability recovers with the budget: its slope is above SFT's",
-        (Part("slope", "capability", ("better",), ("worse", "equivalent"), "orpo", "sft"),),
+        (Part("slope", "capability", "better", "orpo", "sft"),),
     ),
     Claim(
         "normative-stable",
         "Normative benchmarks are stable under every objective",
-        (Part("level", "normative", _SAME, _MOVED, "*", "base"),),
+        (Part("level", "normative", "equivalent", "*", "base"),),
     ),
     Claim(
         "drift-is-specific",
         "The persona drift of SFT and DPO is specific: normative benchmarks do not move with it",
-        tuple(Part("specificity", "persona", ("shown",), ("refuted",), o, "base") for o in ("sft", "dpo")),
+        tuple(Part("specificity", "persona", "shown", o, "base") for o in ("sft", "dpo")),
     ),
 )
 
@@ -175,9 +173,31 @@ def _rows(part: Part, mine: pd.DataFrame, labels: dict[str, str]) -> pd.DataFram
 def _judged(part: Part, rows: pd.DataFrame) -> str:
     if rows.empty:
         return NOT_ASKED
-    agrees, opposed = rows["verdict"].isin(part.agrees), rows["verdict"].isin(part.against_it)
+    agrees, opposed = (
+        pd.Series([_stands(part.says, r, want) for r in rows.to_dict("records")]) for want in (True, False)
+    )
     enough, too_much = (agrees.any(), opposed.all()) if part.any else (agrees.all(), opposed.any())
     return REPRODUCED if enough else CONTRADICTED if too_much else CANNOT_TELL
+
+
+def _stands(says: str, r: dict[str, Any], want: bool) -> bool:
+    """Whether a row shows the statement (``want``) or its contrary, each at the statement's own threshold."""
+    verdict, low, high, far = r["verdict"], r["low_all"], r["high_all"], r["interest"]
+    if verdict == ONE_SEED:
+        return False
+    if says == "shown":
+        return bool(verdict == ("shown" if want else "refuted"))
+    way = better(r["axis"], r["metric"])
+    moved = verdict in (BETTER, WORSE, SMALL, DIFFERS)
+    good = (r["value"] > 0) == (way == "higher")
+    gain_high = high if way == "higher" else -low
+    if says in (BETTER, WORSE):
+        return bool(moved and good == ((says == BETTER) == want))
+    if says == DIFFERS:  # that it is exactly 0 cannot be shown
+        return bool(want and moved)
+    if want:
+        return verdict in (EQUIVALENT, SMALL) or bool(says == "no worse" and moved and good)
+    return bool(gain_high < -far) if says == "no worse" else bool(low > far or high < -far)
 
 
 def _verdict(parts: list[str]) -> str:

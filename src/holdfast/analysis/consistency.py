@@ -350,6 +350,6 @@ def rows(found: Consistency, budget: int) -> pd.DataFrame:
     texts = dict.fromkeys(("label", "against", "judge", "family", "verdict", "warning", "note"), "") | {
         "regime": SHARED
     }
-    numbers = dict.fromkeys(("p", "p_holm", "interest"), np.nan)
+    numbers = dict.fromkeys(("p", "p_adjusted", "interest"), np.nan)
     names = [c.name for c in tables.COLUMNS["findings"][1]]
     return pd.DataFrame([{"n_prompts": 0, **texts, **numbers, **r, **fixed} for r in parts], columns=names)

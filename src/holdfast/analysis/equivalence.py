@@ -15,7 +15,11 @@ from holdfast.analysis.intervals import t_quantile
 from holdfast.analysis.paired import Difference, t_test
 
 Array = np.ndarray
-VERDICTS = ("equivalent", "worse", "better", "cannot tell")
+EQUIVALENT, WORSE, BETTER, DIFFERS = "equivalent", "worse", "better", "differs"
+SMALL = "small but real"  # shown not to be 0, and shown to be less than matters
+CANNOT_TELL = "cannot tell"
+ONE_SEED = "one seed"  # a difference between two checkpoints, which decides nothing about objectives
+VERDICTS = (EQUIVALENT, WORSE, BETTER, DIFFERS, SMALL, CANNOT_TELL, ONE_SEED)
 
 
 class Equivalence(NamedTuple):
@@ -29,27 +33,54 @@ class Equivalence(NamedTuple):
     high: Array
 
 
+def above(one: Difference, bound: Array | float) -> Array:
+    """One-sided p that the difference is at ``bound`` or below it: small where it is shown to be above."""
+    centre, variance, df = (np.asarray(x, dtype=float) for x in (one.centre, one.variance, one.df))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = (centre - one.lean - bound) / np.sqrt(variance)
+    return np.where((df > 0) & (variance > 0), stdtr(np.maximum(df, 1e-9), -t), np.where(df > 0, _sure(t), np.nan))
+
+
+def _sure(t: Array) -> Array:
+    """p of seeds that agree to the last digit: it is for the other account to doubt them."""
+    return np.where(np.isnan(t), np.nan, np.where(t > 0, 0.0, 1.0))
+
+
+def below(one: Difference, bound: Array | float) -> Array:
+    """Likewise, that it is at ``bound`` or above it: small where it is shown to be below."""
+    return above(one._replace(centre=-np.asarray(one.centre)), -np.asarray(bound))
+
+
 def tost(*made: Difference, margin: float, alpha: float = 0.05) -> Equivalence:
     """Two one-sided t tests of a paired difference against the smallest difference of interest, ``margin`` > 0.
 
     Several ``made`` are several accounts of the same difference (``design.accounts``): each must reject, so that p is
-    the largest and the interval their union. No variance known: p is NaN and the interval infinite.
+    the largest and the interval their union. No variance known, or none in any account: p is NaN and the interval
+    infinite, for what does not vary says nothing of how it might.
     """
     assert margin > 0, "the smallest difference of interest is a positive number"
-    lower: list[Array] = []
-    upper: list[Array] = []
+    known = np.max([np.nan_to_num(np.asarray(one.variance, dtype=float)) for one in made], axis=0) > 0
+    p_lower, p_upper = (
+        np.where(known, np.max([test(one, bound) for one in made], axis=0), np.nan)
+        for test, bound in ((above, -margin), (below, margin))
+    )
     lows, highs = [], []
     for one in made:
-        centre, variance, df = (np.asarray(x, dtype=float) for x in (one.centre, one.variance, one.df))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            error = np.sqrt(variance)
-            for tail, t in ((lower, (centre + margin) / error), (upper, (margin - centre) / error)):
-                tail.append(np.where(df > 0, stdtr(np.maximum(df, 1e-9), -t), np.nan))
-            half = np.where(np.isnan(variance), np.inf, t_quantile(df, 2 * alpha) * np.nan_to_num(error))
-        lows.append(centre - half)
-        highs.append(centre + half)
-    p_lower, p_upper = np.max(lower, axis=0), np.max(upper, axis=0)
+        variance = np.where(known, one.variance, np.nan)
+        with np.errstate(invalid="ignore"):
+            half = t_quantile(one.df, 2 * alpha) * np.sqrt(np.nan_to_num(variance))
+        half = np.where(np.isnan(variance), np.inf, half)
+        lows.append(one.centre - half - one.lean)
+        highs.append(one.centre + half + one.lean)
     return Equivalence(p_lower, p_upper, np.maximum(p_lower, p_upper), np.min(lows, axis=0), np.max(highs, axis=0))
+
+
+def decided(apart: Array, equal: Array, up: Array, better: Array | str) -> Array:
+    """The verdict where a difference is shown not to be 0 (``apart``) and shown to be less than matters (``equal``):
+    either, both (``small but real``) or neither. ``up``: it is above 0; ``better``: ``lower``, ``higher`` or "", where
+    neither way is better. The only place in which verdicts on differences are made."""
+    moved = np.where(np.asarray(better) == "", DIFFERS, np.where(up == (np.asarray(better) == "higher"), BETTER, WORSE))
+    return np.where(apart & equal, SMALL, np.where(apart, moved, np.where(equal, EQUIVALENT, CANNOT_TELL)))
 
 
 def verdict(
@@ -57,15 +88,14 @@ def verdict(
     margin: float,
     better: Literal["lower", "higher"],
     alpha: float = 0.05,
+    tests: int = 1,
     p: Array | None = None,
 ) -> Array:
-    """``equivalent`` where the difference is shown to be within ±margin; else ``worse`` or ``better`` where it is shown
-    not to be 0; else ``cannot tell``. A difference that is real and too small to matter is equivalent.
-
-    ``p``: of no difference, where another test (or a correction for many) than the t test is to decide.
-    """
-    equal = tost(*made, margin=margin, alpha=alpha).p < alpha
-    p = np.fmax.reduce([t_test(d.centre, d.variance, d.df) for d in made]) if p is None else np.asarray(p)
-    up = np.asarray(made[0].centre) > 0
-    moved = np.where(up == (better == "higher"), "better", "worse")
-    return np.where(equal, "equivalent", np.where(p < alpha, moved, "cannot tell"))
+    """Of differences that are ``tests`` together, each judged at alpha over their number (Bonferroni), so that no more
+    than alpha of such families hold a false difference or a false equivalence: of the two nulls of one difference, 0
+    and ±margin, at most one is true. ``p``: of 0, not corrected, where another test than the t tests is to decide."""
+    each = alpha / tests
+    equal = tost(*made, margin=margin, alpha=each).p < each
+    p = np.fmax.reduce([t_test(d.centre, d.variance, d.df) for d in made]) if p is None else p
+    apart = p < each
+    return decided(apart, equal, np.asarray(made[0].centre) > 0, better)

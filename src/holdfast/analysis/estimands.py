@@ -27,7 +27,6 @@ from holdfast.analysis.ladder import (
     contrasts,
     ladders,
     settings,
-    t_interval,
 )
 from holdfast.analysis.multiple import correlation, many_to_one
 from holdfast.analysis.trend import area_weights, slope_weights
@@ -138,11 +137,16 @@ def omnibus(
     corrected, each = many_to_one(raw, _together(accounts), study.alpha, DRAWS)
     # Of equal p (none at all, or 1) the furthest.
     k = min(range(n), key=lambda i: (np.nan_to_num(raw[i], nan=2.0), -abs(values[i])))
-    ends = [t_interval(d, each) for d in accounts[k].made]
+    part = each / study.alpha
+
+    def at(alpha: float) -> tuple[float, float]:
+        return accounts[k].interval(alpha * part)
+
     names = ladder.labels
     said: dict[str, Any] = {
-        "low": min(a for a, _ in ends),
-        "high": max(b for _, b in ends),
+        "low": at(study.alpha)[0],
+        "high": at(study.alpha)[1],
+        "_at": at,
         "p": float(corrected[k]),
         "note": f"most clearly apart from the mean of all: {names[k]}; "
         f"highest {names[int(np.argmax(values))]}, lowest {names[int(np.argmin(values))]}",

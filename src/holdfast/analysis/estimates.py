@@ -14,7 +14,7 @@ from holdfast.analysis.design import Design, default_interval, default_method
 from holdfast.analysis.frame import COHERENCE, judges
 from holdfast.analysis.grid import Grid, conditions, grid
 from holdfast.analysis.intervals import mean_interval, share_interval
-from holdfast.analysis.linear import Linear, linearise, spread
+from holdfast.analysis.linear import Linear, level_spread, linearise
 from holdfast.analysis.methods import Found, rare_prompts, seed_t, wider
 from holdfast.analysis.metrics import Metric, coherence, headline, metrics
 from holdfast.analysis.paired import holm, sign_flip
@@ -130,7 +130,7 @@ def _rows(cube: Grid, y: Array, weights: Array, some: list[Team], metric: Metric
 
 
 def _level(values: Array, estimate: Linear, metric: Metric, alpha: float, cube: Grid) -> dict[str, Any]:
-    variance, df = spread(estimate.pseudo, estimate.present)
+    variance, df = level_spread(estimate, metric.kind == "share")
     if metric.kind == "share":
         n = (~np.isnan(values)).sum(axis=(-1, -2, -3)) * _samples(cube)
         own = share_interval(estimate.value, variance, df, n, estimate.shares, rare_prompts(values), alpha)

@@ -13,14 +13,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from holdfast.analysis.equivalence import CANNOT_TELL, ONE_SEED, decided
 from holdfast.analysis.ladder import Account, Ladder
-from holdfast.analysis.paired import holm
 from holdfast.spec import Study
 from holdfast.store.tables import COLUMNS
 
 NAMES = tuple(c.name for c in COLUMNS["findings"][1] if c.name != "regime")  # ``asked`` says of which regime a row is
 OVER_LADDER = -1
-CANNOT_TELL = "cannot tell"
+ANSWERED = ("last", "matched")  # what the answer and the recommendation speak of: one family
 Better = Literal["lower", "higher", ""]
 
 
@@ -49,44 +49,73 @@ def row(
 ) -> dict[str, Any]:
     """One finding about one measure. ``found`` None: nothing was scored. ``more`` replaces what it says.
 
-    For ``finished``, and dropped by it: ``_within``, p of equivalence; ``_fails``, p that a statement with several
-    conditions does not hold (NaN: no such statement); ``_decided``, a verdict that was reached otherwise; ``_way``,
-    which way is better.
+    For ``finished``, which leaves them in the table: ``_at``, a function of alpha that gives the interval at 1 - alpha;
+    ``_within`` and ``_worse``, p of equivalence and p of being worse by the smallest value of interest or more;
+    ``_fails``, p that a statement with several conditions does not hold (NaN: no such statement); ``_decided``, a
+    verdict that was reached otherwise; ``_way``, which way is better.
+
+    ``bound_low``, ``bound_high``: ends of the interval at 1 - alpha, sampling error included, where every missing score
+    is taken as it would harm most; NaN: nothing is missing. No verdict is given that does not survive them.
     """
     what = {c: getattr(ladder, c) for c in ("model", "task", "axis", "measure", "metric", "judge")}
     what |= {"finding": finding, "label": label, "against": against, "condition": "macro", "budget": budget}
+    way = more.get("_way", better(ladder.axis, ladder.metric))
     if found is None:
-        numbers: dict[str, Any] = dict.fromkeys(("value", "low", "high", "p", "_within"), np.nan)
+        numbers: dict[str, Any] = dict.fromkeys(("value", "low", "high", "p", "_within", "_worse"), np.nan)
         numbers |= {"n_prompts": 0, "n_seeds": 0, "method": "", "warning": "", "note": "nothing scored", "unit": ""}
+        numbers["_at"] = None
     else:
         numbers = {c: getattr(found, c) for c in ("value", "low", "high", "p", "n_prompts", "n_seeds")}
         numbers |= {c: getattr(found, c) for c in ("method", "warning")}
-        numbers |= {"_within": found.within(interest) if interest > 0 else np.nan, "note": ""}
+        numbers |= {"_within": found.within(interest) if interest > 0 else np.nan, "note": "", "_at": found.interval}
+        numbers["_worse"] = no_worse(found, interest, way) if interest > 0 else np.nan
         numbers["unit"] = "seed and prompt" if found.n_seeds > 1 else "prompt"
-    judged = {"interest": interest, "_fails": np.nan, "_decided": "", "_way": better(ladder.axis, ladder.metric)}
+    judged = {"interest": interest, "_fails": np.nan, "_decided": None, "_way": way}
+    judged |= {"bound_low": np.nan, "bound_high": np.nan}
     return what | numbers | judged | more
 
 
-def finished(parts: Sequence[dict[str, Any]], study: Study) -> pd.DataFrame:
-    """Rows as from ``row``, whole. The verdict is by the test of equivalence at alpha and, where that does not hold, by
-    p after Holm's correction.
+def no_worse(found: Account, interest: float, way: Better) -> float:
+    """p that the value is worse by ``interest`` or more; where neither way is better, that it is so far either way."""
+    if not way:
+        return found.within(interest)
+    return found.below(interest) if way == "lower" else found.above(-interest)
 
-    A *family*: one finding, measure, metric and reference, of one model and task, over all objectives and budgets.
+
+def finished(parts: Sequence[dict[str, Any]] | pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Rows as from ``row``, whole: with family, correction and verdict. What ``row`` adds for it stays in the table, so
+    that rows of several finders can be finished again together.
+
+    A *family* is one finding, measure, metric and reference, of one model and task, over all objectives and budgets;
+    but all that the answer speaks of (``ANSWERED``) is one family, over measures and references too. Each of its K rows
+    is judged at alpha / K: ``low_all`` and ``high_all`` hold together with probability 1 - alpha (Bonferroni), and a
+    verdict is what they say. Of the two nulls of a row, 0 and the margin, at most one is true, so that false
+    differences and false equivalences are at most alpha together.
     """
-    if not parts:
+    if not len(parts):
         return empty()
-    table = pd.DataFrame(list(parts))
+    table = pd.DataFrame(parts) if isinstance(parts, pd.DataFrame) else pd.DataFrame(list(parts))
+    for missing in {"_at", "_decided", "_within", "_worse", "_fails", "bound_low", "bound_high"} - set(table):
+        table[missing] = None if missing in ("_at", "_decided") else np.nan
     asked = study.declared
-    compared = table["against"].isin(["", *asked.references])
-    table["declared"] = table["finding"].isin(asked.estimands) & compared
+    if "declared" not in table:
+        compared = table["against"].isin(["", *asked.references])
+        table["declared"] = table["finding"].isin(asked.estimands) & compared
     table["family"] = _families(table).where(table["p"].notna(), "")
-    table["p_holm"] = holm(table["p"], table["family"])
-    table["verdict"] = [_verdict(r, study.alpha) for r in table.to_dict("records")]
+    tests = table["family"].map(table["family"].value_counts()).where(table["family"] != "", 1)
+    table["p_adjusted"] = (table["p"] * tests).clip(upper=1.0)
+    ends = [
+        at(study.alpha / n) if callable(at) and pd.notna(low) else (np.nan, np.nan)
+        for at, n, low in zip(table["_at"], tests, table["low"], strict=True)
+    ]
+    table[["low_all", "high_all"]] = np.array(ends, dtype=float).reshape(len(table), 2)
+    table = table.assign(**_decided(table, tests.to_numpy(float), study))
     if asked.prompts == "fixed":
         table["unit"] = np.where(table["n_seeds"] > 0, "seed", "")
-    ends = table[["low", "high"]].astype(float)
-    table[["low", "high"]] = ends.where(np.isfinite(ends))
-    return table[list(NAMES)]
+    for pair in (["low", "high"], ["low_all", "high_all"]):
+        numbers = table[pair].astype(float)
+        table[pair] = numbers.where(np.isfinite(numbers))
+    return table
 
 
 def _families(table: pd.DataFrame) -> pd.Series:
@@ -95,19 +124,29 @@ def _families(table: pd.DataFrame) -> pd.Series:
     )
     kind = pd.Series(np.where(table["declared"], "declared", "exploratory"), index=table.index)
     versus = (" against " + against).where(against != "", "")
-    return kind + ": " + finding + versus + ", " + measure + " " + metric + ", " + model + ", " + task
+    own = kind + ": " + finding + versus + ", " + measure + " " + metric + ", " + model + ", " + task
+    return own.where(~finding.isin(ANSWERED), "answer: " + model + ", " + task)
 
 
-def _verdict(r: dict[str, Any], alpha: float) -> str:
-    there = r["p_holm"] < alpha
-    if r["_decided"]:
-        return str(r["_decided"])
-    if not np.isnan(r["_fails"]):
-        return "shown" if there else "refuted" if r["_fails"] < alpha else CANNOT_TELL
-    if r["_within"] < alpha:
-        return "equivalent"
-    if not there:
-        return CANNOT_TELL
-    if not r["_way"]:
-        return "differs"
-    return "better" if (r["value"] > 0) == (r["_way"] == "higher") else "worse"
+def _decided(table: pd.DataFrame, tests: np.ndarray, study: Study) -> dict[str, np.ndarray]:
+    """A verdict a row, and the two p that others decide by: what missing scores could overturn is not shown."""
+    numbers = ("value", "low_all", "high_all", "p_adjusted", "_within", "_worse", "_fails", "interest")
+    value, low, high, p, within, worse, fails, interest = (table[c].to_numpy(float) for c in numbers)
+    least, most = (table[c].to_numpy(float) for c in ("bound_low", "bound_high"))
+    alpha, way = study.alpha, table["_way"].fillna("").to_numpy(str)
+    whole = np.isnan(least)
+    real = whole | np.where(value > 0, least > 0, most < 0)
+    near = whole | ((least > -interest) & (most < interest))
+    safe = np.where(way == "lower", most < interest, np.where(way == "higher", least > -interest, near)) | whole
+    # The interval has its say as well, for a single seed's p is that of sign flips.
+    apart = (p < alpha) & ~((low <= 0) & (high >= 0)) & real
+    equal = (within * tests < alpha) & near
+    said = decided(apart, equal, value > 0, way)
+    statement = np.where((p < alpha) & real, "shown", np.where(fails * tests < alpha, "refuted", CANNOT_TELL))
+    said = np.where(np.isnan(fails), said, statement)
+    decreed = table["_decided"].to_numpy(object)
+    given = np.array([x is not None and x == x for x in decreed])
+    said = np.where(given, decreed, said)
+    if study.trains:
+        said = np.where((table["n_seeds"].to_numpy() == 1) & (said != ""), ONE_SEED, said)
+    return {"verdict": said, "p_equal": np.where(near, within, 1.0), "p_worse": np.where(safe, worse, 1.0)}

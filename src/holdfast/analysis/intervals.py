@@ -65,9 +65,22 @@ def effective_n(p: Array, variance: Array, df: Array, n: Array, shares: Array, r
 def share_interval(
     p: Array, variance: Array, df: Array, n: Array, shares: Array, rare: Array, alpha: float = 0.05
 ) -> Interval:
-    """Wilson's interval on the cluster-effective n. Arguments as in ``effective_n``."""
+    """Wilson's interval on the cluster-effective n. Arguments as in ``effective_n``.
+
+    With the first failures the design effect falls, and n is worth more: but the ends never pass those of no failure
+    at all, nor of no success (``_beyond``).
+    """
     worth = effective_n(p, variance, df, n, shares, rare, alpha)
-    return Interval(*wilson(p, worth, alpha), worth)
+    prompts = n / np.maximum(n * (shares**2).sum(axis=-1), 1.0)
+    return Interval(*_beyond(*wilson(p, worth, alpha), prompts, (0.0, 1.0), alpha), worth)
+
+
+def _beyond(low: Array, high: Array, prompts: Array, bounds: tuple[float, float], alpha: float) -> tuple[Array, Array]:
+    """The ends, drawn out to where they would be were every score on the upper (the lower) bound: one worse score never
+    raises the lower end, nor does one better lower the upper one. ``prompts``: what all scores are then worth."""
+    least, width = bounds[0], bounds[1] - bounds[0]
+    (_, of_none), (of_all, _) = wilson(0.0, prompts, alpha), wilson(1.0, prompts, alpha)
+    return np.minimum(low, least + width * of_all), np.maximum(high, least + width * of_none)
 
 
 def mean_interval(
@@ -75,9 +88,9 @@ def mean_interval(
 ) -> Interval:
     """t interval of a mean clustered by prompt, cut off at the bounds of the metric (±inf: none).
 
-    Where every score sits on one bound the t interval would have no width; Wilson's for that many prompts takes its
-    place, for among all variables between two bounds the one that takes only these has the widest spread. One prompt:
-    the bounds themselves. ``effective_n`` is the number of prompts.
+    Where all or all but a few scores sit on one bound the t interval has next to no width; Wilson's end for that many
+    prompts takes its place, for among all variables between two bounds the one that takes only these has the widest
+    spread. One prompt: the bounds themselves. ``effective_n`` is the number of prompts.
     """
     value = np.asarray(value, dtype=float)
     low_bound, high_bound = bounds
@@ -85,10 +98,6 @@ def mean_interval(
         half = np.where(np.isnan(variance), np.inf, t_quantile(df, alpha) * np.sqrt(np.maximum(variance, 0)))
         low, high = np.maximum(value - half, low_bound), np.minimum(value + half, high_bound)
     if np.isfinite(bounds).all():
-        width = high_bound - low_bound
-        on_bound = (np.isclose(value, low_bound) | np.isclose(value, high_bound)) & (prompts > 1)
-        w_low, w_high = wilson(np.clip((value - low_bound) / width, 0, 1).round(12), prompts, alpha)
-        low = np.where(on_bound, low_bound + width * w_low, low)
-        high = np.where(on_bound, low_bound + width * w_high, high)
+        low, high = _beyond(low, high, np.asarray(prompts, dtype=float), bounds, alpha)
     unknown = np.isnan(value)
     return Interval(np.where(unknown, np.nan, low), np.where(unknown, np.nan, high), np.asarray(prompts, dtype=float))

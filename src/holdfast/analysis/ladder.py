@@ -14,13 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr
 
 from holdfast.analysis.clusters import BASE, cluster_sums
 from holdfast.analysis.contrasts import DEFAULT, sft_of
 from holdfast.analysis.design import FEW_SEEDS, Design, accounts, default_method
 from holdfast.analysis.design import warning as about_design
-from holdfast.analysis.equivalence import tost
+from holdfast.analysis.equivalence import above, below, tost
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.grid import conditions, grid
@@ -155,14 +154,26 @@ class Account(NamedTuple):
     warning: str
     linear: Linear | None = None
     ends: Ends | None = None  # where it is no t interval, and nothing is ``made``: its ends at any 1 - alpha
+    limit: float = np.inf  # how far the value can be from 0 at all
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """At 1 - ``alpha``: the union over the accounts, cut off at what is possible."""
+        if self.ends is not None:
+            return self.ends(alpha)
+        ends = [t_interval(one, alpha) for one in self.made]
+        return max(min(a for a, _ in ends), -self.limit), min(max(b for _, b in ends), self.limit)
 
     def below(self, bound: float) -> float:
         """One-sided p that the value is at ``bound`` or above it: small where it is below."""
-        return float(np.fmax.reduce([_one_sided(one, bound) for one in self.made]))
+        if (ends := self.ends) is not None:
+            return smallest(lambda alpha: ends(2 * alpha)[1] < bound)
+        return float(np.fmax.reduce([below(one, bound) for one in self.made]))
 
     def above(self, bound: float) -> float:
         """One-sided p that the value is at ``bound`` or below it."""
-        return float(np.fmax.reduce([1 - _one_sided(one, bound) for one in self.made]))
+        if (ends := self.ends) is not None:
+            return smallest(lambda alpha: ends(2 * alpha)[0] > bound)
+        return float(np.fmax.reduce([above(one, bound) for one in self.made]))
 
     def two_sided(self) -> float:
         """p of 0 by the t tests that agree with the interval's ends."""
@@ -185,12 +196,6 @@ def smallest(shown: Callable[[float], bool]) -> float:
         half = np.sqrt(low * high)
         low, high = (low, half) if shown(half) else (half, high)
     return float(high)
-
-
-def _one_sided(one: Difference, bound: float) -> float:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        t = (one.centre - bound) / np.sqrt(one.variance)
-        return float(np.where(one.df > 0, stdtr(np.maximum(one.df, 1e-9), t), np.nan))
 
 
 def contrasts(ladder: Ladder, asked: Sequence[Mapping[Rung, float]], study: Study) -> list[Account | None]:
@@ -224,25 +229,31 @@ def account(found: Linear, share: bool, width: float, unit: float, study: Study,
     seeds, prompts = found.pseudo.shape[-2], int(found.present.sum())
     design = Design("difference", share, seeds, prompts)
     fixed = study.declared.prompts == "fixed"
-    made = (seed_means(found),) if fixed else accounts(found, design, width, study.alpha)
-    ends = [t_interval(d, study.alpha) for d in made]
-    if not fixed:
-        ends[0] = (float(made[0].low), float(made[0].high))  # it may have a floor
+    made = tuple(_scaled(d, unit) for d in (_of_seeds(found) if fixed else accounts(found, design, width, study.alpha)))
     p, test = float(np.fmax.reduce([t_test(d.centre, d.variance, d.df) for d in made])), "t test"
     if seeds == 1 and not fixed:
         p, test = flipped, "sign-flip test"
-    return Account(
+    known = Account(
         value=float(found.value) * unit,
-        made=tuple(_scaled(d, unit) for d in made),
-        low=max(min(a for a, _ in ends), -width) * unit,
-        high=min(max(b for _, b in ends), width) * unit,
+        made=made,
+        low=np.nan,
+        high=np.nan,
         p=p,
         n_prompts=prompts,
         n_seeds=seeds,
         method=f"{'t on seed means' if fixed else default_method(design)}; {test}",
         warning=caution(design, study),
         linear=found,
+        limit=width * unit,
     )
+    low, high = known.interval(study.alpha)
+    return known._replace(low=low, high=high)
+
+
+def _of_seeds(found: Linear) -> tuple[Difference]:
+    """Of fixed prompts: the seeds alone. Where these agree to the last digit, nothing is known of how others might."""
+    one = seed_means(found)
+    return (one._replace(variance=np.where(one.variance < 1e-24, np.nan, one.variance)),)
 
 
 def t_interval(one: Difference, alpha: float) -> tuple[float, float]:
@@ -252,7 +263,8 @@ def t_interval(one: Difference, alpha: float) -> tuple[float, float]:
 
 
 def _scaled(d: Difference, unit: float) -> Difference:
-    return Difference(d.low * unit, d.high * unit, d.centre * unit, d.variance * unit**2, d.df)
+    """In the value's own unit."""
+    return Difference(d.low * unit, d.high * unit, d.centre * unit, d.variance * unit**2, d.df, d.lean * unit)
 
 
 def caution(design: Design, study: Study) -> str:

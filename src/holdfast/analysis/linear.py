@@ -97,6 +97,19 @@ def spread(pseudo: Array, present: Array) -> Spread:
         return two_way(ms_seed, ms_prompt, ms_rest, s, m)
 
 
+def level_spread(found: Linear, share: bool) -> Spread:
+    """``spread`` of a level. Of a share, the degrees of freedom are those with two imagined prompts, one that never
+    succeeds and one that always does: where a single response fails, it looks as if one seed were all the variance, of
+    which one seed knows nothing, and the interval would be wider than with more failures."""
+    own = spread(found.pseudo, found.present)
+    if not share or found.pseudo.shape[-2] < 2:
+        return own
+    both = (*found.pseudo.shape[:-1], 2)
+    pseudo = np.concatenate([found.pseudo, np.broadcast_to(np.array([0.0, 1.0]), both)], axis=-1)
+    present = np.concatenate([found.present, np.ones((*found.present.shape[:-1], 2), dtype=bool)], axis=-1)
+    return Spread(own.variance, spread(pseudo, present).df)
+
+
 def two_way(ms_seed: Array, ms_prompt: Array, ms_rest: Array, s: int, m: Array) -> Spread:
     """``spread`` from mean squares of ``s`` > 1 seeds and ``m`` prompts."""
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -104,6 +117,7 @@ def two_way(ms_seed: Array, ms_prompt: Array, ms_rest: Array, s: int, m: Array) 
         total = ms_seed + ms_prompt - ms_rest
         df = total**2 / (ms_seed**2 / (s - 1) + ms_prompt**2 / (m - 1) + ms_rest**2 / df_rest)
         floor = np.maximum(ms_seed, ms_prompt)
-        df = np.where(total >= floor, df, np.where(ms_seed >= ms_prompt, s - 1.0, m - 1.0))
+        # Where the two are equal but for rounding, the order of summation must not decide.
+        df = np.where(total > floor * (1 + 1e-9), df, np.where(ms_seed >= ms_prompt, s - 1.0, m - 1.0))
         df = np.where(np.isnan(df), s - 1.0, np.maximum(df, 1.0))
         return Spread(np.maximum(total, floor) / (s * m), df)

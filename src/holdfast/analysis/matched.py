@@ -53,7 +53,7 @@ class Matched:
     ``target``: of capability, NaN where none is declared; ``void``: the base model already meets it; ``ceiling``: the
     attack success at which capability is compared. ``at_target``, ``at_ceiling``: a row per label; ``gaps``: a row per
     label and level of capability. Columns: label, value, low, high (attack success; at the ceiling capability), gap,
-    gap_low, gap_high, p, p_holm (over the labels), verdict (each against SFT), untold (why there is none), n_seeds,
+    gap_low, gap_high, p, p_adjusted (over the labels), verdict (each against SFT), untold (why there is none), n_seeds,
     n_reached (runs that get there), share (of draws that do), budget (median over runs), between (what to say of the
     checkpoints around), capability (the reported one, at the target).
     """

@@ -10,9 +10,10 @@ import pandas as pd
 
 from holdfast.analysis.design import Design
 from holdfast.analysis.distance import AtDistance, at_distance
+from holdfast.analysis.equivalence import CANNOT_TELL
 from holdfast.analysis.estimates import Cells
-from holdfast.analysis.findings import NAMES, OVER_LADDER, empty
-from holdfast.analysis.ladder import caution
+from holdfast.analysis.findings import OVER_LADDER, better, finished, no_worse
+from holdfast.analysis.ladder import Account, caution
 from holdfast.analysis.matched import Matched, matched
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.pareto import Front, fronts
@@ -36,9 +37,7 @@ def rows(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
         parts += _at_distance(moved, study)
     for front in fronts(some, cells, study):
         parts += _front(front)
-    if not parts:
-        return empty()
-    return pd.DataFrame(parts).reindex(columns=list(NAMES))
+    return finished(parts, study)
 
 
 def _compared(one: Matched, finding: str, study: Study) -> list[dict[str, Any]]:
@@ -74,17 +73,31 @@ def _from_sft(
     table: pd.DataFrame, about: dict[str, Any], measure: str, sft: str, study: Study, *, declared: bool
 ) -> Iterator[dict[str, Any]]:
     """A row per label but SFT."""
-    kind = "declared" if declared else "exploratory"
     about |= {"against": "sft", "condition": "macro", "budget": OVER_LADDER, "declared": declared, "method": METHOD}
-    about["family"] = f"{kind}: {about['finding']} against sft, {measure}, {about['model']}, {about['task']}"
+    about |= dict.fromkeys(("bound_low", "bound_high", "_fails"), np.nan) | {"_decided": None}
+    way = about["_way"] = better(about["axis"], about["metric"])
     for r in table.to_dict("records"):
         if r["label"] != sft and "gap" in r:
             pairs = int(r["n_pairs"])
             numbers = {"value": r["gap"], "low": r["gap_low"], "high": r["gap_high"], "n_seeds": pairs}
             design = Design("difference", False, pairs, about["n_prompts"])
             warned = [caution(design, study) if pairs else "", f"{left}." if (left := reservations(r)) else ""]
-            said = {"unit": "seed and prompt" if pairs > 1 else "prompt", "warning": " ".join(filter(None, warned))}
-            yield about | numbers | said | {k: r[k] for k in ("label", "p", "p_holm", "verdict", "note")}
+            said: dict[str, Any] = {
+                "unit": "seed and prompt" if pairs > 1 else "prompt",
+                "warning": " ".join(filter(None, warned)),
+            }
+            found = _account(r, about, pairs)
+            if r.get("untold"):
+                said["_decided"] = CANNOT_TELL
+            said |= {"_at": found.interval, "_within": found.within(about["interest"])}
+            said["_worse"] = no_worse(found, about["interest"], way)
+            yield about | numbers | said | {k: r[k] for k in ("label", "p", "note")}
+
+
+def _account(r: dict[str, Any], about: dict[str, Any], pairs: int) -> Account:
+    """Of a row, for its interval at any level: by all readings, as its ends at alpha are."""
+    ends = (r["gap_low"], r["gap_high"])
+    return Account(r["gap"], r["made"], *ends, r["p"], about["n_prompts"], pairs, METHOD, "", limit=1.0)
 
 
 def _note(one: Matched, safe: bool) -> str:
@@ -99,7 +112,7 @@ def _front(front: Front) -> list[dict[str, Any]]:
     about = {
         "finding": "front", "model": front.model, "task": front.task, "against": "", "axis": "robustness",
         "measure": front.measure, "metric": "probability", "judge": front.judge, "condition": "macro", "p": np.nan,
-        "declared": False, "verdict": "", "method": FRONT_METHOD, "n_seeds": front.n_seeds, "family": "",
+        "declared": False, "_decided": "", "method": FRONT_METHOD, "n_seeds": front.n_seeds, "_at": None, "_way": "",
         "unit": "seed and prompt" if front.n_seeds > 1 else "prompt", "n_prompts": 0, "warning": "",
         "note": "on the front of capability and attack success, the base model among the rivals",
     }  # fmt: skip

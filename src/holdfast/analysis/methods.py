@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import bdtr
 
 from holdfast.analysis.intervals import mean_interval, share_interval, t_quantile, wilson
-from holdfast.analysis.linear import Linear, spread
+from holdfast.analysis.linear import Linear, level_spread, spread
 from holdfast.analysis.paired import Difference, difference, t_test
 
 Array = np.ndarray
@@ -50,7 +50,7 @@ def cluster_wilson(found: Linear, n: Array | float, alpha: float = 0.05, rare: A
     ``n``: scored answers; ``rare``: from ``rare_prompts``, needed only where answers are missing.
     """
     rare = rare_prompts(found.raw[..., None]) if rare is None else rare
-    variance, df = spread(found.pseudo, found.present)
+    variance, df = level_spread(found, True)
     made = share_interval(found.value, variance, df, np.asarray(n, dtype=float), found.shares, rare, alpha)
     return Found(made.low, made.high)
 
@@ -79,7 +79,8 @@ def seed_means(found: Linear) -> Difference:
 
 def seed_t(found: Linear, bounds: tuple[float, float] = (-np.inf, np.inf), alpha: float = 0.05) -> Found:
     """Student's t on the seeds' means, of a level or of paired differences."""
-    _, _, centre, variance, df = seed_means(found)
+    one = seed_means(found)
+    centre, variance, df = one.centre, one.variance, one.df
     with np.errstate(invalid="ignore"):
         half = np.where(np.isnan(variance), np.inf, t_quantile(df, alpha) * np.sqrt(variance))
     return Found(

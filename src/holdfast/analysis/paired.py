@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.special import stdtr
 
 from holdfast import rng
-from holdfast.analysis.intervals import t_quantile, wilson
+from holdfast.analysis.intervals import t_quantile
 from holdfast.analysis.linear import Linear, spread
 
 Array = np.ndarray
@@ -26,47 +26,70 @@ _CHUNK = 1 << 24  # elements of a block of sums
 
 
 class Difference(NamedTuple):
-    """``centre`` of the interval, its variance and degrees of freedom: what a t test of the same difference needs."""
+    """``centre`` of the interval, its variance and degrees of freedom: what every test of the same difference needs.
+
+    ``lean``: how far one more prompt that differs might move the mean. A one-sided test at a bound other than 0 must
+    hold for a centre that much nearer to the bound, for differences that are rare and of one sign are skewed: with k
+    of many prompts that differ, t reaches 2.3, 3.8, 5.3 (k = 0, 1, 2) where exact Poisson limits are 3.0, 4.7, 6.3, and
+    3.3, 4.8, 6.3 with one prompt more.
+    """
 
     low: Array
     high: Array
     centre: Array
     variance: Array
     df: Array
+    lean: Array | float = 0.0
 
 
 def difference(d: Linear, *, share: bool, width: float, alpha: float = 0.05) -> Difference:
-    """Interval of a paired difference.
+    """Interval of a paired difference, and the one spread that all its tests go by.
 
     ``d`` is the linearised difference; ``share``: both sides are shares; ``width``: of the metric's range (inf: none).
-    Where few prompts differ, the spread of the differences is itself unknown and the t interval too short. Shares
-    therefore get two imagined prompts, one worse and one better, as Bonett and Price have it: by one response each, and
-    by all of them (under every attack) so far as too few prompts differ to know better, as in ``effective_n``. Where no
-    prompt at all differs in another metric, the share of prompts that might is at most Wilson's bound for 0 of m, and
-    the difference at most that times the range.
+    Where few prompts differ, the spread of the differences is itself unknown and the t interval too short: all that is
+    bounded therefore gets two imagined prompts, one worse and one better, as Bonett and Price have it for shares. They
+    differ by what those that do differ by, and by the whole range so far as too few do to know better (see ``_edge``),
+    so that no difference in 3 prompts is no evidence of equality, whatever the metric. A metric without bounds in which
+    nothing differs has an unknown variance (NaN).
     """
     pseudo, present, value = d.pseudo, d.present, d.value
-    centre = value
-    if share:
-        differ = (np.abs(d.raw) > 1e-12).any(axis=-2).sum(axis=-1)
-        edge = np.sqrt((differ * np.minimum(d.step, 1.0) ** 2 + 1) / (differ + 1.0))[..., None, None]
-        edge = np.broadcast_to(np.concatenate([edge, -edge], axis=-1), (*pseudo.shape[:-1], 2))
-        m = present.sum(axis=-1)[..., None, None]
+    centre, lean = value, np.zeros_like(value)
+    m = d.present.sum(axis=-1)
+    if share or np.isfinite(width):
+        edge = _edge(d, share, width)
         here = present[..., None, :]
-        by_seed = np.where(here, pseudo, 0.0).sum(axis=-1, keepdims=True) / (m + 2)
+        by_seed = np.where(here, pseudo, 0.0).sum(axis=-1, keepdims=True)
+        # Shares: the imagined prompts lie around 0 and draw the mean towards it. Other means: around their own value.
+        by_seed = by_seed / (m[..., None, None] + 2) if share else by_seed / np.maximum(m[..., None, None], 1)
+        ends = np.stack([edge, -edge], axis=-1)[..., None, :] + (0.0 if share else by_seed)
         # Absent prompts stay at the mean, which the imagined ones have moved.
-        pseudo = np.concatenate([np.where(here, pseudo, by_seed), edge], axis=-1)
+        ends = np.broadcast_to(ends, (*pseudo.shape[:-1], 2))
+        pseudo = np.concatenate([np.where(here, pseudo, by_seed), ends], axis=-1)
         present = np.concatenate([present, np.ones((*present.shape[:-1], 2), dtype=bool)], axis=-1)
         centre = np.where(np.isnan(value), np.nan, by_seed[..., 0].mean(axis=-1))
+        lean = edge / (m + 2)
     variance, df = spread(pseudo, present)
+    variance = np.where(variance < 1e-24, np.nan, variance)
     with np.errstate(invalid="ignore"):
         half = np.where(np.isnan(variance), np.inf, t_quantile(df, alpha) * np.sqrt(np.maximum(variance, 0)))
-    if not share and np.isfinite(width):
-        same = (np.abs(d.raw) < 1e-12).all(axis=(-1, -2)) & ~np.isnan(value)
-        half = np.where(same, width * wilson(0.0, d.present.sum(axis=-1), alpha)[1], half)
     low, high = np.maximum(centre - half, -width), np.minimum(centre + half, width)
     unknown = np.isnan(value)
-    return Difference(np.where(unknown, np.nan, low), np.where(unknown, np.nan, high), centre, variance, df)
+    return Difference(np.where(unknown, np.nan, low), np.where(unknown, np.nan, high), centre, variance, df, lean)
+
+
+def _edge(d: Linear, share: bool, width: float) -> Array:
+    """By how much an imagined prompt differs: with k prompts that do, by the root mean square of k of their differences
+    and one of the whole range.
+
+    Shares: k is the number of prompts that differ, by one response each. Other means, of which every prompt differs a
+    little: k is what all differences together come to, in units of the range, and a prompt counts by its difference.
+    """
+    size = np.abs(d.raw)
+    if share:
+        k, step = (size > 1e-12).any(axis=-2).sum(axis=-1), np.minimum(d.step, 1.0)
+        return np.sqrt((k * step**2 + 1) / (k + 1.0))
+    k = size.mean(axis=-2).sum(axis=-1) / width
+    return np.sqrt(((size**3).mean(axis=-2).sum(axis=-1) / width + width**2) / (k + 1.0))
 
 
 def t_test(centre: Array, variance: Array, df: Array) -> Array:

@@ -1,7 +1,7 @@
 """Which objective a study recommends, by a rule that is stated (docs/findings.md).
 
-Only what is shown decides: an objective is dropped for what is shown worse and recommended for what is shown better.
-What cannot be told is named, and never taken for equal.
+Only what is shown decides, and on every axis: recommended is who is shown better in something that was declared and, in
+all else that was compared, shown better or not worse by the smallest difference of interest. What cannot be told drops.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from holdfast.analysis.shown import BETTER, EQUIVALENT, WORSE, listed, shown
+from holdfast.analysis.equivalence import BETTER, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
+from holdfast.analysis.shown import listed, one_seed, shown
 from holdfast.spec import Study
 
 SAFETY = ("robustness", "persona")
@@ -34,6 +35,12 @@ def recommend(findings: pd.DataFrame, study: Study) -> Recommendation:
     if able.empty or safe.empty:
         lacks = "capability" if able.empty else "attack success or persona"
         return Recommendation(f"No recommendation: the study has no findings on {lacks}.")
+    if one_seed(rows):
+        text = (
+            "No recommendation: one training seed speaks of its checkpoints, and another run may give another answer."
+        )
+        why = ("More than one training seed. Kept: none.",)
+        return Recommendation(" ".join([text, *_limits(rows, study)]), (), why)
     own = study.sft() if (rows["against"] == "sft").any() else ""
     against, name = ("sft", own) if own else ("base", "the base model")
     steps: list[str] = []
@@ -50,33 +57,43 @@ def recommend(findings: pd.DataFrame, study: Study) -> Recommendation:
         return Recommendation(" ".join([text, *_limits(gained, study)]), (), tuple(steps))
     rivals = kept - {own}
 
-    versus = able[able["against"] == against]
-    if own:
-        before, rivals = rivals, rivals - _with(versus, WORSE)
-        step(f"Capability is not shown worse than {name}’s", before, rivals)
+    mine = rows[rows["against"] == against]
+    weighed = _judged(mine if own else mine[mine["axis"] != "capability"])
+    weighed = weighed.assign(fine=_no_worse(weighed, study))
+    where = " (attack success at equal capability)" if (weighed["finding"] == "matched").any() else ""
+    better = _with(weighed[weighed["declared"].astype(bool)], BETTER)
+    step(f"Shown better than {name} in something declared: {listed(weighed['name'])}{where}", rivals, rivals & better)
+    asked = weighed.groupby("label")["measure"].nunique()
+    behind = {*weighed.loc[~weighed["fine"], "label"], *asked.index[asked < weighed["measure"].nunique()]}
+    chosen = tuple(x for x in study.labels if x in (rivals & better) - behind)
+    step("In each of the others shown better, or not worse by what matters", rivals & better, chosen)
 
-    harm = _judged(safe[safe["against"] == against])
-    where = " (attack success at equal capability)" if (harm["finding"] == "matched").any() else ""
-    what = listed(harm["name"])
-    before, rivals = rivals, rivals - _with(harm, WORSE)
-    step(f"In none of these shown worse than {name}: {what}{where}", before, rivals)
-    chosen = tuple(x for x in study.labels if x in rivals & _with(harm, BETTER))
-    step(f"In one of them shown better than {name}", rivals, chosen)
-
-    mine = pd.concat([versus, harm]) if own else harm
     if chosen:
-        text = " ".join(_praise(x, mine[mine["label"] == x], name) for x in chosen)
+        text = " ".join(_praise(x, weighed[weighed["label"] == x], name) for x in chosen)
     elif own and own not in kept:
         text = f"No recommendation: {own}, with which all are compared, is not shown to have learnt the task."
     else:
-        text = _none(mine[mine["label"].isin(rivals)], name, stands=bool(own))
-    cost = safe[(safe["against"] == "base") & (safe["verdict"] == WORSE)]
-    costs = [
-        f"{x} itself is shown worse than the base model in {listed(cost.loc[cost['label'] == x, 'name'])}."
-        for x in chosen or (own,)
-        if (cost["label"] == x).any()
-    ]
-    return Recommendation(" ".join([text, *costs, *_limits(mine, study)]), chosen, tuple(steps))
+        text = _none(weighed[weighed["label"].isin(rivals)], name, stands=bool(own))
+    cost = rows[(rows["against"] == "base") & rows["verdict"].isin([WORSE, DIFFERS]) & (rows["axis"] != "capability")]
+    said = [text, *_costs(cost, chosen or (own,)), *_limits(weighed, study)]
+    return Recommendation(" ".join(said), chosen, tuple(steps))
+
+
+def _costs(cost: pd.DataFrame, who: Iterable[str]) -> Iterable[str]:
+    """What the recommended, or the reference that stands, is shown to lose against the base model."""
+    ways = ((WORSE, "shown worse than the base model"), (DIFFERS, "shown to differ from the base model"))
+    for x in who:
+        for verdict, words in ways:
+            mine = cost[(cost["label"] == x) & (cost["verdict"] == verdict)]
+            if len(mine):
+                yield f"{x} itself is {words} in {listed(mine['name'])}."
+
+
+def _no_worse(rows: pd.DataFrame, study: Study) -> pd.Series:
+    """Of each row, whether it is shown better, or not worse by the smallest difference of interest: at alpha over the
+    number of objectives, for each of them could be recommended in error, and of one the worst measure decides."""
+    near = rows["p_worse"].astype(float) * max(rows["label"].nunique(), 1) < study.alpha
+    return rows["verdict"].isin([BETTER, EQUIVALENT, SMALL]) | (near & (rows["verdict"] != ONE_SEED))
 
 
 def _judged(safe: pd.DataFrame) -> pd.DataFrame:
@@ -91,38 +108,50 @@ def _with(rows: pd.DataFrame, verdict: str) -> set[str]:
 
 
 def _praise(label: str, mine: pd.DataFrame, name: str) -> str:
-    def named(verdict: pd.Series) -> str:
+    def named(some: pd.Series) -> str:
         return listed(
-            mine.loc[verdict, "name"] + mine.loc[verdict, "finding"].map({"matched": " at equal capability"}).fillna("")
+            mine.loc[some, "name"] + mine.loc[some, "finding"].map({"matched": " at equal capability"}).fillna("")
         )
 
-    better, same = mine["verdict"] == BETTER, mine["verdict"] == EQUIVALENT
-    said = (
-        f"{label} is recommended over {name}: shown better in {named(better)}, and worse in nothing that was compared."
-    )
-    untold = named(~better & ~same)
-    return said + (
-        f" In {untold} it cannot be told from {name}, which is not to say that it is equal." if untold else ""
+    better = mine["verdict"] == BETTER
+    rest = named(~better)
+    return f"{label} is recommended over {name}: shown better in {named(better)}" + (
+        f", and shown not to be worse by what matters in {rest}." if rest else ", in all that was compared."
     )
 
 
 def _none(left: pd.DataFrame, name: str, *, stands: bool) -> str:
+    """``left``: rows of who learnt the task."""
     lead = f"{name} stands: no" if stands else "No recommendation: no"
-    said = [f"{lead} objective that learnt the task is shown safer than {name} without being shown worse elsewhere."]
-    same = [x for x, some in left.groupby("label", sort=False) if (some["verdict"] == EQUIVALENT).all()]
-    other = [x for x in dict.fromkeys(left["label"]) if x not in same]
+    said = [
+        f"{lead} objective that learnt the task is shown better than {name} in something declared and, in all else "
+        "that was compared, better or not worse by what matters."
+    ]
+    same = []
+    for x, some in left.groupby("label", sort=False):
+        better, behind = some["verdict"] == BETTER, ~some["fine"]
+        if (some["verdict"] == EQUIVALENT).all():
+            same.append(str(x))
+        elif better.any():
+            worse = some["verdict"] == WORSE
+            lacks = [f"shown worse in {listed(some.loc[worse, 'name'])}"] if worse.any() else []
+            if (behind & ~worse).any():
+                lacks.append(f"not shown to be no worse in {listed(some.loc[behind & ~worse, 'name'])}")
+            said.append(
+                f"{x} is shown better in {listed(some.loc[better, 'name'])}, but {' and '.join(lacks)}."
+                if lacks
+                else f"{x} is shown better only in what was not declared: {listed(some.loc[better, 'name'])}."
+            )
     if same:
-        said.append(f"Equivalent to it in all that was compared: {listed(same)}.")
-    if other:
-        said.append(f"Not shown better, nor equivalent in everything: {listed(other)}.")
+        said.append(f"Shown equivalent to {name} in each of {listed(left['name'])}: {listed(same)}.")
     return " ".join(said)
 
 
 def _limits(rows: pd.DataFrame, study: Study) -> Iterable[str]:
     if not rows["declared"].all():
         yield "Some of these comparisons were not declared beforehand: exploratory."
-    if rows["n_seeds"].max() <= 1:
-        yield "One seed: this holds for these checkpoints only, and another run may give another answer."
+    if not study.trains:
+        yield "Each subject is one run that was not made here: this is said of what was given, not of how it was made."
     last = rows.loc[rows["finding"] == "last", "budget"].max()
     if study.stops and last < study.budgets[-1]:
         yield f"Runs ended at the target of capability, so this is said of the first {last:,.0f} tokens alone."

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from holdfast.analysis.equivalence import ONE_SEED
 from holdfast.spec import Study
 
 NAMES = {
@@ -16,7 +17,6 @@ NAMES = {
     "compliance": "safe prompts answered",
 }
 AXES = ("capability", "robustness", "persona", "normative")
-BETTER, WORSE, EQUIVALENT = "better", "worse", "equivalent"
 
 
 def shown(findings: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -45,6 +45,12 @@ def _name(axis: str, measure: str, metric: str, alone: bool) -> str:
     if not known or axis == "normative":
         return words
     return known if alone else f"{known} on {words}"
+
+
+def one_seed(rows: pd.DataFrame) -> bool:
+    """Whether these rest on one training seed each, so that they are about checkpoints and decide nothing of
+    objectives."""
+    return bool(len(rows)) and bool((rows["verdict"] == ONE_SEED).all())
 
 
 def listed(words: Iterable[str]) -> str:

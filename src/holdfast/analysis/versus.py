@@ -17,9 +17,8 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
-from holdfast.analysis.equivalence import verdict
-from holdfast.analysis.findings import CANNOT_TELL
-from holdfast.analysis.paired import Difference, holm
+from holdfast.analysis.equivalence import CANNOT_TELL, ONE_SEED, verdict
+from holdfast.analysis.paired import Difference
 from holdfast.analysis.paths import Array, Found, Reads
 from holdfast.spec import Study
 
@@ -47,8 +46,9 @@ class Versus:
 
         A row per level and label: label, level (0 to M - 1), value, low, high, share (of draws that get there),
         n_seeds, n_reached (runs that do), budget (median over them), between (the checkpoints around it, where that
-        must be said), capability with its ends, and against SFT gap, gap_low, gap_high, p, gap_share, n_pairs, p_holm
-        (over the labels), verdict, untold (why there is none).
+        must be said), capability with its ends, and against SFT gap, gap_low, gap_high, p, gap_share, n_pairs,
+        p_adjusted and verdict (Bonferroni, over the labels), untold (why there is none), made (the accounts of the
+        gap's error, for ``equivalence``; no number).
         """
         margin = self.study.declared.interest.of(axis)
         parts = [
@@ -59,13 +59,19 @@ class Versus:
             return pd.DataFrame(columns=EMPTY)
         table = pd.concat(parts, ignore_index=True).sort_values("level", kind="stable", ignore_index=True)
         if "gap" in table:
-            p = holm(table["p"], table["level"].astype(str))
+            tests = max(len(found) - 1, 1)
             made = [d for k in range(READINGS) for d in _differences(table, k)]
             better: Literal["lower", "higher"] = "higher" if axis == "capability" else "lower"
-            said = verdict(*made, margin=margin, better=better, alpha=self.study.alpha, p=p.to_numpy())
+            p, alpha = table["p"].to_numpy(), self.study.alpha
+            said = verdict(*made, margin=margin, better=better, alpha=alpha, tests=tests, p=p)
             table = table[[c for c in table if not c.startswith("_")]]
             said = np.where(table["untold"].fillna("") == "", said, CANNOT_TELL)
-            table = table.assign(p_holm=p, verdict=np.where(table["label"] == self.sft, "", said))
+            said = np.where(self.study.trains & (table["n_pairs"] == 1), ONE_SEED, said)
+            table = table.assign(
+                p_adjusted=(table["p"] * tests).clip(upper=1.0),
+                verdict=np.where(table["label"] == self.sft, "", said),
+                made=[tuple(_of_row(d, i) for d in made) for i in range(len(table))],
+            )
         return table
 
     def _of_label(self, label: str, some: Reads, other: Reads | None, margin: float) -> pd.DataFrame:
@@ -142,6 +148,10 @@ def _differences(table: pd.DataFrame, k: int) -> list[Difference]:
         Difference(*(table[c].to_numpy() for c in (f"_{k}_low", f"_{k}_high", f"_{k}", f"_{k}_{v}", f"_{k}_{v}_df")))
         for v in ("draws", "seeds")
     ]
+
+
+def _of_row(one: Difference, i: int) -> Difference:
+    return Difference(*(np.asarray(float(x[i])) for x in one[:5]))
 
 
 def reservations(r: Mapping[str, Any]) -> str:

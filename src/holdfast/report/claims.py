@@ -17,8 +17,8 @@ _LEAD = (
 )
 _DECLARED = (
     "Asked: {estimands}, against {references}. ASR, accuracy and P(match) from 0 to 1, a slope per doubling of the "
-    "budget, a coupling per point of capability. {level} intervals; p after Holm’s correction in the family that the "
-    "file names; interest: smallest difference of interest. Prompts are taken as {prompts}. {warnings}"
+    "budget, a coupling per point of capability. {level} intervals; p after Bonferroni’s correction in the family "
+    "that the file names; interest: smallest difference of interest. Prompts are taken as {prompts}. {warnings}"
 )
 _SIGNS = (
     "Value and verdict of everything that was declared. "
@@ -113,7 +113,7 @@ def shown(found: pd.DataFrame) -> pd.DataFrame:
         "budget": ["ladder" if b < 0 else f"{b:,}" for b in found["budget"]],
         "value": ["–" if pd.isna(v) else f"{v:+.3f}" for v in found["value"]],
         "interval": ends,
-        "p": [speak.p_value(p).removeprefix("p").removeprefix(" = ").strip() for p in found["p_holm"]],
+        "p": [speak.p_value(p).removeprefix("p").removeprefix(" = ").strip() for p in found["p_adjusted"]],
         "interest": found["interest"],
         "verdict": found["verdict"],
     }

@@ -51,7 +51,7 @@ def _table(s: Setting, one: AtDistance) -> list[Block]:
     shown = shown.drop(columns="note") if (shown["note"] == "").all() else shown
     caption = (
         f"Distance: nats per token; tokens: median over runs. {_WHERE} Differences in points, paired by seed. Verdicts "
-        f"after Holm’s correction over objectives. {_evidence(one, study.alpha)}"
+        f"after Bonferroni’s correction over objectives. {_evidence(one, study.alpha)}"
     )
     return [
         markup.title(f"{title} moved"),

@@ -13,7 +13,9 @@ from holdfast.report.reading import Setting
 from holdfast.report.tables import Control
 from holdfast.report.theme import BASE
 
-_VERDICTS = ("better", "worse", "shown", "refuted", "differs", "equivalent", "cannot tell")
+_VERDICTS = (
+    "better", "worse", "shown", "refuted", "differs", "small but real", "equivalent", "cannot tell", "one seed",
+)  # fmt: skip
 
 
 def verdicts(found: pd.DataFrame) -> str:

@@ -58,8 +58,9 @@ def sentences(findings: Findings) -> Iterator[str]:
     if e["metric"].str.endswith("_corrected").any():
         yield "Rates that people's labels correct are prediction-powered (Angelopoulos et al. 2023)."
     yield (
-        "p-values are corrected by the method of Holm (1979) within families of one kind of comparison, measure and "
-        f"metric, over {speak.own('objectives')} and budgets."
+        "p-values of estimates are corrected by the method of Holm (1979) within families of one kind of comparison, "
+        f"measure and metric, over {speak.own('objectives')} and budgets; verdicts by Bonferroni's, "
+        "within such families, and within one family of all that the answer compares, over measures and references."
     )
     yield from _declared(findings)
 
@@ -124,7 +125,7 @@ def _declared(findings: Findings) -> Iterator[str]:
         f"Asked: {speak.join([e.replace('_', ' ') for e in asked.estimands])}, against "
         f"{speak.join([findings.reference if r == 'sft' else f'the {r}' for r in asked.references])}; smallest "
         f"differences of interest: {margins}. A difference shown to be smaller, by two one-sided tests (Schuirmann "
-        "1987), is called equivalent."
+        "1987), is called equivalent; one that is also shown not to be 0 small but real."
     )
     if asked.prompts == "fixed":
         yield "For these the prompts are taken as fixed: seeds alone replicate, and Student's t on their means decides."

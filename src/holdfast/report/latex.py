@@ -77,14 +77,14 @@ def objectives(s: Setting) -> str:
         for k, who in against:
             gap = "" if speak.missing(r[k]) else speak.points(r[k])
             row[f"Points from {who}"] = f"{gap} {speak.interval(r[f'{k}_low'], r[f'{k}_high'], signed=True)}".strip()
-            row[f"p ({who})"] = speak.p_value(r[f"{k}_p_holm"]).removeprefix("p = ").removeprefix("p ")
+            row[f"p ({who})"] = speak.p_value(r[f"{k}_p_adjusted"]).removeprefix("p = ").removeprefix("p ")
         rows.append(row)
     order = list(titles.values())
     shown = pd.DataFrame(rows).sort_values("Measure", key=lambda c: c.map(order.index), kind="stable")
     counts = f"n = {speak.spread(numbers['n_prompts'])} prompts. {speak.seeds(numbers['n_seeds'])}"
     caption = (
         f"{s.name}{speak.at(s.last)}: levels with {speak.level(study.alpha)} intervals and paired differences in "
-        f"percentage points; p after Holm's correction. {counts}."
+        f"percentage points; p after Bonferroni's correction. {counts}."
     )
     return table(shown, caption, named(speak.own("objectives"), s.slug), study.mark, ["Measure"])
 
@@ -123,7 +123,7 @@ def answers(findings: Findings) -> str:
     shown = claims.shown(wanted).rename(columns=lambda c: tables.heading(c).capitalize())
     chosen = standing.chosen(findings.stands)
     caption = (
-        f"What was asked ({chosen}) with {speak.level(findings.study.alpha)} intervals; p after Holm's correction; "
-        "interest: the smallest difference that matters."
+        f"What was asked ({chosen}) with {speak.level(findings.study.alpha)} intervals; p after Bonferroni's "
+        "correction; interest: the smallest difference that matters."
     )
     return table(shown, caption, "findings", findings.study.mark, ["Finding"])

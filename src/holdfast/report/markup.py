@@ -171,6 +171,7 @@ def _side_by_side(found: Sequence[Control], mark: str) -> Block:
 
 SIGNS = {
     "better": "▲", "worse": "▼", "shown": "✓", "refuted": "✗", "differs": "◆", "equivalent": "=", "cannot tell": "?",
+    "small but real": "≈", "one seed": "1",
 }  # fmt: skip
 
 
@@ -249,11 +250,11 @@ def _meaning(setting: Setting, numbers: pd.DataFrame) -> str:
         undeclared = "" if mine["declared"].all() else " Not declared beforehand, so exploratory."
         said[0] += (
             f", and differences from {speak.join(who)} in percentage points, paired by prompt. Better and worse: "
-            f"p < {study.alpha:g} after Holm’s correction over {speak.own('objectives')} (the intervals are not "
-            "corrected). "
+            f"p < {study.alpha:g} after Bonferroni’s correction over all that the answer compares (the intervals shown "
+            "are of each alone). "
             f"Equivalent: shown to lie within ±{within} points, {standing.little(setting.findings.stands)} (two "
-            f"one-sided tests; the {speak.level(study.alpha)} interval may reach further). Cannot tell: neither "
-            f"is shown; that is not equality.{undeclared}"
+            f"one-sided tests, corrected likewise; the {speak.level(study.alpha)} interval may reach further). "
+            f"Small but real: both are shown. Cannot tell: neither is; that is not equality.{undeclared}"
         )
     else:
         said[0] += ". Nothing was compared: `holdfast analyse` writes the findings."
@@ -272,5 +273,5 @@ def _cell(setting: Setting, row: dict[str, Any]) -> Cell:
 
 def _difference(row: dict[str, Any], name: str, against: str) -> Difference:
     ends = speak.interval(row[f"{name}_low"], row[f"{name}_high"], signed=True)
-    p = speak.p_value(row[f"{name}_p_holm"])
+    p = speak.p_value(row[f"{name}_p_adjusted"])
     return Difference(against, speak.points(row[name]), ends, p, str(row[f"{name}_verdict"]))

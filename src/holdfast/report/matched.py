@@ -24,7 +24,7 @@ _LEAD = (
     "is read off where its capability, smoothed so that it never falls, reaches the same value."
 )
 _DRAWS = "The match is made anew in every draw of prompts and seeds, so the intervals hold its uncertainty too"
-_HOLM = "Verdicts after Holm’s correction over objectives."
+_CORRECTED = "Verdicts after Bonferroni’s correction over objectives."
 _FRONT = (
     "Probability: share of joint draws of prompts and seeds in which no other objective at this budget, nor the base, "
     "is at least as good on both and better on one. Best: beats all others. Anywhere: some budget of it is on the "
@@ -131,7 +131,7 @@ def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
             rows = "the very rows that are reported"
             split = f"{match}, whose rows are not those reported" if one.instruments.apart else rows
             caption = f"Matched on {split}; attack success by {plain(one.judge)}. {_DRAWS}. {_against(one)} "
-            caption += speak.own(_HOLM)
+            caption += speak.own(_CORRECTED)
             name = "matched" if alone else f"matched-{one.harm['measure']}"
             tables.save(s, name, one.at_target, "At equal capability")
             shown = _spoken(one, one.at_target, "attack success", study.labels)
@@ -142,7 +142,7 @@ def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
         tables.save(s, name, one.at_ceiling, "Capability at equal safety")
         caption = (
             f"The most capability (smoothed, on {match}) that each run offers before its attack success first exceeds "
-            f"{ceiling}. {_against(one)} {speak.own(_HOLM)}"
+            f"{ceiling}. {_against(one)} {speak.own(_CORRECTED)}"
         )
         shown = markup.table(
             _spoken(one, one.at_ceiling, "capability", study.labels), mark, caption, labels=s.findings.labels

@@ -28,7 +28,7 @@ from holdfast.study.variants import is_declared
 
 def headline(setting: Setting, budget: int) -> pd.DataFrame:
     """A row per objective and measure at the last budget: level, share of answers that say nothing, and difference from
-    the base and from SFT with interval, p after Holm's correction and verdict, which are the finding ``last``."""
+    the base and from SFT with interval, p after correction and verdict, which are the finding ``last``."""
     rows, found = [], setting.answers()
     silence = setting.estimates[setting.estimates["metric"] == SILENT]
     found = found[(found["finding"] == "last") & (found["budget"] == budget)]
@@ -46,7 +46,7 @@ def headline(setting: Setting, budget: int) -> pd.DataFrame:
             row |= {SILENT: silent.get((label, row["budget"]))}
             row |= {k: level.loc[label, k] for k in ("value", "low", "high", "n_prompts", "n_unscored", "n_seeds")}
             for name, d in against.items():
-                for k in ("value", "low", "high", "p", "p_holm", "verdict"):
+                for k in ("value", "low", "high", "p", "p_adjusted", "verdict"):
                     row[f"{name}_{k}" if k != "value" else name] = d.loc[label, k] if label in d.index else None
             rows.append(row)
     return pd.DataFrame(rows)
@@ -308,7 +308,9 @@ def write(
 
 
 def save(of: Findings | Setting, name: str, table: pd.DataFrame, title: str, shown: pd.DataFrame | None = None) -> None:
-    """``write`` into the report's folder, with the study's mark; what is of a setting, under its name."""
+    """``write`` into the report's folder, with the study's mark; what is of a setting, under its name. ``made``, which
+    holds accounts of an error and no number, is left out."""
+    table = table.drop(columns="made", errors="ignore")
     findings, name = (of.findings, named(name, of.slug)) if isinstance(of, Setting) else (of, name)
     write(findings.folder.report / "tables", name, table, findings.study.mark, shown, title)
 

@@ -30,8 +30,8 @@ _CHOSEN = (
 _EVERY = "Score: what it was chosen by. All else from other rows, of the same seeds."
 _BESIDE = (
     "{title} after {budget} tokens with {level} intervals, and the difference from {against} in points, paired by seed "
-    "and prompt; verdicts after Holm’s correction within each regime. Shared: the study’s one setting; tuned: each at "
-    "its own. {seeds}."
+    "and prompt; verdicts after Bonferroni’s correction within each regime. Shared: the study’s one setting; "
+    "tuned: each at its own. {seeds}."
 )
 _CURVE = (
     "One line per objective through its values of {factor} (at its ends), all else as in the study, after "

@@ -137,7 +137,7 @@ COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
         ),
     ),
     "findings": (
-        2,
+        3,
         (
             Column("finding", TEXT, "name of the estimand: level, last, slope, coupling, … (docs/findings.md)"),
             Column("model", TEXT, 'label of the model; "" where it is about several'),
@@ -155,15 +155,21 @@ COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
             Column("low", REAL, "lower end of the interval; null: none", True),
             Column("high", REAL, "upper end of the interval; null: none", True),
             Column("p", REAL, "of the test that nothing is there", True),
-            Column("p_holm", REAL, "the same after Holm's correction in its family", True),
+            Column("p_adjusted", REAL, "the same, times the number of tests in its family (Bonferroni)", True),
+            Column("low_all", REAL, "lower end of an interval that holds for the whole family at once", True),
+            Column("high_all", REAL, "upper end of that", True),
+            Column("p_equal", REAL, "that the value is not within ± interest (two one-sided tests)", True),
+            Column("p_worse", REAL, "that the value is worse by interest or more; of no direction: p_equal", True),
+            Column("bound_low", REAL, "lower end of the interval with missing scores at their worst; null: none", True),
+            Column("bound_high", REAL, "upper end of that", True),
             Column("family", TEXT, 'tests that are corrected together; "" for none'),
             Column("declared", FLAG, "whether the study asked for it beforehand; else it is exploratory"),
             Column("interest", REAL, "smallest value of interest, in the same unit", True),
             Column(
                 "verdict",
                 TEXT,
-                "worse, better, differs (where neither way is better), equivalent or cannot tell; shown, refuted or "
-                "cannot tell, of a statement with several conditions",
+                "worse, better, differs (where neither way is better), equivalent, small but real (both), cannot tell; "
+                "shown, refuted or cannot tell, of a statement with several conditions; one seed: no verdict",
             ),
             Column("method", TEXT, "of interval and test"),
             Column("unit", TEXT, "unit of replication: prompt, seed, …"),
