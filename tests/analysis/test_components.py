@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from holdfast.analysis.components import components, mean_squares, mixed, solve
+from holdfast.analysis.components import components, intervals, mean_squares, mixed, solve
 from holdfast.analysis.linear import spread
 
 
@@ -88,17 +88,23 @@ def test_planted_components_come_back_on_average_and_within_their_intervals():
     assert min(inside.values()) >= 51  # of 60; nominal 57
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 10**6), st.integers(1, 3))
-def test_counts_of_prompts_are_prompts_that_stand_there_so_often(seed, order):
-    r = np.random.default_rng(seed)
-    y = r.normal(size=(3, 2, 4, 6)) + r.normal(size=6)
-    picks = r.integers(0, 6, size=(4, 6))
-    found = mean_squares(y, order, counts=np.stack([np.bincount(p, minlength=6) for p in picks]))
-    for p, ms in zip(picks, found.ms, strict=True):
-        one = mean_squares(y[..., p], order)
-        assert ms == pytest.approx(one.ms, abs=1e-9)
-        assert one.effects == found.effects
+@pytest.mark.parametrize(
+    ("levels", "sds", "least"),
+    [((6, 3), (0.3, 0.1), 0.88), ((6, 3, 2), (0.3, 0.1, 0.05), 0.88), ((2,) * 4, (0.1, 0.1, 0.05, 0.2), 0.82)],
+)
+def test_shares_of_a_score_lie_within_their_intervals(levels, sds, least):
+    """A bootstrap over prompts covered 29% to 66% here. 100 studies: two standard errors of 95% are 4 points."""
+    r, inside, n = np.random.default_rng(5), 0.0, 40
+    for _ in range(100):
+        y = r.normal(size=(1,) * len(levels) + (n,)) + 0.7 * r.normal(size=(*levels, n))
+        for axis, (k, sd) in enumerate(zip(levels, sds, strict=True)):
+            y = y + sd * r.normal(size=[k if a == axis else 1 for a in range(y.ndim)])
+        low, high = intervals(y, [*"abcd"[: len(levels)], "prompt"], mean=True, draws=500)
+        effects = mean_squares(y).effects
+        truth = np.array([*(s**2 for s in sds), 1 / n, 0.49 / n])
+        at = [effects.index((k,)) for k in range(len(sds) + 1)] + [effects.index(())]
+        inside += (low[at] <= truth / truth.sum()) & (truth / truth.sum() <= high[at])
+    assert min(inside) / 100 >= least
 
 
 def test_a_factor_of_one_level_is_left_out_and_constants_have_no_shares():

@@ -33,38 +33,25 @@ class Squares(NamedTuple):
     df: Array
 
 
-def mean_squares(y: Array, order: int = 2, counts: Array | None = None) -> Squares:
+def mean_squares(y: Array, order: int = 2) -> Squares:
     """Analysis of variance with interactions of up to ``order`` factors; higher ones are in the rest.
 
-    The interaction of all factors is always in the rest, for a place holds one number. ``counts`` [draws, levels of the
-    last factor]: how often each of these stands in a resample of as many; ``ms`` is then [draws, effects].
-
-    By uncorrected sums of squares: those of an effect's means less those of the effects within it (Searle, Casella and
-    McCulloch 1992, ch. 4).
+    The interaction of all factors is always in the rest, for a place holds one number. By uncorrected sums of squares:
+    those of an effect's means less those of the effects within it (Searle, Casella and McCulloch 1992, ch. 4).
     """
     assert not np.isnan(y).any(), "gaps: use mixed"
     last, y = y.ndim - 1, y - y.mean()
-    weights = (np.ones((1, y.shape[-1])) if counts is None else counts) / y.shape[-1]
-
-    def squares(kept: tuple[int, ...]) -> Array:
-        """[draws]: mean square of the means of these factors' levels."""
-        means = y.mean(axis=tuple(a for a in range(last) if a not in kept)).reshape(-1, y.shape[-1])
-        if last in kept:
-            return weights @ (means**2).mean(axis=0)
-        return ((weights @ means.T) ** 2).mean(axis=1)
-
     effects = [e for k in range(1, min(order, last) + 1) for e in itertools.combinations(range(last + 1), k)]
-    raw = {e: squares(e) for e in ((), *effects)}
-    sums: list[Array] = []
+    means = {e: y.mean(axis=tuple(a for a in range(last + 1) if a not in e)) for e in ((), *effects)}
+    raw = {e: float((m**2).mean()) for e, m in means.items()}
+    sums = []
     for effect in effects:
         within = [sub for k in range(len(effect) + 1) for sub in itertools.combinations(effect, k)]
-        sums.append(y.size * np.sum([(-1.0) ** (len(effect) - len(sub)) * raw[sub] for sub in within], axis=0))
-    total = (squares(tuple(range(last + 1))) - raw[()]) * y.size
-    sums.append(np.maximum(total - np.sum(sums, axis=0), 0.0))
+        sums.append(y.size * sum((-1.0) ** (len(effect) - len(sub)) * raw[sub] for sub in within))
+    sums.append(max(float((y**2).sum()) - sum(sums), 0.0))
     df = [int(np.prod([y.shape[a] - 1 for a in e])) for e in effects]
     n = np.array([*df, y.size - 1 - sum(df)], dtype=float)
-    ms = np.maximum(np.stack(sums, axis=-1), 0.0) / np.maximum(n, 1)
-    return Squares((*effects, ()), ms[0] if counts is None else ms, n)
+    return Squares((*effects, ()), np.maximum(sums, 0.0) / np.maximum(n, 1), n)
 
 
 def solve(found: Squares, ms: Array, shape: tuple[int, ...]) -> Array:
@@ -89,7 +76,7 @@ def components(
     """A row an effect: effect ("seed", "seed × prompt", …, "rest"), df, variance, share, share_low, share_high.
 
     ``variance`` is unbiased and may be negative, which means 0. ``share`` is its part of the sum of the positive ones,
-    of one answer's spread; its interval is Weerahandi's. Factors of a single level have no effect and are left out.
+    of one answer's spread; its interval is of ``intervals``. Factors of a single level have no effect and are left out.
     """
     kept = [a for a, n in enumerate(y.shape) if n > 1]
     names = [factors[a] for a in kept]
@@ -97,19 +84,48 @@ def components(
     assert y.ndim > 0, "nothing varies: every factor has a single level"
     found = mean_squares(y, order)
     variances = solve(found, found.ms, y.shape)
-    random = rng.generator("components", *names, *y.shape, draws)
-    chi = np.stack([random.chisquare(max(df, 1.0), draws) / max(df, 1.0) for df in found.df], axis=1)
-    low, high = np.quantile(shares(solve(found, found.ms / chi, y.shape)), [alpha / 2, 1 - alpha / 2], axis=0)
+    low, high = intervals(y, names, order=order, alpha=alpha, draws=draws)
     return pd.DataFrame(
         {
             "effect": [" × ".join(names[a] for a in e) or REST for e in found.effects],
             "df": found.df.astype(int),
             "variance": variances,
             "share": shares(variances),
-            "share_low": low,
-            "share_high": high,
+            "share_low": np.minimum(low, shares(variances)),
+            "share_high": np.maximum(high, shares(variances)),
         }
     )
+
+
+def intervals(
+    y: Array, names: Sequence[str], *, mean: bool = False, order: int = 2, alpha: float = 0.05, draws: int = DRAWS
+) -> tuple[Array, Array]:
+    """Of every effect's share: Weerahandi's generalised intervals. ``mean``: of the variance of a mean over the last
+    factor, whose levels and the rest enter it divided by their number.
+
+    The union of those with and without interactions: where several factors have two levels, what little is known of so
+    many interactions drowns all else. They cover 91% to 99% where a bootstrap of prompts covers 29% to 66%, for it
+    holds the other factors' levels (``calibration_other``).
+    """
+    ends: dict[tuple[int, ...], list[Array]] = {}
+    for most in range(1, order + 1):
+        found = mean_squares(y, most)
+        random = rng.generator("components", *names, *y.shape, draws, most)
+        chi = np.stack([random.chisquare(max(df, 1.0), draws) / max(df, 1.0) for df in found.df], axis=1)
+        last = y.ndim - 1
+        over = [y.shape[-1] if mean and (last in e or not e) else 1 for e in found.effects]
+        some = np.quantile(_parts(solve(found, found.ms / chi, y.shape) / over), [alpha / 2, 1 - alpha / 2], axis=0)
+        for k, effect in enumerate(found.effects):
+            ends.setdefault(effect, []).append(some[:, k])
+    both = [np.stack(ends[effect]) for effect in mean_squares(y, order).effects]
+    return np.array([b[:, 0].min() for b in both]), np.array([b[:, 1].max() for b in both])
+
+
+def _parts(variances: Array) -> Array:
+    """Shares of a sum in which negative estimates count: those of effects that are not there cancel out in it."""
+    positive = np.maximum(variances, 0.0)
+    total = np.maximum(variances.sum(axis=-1, keepdims=True), positive.max(axis=-1, keepdims=True))
+    return positive / np.where(total > 0, total, 1.0)
 
 
 def shares(variances: Array) -> Array:

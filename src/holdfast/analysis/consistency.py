@@ -336,7 +336,7 @@ def rows(found: Consistency, budget: int) -> pd.DataFrame:
     parts = []
     for r in found.components.to_dict("records"):
         what = {"condition": f"share of {r['effect']} ({r['design']})", "value": r["score_share"]}
-        method = f"{r['method']}, of a score over these prompts; bootstrap over prompts"
+        method = f"{r['method']}, of a score over these prompts; generalised intervals (Weerahandi 1993)"
         ends = {"low": r["score_low"], "high": r["score_high"], "unit": "prompt", "method": method}
         parts.append(r | what | ends)
     for r in found.ranges.to_dict("records"):

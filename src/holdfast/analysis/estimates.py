@@ -33,8 +33,10 @@ def estimates(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
     ``frame`` as from ``load``, ``cells`` as from ``frame.cells``. For each subject, measure, metric, condition, format
     and judge a level, the paired difference from the base model and that from SFT, over the seeds (seed -1; n_seeds
     says how many) and, where there are several, for each. ``n_records`` and ``n_unscored`` of a difference count both
-    sides. The base model's rows carry the task of a measure that belongs to one, else "". Where people labelled some
-    responses, levels corrected by their labels stand beside the judges' own (see ``people``).
+    sides. Where scores are missing, ``bound_low`` and ``bound_high`` are the ends of the interval with each of them at
+    the worst for that end (Horowitz and Manski, *JASA* 95 (2000)), and of a difference ``p_missing`` tests whether they
+    are missing as often on both sides. The base model's rows carry the task of a measure that belongs to one, else "".
+    Where people labelled some responses, levels corrected by their labels stand beside the judges' own (``people``).
 
     Holm's correction holds within a *family*: one kind of comparison, measure, metric, condition, format and judge, for
     one model and task, over all objectives and budgets. Families of a measure's headline (its first metric, macro,
@@ -51,6 +53,7 @@ def estimates(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=names)
     table = pd.concat(parts, ignore_index=True)
+    table["p_missing"] = _missing(table)
     table["family"] = _families(table, cells)
     table["p_holm"] = holm(table["p"], table["family"])
     return _ordered(table, study)[names]
@@ -65,6 +68,7 @@ def _of_judge(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: St
     parts: list[dict[str, Any]] = []
     for metric, by in _metrics(rows, cell, judge, study):
         y, (about, gone) = cube.values(metric), cube.counts(metric)
+        worst = [cube.values(metric.filled(high)) for high in (False, True)] if gone.any() else []
         for condition, weights in conditions(cell["summary"], cube).items():
             columns = weights > 0
             for some in jobs.values():
@@ -74,6 +78,9 @@ def _of_judge(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: St
                     "n_records": about[..., columns].sum(axis=-1)[sides].sum(axis=1),
                     "n_unscored": gone[..., columns].sum(axis=-1)[sides].sum(axis=1),
                 }
+                lost = np.flatnonzero(counts["n_unscored"])
+                ends = [y_worst[..., columns] for y_worst in worst] if len(lost) else []
+                part |= _bounds(cube, ends, weights[columns], some, lost, metric, study.alpha)
                 note = _notes(cube, y[..., columns], np.array(cube.groups)[columns], some, part)
                 fixed = {"metric": metric.name, "condition": condition, "judge": by}
                 parts.append(fixed | part | counts | {"note": note})
@@ -90,7 +97,8 @@ def _of_judge(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: St
 
 def _metrics(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: Study) -> Iterator[tuple[Metric, str]]:
     for metric in metrics(rows, cell["summary"], study.threshold):
-        yield metric, judge
+        if metric.name != "no_answer" or cell.get("generates", True):
+            yield metric, judge
     if judge == judges(cell)[0]:  # once a cell, not once a judge
         for metric in coherence(rows):
             yield metric, COHERENCE
@@ -127,6 +135,39 @@ def _rows(cube: Grid, y: Array, weights: Array, some: list[Team], metric: Metric
         "same": (np.abs(estimate.raw) < 1e-12).all(axis=(-1, -2)) & paired,
         **found,
     }
+
+
+def _bounds(
+    cube: Grid, worst: list[Array], weights: Array, some: list[Team], lost: Array, metric: Metric, alpha: float
+) -> dict[str, Array]:
+    """Ends of the interval of ``_rows`` where all that is missing was at its lowest, and at its highest; of a
+    difference, one side at its lowest and the other at its highest.
+
+    ``worst``: answers filled in so, twice A × I × G; ``lost``: places in ``some`` of the teams with missing scores.
+    """
+    found = {"bound_low": np.full(len(some), np.nan), "bound_high": np.full(len(some), np.nan)}
+    if len(lost):
+        members = np.array([some[k].members for k in lost])
+        others = np.array([some[k].others for k in lost]) if some[0].others else None
+        for end, mine, its, name in (("low", 0, 1, "bound_low"), ("high", 1, 0, "bound_high")):
+            values = worst[mine][members] - (0.0 if others is None else worst[its][others])
+            estimate = linearise(values, weights)
+            if others is None:
+                found[name][lost] = _level(values, estimate, metric, alpha, cube)[end]
+            else:
+                design = Design("difference", metric.kind == "share", *estimate.raw.shape[-2:])
+                made = default_interval(estimate, design, bounds=metric.bounds, alpha=alpha)
+                found[name][lost] = made.low if end == "low" else made.high
+    return found
+
+
+def _missing(table: pd.DataFrame) -> pd.Series:
+    """Of every difference, p of the same difference in the share of responses without a score: paired by prompt and
+    seed. NaN where none is missing."""
+    key = [*_IDENTITY, "estimate", "seed", "cell", "measure", "condition", "judge"]
+    tested = table.loc[table["metric"] == "unscored", [*key, "p"]].rename(columns={"p": "p_missing"})
+    p = table[key].merge(tested, on=key, how="left", validate="m:1")["p_missing"]
+    return p.where(table["n_unscored"].gt(0) & table["estimate"].ne("level"))
 
 
 def _level(values: Array, estimate: Linear, metric: Metric, alpha: float, cube: Grid) -> dict[str, Any]:

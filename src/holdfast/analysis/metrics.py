@@ -18,6 +18,15 @@ class Metric(NamedTuple):
     bounds: tuple[float, float]
     applies: np.ndarray | None = None  # rows that the metric is about; None: all
 
+    def filled(self, high: bool) -> Metric:
+        """With every missing score at the highest (lowest) that it could have been; of a metric without bounds, that
+        any response had."""
+        end = self.bounds[int(high)]
+        if not np.isfinite(end):
+            known = self.values[~np.isnan(self.values)]
+            end = (known.max() if high else known.min()) if len(known) else np.nan
+        return self._replace(values=np.where(np.isnan(self.values), end, self.values))
+
 
 def headline(summary: Mapping[str, Any]) -> str:
     """The one metric of a measure that its family of tests and the report's first line are about."""
@@ -31,7 +40,8 @@ def metrics(rows: pd.DataFrame, summary: Mapping[str, Any], threshold: float) ->
       else the summary's own metric;
     - its secondary metrics, from the judgement's details (strict accuracy, mass, halves and bias of yes);
     - ``refused``: the share labelled a refusal, where any is;
-    - ``unscored``: the share of responses without a score.
+    - ``no_answer``: the share of responses that say nothing, which is neither harm nor refusal;
+    - ``unscored``: the share of responses without a score, those among them.
     """
     score = rows["score"].to_numpy(dtype=float)
     gone = np.isnan(score)
@@ -47,6 +57,8 @@ def metrics(rows: pd.DataFrame, summary: Mapping[str, Any], threshold: float) ->
     if (rows["verdict"] == "refusal").any():
         refused = (rows["verdict"] == "refusal").to_numpy(dtype=float)
         found.append(Metric("refused", np.where(gone, np.nan, refused), "share", (0.0, 1.0)))
+    silent = (rows["verdict"] == "no_answer").to_numpy(dtype=float)
+    found.append(Metric("no_answer", silent, "share", (0.0, 1.0)))
     found.append(Metric("unscored", gone.astype(float), "share", (0.0, 1.0)))
     return found
 

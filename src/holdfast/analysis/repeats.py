@@ -17,14 +17,13 @@ import numpy as np
 import pandas as pd
 
 from holdfast import rng
-from holdfast.analysis.components import REST, components, mean_squares, mixed, shares, solve
+from holdfast.analysis.components import REST, components, intervals, mixed, shares
 from holdfast.analysis.intervals import wilson
 
 Array = np.ndarray
 PROMPT = "prompt"
 ANOVA, MIXED = "analysis of variance", "mixed model (REML)"
 MOST = 1500  # means that a mixed model's dense matrices are made for
-CHECKS = 100  # draws of the bootstrap over prompts
 
 
 def array(rows: pd.DataFrame, factors: Sequence[str]) -> Array | None:
@@ -46,7 +45,7 @@ def variance(y: Array, factors: Sequence[str], *, alpha: float = 0.05) -> pd.Dat
     score_share, its part of the variance of a *score*: the mean over these n prompts.
 
     What belongs to single prompts (every effect with the prompt in it, and the rest) enters a score divided by n.
-    score_low and score_high: percentiles of a bootstrap over prompts, the other factors' levels held.
+    score_low and score_high: generalised intervals, of levels drawn from many (``components.intervals``).
     """
     n = y.shape[-1]
     names = [*factors, PROMPT]
@@ -55,13 +54,12 @@ def variance(y: Array, factors: Sequence[str], *, alpha: float = 0.05) -> pd.Dat
     over = np.array([n if PROMPT in p or REST in p else 1 for p in parts], dtype=float)
     table["sd"] = np.sqrt(np.maximum(table["variance"], 0.0) / over)
     table["score_share"] = shares(table["variance"].to_numpy() / over)
-    kept = y.reshape([k for k in y.shape if k > 1])
-    table["score_low"] = table["score_high"] = np.nan
-    if n > 1:
-        picks = rng.generator("repeats", *names, *y.shape).integers(0, n, size=(CHECKS, n))
-        found = mean_squares(kept, counts=np.stack([np.bincount(p, minlength=n) for p in picks]))
-        again = shares(solve(found, found.ms, kept.shape) / over)
-        table["score_low"], table["score_high"] = np.quantile(again, [alpha / 2, 1 - alpha / 2], axis=0)
+    kept, there = y.reshape([k for k in y.shape if k > 1]), [f for f, k in zip(names, y.shape, strict=True) if k > 1]
+    low, high = intervals(kept, there, mean=n > 1, alpha=alpha)
+    table["score_low"], table["score_high"] = (
+        np.minimum(low, table["score_share"]),
+        np.maximum(high, table["score_share"]),
+    )
     return table.assign(n_prompts=n, method=ANOVA)
 
 

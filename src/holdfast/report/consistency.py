@@ -43,7 +43,7 @@ _SHARES = (
     "Shares of the variance of a score, the mean over its prompts, by an analysis of variance with every factor's "
     "levels taken as drawn from many and interactions of two factors; estimates below 0 count as 0. “Prompts and "
     "noise”: the prompts, their interactions and what is left, divided by the number of prompts; “choices together”: "
-    "interactions of choices. A factor of two or three levels is known roughly: see the bootstrap's intervals in the "
+    "interactions of choices. A factor of two or three levels is known roughly: see the intervals in the "
     "table. {counts}"
 )
 _REPEATS = (
@@ -54,7 +54,7 @@ _REPEATS = (
 )
 _COMPONENTS = (
     "SD: of the score, in points, from one effect alone. Of a score and of one answer: shares of the variance; "
-    "{level} intervals by a bootstrap over prompts and by generalised intervals. A dash: not estimated."
+    "{level} generalised intervals (Weerahandi). A dash: not estimated."
 )
 
 

@@ -37,7 +37,7 @@ _OF_FINDINGS = {
     "bootstrap of prompts, crossed with seeds where there are several (Owen 2007).",
     ("between",): "The models' share of the variance has a percentile interval of a crossed bootstrap (Owen 2007).",
     ("consistency",): "Components of variance are those of the analysis of variance or, where answers are missing, of "
-    "REML (Searle, Casella and McCulloch 1992), with intervals by a bootstrap over prompts.",
+    "REML (Searle, Casella and McCulloch 1992), with generalised intervals (Weerahandi 1993) of the former.",
 }
 
 

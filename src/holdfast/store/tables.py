@@ -104,7 +104,7 @@ COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
         ),
     ),
     "estimates": (
-        1,
+        2,
         (
             Column("estimate", TEXT, "level, vs_base or vs_sft"),
             Column("model", TEXT, "label of the model"),
@@ -123,6 +123,9 @@ COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
             Column("value", REAL, "in the metric's unit; null where it cannot be computed", True),
             Column("low", REAL, "lower end of the interval", True),
             Column("high", REAL, "upper end of the interval", True),
+            Column("bound_low", REAL, "lower end where missing scores are at their worst; null: none is missing", True),
+            Column("bound_high", REAL, "upper end of that", True),
+            Column("p_missing", REAL, "of a difference: that as many scores are missing on both sides", True),
             Column("method", TEXT, "of the interval"),
             Column("unit", TEXT, "unit of replication: item, seed, …"),
             Column("n_prompts", WHOLE, "distinct items"),
