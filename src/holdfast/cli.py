@@ -15,6 +15,7 @@ import typer
 from holdfast import __version__
 from holdfast.commands import audit, compare, consistency, export, judge, machine, measures, merge, score, show, study
 from holdfast.commands.arguments import say
+from holdfast.store.files import unread
 from holdfast.words import UserError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -55,6 +56,9 @@ def main() -> None:
             say("holdfast: stopped; the same command goes on from here", err=True)
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # else it is a library's word, not the system's
+            say(f"holdfast: {unread(error.filename or 'a file', error)}", err=True)
+            sys.exit(2)
         traceback.print_exc()
         say(f"holdfast: failed: {error}", err=True)
         sys.exit(1)

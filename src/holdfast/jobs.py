@@ -34,7 +34,7 @@ from holdfast.study.consistency import varied
 from holdfast.study.materials import Materials
 from holdfast.study.plan import Plan
 from holdfast.tasks import sampled
-from holdfast.words import Example, Item, Record, Request, Response, Sampling, Side, Subject, UserError
+from holdfast.words import Example, Item, Record, Request, Response, Sampling, Side, Subject
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -48,7 +48,7 @@ class Bench:
 
     @property
     def plan(self) -> Plan:
-        return Plan.from_json(read_json(self.folder.plan_json))
+        return Plan.read(self.folder)
 
     def cells(self, only: str = "") -> list[Cell]:
         """The study's cells, or those of one measure."""
@@ -89,7 +89,7 @@ def study_cells(materials: Materials) -> list[Cell]:
     cells, matched = make_cells(study, tasks, varied(study)), materials.folder and materials.folder.matched_json
     if study.matched is None or not matched or not matched.is_file():
         return cells
-    chosen = frozenset(read_json(matched)["subjects"])
+    chosen = frozenset(read_json(matched, "subjects")["subjects"])
     return [c if c.varies else replace(c, chosen=chosen) for c in cells]
 
 
@@ -211,7 +211,7 @@ def _drawn(
             report({"done": done, "total": len(requests), "unit": "responses"})
         write_json(file, {"answers": sorted(answers, key=lambda answer: answer["key"])})
     drawn: dict[str, list[Response]] = {}
-    for answer in read_json(file)["answers"]:
+    for answer in read_json(file, "answers")["answers"]:
         drawn.setdefault(keys[answer["key"]].item_id, []).append(Response(**answer))
     return drawn
 
@@ -228,12 +228,7 @@ def _verdicts(bench: Bench, model: str, spec: JudgeSpec, found: Sequence[sampled
         for row, text in found
     ]
     desk = _desk(bench, judge.wants, model, base)
-    scores = [judgement.score for judgement in judged(spec.label, judge, RESPONSES, rows, desk)]
-    if not all(score is None or 0 <= score <= 1 for score in scores):
-        raise UserError(
-            f"the judge {spec.label} gives scores outside 0 to 1, which cannot tell good answers from wrong"
-        )
-    return scores
+    return [judgement.score for judgement in judged(spec.label, judge, RESPONSES, rows, desk)]
 
 
 def _base(bench: Bench, model: str) -> Subject:

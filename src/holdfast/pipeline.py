@@ -19,7 +19,7 @@ from holdfast.respond.progress import Share, judged, responded
 from holdfast.spec import Study
 from holdfast.stages import STAGES, Work, draft
 from holdfast.store import tables
-from holdfast.store.files import lock, read_json
+from holdfast.store.files import lock
 from holdfast.store.folder import StudyFolder
 from holdfast.study import files, tuned
 from holdfast.study.materials import Materials
@@ -83,7 +83,7 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
     spec, folder = place(study, out)
     if not folder.plan_json.exists():
         raise UserError(f"there is no study in {folder.root} yet; `holdfast run` begins one")
-    materials, planned = Materials(spec, folder), Plan.from_json(read_json(folder.plan_json))
+    materials, planned = Materials(spec, folder), Plan.read(folder)
     rungs = [(t, b) for t in planned.trajectories for b in t.budgets]
     trained = sum(folder.trajectory(t.id).checkpoint(b).exists() for t, b in rungs)
     rows = subjects(materials, folder, planned.trajectories) if trained == len(rungs) else []

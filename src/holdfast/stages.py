@@ -48,7 +48,7 @@ class Work:
 
     @property
     def plan(self) -> Plan:
-        return Plan.from_json(read_json(self.folder.plan_json))
+        return Plan.read(self.folder)
 
     @property
     def materials(self) -> Materials:
@@ -313,7 +313,7 @@ def _prove(work: Work) -> None:
     """One file with the controls of all trajectories: the report compares them."""
     proofs = [
         {
-            **read_json(work.folder.trajectory(t.id).controls_json),
+            **read_json(work.folder.trajectory(t.id).controls_json, "controlled"),
             "model": t.model,
             "task": t.task,
             "bracket": t.bracket,

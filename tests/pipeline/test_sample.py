@@ -65,7 +65,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, score: float | None) -> list[str]:
         return [Judgement(record.id, "test", score, "test") for _, record in rows]
 
     fake = SimpleNamespace(
-        wants=None, rubric="", judge=judge, silence=lambda item: None, identity=lambda: {"name": "test"}
+        name="fake", wants=None, rubric="", judge=judge, silence=lambda item: None, identity=lambda: {"name": "test"}
     )
     build = registry.build
     monkeypatch.setattr(registry, "build", lambda group, *rest: fake if group == "judges" else build(group, *rest))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.store import files
+from holdfast.store import documents, files, tables
 from holdfast.words import UserError
 
 
@@ -87,11 +88,79 @@ def test_text_keeps_its_characters_and_its_line_ends(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_broken_file_is_said_in_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text("{")
-    with pytest.raises(UserError, match=r"a\.json is not valid JSON"):
-        files.read_json(tmp_path / "a.json")
+    for text in ("{", "", "[" * 100_000, "9" * 5000, "\xff"):
+        (tmp_path / "a.json").write_text(text, encoding="latin-1")
+        with pytest.raises(UserError, match=r"a\.json is damaged \(.*delete it to have it made again"):
+            files.read_json(tmp_path / "a.json")
     with pytest.raises(UserError, match="there is no file"):
         files.read_json(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "3", "null", '{"other": 1}'])
+def test_a_file_without_what_is_needed_is_damaged(tmp_path: Path, text: str) -> None:
+    (tmp_path / "DONE").write_text(text)
+    with pytest.raises(UserError, match="DONE is damaged"):
+        files.read_json(tmp_path / "DONE", "budgets")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_nobody_is_told_to_remove_what_cannot_be_read_just_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    files.write_json(tmp_path / "a.json", {"x": 1})
+    tables.write(tmp_path / "a.parquet", "judgements", [])
+
+    def fail(self: Path) -> bytes:
+        raise OSError(number, os.strerror(number), str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    for read in (
+        lambda: files.read_json(tmp_path / "a.json"),
+        lambda: files.read_lines(tmp_path / "a.json"),
+        lambda: tables.read(tmp_path / "a.parquet", "judgements"),
+        lambda: documents.read_yaml(tmp_path / "a.json"),
+    ):
+        with pytest.raises(UserError) as e:
+            read()
+        assert "delete" not in str(e.value)
+        assert "damaged" not in str(e.value)
+        assert "\n" not in str(e.value)
+
+
+def test_an_altered_json_file_is_named_whatever_bit_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    value = {"text": "12 tokens", "n": 10.5, "deep": [{"a": True}, None], "zero": 0}
+    files.write_json(path, value)
+    whole, said = path.read_bytes(), 0
+    for bit in range(8 * len(whole)):
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        try:
+            assert files.read_json(path) == value
+        except UserError as e:
+            said += 1
+            assert "is damaged" in str(e)  # noqa: PT017
+    assert said > 0.9 * 8 * len(whole)
+    path.write_text(json.dumps(value))  # as earlier versions wrote it
+    assert files.read_json(path) == value
+
+
+def test_an_altered_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    files.write_lines(path, [{"budget": 1, "kl": 0.5}, {"budget": 2, "kl": 0.25}])
+    assert files.read_lines(path) == [{"budget": 1, "kl": 0.5}, {"budget": 2, "kl": 0.25}]
+    path.write_text(path.read_text().replace("0.25", "0.75"))
+    with pytest.raises(UserError, match=r"a\.jsonl is damaged \(it was altered"):
+        files.read_lines(path)
+    assert files.read_lines(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(("name", "says"), [("x" * 300, "too long"), ("a\0b", "NUL"), ("file/under", "a file stands")])
+def test_what_cannot_be_written_is_said_in_a_sentence(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=says):
+        files.write_text(tmp_path / name, "x")
 
 
 HOLD = """

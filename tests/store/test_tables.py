@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -114,3 +115,39 @@ def test_some_columns_and_rows_are_read_without_the_rest(tmp_path) -> None:
     assert some.to_dict("records") == [{"record": "r1", "score": 1.0}]
     assert list(tables.read(both, "judgements", ["judge"])["judge"]) == ["own", "rules"] * 3
     assert list(tables.read([], "judgements", ["judge"]).columns) == ["judge"]
+
+
+def test_an_altered_table_is_named_whatever_bit_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    tables.write(path, "judgements", ROWS * 20)
+    whole, good = path.read_bytes(), tables.read(path, "judgements")
+    for bit in range(0, 8 * len(whole), 7):
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        try:
+            found = tables.read(path, "judgements")
+        except UserError as e:
+            assert "is damaged" in str(e)  # noqa: PT017
+        else:  # a bit of the checksum's name: what was written is still what is read
+            assert found.equals(good)
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"{}", b"\0" * 1000])
+def test_a_table_that_was_emptied_or_replaced_is_damaged(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "t").write_bytes(data)
+    with pytest.raises(UserError, match="is damaged"):
+        tables.read(tmp_path / "t", "judgements")
+
+
+def test_a_table_without_a_checksum_is_read_as_earlier_versions_wrote_it(tmp_path: Path) -> None:
+    tables.write(tmp_path / "t", "judgements", ROWS)
+    old = pq.read_table(tmp_path / "t")
+    metadata = {k: v for k, v in old.schema.metadata.items() if k != b"holdfast.sha256"}
+    pq.write_table(old.replace_schema_metadata(metadata), tmp_path / "u")
+    assert tables.read(tmp_path / "u", "judgements").equals(tables.read(tmp_path / "t", "judgements"))
+
+
+def test_a_score_that_is_no_number_is_never_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="a score that is no number"):
+        tables.write(tmp_path / "t", "judgements", [replace(ROWS[0], score=float("inf"))])

@@ -16,8 +16,9 @@ from holdfast.analysis.scope import Everything, once, scope
 from holdfast.declared import TUNED, TUNING
 from holdfast.spec import Study
 from holdfast.store import tables
-from holdfast.store.files import read_json
+from holdfast.store.files import read_json, read_lines
 from holdfast.store.folder import CellFolder, StudyFolder
+from holdfast.words import UserError
 
 COHERENCE = "coherence"  # the judge that says whether a response is language at all; a column, not a rival verdict
 VARIATION = "variation"  # the bracket of what the consistency section trains
@@ -31,7 +32,7 @@ def cells(folder: StudyFolder, *, varied: bool = False) -> dict[str, dict[str, A
 
 
 def _cells(folder: StudyFolder, planned: Everything, varied: bool) -> list[tuple[dict[str, Any], CellFolder]]:
-    found = [(read_json(c.cell_json), c) for c in folder.cells()]
+    found = [(read_json(c.cell_json, *_ABOUT), c) for c in folder.cells()]
     wanted = ((about, c) for about, c in found if planned.has(about) and (varied or not about.get("varies")))
     return [(planned.judged(about), c) for about, c in wanted]
 
@@ -47,8 +48,12 @@ def judges(cell: Mapping[str, Any]) -> list[str]:
 
 def people(cell: Mapping[str, Any]) -> list[str]:
     """The judges of a cell that are people."""
-    identities = cell.get("judge_identities", {})
-    return [j for j in cell["judges"] if identities.get(j, {}).get("name") == PEOPLE]
+    return [j for j in cell["judges"] if _is(cell, j, PEOPLE)]
+
+
+def _is(cell: Mapping[str, Any], judge: str, name: str) -> bool:
+    """Whether the judge of this label is the one registered under the name."""
+    return cell.get("judge_identities", {}).get(judge, {}).get("name", judge) == name
 
 
 def as_far_as_all(study: Study, subjects: pd.DataFrame) -> Study:
@@ -110,14 +115,22 @@ def load(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> 
 def _distances(folder: StudyFolder, trajectories: Iterable[str]) -> dict[tuple[str, int], float]:
     """KL(policy ‖ base) on fixed held-out prompts, by trajectory and budget, so far as training left it."""
     files = {run: folder.trajectory(run).root / "checkpoints.jsonl" for run in trajectories if run}
-    points = [(run, json.loads(x)) for run, f in files.items() if f.exists() for x in f.read_text("utf-8").splitlines()]
+    points = [(run, point) for run, file in files.items() for point in read_lines(file, "budget")]
     return {(run, int(p["budget"])): p.get("distance", {}).get("kl_base", np.nan) for run, p in points}
 
 
 def _verdicts(folder: StudyFolder, about: Mapping[str, Any], cell: CellFolder) -> pd.DataFrame:
     at = folder.judgements / cell.root.name
     said = tables.read(sorted(at.glob("[!.]*/[!.]*/[!.]*.parquet")), "judgements", _SAID)
-    return once(said[said["judge"].isin([*about["judges"], COHERENCE])], ("record", "judge"), at)
+    said = once(said[said["judge"].isin([*about["judges"], COHERENCE])], ("record", "judge"), at)
+    own = [] if about["summary"].get("threshold") else [j for j in about["judges"] if _is(about, j, "own")]
+    scores = said.loc[~said["judge"].isin(own), "score"]  # what a measure counts on its own may have another unit
+    if (beyond := scores[(scores < 0) | (scores > 1)]).size:
+        raise UserError(
+            f"{at} holds the score {beyond.iloc[0]:g}, which lies outside 0 to 1: one of its files is not what "
+            "holdfast wrote; delete it to have its rows judged again"
+        )
+    return said
 
 
 def _judged(records: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
@@ -153,6 +166,7 @@ def _cell(about: Mapping[str, Any], cell: CellFolder, planned: Everything, base:
     return records.merge(items, on="item", how="left", validate="m:1")
 
 
+_ABOUT = ("cell", "measure", "axis", "task", "judges", "summary")  # of ``cell.json``, of every version
 _SAID = ["record", "judge", "score", "label", "reason", "details"]
 _ASKED = ["record", "subject", "item", "attack", "format", "sample"]
 

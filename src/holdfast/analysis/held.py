@@ -47,7 +47,7 @@ def _proofs(folder: StudyFolder) -> dict[tuple[Any, ...], Flat]:
     """Of each trajectory of the study proper, by label and seed (and model and task, where there are several)."""
     if not folder.controls_json.exists():
         return {}
-    found = [t for t in read_json(folder.controls_json)["trajectories"] if not t.get("bracket")]
+    found = [t for t in read_json(folder.controls_json, "trajectories")["trajectories"] if not t.get("bracket")]
     several = len({(t.get("model"), t.get("task")) for t in found}) > 1
     return {
         (t["label"], t["seed"], *((t["model"], t["task"]) if several else ())): flat(t["controlled"])

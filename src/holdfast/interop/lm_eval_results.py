@@ -46,7 +46,7 @@ def write(root: Path, to: Path) -> list[Path]:
         # The name that lm-eval would have given the file; the same estimates have the same.
         day = datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")
         path = to / file_name(results["model_name_sanitized"]) / f"results_{day}.json"
-        write_json(path, results)
+        write_json(path, results, seal=False)
         written.append(path)
     return written
 

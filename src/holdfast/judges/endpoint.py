@@ -158,7 +158,7 @@ class Endpoint:
         path = self._file(key)
         if not path.exists():
             return None
-        kept = read_json(path)
+        kept = read_json(path, "text", "reason")
         return Reply(kept["text"], kept["reason"])
 
     # -- asking ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 
 from holdfast.judges.contract import Cost
 from holdfast.store.digest import digest, short
-from holdfast.store.files import lock, write_json
+from holdfast.store.files import lock, opened, write_json
 from holdfast.words import UserError
 
 BYTES_PER_TOKEN = 3  # of a prompt whose tokens nobody has counted: English has about four
@@ -52,7 +52,7 @@ class Ledger:
         if not path.exists():
             return {"calls": 0, "usd": 0.0}
         try:
-            spent = json.loads(path.read_bytes())
+            spent = opened(json.loads(path.read_bytes()))
             sound = all(spent[k] >= 0 and math.isfinite(spent[k]) for k in ("calls", "usd"))
         except (ValueError, KeyError, TypeError):
             sound = False

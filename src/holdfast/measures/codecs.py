@@ -148,7 +148,7 @@ class Translations:
             tables = {k: dict(v) for k, v in self.tables.items()}
             for text, new in found.items():
                 tables[kind].setdefault(_key(text), new)
-            write_json(file, tables)
+            write_json(file, tables, seal=False)
 
 
 @lru_cache(maxsize=8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from holdfast.report.theme import BASE
 from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.digest import digest
-from holdfast.store.files import read_json
+from holdfast.store.files import read_json, read_lines
 from holdfast.store.folder import StudyFolder
 from holdfast.study import files
 from holdfast.words import UserError
@@ -217,12 +216,6 @@ def _json(path: Path) -> dict[str, Any]:
     return read_json(path) if path.exists() else {}
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
 def _training(folder: StudyFolder, subjects: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The trajectories that the subjects come from."""
     runs, points = [], []
@@ -230,7 +223,7 @@ def _training(folder: StudyFolder, subjects: pd.DataFrame) -> dict[str, pd.DataF
         who = {k: row[k] for k in WHO}
         at = folder.trajectory(str(row["trajectory"]))
         runs.append(who | {"config": _json(at.config_json), "controls": _json(at.controls_json)})
-        points += [who | _flat(point) for point in _lines(at.root / "checkpoints.jsonl")]
+        points += [who | _flat(point) for point in read_lines(at.root / "checkpoints.jsonl")]
     return {
         "trajectories": pd.DataFrame(runs, columns=[*WHO, "config", "controls"]),
         "checkpoints": pd.DataFrame(points) if points else pd.DataFrame(columns=[*WHO, "budget"]),

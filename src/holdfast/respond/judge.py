@@ -18,7 +18,7 @@ from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder, present
 from holdfast.text import thinking
 from holdfast.text.blank import is_blank
-from holdfast.words import Item, Judgement, Record
+from holdfast.words import Item, Judgement, Record, UserError
 
 UNREADABLE = ("overlong", "untranslated")  # a record's ``finish`` where there is nothing to judge
 UNDECODED = "undecoded"
@@ -111,6 +111,11 @@ def judged(
             asked.append((item, found))
     answers = judge.judge(asked, desk) if asked else []
     assert [a.record for a in answers] == [r.id for _, r in asked], f"{judge.name} must judge every row, in order"
+    summary = getattr(measure, "summary", None)  # responses from anywhere have none
+    if judge.name != "own" or (summary and summary.threshold):  # a measure's own rule may count in another unit
+        beyond = next((a.score for a in answers if a.score is not None and not 0 <= a.score <= 1), None)
+        if beyond is not None:
+            raise UserError(f"the judge {label} gives the score {beyond:g}, which lies outside 0 to 1; mend the judge")
     verdicts |= {answer.record: answer for answer in answers}
     rubric = digest(judge.rubric) if judge.rubric else ""
     id = judge_id(judge)

@@ -92,9 +92,9 @@ def dump_yaml(value: Any) -> str:
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def read_json(path: Path | str) -> Any:
-    """What a JSON file of the user's says. Raises UserError naming file and line."""
-    return parse_json(read_text(path), str(path))
+def read_json(path: Path | str, finite: bool = True) -> Any:
+    """What a JSON file of the user's says, by ``parse_json``. Raises UserError naming file and line."""
+    return parse_json(read_text(path), str(path), finite)
 
 
 def parse_json(text: str, where: str, finite: bool = True) -> Any:

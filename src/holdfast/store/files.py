@@ -7,16 +7,20 @@ killed at any moment leaves the old file, the new file, or a stray ``.tmp`` that
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from holdfast.words import UserError
+
+SEAL = "sha256"
+AGAIN = "delete it to have it made again"
 
 
 @contextmanager
@@ -58,18 +62,76 @@ def write_text(path: Path | str, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_json(path: Path | str, value: Any) -> None:
-    """Indented, keys in the order given, non-finite numbers refused."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: Path | str, value: Any, *, indent: int | None = 2, seal: bool = True) -> None:
+    """Keys in the order given, non-finite numbers refused. A mapping is sealed: its last key is a checksum of the rest,
+    which ``read_json`` holds it to. ``seal=False``: for files that others write, too."""
+    value = sealed(value) if seal else value
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path | str) -> Any:
+def read_json(path: Path | str, *needs: str, mend: str = AGAIN) -> Any:
+    """What ``write_json`` wrote. ``needs``: keys that it must have.
+
+    Raises UserError where the file is missing or cannot be read just now, and, with ``mend``, where it is damaged: no
+    JSON, without a key that is needed, or altered. A file of earlier versions, which has no checksum, is believed.
+    """
+    with reading(path):
+        data = Path(path).read_bytes()
+    return from_json(data, path, *needs, mend=mend)
+
+
+def from_json(data: bytes, path: Path | str, *needs: str, mend: str = AGAIN) -> Any:
+    """``read_json`` of what was read from ``path``, or of one line of it."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
-    except ValueError as e:
-        raise UserError(f"{path} is not valid JSON ({e}); delete it to have it made again") from None
+        value = opened(json.loads(data))
+        if needs and not isinstance(value, dict):
+            raise ValueError("it holds no mapping")
+        if missing := [key for key in needs if key not in value]:
+            raise ValueError(f"it has no {missing[0]}")
+    except (ValueError, RecursionError) as e:
+        raise UserError(f"{path} is damaged ({str(e).splitlines()[0][:200]}); {mend}") from None
+    return value
+
+
+def write_lines(path: Path | str, values: Iterable[Mapping[str, Any]]) -> None:
+    """JSON lines, each sealed."""
+    lines = (json.dumps(sealed(value), ensure_ascii=False, allow_nan=False) for value in values)
+    write_text(path, "".join(line + "\n" for line in lines))
+
+
+def read_lines(path: Path | str, *needs: str, mend: str = AGAIN) -> list[dict[str, Any]]:
+    """What ``write_lines`` wrote; UserError as of ``read_json``. No file has no lines."""
+    if not Path(path).exists():
+        return []
+    with reading(path):
+        data = Path(path).read_bytes()
+    return [from_json(line, path, *needs, mend=mend) for line in data.splitlines() if line.strip()]
+
+
+def sealed(value: Any) -> Any:
+    """A mapping with a checksum of itself as its last key; anything else as it is."""
+    if not isinstance(value, Mapping) or not value:
+        return value
+    assert SEAL not in value
+    return {**value, SEAL: _checksum(dict(value))}
+
+
+def opened(value: Any) -> Any:
+    """What ``sealed`` was given, and what was never sealed as it is. Raises ValueError where it was altered since."""
+    if not isinstance(value, dict) or not value:
+        return value
+    *keys, last = value
+    rest = {key: value[key] for key in keys}
+    if isinstance(value[last], str) and len(value[last]) == 64 and value[last] == _checksum(rest):
+        return rest  # whatever became of the key's own name
+    if SEAL in value:
+        raise ValueError("it was altered: its checksum does not match")
+    return value
+
+
+def _checksum(value: Any) -> str:
+    """Of the content and its order, however it is laid out."""
+    return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()
 
 
 @contextmanager
@@ -94,9 +156,11 @@ def unread(path: Path | str, error: Exception) -> str:
     if isinstance(error, IsADirectoryError):
         return f"{shown} is a folder, and a file is needed"
     if isinstance(error, PermissionError):
-        return f"{shown} may not be read; change its permissions and run the same again"
+        return f"{shown} may not be read or written; change its permissions and run the same again"
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"the path {shown} is too long for this file system; choose shorter names"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full: {shown} could not be written; make room and run the same again"
     if isinstance(error, OSError):
         why = error.strerror or type(error).__name__
         return f"{shown} cannot be read just now ({why}); nothing in it was changed: run the same when the disk answers"
@@ -114,7 +178,8 @@ def lock(folder: Path | str, wait: bool = False, unless: Callable[[], bool] | No
         folder.mkdir(parents=True, exist_ok=True)
     held = FileLock(folder / ".lock")
     try:
-        held.acquire(timeout=-1 if wait else 0, cancel_check=unless)
+        with _clear_errors(folder / ".lock"):
+            held.acquire(timeout=-1 if wait else 0, cancel_check=unless)
     except Timeout:
         raise UserError(f"another process is at work in {folder}; wait until it ends, or stop it first") from None
     try:
@@ -125,18 +190,26 @@ def lock(folder: Path | str, wait: bool = False, unless: Callable[[], bool] | No
 
 @contextmanager
 def _clear_errors(path: Path) -> Iterator[None]:
-    """Says in a sentence what a user can mend: a full disk, a folder that may not be written."""
+    """Says in a sentence what a user can mend: a full disk, a folder that may not be written, a name too long."""
+    from filelock import Timeout
+
     try:
         yield
-    except UserError:
+    except (UserError, Timeout):
         raise
     except Exception as e:
         number = e.errno if isinstance(e, OSError) else None
         # Writers in other languages (safetensors, Arrow) pass the system's words on, not always its number.
         if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(e):
-            raise UserError(f"the disk is full: {path} could not be written; make room and run the same again") from e
+            raise UserError(unread(path, OSError(errno.ENOSPC, ""))) from e
         if number in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise UserError(f"{path} may not be written; choose another folder or change its permissions") from e
+        if number == errno.ENAMETOOLONG or (isinstance(e, ValueError) and "null" in str(e)):
+            raise UserError(unread(path, e)) from e
+        if number in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+            raise UserError(f"{path} cannot be written: a file stands where a folder must be; move it away") from e
+        if number == errno.EIO:
+            raise UserError(f"{path} could not be written: the disk does not answer (input/output error)") from e
         raise
 
 

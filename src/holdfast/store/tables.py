@@ -7,8 +7,10 @@ bytes (with the same pyarrow). ``docs/store.md`` is written from the columns bel
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
+import re
 import types
 import typing
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from holdfast.store.files import write_bytes
+from holdfast.store.files import reading, write_bytes
 from holdfast.words import UserError
 
 if TYPE_CHECKING:
@@ -204,10 +206,11 @@ def write(path: Path | str, name: str, rows: Iterable[Any] | pd.DataFrame, **sam
         for row in plain:
             assert row.keys() == set(schema.names), f"{name}: {sorted(row.keys() ^ set(schema.names))}"
         table = pa.Table.from_pylist(plain, schema=schema)
-    about = {b"holdfast.table": name.encode(), b"holdfast.schema": str(version).encode()}
+    _check_values(table, name, path)
+    about = {b"holdfast.table": name.encode(), b"holdfast.schema": str(version).encode(), _SEAL: _BLANK}
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(about), buffer, compression="zstd")
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, _sealed(buffer.getvalue()))
 
 
 def read(
@@ -248,9 +251,12 @@ def _table(
     where: Mapping[str, Collection[Any]] | None = None,
 ) -> pa.Table:
     version, schema = SCHEMAS[name][0], _shape(name, columns)
+    with reading(path):
+        data = Path(path).read_bytes()
     try:
+        is_sealed = _check_seal(data)
         # A study is thousands of small files: pq.read_table, which can do far more, takes five times as long for each.
-        file = pq.ParquetFile(pa.BufferReader(Path(path).read_bytes()))
+        file = pq.ParquetFile(pa.BufferReader(data))
         there = file.schema_arrow
         about = there.metadata or {}
         if about.get(b"holdfast.table") != name.encode():
@@ -269,16 +275,53 @@ def _table(
             if not pc.any(keep).as_py():
                 return schema.empty_table()
         table = file.read([c for c in schema.names if c in there.names], use_threads=False)
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
-    except (pa.ArrowInvalid, OSError) as e:
-        raise UserError(f"{path} is damaged ({str(e).splitlines()[0]}); delete it to have it made again") from None
-    if keep is not None:
-        table = table.filter(keep)
-    for column in schema:  # written before the column was
-        if column.name not in table.column_names:
-            table = table.append_column(column, pa.array([None if column.nullable else ""] * len(table), column.type))
-    return table.replace_schema_metadata(None).select(schema.names).cast(schema)
+        if keep is not None:
+            table = table.filter(keep)
+        for column in schema:  # written before the column was
+            if column.name not in table.column_names:
+                nothing = [None if column.nullable else ""] * len(table)
+                table = table.append_column(column, pa.array(nothing, column.type))
+        table = table.replace_schema_metadata(None).select(schema.names).cast(schema)
+        if not is_sealed:
+            table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as e:
+        why = (str(e).splitlines() or [type(e).__name__])[0][:200]
+        raise UserError(f"{path} is damaged ({why}); delete it to have it made again") from None
+    _check_values(table, name, path)
+    return table
+
+
+# -- whether a file is what was written -----------------------------------------------------------------------------
+
+# The checksum of a file stands in its own metadata, and is that of the file with 64 zeros in its place. Parquet's own
+# (a CRC of each page) would leave the footer open: which column is which, where pages begin, how many rows there are.
+_SEAL, _BLANK = b"holdfast.sha256", b"0" * 64
+
+
+def _sealed(data: bytes) -> bytes:
+    at = data.index(_BLANK, data.rindex(_SEAL))
+    return data[:at] + hashlib.sha256(data).hexdigest().encode() + data[at + 64 :]
+
+
+def _check_seal(data: bytes) -> bool:
+    """Whether the file has a checksum; one of earlier versions has none, and is believed. Raises ValueError where it
+    was altered."""
+    named = data.rfind(_SEAL)
+    if named < 0:
+        return False
+    there = re.compile(rb"[0-9a-f]{64}").search(data, named, named + 100)
+    blank = data[: there.start()] + _BLANK + data[there.end() :] if there else b""
+    if not there or hashlib.sha256(blank).hexdigest().encode() != there[0]:
+        raise ValueError("it was altered: its checksum does not match")
+    return True
+
+
+def _check_values(table: pa.Table, name: str, path: Path | str) -> None:
+    """Raises UserError where a judge's score is not finite."""
+    if name == "judgements" and "score" in table.column_names:
+        scores = table["score"].drop_null()
+        if not pc.all(pc.is_finite(scores), min_count=0).as_py():
+            raise UserError(f"{path} would hold or holds a score that is no number: mend the judge that gave it")
 
 
 def _plain(row: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from holdfast import registry, rng
 from holdfast.learnt import ChosenSpec, RejectedSpec, SideSpec, UnsafeSpec
 from holdfast.objectives.contract import Objective
 from holdfast.spec import Controls, ModelSpec, Study, TaskSpec, VariantSpec
+from holdfast.store import documents
 from holdfast.store.digest import digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
@@ -143,7 +144,7 @@ class Materials:
     @_once
     def _fitting(self, model: str) -> Controls:
         """The controls, with no sequence longer than the model's context: beyond it positions mean nothing."""
-        config = read_json(self.path(model) / "config.json")
+        config = documents.read_json(self.path(model) / "config.json", finite=False)
         context = config.get("text_config", config).get("max_position_embeddings")
         controls = self.study.controls
         most = min(controls.max_tokens, context) if context else controls.max_tokens
@@ -255,7 +256,7 @@ class Materials:
         """The model's own answers for a task that draws them."""
         if self.is_sampled(model, task):
             assert self.folder is not None
-            return Sampled(**read_json(self.folder.sampled(self.sampled_key(model, task))))
+            return Sampled(**read_json(self.folder.sampled(self.sampled_key(model, task)), "counts"))
         assert self.planning, f"the model's own answers to {task} are drawn before anything is trained"
         rows = self.unsampled(task)
         asked = (*rows.train, *rows.validation)

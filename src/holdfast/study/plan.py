@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from holdfast import registry
@@ -17,6 +17,7 @@ from holdfast.declared import TUNED, TUNING
 from holdfast.objectives.contract import Objective
 from holdfast.spec import Controls, Study, VariantSpec
 from holdfast.store.digest import canonical, digest, short
+from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
 from holdfast.study import checks, consistency, costs, stopped, tuned
 from holdfast.study.cells import CellPlan, plan_cells
@@ -82,6 +83,12 @@ class Plan:
         from pydantic import TypeAdapter
 
         return TypeAdapter(Plan).validate_python(plain)
+
+    @staticmethod
+    def read(folder: StudyFolder) -> Plan:
+        """The plan that a run left."""
+        needs = [f.name for f in fields(Plan) if f.default is MISSING and f.default_factory is MISSING]
+        return Plan.from_json(read_json(folder.plan_json, *needs))
 
 
 @dataclass(frozen=True, slots=True)

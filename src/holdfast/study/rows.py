@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from holdfast.store.digest import canonical
-from holdfast.store.files import read_json, write_text
+from holdfast.store.files import read_json, write_json
 from holdfast.tasks.prepare import Prepared
 from holdfast.tasks.stream import Usable
 from holdfast.words import Example, Turn
@@ -17,11 +16,11 @@ PARTS = ("train", "validation", "test")
 
 def write(path: Path, prepared: Prepared, usable: Usable) -> None:
     plain = canonical(prepared) | {"usable": [e.id for e in usable.rows], "dropped": canonical(usable.dropped)}
-    write_text(path, json.dumps(plain, ensure_ascii=False))
+    write_json(path, plain, indent=None)
 
 
 def read(path: Path) -> tuple[Prepared, Usable]:
-    plain = read_json(path)
+    plain = read_json(path, *PARTS, "usable", "dropped", "digest", "counts", "left_out")
     parts = {name: tuple(_example(row) for row in plain[name]) for name in PARTS}
     kept = set(plain["usable"])
     rows = tuple(e for e in parts["train"] if e.id in kept)

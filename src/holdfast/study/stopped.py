@@ -21,7 +21,7 @@ def read(study: Study, folder: StudyFolder | None) -> Where | None:
     """Every run that ended before the last checkpoint; None: not decided yet."""
     if not study.stops or folder is None or not folder.stopped_json.is_file():
         return None
-    there = read_json(folder.stopped_json)
+    there = read_json(folder.stopped_json, "goal", "runs")
     return there["runs"] if there["goal"] == _goal(study) else None
 
 

@@ -74,7 +74,7 @@ def read(study: Study, folder: StudyFolder | None) -> list[dict[str, Any]]:
     yet, or of a study that has changed since."""
     if study.tuned is None or folder is None or not folder.tuned_json.is_file():
         return []
-    there = read_json(folder.tuned_json)
+    there = read_json(folder.tuned_json, "of", "choices")
     return there["choices"] if there["of"] == key(study) else []
 
 

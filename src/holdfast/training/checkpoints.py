@@ -25,7 +25,7 @@ from safetensors.torch import save
 
 from holdfast.models import adapters
 from holdfast.models.network import Network
-from holdfast.store.files import read_json, replacing_folder, write_bytes, write_json, write_text
+from holdfast.store.files import read_json, replacing_folder, write_bytes, write_json, write_lines, write_text
 from holdfast.store.folder import TrajectoryFolder
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -61,9 +61,8 @@ def save_checkpoint(folder: TrajectoryFolder, budget: int, network: Network, abo
         with replacing_folder(folder.checkpoint(budget)) as temporary:
             adapters.save(network, temporary)
             write_json(temporary / "checkpoint.json", about)
-    abouts = [read_json(folder.checkpoint(b) / "checkpoint.json") for b in present(folder)]
-    lines = [json.dumps(about, allow_nan=False) for about in abouts]
-    write_text(folder.root / "checkpoints.jsonl", "".join(line + "\n" for line in lines))
+    abouts = [read_json(folder.checkpoint(b) / "checkpoint.json", "budget") for b in present(folder)]
+    write_lines(folder.root / "checkpoints.jsonl", abouts)
 
 
 # -- the state of training ------------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def record(folder: TrajectoryFolder, proof: dict[str, Any]) -> None:
     rounding only, but it is written down under ``resumed_under``.
     """
     if folder.controls_json.exists():
-        old = read_json(folder.controls_json)
+        old = read_json(folder.controls_json, "controlled")
         proof = {**proof, "resumed_under": old.get("resumed_under", [])}
         here, began = proof["controlled"]["numerics"], old["controlled"]["numerics"]
         if here != began and here not in proof["resumed_under"]:

@@ -95,4 +95,4 @@ def is_nested(objective: Objective, controls: Controls) -> bool:
 
 def finished(folder: TrajectoryFolder, budgets: tuple[int, ...]) -> bool:
     """Whether all these budgets were trained to the end."""
-    return folder.done.exists() and set(budgets) <= set(read_json(folder.done)["budgets"])
+    return folder.done.exists() and set(budgets) <= set(read_json(folder.done, "budgets")["budgets"])

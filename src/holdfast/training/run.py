@@ -210,7 +210,7 @@ def _same_job(job: TrainJob, folder: TrajectoryFolder) -> None:
     """A folder belongs to one job, whose ladder of budgets may grow."""
     config = job.config()
     if folder.config_json.exists():
-        old = read_json(folder.config_json)
+        old = read_json(folder.config_json, "budgets")
         changed = sorted(k for k in config if k not in MAY_CHANGE and old.get(k) != config[k])
         if changed:
             raise UserError(
