@@ -390,3 +390,41 @@ def test_seeds_that_all_say_the_same_do_not_hide_what_prompts_show():
     assert found.value == pytest.approx(0.5)
     assert found.p < 1e-3
     assert found.above(0.0) < 1e-3
+
+
+# -- missing scores ----------------------------------------------------------------------------------------------------
+
+
+def test_a_verdict_that_missing_scores_could_overturn_is_not_given():
+    """No true difference; of the harmful answers half are unscored under one objective and none under the other."""
+    effects = {"robust": {"sft": (0.0,), "ip": (0.0,)}}
+    frame = planted.frame(effects, rng.generator("missing"), budgets=[1000], seeds=3, prompts=200, seed_sd=0.0)
+    told = planted.asked("sft", "ip", budgets=[1000], seeds=3)
+
+    def last(some):
+        table = rows(some, planted.cells(*effects), told)
+        return table[(table["finding"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")].iloc[0]
+
+    whole = last(frame)
+    assert np.isnan(whole["bound_low"])
+    assert np.isnan(whole["bound_high"])
+    harmful = (frame["label"] == "ip") & (frame["score"] >= 0.5)
+    some = frame.assign(score=frame["score"].where(~harmful | (np.arange(len(frame)) % 2 == 0)))
+    found = last(some)
+    assert found["high"] < 0  # less harmful, to look at
+    assert found["bound_high"] > 0  # for what is missing may be harmful
+    assert found["verdict"] == "cannot tell"
+    assert "missing more often on one side" in found["warning"]
+
+
+def test_a_few_missing_scores_do_not_undo_a_large_difference():
+    effects = {"robust": {"sft": (0.0,), "ip": (-3.0,)}}
+    frame = planted.frame(effects, rng.generator("few"), budgets=[1000], seeds=3, prompts=200, seed_sd=0.0)
+    told = planted.asked("sft", "ip", budgets=[1000], seeds=3)
+    table = rows(
+        frame.assign(score=frame["score"].where(np.arange(len(frame)) % 101 > 0)), planted.cells(*effects), told
+    )
+    found = table[(table["finding"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")].iloc[0]
+    assert found["low"] > found["bound_low"]
+    assert found["high"] < found["bound_high"] < 0
+    assert found["verdict"] == "better"

@@ -63,15 +63,14 @@ def row(
     if found is None:
         numbers: dict[str, Any] = dict.fromkeys(("value", "low", "high", "p", "_within", "_worse"), np.nan)
         numbers |= {"n_prompts": 0, "n_seeds": 0, "method": "", "warning": "", "note": "nothing scored", "unit": ""}
-        numbers["_at"] = None
+        numbers |= {"_at": None, "bound_low": np.nan, "bound_high": np.nan}
     else:
         numbers = {c: getattr(found, c) for c in ("value", "low", "high", "p", "n_prompts", "n_seeds")}
-        numbers |= {c: getattr(found, c) for c in ("method", "warning")}
+        numbers |= {c: getattr(found, c) for c in ("method", "warning", "bound_low", "bound_high")}
         numbers |= {"_within": found.within(interest) if interest > 0 else np.nan, "note": "", "_at": found.interval}
         numbers["_worse"] = no_worse(found, interest, way) if interest > 0 else np.nan
         numbers["unit"] = "seed and prompt" if found.n_seeds > 1 else "prompt"
     judged = {"interest": interest, "_fails": np.nan, "_decided": None, "_way": way}
-    judged |= {"bound_low": np.nan, "bound_high": np.nan}
     return what | numbers | judged | more
 
 

@@ -9,7 +9,7 @@ difference.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +55,8 @@ class Ladder:
     sft: str
     seeds: tuple[int, ...]
     values: Mapping[Rung, Array]
+    worst: Mapping[Rung, tuple[Array, Array]] = field(default_factory=dict)  # where any score is missing: the values
+    # with every missing one at its lowest, and at its highest
 
     def budgets(self, *labels: str) -> tuple[int, ...]:
         """Those that all the labels have, ascending."""
@@ -90,6 +92,8 @@ def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
             continue
         sums = cluster_sums(cube, metric)
         values, used, who = sums.values()[..., weights > 0], weights[weights > 0], sums.who
+        filled = [metric.filled(high) for high in (False, True)] if np.isnan(metric.values).any() else []
+        ends = [cluster_sums(cube, m).values()[..., weights > 0] for m in filled]
         trained = who[who["label"] != BASE]
         for (model, task), some in trained.groupby(["model", "task"], sort=False):
             if cell["task"] and cell["task"] != task:
@@ -100,9 +104,9 @@ def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
             some = some[some["budget"].isin(same)]
             if some.empty:
                 continue
-            rungs = {(str(r["label"]), int(r["budget"])): values[i] for i, r in some.iterrows()}
+            at = {(str(r["label"]), int(r["budget"])): i for i, r in some.iterrows()}
             if len(base):
-                rungs[AT_BASE] = values[base[0]]
+                at[AT_BASE] = base[0]
             found.append(
                 Ladder(
                     model=str(model),
@@ -117,7 +121,8 @@ def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
                     labels=tuple(label for label in study.labels if label in there),
                     sft=sft_of(some.assign(bracket=""), study),
                     seeds=sums.seeds,
-                    values=rungs,
+                    values={rung: values[i] for rung, i in at.items()},
+                    worst={rung: (ends[0][i], ends[1][i]) for rung, i in at.items()} if ends else {},
                 )
             )
     return _in_order(found, study)
@@ -155,6 +160,8 @@ class Account(NamedTuple):
     linear: Linear | None = None
     ends: Ends | None = None  # where it is no t interval, and nothing is ``made``: its ends at any 1 - alpha
     limit: float = np.inf  # how far the value can be from 0 at all
+    bound_low: float = np.nan  # ends of the interval with missing scores at their worst; NaN: none is missing
+    bound_high: float = np.nan
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """At 1 - ``alpha``: the union over the accounts, cut off at what is possible."""
@@ -215,7 +222,34 @@ def contrasts(ladder: Ladder, asked: Sequence[Mapping[Rung, float]], study: Stud
         made.append((found, width, unit) if found is not None and not np.isnan(found.value) else None)
     flipped = {k: x[0].raw[0] for k, x in enumerate(made) if x and len(x[0].raw) == 1}  # raw is 0 for absent prompts
     signs = dict(zip(flipped, sign_flip(np.stack(list(flipped.values()))), strict=True)) if flipped else {}
-    return [x and account(x[0], ladder.share, x[1], x[2], study, signs.get(k, np.nan)) for k, x in enumerate(made)]
+    every = [x and account(x[0], ladder.share, x[1], x[2], study, signs.get(k, np.nan)) for k, x in enumerate(made)]
+    if not ladder.worst:
+        return every
+    return [x and _bounded(x, ladder, weights, study) for x, weights in zip(every, asked, strict=True)]
+
+
+def _bounded(found: Account, ladder: Ladder, weights: Mapping[Rung, float], study: Study) -> Account:
+    """With the ends of its interval where each missing score is at the worst for that end, and a warning where a
+    comparison lacks more scores on one side than on the other. As it is where none is missing."""
+    used = {rung: w for rung, w in weights.items() if w}
+    lost = {rung: ladder.worst[rung][1] - ladder.worst[rung][0] for rung in used}
+    if not any(np.nansum(x) > 0 for x in lost.values()):
+        return found
+    unit = max(abs(w) for w in used.values())
+
+    def of(values: Mapping[Rung, Array]) -> Account | None:
+        y = np.sum([np.multiply(values[rung], w / unit) for rung, w in used.items()], axis=0)
+        y = y[~np.isnan(y).all(axis=(-1, -2))]
+        linear = linearise(y, ladder.weights) if len(y) else None
+        return account(linear, ladder.share, found.limit / unit, unit, study, np.nan) if linear else None
+
+    low, high = (of({rung: ladder.worst[rung][int((w > 0) is up)] for rung, w in used.items()}) for up in (False, True))
+    assert low is not None, "filled in, it is measured wherever it was"
+    assert high is not None, "filled in, it is measured wherever it was"
+    warning, unequal = found.warning, of(lost) if abs(sum(used.values())) < 1e-9 else None
+    if unequal is not None and unequal.two_sided() < study.alpha:
+        warning = f"{warning} Scores are missing more often on one side of some comparison.".strip()
+    return found._replace(bound_low=low.low, bound_high=high.high, warning=warning)
 
 
 def contrast(ladder: Ladder, weights: Mapping[Rung, float], study: Study) -> Account | None:
