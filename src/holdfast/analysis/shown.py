@@ -12,6 +12,7 @@ from holdfast.spec import Study
 NAMES = {
     "asr": "attack success",
     "accuracy": "accuracy",
+    "coverage": "words covered",
     "p_match": "P(match)",
     "p_correct": "P(correct)",
     "compliance": "safe prompts answered",

@@ -39,6 +39,10 @@ class BoundAccuracy(TaskAccuracy):
     task: Any = None
     rows: tuple[Any, ...] = ()
 
+    @property
+    def summary(self) -> Summary:  # type: ignore[override]
+        return Summary(self.task.metric, secondary=("strict",))
+
     def items(self) -> list[Item]:
         return [Item(row.id, row.prompt, reference=row.answer) for row in self.rows]
 

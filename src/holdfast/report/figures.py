@@ -16,7 +16,7 @@ import vl_convert
 
 from holdfast.report import theme
 from holdfast.report.charts import Figure
-from holdfast.store.files import write_bytes, write_text
+from holdfast.store.files import write_bytes, write_json, write_text
 
 WIDTH = 660  # pixels of a file's plot
 SCALE = 2.0  # of the PNG
@@ -44,7 +44,7 @@ _MUTED = (
 
 
 def write(folder: Path, name: str, figure: Figure, mark: str, labels: Sequence[str]) -> None:
-    """``name.svg`` and ``name.png``, in the light scheme, with title and mark."""
+    """``name.svg``, ``name.png`` and the Vega-Lite of both, in the light scheme, with title and mark."""
     title: dict[str, Any] = {"text": textwrap.wrap(figure.title, 70)}
     if mark:
         title["subtitle"] = textwrap.wrap(mark, 100)
@@ -54,6 +54,7 @@ def write(folder: Path, name: str, figure: Figure, mark: str, labels: Sequence[s
     ]  # a file has no controls
     config = theme.config(labels, "light")
     spec = {**figure.spec, **size, "title": title, "description": figure.alt, "params": free, "config": config}
+    write_json(folder / f"{name}.json", {"$schema": alt.SCHEMA_URL, **spec})
     svg = vl_convert.vegalite_to_svg(spec, vl_version=version())
     write_text(folder / f"{name}.svg", svg)
     write_bytes(folder / f"{name}.png", vl_convert.svg_to_png(svg, scale=SCALE))

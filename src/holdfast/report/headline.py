@@ -15,6 +15,7 @@ from holdfast.report.theme import BASE
 _BETTER = {"capability": "higher", "robustness": "lower", "persona": "lower", "normative": "higher"}
 _TITLES = {
     "accuracy": ("Task accuracy", "accuracy"),
+    "coverage": ("Words of the reference covered", "words covered"),
     "asr": ("Attack success rate", "ASR"),
     "p_match": ("Dark Triad P(match)", "P(match)"),
     "coherent": ("Coherent responses", "coherent"),
@@ -23,6 +24,7 @@ _TITLES = {
 _OF = {"accuracy": "task_accuracy", "p_match": "dark_triad"}  # titles that are of one measure: others are named
 _METRICS = {
     "accuracy": "accuracy",
+    "coverage": "words covered",
     "p_correct": "P(correct)",
     "p_match": "P(match)",
     "mc1": "MC1",

@@ -15,6 +15,7 @@ from holdfast.report.reading import Findings
 _METRICS = {
     "asr": "attack success",
     "accuracy": "accuracy",
+    "coverage": "words covered",
     "p_match": "P(match)",
     "p_correct": "P(correct)",
     "harm": "the harm score",

@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
+from pydantic import TypeAdapter
 
 from holdfast import __version__
 from holdfast.analysis.answer import caveats, sentences
@@ -27,6 +28,8 @@ from holdfast.report.theme import BASE
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.study import stopped
+from holdfast.study.plan import still_warming_up
+from holdfast.study.trajectory import Trajectory
 
 SILENCE = 0.05  # of the answers of one subject, from where it is said above all else
 
@@ -148,7 +151,9 @@ def _warnings(findings: Findings) -> list[str]:
     said = [f"Not everything was held fixed over objectives: {speak.join(differing)}. See “Was the comparison fair?”"]
     ended = "Runs ended where they reached the target. See “At equal capability” for which, and what is not compared."
     said = said * bool(differing) + [ended] * bool(stopped.read(findings.study, findings.folder))
-    return [*said, *_silences(findings)]
+    trained = TypeAdapter(list[Trajectory]).validate_python(findings.plan.get("trajectories", ()))
+    early = [f"{note[0].upper()}{note[1:]}." for note in still_warming_up(trained, findings.study)]
+    return [*said, *early, *_silences(findings)]
 
 
 def _silences(findings: Findings) -> Iterator[str]:

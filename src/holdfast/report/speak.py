@@ -23,6 +23,7 @@ _ATTACKS = {"none": "direct", "dan": "DAN"}
 _ESTIMANDS = {
     "asr": "Estimated: share of responses that the judge scores at or above the threshold, every attack counting alike",
     "accuracy": "Estimated: share of right answers",
+    "coverage": "Estimated: share of the reference's content words that a response holds, which is no accuracy",
     "p_match": "Estimated: probability of the answer that fits the trait, among yes and no, every trait counting alike",
     "p_correct": "Estimated: probability of the right answer, among yes and no",
 }

@@ -8,7 +8,7 @@ nested (constant schedule), so that a ladder can grow; else every budget is a tr
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from holdfast.spec import Controls, Study, VariantSpec
 from holdfast.store.digest import canonical, digest, short
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
-from holdfast.study import checks, consistency, costs, stopped, tuned
+from holdfast.study import checks, consistency, costs, stopped, tuned, variants
 from holdfast.study.cells import CellPlan, plan_cells
 from holdfast.study.materials import Materials
 from holdfast.study.shape import Shape, measured, published
@@ -399,4 +399,27 @@ def _notes(materials: Materials, trajectories: list[Trajectory]) -> list[str]:
         if t.rungs[-1].passes is not None and t.rungs[-1].passes > 1:
             notes.append(f"{rows} is read {t.rungs[-1].passes:.1f} times over at {t.budgets[-1]} tokens")
         notes += [f"{rows}, {t.model}: {note}" for note in materials.agreement(t.model, rows)]
-    return list(dict.fromkeys(notes))
+    notes += [
+        f"{t.name} is scored by the share of its references' words that a response holds, which is no accuracy"
+        for t in materials.study.tasks
+        if getattr(materials.task(t.name), "metric", "") == "coverage"
+    ]
+    return list(dict.fromkeys([*notes, *still_warming_up(trajectories, materials.study)]))
+
+
+def still_warming_up(trajectories: Iterable[Trajectory], study: Study) -> list[str]:
+    """A sentence for the checkpoints that are taken before the learning rate has come up: they have learnt little, and
+    a flat curve there says nothing of an objective."""
+    warm_up = {v.label: variants.controls(v, study.controls).warmup_steps for v in study.objectives}
+    early: dict[int, set[str]] = {}
+    for t in trajectories:
+        for rung in t.rungs:
+            if not t.bracket and rung.steps is not None and rung.steps <= warm_up.get(t.label, 0):
+                early.setdefault(rung.budget, set()).add(t.label)
+    if not early:
+        return []
+    budgets, labels = [f"{b:,}" for b in sorted(early)], sorted(set.union(*early.values()))
+    return [
+        f"at {' and '.join(budgets)} tokens {', '.join(labels)} {'has' if len(labels) == 1 else 'have'} not left the "
+        "warm-up of the learning rate: raise the budgets or lower controls.warmup_steps"
+    ]

@@ -45,6 +45,11 @@ class Task(Protocol):
     name: ClassVar[str]
     version: ClassVar[int]
 
+    @property
+    def metric(self) -> str:
+        """What the mean of its check is called: ``accuracy``, or what it is where it is none."""
+        return "accuracy"
+
     def rows(self) -> list[Example]:
         """The rows to train on, and to split where there is no test file. Ids are unique."""
         ...

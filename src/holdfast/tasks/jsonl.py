@@ -23,7 +23,8 @@ class Jsonl(Task):
     test: a file of test rows in the same form; None holds out a share of ``path``.
     check_by: how a response is checked against ``answer``: as a `number`, as a `text`, or by `coverage`, the share of
         the reference's content words that it holds (an open-ended task). None: `coverage` of ``chosen`` where no row
-        has an answer, else `number` where all answers are numbers, else `text`.
+        has an answer, else `number` where most answers are numbers, else `text`. Rows whose answer is of another kind
+        are named as mistakes.
     """
 
     path: str
@@ -48,24 +49,29 @@ class Jsonl(Task):
 
     def check(self, response: str, answer: str) -> Verdict:
         checks = {"number": answers.numeric, "text": answers.short_text, "coverage": answers.coverage}
-        return checks[self._by](response, answer)
+        return checks[self.check_name](response, answer)
 
     def perturb(self, example: Example) -> str | None:
         """Only worked answers that arrive at a number can be made wrong for sure."""
-        return perturb.worked(example.chosen, example.answer, example.id) if self._by == "number" else None
+        return perturb.worked(example.chosen, example.answer, example.id) if self.check_name == "number" else None
 
     @property
-    def _by(self) -> Check:
+    def check_name(self) -> Check:
         if self.check_by is not None:
             return self.check_by
         given = [example.answer for _, example in _read(Source(self.path)) if example.answer]
         if not given:
             return "coverage"
-        return "number" if all(answers.number(answer) is not None for answer in given) else "text"
+        # By what most are: one answer that is none would otherwise change how all the others are checked.
+        return "number" if 2 * sum(answers.number(answer) is not None for answer in given) > len(given) else "text"
+
+    @property
+    def metric(self) -> str:
+        return "coverage" if self.check_name == "coverage" else "accuracy"
 
     def _checkable(self, path: str) -> list[Example]:
         """The rows, each with an answer of the kind that it is checked by."""
-        by, rows = self._by, _read(Source(path))
+        by, rows = self.check_name, _read(Source(path))
         if by == "coverage":
             return [example if example.answer else replace(example, answer=example.chosen) for _, example in rows]
         for where, example in rows:

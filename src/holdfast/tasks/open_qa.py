@@ -22,6 +22,10 @@ class OpenEnded(Task):
     responses with ``rejected.judge``.
     """
 
+    @property
+    def metric(self) -> str:
+        return "coverage"
+
     def check(self, response: str, answer: str) -> Verdict:
         return answers.coverage(response, answer)
 
