@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from holdfast.store.rows import Source, remembered
@@ -55,7 +56,7 @@ class Jsonl(Task):
         """Only worked answers that arrive at a number can be made wrong for sure."""
         return perturb.worked(example.chosen, example.answer, example.id) if self.check_name == "number" else None
 
-    @property
+    @cached_property  # asked for every response that is checked
     def check_name(self) -> Check:
         if self.check_by is not None:
             return self.check_by
