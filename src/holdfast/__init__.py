@@ -1,6 +1,7 @@
 """holdfast: what the choice of fine-tuning objective does to a model besides teaching it the task.
 
-``holdfast.load_study("study.yaml").run("runs/mine")`` does a whole study and returns its estimates as a data frame.
+``holdfast.load_study("study.yaml").run("runs/mine")`` does a whole study and returns its estimates as a data frame;
+``holdfast.open("runs/mine")`` gives the tables and charts of one that has run.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from holdfast.pipeline import LoadedStudy
+    from holdfast.results import Results
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_study"]
+__all__ = ["__version__", "load_study", "open"]
 
 
 def load_study(path: str | Path) -> LoadedStudy:
@@ -21,3 +23,12 @@ def load_study(path: str | Path) -> LoadedStudy:
     from holdfast.study.files import load
 
     return LoadedStudy(load(path))
+
+
+def open(folder: str | Path) -> Results:
+    """A study that has run, from its folder. Raises ``UserError`` where there is none."""
+    from holdfast.results import open_folder
+    from holdfast.store.folder import StudyFolder
+    from holdfast.study.files import load
+
+    return open_folder(StudyFolder(folder), load(Path(folder) / "study.yaml"))

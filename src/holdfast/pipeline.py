@@ -16,6 +16,7 @@ from holdfast.engines.local import Local
 from holdfast.progress import Display
 from holdfast.respond.cells import Cell
 from holdfast.respond.progress import Share, judged, responded
+from holdfast.results import shape
 from holdfast.spec import Study
 from holdfast.stages import STAGES, Work, draft
 from holdfast.store import tables
@@ -105,11 +106,14 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedStudy:
     """A study in Python: ``holdfast.load_study(path).run(out)`` gives the estimates."""
 
     spec: Study
+
+    def __repr__(self) -> str:
+        return f"<the study {self.spec.name}: {shape(self.spec)}; .plan() .run(folder)>"
 
     def plan(self) -> Plan:
         return expand(self.spec)

@@ -1,0 +1,92 @@
+"""A study that has run, for a notebook: its tables and charts as the stages left them. Nothing is computed anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from holdfast.spec import Study
+from holdfast.store import tables
+from holdfast.store.files import read_json
+from holdfast.store.folder import StudyFolder
+from holdfast.words import UserError
+
+if TYPE_CHECKING:
+    import altair
+    import pandas as pd
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """What ``holdfast.open(folder)`` gives.
+
+    ``estimates``, ``findings``: the tables of the page, columns in ``docs/store.md``; ``subjects``: who was measured;
+    ``records``: a row per answer and judge; ``plots``: names of the charts, for ``plot``.
+    """
+
+    folder: StudyFolder
+    study: Study
+
+    @cached_property
+    def estimates(self) -> pd.DataFrame:
+        return tables.read(self.folder.estimates_parquet, "estimates")
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        there = self.folder.findings_parquet
+        return tables.read(there if there.exists() else [], "findings")
+
+    @cached_property
+    def subjects(self) -> pd.DataFrame:
+        return tables.read(self.folder.subjects, "subjects")
+
+    @cached_property
+    def records(self) -> pd.DataFrame:
+        """Every planned answer with every judge's score, and the ``response`` itself: unmasked, so look before you
+        print. Prompts are not in it."""
+        from holdfast.analysis.frame import load
+
+        shards = [file for cell in self.folder.cells() for file in sorted(cell.root.glob("*/[!.]*.parquet"))]
+        texts = tables.read(shards, "records", ["id", "response", "n_tokens", "finish"]).drop_duplicates("id")
+        return load(self.folder).merge(texts.rename(columns={"id": "record"}), on="record", how="left")
+
+    @property
+    def plots(self) -> list[str]:
+        return sorted(file.stem for file in (self.folder.report / "figures").glob("*.json"))
+
+    def plot(self, name: str = "frontier") -> altair.Chart:
+        """A chart of the page. Raises ``UserError`` with the names that there are."""
+        import altair
+
+        if name not in self.plots:
+            raise UserError(
+                f"there is no chart {name!r}; there is {', '.join(self.plots)}"
+                if self.plots
+                else f"{self.folder.root} has no charts yet; run `holdfast report` first"
+            )
+        spec: dict[str, Any] = read_json(self.folder.report / "figures" / f"{name}.json")
+        return altair.Chart.from_dict(spec)
+
+    def __repr__(self) -> str:
+        study, rows = self.study, f"{len(self.estimates):,} estimates, {len(self.plots)} plots"
+        return f"<{study.name}: {shape(study)}; {rows}; .estimates .findings .subjects .records .plot(name)>"
+
+
+def shape(study: Study) -> str:
+    """How large a study is, in a line."""
+    parts = {
+        "model": len(study.models),
+        "task": len(study.tasks),
+        "objective": len(study.objectives),
+        "budget": len(study.budgets),
+        "seed": len(study.seeds),
+    }
+    return ", ".join(f"{n} {name}{'s' * (n != 1)}" for name, n in parts.items() if n)
+
+
+def open_folder(folder: StudyFolder, study: Study) -> Results:
+    """Raises ``UserError`` where the study has not come to its estimates."""
+    if not folder.estimates_parquet.exists():
+        raise UserError(f"{folder.root} has no estimates yet; run `holdfast run` (or `holdfast analyse`) first")
+    return Results(folder, study)
