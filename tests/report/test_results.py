@@ -1,0 +1,57 @@
+"""A study that has run, opened from Python: tables and charts as they were written, and nothing computed anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import holdfast
+from holdfast.report import figures
+from holdfast.report.charts import Figure
+from holdfast.store.folder import StudyFolder
+from holdfast.words import UserError
+
+
+@pytest.fixture(scope="module")
+def opened(finished: StudyFolder) -> Any:
+    data = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0]})
+    spec = {
+        "data": {"values": data.to_dict("records")},
+        "mark": "point",
+        "encoding": {axis: {"field": axis, "type": "quantitative"} for axis in "xy"},
+    }
+    figure = Figure("frontier", "Title", spec, "Caption.", "Two points.", data)
+    figures.write(finished.report / "figures", "frontier", figure, "a mark", ["sft"])
+    return holdfast.open(finished.root)
+
+
+def test_its_tables_are_those_of_the_folder(opened: Any, finished: StudyFolder) -> None:
+    assert set(opened.estimates["estimate"]) >= {"level"}
+    assert len(opened.findings)
+    assert set(opened.records["subject"]) <= set(opened.subjects["subject"])
+    assert opened.records["response"].notna().any()
+
+
+def test_a_chart_of_the_page_comes_back_as_it_was_drawn(opened: Any) -> None:
+    assert opened.plots == ["frontier"]
+    chart = opened.plot("frontier").to_dict()
+    assert chart["mark"] == "point" or chart["mark"]["type"] == "point"
+    assert chart["title"]["subtitle"] == ["a mark"]
+    with pytest.raises(UserError, match="there is no chart 'heat'; there is frontier"):
+        opened.plot("heat")
+
+
+def test_it_says_in_a_line_what_it_is(opened: Any) -> None:
+    assert "6 objectives, 3 budgets, 1 seed;" in repr(opened)
+    assert len(repr(opened)) < 200
+
+
+def test_a_folder_without_estimates_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no study at"):
+        holdfast.open(tmp_path)
+    (tmp_path / "study.yaml").write_text((Path(__file__).parents[2] / "studies/gsm8k-stories260k.yaml").read_text())
+    with pytest.raises(UserError, match="has no estimates yet; run `holdfast run`"):
+        holdfast.open(tmp_path)
