@@ -22,6 +22,7 @@ INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 app = typer.Typer(
     help="What the choice of fine-tuning objective does to a model besides teaching it the task.",
+    epilog="Documentation: docs/ of the source; installed from a wheel, share/holdfast/docs of the Python environment.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

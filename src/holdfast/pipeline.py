@@ -34,6 +34,14 @@ if TYPE_CHECKING:
     from holdfast.analysis.gate import Bound
 
 RUNS = Path("runs")
+UNITS = {  # of what is planned and present in each stage
+    "train": "checkpoints",
+    "respond": "answers",
+    "judge": "judgements",
+    "tune": "choice of settings",
+    "analyse": "table of estimates",
+    "report": "page",
+}
 
 
 def plan(study: str | Path, pilot: Path | None = None) -> Plan:
@@ -102,7 +110,7 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
     return {
         "study": spec.name,
         "folder": str(folder.root),
-        "stages": {k: {"planned": v.planned, "present": v.present} for k, v in stages.items()},
+        "stages": {k: {"planned": v.planned, "present": v.present, "unit": UNITS[k]} for k, v in stages.items()},
     }
 
 

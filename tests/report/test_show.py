@@ -83,3 +83,8 @@ def test_what_is_unknown_is_named_with_what_is_known(finished: StudyFolder, quer
 def test_a_folder_without_answers_is_refused(tmp_path) -> None:
     with pytest.raises(UserError, match="holds no answers"):
         find(tmp_path, Query())
+
+
+def test_a_verdict_that_no_judge_gives_is_one_sentence_with_those_there_are(finished: StudyFolder) -> None:
+    with pytest.raises(UserError, match=r"there is no verdict nonsense; there is .*answer.*refusal"):
+        find(finished.root, Query(verdict="nonsense"))

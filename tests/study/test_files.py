@@ -161,3 +161,24 @@ def test_a_study_is_frozen() -> None:
     study: Study = parse(MINIMAL + BUDGETS)
     with pytest.raises(ValueError, match="frozen"):
         study.name = "y"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("controls: {lr: 1e-4}", "did you mean learning_rate?"),
+        ("controls: {batch_size: 4}", "did you mean batch_rows?"),
+        ("controls: {lora: {r: 8}}", "did you mean rank?"),
+        ("controls: {learning_rte: 1}", "did you mean learning_rate?"),
+        ("controls: {lora: }", "controls.lora is empty"),
+    ],
+)
+def test_a_key_of_another_tool_is_named_as_it_is_called_here(more: str, says: str) -> None:
+    with pytest.raises(UserError) as e:
+        parse(MINIMAL + BUDGETS + more)
+    assert says in str(e.value)
+
+
+def test_an_empty_section_is_called_empty() -> None:
+    with pytest.raises(UserError, match="models is empty: it should be a"):
+        parse(MINIMAL.replace(MINIMAL[MINIMAL.index("models:") : MINIMAL.index("tasks:")], "models:\n") + BUDGETS)

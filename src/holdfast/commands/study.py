@@ -96,7 +96,7 @@ def status(study: StudyArg, out: Out = None, as_json: AsJson = False) -> None:
     found = pipeline.status(study, out)
     if not told(as_json, found):
         for stage, counts in found["stages"].items():
-            say(f"{stage:<9} {counts['present']:>5} of {counts['planned']:>5}")
+            say(f"{stage:<9} {counts['present']:>7,} of {counts['planned']:>7,} {counts['unit']}")
 
 
 @app.command()

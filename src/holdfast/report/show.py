@@ -6,7 +6,7 @@ and texts only of what is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,10 +63,19 @@ def find(root: Path, query: Query) -> list[dict[str, Any]]:
         raise UserError(f"{root} holds no answers: give the folder of a study that has run")
     who = _subjects(tables.read(folder.subjects, "subjects"), query)
     found: list[dict[str, Any]] = []
-    for cell in _cells(folder, query):
+    chosen = _cells(folder, query)
+    for cell in chosen:
         if len(found) < query.n:
             found += _of_cell(folder, cell, who, query, query.n - len(found))
+    if query.verdict and not found:  # read only now, for it takes every judgement
+        _known("verdict", [query.verdict], _verdicts(folder, [at for at, _ in chosen], query))
     return found
+
+
+def _verdicts(folder: StudyFolder, chosen: Sequence[CellFolder], query: Query) -> list[str]:
+    said = [p for at in chosen for p in sorted((folder.judgements / at.root.name).glob("[!.]*/*/[!.]*.parquet"))]
+    where = {"judge": [query.judge]} if query.judge else {}
+    return sorted({str(label) for label in tables.read(said, "judgements", ["label"], where)["label"]} - {""})
 
 
 def _subjects(s: pd.DataFrame, query: Query) -> pd.DataFrame:

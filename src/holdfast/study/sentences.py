@@ -12,6 +12,26 @@ from holdfast.registry import close
 from holdfast.spec import Part, Study
 
 _SHOWN = 60  # characters of a wrong value
+_ELSEWHERE = {  # what other tools call a key of a study
+    "lr": "learning_rate",
+    "epochs": "passes",
+    "num_train_epochs": "passes",
+    "batch_size": "batch_rows",
+    "per_device_train_batch_size": "batch_rows",
+    "max_length": "max_tokens",
+    "max_seq_length": "max_tokens",
+    "warmup": "warmup_steps",
+    "grad_clip": "clip",
+    "max_grad_norm": "clip",
+    "r": "rank",
+    "lora_alpha": "alpha",
+    "lora_r": "rank",
+    "seed": "seeds",
+    "model": "models",
+    "task": "tasks",
+    "limit": "items",
+    "n": "items",
+}
 
 
 def sentence(error: ValidationError) -> str:
@@ -28,7 +48,9 @@ def sentence(error: ValidationError) -> str:
 def _one(e: ErrorDetails, same: list[ErrorDetails]) -> str:
     path, part = _path(e)
     if e["type"] == "extra_forbidden":
-        return f"{path} is not a key that a study has; {close(str(e['loc'][-1]), keys(part))}"
+        word, known = str(e["loc"][-1]), keys(part)
+        near = f"did you mean {_ELSEWHERE[word]}?" if _ELSEWHERE.get(word) in known else close(word, known)
+        return f"{path} is not a key that a study has; {near}"
     if e["type"] == "missing":
         return f"{path} is missing{_about(part, e['loc'][-1])}"
     reasons = [_reason(x, part) for x in same]
@@ -37,6 +59,8 @@ def _one(e: ErrorDetails, same: list[ErrorDetails]) -> str:
         return reason
     if e["type"] == "too_short":
         reason = "should have at least one entry"
+    if e["input"] is None:
+        return f"{path} is empty: it {reason}" if reason.startswith("should") else f"{path} is empty"
     value = repr(e["input"])
     value = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
     return f"{path} cannot be {value}: it {reason}" if reason.startswith("should") else f"{path}: {reason}"
