@@ -77,6 +77,62 @@ def test_a_contrast_is_linear_and_scales_with_its_weights(weights, times):
     assert more.within(times) == pytest.approx(one.within(1.0))
 
 
+def test_one_seed_in_a_study_that_trains_has_no_verdict_and_an_audit_keeps_its_own():
+    y = {AT_BASE: np.zeros((1, 60)), ("sft", 100): 0.5 + 0.1 * noise(1, 60)}
+    trains = planted.asked("sft", budgets=BUDGETS, seeds=1)
+    audit = trains.model_copy(update={"objectives": ()})
+    for study, says in ((trains, "one seed"), (audit, "worse")):
+        found = contrast(ladder(y, width=1.0), {("sft", 100): 1.0, AT_BASE: -1.0}, study)
+        made = finished([row(ladder(y), "last", found, label="sft", against="base", interest=0.05)], study)
+        assert made["verdict"].tolist() == [says]
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "says"),
+    [
+        (0.2, (np.nan, np.nan), "worse"),
+        (0.2, (0.05, 0.4), "worse"),
+        (0.2, (-0.02, 0.4), "cannot tell"),
+        (0.0, (np.nan, np.nan), "equivalent"),
+        (0.0, (-0.04, 0.04), "equivalent"),
+        (0.0, (-0.04, 0.06), "cannot tell"),
+    ],
+)
+def test_a_verdict_survives_the_worst_that_missing_scores_could_be_or_is_none(asked, value, bounds, says):
+    y = {AT_BASE: np.zeros((5, 300)), ("sft", 100): value + 0.01 * noise(5, 300)}
+    found = contrast(ladder(y, width=1.0), {("sft", 100): 1.0, AT_BASE: -1.0}, asked)
+    more = dict(zip(("bound_low", "bound_high"), bounds, strict=True))
+    made = finished([row(ladder(y), "last", found, label="sft", against="base", interest=0.05, **more)], asked)
+    assert made["verdict"].tolist() == [says]
+    assert (made["p_worse"] < 0.05).tolist() == [value == 0 and not bounds[1] > 0.05]
+
+
+def test_what_three_seeds_cannot_say_alone_they_say_with_the_spread_of_all_objectives():
+    """And no verdict goes beyond its intervals, whichever of the two is wider."""
+    study, r = planted.asked("sft", "ip", "kl", "dpo", budgets=(100,), seeds=3), np.random.default_rng(0)
+    pooled, alone, at = 0, 0, {AT_BASE: np.zeros((3, 80))}
+    for _ in range(40):
+        at |= {
+            (x, 100): 0.08 + 0.02 * r.standard_normal((3, 1)) + 0.1 * r.standard_normal((3, 80))
+            for x in ("sft", "ip", "kl", "dpo")
+        }
+        x = ladder(at, width=1.0)
+        many = [
+            row(x, "last", c := contrast(x, {(k, 100): 1.0, AT_BASE: -1.0}, study), label=k, against="base",
+                interest=0.05, _pool=c) for k in x.labels
+        ]  # fmt: skip
+        made = finished(many, study)
+        own = finished([m | {"_pool": None} for m in many], study)
+        pooled, alone = pooled + (made["verdict"] == "worse").sum(), alone + (own["verdict"] == "worse").sum()
+        for table in (made, own):
+            clear = (table["low_all"] > 0) | (table["high_all"] < 0)
+            assert clear[table["verdict"].isin(["worse", "better", "small but real"])].all()
+            near = table[table["verdict"] == "equivalent"]
+            assert (near[["low", "high"]].abs() < 0.08).all(axis=None)
+            assert ((table["low_all"] <= table["low"]) & (table["high"] <= table["high_all"])).all()
+    assert pooled > 2 * alone
+
+
 def test_a_seed_without_a_rung_is_left_out_and_counted(asked):
     y = noise(3, 8)
     y[2] = np.nan

@@ -75,7 +75,7 @@ def compared(ladder: Ladder, study: Study) -> Iterator[Row]:
     ]
     found = contrasts(ladder, [weights for *_, weights in asked], study)
     for (finding, label, against, budget, margin, _), one in zip(asked, found, strict=True):
-        yield row(ladder, finding, one, label=label, against=against, budget=budget, interest=margin)
+        yield row(ladder, finding, one, label=label, against=against, budget=budget, interest=margin, _pool=one)
 
 
 def _asked(

@@ -7,7 +7,7 @@ verdict.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 
 from holdfast.analysis.equivalence import CANNOT_TELL, ONE_SEED, decided
 from holdfast.analysis.ladder import Account, Ladder
+from holdfast.analysis.paired import Difference
 from holdfast.spec import Study
 from holdfast.store.tables import COLUMNS
 
@@ -50,6 +51,7 @@ def row(
     """One finding about one measure. ``found`` None: nothing was scored. ``more`` replaces what it says.
 
     For ``finished``, which leaves them in the table: ``_at``, a function of alpha that gives the interval at 1 - alpha;
+    ``_pool``, the account where the spread of its seeds may be pooled with other labels' (``_pooled``), else None;
     ``_within`` and ``_worse``, p of equivalence and p of being worse by the smallest value of interest or more;
     ``_fails``, p that a statement with several conditions does not hold (NaN: no such statement); ``_decided``, a
     verdict that was reached otherwise; ``_way``, which way is better.
@@ -70,7 +72,7 @@ def row(
         numbers |= {"_within": found.within(interest) if interest > 0 else np.nan, "note": "", "_at": found.interval}
         numbers["_worse"] = no_worse(found, interest, way) if interest > 0 else np.nan
         numbers["unit"] = "seed and prompt" if found.n_seeds > 1 else "prompt"
-    judged = {"interest": interest, "_fails": np.nan, "_decided": None, "_way": way}
+    judged = {"interest": interest, "_fails": np.nan, "_decided": None, "_way": way, "_pool": None}
     return what | numbers | judged | more
 
 
@@ -88,24 +90,34 @@ def finished(parts: Sequence[dict[str, Any]] | pd.DataFrame, study: Study) -> pd
     A *family* is one finding, measure, metric and reference, of one model and task, over all objectives and budgets;
     but all that the answer speaks of (``ANSWERED``) is one family, over measures and references too. Each of its K rows
     is judged at alpha / K: ``low_all`` and ``high_all`` hold together with probability 1 - alpha (Bonferroni), and a
-    verdict is what they say. Of the two nulls of a row, 0 and the margin, at most one is true, so that false
-    differences and false equivalences are at most alpha together.
+    verdict is what they say. The spread of seeds is then pooled over the labels (``_pooled``), for a few seeds know
+    their own too poorly to speak so far out; a verdict must hold at alpha by each row's own spread as well. Of the two
+    nulls of a row, 0 and the margin, at most one is true, so that false differences and false equivalences are at most
+    alpha together.
     """
     if not len(parts):
         return empty()
     table = pd.DataFrame(parts) if isinstance(parts, pd.DataFrame) else pd.DataFrame(list(parts))
-    for missing in {"_at", "_decided", "_within", "_worse", "_fails", "bound_low", "bound_high"} - set(table):
-        table[missing] = None if missing in ("_at", "_decided") else np.nan
+    for missing in {*_OBJECTS, "_within", "_worse", "_fails", "bound_low", "bound_high"} - set(table):
+        table[missing] = None if missing in _OBJECTS else np.nan
     asked = study.declared
     if "declared" not in table:
         compared = table["against"].isin(["", *asked.references])
         table["declared"] = table["finding"].isin(asked.estimands) & compared
     table["family"] = _families(table).where(table["p"].notna(), "")
     tests = table["family"].map(table["family"].value_counts()).where(table["family"] != "", 1)
-    table["p_adjusted"] = (table["p"] * tests).clip(upper=1.0)
-    ends = [
-        at(study.alpha / n) if callable(at) and pd.notna(low) else (np.nan, np.nan)
-        for at, n, low in zip(table["_at"], tests, table["low"], strict=True)
+    accounts = _pooled(table)
+    ends = []
+    for x, at, n, low, high in zip(accounts, table["_at"], tests, table["low"], table["high"], strict=True):
+        at = x.interval if x else at
+        known = callable(at) and pd.notna(low)
+        ends.append(_union(at(study.alpha / n), (low, high)) if known else (np.nan, np.nan))
+    far, ways = table["interest"].to_numpy(float), table["_way"].fillna("")
+    table["p_adjusted"] = [x.two_sided() if x else p for x, p in zip(accounts, table["p"], strict=True)]
+    table["p_adjusted"] = (table["p_adjusted"].astype(float) * tests).clip(upper=1.0)
+    table["p_equal"] = [x.within(m) if x else p for x, m, p in zip(accounts, far, table["_within"], strict=True)]
+    table["p_worse"] = [
+        no_worse(x, m, way) if x else p for x, m, way, p in zip(accounts, far, ways, table["_worse"], strict=True)
     ]
     table[["low_all", "high_all"]] = np.array(ends, dtype=float).reshape(len(table), 2)
     table = table.assign(**_decided(table, tests.to_numpy(float), study))
@@ -127,10 +139,57 @@ def _families(table: pd.DataFrame) -> pd.Series:
     return own.where(~finding.isin(ANSWERED), "answer: " + model + ", " + task)
 
 
+_LIKE = ["finding", "model", "task", "measure", "metric", "against", "budget", "n_seeds"]
+
+
+def _pooled(table: pd.DataFrame) -> list[Account | None]:
+    """Of each row with ``_pool`` its account with the variance of seeds' means pooled over the K labels of the same
+    comparison, as Dunnett's test has it; None elsewhere, and where there is but one label or seed.
+
+    K variances of S - 1 degrees of freedom each, of contrasts that share a reference and therefore go together by a
+    half, have (S - 1) 4K / (K + 3) (Satterthwaite: their squares' correlations are 1/4). What prompts add is each row's
+    own.
+    """
+    found: list[Account | None] = [None] * len(table)
+    rows = [
+        i
+        for i, (x, s) in enumerate(zip(table["_pool"], table["n_seeds"], strict=True))
+        if isinstance(x, Account) and s > 1
+    ]
+    for _, some in table.iloc[rows].groupby(_LIKE, sort=False) if rows else ():
+        k, seeds = len(some), int(some["n_seeds"].iloc[0])
+        if k < 2:
+            continue
+        pooled = float(np.mean([x.made[-1].variance for x in some["_pool"]]))
+        df = (seeds - 1) * 4 * k / (k + 3)
+        for i, x in zip(some.index, some["_pool"], strict=True):
+            found[table.index.get_loc(i)] = x._replace(made=tuple(_with_seeds(x, pooled, df)))
+    return found
+
+
+def _with_seeds(found: Account, variance: float, df: float) -> Iterator[Difference]:
+    """The accounts of ``found``, its own variance of seeds' means (the last) replaced by ``variance``."""
+    *own, seeds = found.made
+    yield seeds._replace(variance=np.asarray(variance), df=np.asarray(df))
+    for one in own:
+        rest = max(float(one.variance - seeds.variance), 0.0)
+        total = variance + rest
+        parts = variance**2 / df + rest**2 / max(found.n_prompts - 1, 1)
+        yield one._replace(variance=np.asarray(total), df=np.asarray(total**2 / parts if parts > 0 else df))
+
+
+def _union(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
+_OBJECTS = ("_at", "_decided", "_pool")
+
+
 def _decided(table: pd.DataFrame, tests: np.ndarray, study: Study) -> dict[str, np.ndarray]:
     """A verdict a row, and the two p that others decide by: what missing scores could overturn is not shown."""
-    numbers = ("value", "low_all", "high_all", "p_adjusted", "_within", "_worse", "_fails", "interest")
+    numbers = ("value", "low_all", "high_all", "p_adjusted", "p_equal", "p_worse", "_fails", "interest")
     value, low, high, p, within, worse, fails, interest = (table[c].to_numpy(float) for c in numbers)
+    own, own_within, own_worse = (table[c].to_numpy(float) for c in ("p", "_within", "_worse"))
     least, most = (table[c].to_numpy(float) for c in ("bound_low", "bound_high"))
     alpha, way = study.alpha, table["_way"].fillna("").to_numpy(str)
     whole = np.isnan(least)
@@ -138,8 +197,8 @@ def _decided(table: pd.DataFrame, tests: np.ndarray, study: Study) -> dict[str, 
     near = whole | ((least > -interest) & (most < interest))
     safe = np.where(way == "lower", most < interest, np.where(way == "higher", least > -interest, near)) | whole
     # The interval has its say as well, for a single seed's p is that of sign flips.
-    apart = (p < alpha) & ~((low <= 0) & (high >= 0)) & real
-    equal = (within * tests < alpha) & near
+    apart = (p < alpha) & (own < alpha) & ~((low <= 0) & (high >= 0)) & real
+    equal = (within * tests < alpha) & (own_within < alpha) & near
     said = decided(apart, equal, value > 0, way)
     statement = np.where((p < alpha) & real, "shown", np.where(fails * tests < alpha, "refuted", CANNOT_TELL))
     said = np.where(np.isnan(fails), said, statement)
@@ -148,4 +207,8 @@ def _decided(table: pd.DataFrame, tests: np.ndarray, study: Study) -> dict[str, 
     said = np.where(given, decreed, said)
     if study.trains:
         said = np.where((table["n_seeds"].to_numpy() == 1) & (said != ""), ONE_SEED, said)
-    return {"verdict": said, "p_equal": np.where(near, within, 1.0), "p_worse": np.where(safe, worse, 1.0)}
+    return {
+        "verdict": said,
+        "p_equal": np.where(near, within, 1.0),
+        "p_worse": np.where(safe & (own_worse < alpha), worse, 1.0),
+    }
