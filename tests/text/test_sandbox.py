@@ -33,7 +33,7 @@ def _hasty(monkeypatch):
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
         "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(200) }}",
         "{% for m in [messages] recursive %}{{ loop([messages]) }}{% endfor %}",
-        "{{ 9 ** 9 ** 9 }}",
+        "{{ 9 ** (9 ** 9) }}",
         "{{ 'a' * 10 ** 10 }}",
         "{{ ['a'] * 10 ** 10 }}",
         "{{ 'a' | center(10 ** 10) }}",

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import copy
 import re
+from array import array
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 QUESTION = (Turn("user", "?"),)
 SENTINEL = "holdfastsentinel"
+KNOWN = 2**14  # prompts and responses whose ids are remembered
 _TAIL = 16  # tokens of a prompt in which a mark of thinking at its end stands whole
 # Around a special token's name that stands in a turn's text: it is encoded as text. Unicode keeps both for private use.
 _OPEN, _CLOSE = "\ufdd0", "\ufdd1"
@@ -103,6 +105,9 @@ class Renderer:
         special = sorted(map(re.escape, names_of), key=len)
         self._special = re.compile("|".join(reversed(special)) or r"(?!)")
         self._complete: set[tuple[str, ...]] = set()
+        # A plan goes over the same rows for every run; as arrays, for a tuple keeps an object for each id.
+        self._prompt_known = lru_cache(KNOWN)(lambda turns: array("q", self._encode(self._prompt(turns))))
+        self._response_known = lru_cache(KNOWN)(self._response)
 
         self.vocab_size = self._tokenizer.get_vocab_size(with_added_tokens=True)
         self.notes: list[str] = []
@@ -153,7 +158,7 @@ class Renderer:
 
     def prompt_ids(self, turns: tuple[Turn, ...]) -> tuple[int, ...]:
         """``prompt_text`` as token ids. The template alone says whether there is a BOS; none is added."""
-        return self._encode(self._prompt(turns))
+        return tuple(self._prompt_known(turns))
 
     def markup(self, text: str) -> str | None:
         """The first special token of this model whose name stands in the text."""
@@ -167,12 +172,7 @@ class Renderer:
 
         Raises ``UserError`` where the template has no place for an answer, or leaves a part of this one out.
         """
-        if self._answer.unended:
-            raise UserError(
-                f"the chat template of {self._folder} {self._answer.unended}: name another with the model's `template:`"
-            )
-        ids = self._after_prompt(self._written(text))
-        return ids if self._answer.end else ids + self._end
+        return tuple(self._response_known(text))
 
     def continuation_ids(self, text: str) -> tuple[int, ...]:
         """The beginning of a response, without an end. Raises ``UserError`` where the template has no place for it."""
@@ -220,6 +220,14 @@ class Renderer:
         return " ".join(repr(self._tokenizer.id_to_token(i)) for i in ids) or "nothing"
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _response(self, text: str) -> array[int]:
+        if self._answer.unended:
+            raise UserError(
+                f"the chat template of {self._folder} {self._answer.unended}: name another with the model's `template:`"
+            )
+        ids = self._after_prompt(self._written(text))
+        return array("q", ids if self._answer.end else ids + self._end)
 
     def _prompt(self, turns: tuple[Turn, ...]) -> str:
         if not turns:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from jinja2 import TemplateError, nodes
+from jinja2 import TemplateError, nodes, pass_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
@@ -34,18 +34,25 @@ class Environment(ImmutableSandboxedEnvironment):
     def __init__(self, filters: Mapping[str, Callable[..., Any]], **options: Any):
         super().__init__(**options)
         self._until, self._left = float("inf"), LONGEST
-        self.globals |= {_TICK: self._tick, _JOIN: _joined, _SAID: self._said}
         self.filters = {name: _bounded(filter) for name, filter in {**self.filters, **filters}.items()}
+        self.filters |= {_TICK: self._tick, _JOIN: _joined, _SAID: self._said}
 
     def begin(self) -> None:
         """Sets the bounds of one rendering."""
         self._until, self._left = time.monotonic() + SECONDS, LONGEST
 
-    def _tick(self) -> None:
+    # jinja2 works out what does not ask for the context while it compiles.
+    @pass_context
+    def _tick(self, context: Any, written: int) -> None:
+        self._left -= written
         if time.monotonic() > self._until:
             raise TooMuch(f"it takes longer than {SECONDS:g} seconds")
 
-    def _said(self, value: Any) -> Any:
+        if self._left < 0:
+            raise TooMuch("it writes too long a text")
+
+    @pass_context
+    def _said(self, context: Any, value: Any) -> Any:
         self._left -= _size(value)
         if self._left < 0:
             raise TooMuch("it writes too long a text")
@@ -86,25 +93,28 @@ class _Bounds(NodeTransformer):
 
     def visit_Output(self, node: nodes.Output) -> nodes.Node:
         self.generic_visit(node)
-        parts = [nodes.Const(n.data, lineno=n.lineno) if isinstance(n, nodes.TemplateData) else n for n in node.nodes]
-        node.nodes = [_calling(_SAID, [part], part.lineno) for part in parts]
+        node.nodes = [n if isinstance(n, nodes.TemplateData) else _through(_SAID, n) for n in node.nodes]
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
-        return _calling(_JOIN, node.nodes, node.lineno)
+        return _through(_JOIN, nodes.Tuple(node.nodes, "load", lineno=node.lineno))
 
     def _ticking(self, node: Any) -> nodes.Node:
+        written = sum(len(data.data) for data in node.find_all(nodes.TemplateData))
         self.generic_visit(node)
-        node.body.insert(0, nodes.ExprStmt(_calling(_TICK, [], node.lineno), lineno=node.lineno))
+        tick = _through(_TICK, nodes.Const(written, lineno=node.lineno))
+        node.body.insert(0, nodes.ExprStmt(tick, lineno=node.lineno))
         return node
 
 
-def _calling(name: str, args: list[nodes.Expr], line: int) -> nodes.Call:
-    return nodes.Call(nodes.Name(name, "load", lineno=line), args, [], None, None, lineno=line)
+def _through(name: str, node: nodes.Expr) -> nodes.Expr:
+    """The expression through one of the filters here, which jinja2 calls without further ado."""
+    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
 
 
-def _joined(*parts: Any) -> str:
+@pass_context
+def _joined(context: Any, parts: tuple[Any, ...]) -> str:
     return _check("".join(map(str, parts)))
 
 
