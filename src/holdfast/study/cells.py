@@ -11,6 +11,7 @@ from holdfast.declared import TUNED
 from holdfast.spec import MeasureSpec, Study
 from holdfast.study.consistency import varied
 from holdfast.study.materials import Materials
+from holdfast.text import agreement
 
 if TYPE_CHECKING:
     from holdfast.respond.cells import Cell
@@ -59,6 +60,7 @@ def _counted(materials: Materials, model: str, cell: Cell, trajectories: Sequenc
     if cell.varies:  # the study proper's, at its last budget
         mine = [t for t in mine if not t.bracket and cell.last in t.budgets]
     asks = [(ask, cell.sampling.samples) for item in cell.items for ask in cell.asks(item)]
+    agreement.measured(materials.renderer(model), (ask for ask, _ in asks), cell.label)
     requests = sum(1 if ask.continuations else samples for ask, samples in asks)
     most = sum(
         sum(len(turn.content) for turn in ask.turns) // CHARACTERS

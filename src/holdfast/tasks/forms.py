@@ -84,7 +84,8 @@ def _alpaca(row: Mapping[str, Any]) -> tuple[Prompt, str]:
     """The input stands on the line after the instruction; a ``history`` of [said, answered] comes before."""
     asked = "\n".join(_text(row[name], name) for name in ("instruction", "input") if row.get(name) not in EMPTY[:2])
     before: list[Turn] = []
-    for pair in row.get("history") or ():
+    history = row.get("history") or []
+    for pair in history if isinstance(history, list) else [None]:
         if not isinstance(pair, list) or len(pair) != 2:
             raise ValueError("each entry of `history` must be a list of what was said and what was answered")
         said, answered = (_text(text, "history") for text in pair)

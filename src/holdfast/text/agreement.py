@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from holdfast.words import UNSAFE, Example, Segment, Turn, UserError
+from holdfast.words import UNSAFE, Ask, Example, Segment, UserError
 
 if TYPE_CHECKING:
     from holdfast.text.renderer import Renderer
@@ -59,10 +59,10 @@ def check(
 def _compared(renderer: Renderer, examples: list[Example], place: Callable[[str], str]) -> list[str]:
     other, first, some = 0, "", _some(examples)
     for example in some:
-        for side, response in (("chosen", example.chosen), ("rejected", example.rejected)):
+        for response in (example.chosen, example.rejected):
             if response is None or not response.strip():
                 continue
-            segment = Segment(example.id, side, example.prompt, response)
+            segment = Segment(example.id, "chosen", example.prompt, response)
             try:
                 found = _difference(renderer, segment)
             except UserError as error:
@@ -115,9 +115,19 @@ def _texts(example: Example) -> list[tuple[str, str]]:
     return texts
 
 
-def measured(renderer: Renderer, asked: Iterable[tuple[tuple[Turn, ...], tuple[str, ...]]]) -> None:
-    """Renders prompts with their continuations. Raises ``UserError`` where the template does not take one."""
-    for turns, continuations in asked:
-        renderer.prompt_ids(turns)
-        for text in continuations:
-            renderer.continuation_ids(text)
+def measured(renderer: Renderer, asks: Iterable[Ask], who: str) -> None:
+    """Renders some of what a measure asks. Raises ``UserError`` where the model's template does not take a prompt, or
+    has no place for an answer whose probability is asked for; ``who``: the measure."""
+    by_format: dict[str, list[Ask]] = {}
+    for ask in asks:
+        if ask.turns:
+            by_format.setdefault(f"{ask.attack} {ask.format}", []).append(ask)
+    for mine in by_format.values():
+        mine.sort(key=lambda ask: sum(len(turn.content) for turn in ask.turns))
+        for ask in (mine[0], mine[len(mine) // 2], mine[-1]):
+            try:
+                renderer.prompt_ids(ask.turns)
+                for text in ask.continuations:
+                    renderer.continuation_ids(text)
+            except UserError as error:
+                raise UserError(f"the measure {who}: {error}") from None

@@ -112,7 +112,8 @@ class Renderer:
         self.vocab_size = self._tokenizer.get_vocab_size(with_added_tokens=True)
         self.notes: list[str] = []
         eos_id = self._id(names.get("eos_token"))
-        self._answer, self._end = _Answer(), ()
+        self._answer = _Answer()  # what finding out about it renders with
+        self._end: tuple[int, ...]
         self._answer, self._end = self._learn(eos_id)
         stops = [self._end[-1], *tokens.ends(folder), eos_id]
         self.end_ids: tuple[int, ...] = tuple(dict.fromkeys(i for i in stops if i is not None))
