@@ -1,6 +1,6 @@
 """How often the answer of a whole study is wrong, and what it can still show, by simulation.
 
-    python -m holdfast.analysis.calibration_study [--quick] [--out docs/calibration.md]
+    python -m holdfast.analysis.calibration_study [--quick] [--out docs/findings.md]
 
 A study has SFT and five objectives, compared with the base and with SFT on accuracy, ASR (five attacks), P(match) and a
 normative measure, at one budget. Prompts have effects on all, objectives on prompts, seeds on each objective. Its rows
@@ -49,7 +49,7 @@ MEASURES = {
     "persona": ("persona", "p_match", False, (0.0,), 0.3, 0.3, 3, 1 / 3),
     "facts": ("normative", "accuracy", True, (0.0,), 0.5, 0.5, 3, 1 / 3),
 }
-SETS = 400
+SETS = 600
 
 
 class Truth(NamedTuple):
@@ -263,8 +263,8 @@ def document(studies: pd.DataFrame, bounded: pd.DataFrame, about: str) -> str:
     wide = bounded.pivot_table(index="kind", columns="prompts", values="equivalent", sort=False)
     wide = wide.map(lambda x: f"{100 * x:.1f}").reset_index()
     wide.columns = wide.columns.map(str)
-    parts = ["## Whole studies: share of studies, %", "\n".join(textwrap.wrap(about, 120)), "\n".join(_table(said))]
-    parts += ["## One seed, bounded scores, 5 points in truth: called equivalent at that margin, %, by prompts"]
+    parts = ["**Whole studies: share of studies, %**", "\n".join(textwrap.wrap(about, 120)), "\n".join(_table(said))]
+    parts += ["**One seed, bounded scores, 5 points in truth: called equivalent at that margin, %, by prompts**"]
     return "\n\n".join([*parts, "\n".join(_table(wide))])
 
 
@@ -277,7 +277,7 @@ def main(arguments: list[str] | None = None) -> None:
     studies = pd.DataFrame([{**c._asdict(), **simulate(c, sets)} for c in cells()])
     bounded = scores(10 * sets)
     about = (
-        f"By `python -m holdfast.analysis.calibration_study{' --quick' * args.quick} --out docs/calibration.md`, "
+        f"By `python -m holdfast.analysis.calibration_study{' --quick' * args.quick} --out docs/findings.md`, "
         f"{(time.process_time() - clock) / 60:.0f} minutes of CPU: {sets} studies a row, half as many where somebody "
         f"may be recommended, so that 5% is uncertain by about ±{196 * np.sqrt(0.05 * 0.95 / sets):.1f} and "
         f"±{196 * np.sqrt(0.05 * 0.95 / (sets / 2)):.1f} points. SFT and five objectives, four measures, 44 "
@@ -292,7 +292,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not args.out:
         print(text)
         return
-    page = args.out.read_text() if args.out.exists() else "# Calibration\n"
+    page = args.out.read_text() if args.out.exists() else "# Findings\n"
     if BEGIN not in page:
         page = f"{page.rstrip()}\n\n{BEGIN}\n{END}\n"
     before, _, rest = page.partition(BEGIN)

@@ -51,18 +51,18 @@ def below(one: Difference, bound: Array | float) -> Array:
     return above(one._replace(centre=-np.asarray(one.centre)), -np.asarray(bound))
 
 
-def tost(*made: Difference, margin: float, alpha: float = 0.05) -> Equivalence:
+def tost(*made: Difference, margin: Array | float, alpha: float = 0.05) -> Equivalence:
     """Two one-sided t tests of a paired difference against the smallest difference of interest, ``margin`` > 0.
 
     Several ``made`` are several accounts of the same difference (``design.accounts``): each must reject, so that p is
     the largest and the interval their union. No variance known, or none in any account: p is NaN and the interval
     infinite, for what does not vary says nothing of how it might.
     """
-    assert margin > 0, "the smallest difference of interest is a positive number"
+    assert np.all(np.asarray(margin) > 0), "the smallest difference of interest is a positive number"
     known = np.max([np.nan_to_num(np.asarray(one.variance, dtype=float)) for one in made], axis=0) > 0
     p_lower, p_upper = (
         np.where(known, np.max([test(one, bound) for one in made], axis=0), np.nan)
-        for test, bound in ((above, -margin), (below, margin))
+        for test, bound in ((above, -np.asarray(margin)), (below, margin))
     )
     lows, highs = [], []
     for one in made:

@@ -7,15 +7,16 @@ verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis.equivalence import CANNOT_TELL, ONE_SEED, decided
+from holdfast.analysis.equivalence import CANNOT_TELL, ONE_SEED, above, below, decided, tost
+from holdfast.analysis.intervals import t_quantile
 from holdfast.analysis.ladder import Account, Ladder
-from holdfast.analysis.paired import Difference
+from holdfast.analysis.paired import Difference, t_test
 from holdfast.spec import Study
 from holdfast.store.tables import COLUMNS
 
@@ -51,7 +52,7 @@ def row(
     """One finding about one measure. ``found`` None: nothing was scored. ``more`` replaces what it says.
 
     For ``finished``, which leaves them in the table: ``_at``, a function of alpha that gives the interval at 1 - alpha;
-    ``_pool``, the account where the spread of its seeds may be pooled with other labels' (``_pooled``), else None;
+    ``_pool``, the account where the spread of its seeds may be pooled with other labels' (``_pool``), else None;
     ``_within`` and ``_worse``, p of equivalence and p of being worse by the smallest value of interest or more;
     ``_fails``, p that a statement with several conditions does not hold (NaN: no such statement); ``_decided``, a
     verdict that was reached otherwise; ``_way``, which way is better.
@@ -90,7 +91,7 @@ def finished(parts: Sequence[dict[str, Any]] | pd.DataFrame, study: Study) -> pd
     A *family* is one finding, measure, metric and reference, of one model and task, over all objectives and budgets;
     but all that the answer speaks of (``ANSWERED``) is one family, over measures and references too. Each of its K rows
     is judged at alpha / K: ``low_all`` and ``high_all`` hold together with probability 1 - alpha (Bonferroni), and a
-    verdict is what they say. The spread of seeds is then pooled over the labels (``_pooled``), for a few seeds know
+    verdict is what they say. The spread of seeds is then pooled over the labels (``_pool``), for a few seeds know
     their own too poorly to speak so far out; a verdict must hold at alpha by each row's own spread as well. Of the two
     nulls of a row, 0 and the margin, at most one is true, so that false differences and false equivalences are at most
     alpha together.
@@ -106,20 +107,15 @@ def finished(parts: Sequence[dict[str, Any]] | pd.DataFrame, study: Study) -> pd
         table["declared"] = table["finding"].isin(asked.estimands) & compared
     table["family"] = _families(table).where(table["p"].notna(), "")
     tests = table["family"].map(table["family"].value_counts()).where(table["family"] != "", 1)
-    accounts = _pooled(table)
-    ends = []
-    for x, at, n, low, high in zip(accounts, table["_at"], tests, table["low"], table["high"], strict=True):
-        at = x.interval if x else at
-        known = callable(at) and pd.notna(low)
-        ends.append(_union(at(study.alpha / n), (low, high)) if known else (np.nan, np.nan))
-    far, ways = table["interest"].to_numpy(float), table["_way"].fillna("")
-    table["p_adjusted"] = [x.two_sided() if x else p for x, p in zip(accounts, table["p"], strict=True)]
-    table["p_adjusted"] = (table["p_adjusted"].astype(float) * tests).clip(upper=1.0)
-    table["p_equal"] = [x.within(m) if x else p for x, m, p in zip(accounts, far, table["_within"], strict=True)]
-    table["p_worse"] = [
-        no_worse(x, m, way) if x else p for x, m, way, p in zip(accounts, far, ways, table["_worse"], strict=True)
+    ends = [
+        at(study.alpha / n) if callable(at) and pd.notna(low) else (np.nan, np.nan)
+        for at, n, low in zip(table["_at"], tests, table["low"], strict=True)
     ]
     table[["low_all", "high_all"]] = np.array(ends, dtype=float).reshape(len(table), 2)
+    for column, own in (("p_adjusted", "p"), ("p_equal", "_within"), ("p_worse", "_worse")):
+        table[column] = table[own].astype(float)
+    _pool(table, tests.to_numpy(float), study.alpha)
+    table["p_adjusted"] = (table["p_adjusted"] * tests).clip(upper=1.0)
     table = table.assign(**_decided(table, tests.to_numpy(float), study))
     if asked.prompts == "fixed":
         table["unit"] = np.where(table["n_seeds"] > 0, "seed", "")
@@ -142,44 +138,47 @@ def _families(table: pd.DataFrame) -> pd.Series:
 _LIKE = ["finding", "model", "task", "measure", "metric", "against", "budget", "n_seeds"]
 
 
-def _pooled(table: pd.DataFrame) -> list[Account | None]:
-    """Of each row with ``_pool`` its account with the variance of seeds' means pooled over the K labels of the same
-    comparison, as Dunnett's test has it; None elsewhere, and where there is but one label or seed.
+def _pool(table: pd.DataFrame, tests: np.ndarray, alpha: float) -> None:
+    """Of rows with ``_pool``: family interval and all p with the variance of seeds' means pooled over the K labels of
+    the same comparison, as Dunnett's test has it. Nothing is done where there is but one label or seed.
 
     K variances of S - 1 degrees of freedom each, of contrasts that share a reference and therefore go together by a
     half, have (S - 1) 4K / (K + 3) (Satterthwaite: their squares' correlations are 1/4). What prompts add is each row's
-    own.
+    own. No family interval is narrower than the row's own.
     """
-    found: list[Account | None] = [None] * len(table)
-    rows = [
-        i
-        for i, (x, s) in enumerate(zip(table["_pool"], table["n_seeds"], strict=True))
-        if isinstance(x, Account) and s > 1
-    ]
-    for _, some in table.iloc[rows].groupby(_LIKE, sort=False) if rows else ():
-        k, seeds = len(some), int(some["n_seeds"].iloc[0])
-        if k < 2:
-            continue
-        pooled = float(np.mean([x.made[-1].variance for x in some["_pool"]]))
-        df = (seeds - 1) * 4 * k / (k + 3)
-        for i, x in zip(some.index, some["_pool"], strict=True):
-            found[table.index.get_loc(i)] = x._replace(made=tuple(_with_seeds(x, pooled, df)))
-    return found
-
-
-def _with_seeds(found: Account, variance: float, df: float) -> Iterator[Difference]:
-    """The accounts of ``found``, its own variance of seeds' means (the last) replaced by ``variance``."""
-    *own, seeds = found.made
-    yield seeds._replace(variance=np.asarray(variance), df=np.asarray(df))
+    may = np.array([isinstance(x, Account) for x in table["_pool"]]) & (table["n_seeds"].to_numpy() > 1)
+    if not may.any():
+        return
+    k = table[may].groupby(_LIKE, sort=False)["label"].transform("size")
+    rows = k.index[k > 1]
+    if rows.empty:
+        return
+    some, k = table.loc[rows], k[rows].to_numpy(float)
+    *own, seeds = (_stacked(made) for made in zip(*(x.made for x in some["_pool"]), strict=True))
+    variance = pd.Series(seeds.variance, index=rows).groupby([some[c] for c in _LIKE], sort=False).transform("mean")
+    pooled, df = variance.to_numpy(), (some["n_seeds"].to_numpy() - 1) * 4 * k / (k + 3)
+    made = [seeds._replace(variance=pooled, df=df)]
     for one in own:
-        rest = max(float(one.variance - seeds.variance), 0.0)
-        total = variance + rest
-        parts = variance**2 / df + rest**2 / max(found.n_prompts - 1, 1)
-        yield one._replace(variance=np.asarray(total), df=np.asarray(total**2 / parts if parts > 0 else df))
+        rest = np.maximum(one.variance - seeds.variance, 0.0)
+        parts = pooled**2 / df + rest**2 / np.maximum(some["n_prompts"].to_numpy() - 1.0, 1.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            made.append(one._replace(variance=pooled + rest, df=np.where(parts > 0, (pooled + rest) ** 2 / parts, df)))
+    each, limit = alpha / tests[table.index.get_indexer(rows)], np.array([x.limit for x in some["_pool"]])
+    half = [t_quantile(d.df, each) * np.sqrt(d.variance) for d in made]
+    low = np.maximum(np.min([d.centre - h for d, h in zip(made, half, strict=True)], axis=0), -limit)
+    high = np.minimum(np.max([d.centre + h for d, h in zip(made, half, strict=True)], axis=0), limit)
+    far, way = some["interest"].to_numpy(float), some["_way"].to_numpy(str)
+    within = tost(*made, margin=far).p
+    less, more = (np.fmax.reduce([test(d, b) for d in made]) for test, b in ((below, far), (above, -far)))
+    table.loc[rows, "low_all"] = np.minimum(low, some["low"].to_numpy(float))
+    table.loc[rows, "high_all"] = np.maximum(high, some["high"].to_numpy(float))
+    table.loc[rows, "p_adjusted"] = np.fmax.reduce([t_test(d.centre, d.variance, d.df) for d in made])
+    table.loc[rows, "p_equal"] = within
+    table.loc[rows, "p_worse"] = np.where(way == "lower", less, np.where(way == "higher", more, within))
 
 
-def _union(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
-    return min(one[0], other[0]), max(one[1], other[1])
+def _stacked(made: Sequence[Difference]) -> Difference:
+    return Difference(*(np.array(x, dtype=float) for x in zip(*made, strict=True)))
 
 
 _OBJECTS = ("_at", "_decided", "_pool")
