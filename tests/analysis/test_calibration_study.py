@@ -32,12 +32,12 @@ def test_the_document_is_written_between_its_markers(tmp_path, monkeypatch):
     monkeypatch.setattr(simulation, "SETS", 40)
     monkeypatch.setattr(simulation, "cells", lambda: [Cell("nothing", 3, 0.15, 40), Cell("better by 10", 3, 0.15, 40)])
     page = tmp_path / "findings.md"
-    page.write_text(f"# Before\n{simulation.BEGIN}\nold\n{simulation.END}\nafter\n")
+    page.write_text(f"# Before\n{simulation.BEGIN}\nwhat was there\n{simulation.END}\nafter\n")
     simulation.main(["--quick", "--out", str(page)])
     text = page.read_text()
     assert text.startswith("# Before\n")
     assert text.endswith("after\n")
-    assert "old" not in text
+    assert "what was there" not in text
     assert "| better by 10 | 3 | 0.15 | 40 |" in text
 
 
