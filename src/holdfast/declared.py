@@ -7,15 +7,15 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from holdfast.part import Count, NotNegative, Part, Rate, Seed, Tokens
+from holdfast.part import NotNegative, Part, Rate, Seed, Tokens
 
 
 class InterestSpec(Part):
     """The smallest differences of interest: what is smaller is equivalent, for all that matters here."""
 
-    capability: float = Field(default=0.05, gt=0, description="of accuracy")
-    robustness: float = Field(default=0.05, gt=0, description="of ASR")
-    persona: float = Field(default=0.03, gt=0, description="of P(match)")
+    capability: float = Field(default=0.05, gt=0, le=1, description="of accuracy")
+    robustness: float = Field(default=0.05, gt=0, le=1, description="of ASR")
+    persona: float = Field(default=0.03, gt=0, le=1, description="of P(match)")
     normative: float = Field(default=0.03, gt=0, description="of a normative measure's score")
     coupling_robustness: float = Field(
         default=0.1,
@@ -63,7 +63,7 @@ class GuessSpec(Part):
     match_prompt_sd: NotNegative = Field(default=0.05, description="of prompts, in differences of P(match)")
     match_seed_sd: NotNegative = Field(default=0.02, description="of seeds, in differences of P(match)")
     match_rest_sd: NotNegative = Field(default=0.03, description="of what is left, in differences of P(match)")
-    items: Count = Field(default=300, ge=2, description="of a measure whose data are not on this machine")
+    items: int = Field(default=300, ge=2, le=10_000_000, description="of a measure whose data are not on this machine")
 
 
 Estimand = Literal[

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from holdfast.part import Count, Label, Part, Temperature
+from holdfast.part import Count, Label, Part
 
 
 class JudgeSpec(Part):
@@ -30,8 +30,8 @@ class SideSpec(Part):
     """Where one side of a pair comes from, and how the base model is asked where it is to write it."""
 
     source: str
-    samples: Count = Field(default=4, description="responses drawn per row (sample)")
-    temperature: Temperature = Field(default=1.0, gt=0, description="of those draws (sample)")
+    samples: int = Field(default=4, ge=1, le=10_000, description="responses drawn per row (sample)")
+    temperature: float = Field(default=1.0, gt=0, le=100, description="of those draws (sample)")
     max_new_tokens: Count = Field(default=256, description="tokens; an answer that is cut off is not taken (sample)")
     judge: JudgeSpec | None = Field(
         default=None, description="who says how good an answer is (sample), from 0 to 1; default: the task's own check"

@@ -62,6 +62,7 @@ def _folder(text: str) -> str:
 Label = Annotated[str, AfterValidator(_label)]
 FolderName = Annotated[Label, AfterValidator(_folder)]
 
+# A field of these types has these bounds: pydantic does not let it state nearer ones beside them.
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0, le=10)]  # learning rates

@@ -16,6 +16,7 @@ from holdfast.engines.local import Local
 from holdfast.progress import Display
 from holdfast.respond.cells import Cell
 from holdfast.respond.progress import Share, judged, responded
+from holdfast.respond.subjects import SubjectRow
 from holdfast.results import shape
 from holdfast.spec import Study
 from holdfast.stages import STAGES, Work, draft
@@ -25,7 +26,7 @@ from holdfast.store.folder import StudyFolder
 from holdfast.study import files, tuned
 from holdfast.study.materials import Materials
 from holdfast.study.plan import Plan, expand
-from holdfast.study.subjects import subjects
+from holdfast.study.subjects import absent, subjects
 from holdfast.words import Turn, UserError
 
 if TYPE_CHECKING:
@@ -84,7 +85,39 @@ def stage(name: str, study: str | Path, out: Path | None = None, workers: int | 
             STAGES["sample"](work)
         elif not work.folder.plan_json.exists():
             raise UserError(f"nothing is planned in {work.folder.root}; run `holdfast train` or `holdfast run` first")
+        elif name == "analyse":
+            for line in missing(work):
+                work.display.say(line)
         return STAGES[name](work)
+
+
+def missing(work: Work) -> Iterator[str]:
+    """What is planned and not there, a line for each measure: whoever analyses must know what of."""
+    found = tables.read_rows(work.folder.subjects, "subjects", SubjectRow) if work.folder.subjects.exists() else []
+    lost = absent(work.study, [(r.model, r.task, r.label, r.seed, r.budget) for r in found if not r.bracket])
+    if lost:
+        yield f"missing: {len(lost)} checkpoints are not there to be measured ({_some(lost)}); run `holdfast train`"
+    try:
+        cells = jobs.study_cells(work.materials)
+    except UserError as e:
+        yield f"whether responses are missing cannot be told here: {e}"
+        return
+    for cell in cells:
+        for what, stage, count in (("responses", "respond", responded), ("judgements", "judge", judged)):
+            shares = [(row, count(row, [cell], work.folder)) for row in found]
+            gone = [
+                f"{r.label} at {r.budget:,} (seed {r.seed}): {s.planned - s.present}" for r, s in shares if not s.done
+            ]
+            whole = sum((s for _, s in shares), Share(0, 0))
+            if gone:
+                yield (
+                    f"missing: {whole.planned - whole.present:,} of {whole.planned:,} {what} of {cell.name} "
+                    f"({_some(gone)}); run `holdfast {stage}`"
+                )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if names[6:] else "")
 
 
 def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:

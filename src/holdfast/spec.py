@@ -5,6 +5,7 @@ Every field has a unit and a default in its description; ``docs/study.md`` is wr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container
 from typing import Annotated, Any, Literal
 
@@ -73,7 +74,7 @@ class VariantSpec(Part):
 class LoraSpec(Part):
     """The adapter that is trained."""
 
-    rank: Count = Field(default=16, le=65_536, description="of each adapted matrix's update")
+    rank: int = Field(default=16, ge=1, le=65_536, description="of each adapted matrix's update")
     alpha: Positive = Field(default=32, description="the update is scaled by alpha / rank")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of adapter inputs")
     targets: Literal["all-linear"] | tuple[str, ...] = Field(
@@ -97,9 +98,10 @@ class Controls(Part):
     clip: Positive = Field(default=1.0, description="gradient norm")
     batch_rows: Count = Field(default=16, description="rows of a step")
     micro_tokens: Count = Field(default=8192, description="padded tokens of a micro-batch; does not change the loss")
-    max_tokens: Count = Field(
+    max_tokens: int = Field(
         default=1024,
         ge=8,
+        le=10**9,
         description="a row with a longer sequence (or longer than the model's context) is dropped for all, and counted",
     )
     layout: Literal["padded", "packed", "shared"] = Field(
@@ -142,7 +144,7 @@ class MeasureSpec(Part):
     items: Count | None = Field(default=None, description="at most so many items, chosen by hash")
     max_new_tokens: Count = Field(default=256, description="tokens of a response")
     temperature: Temperature = Field(default=0.0, description="0: greedy")
-    samples: Count = Field(default=1, description="responses per prompt")
+    samples: int = Field(default=1, ge=1, le=10_000, description="responses per prompt")
     seed: Seed = Field(default=0, description="of the sampling noise; another seed, other responses")
     system: str = Field(default="", description="system prompt put before every prompt")
     frame: str = Field(default="{prompt}", description="prompt format: what the last user turn is put into")
@@ -251,6 +253,13 @@ class Study(Part):
         names = [m.name for m in spoken]
         if len(set(names)) != len(names):
             raise ValueError(f"names of models and of given weights must be unique, but are {names}")
+        first = self.models[0].name
+        places = Counter((g.model or first, g.task, g.label, g.seed, g.budget) for g in self.given)
+        if twice := next((place for place, n in places.items() if n > 1), None):
+            raise ValueError(
+                f"two subjects are given as {twice[2]}, seed {twice[3]}, budget {twice[4]}, and would be averaged as "
+                "one; give each a label, a seed or a budget of its own"
+            )
         for g in self.given:
             if g.model is not None and g.model not in [m.name for m in self.models]:
                 raise ValueError(f"{g.label} is given for the model {g.model}, which is not among `models`")

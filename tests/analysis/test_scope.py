@@ -131,3 +131,14 @@ def test_what_is_planned_is_all_there(folder: StudyFolder) -> None:
 
 def _fields(record: Record) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__slots__}
+
+
+def test_two_subjects_of_one_name_are_an_error_and_not_averaged(folder: StudyFolder) -> None:
+    subjects = tables.read(folder.subjects, "subjects")
+    last = subjects[subjects["label"] == "cft"].tail(1)
+    twin = last.assign(subject="f" * 64)
+    tables.write(folder.subjects, "subjects", pd.concat([subjects, twin]))
+    with pytest.raises(UserError, match="two subjects are called cft, seed 1, budget 30000"):
+        load(folder)
+    tables.write(folder.subjects, "subjects", pd.concat([subjects, last]))
+    assert len(load(folder))

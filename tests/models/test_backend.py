@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import pytest
 import tiny_models as tiny
@@ -8,7 +9,7 @@ from holdfast.models import adapters, decoding
 from holdfast.models.backend import InProcess, NotLive
 from holdfast.models.identity import subject_id
 from holdfast.spec import LoraSpec
-from holdfast.words import Request, Sampling, Subject, Turn
+from holdfast.words import Request, Sampling, Subject, Turn, UserError
 
 KINDS = list(tiny.CONFIGS)
 BASE = Subject("base", "tiny")
@@ -204,3 +205,60 @@ def test_an_adapter_that_changed_on_disk_is_loaded_again(subjects):
     shutil.rmtree(subjects[1].adapter)
     shutil.copytree(subjects[2].adapter, subjects[1].adapter)
     assert texts(backend, asked) != before
+
+
+@pytest.mark.parametrize("kind", ["generated", "scored"])
+@pytest.mark.parametrize("who", ["base", "adapter"])
+def test_a_subject_whose_logits_are_not_finite_has_no_answer_and_is_named(who, kind, tmp_path):
+    """Taken as they come they would be empty responses, which would count as safe."""
+    network = tiny.network()
+    adapters.attach(network, LoraSpec(rank=4, alpha=8), "lora", 1)
+    with torch.no_grad():
+        for tensor in adapters.trainable(network).values():
+            tensor.fill_(1e30)  # finite, and too large for what it is multiplied with
+    adapters.save(network, tmp_path)
+    adapters.detach(network)
+    if who == "base":
+        with torch.no_grad():
+            network.model.model.layers[0].mlp.down_proj.weight[0, 0] = float("nan")
+    subject = Subject(who, "tiny", str(tmp_path) if who == "adapter" else None)
+    turns, answers = (Turn("user", "5 6 7"),), ("8", "9") if kind == "scored" else ()
+    request = Request("k", subject, turns, answers, Sampling(max_new_tokens=3))
+    backend = InProcess(network)
+    said = "the model llama" if who == "base" else f"the adapter at {tmp_path}, on llama,"
+    why = "layers.0.mlp.down_proj.weight holds some" if who == "base" else "its precision may not do"
+    with pytest.raises(UserError, match="gives numbers that are not finite") as raised:
+        list(backend.score([request]) if answers else backend.generate([request]))
+    assert said in str(raised.value)
+    assert why in str(raised.value)
+    if who == "adapter":
+        with pytest.raises(UserError, match="not finite"):
+            backend.assert_live(subject, turns)
+        assert next(iter(backend.generate([replace(request, subject=Subject("base", "tiny"), continuations=())]))).text
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 1)])
+def test_an_adapter_on_the_head_is_measured_and_leaves_the_others_as_they_are(order, tmp_path):
+    network = tiny.network()
+    for name, targets in (("plain", ("q_proj",)), ("head", ("q_proj", "lm_head"))):
+        adapters.attach(network, LoraSpec(rank=4, alpha=8, targets=targets), "lora", 1)
+        with torch.no_grad():
+            for n, tensor in enumerate(adapters.trainable(network).values()):
+                tensor.add_(0.2 * torch.randn(tensor.shape, generator=torch.Generator().manual_seed(n)))
+        adapters.save(network, tmp_path / name)
+        adapters.detach(network)
+    who = [Subject("base", "tiny"), *(Subject(n, "tiny", str(tmp_path / n)) for n in ("plain", "head"))]
+    turns = (Turn("user", "5 6 7 8 9"),)
+
+    def said(backend, subject):
+        request = Request("k", subject, turns, sampling=Sampling(max_new_tokens=6))
+        (scored,) = backend.score([replace(request, continuations=("8 9", "10"))])
+        (answer,) = backend.generate([request])
+        return scored.logps, answer.text
+
+    alone = {s.id: said(InProcess(tiny.network()), s) for s in who}
+    assert len({logps for logps, _ in alone.values()}) == 3
+    backend = InProcess(network)
+    for subject in (who[n] for n in order):
+        assert said(backend, subject) == alone[subject.id]
+    backend.assert_live(who[2], turns)

@@ -111,6 +111,19 @@ def test_weights_that_are_missing_are_not_invented(folders, tmp_path):
         load(spec(tmp_path))
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(folders, tmp_path, bad):
+    from safetensors.torch import load_file, save_file
+
+    for path in folders["llama"].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors["model.layers.1.mlp.down_proj.weight"][0, 0] = bad
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=r"is damaged: model\.layers\.1\.mlp\.down_proj\.weight holds"):
+        load(spec(tmp_path))
+
+
 def test_a_layer_of_another_kind_is_refused_in_packed_rows(folders):
     network = load(spec(folders["llama"]), threads=1)
     network.odd_layers = {"linear_attention"}

@@ -171,10 +171,16 @@ def test_a_study_that_trains_does_so_wholly(small_study):
         Study.model_validate(plain)
 
 
+@pytest.mark.parametrize("adapters", [["a=x", "a=y"], ["one/final", "two/final"], ["final=x", "two/final"]])
+def test_two_adapters_under_one_label_are_refused(adapters):
+    with pytest.raises(UserError, match=r"two subjects are given as .*, seed 0, budget 0, and would be averaged"):
+        audit.study(BASE, adapters)
+
+
 def test_an_adapter_that_is_none_is_one_sentence(tmp_path):
     (tmp_path / "m.yaml").write_text(MEASURES)
     spec = audit.study(BASE, [str(tmp_path)], measures=tmp_path / "m.yaml")
-    with pytest.raises(UserError, match=r"holds no adapter: there is no adapter_config\.json"):
+    with pytest.raises(UserError, match=r"holds no adapter: it needs adapter_config\.json"):
         pipeline.run(spec, tmp_path / "out", 1, quiet=True)
     assert not (tmp_path / "out").exists()
 

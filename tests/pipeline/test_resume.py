@@ -66,6 +66,19 @@ def test_a_second_run_changes_nothing(finished: tuple[Path, str]) -> None:
     assert {p: p.stat().st_mtime_ns for p in root.rglob("*.safetensors")} == before
 
 
+def test_an_analysis_says_what_is_missing(finished: tuple[Path, str], tmp_path: Path) -> None:
+    folder = StudyFolder(shutil.copytree(finished[0], tmp_path / "copy"))
+    shutil.rmtree(next(p for p in folder.records.glob("miniature_dark_triad-*/*") if p.is_dir()))
+    next(p for p in folder.judgement_shards() if "robustness" in str(p) and "rules" in str(p)).unlink()
+    (tmp_path / "more.yaml").write_text(finished[1] + "seeds: [0, 1]\n")
+    pipeline.stage("analyse", tmp_path / "more.yaml", folder.root)
+    said = folder.run_log.read_text()
+    assert "missing: 4 checkpoints are not there to be measured (SFT at 600 (seed 1)" in said
+    assert "missing: 12 of 72 responses of miniature_dark_triad (" in said
+    assert "judgements of miniature_robustness (" in said
+    assert "run `holdfast judge`" in said
+
+
 def has_begun(stage: str, root: Path) -> bool:
     log = StudyFolder(root).run_log
     return log.exists() and f" {stage}: " in log.read_text()

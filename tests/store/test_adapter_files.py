@@ -134,7 +134,7 @@ def test_broken_files_of_an_adapter_are_named(tmp_path: Path) -> None:
         adapter_folder(str(folder))
     for text in ("", "{", "[]", '{"lora_alpha": NaN}', "[" * 9999):
         (folder / "adapter_config.json").write_text(text)
-        with pytest.raises(UserError, match=r"adapter_config\.json (is not valid JSON|must hold a JSON object)"):
+        with pytest.raises(UserError, match=r"adapter_config\.json(: not | must hold a JSON object)"):
             adapter_folder(str(folder))
 
 

@@ -182,3 +182,34 @@ def test_a_key_of_another_tool_is_named_as_it_is_called_here(more: str, says: st
 def test_an_empty_section_is_called_empty() -> None:
     with pytest.raises(UserError, match="models is empty: it should be a"):
         parse(MINIMAL.replace(MINIMAL[MINIMAL.index("models:") : MINIMAL.index("tasks:")], "models:\n") + BUDGETS)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("seeds: [-1, 0]", "seeds[0] cannot be -1: it should be greater than or equal to 0"),
+        (f"seeds: [{10**30}]", "less than 4294967296"),
+        (f"budgets: [{10**30}]", "less than or equal to 1000000000000000"),
+        ("budgets: [0, 100]", "budgets[0] cannot be 0"),
+        ("budgets: [200, 100]", "budgets must be positive and ascending"),
+        ("controls: {betas: [3, 3]}", "controls.betas[0] cannot be 3: it should be less than 1"),
+        ("controls: {learning_rate: 1.0e+30}", "less than or equal to 10"),
+        ("controls: {lora: {rank: 1000000000}}", "controls.lora.rank"),
+        ("measures: [{measure: task_accuracy, samples: 1000000000, temperature: 1}]", "measures[0].samples"),
+        (f"measures: [{{measure: task_accuracy, items: {10**30}}}]", "less than or equal to 1000000000"),
+        (f"given: [{{label: a, adapter: b, seed: {10**30}}}]", "less than 4294967296"),
+        ("given: [{label: a, adapter: b, seed: -1}]", "given[0].seed cannot be -1"),
+        ("declared: {interest: {robustness: 5}}", "declared.interest.robustness cannot be 5"),
+        ("given: [{label: a, adapter: b}, {label: a, adapter: c}]", "two subjects are given as a, seed 0, budget 0"),
+        (f"workers: {10**30}", "workers cannot be 1000"),
+        ("controls: {max_tokens: 3}", "controls.max_tokens cannot be 3"),
+        ("declared: {guesses: {items: 1}}", "declared.guesses.items cannot be 1"),
+    ],
+)
+def test_numbers_that_no_run_can_have_are_refused_by_their_key(line: str, said: str) -> None:
+    key = line.partition(":")[0]
+    text = "\n".join(x for x in (MINIMAL + BUDGETS).splitlines() if not x.startswith(f"{key}:"))
+    with pytest.raises(UserError) as e:
+        parse(f"{text}\n{line}\n")
+    assert said in str(e.value)
+    assert key in str(e.value)

@@ -269,6 +269,7 @@ def coupled(design: Coupled, sets: int) -> dict[str, float]:
             {
                 "told": told,
                 "holds": not told or low <= 0.3 <= high,
+                "covers": float(low <= 0.3 <= high) if told else np.nan,
                 "value": own.value if told else np.nan,
                 "zero": not least <= 0 <= most,
                 "shown": not low <= 0 <= high,
@@ -300,8 +301,8 @@ COLUMNS = {
     "worse": "worse at 5 points", "untold": "told nothing", "bias": "gap read where none", "width": "width of the gap",
 }  # fmt: skip
 OF_COUPLINGS = {
-    "told": "told", "holds": "has the truth, or no end", "value": "median where told", "zero": "slope of 0 told not 0",
-    "shown": "slope of 0.3 told not 0", "less": "no difference: held, or no end",
+    "told": "told", "holds": "has the truth, or no end", "covers": "has it where told", "value": "median where told",
+    "zero": "slope of 0 told not 0", "shown": "slope of 0.3 told not 0", "less": "no difference: held, or no end",
 }  # fmt: skip
 
 

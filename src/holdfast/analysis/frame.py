@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis.agreement import PANEL, panel
-from holdfast.analysis.scope import Everything, once, scope
+from holdfast.analysis.scope import Everything, apart, once, scope
 from holdfast.declared import TUNED, TUNING
 from holdfast.spec import Study
 from holdfast.store import tables
@@ -85,7 +85,7 @@ def load(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> 
     for each objective and chosen among (``tuning``).
     """
     planned = scope(folder)
-    subjects = planned.subjects(tables.read(folder.subjects, "subjects"))
+    subjects = apart(planned.subjects(tables.read(folder.subjects, "subjects")), SUBJECT)
     base = set(subjects.loc[subjects["label"] == "base", "subject"])
     frames = [
         _judged(_cell(about, c, planned, base), _verdicts(folder, about, c))

@@ -21,7 +21,10 @@ from holdfast.analysis.records import records
 from holdfast.analysis.versus import reservations
 from holdfast.spec import Study
 
-METHOD = "match and interpolation in every draw of a crossed bootstrap; t with Satterthwaite's degrees of freedom"
+METHOD = (
+    "match in every draw of a crossed bootstrap; t with Satterthwaite's degrees of freedom; union over the checkpoints "
+    "around it"
+)
 FRONT_METHOD = "share of joint crossed-bootstrap draws"
 
 

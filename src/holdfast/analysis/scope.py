@@ -113,6 +113,20 @@ class Scope(Everything):
         return s[s["model"].isin([m.name for m in study.models]) & (base | proper | beside)]
 
 
+def apart(subjects: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """The same, if nobody stands for two: ``by`` is what tells subjects apart, and whoever shares it all would be
+    averaged as the samples of one. Raises UserError."""
+    unlike = subjects.drop_duplicates([*by, "subject"])
+    twice = unlike[unlike.duplicated(list(by))]
+    if len(twice):
+        who = twice.iloc[0]
+        raise UserError(
+            f"two subjects are called {who['label']}, seed {who['seed']}, budget {who['budget']}; give each a label, a "
+            "seed or a budget of its own"
+        )
+    return subjects
+
+
 def scope(folder: StudyFolder) -> Everything:
     """Of the study that the folder holds."""
     return Scope(files.load(folder.study_yaml)) if folder.study_yaml.exists() else Everything()

@@ -67,7 +67,7 @@ class Tokens(Worded):
             return Judgement(record.id, self.name, None, "unscored", "overlong")
         most = max(logps)
         if not math.isfinite(most):
-            raise FloatingPointError(f"{self.name}: the log-probs of its answers are not finite")
+            raise UserError(f"the judge {self.name} gives log-probs that are not finite: try dtype float32")
         weights = [math.exp(x - most) for x in logps]
         return self.verdict(record, [w / sum(weights) for w in weights], sum(weights) * math.exp(most))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections.abc as abc
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from holdfast.models import adapters, cache, head, memory, prefixes
+from holdfast.models import adapters, cache, finite, head, memory, prefixes
 from holdfast.models.cache import Past, Pasts
 from holdfast.models.decoding import Decoded, Prompt, decode
 from holdfast.models.identity import subject_id
@@ -51,7 +51,8 @@ class InProcess:
 
     ``batch_tokens`` bounds the positions of a batch, prompts and room for responses together, and ``batch_rows`` its
     rows: a bound on memory that changes no answer but by rounding. By default it is what ``memory`` finds; a batch
-    that is too large all the same is halved. What prompts begin with alike is run once (see ``prefixes``).
+    that is too large all the same is halved. What prompts begin with alike is run once (see ``prefixes``). A subject
+    whose logits are not finite ends in a ``UserError`` with its name: it has no answer, which is not a safe one.
     """
 
     def __init__(self, network: Network, *, batch_tokens: int | None = None, batch_rows: int = 256):
@@ -123,25 +124,28 @@ class InProcess:
             own = self.network.own_logits(self.network.body(ids_1L, positions_1L)[0, -FEW:])
             with adapters.off(self.network):
                 base = self.network.own_logits(self.network.body(ids_1L, positions_1L)[0, -FEW:])
+            finite.check_chosen(own, own.argmax(-1))
         if torch.equal(own, base):
             raise NotLive(
                 f"the adapter at {subject.adapter} is not live: its logits equal the base model's, so what would be "
                 "measured is the base"
             )
 
-    def _as(self, subject: Subject) -> AbstractContextManager[None]:
-        """Within it the network is that subject."""
-        if subject.adapter is None:
+    @contextmanager
+    def _as(self, subject: Subject) -> Iterator[None]:
+        """Within it the network is that subject, and a number that is not finite is said to be its."""
+        name, adapter = self.network.spec.name, subject.adapter
+        who = f"the model {name}" if adapter is None else f"the adapter at {adapter}, on {name},"
+        if adapter is None:
             if not self._plain_head():  # the base is asked in one way, whoever was asked before it
                 self._loaded = None
                 adapters.detach(self.network)
-            return adapters.off(self.network)
-        wanted = adapter_digest(subject.adapter)
-        if self._loaded != wanted:
+        elif self._loaded != (wanted := adapter_digest(adapter)):
             self._loaded = None
-            adapters.load(self.network, subject.adapter)
+            adapters.load(self.network, adapter)
             self._loaded = wanted
-        return nullcontext()
+        with finite.naming(who, self.network.model), nullcontext() if adapter else adapters.off(self.network):
+            yield
 
     def _batches(self, prompts: abc.Sequence[Prompt]) -> Iterator[list[Prompt]]:
         """Prompts with one prefix side by side, and sorted by length, so that little is padding; the longest first."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from holdfast.models.finite import check_weights
 from holdfast.models.network import DTYPES, _device, quiet
 from holdfast.spec import ModelSpec
 from holdfast.store.sources import AS_FILES, model_folder, reason
@@ -25,6 +26,7 @@ class Classifier:
 
     def __init__(self, spec: ModelSpec) -> None:
         folder = model_folder(spec.path, spec.revision)
+        self._path = spec.path
         self._device = _device(spec.device)
         auto = "bfloat16" if self._device.type == "cuda" else "float32"
         dtype = DTYPES[auto if spec.dtype == "auto" else spec.dtype]
@@ -40,6 +42,7 @@ class Classifier:
             raise UserError(
                 f"{spec.path} is no trained classifier: it lacks {len(missing)} weights, {missing[0]} first"
             )
+        check_weights(self._model, f"the classifier {spec.name} at {spec.path}")
         self._model.to(self._device).eval().requires_grad_(False)
         config = self._model.config
         self._apart = config.num_labels == 1 or config.problem_type == "multi_label_classification"
@@ -61,7 +64,7 @@ class Classifier:
             logits_BC = self._model(input_ids=ids_BL, attention_mask=mask_BL).logits.float()
             p_BC = logits_BC.sigmoid() if self._apart else logits_BC.softmax(-1)
             if not bool(p_BC.isfinite().all()):
-                raise FloatingPointError("a classifier's probabilities are not finite")
+                raise UserError(f"the classifier at {self._path} gives probabilities that are not finite")
             for n, p in zip(batch, p_BC.tolist(), strict=True):
                 found[n] = dict(zip(self.labels, p, strict=True))
         return found

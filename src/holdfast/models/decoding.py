@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from holdfast import rng
+from holdfast.models import finite
 from holdfast.models.cache import Past, slots
 from holdfast.models.network import Network
 
@@ -61,7 +62,10 @@ def decode(
     pad_id: int,
     pasts: abc.Sequence[Past | None] = (),
 ) -> list[Decoded]:
-    """One batch, in the order given. ``pasts`` are those of the prompts' prefixes; without them all is run here."""
+    """One batch, in the order given. ``pasts`` are those of the prompts' prefixes; without them all is run here.
+
+    Raises FloatingPointError where a token's logits are not finite.
+    """
     limits, device = [p.max_new_tokens for p in prompts], network.device
     starts = [past.length if past else 0 for past in pasts] or [0] * len(prompts)
     rests = [p.ids[start:] for p, start in zip(prompts, starts, strict=True)]
@@ -112,6 +116,7 @@ def decode(
 def _pick(logits_BV: Tensor, prompts: abc.Sequence[Prompt], t: int) -> Tensor:
     """(B,) the next token of each row."""
     ids_B = logits_BV.argmax(-1)
+    finite.check_chosen(logits_BV, ids_B)
     drawn = [b for b, p in enumerate(prompts) if p.temperature > 0]
     if drawn:
         hot = [prompts[b] for b in drawn]

@@ -22,6 +22,7 @@ from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from holdfast.models import quantised
+from holdfast.models.finite import check_weights
 from holdfast.store.model_files import model_digest
 from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.text.renderer import Renderer
@@ -234,6 +235,7 @@ def _model(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: torch.devi
         raise UserError(f"the model {spec.name} at {spec.path} cannot be loaded: {reason(error)}") from error
     if missing := sorted(info["missing_keys"]):  # transformers would go on with random ones
         raise UserError(f"the model {spec.name} at {spec.path} lacks {len(missing)} of its weights, {missing[0]} first")
+    check_weights(model, f"the model {spec.name} at {spec.path}")
     return model if fewer_bits else model.to(device)  # pyright: ignore  (a decorator hides its signature)
 
 

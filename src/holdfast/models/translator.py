@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from holdfast.models.finite import check_weights
 from holdfast.models.network import quiet
 from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.words import UserError
@@ -46,6 +47,7 @@ class Seq2Seq:
             raise UserError(
                 f"{path} is no translation model (encoder–decoder) that can be loaded: {reason(error)}"
             ) from error
+        check_weights(self.model, f"the translation model {path}")
         self.model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
         self.prefix = prefix
         self.how: dict[str, Any] = {"max_new_tokens": max_new_tokens, "num_beams": beams, "do_sample": False}

@@ -107,6 +107,7 @@ class VLLM:
                 calls.append(Call(r.subject, ids, self._drawn(r.key, r.sampling)))
         for r, call, answer in zip(asked, calls, self._ask(calls), strict=True):
             said = answer.outputs[0]
+            self._finite(r.subject, _numbers(answer))
             stopped = said.finish_reason == "stop"
             ids = tuple(said.token_ids)[: -1 if stopped else None]
             text = self.renderer.decode(ids, call.ids)
@@ -148,6 +149,7 @@ class VLLM:
         ids, base = self.renderer.prompt_ids(turns), Subject("", subject.model)
         params = self._params(max_tokens=1, temperature=0.0, prompt_logprobs=0, logprobs=ASKED)
         (own,), (plain,) = (self._ask([Call(who, ids, params)]) for who in (subject, base))
+        self._finite(subject, _numbers(own))
         if _numbers(own) == _numbers(plain):
             raise NotLive(f"the adapter at {subject.adapter} is not live: its log-probs equal the base model's")
 
@@ -191,10 +193,15 @@ class VLLM:
             (following,) = answer.outputs[0].logprobs
             for last_id in some:
                 logp = begun + following[last_id].logprob
-                if not math.isfinite(logp):
-                    raise FloatingPointError(f"a log-prob of {self.spec.name} is {logp}")
+                self._finite(subject, [{last_id: logp}])
                 logps[subject, (*ids, last_id), start] = logp
         return logps
+
+    def _finite(self, subject: Subject, places: list[dict[int, float]]) -> None:
+        """Raises UserError where a log-prob is not finite: such a subject has no answer, which is not a safe one."""
+        if any(math.isnan(logp) or logp == math.inf for place in places for logp in place.values()):
+            who = f"the model {self.spec.name}" if subject.adapter is None else f"the adapter at {subject.adapter}"
+            raise UserError(f"{who} gives log-probs that are not finite: nothing can be measured; check its weights")
 
     def _drawn(self, key: str, sampling: Sampling) -> Any:
         heat = sampling.temperature
@@ -204,7 +211,12 @@ class VLLM:
                 f"for greedy, or {INSTEAD}"
             )
         return self._params(
-            max_tokens=sampling.max_new_tokens, temperature=heat, top_p=sampling.top_p, seed=rng.seed(key)
+            # The log-prob of what is chosen tells whether the logits are finite.
+            max_tokens=sampling.max_new_tokens,
+            temperature=heat,
+            top_p=sampling.top_p,
+            seed=rng.seed(key),
+            logprobs=0,
         )
 
     def _params(self, **how: Any) -> Any:
@@ -246,10 +258,11 @@ class VLLM:
     def _try(self) -> None:
         """One token: what the attention kernel cannot run shows at the first forward pass only."""
         try:
-            params = self._params(max_tokens=1, temperature=0.0)
-            self._ask([Call(Subject("", self.spec.name), self.renderer.end_ids[:1], params)])
+            params, base = self._params(max_tokens=1, temperature=0.0, logprobs=0), Subject("", self.spec.name)
+            (answer,) = self._ask([Call(base, self.renderer.end_ids[:1], params)])
         except RuntimeError as error:
             raise UserError(f"vLLM cannot run {self.spec.name} ({_reason(error)}): {INSTEAD}") from error
+        self._finite(base, _numbers(answer))
 
 
 def _engine(backend: VLLM, folder: Path, adapters: int, slots: int, options: abc.Mapping[str, Any]) -> Any:

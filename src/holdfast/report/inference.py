@@ -35,7 +35,8 @@ _OF_FINDINGS = {
         "at_safety",
         "front",
     ): "Comparisons at equal capability, and the front, are made anew in every draw of a "
-    "bootstrap of prompts, crossed with seeds where there are several (Owen 2007).",
+    "bootstrap of prompts, crossed with seeds where there are several (Owen 2007); what lies between two checkpoints "
+    "is known no closer than by both (Imbens and Manski 2004).",
     ("between",): "The models' share of the variance has a percentile interval of a crossed bootstrap (Owen 2007).",
     ("consistency",): "Components of variance are those of the analysis of variance or, where answers are missing, of "
     "REML (Searle, Casella and McCulloch 1992), with generalised intervals (Weerahandi 1993) of the former.",

@@ -23,7 +23,10 @@ _LEAD = (
     "Objectives learn at different rates, so at one budget they are compared at different capabilities. Here each run "
     "is read off where its capability, smoothed so that it never falls, reaches the same value."
 )
-_DRAWS = "The match is made anew in every draw of prompts and seeds, so the intervals hold its uncertainty too"
+_DRAWS = (
+    "The match is made anew in every draw of prompts and seeds, and harm is read at both checkpoints around it, so the "
+    "intervals hold its uncertainty too"
+)
 _CORRECTED = "Verdicts after Bonferroni’s correction over objectives."
 _FRONT = (
     "Probability: share of joint draws of prompts and seeds in which no other objective at this budget, nor the base, "

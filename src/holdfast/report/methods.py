@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -14,6 +13,7 @@ from holdfast.report import inference, speak, tables, tuned
 from holdfast.report.headline import AXES, plain
 from holdfast.report.reading import Findings
 from holdfast.spec import ModelSpec, Study
+from holdfast.study.subjects import absent
 
 _REJECTED = {
     "data": "Rejected responses are the data's own.",
@@ -220,13 +220,9 @@ def _deviations(findings: Findings) -> list[str]:
 
 
 def _missing(findings: Findings) -> str:
-    study, s = findings.study, findings.subjects
-    there = set(
-        s.loc[s["bracket"] == "", ["model", "task", "label", "seed", "budget"]].itertuples(index=False, name=None)
-    )
-    parts = (study.models, study.tasks, study.objectives, study.seeds, study.budgets)
-    planned = [(m.name, t.name, v.label, seed, budget) for m, t, v, seed, budget in product(*parts)]
-    lost = [f"{p[2]} at {p[4]:,} (seed {p[3]})" for p in planned if p not in there]
+    s = findings.subjects
+    there = s.loc[s["bracket"] == "", ["model", "task", "label", "seed", "budget"]]
+    lost = absent(findings.study, there.itertuples(index=False, name=None))
     return speak.join(lost[:8]) + (f" and {len(lost) - 8} more" if lost[8:] else "")
 
 

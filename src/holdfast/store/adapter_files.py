@@ -85,7 +85,7 @@ def adapter_config(folder: Path | str) -> dict[str, Any]:
         if key in _CHECKS and value is not None and not _CHECKS[key](value):
             raise UserError(f"the adapter at {folder} has {key}: {_shown(value)}, which is no setting of a plain LoRA")
         known = key in _CHECKS or key in _INCIDENTAL or key == "peft_type"
-        off = (None, False, [], {}, "", "none") if key == "bias" else (None, False, [], {}, "")
+        off: tuple[Any, ...] = (None, False, [], {}, "", *(["none"] if key == "bias" else []))
         if not known and value not in off:
             mend = MERGED if key != "alora_invocation_tokens" else "it cannot be measured here"
             why = _WHY.get(key, "asks for what holdfast does not know")

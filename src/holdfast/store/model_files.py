@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from holdfast.store.digest import digest, file_digest
+from holdfast.store.documents import read_json
 from holdfast.words import UserError
 
 CONFIG = "config.json"
@@ -109,12 +110,7 @@ def json_object(file: Path) -> dict[str, Any]:
     """A JSON file that holds one object. Raises UserError where it is missing, unreadable or holds anything else."""
     if not file.is_file():
         raise UserError(f"there is no file {file}")
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
-    except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file} is not valid JSON ({str(error).splitlines()[0]})") from error
+    found = read_json(file)
     if not isinstance(found, dict):
         raise UserError(f"{file} must hold a JSON object, but holds a {type(found).__name__}")
     return found
@@ -159,10 +155,6 @@ def _instead(folder: Path) -> str:
     if next(folder.glob("*.gguf"), None):
         return f"GGUF files are not read; give the model in Hugging Face's format ({CONFIG} and *.safetensors)"
     return f"there is no {CONFIG} in it"
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number of JSON")
 
 
 # -- identity -------------------------------------------------------------------------------------------------------

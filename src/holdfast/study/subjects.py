@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import product
 
 from holdfast.models.identity import subject_id
 from holdfast.respond.subjects import SubjectRow
-from holdfast.spec import GivenSpec
+from holdfast.spec import GivenSpec, Study
 from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import adapter_folder
 from holdfast.study.materials import Materials
 from holdfast.study.trajectory import Trajectory
 from holdfast.words import UserError
+
+Place = tuple[str, str, str, int, int]  # model, task, label, seed, budget
 
 
 def subjects(materials: Materials, folder: StudyFolder, trajectories: Sequence[Trajectory]) -> list[SubjectRow]:
@@ -56,6 +59,17 @@ def subjects(materials: Materials, folder: StudyFolder, trajectories: Sequence[T
         )
     _distinct(rows)
     return rows
+
+
+def absent(study: Study, there: Iterable[Place]) -> list[str]:
+    """Checkpoints of the study proper that are planned and not ``there`` to be measured, in words. A run that ended at
+    its target has none later."""
+    there = set(there)
+    runs = {place[:4] for place in there}
+    parts = (study.models, study.tasks, study.objectives, study.seeds, study.budgets)
+    planned = [(m.name, t.name, v.label, seed, budget) for m, t, v, seed, budget in product(*parts)]
+    gone = [p for p in planned if p not in there and not (study.stops and p[:4] in runs)]
+    return [f"{label} at {budget:,} (seed {seed})" for _, _, label, seed, budget in gone]
 
 
 def _given_id(materials: Materials, given: GivenSpec, model: str) -> str:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from holdfast.models import adapters, head
+from holdfast.models.finite import broken
 from holdfast.models.layouts import micro_batches
 from holdfast.models.network import Network
 from holdfast.objectives.contract import Scores, Total
@@ -65,6 +66,10 @@ def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: P
             network.autocast = job.controls.autocast
             network.checkpointing(job.controls.gradient_checkpointing)
             _train(job, folder, network, progress)
+        except FloatingPointError as error:  # before or beside a step: references, the head's check, distances
+            bad = broken(network.model)
+            why = f"{error}: {bad} holds numbers that are not finite" if bad else str(error)
+            raise Diverged(f"trajectory {job.label} (objective {job.objective.name}) stopped: {why}.") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise UserError(f"the disk is full: {folder.root}; make room and run the same again") from error
@@ -249,5 +254,5 @@ def _named(job: TrainJob, step: int, groups: Seq[Group]) -> Iterator[None]:
         shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
         raise Diverged(
             f"trajectory {job.label} (objective {job.objective.name}) stopped at step {step + 1}: {error}. "
-            f"Rows: {shown}. Learning rate {job.learning_rate}."
+            f"Rows: {shown}. Learning rate {job.learning_rate}. Lower it, or look at these rows."
         ) from error
