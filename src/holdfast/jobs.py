@@ -156,6 +156,16 @@ def _open_backend(bench: Bench, model: str) -> Any:
     return _backend(bench.folder.root, model, bench.materials.speakers[model].path)
 
 
+def _unaltered(backend: Any, bench: Bench, row: SubjectRow) -> None:
+    """Raises UserError where a subject's files are no longer those that it was enrolled with."""
+    if backend.identity(row.speaker(bench.folder.root)) != row.subject:
+        what = row.adapter or row.weights or row.model
+        raise UserError(
+            f"{row.label} is not what it was when the study began: the files of {what}, its base or its template have "
+            "changed; run the study again, and it is measured as what it is now"
+        )
+
+
 def _measuring(bench: Bench, model: str) -> Any:
     """What answers when measuring (``ModelSpec.backend``): an engine serves every adapter of the study."""
     spec = bench.materials.speakers[model]
@@ -270,15 +280,19 @@ def respond(report: Report, root: Path, subject: str, only: str = "") -> None:
     bench = open_bench(root)
     row = bench.row(subject)
     model = row.weights or row.model
-    renderer = bench.materials.renderer(model)
-    respond_subject(_measuring(bench, model), renderer, row, bench.cells(only), bench.folder, _rows(report))
+    renderer, backend = bench.materials.renderer(model), _measuring(bench, model)
+    _unaltered(backend, bench, row)
+    respond_subject(backend, renderer, row, bench.cells(only), bench.folder, _rows(report))
 
 
 def respond_all(report: Report, root: Path, subjects: Sequence[str], model: str, only: str = "") -> None:
     """Put all items, or those of one measure, to several subjects of one loaded model at once."""
     bench = open_bench(root)
     rows, renderer = [bench.row(s) for s in subjects], bench.materials.renderer(model)
-    respond_together(_measuring(bench, model), renderer, rows, bench.cells(only), bench.folder, _rows(report))
+    backend = _measuring(bench, model)
+    for row in rows:
+        _unaltered(backend, bench, row)
+    respond_together(backend, renderer, rows, bench.cells(only), bench.folder, _rows(report))
 
 
 def translate(report: Report, root: Path, side: translating.Side) -> None:

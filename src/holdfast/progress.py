@@ -1,6 +1,7 @@
 """What a person sees while a stage runs: live bars on a terminal, plain lines elsewhere.
 
-Workers report events ``{"job", "done", "total", "unit", "loss"?}`` and, at their end, ``{"job", "finished": True}``.
+Workers report events ``{"job", "done", "total", "unit", "loss"?}``, ``{"job", "note"}`` for what a person should know,
+and, at their end, ``{"job", "finished": True}``.
 """
 
 from __future__ import annotations
@@ -68,6 +69,9 @@ class Display(AbstractContextManager["Display"]):
     def update(self, event: dict[str, Any]) -> None:
         """Take one event of a worker."""
         job = event["job"]
+        if "note" in event:
+            self.say(f"  {job}: {event['note']}")
+            return
         if event.get("finished"):
             self._finished += 1
             if job in self._tasks:

@@ -13,6 +13,7 @@ from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import adapter_folder
 from holdfast.study.materials import Materials
 from holdfast.study.trajectory import Trajectory
+from holdfast.training.job import check_checkpoint
 from holdfast.words import UserError
 
 Place = tuple[str, str, str, int, int]  # model, task, label, seed, budget
@@ -28,6 +29,7 @@ def subjects(materials: Materials, folder: StudyFolder, trajectories: Sequence[T
     for t in trajectories:
         for budget in t.measured:
             adapter = folder.trajectory(t.id).checkpoint(budget)
+            check_checkpoint(adapter)
             rows.append(
                 SubjectRow(
                     subject=subject_id(*bases[t.model], adapter),

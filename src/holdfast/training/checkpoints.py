@@ -1,9 +1,10 @@
 """What a trajectory leaves on disk, and how it is taken up again.
 
-    checkpoints/<budget>/   the adapter in PEFT's format, and checkpoint.json about it; written whole, once
+    checkpoints/<budget>/   the adapter in PEFT's format, and checkpoint.json about it, with the files' digests; written
+                            whole, once
     checkpoints.jsonl       the checkpoint.json of all, one a line
     metrics.jsonl           one line a step
-    state/                  adapter and optimiser as they were after some step; one file, replaced whole
+    state/                  adapter and optimiser as they were after some step; one file (``sealed``), replaced whole
     DONE                    written last
 
 The order of writing is what makes a kill harmless: metrics, then checkpoint, then state. A state therefore never
@@ -12,21 +13,25 @@ claims what is not there; what is there beyond the state is cut off or found don
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from torch import Tensor
 
 from holdfast.models import adapters
 from holdfast.models.network import Network
-from holdfast.store.files import read_json, replacing_folder, write_bytes, write_json, write_lines, write_text
+from holdfast.store.adapter_files import CONFIG, WEIGHTS
+from holdfast.store.digest import file_digest
+from holdfast.store.files import read_json, replacing_folder, write_json, write_lines, write_text
 from holdfast.store.folder import TrajectoryFolder
+from holdfast.training import sealed
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -60,7 +65,8 @@ def save_checkpoint(folder: TrajectoryFolder, budget: int, network: Network, abo
     if budget not in present(folder):
         with replacing_folder(folder.checkpoint(budget)) as temporary:
             adapters.save(network, temporary)
-            write_json(temporary / "checkpoint.json", about)
+            digests = {name: file_digest(temporary / name) for name in (CONFIG, WEIGHTS)}
+            write_json(temporary / "checkpoint.json", {**about, "files": digests})
     abouts = [read_json(folder.checkpoint(b) / "checkpoint.json", "budget") for b in present(folder)]
     write_lines(folder.root / "checkpoints.jsonl", abouts)
 
@@ -68,51 +74,66 @@ def save_checkpoint(folder: TrajectoryFolder, budget: int, network: Network, abo
 # -- the state of training ------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class State:
+    """Adapter and AdamW moments as they were after ``step`` steps."""
+
+    step: int
+    tensors: Mapping[str, Tensor]
+
+    def restore(self, parameters: Mapping[str, Any], optimiser: torch.optim.AdamW) -> None:
+        """Puts adapter and optimiser back."""
+        with torch.no_grad():
+            for name, p in parameters.items():
+                p.copy_(self.tensors[f"adapter/{name}"])
+                moments = {m: self.tensors[f"{m}/{name}"].to(p.device) for m in MOMENTS}
+                # AdamW counts its steps in an fp32 tensor; `fused` wants it where the parameter is.
+                optimiser.state[p] = {"step": torch.tensor(float(self.step), device=p.device), **moments}
+
+
 def save_state(
-    folder: TrajectoryFolder, step: int, parameters: Mapping[str, Any], optimiser: torch.optim.AdamW
+    folder: TrajectoryFolder, of: str, step: int, parameters: Mapping[str, Any], optimiser: torch.optim.AdamW
 ) -> None:
-    """Adapter, AdamW moments and the number of steps done, in one file."""
+    """In one file, with what it belongs to (``of``, a digest) and a digest of the metrics up to here."""
     tensors = {f"adapter/{name}": p.detach().cpu().contiguous() for name, p in parameters.items()}
     for name, p in parameters.items():
         for moment in MOMENTS:
             tensors[f"{moment}/{name}"] = optimiser.state[p][moment].cpu().contiguous()
-    write_bytes(_state(folder), save(tensors, {"step": str(step)}))
+    about = {"of": of, "step": str(step), "metrics": _metrics_digest(folder, step)}
+    sealed.write(_state(folder), tensors, about)
 
 
-def load_state(folder: TrajectoryFolder, parameters: Mapping[str, Any], optimiser: torch.optim.AdamW) -> int:
-    """Puts adapter and optimiser back and returns the number of steps done; 0 where there is no state."""
-    step = _state_step(folder)
-    if step:
-        with safe_open(_state(folder), "pt") as file, torch.no_grad():
-            for name, p in parameters.items():
-                p.copy_(file.get_tensor(f"adapter/{name}"))
-                moments = {m: file.get_tensor(f"{m}/{name}").to(p.device) for m in MOMENTS}
-                # AdamW counts its steps in an fp32 tensor; `fused` wants it where the parameter is.
-                optimiser.state[p] = {"step": torch.tensor(float(step), device=p.device), **moments}
-    return step
+def load_state(
+    folder: TrajectoryFolder, of: str, ends: Mapping[int, tuple[int, ...]], say: Callable[[str], None]
+) -> State | None:
+    """Where to go on from; None: from the beginning, which gives the same bytes again.
 
-
-def resume_step(folder: TrajectoryFolder, ends: Mapping[int, tuple[int, ...]]) -> int:
-    """The step to go on from: the state's, or 0 where that state cannot serve.
-
-    It cannot where a budget that ends at or before it was never saved (a rung added in the middle of a ladder), or
-    where the metrics of its steps are gone. Training from 0 then gives the same bytes again.
+    A state cannot serve where it is not this run's or was altered (which is said), where a budget that ends at or
+    before it was never saved (a rung added in the middle of a ladder), or where the metrics of its steps are gone.
     """
-    step = _state_step(folder)
+    try:
+        tensors, about = sealed.read(_state(folder), of)
+    except FileNotFoundError:
+        return None
+    except sealed.Altered as error:
+        say(f"the state of training in {folder.state} cannot serve ({error}); trained again from the beginning")
+        return None
+    step = int(about["step"])
     missing = [b for end, budgets in ends.items() if end <= step for b in budgets if b not in present(folder)]
-    return 0 if missing or len(_lines(folder.metrics_jsonl)) < step else step
+    if missing or len(_lines(folder.metrics_jsonl)) < step:
+        return None
+    if _metrics_digest(folder, step) != about["metrics"]:
+        say(f"{folder.metrics_jsonl} is not what was written; trained again from the beginning")
+        return None
+    return State(step, tensors)
 
 
 def _state(folder: TrajectoryFolder) -> Path:
     return folder.state / "state.safetensors"
 
 
-def _state_step(folder: TrajectoryFolder) -> int:
-    try:
-        with safe_open(_state(folder), "pt") as file:
-            return int(file.metadata()["step"])
-    except (FileNotFoundError, SafetensorError):
-        return 0
+def _metrics_digest(folder: TrajectoryFolder, steps: int) -> str:
+    return hashlib.sha256("".join(_lines(folder.metrics_jsonl)[:steps]).encode()).hexdigest()
 
 
 # -- metrics --------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from holdfast.store.adapter_files import adapter_digest
 from holdfast.store.digest import digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import TrajectoryFolder
+from holdfast.store.model_files import altered
 from holdfast.tasks.stream import Stream
 from holdfast.words import Example, UserError
 
@@ -94,5 +95,18 @@ def is_nested(objective: Objective, controls: Controls) -> bool:
 
 
 def finished(folder: TrajectoryFolder, budgets: tuple[int, ...]) -> bool:
-    """Whether all these budgets were trained to the end."""
-    return folder.done.exists() and set(budgets) <= set(read_json(folder.done, "budgets")["budgets"])
+    """Whether all these budgets were trained to the end, and their checkpoints are there."""
+    if not folder.done.exists() or not set(budgets) <= set(read_json(folder.done, "budgets")["budgets"]):
+        return False
+    return all((folder.checkpoint(b) / "checkpoint.json").is_file() for b in budgets)
+
+
+def check_checkpoint(folder: Path) -> None:
+    """Raises UserError where a checkpoint's files are not those that training wrote. Those of earlier versions, which
+    kept no digests, are believed."""
+    kept = read_json(folder / "checkpoint.json", "budget", mend="delete its folder to have it trained again")
+    if names := sorted(altered(folder, kept.get("files"))):
+        raise UserError(
+            f"the checkpoint {folder} is not what was written ({', '.join(names)} changed): put it back, or delete the "
+            "folder to have it trained again"
+        )

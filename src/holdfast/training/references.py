@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from holdfast.models import adapters, head
 from holdfast.models.layouts import arrange
 from holdfast.models.network import Network
 from holdfast.store.digest import digest, short
-from holdfast.store.files import lock, write_bytes
+from holdfast.store.files import lock
+from holdfast.training import sealed
 from holdfast.training.batches import Group
 
 CHUNK = 256  # examples a file: what a killed run loses at most
@@ -32,21 +32,29 @@ def reference_logps(
     numerics: Mapping[str, Any],
     head_kind: head.HeadKind = "frozen",
     progress: Callable[[int, int], None] = lambda done, of: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[Group, Tensor]:
     """Each group's (N,) fp32 log-probs under the base, its sequences' response tokens in order.
 
     ``cache`` is the folder that all trajectories share; a second process that wants the same rows waits and reads them.
+    A file there that is not what was written is named (``say``) and made again.
     """
     folder = cache / short(digest({"base": network.digest, "numerics": numerics, "head": head_kind}))
     keys = {group: _key(group) for group in groups}
+    known: dict[str, Tensor] = {}
     with lock(folder, wait=True):
         for stray in folder.glob(".*.tmp"):  # of a killed process: nobody else writes while the lock is held
             stray.unlink()
-        known = {k: v for file in sorted(folder.glob("*.safetensors")) for k, v in load_file(file).items()}
+        for file in sorted(folder.glob("*.safetensors")):
+            try:
+                known |= sealed.read(file, folder.name)[0]
+            except sealed.Altered as error:
+                say(f"reference log-probs in {folder} are made again ({error})")
+                file.unlink()
         missing = [g for g, key in keys.items() if key not in known]
         for at in range(0, len(missing), CHUNK):
             fresh = {keys[g]: _alone(network, g, head_kind) for g in missing[at : at + CHUNK]}
-            write_bytes(folder / f"{short(digest(sorted(fresh)))}.safetensors", save(fresh))
+            sealed.write(folder / f"{short(digest(sorted(fresh)))}.safetensors", fresh, {"of": folder.name})
             known |= fresh
             progress(min(at + CHUNK, len(missing)), len(missing))
     return {group: known[key] for group, key in keys.items()}

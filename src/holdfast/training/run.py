@@ -24,6 +24,7 @@ from holdfast.models.layouts import micro_batches
 from holdfast.models.network import Network
 from holdfast.objectives.contract import Scores, Total
 from holdfast.store.adapter_files import adapter_config
+from holdfast.store.digest import digest
 from holdfast.store.files import lock, read_json, write_json
 from holdfast.store.folder import TrajectoryFolder
 from holdfast.training import batches, checkpoints, schedule
@@ -84,6 +85,10 @@ def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: P
 def _train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: Progress) -> None:
     objective, settings, stream, needs = job.objective, job.controls, job.stream, job.objective.needs
     rows, ends, last = Rows(objective, network.renderer), job.ends(), job.steps
+
+    def say(text: str) -> None:
+        progress({"note": text, "unit": "note"})
+
     record(folder, controls(job, network, rows))
     _check_longest(job, network, rows)
 
@@ -96,6 +101,7 @@ def _train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: 
             {**numerics(network), "autocast": settings.autocast},
             settings.head,
             lambda done, of: progress({"done": done, "total": of, "unit": "reference rows"}),
+            say,
         )
     probes = probe_groups(network, job.probes, settings)
 
@@ -108,9 +114,11 @@ def _train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: 
         weight_decay=settings.weight_decay,
         fused=network.device.type in ("cpu", "cuda"),
     )
-    first = checkpoints.resume_step(folder, ends)
-    if first:
-        checkpoints.load_state(folder, parameters, optimiser)
+    of = digest([{k: v for k, v in job.config().items() if k not in MAY_CHANGE}, network.digest])
+    first = 0
+    if state := checkpoints.load_state(folder, of, ends, say):
+        state.restore(parameters, optimiser)
+        first = state.step
     total_tokens = stream.tokens_after[last - 1]
 
     with (
@@ -161,7 +169,7 @@ def _train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: 
                 checkpoints.save_checkpoint(folder, budget, network, about)
             if step + 1 in ends or (step + 1) % STATE_EVERY == 0:
                 metrics.flush()
-                checkpoints.save_state(folder, step + 1, parameters, optimiser)
+                checkpoints.save_state(folder, of, step + 1, parameters, optimiser)
                 timing.flush()
 
 
