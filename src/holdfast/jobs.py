@@ -34,7 +34,7 @@ from holdfast.study.consistency import varied
 from holdfast.study.materials import Materials
 from holdfast.study.plan import Plan
 from holdfast.tasks import sampled
-from holdfast.words import Example, Item, Record, Request, Response, Sampling, Side, Subject
+from holdfast.words import Example, Item, Record, Request, Response, Sampling, Side, Subject, UserError
 
 Report = Callable[[dict[str, Any]], None]
 
