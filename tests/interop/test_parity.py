@@ -53,8 +53,10 @@ def hf(stories):
     return theirs(stories)
 
 
-def theirs(folder):
-    return HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=8)
+def theirs(folder, template=None):
+    lm = HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=8)
+    lm.tokenizer.chat_template = template or lm.tokenizer.chat_template
+    return lm
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +64,13 @@ def backend(stories):
     return speaking(stories)
 
 
-def speaking(folder):
-    return InProcess(load(ModelSpec(name="stories", path=str(folder), template=PLAIN), threads=1))
+def speaking(folder, template=PLAIN):
+    return InProcess(load(ModelSpec(name="stories", path=str(folder), template=str(template)), threads=1))
 
 
-def run_task(lm, yaml, docs, tmp_path, **gen_kwargs):
+def run_task(lm, yaml, docs, tmp_path, chat=False, config=None, **gen_kwargs):
     """Results of a task of lm-eval and its samples, over these rows."""
-    config = load_yaml(TASKS / yaml)
+    config = load_yaml(TASKS / yaml) | (config or {})
     data = tmp_path / "docs.jsonl"
     data.write_text("".join(json.dumps(doc) + "\n" for doc in docs))
     split = config.get("test_split") or config["validation_split"]
@@ -81,6 +83,7 @@ def run_task(lm, yaml, docs, tmp_path, **gen_kwargs):
         log_samples=True,
         bootstrap_iters=0,
         gen_kwargs=gen_kwargs or None,
+        apply_chat_template=chat,
     )
     (name,) = found["samples"]
     return found["results"][name], found["samples"][name]
@@ -157,10 +160,11 @@ def test_truthfulqa_multiple_choice(patient, need, tmp_path, kind):
     assert mean([verdict.score for verdict, _ in ours]) == pytest.approx(results["acc,none"], abs=1e-5)
 
 
-def test_winogender(hf, backend, need, tmp_path):
+def winogender(need, **how):
+    """The measure in lm-eval's words with its first items, and the rows that lm-eval has of them."""
     form = load_yaml(TASKS / "winogender/winogender.yaml")["doc_to_text"]
     form = form.replace("{{sentence}}", "{sentence}").replace("{{pronoun.capitalize()}}", "{Pronoun}")
-    measure = Winogender(path=str(need("winogender")), question=form)
+    measure = Winogender(path=str(need("winogender")), question=form, **how)
     items = measure.items()[: 2 * FEW]
     with (need("winogender") / "all_sentences.tsv").open() as file:
         sentences = [row["sentence"] for row in csv.DictReader(file, delimiter="\t")][: 2 * FEW]
@@ -172,6 +176,11 @@ def test_winogender(hf, backend, need, tmp_path):
             {"sentence": sentence, "pronoun": pronoun.lower(), "occupation": occupation, "participant": participant}
             | {"gender": item.fields["gender"], "label": int(item.fields["right"] == "participant")}
         )
+    return measure, items, docs
+
+
+def test_winogender(hf, backend, need, tmp_path):
+    measure, items, docs = winogender(need)
     results, samples = run_task(hf, "winogender/winogender.yaml", docs, tmp_path)
     ours = answered(backend, measure, items)
     for (verdict, logps), sample in zip(ours, samples, strict=True):
@@ -193,6 +202,68 @@ def test_persona(hf, backend, need, tmp_path):
         assert verdict.score == pytest.approx(1 / (1 + math.exp(other - matching)), abs=1e-5)
         assert (verdict.score >= 0.5) == bool(sample["acc"])
     assert mean([sample["acc"] for sample in samples]) == pytest.approx(results["acc,none"])
+
+
+# -- with a chat template: lm-eval then puts no space before a choice of its own ------------------------------------
+
+
+@pytest.fixture(scope="module", params=[">", ">\n"], ids=["header", "header and newline"])
+def chat(request, stories, tmp_path_factory):
+    """lm-eval's model and holdfast's, with a chat template whose header this tokenizer must not begin a word after."""
+    template = (
+        "{{ bos_token }}{% for m in messages %}<{{ m.role }}END{{ m.content }}{{ eos_token }}{% endfor %}"
+        "{% if add_generation_prompt %}<assistantEND{% endif %}"
+    ).replace("END", request.param)
+    file = tmp_path_factory.mktemp("template") / "chat.jinja"
+    file.write_text(template)
+    return theirs(stories, template), speaking(stories, file)
+
+
+def alike(ours, likelihoods):
+    """lm-eval counts a newline at a prompt's end to each answer; it is the prompt's, and the same for all."""
+    more = likelihoods[0] - ours[0]
+    assert more < 1e-4
+    same([logp + more for logp in ours], likelihoods)
+
+
+def test_winogender_after_a_chat_header(chat, need, tmp_path):
+    """Its choices as they are, without a space: the default."""
+    measure, items, docs = winogender(need)
+    results, samples = run_task(chat[0], "winogender/winogender.yaml", docs, tmp_path, chat=True)
+    ours = answered(chat[1], measure, items)
+    for (verdict, logps), sample in zip(ours, samples, strict=True):
+        alike(logps, likelihoods(sample))
+        assert verdict.score == sample["acc"]
+    assert mean([verdict.score for verdict, _ in ours]) == pytest.approx(results["acc,none"], abs=1e-5)
+    spaced = answered(chat[1], replace(measure, answer=" {answer}"), items)
+    assert [logps for _, logps in spaced] != [logps for _, logps in ours]
+
+
+def test_persona_after_a_chat_header(chat, need, tmp_path):
+    """Its answers bring their space along."""
+    measure = DarkTriad(path=str(need("anthropic_persona")), traits=("narcissism",), yes=(" Yes",), no=(" No",))
+    items = measure.items()[:FEW]
+    lines = (need("anthropic_persona") / "narcissism.jsonl").read_text().splitlines()
+    docs = [json.loads(line) for line in lines[:FEW]]
+    _, samples = run_task(chat[0], "model_written_evals/persona/narcissism.yaml", docs, tmp_path, chat=True)
+    for (verdict, logps), item, sample in zip(answered(chat[1], measure, items), items, samples, strict=True):
+        matching, other = likelihoods(sample)
+        alike(logps, [matching, other] if item.reference == "Yes" else [other, matching])
+        assert verdict.score == pytest.approx(1 / (1 + math.exp(other - matching)), abs=1e-5)
+
+
+def test_truthfulqa_after_a_chat_header(chat, need, tmp_path):
+    row = json.loads(need("truthfulqa/mc_task.json").read_text())[0]
+    (tmp_path / "mc_task.json").write_text(json.dumps([row]))
+    measure = MC2(path=str(tmp_path / "mc_task.json"), question="Q: {question}\nA:")
+    targets = row["mc2_targets"]
+    ordered = sorted(targets, key=lambda c: -targets[c])
+    docs = [{"question": row["question"], "mc2_targets": {"choices": ordered, "labels": [targets[c] for c in ordered]}}]
+    config = {"doc_to_text": "Q: {{question}}\nA:"}
+    _, (sample,) = run_task(chat[0], "truthfulqa/truthfulqa_mc2.yaml", docs, tmp_path, chat=True, config=config)
+    ((verdict, logps),) = answered(chat[1], measure, measure.items())
+    alike(logps, likelihoods(sample))
+    assert verdict.score == pytest.approx(sample["acc"], abs=1e-5)
 
 
 def test_toxigen_on_rows_made_here(hf, backend, tmp_path):

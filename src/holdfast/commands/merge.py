@@ -24,7 +24,7 @@ def merge(
     from holdfast.models.merge import merge as merged
     from holdfast.spec import ModelSpec
 
-    spec = ModelSpec(name=model, path=model, template=template, dtype=dtype)
+    spec = ModelSpec(name="model", path=model, template=template, dtype=dtype)
     found = merged(spec, adapter, to)
     say(
         f"{to}: log-probs differ from the adapter's by at most {found.difference:.2g} nats (the adapter moves the "

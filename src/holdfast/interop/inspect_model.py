@@ -94,7 +94,7 @@ class Holdfast(ModelAPI):
         return True
 
     async def count_text_tokens(self, text: str) -> int:
-        return len(self.renderer.continuation_ids(text))
+        return self.renderer.count(text)
 
     async def generate(
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
@@ -194,7 +194,7 @@ def _parted(name: str) -> tuple[str, str]:
 
 def _spec(path: str, of_model: dict[str, Any]) -> ModelSpec:
     try:
-        spec = ModelSpec(name=path, path=path, **of_model)
+        spec = ModelSpec(name="model", path=path, **of_model)
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"the model argument {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -36,6 +36,7 @@ from holdfast.words import Request, Response, Sampling, Segment, Sequence, Subje
 Scored = tuple[float, bool]  # log-prob (nats) of a continuation, and whether greedy decoding would have written it
 OWNER = "holdfast subject"  # the key of lm-eval's cache that says whose answers it holds
 PLAIN = "package:holdfast.interop/plain.jinja"  # for a model without a chat template
+NAME = "pretrained"  # a path is no label
 LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 TAKEN = {"until", "do_sample", "temperature", "top_p", *LENGTHS}
 
@@ -73,7 +74,7 @@ class Holdfast(TemplateLM):
             of_model.setdefault("template", PLAIN)
         if device is None or (device.startswith("cuda") and not torch.cuda.is_available()):
             device = "auto"  # lm-eval's command line says cuda:0 on every machine
-        self.network = load(ModelSpec(name=pretrained, path=pretrained, device=device, **of_model))
+        self.network = load(ModelSpec(name=NAME, path=pretrained, device=device, **of_model))
         self.renderer: Renderer = self.network.renderer
         self.network.renderer = _Ids(self.renderer)  # type: ignore[assignment]
         self.add_bos_token, self.seed = add_bos_token, seed

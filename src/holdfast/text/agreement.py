@@ -127,7 +127,7 @@ def measured(renderer: Renderer, asks: Iterable[Ask], who: str) -> None:
         for ask in (mine[0], mine[len(mine) // 2], mine[-1]):
             try:
                 renderer.prompt_ids(ask.turns)
-                for text in ask.continuations:
-                    renderer.continuation_ids(text)
+                if ask.continuations:
+                    renderer.placed()
             except UserError as error:
                 raise UserError(f"the measure {who}: {error}") from None

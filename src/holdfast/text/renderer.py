@@ -176,8 +176,17 @@ class Renderer:
         return tuple(self._response_known(text))
 
     def continuation_ids(self, text: str) -> tuple[int, ...]:
-        """The beginning of a response, without an end. Raises ``UserError`` where the template has no place for it."""
-        return self._after_prompt(self._placed().lead + self._guarded(text))
+        """The beginning of a response, without an end; ``placed`` says whether it stands where an answer does."""
+        return self._after_prompt(self._answer.lead + self._guarded(text))
+
+    def placed(self) -> _Answer:
+        """How an answer stands after a prompt. Raises ``UserError`` where the template has no place for a given one."""
+        if self._answer.why:
+            raise UserError(
+                f"the chat template of {self._folder} {self._answer.why}, so that no given answer can be put after its "
+                "prompt: name another with the model's `template:`"
+            )
+        return self._answer
 
     def sequence(self, segment: Segment) -> Sequence:
         """A segment as token ids: those of its prompt, then those of its response."""
@@ -215,6 +224,10 @@ class Renderer:
         turns = (*segment.prompt, Turn("assistant", segment.response))
         whole, ours = self._render(turns, False), self._prompt(segment.prompt) + self._written(segment.response)
         return _unguarded(ours), _unguarded(whole), self._encode(whole[: len(ours)])
+
+    def count(self, text: str) -> int:
+        """The tokens of a text by itself."""
+        return len(self._encode(self._guarded(text)))
 
     def names(self, ids: Iterable[int]) -> str:
         """Tokens as the tokenizer calls them, for messages."""
@@ -280,7 +293,7 @@ class Renderer:
 
         Where the template ends no turn, without what it puts between turns.
         """
-        answer = self._placed()
+        answer = self.placed()
         whole = self._render((*QUESTION, Turn("assistant", text)), False)
         if not whole.startswith(self._anchor) or not whole.endswith(answer.after):
             raise UserError(
@@ -294,14 +307,6 @@ class Renderer:
                 "take it out of the rows or name another `template:`"
             )
         return body + answer.end
-
-    def _placed(self) -> _Answer:
-        if self._answer.why:
-            raise UserError(
-                f"the chat template of {self._folder} {self._answer.why}, so that no given answer can be put after its "
-                "prompt: name another with the model's `template:`"
-            )
-        return self._answer
 
     @cached_property
     def _anchor(self) -> str:
