@@ -15,7 +15,7 @@ Prompt = tuple[Turn, ...]
 ROLES = ("system", "user", "assistant")
 FROM = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}  # ShareGPT
 CHANGING = ("tools", "functions", "images", "image", "videos", "audio", "audios", "documents", "chat_template_kwargs")
-EMPTY = (None, "", [], {})
+EMPTY: tuple[object, ...] = (None, "", [], {})
 
 
 def read(row: Mapping[str, Any]) -> tuple[Prompt, str, str | None]:
