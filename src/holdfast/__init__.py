@@ -31,4 +31,4 @@ def open(folder: str | Path) -> Results:
     from holdfast.store.folder import StudyFolder
     from holdfast.study.files import load
 
-    return open_folder(StudyFolder(folder), load(Path(folder) / "study.yaml"))
+    return open_folder(StudyFolder(Path(folder)), load(Path(folder) / "study.yaml"))

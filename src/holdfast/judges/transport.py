@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import httpx
 
@@ -187,7 +187,7 @@ def _counted(usage: Any) -> tuple[int, int] | None:
     return (n_in, n_out) if _is_count(n_in) and _is_count(n_out) else None
 
 
-def _is_count(n: Any) -> bool:
+def _is_count(n: Any) -> TypeGuard[int]:
     return isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= MOST_TOKENS
 
 
