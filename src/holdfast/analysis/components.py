@@ -104,7 +104,7 @@ def intervals(
     factor, whose levels and the rest enter it divided by their number.
 
     The union of those with and without interactions: where several factors have two levels, what little is known of so
-    many interactions drowns all else. They cover 91% to 99% where a bootstrap of prompts covers 29% to 66%, for it
+    many interactions drowns all else. They cover 87% to 98% where a bootstrap of prompts covers 29% to 66%, for it
     holds the other factors' levels (``calibration_other``).
     """
     ends: dict[tuple[int, ...], list[Array]] = {}

@@ -58,7 +58,10 @@ def sentences(findings: Findings) -> Iterator[str]:
     if e["estimate"].isin(["vs_base", "vs_sft"]).any():
         yield from _differences(findings, len(shares) > 0, len(means) > 0, several)
     if e["metric"].str.endswith("_corrected").any():
-        yield "Rates that people's labels correct are prediction-powered (Angelopoulos et al. 2023)."
+        yield (
+            "Rates that people's labels correct are prediction-powered (Angelopoulos et al. 2023), which assumes "
+            "nothing of the judge; those of Rogan and Gladen (1978) beside them assume that it errs alike on all."
+        )
     yield (
         "p-values of estimates are corrected by the method of Holm (1979) within families of one kind of comparison, "
         f"measure and metric, over {speak.own('objectives')} and budgets; verdicts by Bonferroni's, "

@@ -30,12 +30,13 @@ _CONFUSION = (
     "what people passed, the share that the judge passed; specificity: of the rest, the share that it did not."
 )
 _CORRECTED = (
-    "The judge’s own rate, and two estimates of what people would have found. Prediction-powered: by labels of the "
-    "subject’s own responses, whatever the judge’s errors. Rogan–Gladen: by the judge’s error rates on all labels, "
-    "assuming that it errs alike on every subject. Mean over attacks, all seeds, {level} intervals."
+    "What people would have found, prediction-powered: by labels of the subject’s own responses, whatever the judge’s "
+    "errors. Beside it the judge’s own rate and, by its error rates on all labels, Rogan–Gladen’s, which holds only if "
+    "the judge errs alike on every subject, and misses far more often than its interval says where it does not. "
+    "Mean over attacks, all seeds, {level} intervals."
 )
 _UNSCORED = "Share of the responses that each judge was shown. People label a sample: the rest is not labelled."
-_STEMS = {"_corrected": "prediction-powered", "_rogan_gladen": "Rogan–Gladen"}
+_STEMS = {"_corrected": "prediction-powered", "_rogan_gladen": "Rogan–Gladen, if the judge errs alike on all"}
 
 
 # -- on the page ----------------------------------------------------------------------------------------------------
@@ -141,12 +142,12 @@ def corrected(findings: Findings) -> pd.DataFrame:
         same = (levels[key] == pd.Series(about)).all(axis=1)
         raw = levels[same & levels["metric"].isin(set(stem.loc[part.index]))]
         shown = {"objective": about["label"], "measure": plain(about["measure"]), "judge": plain(about["judge"])}
-        shown |= {"by the judge": speak.estimate(raw.iloc[0]) if len(raw) else "–"}
-        for end, words in _STEMS.items():
-            mine = part[part["metric"].str.endswith(end)]
-            shown[words] = speak.estimate(mine.iloc[0]) if len(mine) else "–"
-        labels = part.loc[part["metric"].str.endswith("_corrected"), "effective_n"]
-        rows.append(shown | {"own labels": int(labels.iloc[0]) if len(labels) else 0})
+        own = {end: part[part["metric"].str.endswith(end)] for end in _STEMS}
+        said = {words: speak.estimate(own[end].iloc[0]) if len(own[end]) else "–" for end, words in _STEMS.items()}
+        lead, other = said
+        labels = own["_corrected"]["effective_n"]
+        shown |= {lead: said[lead], "own labels": int(labels.iloc[0]) if len(labels) else 0}
+        rows.append(shown | {"by the judge": speak.estimate(raw.iloc[0]) if len(raw) else "–", other: said[other]})
     first = {plain(j): k for cell in findings.cells.values() for k, j in enumerate(judges(cell))}
     return pd.DataFrame(rows).sort_values("judge", key=lambda c: c.map(first), kind="stable", ignore_index=True)
 
