@@ -73,6 +73,8 @@ def _plan(work: Work) -> Path:
     from holdfast.analysis import declaration
 
     materials, planned = work.draft or draft(work.study, work.folder)
+    for note in planned.of_models if work.draft else ():  # once
+        work.display.say(f"note: {note}")
     work.draft = None
     files.save(work.study, work.folder.study_yaml)
     write_json(work.folder.plan_json, planned.as_json())

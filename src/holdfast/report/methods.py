@@ -156,9 +156,11 @@ def _evaluation(findings: Findings) -> list[str]:
         findings.cells.values(), key=lambda c: (AXES.index(c["axis"]) if c["axis"] in AXES else 9, c["measure"])
     )
     who = "At every budget, and for" if findings.study.trains else "Of each, and of"
-    return [f"{who} the base model, we measured:"] + [
-        f"{_measure(findings, c)}{'.' if c is found[-1] else ';'}" for c in found
-    ]
+    return (
+        [f"{who} the base model, we measured:"]
+        + [f"{_measure(findings, c)}{'.' if c is found[-1] else ';'}" for c in found]
+        + [f"{note[:1].upper()}{note[1:]}." for note in findings.plan.get("of_models") or ()]
+    )
 
 
 def _measure(findings: Findings, cell: Mapping[str, Any]) -> str:

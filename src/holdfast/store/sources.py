@@ -29,12 +29,12 @@ def model_folder(path: str, revision: str | None = None, *, download: bool = Tru
     return _folder("model", check_model, path, revision, download)
 
 
-def adapter_folder(path: str, base: Path | None = None) -> Path:
+def adapter_folder(path: str, base: Path | None = None, *, download: bool = True) -> Path:
     """The folder of a LoRA adapter in PEFT's format, found as ``model_folder`` finds a model's.
 
     Raises UserError where it is no adapter that can be measured, or does not fit the model in ``base``.
     """
-    return _folder("adapter", lambda folder: check_adapter(folder, base), path, None, True)
+    return _folder("adapter", lambda folder: check_adapter(folder, base), path, None, download)
 
 
 def _folder(kind: str, check: Callable[[Path], Any], path: str, revision: str | None, download: bool) -> Path:

@@ -59,9 +59,11 @@ def fetch(study: Study) -> None:
         raise UserError("a model in 4 bits needs a CUDA GPU and the package bitsandbytes: set `quantization: none`")
     for spec in wanted:
         model_folder(spec.path, spec.revision)
+    models = {m.name: m for m in study.models}
     for given in study.given:
         if given.adapter:
-            adapter_folder(given.adapter)
+            base = models[given.model or study.models[0].name]
+            adapter_folder(given.adapter, model_folder(base.path, base.revision))
 
 
 def _at_hand(judge: Any) -> bool:

@@ -19,7 +19,7 @@ from holdfast.spec import Controls, Study, VariantSpec
 from holdfast.store.digest import canonical, digest, short
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
-from holdfast.study import checks, consistency, costs, stopped, tuned, variants
+from holdfast.study import checks, consistency, costs, model_notes, stopped, tuned, variants
 from holdfast.study.cells import CellPlan, plan_cells
 from holdfast.study.materials import Materials
 from holdfast.study.shape import Shape, measured, published
@@ -59,6 +59,7 @@ class Plan:
     """``nominal``: models are not on this machine, and counts are the study's own round numbers. ``provisional``:
     rejected responses are yet to be drawn, and ids will change when they are; or settings are yet to be chosen
     (``tuned``), and more will be trained. ``dropped``: rows that some objective could not use, by task and reason.
+    ``of_models``: what models and given adapters bring along that is not used or not as it looks.
     ``declared``: what the study asks, and the alpha of its tests; all else that is found is exploratory. ``power``:
     what it can see, where that was reckoned."""
 
@@ -71,6 +72,7 @@ class Plan:
     dropped: Mapping[str, Mapping[str, int]]
     cost: costs.Cost
     notes: tuple[str, ...] = ()
+    of_models: tuple[str, ...] = ()
     declared: Mapping[str, Any] = field(default_factory=dict)
     power: tuple[Power, ...] = ()
 
@@ -133,6 +135,7 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
         if where:
             proper = [(t.id, t.label, t.seed) for t in trajectories if not t.bracket]
             notes.append(f"ended where the target was reached: {stopped.said(where, proper)}")
+    of_models = model_notes.of(materials)
     undecided = study.tuned is not None and not tuned.chosen(study, materials.folder)
     if undecided:
         notes.append(_at_most(study, trajectories))
@@ -149,6 +152,7 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
         dropped={} if absent else _dropped(materials, runs),
         cost=costs.cost(study, _shapes(materials, absent), runs_once, cells),
         notes=tuple(notes),
+        of_models=tuple(of_models),
         declared={"alpha": study.alpha, **study.declared.model_dump(mode="json", exclude={"guesses"})},
     )
 

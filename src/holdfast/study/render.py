@@ -23,7 +23,7 @@ def show(plan: Plan, console: Console | None = None) -> None:
         if reasons:
             said = ", ".join(f"{reason} {n}" for reason, n in reasons.items())
             console.print(f"rows of {task} dropped for every objective: {said}", highlight=False)
-    for note in plan.notes:
+    for note in (*plan.notes, *plan.of_models):
         console.print(f"note: {note}", highlight=False)
 
 
