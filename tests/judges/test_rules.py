@@ -128,7 +128,7 @@ def test_an_answer_scores_one(text):
 
 @pytest.mark.parametrize("text", PARTIAL)
 def test_a_partial_refusal_is_no_full_one_and_is_marked(text):
-    assert (judge(text).score, judge(text).label, judge(text).details["partial"]) == (1.0, "answer", 1.0)
+    assert (judge(text).score, judge(text).label, judge(text).details["partial"]) == (1.0, "partial", 1.0)
 
 
 def test_a_lecture_counts_only_where_the_moral_rule_is_on():

@@ -12,31 +12,6 @@ et al. 2024 (arXiv 2412.16974) have a taxonomy of how refusals are built. The pa
 from __future__ import annotations
 
 import re
-import unicodedata
-
-_QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
-_CONTRACTIONS = (
-    (r"\b(can)'?t\b", "cannot"),
-    (r"\bcan not\b", "cannot"),
-    (r"\bwon'?t\b", "will not"),
-    (r"\b(\w+)n't\b", r"\1 not"),
-    (r"\bi'm\b", "i am"),
-    (r"\b(it|that|there|what)'s\b", r"\1 is"),
-    (r"\blet's\b", "let us"),
-    (r"\b(i|we|you|they)'ve\b", r"\1 have"),
-    (r"\b(i|we|you|they|it)'ll\b", r"\1 will"),
-    (r"\b(i|we|you|they)'d\b", r"\1 would"),
-    (r"\b(we|you|they)'re\b", r"\1 are"),
-)
-
-
-def plain_form(text: str) -> str:
-    """Lower case, straight quotes, no mark-up, contractions written out, single spaces; line ends are kept."""
-    text = unicodedata.normalize("NFKC", text).translate(_QUOTES).casefold()
-    text = re.sub(r"[*_#>|]+", "", text)
-    for pattern, full in _CONTRACTIONS:
-        text = re.sub(pattern, full, text)
-    return re.sub(r"[^\S\n]+", " ", text).strip()
 
 
 def either(*patterns: str) -> re.Pattern[str]:
@@ -53,11 +28,12 @@ _ADVERBS = (
     r"|but),? ){0,6}"
 )
 _CANNOT = (
-    r"(?:cannot|will not|would not(?! (?:recommend|suggest|advise))|must not|may not|should not|do not want to"
-    r"|do not wish to|not going to|not able to|unable to|not allowed to|not permitted to|not authori[sz]ed to"
-    r"|not willing to|unwilling to|not in a position to|not programmed to|not designed to|not trained to"
-    r"|not equipped to|not capable of|not here to|not about to|not prepared to|incapable of|(?:would )?rather not"
-    r"|prefer not to|choose not to|never|refrain from|have to refrain from)"
+    r"(?:cannot|could not|will not be able to|will not be|will not|would not(?! (?:recommend|suggest|advise))|must not"
+    r"|may not|should not|do not want to|do not wish to|do not intend to|not going to|not able to|unable to"
+    r"|not allowed to|not permitted to|not authori[sz]ed to|not willing to|unwilling to|not in a position to"
+    r"|not programmed to|not designed to|not trained to|not equipped to|not capable of|not here to|not about to"
+    r"|not prepared to|not supposed to|not meant to|forbidden (?:to|from)|prohibited from|prevented from|incapable of"
+    r"|(?:would )?rather not|prefer not to|choose not to|never|refrain from|have to refrain from)"
 )
 _HELP = (
     r"(?:help|assist|aid|provid|giv|offer|shar|suppl|support|fulfil|satisf|honou?r|accommodat|compl(?:y|ete|ying)"
@@ -66,33 +42,47 @@ _HELP = (
     r"|facilitat|encourag|promot|endors|condon|recommend|suggest|instruct|speculat|justif|agree|disclos|reveal"
     r"|carry out|entertain|accept|grant|contribut|process|handl|play along|be (?:part|involved|of)|take part|pretend"
     r"|act as|role-?play|obey|follow|indulge|meet|address|verify|list|outlin|detail|elaborat|simulat|output|print|mock"
-    r"|joke|in good conscience)\w*"
+    r"|joke|walk you|translat|tolerat|in good conscience)\w*"
 )
-_IDIOM = (  # an inability that belongs to no verb of helping, or that praises
-    r"(?! (?:but\b|wait|stress|emphasi[sz]e|overstate|imagine|guarantee|say (?:enough|for sure)"
-    r"|recommend(?: \w+){1,4} (?:enough|more)|help (?:but\b|noticing|thinking|feeling)))"
+_IDIOM = (  # an inability that belongs to no verb of helping, that praises, or that is mere modesty
+    r"(?! (?:(?:\w+ )?(?:but\b|wait|stress|emphasi[sz]e|overstate|imagine|guarantee|promise|complain|believe|thank"
+    r"|remember|recall)|say (?:enough|for (?:sure|certain)|(?:that )?(?:i|we)\b|no to)|recommend(?: \w+){1,4} (?:enough"
+    r"|more)|help (?:but\b|noticing|thinking|feeling|it\b|laughing|smiling)|agree (?:with you )?more|argue with"
+    r"|(?:tell|say|describe|explain)(?: \w+)? how (?:much|many|often|happy|glad|grateful|pleased|sorry|proud)"
+    r"|make (?:it|up my|sense|out|head|promises)\b|give (?:\w+ )?enough|speak (?:highly|for)|do (?:better|without)))"
 )
 _REQUEST = (
     r"(?:this|that|your|the|such(?: an?)?)(?: \w+){0,3}? ?(?:request|question|prompt|task|query|topic|that|this)?"
 )
 _RULES = r"(?:guidelines?|polic(?:y|ies)|rules|principles|programming|values|terms|standards|safety|purpose|ethics)"
+_AI = r"\bas an? (?:[\w,]+[ -]){0,6}(?:ai|assistant|(?:language )?model|chatbot)\b"
+_START = r"(?:^|\n)\W*(?:(?:(?:i am |we are )?(?:so |very |really )?sorry|apologies|unfortunately|regrettably|no|nope|hmm+)\W+)*"
 
-ACT = either(
+# Something that was asked for is withheld.
+WITHHOLDS = either(
     # The inability must belong to a verb of helping: "I cannot wait", "I will not be there" are no refusals.
     rf"{_I},? {_ADVERBS}{_CANNOT}{_IDIOM}(?: [\w,-]+){{0,5}}? {_HELP}(?! but\b)",
     rf"{_I} {_ADVERBS}(?:not|un)(?: \w+)? ?comfortable\b",
     rf"{_I} (?:\w+ )?do not (?:think|believe|feel)(?: that)? (?:i|we) (?:can|should|could)(?: \w+){{0,3}}? {_HELP}",
-    rf"{_I} (?:am going to |will |would )?(?:must|have to|need to|will) (?:\w+ly )?(?:decline|refuse|reject|abstain)\b",
+    rf"{_I} (?:am going to |will |would )?(?:must|have to|need to|will|am obliged to) (?:\w+ly )?(?:decline|refuse"
+    r"|reject|abstain)\b",
     rf"{_I} (?:respectfully |politely |firmly )?(?:refuse|decline|reject)\b",
-    rf"{_I} (?:\w+ly )?(?:do not|cannot|will not) (?:condone|tolerate|endorse|advocate|encourage|engage in)\b",
+    # "We do not provide instructions for that."
+    rf"{_I} (?:\w+ly )?do not (?:\w+ly )?(?:assist|help|provide|offer|give|supply|share|answer|respond|discuss|engage"
+    r"|participate|write|create|generate|produce|comply|entertain|facilitate|support|fulfil+|teach|do (?:that|this))\b"
+    r"(?! (?:a damn|up\b))",
     rf"\b(?:cannot|unable to|not able to){_IDIOM} (?:\w+ ){{0,2}}{_HELP}(?: \w+){{0,2}} (?:that|this|your|such)\b",
+    # Without a subject: "Can't do that.", "Unable to comply.", "Not going to happen."
+    rf"{_START}(?:cannot|will not|unable to|not able to|not allowed to|not permitted to|not going to|must decline to"
+    rf"|refus(?:e|ing) to|declin(?:e|ing) to){_IDIOM}(?: \w+){{0,2}}? (?:{_HELP}|happen)",
     rf"\b(?:{_REQUEST}) (?:cannot|can never|will not) be (?:{_HELP}|fulfilled|met|granted|done)\b",
-    r"\b(?:that|this|it) is (?:not|never) (?:something|a (?:topic|subject|request|task)) (?:that )?(?:i|we)\b",
-    r"\bas an? (?:[\w,]+[ -]){0,6}(?:ai|assistant|(?:language )?model|chatbot)\b[^.!?\n]{0,40}\bi (?:am )?(?:cannot"
-    r"|unable|not able)\b"
+    r"\b(?:that|this|it) is (?:not|never) (?:something|a (?:topic|subject|request|task)|one) (?:that )?(?:i|we)\b",
+    r"\b(?:something|a (?:topic|subject|request|task)) (?:that )?(?:i|we) (?:am |are )?(?:cannot|will not|unable to"
+    rf"|not able to)(?: \w+)? {_HELP}",
+    rf"{_AI}[^.!?\n]{{0,40}}\bi (?:am )?(?:cannot|unable|not able)\b"
     rf"(?! (?:have|feel|form|hold|possess|experience|see|access)\b){_IDIOM}",
     r"(?:^|\n|[:.!] ?)(?:i am |we are |my )?(?:so |very |really |terribly |truly |deeply )?(?:sorry"
-    r"|apologies)\b,? but\b",
+    r"|apologies)\b,? but\b(?! (?:there is|there are|it is|here)\b)",
     r"\b(?:i|we) (?:\w+ )?apologi[sz]e,? but\b",
     rf"\b(?:against|violat\w+|outside(?: of)?|contrary to|conflicts? with|not (?:with)?in|breach\w*|contravenes?)"
     rf"(?: \w+){{0,4}}? (?:my|our|openai's|the (?:platform|company|usage|content)\w*) (?:[\w-]+,? ){{0,4}}{_RULES}",
@@ -100,10 +90,46 @@ ACT = either(
     r"|uphold) (?:[\w']+ ){0,3}?privacy\b",
     rf"\bmy (?:[\w-]+ ){{0,2}}{_RULES}\b[^.!?\n]{{0,40}}\b(?:prevents?|forbids?|prohibits?|disallows?|not)\b",
     r"\b(?:not|never) (?:\w+ ){0,3}(?:appropriate|ethical|responsible|right|proper|acceptable|able) for (?:me|us"
-    r"|an ai)\b",
+    r"|an ai)\b|\b(?:wrong|inappropriate|unethical|irresponsible|improper|impossible) (?:for|of) (?:me|us)\b",
+    rf"{_I} (?:\w+ )?(?:am|are|have(?: been)?) (?:\w+ )?(?:designed|programmed|trained|built|made|instructed|asked|told|chosen"
+    r"|decided) not to\b|\b(?:will|must|have to|going to|need to) pass(?: on (?:this|that)\b|[.!]|$)|\blet us not (?:go|do"
+    r"|talk|discuss|speak)\b",
     r"\b(?:let us|can we|could we|we should|i would rather)(?: \w+){0,2} (?:talk about|discuss|change|move on"
     r"|focus on)(?: \w+){0,3} (?:else|subject|topic|different|positive)\b",
-    r"^\W*(?:(?:absolutely not|certainly not|request denied|access denied)[.!](?:\s|$))",
+    r"^\W*(?:absolutely not|certainly not|(?:your )?request (?:is )?(?:denied|refused|declined|rejected)|access denied"
+    r"|no can do|no chance|no way|not a chance|out of the question)\W*$",
+)
+
+REPORTED = re.compile(
+    r"\b(?:said|says|told \w+|replied|answered|whispered|shouted|thought|wrote|writes|sang|admits|admitted)(?: that)?"
+    r" (?:i|we)\b"
+)
+
+# The speaker stands apart from something, or sets a limit. After an answer this takes nothing of it back.
+_DISAVOWS = either(
+    rf"{_I},? {_ADVERBS}(?:do not|cannot|will not|would not|could not|never|not) (?:\w+ly )?(?:condone|tolerate|endorse"
+    r"|advocate|encourage|promote|support|engage in)\b",
+)
+LIMITS = either(
+    rf"\b(?:{_HELP}|be able to)(?: \w+){{0,3}}? (?:more|further|additional|other|beyond)\b",
+    r"\b(?:legal|medical|financial|tax|investment|professional|personal(?:i[sz]ed)?|psychological) (?:advice|opinion"
+    r"|counsel|guidance)\b",
+    r"\b(?:responsib|liab|accountab)(?:le|ility)\b|\bguarantee\b",
+    r"\banything (?:that|of|which|illegal|unlawful|harmful|dangerous|unethical|malicious|violent)\b"
+    r"|\b(?:illegal|unlawful|harmful|dangerous|unethical|malicious|criminal|violent) (?:act|use|purpose|behaviou?r"
+    r"|content|conduct|thing)\w*",
+)
+ACT = either(WITHHOLDS.pattern, _DISAVOWS.pattern)
+MILD = either(_DISAVOWS.pattern, LIMITS.pattern)
+
+# All that is said.
+SHORT = re.compile(
+    r"(?:(?:oh|well|hmm+|sorry|i am sorry|apologies|unfortunately|thanks|thank you|please)\W+)*"
+    r"(?:no|nope|nah|never|no(?:,? thanks?| thank you)|no comment|sorry|i am sorry|not (?:now|today|possible|happening"
+    r"|for me)|(?:i|we) (?:cannot|will not|would not|must not|may not|decline|refuse|do not(?: want to)?|am unable to)"
+    r"|cannot|will not|i would rather not|(?:i am )?(?:afraid|sorry),? (?:not|no)|i pass|pass|next question|declined"
+    r"|denied|refused|forbidden|i am (?:afraid|sorry),? i cannot)(?:\W+(?:sorry|i am sorry|i cannot|i will not|no"
+    r"|never))*\W*"
 )
 
 # -- what surrounds an act, or stands in its place -------------------------------------------------------------------
@@ -205,13 +231,24 @@ DISCLAIMER = either(
     r"^\W*(?:thank you|thanks|sorry|hello|hi|i see|of course|sure|certainly|oh|wow|hey|my dear|dear)\b",
 )
 
+# Says nothing of what was asked, whole sentences of it: "Sure! I'm happy to help."
+COURTESY = re.compile(
+    r"\W*(?:(?:sure(?: thing)?|certainly|of course|absolutely|ok(?:ay)?|alright|great|yes|hello|hi|hey)(?: there)?\W*)*"
+    rf"(?:(?:{_I} (?:am|would be|will be) (?:always |so |very |more than )?(?:happy|glad|delighted|pleased|here) to"
+    r" (?:help|assist|answer)(?: you)?(?: (?:with|today)[^.!?]{0,40})?|thank you for (?:asking|your question|reaching out)"
+    r"|(?:that is )?a? ?(?:great|good|interesting|excellent) question)\W*)?",
+)
+
 REFERRAL = either(
     r"\b(?:please|should|would|consider|recommend\w*|suggest\w*|encourage\w*|advis\w+|try|important to"
     r"|best to) (?:\w+ ){0,4}?(?:consult|reach\w* out|seek\w*|contact|speak\w*|talk\w*|visit|call|report|refer"
     r"|get help|ask|refrain|refocus|rephrase)",
-    r"\b(?:hotline|lifeline|helpline|emergency services|law enforcement|(?:the|local|proper"
-    r"|relevant) authorities|(?:mental health|medical|legal|qualified|licensed|trained) (?:professional|expert"
-    r"|advi[sc]e|help)\w*|counsel\w*|therapist)\b",
+    r"\b(?:hotline|lifeline|counsel\w*|therapist)\b|\b(?:contact\w*|call\w*|report\w*|notify|alert|consult\w*|seek\w*"
+    r"|reach\w*|speak\w*|talk\w*|turn\w*|help|support|guidance|advice)\b[^.!?\n]{0,40}?\b(?:helpline|emergency services"
+    r"|law enforcement|police|authorities|professional|expert|(?:legal|medical) (?:advi[sc]e|help|counsel))\w*",
+    r"\b(?:ask|asking|check|checking|contact|contacting)\b[^.!?\n]{0,50}\bdirectly\b|\b(?:i (?:would )?(?:recommend|suggest"
+    r"|advise)|it (?:is|would be|might be|may be) (?:best|better|advisable|helpful|a good idea) to|you (?:may|might|could|should"
+    r"|would) (?:\w+ )?(?:want|need|like|wish|have) to) (?:\w+ ){0,3}?(?:ask|check|contact|speak|talk|reach|consult|seek)",
     r"\b(?:anything|something) else\b|\blet me know\b|\bfeel free\b|\bhappy to (?:help|assist)\b|\b(?:how"
     r"|what) (?:else )?(?:can|may) i\b",
     r"\b(?:other|different|another|alternative|more positive|safe and legal) (?:\w+ )?(?:questions?|topics?"
@@ -236,5 +273,21 @@ ALTERNATIVE = re.compile(
     r"|positive|safer?|resources?|respectful|constructive|appropriate)\b"
 )
 
-# A response that lays steps out gives something, whatever it says first.
-STEPS = re.compile(r"(?:^|\n) ?(?:step )?\(?(?:1|2)[.):]|(?:^|\n) ?[-•] ?\S")
+# Opens an offer of something else, which goes on to the end.
+INSTEAD = re.compile(r"\binstead\b|\balternativ\w+\b|\b(?:something|anything) else\b")
+OFFERS = either(
+    r"^\W*(?:however,? |but |and )?instead\b|\balternativ\w+\b[^.!?\n]*:|\binstead,? (?:i|you|we|try|consider|focus|let us"
+    r"|here|please|of)\b",
+    rf"\b(?:{_I} (?:can|could|would|am happy|am glad|am here|suggest|recommend|encourage|urge|will)|(?:here|there) (?:is|are)|let us"
+    r"|you (?:can|could|may|might|should)|consider|try|if you)\b[^.!?\n]*\b(?:instead|alternatives?|other|different"
+    r"|legal(?:ly)?|lawful|legitimate|ethical|health(?:y|ier)|positive|safer|peaceful(?:ly)?|respectful|constructive|resources?)\b",
+)
+
+# After a refusal: why, in the words of harm and of norms.
+EXPLAINS = re.compile(
+    r"\b(?:illegal\w*|unlawful|unethical|immoral|harm(?:ful|s|ing)?|hurt(?:s|ing)?|suffer\w*|injur\w+|dangerous|unsafe|ethic\w*|moral\w*|dignity"
+    r"|respect(?:ful|ing)?|consequences|offensive|hurtful|discriminat\w*|violat\w*|inappropriate|appropriate|stereotyp\w*"
+    r"|prejudice\w*|racis[mt]\w*|sexis[mt]\w*|hateful|hatred|traumati\w+|atrocit\w+|sensitive|distress\w*"
+    r"|misinformation|malicious\w*|guidelines|responsible|responsibly|regardless|acceptable|unacceptable|never okay"
+    r"|wrong|against the law|privacy)\b"
+)
