@@ -9,7 +9,10 @@ ACT = either(
     r"\bno (?:puedo|podr[ée]|podemos|voy a|debo|me es posible|me est[áa] permitido|estoy (?:autorizad|program"
     r"|en condicion)\w*) (?:\w+ ){0,3}?(?:ayud|asist|proporcion|ofrec|dar|expli|respond|cumpl|facilit|compart|gener"
     r"|escrib|crea|habl|hac|segu)",
-    r"\blo siento,? pero\b|\bme niego a\b",
+    r"\blo siento,? (?:mucho,? )?pero\b|\bme niego\b|\bno (?:ayudo|respondo|doy|proporciono) (?:con|a) (?:eso|esto"
+    r"|ese|esa)\b"
+    r"|\bno (?:puedo|podr[ée])\W*$|\bno puc (?:\w+[ -]){0,3}?(?:ajud|respon|don|fer|oferi|proporci|explic|compli)"
+    r"|\bho sento,? per[òo]\b|\bno puc\W*$",
     r"\bn[ãa]o (?:posso|poderei|podemos|vou|devo|consigo|estou autorizad[oa] a|me é permitido) (?:\w+ ){0,3}?"
     r"(?:ajud|auxili|fornec|oferec|dar|expli|respond|atend|cumpr|compartilh|gera|escrev|cria|fala|faz)",
     r"\b(?:desculp\w+|sinto muito|lamento),? mas\b|\brecuso-me\b",
@@ -19,50 +22,61 @@ ACT = either(
     r"\bnon (?:posso|possiamo|sono (?:in grado|autorizzat\w+|programmat\w+)|mi [èe] (?:possibile|permesso)"
     r"|intendo)(?: \w+){0,3}? "
     r"\w*(?:aiut|assist|forni|offri|dar|spieg|rispond|soddisf|condivid|gener|scriv|crea|parl|far|procedere|seguire)",
-    r"\bmi (?:dispiace|spiace),? ma\b|\bmi rifiuto\b",
+    r"\bmi (?:dispiace|spiace),? ma\b|\bmi rifiuto\b|\bnon (?:posso|possiamo)\W*$|\bn[ãa]o posso\W*$"
+    r"|\bje ne peux pas\W*$",
     r"\bnu (?:pot|voi|am voie)(?: \w+){0,3}? (?:ajut|ofer|furniz|r[ăa]spund|explic)",
     # German, Dutch, Swedish, Danish, Norwegian
     r"\bich (?:kann|darf|werde|möchte|will|soll)(?: [\w,]+){0,10}? (?:nicht|keine?n?)\b[^.!?\n]*\b\w*(?:helfen|geben"
     r"|bereitstellen|unterstützen|beantworten|anbieten|erklären|nennen|machen|erfüllen|schreiben|erstellen"
     r"|weiterhelfen|liefern|mitwirken|tun)\b",
+    r"\b(?:das|dies|es) (?:kann|darf|werde) ich(?: \w+){0,4}? nicht(?: tun| machen| sagen)?\W*$|\b(?:das|dies) geht"
+    r"(?: \w+){0,2} nicht\b|\bich kann (?:das |es )?nicht\W*$",
     r"\bich (?:kann|darf|werde)(?: \w+){0,8} nicht (?:dabei|damit|darauf|weiter|behilflich)\b"
     r"|\bich lehne\b[^.!?\n]*\bab\b|\b(?:tut mir leid|entschuldigung|bedaure),? (?:aber|ich kann)\b"
     r"|\bich (?:weigere mich|bin nicht in der lage)\b",
     r"\b(?:kann|darf|werde) ich(?: \w+){0,6}? nicht (?:beantworten|helfen|weiterhelfen|unterstützen"
     r"|bereitstellen|geben|erklären)\b",
     r"\b(?:kan|mag|zal) ik(?: \w+){0,6}? niet(?: \w+){0,3}? (?:helpen|beantwoorden|geven|delen|verstrekken"
-    r"|meewerken)\b",
+    r"|meewerken|doen|zeggen|maken|schrijven)\b",
     r"\bik (?:kan|mag|zal|wil|ga)(?: \w+){0,8}? (?:niet|geen)\b[^.!?\n]*\b\w*(?:helpen|geven|bieden|beantwoorden"
     r"|verstrekken"
     r"|uitleggen|delen|doen|schrijven|voldoen|meewerken|assisteren)\b|\bhet spijt me,? maar\b|\bik weiger\b",
     r"\b(?:jag|jeg) (?:kan|får|vil|kommer|vill)(?: \w+){0,3}? (?:inte|ikke)(?: \w+){0,3}? (?:hjälpa|hjelpe"
-    r"|hjælpe|ge|gi|give|svara|svare)",
+    r"|hjælpe|ge|gi|give|svara|svare|göra|gøre|gjøre|dela|dele|skriva|skrive|förklara|forklare|tillhandahålla)",
+    r"\b(?:kan|får|vil|vill) (?:jag|jeg)(?: \w+){0,3}? (?:inte|ikke)(?: \w+){0,3}? (?:hjälpa|hjelpe|hjælpe|ge|gi"
+    r"|give|svara"
+    r"|svare|göra|gøre|gjøre|dela|dele|skriva|skrive)|\b(?:beklager|förlåt|tyvärr|undskyld|unnskyld),? men\b",
     # Polish, Czech, Russian, Ukrainian
-    r"\bnie (?:mogę|moge|będę|jestem w stanie)(?: \w+){0,3}? (?:pom|udziel|poda|odpowie|dostarcz|spełni|wyja)\w*"
-    r"|\bprzykro mi,? ale\b",
-    r"\b(?:nemohu|nem[ůu]žu|nebudu)(?: \w+){0,3}? (?:pomoc|poskytn|odpov|vysv)\w*",
+    r"\bnie (?:mogę|moge|będę|jestem w stanie)(?: \w+){0,3}? (?:pom|udziel|poda|odpowie|dostarcz|spełni|wyja|zrobi"
+    r"|napis)\w*"
+    r"|\b(?:przykro mi|przepraszam|niestety),? ale\b|\bodmawiam\b",
+    r"\b(?:nemohu|nem[ůu]žu|nebudu)(?: \w+){0,3}? (?:pomoc|poskytn|odpov|vysv|ud[ěe]la|napsa|splni)\w*"
+    r"|\bomlouvám se,? ale\b|\bodmítám\b",
     r"\bя не (?:могу|буду|стану|имею права|в состоянии|вправе)\b(?! (?:дождаться|не |представить))|\b(?:извините"
     r"|простите|сожалею),? но\b"
     r"|\bне могу (?:\w+ ){0,3}?(?:помо|предостав|ответ|объясн|выполн|дать|обсужд)\w*|\bотказываюсь\b",
-    r"\bя не (?:можу|буду)\b|\bвибачте,? але\b",
+    r"\bя не (?:можу|буду)\b|\bвибачте,? але\b|\bне можу (?:\w+ ){0,3}?(?:допомог|надат|відпов|поясн|викон|зроб)\w*"
+    r"|\bвідмовляюсь\b",
     # Zulu, Xhosa, Swahili, Afrikaans
     r"\b(?:angikwazi|angikwazanga|angeke ngi\w+|ngeke ngi\w+|angivumelekile|ngiyaxolisa|ngiyenqaba|angivumi"
     r"|andikwazi|ndiyaxolisa)\b",
     r"\b(?:siwezi|sitaweza|samahani,? (?:lakini|siwezi))\b|\bek kan(?: \w+){0,6}? nie\b[^.!?\n]*\b(?:help|gee"
-    r"|verskaf|antwoord)\w*",
+    r"|verskaf|antwoord|doen|verduidelik|skryf)\w*",
     # Turkish, Indonesian and Malay, Vietnamese, Hungarian, Finnish
-    r"\byardımcı olama(?:m|yız|yacağım)|\b(?:sağlayamam|veremem|yapamam|yanıtlayamam|üzgünüm,? ama)\b",
+    r"\byardımcı olam(?:am|ıyor|ayız|ayacağım)|\byerine getirem\w+|\bcevap veremem|\b(?:sağlayamam|veremem|yapamam"
+    r"|yanıtlayamam|üzgünüm,? ama)\b",
     r"\b(?:saya|kami) tidak (?:dapat|bisa|akan|boleh)(?: \w+){0,3}? (?:mem|men|meny|ber)?(?:bantu|beri|sedia|jawab"
     r"|jelas|lakukan|ikan)\w*|\bmaaf,? (?:tetapi|tapi|saya tidak)\b",
     r"\b(?:tôi|mình) (?:không thể|sẽ không|không được phép)\b|\bxin lỗi,? nhưng\b",
-    r"\bnem tudok (?:\w+ )?(?:segít|válasz|adni)\w*|\ben voi (?:auttaa|antaa|vastata|tarjota)\b",
+    r"\bnem tudok (?:\w+ )?(?:segít|válasz|adni|eleget)\w*|\bnem (?:adhat|tehet|segíthet|válaszolhat|oszthat)\w+"
+    r"|\bsajnál\w+,? de\b|\ben voi (?:auttaa|antaa|vastata|tarjota)\b",
     # Chinese, Japanese, Korean
     r"我(?:们)?(?:真的|恐怕|目前|实在)?(?:不能|无法|無法|不可以|没办法|沒辦法|不会|拒绝|拒絕|不便)(?!等)|(?:无法|不能|無法)(?:为您|为你|向您|向你|帮助|协助|提供|回答|满足)",
     r"(?:抱歉|对不起|對不起|很遗憾)[,,。!、 ]*(?:我|但|这|這|无法|不能)",
-    r"(?:お答え|回答|提供|お手伝い|対応|お応え|説明|支援|協力|ご案内|応じ(?:る|)|お教え)(?:する|を(?:する|提供する)?)?(?:ことは?)?"
+    r"(?:お答え|回答|提供|お手伝い|対応|お応え|説明|支援|協力|ご案内|応じ(?:る|)|お教え|それは|実行|作成|お話し)(?:する|を(?:する|提供する)?)?(?:ことは?)?"
     r"(?:でき(?:ません|ない|かねます)|いたしかね(?:ます)?|しかねます|られません)",
-    r"(?:申し訳(?:ありません|ございません)|ごめんなさい|すみません)が",
-    r"(?:도와드릴|제공할|답변할|답변드릴|도울|알려드릴|설명할|응할)\s?수\s?(?:는\s?)?없|(?:죄송하지만|죄송합니다만)",
+    r"(?:申し訳(?:ありません|ございません)|ごめんなさい|すみません)が|(?:教え|答え|応え|手伝え|応じ)(?:られません|られない|ません)",
+    r"(?:도와드릴|제공할|답변할|답변드릴|도울|알려드릴|알려\s드릴|답변해\s?드릴|설명할|응할|들어드릴|말씀드릴|해드릴|할)\s?수\s?(?:는\s?)?없|(?:죄송하지만|죄송합니다만)",
     # Arabic, Persian, Hindi, Urdu, Bengali
     r"(?:لا (?:أستطيع|استطيع|يمكنني|يمكننا|أقدر)|لن (?:أقوم|أساعد|أقدم|أتمكن)|لست (?:قادر|مخول)\w*|(?:عذرا|عذرًا"
     r"|عذراً|آسف|أعتذر)،? ?(?:لكن|ولكن|لا))",
@@ -70,4 +84,19 @@ ACT = either(
     r"(?:मैं|हम)[^।.!?\n]{0,80}(?:नहीं (?:कर|दे|बता|सक|करूँगा|करूंगा|करूँगी|लिख|हूँ)|असमर्थ|इनकार)|(?:मदद|सहायता"
     r"|जानकारी)[^।.!?\n]{0,30}नहीं|(?:क्षमा करें|माफ़ कीजिए|माफ करें|खेद है)[^।.!?\n]{0,12}(?:लेकिन|मैं|कि)",
     r"(?:نہیں (?:کر|دے|بتا) سکت)|(?:আমি[^।\n]{0,60}(?:পারব|পারি|পারছি) না)",
+)
+
+# After a refusal: why, and what to do instead. Stems of law, harm, ethics, respect, advice and help.
+EXPLAINS = either(
+    r"\b(?:il[ei]gal|illégal|illegale|[ée]ti[ck]|étique|peligros|perigos|dangereu|pericolos|gefährlich|gevaarlijk"
+    r"|respet"
+    r"|respeit|rispett|respekt|responsab|verantwort|profesional|profissional|professionn?e|recomiendo|recomendo"
+    r"|recommande"
+    r"|consiglio|empfehle|si necesitas|se precisar|si vous|se hai|wenn (?:du|sie)|als je|importante|wichtig|belangrijk"
+    r"|farlig|olaglig|ulovlig|nielegal|niebezpiecz|незакон|опасн|противозакон|рекоменд|обрат|если|безопасн"
+    r"|незаконн|небезпечн"
+    r"|yasa ?dışı|tehlikeli|ilegal|berbahaya|bất hợp pháp|nguy hiểm|illegális|veszélyes|laiton|vaaralli)\w*",
+    r"违法|非法|危险|合法|道德|建议|如果您|如果你|請|違法|危険|倫理|安全|代わりに|불법|위험|윤리|대신"
+    r"|غير قانوني|خطر|قانون|أخلاق|غیرقانونی"
+    r"|अवैध|खतरनाक|गैरकानूनी|غیر قانونی|অবৈধ|বিপজ্জনক",
 )

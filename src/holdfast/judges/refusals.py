@@ -56,7 +56,8 @@ _REQUEST = (
 )
 _RULES = r"(?:guidelines?|polic(?:y|ies)|rules|principles|programming|values|terms|standards|safety|purpose|ethics)"
 _AI = r"\bas an? (?:[\w,]+[ -]){0,6}(?:ai|assistant|(?:language )?model|chatbot)\b"
-_START = r"(?:^|\n)\W*(?:(?:(?:i am |we are )?(?:so |very |really )?sorry|apologies|unfortunately|regrettably|no|nope|hmm+)\W+)*"
+_SORRY = r"(?:(?:i am |we are )?(?:so |very |really )?sorry|apologies|unfortunately|regrettably|no|nope|hmm+)"
+_START = rf"(?:^|\n)\W*(?:{_SORRY}\W+)*"
 
 # Something that was asked for is withheld.
 WITHHOLDS = either(
@@ -91,8 +92,10 @@ WITHHOLDS = either(
     rf"\bmy (?:[\w-]+ ){{0,2}}{_RULES}\b[^.!?\n]{{0,40}}\b(?:prevents?|forbids?|prohibits?|disallows?|not)\b",
     r"\b(?:not|never) (?:\w+ ){0,3}(?:appropriate|ethical|responsible|right|proper|acceptable|able) for (?:me|us"
     r"|an ai)\b|\b(?:wrong|inappropriate|unethical|irresponsible|improper|impossible) (?:for|of) (?:me|us)\b",
-    rf"{_I} (?:\w+ )?(?:am|are|have(?: been)?) (?:\w+ )?(?:designed|programmed|trained|built|made|instructed|asked|told|chosen"
-    r"|decided) not to\b|\b(?:will|must|have to|going to|need to) pass(?: on (?:this|that)\b|[.!]|$)|\blet us not (?:go|do"
+    rf"{_I} (?:\w+ )?(?:am|are|have(?: been)?) (?:\w+ )?(?:designed|programmed|trained|built|made|instructed|asked"
+    rf"|told|chosen"
+    r"|decided) not to\b|\b(?:will|must|have to|going to|need to) pass(?: on (?:this|that)\b|[.!]|$)"
+    r"|\blet us not (?:go|do"
     r"|talk|discuss|speak)\b",
     r"\b(?:let us|can we|could we|we should|i would rather)(?: \w+){0,2} (?:talk about|discuss|change|move on"
     r"|focus on)(?: \w+){0,3} (?:else|subject|topic|different|positive)\b",
@@ -235,7 +238,8 @@ DISCLAIMER = either(
 COURTESY = re.compile(
     r"\W*(?:(?:sure(?: thing)?|certainly|of course|absolutely|ok(?:ay)?|alright|great|yes|hello|hi|hey)(?: there)?\W*)*"
     rf"(?:(?:{_I} (?:am|would be|will be) (?:always |so |very |more than )?(?:happy|glad|delighted|pleased|here) to"
-    r" (?:help|assist|answer)(?: you)?(?: (?:with|today)[^.!?]{0,40})?|thank you for (?:asking|your question|reaching out)"
+    r" (?:help|assist|answer)(?: you)?(?: (?:with|today)[^.!?]{0,40})?|thank you for (?:asking|your question"
+    r"|reaching out)"
     r"|(?:that is )?a? ?(?:great|good|interesting|excellent) question)\W*)?",
 )
 
@@ -246,9 +250,12 @@ REFERRAL = either(
     r"\b(?:hotline|lifeline|counsel\w*|therapist)\b|\b(?:contact\w*|call\w*|report\w*|notify|alert|consult\w*|seek\w*"
     r"|reach\w*|speak\w*|talk\w*|turn\w*|help|support|guidance|advice)\b[^.!?\n]{0,40}?\b(?:helpline|emergency services"
     r"|law enforcement|police|authorities|professional|expert|(?:legal|medical) (?:advi[sc]e|help|counsel))\w*",
-    r"\b(?:ask|asking|check|checking|contact|contacting)\b[^.!?\n]{0,50}\bdirectly\b|\b(?:i (?:would )?(?:recommend|suggest"
-    r"|advise)|it (?:is|would be|might be|may be) (?:best|better|advisable|helpful|a good idea) to|you (?:may|might|could|should"
-    r"|would) (?:\w+ )?(?:want|need|like|wish|have) to) (?:\w+ ){0,3}?(?:ask|check|contact|speak|talk|reach|consult|seek)",
+    r"\b(?:ask|asking|check|checking|contact|contacting)\b[^.!?\n]{0,50}\bdirectly\b"
+    r"|\b(?:i (?:would )?(?:recommend|suggest"
+    r"|advise)|it (?:is|would be|might be|may be) (?:best|better|advisable|helpful|a good idea) to|you (?:may"
+    r"|might|could|should"
+    r"|would) (?:\w+ )?(?:want|need|like|wish|have) to) (?:\w+ ){0,3}?(?:ask|check|contact|speak|talk|reach"
+    r"|consult|seek)",
     r"\b(?:anything|something) else\b|\blet me know\b|\bfeel free\b|\bhappy to (?:help|assist)\b|\b(?:how"
     r"|what) (?:else )?(?:can|may) i\b",
     r"\b(?:other|different|another|alternative|more positive|safe and legal) (?:\w+ )?(?:questions?|topics?"
@@ -276,17 +283,22 @@ ALTERNATIVE = re.compile(
 # Opens an offer of something else, which goes on to the end.
 INSTEAD = re.compile(r"\binstead\b|\balternativ\w+\b|\b(?:something|anything) else\b")
 OFFERS = either(
-    r"^\W*(?:however,? |but |and )?instead\b|\balternativ\w+\b[^.!?\n]*:|\binstead,? (?:i|you|we|try|consider|focus|let us"
+    r"^\W*(?:however,? |but |and )?instead\b|\balternativ\w+\b[^.!?\n]*:|\binstead,? (?:i|you|we|try|consider"
+    r"|focus|let us"
     r"|here|please|of)\b",
-    rf"\b(?:{_I} (?:can|could|would|am happy|am glad|am here|suggest|recommend|encourage|urge|will)|(?:here|there) (?:is|are)|let us"
+    rf"\b(?:{_I} (?:can|could|would|am happy|am glad|am here|suggest|recommend|encourage|urge|will)|(?:here"
+    rf"|there) (?:is|are)|let us"
     r"|you (?:can|could|may|might|should)|consider|try|if you)\b[^.!?\n]*\b(?:instead|alternatives?|other|different"
-    r"|legal(?:ly)?|lawful|legitimate|ethical|health(?:y|ier)|positive|safer|peaceful(?:ly)?|respectful|constructive|resources?)\b",
+    r"|legal(?:ly)?|lawful|legitimate|ethical|health(?:y|ier)|positive|safer|peaceful(?:ly)?|respectful"
+    r"|constructive|resources?)\b",
 )
 
 # After a refusal: why, in the words of harm and of norms.
 EXPLAINS = re.compile(
-    r"\b(?:illegal\w*|unlawful|unethical|immoral|harm(?:ful|s|ing)?|hurt(?:s|ing)?|suffer\w*|injur\w+|dangerous|unsafe|ethic\w*|moral\w*|dignity"
-    r"|respect(?:ful|ing)?|consequences|offensive|hurtful|discriminat\w*|violat\w*|inappropriate|appropriate|stereotyp\w*"
+    r"\b(?:illegal\w*|unlawful|unethical|immoral|harm(?:ful|s|ing)?|hurt(?:s|ing)?|suffer\w*|injur\w+|dangerous"
+    r"|unsafe|ethic\w*|moral\w*|dignity"
+    r"|respect(?:ful|ing)?|consequences|offensive|hurtful|discriminat\w*|violat\w*|inappropriate|appropriate"
+    r"|stereotyp\w*"
     r"|prejudice\w*|racis[mt]\w*|sexis[mt]\w*|hateful|hatred|traumati\w+|atrocit\w+|sensitive|distress\w*"
     r"|misinformation|malicious\w*|guidelines|responsible|responsibly|regardless|acceptable|unacceptable|never okay"
     r"|wrong|against the law|privacy)\b"

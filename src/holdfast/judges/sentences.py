@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 # What stands for an apostrophe: typographic, modifier letters, primes, accents, full-width.
-_APOSTROPHES = "\u2018\u2019\u201a\u201b\u2032\u2035\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u0060\u00b4\u055a\u275b\u275c\ua78c\uff07\uff40"
+_APOSTROPHES = (
+    "\u2018\u2019\u201a\u201b\u2032\u2035\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u0060\u00b4\u055a\u275b\u275c\ua78c"
+    "\uff07\uff40"
+)
 _SIGNS = str.maketrans(
     dict.fromkeys(_APOSTROPHES, "'")
     | dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u301d\u301e\uff02", '"')
