@@ -99,7 +99,8 @@ def finished(parts: Sequence[dict[str, Any]] | pd.DataFrame, study: Study) -> pd
     if not len(parts):
         return empty()
     table = pd.DataFrame(parts) if isinstance(parts, pd.DataFrame) else pd.DataFrame(list(parts))
-    for missing in {*_OBJECTS, "_within", "_worse", "_fails", "bound_low", "bound_high"} - set(table):
+    reals = {c.name for c in COLUMNS["findings"][1] if c.null} | {"_within", "_worse", "_fails"}
+    for missing in {*_OBJECTS, *reals} - set(table):  # a front alone has neither ends nor an interest
         table[missing] = None if missing in _OBJECTS else np.nan
     asked = study.declared
     if "declared" not in table:
