@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 import tiny_models as tiny
 import torch
+from transformers import AutoModelForCausalLM
 
 from holdfast.models import adapters, decoding
 from holdfast.models.backend import InProcess, NotLive
@@ -262,3 +263,50 @@ def test_an_adapter_on_the_head_is_measured_and_leaves_the_others_as_they_are(or
     for subject in (who[n] for n in order):
         assert said(backend, subject) == alone[subject.id]
     backend.assert_live(who[2], turns)
+
+
+def linear():
+    """A model most of whose layers have linear attention."""
+    from transformers import Qwen3NextConfig
+
+    config = Qwen3NextConfig(
+        **tiny.SIZE,
+        layer_types=["linear_attention", "linear_attention", "full_attention"],
+        linear_num_key_heads=2,
+        linear_num_value_heads=4,
+        linear_key_head_dim=8,
+        linear_value_head_dim=8,
+        num_experts=2,
+        num_experts_per_tok=1,
+        moe_intermediate_size=16,
+        shared_expert_intermediate_size=16,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return tiny.network(model=AutoModelForCausalLM.from_config(config))
+
+
+def test_a_model_with_linear_attention_is_asked_as_its_own_forward_answers():
+    network = linear()
+    assert network.odd_layers == {"linear_attention"}
+    prompts = [tuple(map(int, tiny.words(n, n + 3).split())) for n in range(4)]
+    requests = [
+        Request(str(n), BASE, (Turn("user", " ".join(map(str, ids))),), (), GREEDY) for n, ids in enumerate(prompts)
+    ]
+    said = {r.key: r for r in InProcess(network).generate(requests)}
+    for n, ids in enumerate(prompts):
+        wanted: list[int] = []
+        while len(wanted) < GREEDY.max_new_tokens:
+            with torch.no_grad():
+                logits = network.model(torch.tensor([[*ids, *wanted]]), use_cache=False).logits[0, -1]
+            if int(logits.argmax()) == tiny.END:
+                break
+            wanted.append(int(logits.argmax()))
+        assert said[str(n)].text == " ".join(map(str, wanted))
+        assert len(wanted) > 0
+    asked = [replace(r, continuations=("7 8", "9")) for r in requests]
+    for scored in InProcess(network).score(asked):
+        ids = prompts[int(scored.key)]
+        with torch.no_grad():
+            logps = network.model(torch.tensor([[*ids, 7, 8]]), use_cache=False).logits[0].log_softmax(-1)
+        assert scored.logps[0] == pytest.approx(float(logps[-3, 7] + logps[-2, 8]), abs=1e-4)

@@ -129,5 +129,5 @@ def test_a_layer_of_another_kind_is_refused_in_packed_rows(folders):
     network.odd_layers = {"linear_attention"}
     sequences = tiny.flat(tiny.pairs(2))
     head.hidden_ND(network, layouts.arrange(sequences, "padded", 0))
-    with pytest.raises(UserError, match="layout: padded"):
+    with pytest.raises(UserError, match=r"no rows can be packed: to train it, set `controls: \{layout: padded\}`"):
         head.hidden_ND(network, layouts.arrange(sequences, "packed", 0))

@@ -66,6 +66,8 @@ def decode(
 
     Raises FloatingPointError where a token's logits are not finite.
     """
+    if network.odd_layers:
+        return [_alone(network, prompt, end_ids) for prompt in prompts]
     limits, device = [p.max_new_tokens for p in prompts], network.device
     starts = [past.length if past else 0 for past in pasts] or [0] * len(prompts)
     rests = [p.ids[start:] for p, start in zip(prompts, starts, strict=True)]
@@ -111,6 +113,20 @@ def decode(
             ids_B.unsqueeze(1), positions_BK[:, k - 1 : k], keep_BK[:, None, :k], positions_BK[:, :k], cache
         )
     return [Decoded(tuple(ids), why) for ids, why in zip(tokens, finish, strict=True)]
+
+
+def _alone(network: Network, prompt: Prompt, end_ids: abc.Collection[int]) -> Decoded:
+    """One prompt with the model's own cache: padding would enter the state of layers that read no mask."""
+    tokens: list[int] = []
+    logits_1V, past = network.own_step(torch.tensor([prompt.ids], device=network.device), None)
+    while len(tokens) < prompt.max_new_tokens:
+        ids_1 = _pick(logits_1V, [prompt], len(tokens))
+        if int(ids_1) in end_ids:
+            return Decoded(tuple(tokens), "stop")
+        tokens.append(int(ids_1))
+        if len(tokens) < prompt.max_new_tokens:
+            logits_1V, past = network.own_step(ids_1.unsqueeze(0), past)
+    return Decoded(tuple(tokens), "length")
 
 
 def _pick(logits_BV: Tensor, prompts: abc.Sequence[Prompt], t: int) -> Tensor:

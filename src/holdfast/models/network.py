@@ -19,7 +19,7 @@ import transformers
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.cache_utils import Cache
-from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.modeling_outputs import MoeModelOutputWithPast
 
 from holdfast.models import quantised
 from holdfast.models.finite import check_weights
@@ -101,6 +101,15 @@ class Network:
             )
         return out.logits[:, -1].float()
 
+    def own_step(self, ids_1Q: Tensor, past: Any) -> tuple[Tensor, Any]:
+        """(1, V) logits after the last position, in fp32, and the model's own cache to go on from (None at first).
+
+        Without a mask, for one row: right for layers that read no mask of attention (linear attention, convolutions).
+        """
+        with self.computing():
+            out = self.model(input_ids=ids_1Q, past_key_values=past, use_cache=True, logits_to_keep=1)
+        return out.logits[:, -1].float(), out.past_key_values
+
     def mask(self, keep_BQK: Tensor, positions_BQ: Tensor, positions_BK: Tensor) -> Any:
         """The mask in the form that this model and its attention kernel want.
 
@@ -108,7 +117,10 @@ class Network:
         """
         if self.odd_layers:
             kinds = ", ".join(sorted(self.odd_layers))
-            raise UserError(f"the layers of {self.spec.name} ({kinds}) need `layout: padded`")
+            raise UserError(
+                f"the layers of {self.spec.name} ({kinds}) take no mask, so no rows can be packed: to train it, set "
+                "`controls: {layout: padded}`"
+            )
         if self._window is None:
             return self._form(keep_BQK)
         near_BQK = keep_BQK & (positions_BQ[:, :, None] - positions_BK[:, None, :] < self._window)
@@ -161,7 +173,7 @@ class _Given(nn.Module):
         self.hidden = hidden_1ND
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return BaseModelOutputWithPast(last_hidden_state=self.hidden)
+        return MoeModelOutputWithPast(last_hidden_state=self.hidden)  # with the fields that any head looks for
 
 
 def load(spec: ModelSpec, *, threads: int | None = None) -> Network:
