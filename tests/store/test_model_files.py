@@ -98,6 +98,17 @@ def test_a_broken_configuration_is_named(tmp_path: Path, text: str) -> None:
         check_model(folder)
 
 
+@pytest.mark.parametrize("value", [True, -1, 0, 1.5, "8", [], {}, 1e30])
+@pytest.mark.parametrize("key", ["hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings"])
+def test_a_size_that_is_none_is_named(tmp_path: Path, key: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"config\.json has {key}: "):
+        check_model(model(tmp_path / "a", **{key: value}))
+    with pytest.raises(UserError, match=rf"config\.json has {key}: "):
+        check_model(model(tmp_path / "b", text_config={key: value}))
+    with pytest.raises(UserError, match="has text_config: "):
+        check_model(model(tmp_path / "c", text_config="x"))
+
+
 def test_a_shard_that_is_missing_is_named(tmp_path: Path) -> None:
     folder = model(tmp_path / "a")
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")

@@ -22,6 +22,8 @@ INDEX = "model.safetensors.index.json"
 ADAPTER_CONFIG = "adapter_config.json"
 # What a file says about how it was written, not about the model.
 _INCIDENTAL = {"_name_or_path", "transformers_version"}
+_MAY_LACK = ("max_position_embeddings", "vocab_size")
+_SIZES = ("hidden_size", "num_hidden_layers", *_MAY_LACK)  # what a plan reckons with
 # Bits of a number; a type that is not listed here is left to who loads it.
 _BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16,
@@ -50,6 +52,13 @@ def check_model(folder: Path) -> None:
     config = json_object(folder / CONFIG)
     if not isinstance(config.get("model_type"), str):
         raise UserError(f"{folder / CONFIG} names no `model_type`: it is no model's configuration, or damaged")
+    text = config.get("text_config")
+    if not isinstance(text, dict | None):
+        raise UserError(f"{folder / CONFIG} has text_config: {text}, which is no configuration")
+    for key in _SIZES:
+        value = (config | (text or {})).get(key, 1)
+        if not (type(value) is int and value > 0) and not (value is None and key in _MAY_LACK):
+            raise UserError(f"{folder / CONFIG} has {key}: {str(value)[:40]}, which is no size; fetch the model again")
     for shard in _shards(folder):
         if shard.suffix == ".safetensors":
             read_header(shard)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import struct
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from holdfast.store.model_files import json_object, read_header
 from holdfast.words import UserError
 
 _HEADS = ("lm_head", "embed_out", "output_projection", "score")
@@ -34,14 +34,14 @@ class Shape:
 
 def measured(folder: Path, targets: Literal["all-linear"] | tuple[str, ...]) -> Shape:
     """Of a model that is here. Raises UserError where no module has a name among ``targets``."""
-    tensors = [t for file in sorted(folder.glob("*.safetensors")) for t in _header(file).items()]
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    tensors = [t for file in sorted(folder.glob("*.safetensors")) for t in read_header(file).items()]
+    config = json_object(folder / "config.json")
     config = config | (config.get("text_config") or {})
-    adapted = [t["shape"] for name, t in tensors if len(t["shape"]) == 2 and _is_target(name, targets)]
+    adapted = [t.shape for name, t in tensors if len(t.shape) == 2 and _is_target(name, targets)]
     if tensors and not adapted:
         raise UserError(f"controls.lora.targets: no linear layer of {folder} is named {', '.join(targets)}")
     return Shape(
-        parameters=sum(_size(t["shape"]) for _, t in tensors),
+        parameters=sum(math.prod(t.shape) for _, t in tensors),
         hidden=config.get("hidden_size", 0),
         layers=config.get("num_hidden_layers", 0),
         per_rank=sum(a + b for a, b in adapted),
@@ -63,17 +63,3 @@ def _is_target(name: str, targets: Literal["all-linear"] | tuple[str, ...]) -> b
     if targets == "all-linear":
         return not any("embed" in part or part in (*_HEADS, "wte", "wpe") for part in module)
     return module[-1] in targets
-
-
-def _header(file: Path) -> dict[str, Any]:
-    with open(file, "rb") as f:
-        header = json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))
-    header.pop("__metadata__", None)
-    return header
-
-
-def _size(shape: list[int]) -> int:
-    n = 1
-    for d in shape:
-        n *= d
-    return n
