@@ -269,7 +269,7 @@ class Renderer:
         squashed = _squashed(text)
         for turn in turns:
             # Templates drop the thoughts of earlier turns, as the models they are for were trained.
-            said = turn.content.rpartition("</think>")[2] if turn.role == "assistant" else turn.content
+            said = thought.split(turn.content).answer if turn.role == "assistant" else turn.content
             escaped = chat.tojson(said)[1:-1]
             if _squashed(said) not in squashed and _squashed(escaped) not in squashed:
                 return turn.role
