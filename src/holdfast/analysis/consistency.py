@@ -26,8 +26,10 @@ from holdfast.analysis.shown import aside
 from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.defuse import csv, from_spreadsheet
-from holdfast.store.files import read_json, write_text
+from holdfast.store.digest import file_digest
+from holdfast.store.files import read_json, reading, write_json, write_text
 from holdfast.store.folder import StudyFolder
+from holdfast.words import UserError
 
 OWN = "own"  # the study's own level of a factor
 MEASURING = {
@@ -311,18 +313,28 @@ def _both(rows: pd.DataFrame, by: Sequence[str], alpha: float) -> dict[str, Any]
     return {**repeats.spread(rows, by), "flips": repeats.flips(some, by, within, alpha)}
 
 
+PARTS = ("components", "ranges", "flips")
+
 # -- on disk -----------------------------------------------------------------------------------------------------------
 
 
 def write(found: Consistency, folder: StudyFolder) -> None:
-    """``consistency/components.csv``, ``ranges.csv`` and ``flips.csv``."""
-    for name in ("components", "ranges", "flips"):
+    """``consistency/components.csv``, ``ranges.csv`` and ``flips.csv``, and checksums to read them by."""
+    for name in PARTS:
         write_text(folder.consistency / f"{name}.csv", csv(getattr(found, name)))
+    written = {name: file_digest(folder.consistency / f"{name}.csv") for name in PARTS}
+    write_json(folder.consistency / "checksums.json", written)
 
 
 def read(folder: StudyFolder) -> Consistency:
-    """What ``write`` wrote; empty tables where nothing is there."""
-    return Consistency(*(_csv(folder.consistency / f"{name}.csv") for name in ("components", "ranges", "flips")))
+    """What ``write`` wrote; empty tables where nothing is there. Raises UserError where a file was altered since."""
+    checksums = folder.consistency / "checksums.json"
+    for name, wrote in (read_json(checksums, *PARTS) if checksums.exists() else {}).items():
+        file = folder.consistency / f"{name}.csv"
+        with reading(file):
+            if file_digest(file) != wrote:
+                raise UserError(f"{file} was altered since it was written; `holdfast analyse` makes it again")
+    return Consistency(*(_csv(folder.consistency / f"{name}.csv") for name in PARTS))
 
 
 def _csv(path: Path) -> pd.DataFrame:

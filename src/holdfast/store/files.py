@@ -84,8 +84,8 @@ def from_json(data: bytes, path: Path | str, *needs: str, mend: str = AGAIN) -> 
     """``read_json`` of what was read from ``path``, or of one line of it."""
     try:
         value = opened(json.loads(data))
-        if needs and not isinstance(value, dict):
-            raise ValueError("it holds no mapping")
+        if not isinstance(value, dict) or not value:
+            raise ValueError("it holds nothing of what was written")
         if missing := [key for key in needs if key not in value]:
             raise ValueError(f"it has no {missing[0]}")
     except (ValueError, RecursionError) as e:
@@ -105,7 +105,9 @@ def read_lines(path: Path | str, *needs: str, mend: str = AGAIN) -> list[dict[st
         return []
     with reading(path):
         data = Path(path).read_bytes()
-    return [from_json(line, path, *needs, mend=mend) for line in data.splitlines() if line.strip()]
+    if not data.endswith(b"\n"):
+        raise UserError(f"{path} is damaged (it was cut off); {mend}")
+    return [from_json(line, path, *needs, mend=mend) for line in data.splitlines()]
 
 
 def sealed(value: Any) -> Any:
