@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from holdfast import pipeline
+from holdfast import pipeline, stages
 from holdfast.engines.local import Job
+from holdfast.store.files import write_text
+from holdfast.study.files import parse
 
 SMALL = """
 name: small
@@ -50,6 +53,19 @@ class Here(AbstractContextManager):
     def close(self) -> None: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A study that is done, but for its page, and its file. Tests that change it work on a copy."""
+
+    def no_page(work: stages.Work) -> Path:
+        write_text(work.folder.report / "index.html", "")
+        return work.folder.report / "index.html"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(stages.STAGES, "report", no_page)
+        return pipeline.run(parse(SMALL), tmp_path_factory.mktemp("finished") / "out", quiet=True), SMALL
 
 
 @pytest.fixture

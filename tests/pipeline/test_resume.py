@@ -20,7 +20,6 @@ from holdfast.store.digest import file_digest
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.study.files import parse
-from tests.pipeline.conftest import SMALL
 
 pytestmark = pytest.mark.xdist_group("finished")  # one worker, so that what all share is made once
 
@@ -50,11 +49,6 @@ def _no_page() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(stages.STAGES, "report", report)
         yield
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    return pipeline.run(parse(SMALL), tmp_path_factory.mktemp("finished") / "out", quiet=True), SMALL
 
 
 def test_a_second_run_changes_nothing(finished: tuple[Path, str]) -> None:
