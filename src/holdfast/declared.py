@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from holdfast.part import NotNegative, Part, Rate, Seed, Tokens
+from holdfast.part import Label, NotNegative, Part, Rate, Seed, Tokens
 
 
 class InterestSpec(Part):
@@ -97,7 +97,7 @@ class MatchedSpec(Part):
         gt=0, le=1, description="of capability, from 0 to 1: points above the base model, or the value itself"
     )
     relative: Literal["base", "absolute"] = Field(default="base", description="what `target` is counted from")
-    measure: str = Field(default="validation", description="label of the capability measure that is matched on")
+    measure: Label = Field(default="validation", description="label of the capability measure that is matched on")
     checkpoints: tuple[Tokens, ...] = Field(
         default=(), description="budgets at which only `measure` runs, until a run is found to be matched there"
     )
@@ -116,13 +116,13 @@ class TunedSpec(Part):
     """Each objective at a learning rate and coefficients of its own, beside the one setting for all (docs/tuned.md)."""
 
     learning_rate: tuple[Rate, ...] = Field(default=(), description="tried for every objective; after warm-up")
-    coefficients: dict[str, dict[str, tuple[Any, ...]]] = Field(
+    coefficients: dict[Label, dict[Label, tuple[Any, ...]]] = Field(
         default={}, description="tried values of an objective's own parameters, by its label and the parameter's name"
     )
     cross: Literal["one_at_a_time", "full"] = Field(
         default="one_at_a_time", description="each around the objective's setting in the study, or all crossed"
     )
-    measure: str = Field(default="validation", description="label of the capability measure that chooses")
+    measure: Label = Field(default="validation", description="label of the capability measure that chooses")
     seeds: tuple[Seed, ...] = Field(
         default=(), description="of the study's, from which settings are tried; default: the first"
     )

@@ -59,8 +59,8 @@ class ConsistencySpec(Part):
     cross: Literal["one_at_a_time", "full"] = Field(
         default="one_at_a_time", description="training factors: each around the study's controls, or all crossed"
     )
-    measures: tuple[str, ...] = Field(default=(), description="names of measures that vary; default: all")
-    objectives: tuple[str, ...] = Field(
+    measures: tuple[Label, ...] = Field(default=(), description="names of measures that vary; default: all")
+    objectives: tuple[Label, ...] = Field(
         default=(), description="labels that are trained anew at every level; default: the study's first"
     )
     seeds: tuple[Seed, ...] = Field(default=(), description="of the study's, for those runs; default: the first")

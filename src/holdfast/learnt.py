@@ -12,7 +12,7 @@ from holdfast.part import Count, Label, Part
 class JudgeSpec(Part):
     """A judge with its parameters, under a label. In a list of judges its bare name will do."""
 
-    judge: str = Field(description="registered judge: rules, coherence, strongreject_rubric, humans, …")
+    judge: Label = Field(description="registered judge: rules, coherence, strongreject_rubric, humans, …")
     name: Label | None = Field(default=None, description="label in tables; default: the judge's name")
     params: dict[str, Any] = Field(default_factory=dict, description="the judge's own parameters")
 
@@ -84,7 +84,7 @@ class TaskSpec(Part):
     """What is learnt."""
 
     name: Label = Field(description="label")
-    task: str = Field(description="registered task: gsm8k, supergpqa, cyber, open_qa, jsonl, …")
+    task: Label = Field(description="registered task: gsm8k, supergpqa, cyber, open_qa, jsonl, …")
     params: dict[str, Any] = Field(default_factory=dict, description="the task's own parameters")
     chosen: ChosenSpec = Field(default=ChosenSpec(), description="where chosen responses come from")
     rejected: RejectedSpec = Field(default=RejectedSpec(), description="where rejected responses come from")

@@ -153,7 +153,9 @@ def _typed(value: Any, annotation: Any, what: str) -> Any:
         if isinstance(value, Mapping):  # not shown: a key may have been written into it
             inside = ".".join(str(part) for part in first["loc"])
             raise UserError(f"the parameter {what} is not right at {inside or 'its top'}: {reason}") from None
-        raise UserError(f"the parameter {what} cannot be {value!r}: {reason}") from None
+        said = repr(value)
+        said = said if len(said) <= 60 else f"{said[:60]}…"
+        raise UserError(f"the parameter {what} cannot be {said}: {reason}") from None
 
 
 def _shown(default: Any) -> Any:

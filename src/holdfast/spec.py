@@ -57,7 +57,7 @@ class VariantSpec(Part):
     """An objective with its coefficients, under a label."""
 
     label: Label = Field(description="label in tables and charts; unique")
-    objective: str = Field(description="registered objective: sft, dpo, cft, ip, orpo, kl, …")
+    objective: Label = Field(description="registered objective: sft, dpo, cft, ip, orpo, kl, …")
     params: dict[str, Any] = Field(default_factory=dict, description="the objective's own parameters")
     learning_rate: Rate | None = Field(default=None, description="in place of the controls' (an axis of the study)")
     controls: dict[str, Any] = Field(
@@ -135,7 +135,7 @@ class BracketSpec(Part):
 class MeasureSpec(Part):
     """What is measured, and by which judges."""
 
-    measure: str = Field(description="registered measure: task_accuracy, strongreject, dark_triad, true_false, …")
+    measure: Label = Field(description="registered measure: task_accuracy, strongreject, dark_triad, true_false, …")
     name: Label | None = Field(default=None, description="label; default: the measure's name")
     params: dict[str, Any] = Field(default_factory=dict, description="the measure's own parameters")
     judges: tuple[JudgeSpec, ...] | None = Field(
@@ -171,7 +171,7 @@ class GivenSpec(Part):
     label: Label = Field(description="label in tables and charts; subjects that differ in seed or budget only share it")
     adapter: str | None = Field(default=None, description="folder of a LoRA adapter in PEFT's format; or `weights`")
     weights: ModelSpec | None = Field(default=None, description="a whole fine-tuned model; or `adapter`")
-    model: str | None = Field(default=None, description="name of its base among `models`; default: the first")
+    model: Label | None = Field(default=None, description="name of its base among `models`; default: the first")
     task: Label | Literal[""] = Field(default="", description="what it was trained on, as far as known; a label")
     seed: Seed = Field(default=0, description="training seed, where several are given")
     budget: int = Field(default=0, ge=0, description="training tokens, where several are given; 0: unknown")

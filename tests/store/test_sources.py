@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.store.rows import Source
 from holdfast.store.sources import data_file, model_folder
 from holdfast.words import UserError
 
@@ -41,3 +42,21 @@ def test_a_hub_model_that_is_not_cached_is_not_fetched_for_a_plan(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError, match="the model someone/model is not on this machine"):
         model_folder("someone/model", download=False)
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("x" * 300, "is too long for a file system"),
+        ("a/" * 3000, "is too long for a file system"),
+        ("é" * 130, "is too long for a file system"),
+        ("a\0b", "holds the character NUL"),
+        ("~nobody-has-this-name/x", "not known on this machine"),
+        ("package:os/x", "which is not installed"),
+        ("package:", "which is not installed"),
+    ],
+)
+def test_a_path_that_no_file_can_have_is_a_sentence(path: str, says: str) -> None:
+    for find in (model_folder, data_file, lambda p: Source(p).rows()):
+        with pytest.raises(UserError, match=says):
+            find(path)

@@ -50,7 +50,8 @@ alpha: 0.05
 """
 ODD: list[Any] = [
     True, False, None, -1, 0, 1, 3, 0.5, -0.0, 1e-320, 1e308, 10**30, -(10**30), "", " ", "3", "true", "null",
-    "x" * 300, "x" * 9000, "../../x", "/etc/passwd", "~", "~nobody/x", "package:", "package:none/x", "package:os/..",
+    "x" * 300, "x" * 9000, "../../x", "/etc/passwd", "~", "~nobody-has-this-name/x",
+    "package:", "package:none/x", "package:os/..",
     "{prompt}", "{", "{}", "{0}", "${HOME}", "${", "${NONE}", "a\nb", "\x1b[31m", "\u202e", "base", "macro", "own",
     "sft", "é" * 90, [], {}, [[]], [{}], [None], [1, 1], {"a": {"a": {"a": 1}}}, {"": 1}, ["x"] * 200,
     {"judge": "rules", "params": {"x": 1}},

@@ -63,7 +63,7 @@ def _folder(kind: str, check: Callable[[Path], Any], path: str, revision: str | 
 
 def is_hub_id(path: str) -> bool:
     """Whether the path reads as a hub id and is no folder here."""
-    return not path.startswith("package:") and bool(_HUB.fullmatch(path)) and not Path(path).exists()
+    return not path.startswith("package:") and bool(_HUB.fullmatch(path)) and not local(path).exists()
 
 
 def data_file(path: str | Path) -> Path:
@@ -77,6 +77,11 @@ def data_file(path: str | Path) -> Path:
 
 def local(path: str) -> Path:
     """Where a path of a study file lies on this machine, whether or not anything is there."""
+    if "\0" in path:
+        raise UserError(f"the path {path[:60]!r} holds the character NUL; remove it")
+    parts = [part.encode("utf-8", "surrogatepass") for part in path.split("/")]
+    if max(map(len, parts)) > 255 or sum(map(len, parts)) + len(parts) > 4096:  # Linux's limits; others have lower ones
+        raise UserError(f"the path {path[:60]}… is too long for a file system; check it")
     if not path.startswith("package:"):
         try:
             return Path(path).expanduser()
@@ -85,7 +90,7 @@ def local(path: str) -> Path:
     package, _, inside = path.removeprefix("package:").partition("/")
     try:
         return Path(str(resources.files(package))) / inside
-    except (ImportError, ValueError):
+    except (ImportError, ValueError, TypeError):
         raise UserError(f"{path} names the package {package!r}, which is not installed") from None
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from holdfast.spec import SCHEMA, Study
 from holdfast.store import documents
 from holdfast.store.files import write_text
+from holdfast.store.sources import local
 from holdfast.study.sentences import sentence
 from holdfast.words import UserError
 
@@ -31,14 +32,10 @@ def load(path_or_preset: str | Path) -> Study:
     if str(path_or_preset) in presets():
         text = (resources.files("holdfast.study") / "presets" / f"{path_or_preset}.yaml").read_text(encoding="utf-8")
         return parse(text, f"preset {path_or_preset}")
-    path = Path(path_or_preset).expanduser()
+    path = local(str(path_or_preset))
     if path.is_dir():
         path = path / "study.yaml"
-    try:
-        there = path.exists()
-    except (OSError, ValueError):  # too long, or with a NUL: the reader says which
-        there = True
-    if not there:
+    if not path.exists():
         raise UserError(f"there is no study at {path}; give a file, or a preset: {', '.join(presets())}")
     return parse(documents.read_text(path, documents.MAX_BYTES), str(path))
 
