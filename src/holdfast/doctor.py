@@ -17,8 +17,15 @@ PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "pyarr
 def examine(say: Callable[[str], None]) -> bool:
     """Say what is there; False when something holdfast needs is not."""
     say(f"python        {sys.version.split()[0]} on {platform.platform()}")
+    missing = False
     for name in PACKAGES:
-        say(f"{name:<13} {metadata.version(name)}")
+        try:
+            say(f"{name:<13} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            say(f"{name:<13} is not installed, and is needed: install holdfast again")
+            missing = True
+    if missing:
+        return False
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     say(f"cores         {cores}")
     free = shutil.disk_usage(".").free / 2**30

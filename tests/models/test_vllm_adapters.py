@@ -10,7 +10,7 @@ import torch
 from holdfast.models import adapters, vllm_adapters
 from holdfast.models.backend import InProcess, NotLive
 from holdfast.spec import LoraSpec
-from holdfast.store.adapter_files import adapter_digest
+from holdfast.store.adapter_files import CONFIG, WEIGHTS, adapter_digest
 from holdfast.words import Subject, Turn, UserError
 
 
@@ -25,11 +25,11 @@ def adapter(tmp_path):
             tensor.data.add_(0.3)
         folder = tmp_path / f"{rank}{rename}{sorted(config)}"
         adapters.save(network, folder)
-        about = json.loads((folder / adapters.CONFIG).read_text())
-        (folder / adapters.CONFIG).write_text(json.dumps(about | config))
-        tensors = safetensors.torch.load_file(folder / adapters.WEIGHTS)
+        about = json.loads((folder / CONFIG).read_text())
+        (folder / CONFIG).write_text(json.dumps(about | config))
+        tensors = safetensors.torch.load_file(folder / WEIGHTS)
         renamed = {name.replace(*rename): tensor for name, tensor in tensors.items()}
-        safetensors.torch.save_file(renamed, folder / adapters.WEIGHTS)
+        safetensors.torch.save_file(renamed, folder / WEIGHTS)
         return folder
 
     return made
@@ -48,6 +48,9 @@ def test_an_adapter_says_what_room_it_needs(adapter):
     [
         ({"rank": 513}, "rank 513"),
         ({"use_dora": True}, "DoRA"),
+        ({"rank_pattern": {"q_proj": 2}}, "rank_pattern, which vLLM does not read"),
+        ({"alpha_pattern": {"q_proj": 2}}, "alpha_pattern, which vLLM does not read"),
+        ({"alora_invocation_tokens": [5]}, "aLoRA"),
         ({"rename": ("q_proj.lora_A.weight", "q_proj.lora_magnitude_vector")}, "lora_magnitude_vector"),
         ({"rename": ("layers.0.self_attn.q_proj", "lm_head")}, "changes lm_head"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
@@ -66,8 +69,8 @@ def test_a_folder_without_an_adapter_is_refused(tmp_path, adapter):
     with pytest.raises(UserError, match="holds no adapter"):
         vllm_adapters.read(tmp_path / "none")
     broken = adapter(2)
-    (broken / adapters.WEIGHTS).write_bytes(b"no tensors")
-    with pytest.raises(UserError, match="cannot be read"):
+    (broken / WEIGHTS).write_bytes(b"no tensors")
+    with pytest.raises(UserError, match="is cut off or no safetensors file"):
         vllm_adapters.read(broken)
 
 
@@ -77,7 +80,7 @@ def test_an_adapter_of_zeros_says_what_the_base_says(adapter, tmp_path):
     backend.assert_live(Subject("a", "tiny", str(adapter(4))), turns)
     with pytest.raises(NotLive):
         backend.assert_live(Subject("zero", "tiny", str(zero.folder)), turns)
-    tensors = safetensors.torch.load_file(zero.folder / adapters.WEIGHTS)
+    tensors = safetensors.torch.load_file(zero.folder / WEIGHTS)
     assert not any(torch.count_nonzero(t) for t in tensors.values())
 
 

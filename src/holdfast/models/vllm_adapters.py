@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 
-from holdfast.store.adapter_files import CONFIG, WEIGHTS, adapter_config, adapter_digest
+from holdfast.store.adapter_files import CONFIG, WEIGHTS, adapter_digest, check_adapter
+from holdfast.store.model_files import read_header
 from holdfast.words import UserError
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's kernels are made for; a rank between is padded to the next
@@ -32,14 +32,14 @@ class Lora:
 def read(folder: Path | str) -> Lora:
     """Raises ``UserError`` for what holdfast cannot measure (see ``adapter_files``) and for what vLLM cannot serve."""
     folder = Path(folder).absolute()
-    config = adapter_config(folder)
+    config = check_adapter(folder)
     if config.get("use_dora"):
         raise UserError(f"the adapter at {folder} is a DoRA, which vLLM cannot serve: {INSTEAD}")
     for key in ("rank_pattern", "alpha_pattern"):  # it scales every module by the one alpha / r
         if config.get(key):
             raise UserError(f"the adapter at {folder} has a {key}, which vLLM does not read: {INSTEAD}")
     rank, modules = 0, set()
-    for name, shape in _shapes(folder).items():
+    for name, (_, shape) in read_header(folder / WEIGHTS).items():
         module, found, part = name.rpartition(".lora_")
         if not found or part not in ("A.weight", "B.weight"):
             raise UserError(f"the adapter at {folder} holds {name}, which vLLM cannot serve: {INSTEAD}")
@@ -65,11 +65,3 @@ def write_zero(lora: Lora, folder: Path) -> Lora:
     tensors = safetensors.torch.load_file(lora.folder / WEIGHTS)
     safetensors.torch.save_file({name: torch.zeros_like(tensor) for name, tensor in tensors.items()}, folder / WEIGHTS)
     return read(folder)
-
-
-def _shapes(folder: Path) -> dict[str, list[int]]:
-    try:
-        with safetensors.safe_open(folder / WEIGHTS, "pt") as file:
-            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118  (no mapping)
-    except Exception as error:
-        raise UserError(f"the adapter at {folder} cannot be read ({WEIGHTS}: {error})") from error
