@@ -50,7 +50,8 @@ def sentences(findings: Findings) -> Iterator[str]:
     yield (
         "The prompt is what is sampled: all answers to one prompt, under every attack and in every sample, are one "
         "cluster, and a mean over attacks or traits is linearised to one value a prompt (Binder 1983). Responses "
-        "without a score are left out of every rate and counted."
+        "without a score are left out of every rate and counted, and no verdict is given that does not hold with each "
+        "of them at its worst (Horowitz and Manski 2000)."
     )
     shares = levels[levels["method"].str.startswith("Wilson")]
     means = levels[levels["method"].str.startswith("t ")]
