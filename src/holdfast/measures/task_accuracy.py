@@ -41,7 +41,7 @@ class BoundAccuracy(TaskAccuracy):
 
     @property
     def summary(self) -> Summary:  # type: ignore[override]
-        return Summary(self.task.metric, secondary=("strict",))
+        return Summary(getattr(self.task, "metric", "accuracy"), secondary=("strict",))
 
     def items(self) -> list[Item]:
         return [Item(row.id, row.prompt, reference=row.answer) for row in self.rows]
