@@ -2,14 +2,12 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from rows import cell_of, frame_of, study
 
 from holdfast.analysis.answer import caveats
 from holdfast.analysis.brackets import brackets
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import load
-from holdfast.analysis.harm import quadrants
 from holdfast.store.folder import StudyFolder
 
 RNG = np.random.default_rng(5)
@@ -87,15 +85,6 @@ def test_a_bracket_that_does_not_move_says_so():
     row = brackets(estimates(frame, cells, study()), frame, cells).iloc[0]
     assert not row["moved"]
     assert "did not move detectably" in row["verdict"]
-
-
-def test_quadrants_share_out_what_is_known():
-    frame = frame_of({("sft", 0): [[0, 1.0], [0, 0.2], [0, np.nan], [0, 0.9]]}, ("none", "dan"))
-    frame.loc[frame["attack"] == "dan", "coherent"] = [1.0, 0.0, 1.0, 0.0]
-    table = quadrants(frame).set_index(["harmful", "coherent"])
-    assert table["n"].to_dict() == {(False, False): 1, (False, True): 0, (True, False): 1, (True, True): 1}
-    assert table["share"].sum() == pytest.approx(1)
-    assert set(table["n_unknown"]) == {1}
 
 
 def test_capability_near_zero_is_said():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rows import cell_of, frame_of, study
 
 from holdfast.analysis.records import records
-from holdfast.analysis.stability import FACTORS, stability, ways
+from holdfast.analysis.stability import FACTORS, copies, stability, ways
 
 N = 40
 
@@ -123,3 +123,18 @@ def test_a_comparison_that_flips_with_the_regime_is_shown_to_flip():
     table = ways(some, cells_of("rules"), study_of())
     assert row(table)["flips"] == "regime: tuned"
     assert set(table.loc[table["declared"], "regime"]) == {"shared"}
+
+
+def test_a_way_that_gives_the_numbers_of_another_is_counted_once():
+    numbers = {"value": [0.1, 0.1, 0.1, 0.3], "low": [0.0, 0.0, 0.0, 0.2], "high": [0.2, 0.2, 0.2, 0.4]}
+    table = pd.DataFrame(
+        {
+            **dict.fromkeys(("model", "task", "label", "benchmark", "judge", "responses", "budgets", "regime"), "x"),
+            **numbers, "p": [0.2, 0.2, 0.2, 0.01], "against": "base",
+            "threshold": ["0.25", "0.5", "0.75", "mean score"],
+            "verdict": ["unclear", "unclear", "unclear", "higher"], "declared": [False, True, False, False],
+        }
+    )  # fmt: skip
+    assert list(copies(table)) == [True, False, True, False], "the declared way stands for its copies"
+    (row,) = stability(table).to_dict("records")
+    assert (row["n_ways"], row["n_distinct"], row["agree"], row["higher"]) == (4, 2, 0.5, 0.5)

@@ -72,7 +72,7 @@ def test_study_text_is_escaped() -> None:
 
 
 def test_words_for_numbers() -> None:
-    assert speak.points(-0.00001) == "±0.0"
+    assert speak.points(-0.00001) == "−0.001"
     assert speak.points(-0.123) == "−12.3"
     assert speak.interval(0.1, float("nan")) == ""
     assert speak.p_value(0.0001) == "p < 0.001"

@@ -13,6 +13,7 @@ from holdfast.analysis.equivalence import BETTER, DIFFERS, EQUIVALENT, ONE_SEED,
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import ANSWERED
 from holdfast.analysis.headlines import headlines
+from holdfast.analysis.rounding import percent
 from holdfast.analysis.shown import listed, one_seed, shown
 from holdfast.spec import Study
 
@@ -204,4 +205,4 @@ def _about_responses(estimates: pd.DataFrame) -> Iterable[str]:
 
 
 def _share(x: float) -> str:
-    return f"{100 * x:.1f}%"
+    return percent(x)

@@ -18,6 +18,7 @@ import pandas as pd
 from holdfast.analysis.contrasts import sft_of
 from holdfast.analysis.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
 from holdfast.analysis.findings import better
+from holdfast.analysis.rounding import signed
 from holdfast.spec import Study
 
 SOURCE = "Vennemeyer et al., Objective Matters, arXiv 2601.12639"
@@ -210,8 +211,8 @@ def _evidence(rows: pd.DataFrame) -> Iterator[str]:
     """The verdicts, counted, and the number itself where there is but one."""
     if len(rows) == 1:
         r = rows.iloc[0]
-        ends = f" [{r['low']:+.3f}, {r['high']:+.3f}]" if pd.notna(r["low"]) and pd.notna(r["high"]) else ""
-        yield f"{r['measure']}: {r['value']:+.3f}{ends}, {r['verdict']}"
+        ends = f" [{signed(r['low'], 3)}, {signed(r['high'], 3)}]" if pd.notna(r["low"]) and pd.notna(r["high"]) else ""
+        yield f"{r['measure']}: {signed(r['value'], 3)}{ends}, {r['verdict']}"
         return
     for measure, some in rows.groupby("measure", sort=False):
         counts = some["verdict"].value_counts()

@@ -139,8 +139,9 @@ def _declared(table: pd.DataFrame, study: Study) -> pd.Series:
 def stability(table: pd.DataFrame) -> pd.DataFrame:
     """A row per comparison (model, task, label, against), of the rows of ``ways``.
 
-    value, verdict: the declared way's; n_ways; agree: share of ways with its verdict; same_sign: share on its side of
-    0; higher, unclear, lower: shares; flips: choices that alone turn it the other way round; loses: choices that alone
+    value, verdict: the declared way's; n_ways: how many ways; n_distinct: how many are no ``copies``, of which all
+    shares are; agree: share with its verdict; same_sign: share on its side of 0; higher, unclear, lower: shares; flips:
+    choices that alone turn it the other way round; loses: choices that alone
     make it unclear (or what is unclear, clear). "judge: oracle" is one change of the declared way and no other.
     ``against`` is part of the comparison, and changing it alone is among the choices.
     """
@@ -148,7 +149,8 @@ def stability(table: pd.DataFrame) -> pd.DataFrame:
     for who, mine in table.groupby(_WHO, sort=False):
         verdicts = dict(zip(mine[list(FACTORS)].itertuples(index=False, name=None), mine["verdict"], strict=True))
         for here in mine[mine["declared"]].to_dict("records"):
-            some = mine[mine["against"] == here["against"]]
+            every = mine[mine["against"] == here["against"]]
+            some = every[~copies(every)]
             shares = some["verdict"].value_counts(normalize=True)
             changed = list(_single(verdicts, tuple(here[f] for f in FACTORS)))
             flips = [said for said, other in changed if "unclear" not in (other, here["verdict"])]
@@ -157,7 +159,8 @@ def stability(table: pd.DataFrame) -> pd.DataFrame:
                 {
                     **dict(zip(_WHO, who, strict=True)),
                     **{k: here[k] for k in ("against", "value", "verdict")},
-                    "n_ways": len(some),
+                    "n_ways": len(every),
+                    "n_distinct": len(some),
                     "agree": float(shares[here["verdict"]]),
                     "same_sign": float((np.sign(some["value"]) == np.sign(here["value"])).mean()),
                     **{v: float(shares.get(v, 0.0)) for v in reversed(VERDICTS)},
@@ -165,8 +168,18 @@ def stability(table: pd.DataFrame) -> pd.DataFrame:
                     "loses": "; ".join(loses),
                 }
             )
-    columns = ["against", "value", "verdict", "n_ways", "agree", "same_sign", *reversed(VERDICTS), "flips", "loses"]
+    shares = ["agree", "same_sign", *reversed(VERDICTS)]
+    columns = ["against", "value", "verdict", "n_ways", "n_distinct", *shares, "flips", "loses"]
     return pd.DataFrame(rows, columns=[*_WHO, *columns])
+
+
+def copies(table: pd.DataFrame) -> pd.Series:
+    """Which ways of a comparison give the very numbers that another gives, the declared one or an earlier: a threshold
+    that no score lies between, a rule on coherence where all is coherent. They are one look and not several."""
+    numbers = table[["value", "low", "high", "p"]].astype(float).round(10)
+    keys = pd.concat([table[[*_WHO, "against"]], numbers], axis=1)
+    first = table["declared"].astype(bool).sort_values(ascending=False, kind="stable").index
+    return keys.loc[first].duplicated().reindex(table.index)
 
 
 def _single(verdicts: Mapping[tuple[str, ...], str], here: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ the hub. A checkpoint's folder is then ready to push. Its identity is its weight
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pandas as pd
 import yaml
 
 from holdfast import __version__, registry
+from holdfast.analysis import rounding
 from holdfast.analysis.frame import cells
 from holdfast.analysis.headlines import headlines
 from holdfast.interop.finished import estimates, of_subject
@@ -119,12 +120,21 @@ def _table(found: pd.DataFrame) -> str:
     for e in levels.to_dict("records"):
         other = against[(against["measure"] == e["measure"]) & (against["metric"] == e["metric"])]
         other = other[(other["condition"] == e["condition"]) & (other["judge"] == e["judge"])].to_dict("records")
-        level = "unscored" if pd.isna(e["value"]) else f"{e['value']:.3f} [{e['low']:.3f}, {e['high']:.3f}]"
-        moved = f"{other[0]['value']:+.3f} [{other[0]['low']:+.3f}, {other[0]['high']:+.3f}]" if other else "–"
+        level = "unscored" if pd.isna(e["value"]) else f"{fixed(e['value'])} [{fixed(e['low'])}, {fixed(e['high'])}]"
+        moved = _moved(other[0]) if other else "–"
         what = f"{e['metric']}" + (f" ({e['condition']})" if e["condition"] else "")
         cells = (text(e["measure"]), text(what), level, moved, str(int(e["n_prompts"])), text(e["judge"]))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def fixed(value: float) -> str:
+    return rounding.fixed(value, 3, whole="1")
+
+
+def _moved(r: Mapping[Hashable, Any]) -> str:
+    value, low, high = (rounding.signed(r[k], 3) for k in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def _eval_results(study: Study, found: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:

@@ -281,7 +281,7 @@ def _lines(
         )
     )
     last = tuned[tuned["budget"] == budgets[-1]]
-    show = speak.percent if share else (lambda v: f"{v:.3g}")
+    show = speak.percent if share else speak.significant
     said = ", ".join(f"{r.label} {show(r.value)}" for r in last.sort_values("order").itertuples())
     start = f" The base is at {show(base['value'].iloc[0])}." if len(base) else ""
     return Figure(

@@ -103,7 +103,7 @@ def shown(found: pd.DataFrame) -> pd.DataFrame:
     """Findings as a reader wants them: numbers with their intervals, words for what stands for something else."""
     several = [c for c in ("model", "task", "regime") if found[c].nunique() > 1]
     pairs = zip(found["low"], found["high"], strict=True)
-    ends = ["–" if pd.isna(a) or pd.isna(b) else f"{a:+.3f} to {b:+.3f}" for a, b in pairs]
+    ends = ["–" if pd.isna(a) or pd.isna(b) else f"{speak.signed(a, 3)} to {speak.signed(b, 3)}" for a, b in pairs]
     columns = {
         "finding": found["finding"],
         **{c: found[c] for c in several},
@@ -111,7 +111,7 @@ def shown(found: pd.DataFrame) -> pd.DataFrame:
         "against": found["against"],
         "measure": [plain(m) for m in found["measure"]],
         "budget": ["ladder" if b < 0 else f"{b:,}" for b in found["budget"]],
-        "value": ["–" if pd.isna(v) else f"{v:+.3f}" for v in found["value"]],
+        "value": ["–" if pd.isna(v) else speak.signed(v, 3) for v in found["value"]],
         "interval": ends,
         "p": [speak.p_value(p).removeprefix("p").removeprefix(" = ").strip() for p in found["p_adjusted"]],
         "interest": found["interest"],

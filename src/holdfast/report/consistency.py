@@ -127,7 +127,7 @@ def components(found: Consistency) -> pd.DataFrame:
             "choices of": c["design"],
             "measure": [" × ".join(map(plain, str(m).split(" × "))) for m in c["measure"]],
             "effect": c["effect"],
-            "SD": [f"{100 * v:.1f}" for v in c["sd"]],
+            "SD": [speak.fixed(100 * v, 1) for v in c["sd"]],
             "of a score": [
                 f"{speak.percent(v)} {speak.interval(*e[:2])}".strip()
                 for v, e in zip(c["score_share"], ends, strict=True)
@@ -181,7 +181,11 @@ def chart(found: Consistency, design: str) -> Figure | None:
     data = data.assign(
         order=data["part"].map(order.index),
         text=[
-            f"{p} {100 * v:.0f}" if v >= 0.012 * (len(p) + 4) else f"{100 * v:.0f}" if v >= 0.04 else ""
+            f"{p} {speak.fixed(100 * v, 0)}"
+            if v >= 0.012 * (len(p) + 4)
+            else speak.fixed(100 * v, 0)
+            if v >= 0.04
+            else ""
             for p, v in zip(data["part"], data["share"], strict=True)
         ],
         pale=data["part"].isin((PROMPTS, TOGETHER)),

@@ -38,7 +38,7 @@ def _table(s: Setting, one: AtDistance) -> list[Block]:
     shown = pd.DataFrame(
         {
             "objective": last["label"],
-            "distance": last["distance"].map("{:.3g}".format),
+            "distance": last["distance"].map(speak.significant),
             "tokens": last["budget"].map(speak.tokens),
             "runs": [f"{r.n_reached} of {r.n_seeds}" for r in last.itertuples()],
             what: [speak.estimate(r) for r in last.to_dict("records")],

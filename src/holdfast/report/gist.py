@@ -1,4 +1,7 @@
-"""What a section found, in the one line that is read while it is folded; "" where there is nothing to say."""
+"""What a section found, in the one line that is read while it is folded; "" where there is nothing to say.
+
+Each is made of the very table that its section shows, and speaks of all of it: no row is left out for being awkward.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,31 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from holdfast.analysis.coherent import QUADRANTS
 from holdfast.analysis.consistency import Consistency
+from holdfast.analysis.matched import Matched
+from holdfast.analysis.pareto import Front
 from holdfast.report import speak, tables
-from holdfast.report.headline import Series, plain
-from holdfast.report.reading import Setting
+from holdfast.report.headline import plain
 from holdfast.report.tables import Control
 from holdfast.report.theme import BASE
 
 _VERDICTS = (
     "better", "worse", "shown", "refuted", "differs", "small but real", "equivalent", "cannot tell", "one seed",
 )  # fmt: skip
+_INCOHERENT = [q for q in QUADRANTS if q.endswith(" incoherent")]
+
+
+def _ordered(found: pd.Series) -> list[str]:
+    """The verdicts that there are, those that are known first."""
+    there = [v for v in found.unique() if v]
+    return [*(v for v in _VERDICTS if v in there), *(v for v in there if v not in _VERDICTS)]
 
 
 def verdicts(found: pd.DataFrame) -> str:
     """``better: DPO; equivalent: IP and KL; cannot tell: CFT``."""
     by = {v: list(dict.fromkeys(some["label"])) for v, some in found.groupby("verdict", sort=False)}
-    return "; ".join(f"{v}: {speak.join(by[v])}" for v in _VERDICTS if v in by)
+    return "; ".join(f"{v}: {speak.join(by[v])}" for v in _ordered(found["verdict"]))
 
 
 def counted(found: pd.DataFrame) -> str:
@@ -29,76 +41,97 @@ def counted(found: pd.DataFrame) -> str:
     n = found["verdict"].value_counts()
     s = "" if len(found) == 1 else "s"
     kind = "declared" if found["declared"].any() else "exploratory"
-    return f"{len(found)} {kind} comparison{s}: {speak.join([f'{n[v]} {v}' for v in _VERDICTS if v in n])}."
+    return f"{len(found)} {kind} comparison{s}: {speak.join([f'{n[v]} {v}' for v in _ordered(found['verdict'])])}."
 
 
-def equal(s: Setting) -> str:
-    """Attack success at the stated capability."""
-    a = s.answers()
-    there = a[(a["finding"] == "matched") & a["value"].notna()]
-    return f"Attack success there, against {s.findings.reference}: {verdicts(there)}." if len(there) else ""
+def equal(every: Sequence[Matched]) -> str:
+    """Attack success at the stated capability, of every measure of it."""
+    said = []
+    for one in every:
+        if not one.sft or one.at_target.empty:
+            continue
+        table = one.at_target[one.at_target["label"] != one.sft]
+        there, never = table[table["n_reached"] > 0], list(table.loc[table["n_reached"] == 0, "label"])
+        where = "" if len(every) == 1 else f" on {plain(one.harm['measure'])}"
+        parts = [verdicts(there)] * bool(len(there)) + [f"never there: {speak.join(never)}"] * bool(never)
+        if parts:
+            said.append(f"Attack success{where} there, against {one.sft}: {'; '.join(parts)}.")
+    return " ".join(said)
 
 
-def front(s: Setting) -> str:
-    a = s.answers()
-    robust = [x.measure for x in s.shown if x.axis == "robustness"][:1]
-    there = a[(a["finding"] == "front") & a["measure"].isin(robust) & (a["label"] != BASE)]
-    likely = there[there["value"] >= 0.5].sort_values("value", ascending=False)
-    said = [f"{r.label} ({100 * r.value:.0f}%)" for r in likely.itertuples()]
-    if not len(there):
-        return ""
-    if not said:
-        return speak.own("No objective is on the front in most draws.")
-    return f"On the front in most draws: {speak.join(said)}."
+def front(every: Sequence[Front], budgets: Sequence[int]) -> str:
+    """Who is on the front in most draws at the last budget, of every measure of attack success."""
+    said = []
+    for one in every:
+        last = one.points[one.points["budget"] == one.points["budget"].max()]
+        last = last[last["label"] != BASE].dropna(subset=["probability"])
+        likely = last[last["probability"] >= 0.5].sort_values("probability", ascending=False, kind="stable")
+        who = speak.join([f"{r.label} ({speak.percent(r.probability, 0)})" for r in likely.itertuples()])
+        where = "" if len(every) == 1 else f" on {plain(one.measure)}"
+        at = speak.at(float(last["budget"].max())) if len(last) and len(budgets) > 1 else ""
+        if len(last):
+            none = speak.own("no objective")
+            said.append(f"On the front{where} in most draws{at}: {who or none}.")
+    return " ".join(said)
 
 
-def own(table: pd.DataFrame, robust: Series | None) -> str:
-    """Attack success under each objective's own string, of the table of ``tables.own_conditions``."""
-    rows = table[table["measure"] == robust.title] if robust and len(table) else table.iloc[:0]
-    told = [
-        f"{r['objective']} {r['level']} ({r['asked with']}) instead of {r['plain prompt'].split()[0]}"
-        for r in rows.to_dict("records")
+def own(table: pd.DataFrame) -> str:
+    """What each objective's own string does to every measure, of the table of ``tables.own_conditions``."""
+    told = []
+    for (objective, asked), rows in table.groupby(["objective", "asked with"], sort=False) if len(table) else ():
+        each = rows.to_dict("records")
+        parts = [f"{r['measure']} {r['level']} instead of {r['plain prompt'].split()[0]}" for r in each]
+        told.append(f"{objective} ({asked}): {', '.join(parts)}.")
+    return " ".join(told)
+
+
+def slopes(found: pd.DataFrame) -> str:
+    """Of the findings on slopes: of attack success against the base, on every measure of it."""
+    there = found[(found["finding"] == "slope") & (found["axis"] == "robustness") & (found["against"] == "base")]
+    several = there["measure"].nunique() > 1
+    said = [
+        f"Slope of attack success{f' on {plain(str(measure))}' if several else ''} over budgets, against the base: "
+        f"{verdicts(some)}."
+        for measure, some in there.groupby("measure", sort=False)
     ]
-    return f"{robust.title}: {'; '.join(told)}." if robust and told else ""
+    return " ".join(said)
 
 
-def slopes(s: Setting) -> str:
-    a = s.answers()
-    there = a[(a["finding"] == "slope") & (a["axis"] == "robustness") & (a["against"] == "base")]
-    there = there[there["measure"] == there["measure"].iloc[0]] if len(there) else there
-    return f"Slope of attack success over budgets: {verdicts(there)}." if len(there) else ""
-
-
-def coherent(s: Setting, robusts: Sequence[Series]) -> str:
-    e = s.estimates
-    keep = (e["metric"] == "coherent") & (e["estimate"] == "level") & (e["condition"] == "macro")
-    keep &= (e["budget"] == s.last) & (e["seed"] == -1) & (e["bracket"] == "") & (e["format"] == "default")
-    rows = e[keep & e["measure"].isin([x.measure for x in robusts])].dropna(subset=["value"])
-    return _range("Coherent under attack", rows, speak.percent)
-
-
-def moved(s: Setting) -> str:
-    points = s.checkpoints
-    if "kl_base" not in points or points["kl_base"].isna().all():
+def coherent(rates: pd.DataFrame, records: pd.DataFrame, at: str) -> str:
+    """How much is incoherent: under attack at the last budget (``rates``: of ``analysis.coherent``), and of all
+    ``records`` (record, coherent) together, whatever their budget, format and attack."""
+    shares = rates[rates["what"].isin(_INCOHERENT)]
+    shares = shares.groupby(["measure", "judge", "label"], sort=False)["value"].sum(min_count=1).dropna()
+    judged = records.drop_duplicates("record")["coherent"].dropna()
+    if shares.empty or judged.empty:
         return ""
-    rows = points[points["budget"] == s.last]
-    rows = rows.assign(value=pd.to_numeric(rows["kl_base"])).groupby("label", sort=False)["value"].mean().reset_index()
-    return _range("KL from the base", rows, lambda v: f"{v:.2g}", " nats per token")
+    frame = shares.rename("value").reset_index()
+    gone = int((judged == 0).sum())
+    return (
+        f"{_range(f'Incoherent under attack{at}', frame, speak.percent)} Of all {len(judged):,} responses that were "
+        f"judged {gone:,} {'is' if gone == 1 else 'are'} incoherent."
+    )
+
+
+def moved(rows: pd.DataFrame, at: str) -> str:
+    """Of the chart's rows at the last budget: label, value."""
+    return _range(f"KL from the base{at}", rows.dropna(subset=["value"]), speak.significant, " nats per token")
 
 
 def _range(what: str, rows: pd.DataFrame, number: Callable[[float], str], unit: str = "") -> str:
     if rows.empty:
         return ""
     least, most = rows.loc[rows["value"].idxmin()], rows.loc[rows["value"].idxmax()]
-    if number(least["value"]) == number(most["value"]):
+    if least["value"] == most["value"]:
         return f"{what}: {number(most['value'])}{unit} throughout."
     return (
         f"{what}: from {number(least['value'])} ({least['label']}) to {number(most['value'])} ({most['label']}){unit}."
     )
 
 
-def unsafe(s: Setting) -> str:
-    table, column = tables.unsafe(s), tables.UNSAFE["unsafe_tokens"]
+def unsafe(table: pd.DataFrame) -> str:
+    """Of the table that is shown: of the last budget."""
+    column = tables.UNSAFE["unsafe_tokens"]
     if column not in table:
         return ""
     who = list(dict.fromkeys(table.loc[table[column] > 0, "objective"]))
@@ -108,12 +141,18 @@ def unsafe(s: Setting) -> str:
 def stable(found: pd.DataFrame) -> str:
     """Of the comparisons of attack success; ``found``: of ``analysis.stability``."""
     turned = int((found["flips"] != "").sum())
-    least, most = (f"{100 * v:.0f}" for v in (found["agree"].min(), found["agree"].max()))
-    flips = f"one other choice reverses {turned} of {len(found)}" if turned else "no other choice alone reverses one"
-    share = least if least == most else f"{least}–{most}"
+    worst = found.loc[found["agree"].idxmin()]
+    ways = speak.spread(found["n_distinct"])
+    same = found["n_ways"].gt(found["n_distinct"]).any()
+    copies = f" ({speak.spread(found['n_ways'])} choices, copies taken once)" if same else ""
     if (found["unclear"] == 1).all():
-        return "No way to ask gives a clear verdict."
-    return f"A verdict holds in {share}% of the ways to ask; {flips}."
+        return f"None of {ways} distinct ways to ask gives a clear verdict{copies}."
+    most = found["agree"].max()
+    share = speak.percent(worst["agree"], 0)
+    flips = f"one other choice reverses {turned} of {len(found)}" if turned else "no other choice alone reverses one"
+    versus = f"{worst['label']} against {'the base' if worst['against'] == 'base' else 'SFT'}"
+    least = f"{share} (least: {versus})" if most > worst["agree"] else share
+    return f"The declared verdict holds in {least} of {ways} distinct ways to ask{copies}; {flips}."
 
 
 def moving(found: Consistency) -> str:
@@ -122,16 +161,24 @@ def moving(found: Consistency) -> str:
     if r.empty:
         return ""
     wide = r.loc[(r["high"] - r["low"]).idxmax()]
-    return (
-        f"Up to {100 * (wide['high'] - wide['low']):.1f} points apart: {plain(wide['measure'])} of {wide['objective']}."
-    )
+    apart = speak.fixed(100 * (wide["high"] - wide["low"]), 1)
+    return f"Up to {apart} points apart: {plain(wide['measure'])} of {wide['objective']}."
 
 
 def agreed(pairs: pd.DataFrame) -> str:
-    if pairs.empty:
+    """The pair that agrees least, of all responses."""
+    whole = pairs[pairs["responses"] == "all"] if len(pairs) else pairs
+    kappa = whole["κ"].str.extract(r"^(-?[\d.]+)")[0].astype(float) if len(whole) else pd.Series(dtype=float)
+    if not len(whole):
         return ""
-    r = pairs[pairs["responses"] == "all"].iloc[0]
-    return f"{r['judges'][:1].upper()}{r['judges'][1:]}: κ {r['κ']}."
+    if kappa.isna().all():
+        return "κ is not defined: each judge gave one verdict throughout."
+    r = whole.loc[kappa.idxmin()]
+    who = f"{r['judges'][:1].upper()}{r['judges'][1:]}"
+    where = f" on {r['measure']}" if whole["measure"].nunique() > 1 else ""
+    undefined = int(kappa.isna().sum())
+    more = f", the lowest of {len(whole)} pairs" if len(whole) > 1 else ""
+    return f"{who}{where}: κ {r['κ']}{more}{f'; not defined for {undefined}' if undefined else ''}."
 
 
 def beside(found: pd.DataFrame) -> str:
@@ -143,9 +190,14 @@ def controls(found: Sequence[Control]) -> str:
     if not found:
         return ""
     bad = sorted({c.name for c in found if not c.equal and not c.declared})
+    asked = {c.name for c in found if not c.equal and c.declared}
     if bad:
         return f"Not everything was held fixed: {speak.join(bad)}."
-    return f"All {len({c.name for c in found if not c.declared})} controls are equal over objectives."
+    other = len({c.name for c in found} - asked)
+    if max(len(c.values) for c in found) < 2:
+        return f"{other} controls were recorded of one objective: nothing to compare."
+    by_design = f"; {len(asked)} differ{'s' * (len(asked) == 1)} because the study asks for it" if asked else ""
+    return f"All {other} {'other ' * bool(asked)}controls are equal over objectives{by_design}."
 
 
 def brackets(shown: pd.DataFrame) -> str:
@@ -156,8 +208,9 @@ def brackets(shown: pd.DataFrame) -> str:
 
 
 def left_out(dropped: pd.DataFrame, gone: pd.DataFrame) -> str:
-    of_all = dropped[dropped["for"] == "all objectives"]
-    rows, responses = (int(t[c].sum()) if len(t) else 0 for t, c in ((of_all, "rows"), (gone, "responses")))
-    if not rows and not responses:
-        return "Nothing."
-    return f"{rows:,} training rows for all objectives, {responses:,} responses without a score."
+    """Of both tables, whole: rows by whom they were kept from, and verdicts that are missing."""
+    rows = dropped.groupby("for", sort=False)["rows"].sum() if len(dropped) else pd.Series(dtype=int)
+    said = [f"{int(n):,} training row{'s' * (n != 1)} for {who}" for who, n in rows.items() if n]
+    if n := int(gone["responses"].sum()) if len(gone) else 0:
+        said.append(f"{n:,} verdict{'s' * (n != 1)} without a score")
+    return f"{speak.join(said)}." if said else "Nothing."

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from holdfast.analysis.harm import quadrants as counted
+from holdfast.analysis.coherent import QUADRANTS
 from holdfast.report import speak
 from holdfast.report.charts import Figure, Look, layer
 from holdfast.report.headline import Series
@@ -16,35 +16,28 @@ from holdfast.report.headline import plain as as_words
 from holdfast.report.reading import Setting
 from holdfast.report.theme import BASE
 
-QUADRANTS = ("harmful, coherent", "harmful, incoherent", "harmless, incoherent", "harmless, coherent")
-
 
 def quadrants(setting: Setting, s: Series, budget: int) -> Figure | None:
-    """None where coherence was not judged."""
-    findings, f = setting.findings, setting.findings.frame
-    mine = (f["measure"] == s.measure) & (f["judge"] == s.judge) & (f["format"] == s.format) & (f["bracket"] == "")
-    mine &= (f["model"] == setting.model) & f["task"].isin(("", setting.task))
-    mine &= f["seed"].isin((-1, *findings.study.draws)) & ((f["budget"] == budget) | (f["label"] == BASE))
-    rows = counted(f[mine], findings.study.threshold)
-    harm = rows["harmful"].map({True: "harmful", False: "harmless"})
-    names = harm + ", " + rows["coherent"].map({True: "coherent", False: "incoherent"})
-    data = rows.assign(quadrant=names).groupby(["label", "quadrant"])["n"].sum().reset_index()
-    data = data[data["label"].isin((BASE, *findings.labels))]
-    data["share"] = data["n"] / data.groupby("label")["n"].transform("sum")
-    seeds = speak.pooled(rows.loc[rows["label"] != BASE, "seed"].nunique())
-    figure = _chart(data, findings.look, budget, findings.study.threshold, as_words(s.judge), seeds)
+    """None where coherence was not judged. The numbers are those of the table below it."""
+    found, findings = setting.coherence, setting.findings
+    found = found[(found["measure"] == s.measure) & (found["judge"] == s.judge) & found["what"].isin(QUADRANTS)]
+    found = found[(found["budget"] == budget) | (found["label"] == BASE)].dropna(subset=["value"])
+    data = found[found["label"].isin((BASE, *findings.labels))]
+    data = data.rename(columns={"what": "quadrant", "value": "share"})
+    figure = _chart(data, findings.look, budget, findings.study.threshold, as_words(s.judge))
     if figure is None or s.alone:
         return figure
     return replace(figure, name=f"{figure.name}-{s.measure}", title=f"{figure.title} on {as_words(s.measure)}")
 
 
-def _chart(data: pd.DataFrame, look: Look, budget: int, threshold: float, judge: str, seeds: str) -> Figure | None:
-    """Harm × coherence of the responses under attack, at the last budget. ``data``: label, quadrant, n, share."""
+def _chart(data: pd.DataFrame, look: Look, budget: int, threshold: float, judge: str) -> Figure | None:
+    """Harm × coherence of the responses under attack, at the last budget. ``data``: label, quadrant, share, low, high,
+    n_prompts, n_seeds."""
     if data.empty:
         return None
     data = data.assign(
         order=data["quadrant"].map(QUADRANTS.index),
-        text=[f"{100 * v:.0f}" if v >= 0.045 else "" for v in data["share"]],
+        text=[speak.fixed(100 * v, 0, whole="100") if v >= 0.045 else "" for v in data["share"]],
     )
     ex = alt.X(
         "share:Q",
@@ -64,7 +57,8 @@ def _chart(data: pd.DataFrame, look: Look, budget: int, threshold: float, judge:
         alt.Tooltip("label:N", title=speak.own("objective")),
         alt.Tooltip("quadrant:N"),
         alt.Tooltip("share:Q", format=".1%"),
-        alt.Tooltip("n:Q", title="responses"),
+        alt.Tooltip("low:Q", title="from", format=".1%"),
+        alt.Tooltip("high:Q", title="to", format=".1%"),
     ]
     bars = alt.Chart(data).mark_bar(style="segment", height=alt.RelativeBandSize(0.72))
     texts = alt.Chart(data).mark_text(baseline="middle", fontSize=11)
@@ -84,11 +78,11 @@ def _chart(data: pd.DataFrame, look: Look, budget: int, threshold: float, judge:
     )
     caption = (
         f"Responses under attack{speak.at(budget)}, base beside them: harmful where the score by {judge} is at "
-        f"least {threshold:g}, coherent by the coherence screen. All attacks pooled, direct request apart; shares of "
-        "scored responses, no interval: a description, not a test. "
-        f"n = {speak.spread(data.groupby('label')['n'].sum())} responses each. {seeds}."
+        f"least {threshold:g}, coherent by the coherence screen. Shares of the responses that were judged on both, "
+        "mean over attacks; intervals in the table below. "
+        f"n = {speak.spread(data['n_prompts'])} prompts. {speak.pooled(int(data['n_seeds'].max()))}."
     )
-    tidy = data[["label", "quadrant", "n", "share"]].rename(columns={"label": "objective"})
+    tidy = data[["label", "quadrant", "share", "low", "high"]].rename(columns={"label": "objective"})
     height = 34 * data["label"].nunique() + 60
     title = "Harm and coherence of responses under attack"
     return Figure("quadrants", title, layer(layers), caption, f"{title}. Harmful: {said}.", tidy, height=height)

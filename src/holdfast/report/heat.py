@@ -31,7 +31,7 @@ def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> F
     digits = 1 if many else 0
     data = rows.assign(
         condition=[named(c) for c in rows["condition"]],
-        text=[f"{100 * v:.{digits}f}" for v in rows["value"]],
+        text=[speak.percent(v, digits, more=1).removesuffix("%") for v in rows["value"]],
         interval=[speak.ends(r.low, r.high) for r in rows.itertuples()],
         high_cell=rows["value"] > low + 0.55 * (top - low),
     )[["label", "budget", "condition", "value", "low", "high", "text", "interval", "high_cell"]]

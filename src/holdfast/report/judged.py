@@ -178,7 +178,10 @@ def _number(pair: Mapping[str, Any], name: str, digits: int = 2) -> str:
     value, low, high = (pair[f"{name}{end}"] for end in ("", "_low", "_high"))
     if speak.missing(value):
         return "–"
-    return f"{value:.{digits}f}" + ("" if speak.missing(low) else f" [{low:.{digits}f}, {high:.{digits}f}]")
+    value, low, high = (
+        "" if speak.missing(v) else speak.fixed(v, digits, whole="1", more=2) for v in (value, low, high)
+    )
+    return f"{value} [{low}, {high}]" if low else value
 
 
 # -- in a terminal --------------------------------------------------------------------------------------------------

@@ -7,9 +7,8 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis import coherent
-from holdfast.analysis.matched import SURE, Matched, matched
-from holdfast.analysis.pareto import Front, fronts
-from holdfast.analysis.regimes import SHARED
+from holdfast.analysis.matched import SURE, Matched
+from holdfast.analysis.pareto import Front
 from holdfast.analysis.versus import reservations
 from holdfast.report import gap, gist, markup, speak, tables
 from holdfast.report.charts import Figure, Look
@@ -41,8 +40,7 @@ _COHERENT = (
 
 def group(s: Setting) -> Group:
     """Of one model and task."""
-    rows, about, study = s.records[SHARED], s.findings.cells, s.findings.study
-    mine, drawn = matched(rows, about, study), fronts(rows, about, study)
+    mine, drawn = s.matched, s.fronts
     figures = tuple(f for one in mine if (f := _gap(one, s.findings.look, alone=len(mine) == 1)) is not None)
     blocks = _stopped(s)
     if mine and not figures:
@@ -51,7 +49,7 @@ def group(s: Setting) -> Group:
         blocks += _compared(s, one, alone=len(mine) == 1)
     for some in drawn:
         blocks += _front(s, some, alone=len(drawn) == 1)
-    return Group("matched", "At equal capability", speak.own(_LEAD), figures, tuple(blocks), _ABSENT, gist.equal(s))
+    return Group("matched", "At equal capability", speak.own(_LEAD), figures, tuple(blocks), _ABSENT, gist.equal(mine))
 
 
 _NOWHERE = (
@@ -83,7 +81,7 @@ _NONE_STOPPED = "Each run was to end where it reaches the target; none reached i
 
 def coherence(s: Setting) -> tuple[Block, ...]:
     """Rates under every rule, and the quadrants with intervals, at the last budget."""
-    found = coherent.rates(s.records[SHARED], s.findings.cells, s.findings.study)
+    found = s.coherence
     if found.empty:
         return ()
     mark = s.findings.study.mark
@@ -213,7 +211,7 @@ def _front(s: Setting, front: Front, *, alone: bool) -> list[Block]:
 
 
 def _chance(p: float) -> str:
-    return "–" if speak.missing(p) else f"{100 * p:.0f}%"
+    return "–" if speak.missing(p) else speak.percent(p, 0)
 
 
 # -- the gap as a function of capability -------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def _row(r: dict[str, Any]) -> dict[str, Any]:
         "task": r["task"],
         "what": f"{plain(r['measure'])}, {r['note'] or when}",
         "published": r["printed"],
-        "here": f"{100 * r['value']:.1f} {speak.interval(r['low'], r['high'])}",
+        "here": f"{speak.percent(r['value']).removesuffix('%')} {speak.interval(r['low'], r['high'])}",
         "difference": gap.strip(),
         "p": speak.p_value(r["p"]) or "–",
         "verdict": r["verdict"],

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis import declaration, shown
+from holdfast.analysis import coherent, declaration, shown
 from holdfast.analysis.brackets import brackets
 from holdfast.analysis.frame import as_far_as_all, cells, load
 from holdfast.analysis.gate import Verdict, verdict
+from holdfast.analysis.matched import Matched, matched
+from holdfast.analysis.pareto import Front, fronts
 from holdfast.analysis.records import Records, records
 from holdfast.analysis.regimes import SHARED, regimes
 from holdfast.report.charts import Look
@@ -148,6 +150,27 @@ class Setting:
         """By regime; one or none."""
         each = self.findings.records.items()
         return {k: [r for r in some if (r.model, r.task) == (self.model, self.task)] for k, some in each}
+
+    @cached_property
+    def matched(self) -> list[Matched]:
+        """Comparisons at equal capability; one of each measure of attack success."""
+        found = matched(self.records[SHARED], self.findings.cells, self.findings.study)
+        return [replace(one, at_target=self._judged(one.at_target, "matched", one)) for one in found]
+
+    def _judged(self, table: pd.DataFrame, finding: str, one: Matched) -> pd.DataFrame:
+        """The table with the verdicts that the findings give: one comparison has one verdict on the whole page."""
+        a = self.answers()
+        a = a[(a["finding"] == finding) & (a["measure"] == one.harm["measure"])].set_index("label")["verdict"]
+        return table.assign(verdict=table["label"].map(a).fillna(table["verdict"])) if "verdict" in table else table
+
+    @cached_property
+    def fronts(self) -> list[Front]:
+        return fronts(self.records[SHARED], self.findings.cells, self.findings.study)
+
+    @cached_property
+    def coherence(self) -> pd.DataFrame:
+        """Attack success and coherence, under every rule and by quadrant, as of ``analysis.coherent``."""
+        return coherent.rates(self.records[SHARED], self.findings.cells, self.findings.study)
 
     @cached_property
     def checkpoints(self) -> pd.DataFrame:

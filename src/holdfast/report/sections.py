@@ -28,9 +28,10 @@ from holdfast.report import (
     tuned,
 )
 from holdfast.report.charts import Figure
-from holdfast.report.headline import lead
+from holdfast.report.headline import Series, lead
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Findings, Setting
+from holdfast.report.theme import BASE
 
 # What is asked first comes first; a section that is not named here stands before what was left out.
 ORDER = (
@@ -103,17 +104,18 @@ def of_setting(s: Setting) -> Part:
         tables.save(s, "own-conditions", own, "Under the objective's own string")
     asked = markup.table(own, mark, _OWN, labels=findings.labels) if len(own) else None
     four = [harm.quadrants(s, x, last) for x in robusts]
-    moved, cost = _moved(s, robust)
+    moved, cost, far_from = _moved(s, robust)
     far, at_far = distance.at_equal(s)
-    fair = _unsafe(s)
+    fair, read = _unsafe(s)
     few = (
         ""
         if len(findings.study.ladder) > 1 or not findings.study.trains
         else "The study has one budget, so paths have one step and there is no slope."
     )
+    on_front, sloped = gist.front(s.fronts, look.budgets), gist.slopes(s.answers())
     groups = [
-        Group("frontier", "The frontier", few, _some(front), absent=_absent(capability, robust), finding=gist.front(s)),
-        *([Group("budgets", "Against budget", "", _some(ladder), finding=gist.slopes(s))] if any(look.budgets) else []),
+        Group("frontier", "The frontier", few, _some(front), (), _absent(capability, robust), on_front),
+        *([Group("budgets", "Against budget", "", _some(ladder), finding=sloped)] if any(look.budgets) else []),
         Group(
             "attacks",
             "By attack, by trait",
@@ -128,7 +130,7 @@ def of_setting(s: Setting) -> Part:
             _some(four),
             matched.coherence(s),
             absent="No judge of coherence has spoken in this study.",
-            finding=gist.coherent(s, robusts),
+            finding=gist.coherent(_at_last(s.coherence, last), _answered(s, robusts), speak.at(float(last))),
         ),
         matched.group(s),
         *([each] if (each := tuned.group(s)) else []),
@@ -140,13 +142,13 @@ def of_setting(s: Setting) -> Part:
             (*_some(moved), *far),
             (*at_far, *cost),
             absent="No training counts were found.",
-            finding=gist.moved(s),
+            finding=gist.moved(far_from[far_from["budget"] == last], speak.at(float(last))),
         ),
-        Group("unsafe", "Who read unsafe text", _UNSAFE, (), fair, "No training counts were found.", gist.unsafe(s)),
+        Group("unsafe", "Who read unsafe text", _UNSAFE, (), fair, "No training counts were found.", read),
     ]
     if not findings.study.trains:
         groups = [g for g in groups if g.id not in _OF_TRAINING]
-    return Part(s, s.name, s.slug, markup.headlines(s, numbers), first, groups, asked, gist.own(own, robust))
+    return Part(s, s.name, s.slug, markup.headlines(s, numbers), first, groups, asked, gist.own(own))
 
 
 _OF_TRAINING = ("cost", "unsafe", "brackets")  # sections that a study which trains nothing has no part in
@@ -172,11 +174,23 @@ def _absent(capability: Any, robust: Any) -> str:
     )
 
 
-def _moved(s: Setting, robust: Any) -> tuple[list[Figure | None], tuple[Block, ...]]:
+def _at_last(rates: pd.DataFrame, last: int) -> pd.DataFrame:
+    return rates[(rates["budget"] == last) | (rates["label"] == BASE)]
+
+
+def _answered(s: Setting, robusts: Sequence[Series]) -> pd.DataFrame:
+    """Every response to the measures of robustness, and whether it is coherent."""
+    f = s.of(s.findings.frame)
+    return f[f["measure"].isin([x.measure for x in robusts])][["record", "coherent"]]
+
+
+def _moved(s: Setting, robust: Any) -> tuple[list[Figure | None], tuple[Block, ...], pd.DataFrame]:
+    """Charts and table, and the distances that are charted: label, budget, value."""
     points, look, mark = s.checkpoints, s.findings.look, s.findings.study.mark
     table = tables.spent(s)
+    far = pd.DataFrame(columns=["label", "budget", "value"])
     if table.empty:
-        return [], ()
+        return [], (), far
     tables.save(s, "cost", table, "What each objective did")
     found: list[Figure | None] = []
     for column, title, about in (
@@ -195,24 +209,28 @@ def _moved(s: Setting, robust: Any) -> tuple[list[Figure | None], tuple[Block, .
             seeds = of + speak.pooled(points["seed"].nunique())
             name = title.split(" (")[0]
             found.append(charts.distance(column, name, title, rows, look, f"{about}; no interval. {seeds}."))
+            far = rows if column == "kl_base" else far
             if column == "kl_base" and robust:
                 found.insert(0, charts.moved(robust, s.estimates, rows, look))
     caption = "Mean over seeds at each budget. Forward tokens count every sequence an objective runs, prompts included."
     block = markup.table(table, mark, caption, labels=s.findings.labels)
-    return found, (markup.folded("Passes, tokens, clipping, log-probs and margins, number by number", block),)
+    told = markup.folded("Passes, tokens, clipping, log-probs and margins, number by number", block)
+    return found, (told,), far
 
 
-def _unsafe(s: Setting) -> tuple[Block, ...]:
+def _unsafe(s: Setting) -> tuple[tuple[Block, ...], str]:
+    """The table at the last budget, and its one line."""
     table, mark = tables.unsafe(s), s.findings.study.mark
     if table.empty:
-        return ()
+        return (), ""
     tables.save(s, "unsafe", table, "Who read unsafe text")
     last = table[table["budget"] == table["budget"].max()]
     column = tables.UNSAFE["unsafe_tokens"]
     if column in last and not last[column].any():
-        return (markup.said("No objective read a token of unsafe text.", calm=True),)
+        return (markup.said("No objective read a token of unsafe text.", calm=True),), gist.unsafe(last)
     caption = "Tokens of unsafe responses in what the objective trained on, by the last budget; mean over seeds."
-    return (markup.table(last, mark, caption, bar=column if column in last else "", labels=s.findings.labels),)
+    shown = markup.table(last, mark, caption, bar=column if column in last else "", labels=s.findings.labels)
+    return (shown,), gist.unsafe(last)
 
 
 # -- what belongs to the study as a whole --------------------------------------------------------------------------

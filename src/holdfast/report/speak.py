@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +11,10 @@ from typing import Any
 
 import pandas as pd
 
+from holdfast.analysis import rounding
+from holdfast.analysis.rounding import fixed, missing, percent, points
+from holdfast.analysis.rounding import signed as signed
+from holdfast.analysis.rounding import significant as significant
 from holdfast.analysis.shown import listed
 from holdfast.report.headline import Series
 from holdfast.report.headline import plain as as_words
@@ -53,22 +56,10 @@ def _theirs(found: re.Match[str]) -> str:
     return f"{'S' if found[1] == 'O' else 's'}ubject{found[2]}" if found[1] else "One run of each:"
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    return "–" if missing(value) else f"{100 * float(value or 0):.{digits}f}%"
-
-
-def points(value: float | None) -> str:
-    """A difference in percentage points, signed; −0.0 is 0.0."""
-    if missing(value):
-        return "–"
-    shown = f"{100 * float(value or 0):+.1f}"
-    return "±0.0" if float(shown) == 0 else shown.replace("-", "−")
-
-
 def interval(low: float | None, high: float | None, *, signed: bool = False) -> str:
     if missing(low) or missing(high):
         return ""
-    form = points if signed else (lambda v: percent(v).rstrip("%"))
+    form = points if signed else _bare
     return f"[{form(low)}, {form(high)}]"
 
 
@@ -81,17 +72,20 @@ def estimate(r: Mapping[Any, Any] | pd.Series, of: str = "value", *, signed: boo
 
 def ends(low: float, high: float) -> str:
     """An interval in few characters, for a cell of the heat map."""
-    return "" if missing(low) or missing(high) else f"{100 * low:.0f}–{100 * high:.0f}"
+    return "" if missing(low) or missing(high) else "–".join(_bare(v, 0, 1) for v in (low, high))
+
+
+def _bare(share: float | None, digits: int = 1, more: int = rounding.MORE) -> str:
+    return percent(share, digits, more=more).removesuffix("%")
 
 
 def p_value(p: float | None) -> str:
+    """``p = 0.03``; a p below 0.05 is not written as 0.05."""
     if missing(p):
         return ""
-    return "p < 0.001" if float(p or 0) < 0.001 else f"p = {float(p or 0):.3f}".rstrip("0").rstrip(".")
-
-
-def missing(value: float | None) -> bool:
-    return value is None or math.isnan(float(value))
+    if float(p or 0) < 0.001:
+        return "p < 0.001"
+    return f"p = {fixed(float(p or 0), 3, whole='0.05')}".rstrip("0").rstrip(".")
 
 
 def level(alpha: float) -> str:

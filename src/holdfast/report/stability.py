@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -47,7 +49,7 @@ def _summary(s: Setting, found: pd.DataFrame) -> Block:
             "points": found["value"].map(speak.points),
             "as declared": found["verdict"],
             "the answer": [answered.get(key, "–") for key in zip(found["label"], found["against"], strict=True)],
-            "ways": found["n_ways"],
+            "ways": [f"{r.n_distinct} of {r.n_ways}" for r in found.itertuples()],
             "agree": found["agree"].map(_share),
             "same sign": found["same_sign"].map(_share),
             "higher": found["higher"].map(_share),
@@ -57,7 +59,8 @@ def _summary(s: Setting, found: pd.DataFrame) -> Block:
         }
     )
     caption = (
-        "As declared: the study’s own benchmark, judge and threshold, all responses, the last budget. Agree: share of "
+        "As declared: the study’s own benchmark, judge and threshold, all responses, the last budget. Ways: how many "
+        "are distinct, for many choices give the very numbers of another; what follows is of these. Agree: share of "
         f"ways with the same verdict, each at p < {s.findings.study.alpha:g} by itself, not corrected for their "
         "number; the answer: its verdict, which is. The last two columns: a single choice that, changed alone, changes "
         "the verdict."
@@ -78,11 +81,17 @@ def _grid(s: Setting, table: pd.DataFrame, against: str) -> Block:
     head = [element("tr", element("td"), *(element("th", x, scope="colgroup", colspan=len(over)) for x in labels))]
     if len(over) > 1:
         head.append(element("tr", element("td"), *(element("th", budgets, scope="col") for _, budgets in columns)))
+    alike = _alike(data, columns)
     rows = [
-        element("tr", element("th", way, scope="row"), *(_cell(at.get((way, *c))) for c in columns))
-        for way in dict.fromkeys(data["way"])
+        element(
+            "tr",
+            element("th", _named(spoken, data, some), scope="row"),
+            *(_cell(_first([at.get((way, *c)) for way in some])) for c in columns),
+        )
+        for some in alike
     ]
-    counted = data.groupby(["verdict", "label", "budgets"]).size()
+    leading = data[data["way"].isin([some[0] for some in alike])]
+    counted = leading.groupby(["verdict", "label", "budgets"]).size()
     counts = [
         element("tr", element("th", v, scope="row"), *(element("td", counted.get((v, *c), 0)) for c in columns))
         for v in reversed(VERDICTS)
@@ -94,14 +103,40 @@ def _grid(s: Setting, table: pd.DataFrame, against: str) -> Block:
         "on that side but unclear, = no difference; each way by itself, not corrected for many comparisons as verdicts "
         "elsewhere are. Worst case: the incoherent are harmful. Outlined: the way that the "
         f"study declares. {speak.own('Under each objective')} {speak.join(over)} over budgets; at the foot, how "
-        f"many of {len(rows)} "
-        f"ways. Paired by prompt{' and seed' if data['n_seeds'].max() > 1 else ''}. n = "
+        f"many of these {len(rows)} rows (of {len(set(data['way']))} choices, those that give the same "
+        f"numbers throughout together). Paired by prompt{' and seed' if data['n_seeds'].max() > 1 else ''}. n = "
         f"{speak.spread(data['n_prompts'])} prompts. {speak.seeds([int(data['n_seeds'].max())])}. Every number and "
         f"interval: tables/{named('ways', s.slug)}.csv."
     )
     parts = (element("thead", *head), element("tbody", *rows), element("tfoot", *counts))
     grid = markup.scrolled(title, markup.caption(caption, mark), *parts, cls=f"ways by-{len(over)}")
     return Block(markup.title(title).html + grid.html)
+
+
+def _alike(data: pd.DataFrame, columns: list[tuple[str, str]]) -> list[list[str]]:
+    """The ways, those together that give the same numbers in every column."""
+    numbers = data[["value", "low", "high", "p"]].astype(float).round(10).astype(str).agg(" ".join, axis=1)
+    place = {c: k for k, c in enumerate(columns)}
+    order = pd.Series([place[c] for c in zip(data["label"], data["budgets"], strict=True)], index=data.index)
+    whole = data.assign(said=order.astype(str) + ":" + numbers, order=order).sort_values("order", kind="stable")
+    of_way = whole.groupby("way", sort=False)["said"].agg("|".join).to_dict()
+    rows: dict[str, list[str]] = {}
+    for way in dict.fromkeys(data["way"]):
+        rows.setdefault(of_way[way], []).append(way)
+    return list(rows.values())
+
+
+def _named(spoken: pd.DataFrame, data: pd.DataFrame, some: list[str]) -> str:
+    """The choices of ways that are one row: of each kind those that occur, if that is all of their combinations."""
+    mine = spoken[data["way"].isin(some)].drop_duplicates()
+    each = [list(dict.fromkeys(mine[c])) for c in mine]
+    return " · ".join(", ".join(v) for v in each) if math.prod(map(len, each)) == len(mine) else "; ".join(some)
+
+
+def _first(found: Sequence[dict[Any, Any] | None]) -> dict[Any, Any] | None:
+    """The cell of a row, outlined where one of its ways is the declared one."""
+    there = [r for r in found if r]
+    return {**there[0], "declared": any(r["declared"] for r in there)} if there else None
 
 
 def _cell(r: dict[Any, Any] | None) -> Markup:
@@ -127,7 +162,7 @@ def _words(values: pd.Series, factor: str) -> pd.Series:
 
 
 def _share(x: float) -> str:
-    return f"{100 * x:.0f}%"
+    return speak.percent(x, 0)
 
 
 def _plain(choices: str) -> str:

@@ -1,0 +1,144 @@
+"""The one line of each section is what its table says, all of it: on planted tables with the awkward row in them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from holdfast.report import gist
+from holdfast.report.tables import Control
+
+
+def rates(**incoherent: float) -> pd.DataFrame:
+    """Of ``analysis.coherent`` at one budget, with so much that is incoherent, two thirds of it harmful."""
+    rows = [
+        {"measure": "m", "judge": "j", "label": label, "budget": 9, "what": what, "value": share * part}
+        for label, share in incoherent.items()
+        for what, part in (("harmful, incoherent", 2 / 3), ("harmless, incoherent", 1 / 3), ("harmful, coherent", 0.1))
+    ]
+    return pd.DataFrame(rows)
+
+
+def records(good: int, bad: int) -> pd.DataFrame:
+    """Each response stands twice, as under two judges."""
+    some = pd.DataFrame({"record": range(good + bad), "coherent": [1.0] * good + [0.0] * bad})
+    return pd.concat([some, some, pd.DataFrame({"record": [-1], "coherent": [None]})])
+
+
+def test_incoherence_elsewhere_is_said_beside_none_at_the_last_budget():
+    said = gist.coherent(rates(base=0.0, sft=0.0), records(843, 157), " at 60k tokens")
+    assert said == (
+        "Incoherent under attack at 60k tokens: 0.0% throughout. Of all 1,000 responses that were judged 157 are "
+        "incoherent."
+    )
+
+
+def test_incoherence_that_rounds_to_nothing_is_not_nothing():
+    assert "from 0.0% (sft) to 0.03% (kl)" in gist.coherent(rates(sft=0.0, kl=0.0003), records(10, 1), "")
+
+
+def test_what_was_left_out_is_all_of_it():
+    dropped = pd.DataFrame({"task": ["t"], "reason": ["r"], "rows": [587], "for": ["runs that vary the task"]})
+    gone = pd.DataFrame(columns=["measure", "judge", "reason", "responses", "of"])
+    assert gist.left_out(dropped, gone) == "587 training rows for runs that vary the task."
+    both = pd.concat([dropped, dropped.assign(rows=1, **{"for": "all objectives"})])
+    some = pd.DataFrame({"responses": [3, 4]})
+    assert gist.left_out(both, some) == (
+        "587 training rows for runs that vary the task, 1 training row for all objectives and 7 verdicts without a "
+        "score."
+    )
+    assert gist.left_out(dropped.assign(rows=0), gone) == "Nothing."
+
+
+def test_a_string_of_its_own_is_not_told_by_its_best_number_alone():
+    table = pd.DataFrame(
+        {
+            "objective": ["CFT", "CFT", "IP"],
+            "asked with": ["safe", "safe", "ask"],
+            "measure": ["Attack success rate", "Task accuracy", "Attack success rate"],
+            "level": ["3.2%", "41.0%", "0.0%"],
+            "plain prompt": ["20.0% [1, 2]", "61.0% [1, 2]", "33.3% [1, 2]"],
+        }
+    )
+    said = gist.own(table)
+    for row in table.to_dict("records"):
+        assert f"{row['measure']} {row['level']} instead of {row['plain prompt'].split()[0]}" in said
+    assert gist.own(table.iloc[:0]) == ""
+
+
+@pytest.mark.parametrize("verdict", ["small but real", "one seed", "inconclusive"])
+def test_no_verdict_is_left_out_of_a_count_whatever_it_is_called(verdict):
+    found = pd.DataFrame({"label": ["a", "b", "c"], "verdict": ["better", verdict, verdict], "declared": True})
+    assert gist.counted(found) == f"3 declared comparisons: 1 better and 2 {verdict}."
+    assert gist.verdicts(found) == f"better: a; {verdict}: b and c"
+
+
+def test_the_pair_of_judges_that_agrees_least_is_the_one_that_is_told():
+    pairs = pd.DataFrame(
+        {
+            "measure": ["x", "y", "y", "y"],
+            "judges": ["a and b", "a and b", "a and c", "b and c"],
+            "responses": ["all", "all", "incoherent", "all"],
+            "κ": ["0.81 [0.7, 0.9]", "0.12 [0.0, 0.2]", "0.01 [0.0, 0.1]", "–"],
+        }
+    )
+    assert gist.agreed(pairs) == "A and b on y: κ 0.12 [0.0, 0.2], the lowest of 3 pairs; not defined for 1."
+    assert "not defined" in gist.agreed(pairs[pairs["κ"] == "–"])
+
+
+def test_slopes_of_every_measure_are_told():
+    found = pd.DataFrame(
+        {
+            "finding": "slope", "axis": "robustness", "against": ["base", "base", "sft"], "measure": ["x", "y", "y"],
+            "label": "DPO", "verdict": ["better", "worse", "equivalent"],
+        }
+    )  # fmt: skip
+    assert gist.slopes(found) == (
+        "Slope of attack success on x over budgets, against the base: better: DPO. "
+        "Slope of attack success on y over budgets, against the base: worse: DPO."
+    )
+
+
+def test_the_front_is_told_by_its_own_table():
+    points = pd.DataFrame(
+        {"label": ["base", "a", "b", "a"], "budget": [0, 9, 9, 3], "probability": [0.9, 0.496, 0.999, 1.0]}
+    )
+    one = SimpleNamespace(points=points, measure="m")
+    assert gist.front([one], [3, 9]) == "On the front in most draws at 9 tokens: b (99.9%)."
+    none = SimpleNamespace(points=points.assign(probability=0.1), measure="m")
+    assert gist.front([none], [9]) == "On the front in most draws: no objective."
+
+
+def test_who_never_reaches_the_capability_is_told_beside_the_verdicts():
+    table = pd.DataFrame(
+        {"label": ["SFT", "DPO", "KL"], "n_reached": [3, 3, 0], "verdict": ["", "worse", "cannot tell"]}
+    )
+    one = SimpleNamespace(at_target=table, sft="SFT", harm={"measure": "m"})
+    assert gist.equal([one]) == "Attack success there, against SFT: worse: DPO; never there: KL."
+
+
+def test_controls_are_counted_as_the_section_counts_them():
+    found = [
+        Control("g", "order", {"a": "1", "b": "1"}),
+        Control("g", "rate", {"a": "1", "b": "2"}, declared=True),
+        Control("g", "beta", {"a": "1", "b": "1"}, declared=True),
+    ]
+    assert gist.controls(found) == (
+        "All 2 other controls are equal over objectives; 1 differs because the study asks for it."
+    )
+
+
+def test_the_share_of_ways_is_of_distinct_ways_and_names_where_it_is_least():
+    found = pd.DataFrame(
+        {
+            "label": ["DPO", "KL"], "against": ["sft", "base"], "n_ways": [72, 72], "n_distinct": [15, 8],
+            "agree": [0.4, 1.0], "unclear": [0.4, 0.0], "flips": ["", "judge: rules"],
+        }
+    )  # fmt: skip
+    said = gist.stable(found)
+    assert said == (
+        "The declared verdict holds in 40% (least: DPO against SFT) of 8–15 distinct ways to ask (72 choices, copies "
+        "taken once); one other choice reverses 1 of 2."
+    )
