@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from holdfast.words import UserError
 
 
 @pytest.fixture(scope="module")
-def opened(finished: StudyFolder) -> Any:
+def opened(finished: StudyFolder, tmp_path_factory: pytest.TempPathFactory) -> Any:
     data = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0]})
     spec = {
         "data": {"values": data.to_dict("records")},
@@ -24,8 +25,10 @@ def opened(finished: StudyFolder) -> Any:
         "encoding": {axis: {"field": axis, "type": "quantitative"} for axis in "xy"},
     }
     figure = Figure("frontier", "Title", spec, "Caption.", "Two points.", data)
-    figures.write(finished.report / "figures", "frontier", figure, "a mark", ["sft"])
-    return holdfast.open(finished.root)
+    root = tmp_path_factory.mktemp("opened") / "study"  # the one that all share may have a page by now
+    shutil.copytree(finished.root, root, ignore=shutil.ignore_patterns("report"))
+    figures.write(root / "report" / "figures", "frontier", figure, "a mark", ["sft"])
+    return holdfast.open(root)
 
 
 def test_its_tables_are_those_of_the_folder(opened: Any, finished: StudyFolder) -> None:
