@@ -133,6 +133,14 @@ def test_what_three_seeds_cannot_say_alone_they_say_with_the_spread_of_all_objec
     assert pooled > 2 * alone
 
 
+def test_rows_that_are_no_comparisons_need_no_numbers(asked):
+    front = {"finding": "front", "model": "m", "task": "t", "label": "sft", "against": "", "measure": "a"}
+    front |= {"metric": "probability", "value": 0.5, "n_seeds": 5, "_decided": "", "declared": False}
+    made = finished([front], asked)
+    assert made[["verdict", "family"]].iloc[0].tolist() == ["", ""]
+    assert np.isnan(made["low_all"][0])
+
+
 def test_a_seed_without_a_rung_is_left_out_and_counted(asked):
     y = noise(3, 8)
     y[2] = np.nan

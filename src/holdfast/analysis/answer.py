@@ -131,11 +131,11 @@ def families(findings: pd.DataFrame) -> Families:
 
 
 def _together(findings: pd.DataFrame, study: Study) -> Iterable[str]:
-    n = families(findings)
+    n, judged = families(findings), not one_seed(shown(findings, study))
     if n.answer > 1:
         said = (
-            f"These {n.answer} comparisons are one family: their intervals, and so all verdicts on them, hold together "
-            f"with {100 * (1 - study.alpha):g}% confidence."
+            f"These {n.answer} comparisons are one family: their intervals{', and so all verdicts on them,' * judged} "
+            f"hold together with {100 * (1 - study.alpha):g}% confidence."
         )
         if n.others:
             noun = "family of its" if n.families == 1 else f"{n.families} families of their"

@@ -49,7 +49,7 @@ MEASURES = {
     "persona": ("persona", "p_match", False, (0.0,), 0.3, 0.3, 3, 1 / 3),
     "facts": ("normative", "accuracy", True, (0.0,), 0.5, 0.5, 3, 1 / 3),
 }
-SETS = 600
+SETS = 300
 
 
 class Truth(NamedTuple):

@@ -182,7 +182,7 @@ def _stacked(made: Sequence[Difference]) -> Difference:
     return Difference(*(np.array(x, dtype=float) for x in zip(*made, strict=True)))
 
 
-_OBJECTS = ("_at", "_decided", "_pool")
+_OBJECTS = ("_at", "_decided", "_pool", "_way")
 
 
 def _decided(table: pd.DataFrame, tests: np.ndarray, study: Study) -> dict[str, np.ndarray]:

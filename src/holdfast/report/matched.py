@@ -132,10 +132,11 @@ def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
             rows = "the very rows that are reported"
             split = f"{match}, whose rows are not those reported" if one.instruments.apart else rows
             caption = f"Matched on {split}; attack success by {plain(one.judge)}. {_DRAWS}. {_against(one)} "
-            caption += speak.own(_CORRECTED)
+            caption += "Verdicts are those of the answer, corrected over all that it compares."
             name = "matched" if alone else f"matched-{one.harm['measure']}"
-            tables.save(s, name, one.at_target, "At equal capability")
-            shown = _spoken(one, one.at_target, "attack success", study.labels)
+            table = _as_answered(s, one)
+            tables.save(s, name, table, "At equal capability")
+            shown = _spoken(one, table, "attack success", study.labels)
             blocks.append(markup.table(shown, mark, caption, labels=s.findings.labels))
     if len(one.at_ceiling):
         ceiling = speak.percent(one.ceiling)
@@ -150,6 +151,14 @@ def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
         )
         blocks += [markup.title(f"Capability at an attack success of {ceiling}{tail}"), shown]
     return blocks
+
+
+def _as_answered(s: Setting, one: Matched) -> pd.DataFrame:
+    """The row at the target of each label, with the verdict and p of the findings: the page gives one for each."""
+    found, table = s.answers(), one.at_target
+    mine = found[(found["finding"] == "matched") & (found["measure"] == one.harm["measure"])].set_index("label")
+    there = [c for c in ("verdict", "p_adjusted") if c in table]
+    return table.assign(**{c: table["label"].map(mine[c]).fillna(table[c]) for c in there})
 
 
 def _against(one: Matched) -> str:
