@@ -314,6 +314,14 @@ def test_noise_in_capability_does_not_draw_a_coupling_to_nought(seeds):
     assert np.mean((ends[:, 0] <= 0.5) & (ends[:, 1] >= 0.5)) >= 0.92
 
 
+def test_a_coupling_whose_gate_only_just_passed_says_that_it_reads_low():
+    study, r = planted.asked("sft", budgets=BUDGETS, seeds=3), np.random.default_rng(5)
+    said = [next(iter(coupling_rows(list(along(0.15, 0.3, r, seeds=3, prompts=60)), study)))["note"] for _ in range(40)]
+    assert any("only just shown to move (p 0.0" in note for note in said)
+    sure = next(iter(coupling_rows(list(along(0.4, 0.3, r, seeds=3, prompts=400)), study)))["note"]
+    assert "only just" not in sure
+
+
 def test_a_couplings_difference_from_sft_covers_its_truth():
     study, r, hit = planted.asked("sft", "ip", budgets=BUDGETS, seeds=3), np.random.default_rng(3), 0
     for _ in range(100):

@@ -311,7 +311,7 @@ def table(found: pd.DataFrame, keys: list[str], columns: dict[str, str]) -> str:
     lines = [f"| {' | '.join([*keys, *columns.values()])} |", "|---" * (len(keys) + len(columns)) + "|"]
     for key, part in found.groupby(keys, sort=False):
         ends = [(100 * part[c].min(), 100 * part[c].max()) for c in columns]
-        said = ["–" if np.isnan(a) else f"{a:.1f}–{b:.1f}" for a, b in ends]
+        said = ["–" if np.isnan(a) else f"{a:.1f}{' to ' if a < 0 else '–'}{b:.1f}" for a, b in ends]
         lines.append("| " + " | ".join([*map(str, key), *said]) + " |")
     return "\n".join(lines)
 

@@ -30,6 +30,7 @@ from holdfast.spec import Study
 
 Array = np.ndarray
 NOWHERE = (-np.inf, np.inf)
+JUST = 0.01  # p of the gate above which those that pass it are mostly the lucky ones, where capability hardly moves
 
 
 class Part(NamedTuple):
@@ -97,7 +98,10 @@ def _of_pair(
             said: dict[str, Any] = {"measure": measure, "metric": f"{safety.metric} per {capability.metric}"}
             if len(set(capability.budgets(label)) & set(safety.budgets(label))) == 1:
                 said["note"] = "one budget: the ratio of two changes, not a slope along a ladder"
-            made = account(value, ends, both, study)
+            made, least = account(value, ends, both, study), max(x.p_moved for x in both)
+            if JUST < least < study.alpha:
+                note = f"capability is only just shown to move (p {least:.2g}): a slope that is told by that reads low"
+                said["note"] = "; ".join(filter(None, (said.get("note", ""), note)))
             if not np.isfinite([made.low, made.high]).all():
                 still = " and ".join(f"p {x.p_moved:.2g}" for x in both if not x.p_moved < study.alpha)
                 note = f"capability is not shown to move along the ladder ({still}): no slope on it can be told"
