@@ -31,7 +31,7 @@ class GSM8K(Measure):
     """
 
     name: ClassVar[str] = "gsm8k"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     axis: ClassVar[Axis] = "capability"
     path: str = field(default="openai/gsm8k", metadata=WHERE)
     revision: str | None = field(default=None, metadata=WHERE)
@@ -96,11 +96,14 @@ class GSM8K(Measure):
 
 
 def marked(record: Record, answer: str, reading: Literal["flexible", "strict"] = "flexible") -> Judgement:
-    """A worked answer against its number. Raises nothing: what holds no number is wrong."""
-    right = answers.number(answer)
+    """A worked answer against its number, or a worked reference's. What holds no number is wrong; one whose separators
+    have no reading is unscored."""
+    right = answers.final(answer)
     if right is None:
         return unscored(record, "own", "the reference is no number")
     found = {"strict": answers.strict(record.plain), "flexible": answers.lenient(record.plain)}
+    if found[reading] is None and answers.illegible(record.plain):
+        return unscored(record, "own", "the number cannot be read")
     scores = {name: float(value == right) for name, value in found.items()}
     score = scores.pop(reading)
     details = {**scores, "parsed": float(found[reading] is not None), "cut": float(record.finish == "length")}

@@ -49,7 +49,7 @@ class BoundAccuracy(TaskAccuracy):
     def score(self, item: Item, record: Record) -> Judgement:
         verdict = self.task.check(record.plain, item.reference)
         if verdict.lenient is None:
-            return unscored(record, "own", "the task has no check")
+            return unscored(record, "own", "the task's check gives no score")
         label = {1.0: "correct", 0.0: "wrong"}.get(verdict.lenient, "partial")
         details = {} if verdict.strict is None else {"strict": float(verdict.strict)}
         return Judgement(record.id, "own", float(verdict.lenient), label, details=details)

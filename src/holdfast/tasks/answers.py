@@ -9,26 +9,46 @@ Both read only the answer, not what a model that runs on writes after it (a line
 speaker's name); lenient reads only what follows the last "wait, …", where a number does. A number that is
 named as the answer with a rival beside it (``5 or 7``, ``10-12``) is none.
 
-Numbers are exact fractions: 5, 5.0 and 5.00 are equal, and so are 1/2, 0.5 and ``\\frac{1}{2}``; 1/3 and 0.33 are not.
-Units, currencies and percent signs are passed over, and so are words such as "million"; ``h:mm`` is in hours.
+Numbers are exact fractions: 5, 5.0 and 5.00 are equal, and so are 1/2, 0.5, ½ and ``\\frac{1}{2}``; 1/3 and 0.33 are
+not. Units, currencies and percent signs are passed over, and so are words such as "million"; ``h:mm`` is in hours;
+whole powers and rational roots are worked out.
+
+A number is read with all its separators or not at all. Thousands are set apart by commas (also 1,20,000), spaces of
+any width, apostrophes, low lines, or by points where a comma or a second point shows it (1.234,56); one comma before
+one or two digits, or four and more, is a decimal one. ``1,234`` and ``1.234`` alone are read the English way. What
+fits none of these is *illegible*, and has no score.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from fractions import Fraction
+from math import isqrt
 
 from holdfast.tasks.contract import Verdict
 
-DIGITS = r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)"  # 7 · 1,234.50 · .5
+# A numeral with its separators, whatever they are: it is read as a whole (``_numeral``) or not at all.
+_DIGITS = r"(?:\d(?:\d|[.,'_](?=\d)| (?=\d{3}(?!\d|[.,]?\d* ?/)))*|\.\d+)"
+_NUMERALS = [  # what separates thousands, what stands for the decimal point
+    (re.compile(r"\d+(?:\.\d+)?|\.\d+"), "", "."),
+    (re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d+)?"), ",", "."),
+    (re.compile(r"[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?|[1-9]\d{0,2}(?:['_]\d{3})+(?:\.\d+)?"), " '_", "."),
+    (re.compile(r"[1-9]\d{0,2}(?: \d{3})+,\d+|[1-9]\d{0,2}(?:['_]\d{3})+,\d+"), " '_", ","),
+    (re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+,\d+|[1-9]\d{0,2}(?:\.\d{3}){2,}"), ".", ","),
+    (re.compile(r"\d+,(?:\d{1,2}|\d{4,})|0+,\d+"), "", ","),
+]
 LONGEST = 300  # characters of a number; what a model repeats without end is none
+HIGHEST = 64  # of an exponent
 # A minus after a word, a number or a bracket, or before a space, is an operator: the last number of "16-3" is 3.
 _NUMBER = re.compile(
-    r"(?P<sign>(?<![\w)%])[-−]|\bnegative |(?<!\d )\bminus )?(?:[$€£]\s?(?P<minus>[-−])?)?"
-    r"(?P<whole>\d+ (?=\d+/\d))?"  # of 2 1/2
-    rf"(?P<top>{DIGITS})"
-    rf"(?:/(?P<under>{DIGITS})|:(?P<minutes>[0-5]\d)(?!\d)|(?:[eE]|\s?[×x*]\s?10\^\{{?)(?P<power>[-−+]?\d{{1,2}})(?!\d)\}}?)?"
+    r"(?P<sign>(?<![\w)%])-|\bnegative |(?<!\d )\bminus )?(?:[$€£¥₹]\s?(?P<minus>-)?)?"
+    r"(?P<root>√\s?\(?)?(?P<whole>\d+ (?:and )?(?=\d+/\d))?"  # of 2 1/2
+    rf"(?P<top>{_DIGITS})"
+    rf"(?:/(?P<under>{_DIGITS})|:(?P<minutes>[0-5]\d)(?!\d)"
+    r"|(?:[eE]|\s?[×x*]\s?10\^[\{(]?)(?P<power>[-+]?\d{1,2})(?!\d)[\})]?|\^[\{(]?(?P<exponent>[-+]?\d{1,3})(?![\d/.])[\})]?)?"
+    r"(?P<odd>\s?[√π]|\^)?"
 )
 _WHOLE = re.compile(rf"\s*(?P<number>{_NUMBER.pattern})\s*(?:%|[^\W\d_]+(?:\s[^\W\d_]+)*)?\s*\.?\s*")
 _MARKED = re.compile(rf"####\s*(?:\\boxed\{{)?(?P<number>{_NUMBER.pattern})")
@@ -45,16 +65,35 @@ _SECOND_THOUGHT = re.compile(
     r"|\b(?:that|this)(?:['’]s| is| was) (?:wrong|incorrect|not right)\b"
 )
 _RUN_ON = re.compile(r"(?i)\n[ \t]*(?:question|q|human|user)\s*\d*:")
+_TAGS = "b|i|u|em|strong|sub|span|p|br|div|code|pre|mark|answer|final|number|output|solution|response|result"
 _LATEX = [
     (re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}"), r" \1"),
-    (re.compile(r"(?<=\d)\s*\\[dt]?frac(?=\{\d)"), r" \\frac"),  # of 2\frac{1}{2}
-    (re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"\1/\2"),
+    (re.compile(r"<(answer|final_answer|result)>(.*?)</\1>", re.DOTALL | re.IGNORECASE), r"\nAnswer: \2\n"),
+    (re.compile(r"<sup>(\d+)</sup>"), r"^\1"),
+    (re.compile(rf"</?(?:{_TAGS})\b[^<>\n]{{0,40}}>", re.IGNORECASE), ""),
+    (re.compile(r"(?<=\d)\\(?:[,;: ]|thinspace\b)\s*(?=\d{3}(?!\d))|(?<=\d)~(?=\d{3}(?!\d))"), " "),
     (re.compile(r"\\left|\\right|\\[!,;:]|\{(?=,\})|(?<=,)\}"), ""),
+    (re.compile(r"(?<=\d)\s*\\[dtc]?frac(?=\s*[\{\d])"), r" \\frac"),  # of 2\frac{1}{2}
+    (re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"\1/\2"),
+    (re.compile(r"\\[dtc]?frac\s*(?:\{(\d+)\}|(\d))\s*(?:\{(\d+)\}|(\d))"), r"\1\2/\3\4"),
+    (re.compile(r"\\sqrt\s*(?:\{(\d+)\}|(\d))"), r"√\1\2"),
+    (re.compile(r"\bsqrt\s*\((\d+)\)"), r"√\1"),
+    (re.compile(r"\\pi\b"), "π"),
     (re.compile(r"\\([$%])"), r"\1"),
-    (re.compile(r"\\(?:times|cdot)"), "×"),
+    (re.compile(r"\\(?:times|cdot)|(?<=\d)\s?[·∙⋅](?=\s?\d)"), "×"),
     (re.compile(r"\^\s*\{?\\circ\}?|(?<=[^\W\d)])\^\{?\d\}?"), ""),  # degrees, and the 2 of m^2
     (re.compile(r"(?<!\d)\*\*|\*\*(?!\d)|__"), ""),  # bold
 ]
+
+
+_SIGNS = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d\u207b", "-")
+    | dict.fromkeys("\u2018\u2019\u02bc\uff07", "'")
+    | {"\u2044": "/", "\u2215": "/", "\uff0c": ",", "\uff0e": ".", "\uff05": "%", "\u200b": None, "\u2060": None}
+)
+_SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
+_VULGAR = re.compile("(?P<whole>(?<=\\d)\\s?)?(?P<sign>[\u00bc-\u00be\u2150-\u215e\u2189])")
+_POWERS = re.compile("(?<=[\\d)])[\u207b-]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
 
 
 def number(text: str) -> Fraction | None:
@@ -71,24 +110,34 @@ def strict(response: str) -> Fraction | None:
 
 def lenient(response: str) -> Fraction | None:
     """The number that the response settles on, by the rules at the head of this file."""
-    text = _plain(_considered(_answer(response)))
-    for rule in _RULES:
-        clause = rule(text)
-        found = _NUMBER.search(clause) if clause is not None else None
-        if found and clause is not None:
-            worked = _WORKED.match(clause, found.end())
-            result = _NUMBER.match(clause, worked.end()) if worked else None
-            found = result or found
-            return _settled(found, found.end())
-    found = last(_NUMBER, text)
-    return _value(found) if found else None
+    _, found, named = _found(response)
+    if found is None:
+        return None
+    return _settled(found, found.end()) if named else _value(found)
+
+
+def illegible(response: str) -> bool:
+    """Whether the response settles on a number whose separators or signs have no reading here."""
+    _, found, _ = _found(response)
+    return found is not None and (
+        bool(found["odd"]) or None in map(_numeral, filter(None, found.group("top", "under")))
+    )
+
+
+def final(text: str) -> Fraction | None:
+    """The number of a reference: it is one, it names one as its answer, or it holds only one."""
+    if (plain := number(text)) is not None:
+        return plain
+    _, found, named = _found(text)
+    alone = found is not None and len(list(_NUMBER.finditer(_plain(text)))) == 1
+    return lenient(text) if named or alone else None
 
 
 def numeric(response: str, answer: str) -> Verdict:
-    """1 where the response's number equals the answer's, else 0."""
-    right = number(answer)
+    """1 where the response's number equals the answer's, else 0; no lenient score where it cannot be read."""
+    right = final(answer)
     assert right is not None, "a numeric answer is a number"
-    return Verdict(float(strict(response) == right), float(lenient(response) == right))
+    return Verdict(float(strict(response) == right), None if illegible(response) else float(lenient(response) == right))
 
 
 def short_text(response: str, answer: str) -> Verdict:
@@ -152,11 +201,37 @@ def _considered(text: str) -> str:
     return rest if _NUMBER.search(rest) else text
 
 
+def _found(response: str) -> tuple[str, re.Match[str] | None, bool]:
+    """The text as it is read, where its number stands in it, and whether it is named as the answer."""
+    text = _plain(_considered(_answer(response)))
+    for rule in _RULES:
+        clause = rule(text)
+        found = _NUMBER.search(clause) if clause is not None else None
+        if found and clause is not None:
+            worked = _WORKED.match(clause, found.end())
+            result = _NUMBER.match(clause, worked.end()) if worked else None
+            return clause, result or found, True
+    return text, last(_NUMBER, text), False
+
+
 def _plain(text: str) -> str:
-    """Without LaTeX and bold: ``\\frac{1}{2}`` is 1/2, ``1{,}234`` is 1,234."""
+    """Without LaTeX, tags and bold, with one sign of each kind: ``\\frac{1}{2}`` and ½ are 1/2, 1{,}234 is 1,234."""
+    if not text.isascii():
+        text = _SPACES.sub(" ", _VULGAR.sub(_fraction, text.translate(_SIGNS)))
+        text = _POWERS.sub(_power, text)
+        text = re.sub(r"\d", lambda m: str(unicodedata.digit(m[0])), text)
     for sign, plain in _LATEX:
         text = sign.sub(plain, text)
     return text
+
+
+def _fraction(found: re.Match[str]) -> str:
+    """``2½`` as ``2 1/2``."""
+    return ("" if found["whole"] is None else " ") + unicodedata.normalize("NFKC", found["sign"]).replace("\u2044", "/")
+
+
+def _power(found: re.Match[str]) -> str:
+    return f"^{unicodedata.normalize('NFKC', found[0]).translate(_SIGNS)}"
 
 
 def last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -173,15 +248,36 @@ def _settled(found: re.Match[str], end: int) -> Fraction | None:
 
 
 def _value(found: re.Match[str]) -> Fraction | None:
-    if len(found[0]) > LONGEST:
+    """Of a number; None where it is illegible, too long, or divided by 0."""
+    if len(found[0]) > LONGEST or found["odd"]:
         return None
-    top = Fraction(found["top"].replace(",", ""))
-    under = Fraction(found["under"].replace(",", "")) if found["under"] else Fraction(1)
-    if under == 0:
+    top, under = _numeral(found["top"]), _numeral(found["under"] or "1")
+    if top is None or not under:
         return None
-    value = top / under + Fraction(found["whole"] or 0) + Fraction(int(found["minutes"] or 0), 60)
-    value *= Fraction(10) ** int((found["power"] or "0").replace("−", "-"))
+    value = top / under + Fraction(found["whole"].split()[0] if found["whole"] else 0)
+    value += Fraction(int(found["minutes"] or 0), 60)
+    value *= Fraction(10) ** int(found["power"] or 0)
+    if found["exponent"]:
+        exponent = int(found["exponent"])
+        if abs(exponent) > HIGHEST or (exponent < 0 and not value):
+            return None
+        value **= exponent
+    if found["root"]:
+        up, down = isqrt(value.numerator), isqrt(value.denominator)
+        value = Fraction(up, down)
+        if value**2 != top:
+            return None
     return -value if found["sign"] or found["minus"] else value
+
+
+def _numeral(text: str) -> Fraction | None:
+    """The value of digits with their separators; None where those have no reading."""
+    if len(text) > LONGEST:
+        return None
+    for form, thousands, point in _NUMERALS:
+        if form.fullmatch(text):
+            return Fraction("".join(c for c in text if c not in thousands).replace(point, "."))
+    return None
 
 
 def _words(text: str) -> list[str]:

@@ -11,7 +11,8 @@ from holdfast.words import Example, Turn
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How good a response is, in [0, 1]. ``lenient`` is the headline; None means that the task has no such check.
+    """How good a response is, in [0, 1]. ``lenient`` is the headline; None means that the task has no such check, or
+    that it cannot tell.
 
     ``strict`` asks for the form that the training rows have, ``lenient`` for the substance in whatever form.
     """

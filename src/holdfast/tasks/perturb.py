@@ -15,8 +15,8 @@ from math import floor, log10
 
 from holdfast import rng
 from holdfast.tasks import answers
-from holdfast.tasks.answers import DIGITS
 
+DIGITS = r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)"  # 7 · 1,234.50 · .5
 _TERM = rf"\(*\$?{DIGITS}%?\)*"
 _SIGN = r"\s*(?:[-+*/×÷−]|x(?=[\s\d$(]))\s*"
 _EQUATION = re.compile(
