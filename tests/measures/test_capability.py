@@ -78,10 +78,10 @@ def test_gsm8k_by_hand(gsm8k):
     cases = {
         # response: score, label and detail of the flexible reading; of the strict one
         "7 and 7 is 14.\n#### 14": ((1, "correct", 1), (1, "correct", 1)),
-        "The answer is 14.": ((1, "correct", 0), (0, "no answer", 1)),
+        "The answer is 14.": ((1, "correct", 0), (0, "no number", 1)),
         "#### 15": ((0, "wrong", 0), (0, "wrong", 0)),
-        "I do not know.": ((0, "no answer", 0), (0, "no answer", 0)),
-        "": ((0, "no answer", 0), (0, "no answer", 0)),
+        "I do not know.": ((0, "no number", 0), (0, "no number", 0)),
+        "": ((0, "no number", 0), (0, "no number", 0)),
     }
     for text, expected in cases.items():
         for measure, other, (score, label, detail) in zip(
@@ -89,7 +89,7 @@ def test_gsm8k_by_hand(gsm8k):
         ):
             verdict = measure.score(item, said(text))
             assert (verdict.score, verdict.label, verdict.details[other]) == (score, label, detail), text
-            assert verdict.details["parsed"] == (label != "no answer")
+            assert verdict.details["parsed"] == (label != "no number")
     assert flexible.score(item, said("#### 1", "length")).details["cut"] == 1
     assert flexible.summary.secondary == ("strict", "parsed", "cut")
     assert strict.summary.secondary == ("flexible", "parsed", "cut")
@@ -171,13 +171,13 @@ def test_supergpqa_by_letter_by_hand(supergpqa):
         "thing 1.2\nAnswer: C": (1, "correct", 1),
         "I think the answer is (C).": (1, "correct", 0),
         "Answer: D": (0, "wrong", 0),
-        "A tricky thing.": (0, "no answer", 0),
-        "": (0, "no answer", 0),
+        "A tricky thing.": (0, "no letter", 0),
+        "": (0, "no letter", 0),
     }
     for text, (score, label, strict) in cases.items():
         verdict = measure.score(item, said(text))
         assert (verdict.score, verdict.label, verdict.details["strict"]) == (score, label, strict), text
-        assert verdict.details["parsed"] == (label != "no answer")
+        assert verdict.details["parsed"] == (label != "no letter")
 
 
 def test_supergpqa_by_logprob_by_hand(supergpqa):

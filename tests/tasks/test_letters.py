@@ -82,3 +82,33 @@ def test_a_question_lists_its_options_by_letter():
     assert lines[2] == "A) 0"
     assert lines[11] == "J) 9"
     assert "Answer: " in lines[-1]
+
+
+FORMS = {
+    **dict.fromkeys(["B.", "Option B", "option b", "b", "b)", "(b)", "B because it is", "The answer is b.", "Ⓑ"], "B"),
+    **dict.fromkeys(
+        ["<answer>B</answer>", "#### B", "Answer：B", r"\boxed{\textbf{(B)}}", "I choose B", 'Answer: "B"'], "B"
+    ),
+    **dict.fromkeys(["I think it is hot.\n\nB", "Option B is correct, since option A fails."], "B"),
+    "I would go with option C.": "C",
+    "Ans: D": "D",
+    "Answer: A. B is wrong.": "A",
+    "Answer: A.\nNo: B": "A",  # only the first is named as the answer
+    "a": "A",
+    "The answer is a large number": None,
+    "The answer is not B": None,
+    "Option A is wrong.": None,
+}
+
+
+@pytest.mark.parametrize(("response", "letter"), FORMS.items())
+def test_the_forms_that_models_use_are_read(response, letter):
+    assert letters.lenient(response) == letter
+
+
+def test_the_text_of_an_option_alone_is_its_letter():
+    options = ["The red one", "The blue one", "The blue one"]
+    assert letters.lenient("the red one.", options) == "A"
+    assert letters.lenient("The blue one", options) is None  # it stands there twice
+    assert letters.lenient("The red one, or so", options) is None
+    assert letters.offered(letters.question("Which?", options)) == options

@@ -150,7 +150,7 @@ def test_a_score_against_a_reference(tmp_path):
     assert [(r["id"], r["score"], r["label"]) for r in found["rows"]] == [
         ("a", 1.0, "correct"),
         ("b", 0.0, "wrong"),
-        ("c", 0.0, "no answer"),
+        ("c", 0.0, "no number"),
         ("d", None, "unscored"),
     ]
     assert found["rows"][3]["reason"] == "no reference"
@@ -184,3 +184,20 @@ def test_the_documented_command_on_xstest(need, tmp_path):
     with path.open(encoding="utf-8-sig", newline="") as file:
         assert summary["n"] == sum(1 for _ in csv.DictReader(file))
     assert summary["kappa"] > 0.95
+
+
+def test_a_score_reads_the_answer_behind_a_thought_and_a_worked_reference(tmp_path):
+    rows = [
+        {"id": "a", "response": "<think>#### 71</think>\nIt is 72.", "reference": "48+24=72, so the answer is 72."},
+        {"id": "b", "response": "<think>it must be 72", "reference": "#### 72"},
+        {"id": "c", "response": "\u200b...", "reference": "72"},
+        {"id": "d", "response": "#### 7.2.0", "reference": "72"},
+    ]
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = json.loads(ran("score", tmp_path / "r.jsonl", "--measure", "gsm8k", "--json"))
+    assert [(r["score"], r["label"], r["reason"]) for r in found["rows"]] == [
+        (1.0, "correct", None),
+        (None, "cut_off", "cut off"),
+        (0.0, "no_answer", None),
+        (None, "unscored", "the number cannot be read"),
+    ]

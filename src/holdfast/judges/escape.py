@@ -21,7 +21,9 @@ _TAG = re.compile(r"<([^\s<>]{1,60})>")
 _BRACKET = re.compile(r"\[(/?g?[A-Z][A-Z_]+\d*)\]")
 _FENCE = re.compile(r"<{3,}|>{3,}")
 # Control characters, and those that turn the direction of writing around: they hide what they stand beside.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\u00ad\u034f\u061c\u180e\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 def code(texts: Sequence[str], salt: str) -> str:

@@ -9,12 +9,18 @@ judged texts hold no block that says the same. A block that was begun and cut of
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from holdfast.judges.escape import defused
 
 _BLOCK = re.compile(r"\{[^{}]*\}")
 _WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 _ID = re.compile(r"""["']?\bid\b["']?\s*[:=]\s*["']?([\w-]*)""")
+
+_VARIATION = re.compile("[\ufe00-\ufe0f\u034f]")
+_QUOTES = str.maketrans(dict.fromkeys("“”„‟«»″", '"') | dict.fromkeys("‘’‚‛′", "'"))
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,12 @@ def form(fields: Sequence[Field], code: str) -> str:
 
 def read(text: str, fields: Sequence[Field], code: str, judged: Sequence[str] = ()) -> Mapping[str, float] | None:
     """The values by field; None where there is no verdict that could be meant in only one way."""
+    text = _bare(text)
     blocks = list(_blocks(text, fields))
     own = [b for b in blocks if b.id == code]
     if not own:
-        said = {b.values for other in judged for b in _blocks(other, fields)}
+        # As the judge read them and may quote them: without hidden characters, and with plain letters and quotes.
+        said = {b.values for other in judged for b in _blocks(_bare(other), fields)}
         own = [b for b in blocks if b.id is None and b.values not in said]
     if not own:
         return None
@@ -76,6 +84,14 @@ def _blocks(text: str, fields: Sequence[Field]) -> Iterator[Block]:
             ids = _ID.findall(found[0])
             if len(ids) < 2:
                 yield Block(ids[0] if ids else None, tuple(v[0] for v in values if v[0] is not None), found.end())
+
+
+def _bare(text: str) -> str:
+    """Without what is not seen (format characters, variation selectors), in the compatible form of all signs."""
+    text = unicodedata.normalize("NFKC", defused(text)).translate(_QUOTES)
+    return "".join(
+        c for c in text if unicodedata.category(c) != "Cf" and not "\ufe00" <= c <= "\ufe0f" and c != "\u034f"
+    )
 
 
 def _values(block: str, name: str) -> list[float | None]:

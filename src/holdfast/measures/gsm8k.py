@@ -107,5 +107,5 @@ def marked(record: Record, answer: str, reading: Literal["flexible", "strict"] =
     scores = {name: float(value == right) for name, value in found.items()}
     score = scores.pop(reading)
     details = {**scores, "parsed": float(found[reading] is not None), "cut": float(record.finish == "length")}
-    label = "no answer" if found[reading] is None else "correct" if score else "wrong"
+    label = "no number" if found[reading] is None else "correct" if score else "wrong"
     return Judgement(record.id, "own", score, label, details=details)

@@ -34,7 +34,7 @@ class SuperGPQA(Measure):
     """
 
     name: ClassVar[str] = "supergpqa"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     axis: ClassVar[Axis] = "capability"
     alternatives: ClassVar[bool] = True
     strata: ClassVar[tuple[str, ...]] = ("discipline",)
@@ -96,14 +96,23 @@ def _forms(letter: str) -> tuple[str, str]:
 
 
 def _by_letter(item: Item, record: Record) -> Judgement:
-    said, right = letters.lenient(record.plain), item.reference
+    asked = letters.offered(item.prompt[-1].content) if item.prompt else []
+    said, right = letters.lenient(record.plain, asked), _right(item.reference)
+    if right is None:
+        return unscored(record, "own", "the reference is no letter")
     details = {
         "strict": float(letters.strict(record.plain) == right),
         "parsed": float(said is not None),
         "cut": float(record.finish == "length"),
     }
-    label = "no answer" if said is None else "correct" if said == right else "wrong"
+    label = "no letter" if said is None else "correct" if said == right else "wrong"
     return Judgement(record.id, "own", float(said == right), label, details=details)
+
+
+def _right(reference: str) -> str | None:
+    """The letter of a reference, or of a worked one."""
+    plain = reference.strip().strip("().").upper()
+    return plain if plain in letters.LETTERS and len(plain) == 1 else letters.lenient(reference)
 
 
 def _by_logprob(item: Item, record: Record) -> Judgement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from holdfast.tasks.answers import last
@@ -12,19 +13,29 @@ LETTERS = "ABCDEFGHIJ"  # SuperGPQA has up to ten options
 FORM = "Answer with the text of the right option, and on the last line `Answer: ` and its letter."
 
 _ENDS = r"(?![\w'’])"
-_OPEN = r"[*_\s$]*(?:\\boxed\{)?(?:\\text\{|\\mathrm\{)?[*_\s(\[]*"
-_ONE = rf"(?P<letter>[{LETTERS}]){_ENDS}"
+_FONT = r"(?:\\(?:text|mathrm|textbf|mathbf|bf)\s*\{)?"
+_OPEN = rf"[*_\s$\"'“]*(?:\\boxed\s*\{{)?{_FONT}[*_\s(\[]*"
+# In small letters too, but "a" and "i" are words: only where nothing follows them.
+_ONE = rf"(?:(?P<letter>[{LETTERS}]){_ENDS}|(?P<small>[b-hj]{_ENDS}|[ai](?=[)\].}}*_\s]*(?:\n|\Z))))"
 # "B, I think" names one letter, "B or I" two.
 _MORE = rf"(?P<other>[)\].}}*_\s]*(?:,|/|&|\bor\b|\band\b)[*_\s(\[]*(?:[A-HJ]{_ENDS}|I(?!\s+[a-z]){_ENDS}))?"
-_SAID = r"(?i:\b(?:answer|option|choice)[*_\s]*(?:is|:|=|would be|must be)[*_\s:]*(?:option|choice|letter)?)"
-_LINE = re.compile(rf"Answer:\s*{_ONE}")
+_WHAT = r"(?:option|choice|letter|answer)?"
+_SAID = (
+    rf"(?i:\b(?:ans(?:wer)?|option|choice)[*_\s]*(?:is|:|=|would be|must be|should be)[*_\s:]*(?:the )?{_WHAT}"
+    rf"|\b(?:choose|chose|choosing|pick|select|go(?:ing)? with)[*_\s:]*{_WHAT}|####|<answer>)"
+)
+_RIGHT = r"(?=[)*_\s]*(?i:is|would be)\s+(?:the\s+)?(?i:right|correct|best)\b)"
+_LINE = re.compile(rf"Answer:\s*(?P<letter>[{LETTERS}])")
 # From the surest to the least. "A" and "I" are words too, so that a letter alone within a sentence is no sign.
 _SIGNS = [
     re.compile(sign + _MORE)
     for sign in (
         rf"{_SAID}{_OPEN}{_ONE}",
-        rf"\\boxed\{{\s*(?:\\text\{{|\\mathrm\{{)?[\s(]*{_ONE}",
-        rf"\A[*_\s(\[]*{_ONE}(?=\s*[)\].:*_,]|\s*\Z|\s*\n|\s+(?:is|or|and)\b)",
+        rf"\\boxed\s*\{{\s*{_FONT}[\s(]*{_ONE}",
+        rf"(?i:\boption\s+)[*_(]*{_ONE}{_RIGHT}",
+        rf"\A[*_\s(\[]*(?i:(?:option|choice|letter)\s+)?[*_(\[]*{_ONE}"
+        r"(?!\s+(?:is|are)\s+(?:not|wrong|incorrect|false|too)\b)(?=\s*[)\].:*_,–-]|\s*\Z|\s*\n|\s+(?:is|or|and|because|since|as)\b)",
+        rf"(?<=\n)[*_\s(\[]*(?i:(?:option|choice|letter)\s+)?[*_(\[]*{_ONE}(?=[)\].*_]*\s*\Z)",
         rf"[(\[]{_ONE}(?=[)\]])",
     )
 ]
@@ -48,18 +59,34 @@ def strict(response: str) -> str | None:
     return found["letter"] if found else None
 
 
-def lenient(response: str) -> str | None:
+def lenient(response: str, options: Sequence[str] = ()) -> str | None:
     """The letter that the response settles on, in whatever form; None where it names none, or two at once.
 
     Of these signs the first that occurs decides, where it occurs last: ``answer is X`` or ``Answer: X`` (so too of
-    option and choice), a LaTeX box, a response that begins with the letter, a letter in brackets.
+    option, choice and choosing), a LaTeX box, ``option X is right``, a response that begins with the letter, a last
+    line that is it, a letter in brackets. Where none occurs: the text of one of the ``options``, alone.
     """
+    response = unicodedata.normalize("NFKC", response)
     for sign in _SIGNS:
         if found := last(sign, response):
-            return None if found["other"] else found["letter"]
-    return None
+            return None if found["other"] else (found["letter"] or found["small"].upper())
+    alone = [letter for letter, option in zip(LETTERS, options, strict=False) if _same(response, option)]
+    return alone[0] if len(alone) == 1 else None
+
+
+def offered(question: str) -> list[str]:
+    """The options of a question that lists them, in the form of ``question``."""
+    found = dict(re.findall(rf"^([{LETTERS}])\) (.*)$", question, re.MULTILINE))
+    return [found[letter] for letter in LETTERS[: len(found)] if letter in found]
 
 
 def verdict(response: str, letter: str) -> Verdict:
     """1 where the response's letter is the right one, else 0."""
     return Verdict(float(strict(response) == letter), float(lenient(response) == letter))
+
+
+def _same(response: str, option: str) -> bool:
+    said, right = (
+        unicodedata.normalize("NFKC", text).casefold().strip(" \n\t.\"'“”*_`$") for text in (response, option)
+    )
+    return bool(right) and said == right
