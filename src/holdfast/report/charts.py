@@ -166,6 +166,11 @@ def _paths(
         .encode(x=ex, y=ey, tooltip=tip),
     ]
     ends = place.beside(pd.concat([ends, base]), data, dx, dy, place.SIZE if paths else place.SMALL)
+    led = ends[ends["leader"]].assign(toward=lambda e: e["dy"] - 6 * e["dy"].map(lambda y: 1 if y > 0 else -1))
+    if len(led):
+        reach = {"x2Offset": alt.expr("datum.dx"), "y2Offset": alt.expr("datum.toward")}
+        leader = alt.Chart(led).mark_rule(strokeWidth=0.9, style="leader", **reach)
+        layers.append(leader.encode(x=ex, y=ey, x2="x:Q", y2="y:Q", opacity=opacity_of(0.9)))
     layers += [
         alt.Chart(group)
         .mark_text(

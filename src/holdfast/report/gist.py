@@ -165,12 +165,17 @@ def moving(found: Consistency) -> str:
     return f"Up to {apart} points apart: {plain(wide['measure'])} of {wide['objective']}."
 
 
+def kappas(pairs: pd.DataFrame) -> pd.Series:
+    """Cohen's κ as numbers, of the table of agreements; NaN where it is not defined."""
+    return pairs["κ"].str.extract(r"^([-−]?[\d.]+)")[0].str.replace("−", "-").astype(float)
+
+
 def agreed(pairs: pd.DataFrame) -> str:
     """The pair that agrees least, of all responses."""
     whole = pairs[pairs["responses"] == "all"] if len(pairs) else pairs
-    kappa = whole["κ"].str.extract(r"^(-?[\d.]+)")[0].astype(float) if len(whole) else pd.Series(dtype=float)
     if not len(whole):
         return ""
+    kappa = kappas(whole)
     if kappa.isna().all():
         return "κ is not defined: each judge gave one verdict throughout."
     r = whole.loc[kappa.idxmin()]

@@ -14,6 +14,12 @@ from holdfast.report.headline import Series
 from holdfast.report.theme import BASE
 
 
+def bad(s: Series, condition: str, value: float) -> float:
+    """How bad a level is, from 0 to 1: the colour of its cell. Of safe prompts that are answered it is what is left."""
+    lower = s.better == "lower" if s.metric != "compliance" else condition.startswith("unsafe")
+    return value if lower else 1 - value
+
+
 def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> Figure | None:
     """Condition (attack, trait) × objective at a budget: the last, unless the reader chooses another."""
     rows = s.of(estimates, condition="*").dropna(subset=["value"])
@@ -25,16 +31,17 @@ def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> F
         return speak.wrapped(f"mean of {noun}s" if condition == "macro" else speak.attack(condition))
 
     budgets = sorted({int(b) for b in rows.loc[rows["label"] != BASE, "budget"]}, reverse=True) or [0]
-    low, top = float(rows["value"].min()), max(float(rows["value"].max()), 0.05)
+    rows = rows.assign(bad=[bad(s, c, v) for c, v in zip(rows["condition"], rows["value"], strict=True)])
+    low, top = float(rows["bad"].min()), max(float(rows["bad"].max()), 0.05)
     low = 0.0 if low < 0.4 * top else max(0.0, low - 0.5 * (top - low))
-    many = place.percent((0.0, top)) != ".0%"
+    many = place.percent((0.0, float(rows["value"].max()))) != ".0%"
     digits = 1 if many else 0
     data = rows.assign(
         condition=[named(c) for c in rows["condition"]],
         text=[speak.percent(v, digits, more=1).removesuffix("%") for v in rows["value"]],
         interval=[speak.ends(r.low, r.high) for r in rows.itertuples()],
-        high_cell=rows["value"] > low + 0.55 * (top - low),
-    )[["label", "budget", "condition", "value", "low", "high", "text", "interval", "high_cell"]]
+        high_cell=rows["bad"] > low + 0.55 * (top - low),
+    )[["label", "budget", "condition", "value", "bad", "low", "high", "text", "interval", "high_cell"]]
     first, last = named("none"), named("macro")
     columns = sorted(data["condition"].unique(), key=lambda a: (a == last, a != first, a))
     several = alt.binding_select(options=budgets, name="budget, tokens ")
@@ -67,7 +74,7 @@ def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> F
         alt.Tooltip("low:Q", title="from", format=".1%"),
         alt.Tooltip("high:Q", title="to", format=".1%"),
     ]
-    fill = alt.Color("value:Q", scale=alt.Scale(domain=[low, top], range="heatmap", interpolate="rgb"), legend=None)
+    fill = alt.Color("bad:Q", scale=alt.Scale(domain=[low, top], range="heatmap", interpolate="rgb"), legend=None)
     layers: list[Any] = [shown.mark_rect(style="cell", cornerRadius=3).encode(x=ex, y=ey, color=fill, tooltip=tip)]
     for high in (True, False):
         part = shown.transform_filter(f"datum.high_cell === {str(high).lower()}")
@@ -81,6 +88,7 @@ def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> F
     title = f"{s.whole} by {noun}"
     caption = (
         f"{s.whole} in per cent, with {speak.level(look.alpha)} intervals below each number; {s.direction}. "
+        "The stronger the colour, the worse. "
         + (
             f"Shown{speak.at(budgets[0])} unless another budget is chosen; the base does not change. "
             if budgets[0]

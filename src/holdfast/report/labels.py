@@ -36,7 +36,8 @@ def percent(domain: Sequence[float]) -> str:
 
 
 # Where a name may stand from its point, in pixels: near first, then further up and down where paths end together.
-_CORNERS = [(x, y) for y in (-12, 13, -27, 28, -42, 43, -57, 58) for x in (9, -9)]
+_CORNERS = [(x, y) for y in (-12, 13, -27, 28, -42, 43, -57, 58, -72, 73, -90, 91) for x in (9, -9, 26, -26)]
+_LEADER = 11  # pixels that a label's end may be from its point, or nearer to it than to any other, without a line
 
 
 def _gap(budgets: Sequence[int]) -> float:
@@ -64,7 +65,8 @@ def beside(
     ends: pd.DataFrame, points: pd.DataFrame, dx: Sequence[float], dy: Sequence[float], size: tuple[int, int] = SIZE
 ) -> pd.DataFrame:
     """Adds dx, dy and align for the name of each end, choosing for each the corner that meets fewest points,
-    intervals and names already placed."""
+    intervals and names already placed; and ``leader``: whether a line must lead from the name to its point, for it
+    stands apart or another point is near it."""
 
     def at(x: float, y: float) -> tuple[float, float]:
         return (
@@ -91,16 +93,26 @@ def beside(
             left = x + gap_x if gap_x > 0 else x + gap_x - wide
             b = (left, y + gap_y - 8, left + wide, y + gap_y + 8)
             cost = 15.0 * sum(_meet(b, p) for p in placed)
-            cost += sum(3.0 for px, py in dots if b[0] - 5 < px < b[2] + 5 and b[1] - 5 < py < b[3] + 5)
+            cost += sum(12.0 for px, py in dots if b[0] - 7 < px < b[2] + 7 and b[1] - 7 < py < b[3] + 7)
             cost += sum(1.0 for line in lines if _meet(b, line))
             cost += 20.0 * (b[0] < 0 or b[2] > size[0] or b[1] < 0 or b[3] > size[1])
-            cost += 0.04 * (abs(gap_y) - 12)
+            cost += 0.04 * (abs(gap_y) - 12) + 0.05 * (abs(gap_x) - 9)
+            cost += 2.0 * any(_far(b, p) < _far(b, (x, y)) for p in dots if p != (x, y))
             if best is None or cost < best[0]:
                 best, box = (cost, gap_x, gap_y, "left" if gap_x > 0 else "right"), b
         assert best is not None
         placed.append(box)
-        rows.append(best[1:])
-    return ends.assign(dx=[r[0] for r in rows], dy=[r[1] for r in rows], align=[r[2] for r in rows])
+        others = [p for p in dots if p != (x, y)]
+        apart = _far(box, (x, y)) > _LEADER or any(_far(box, p) < _far(box, (x, y)) + _LEADER for p in others)
+        rows.append((*best[1:], apart))
+    columns = {name: [r[k] for r in rows] for k, name in enumerate(("dx", "dy", "align", "leader"))}
+    return ends.assign(**columns)
+
+
+def _far(box: tuple[float, float, float, float], point: tuple[float, float]) -> float:
+    """From a point to the nearest of a box."""
+    x, y = (max(low - p, 0.0, p - high) for low, p, high in ((box[0], point[0], box[2]), (box[1], point[1], box[3])))
+    return math.hypot(x, y)
 
 
 def _meet(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:

@@ -156,13 +156,19 @@
   const isHere = (s) => s.model === chosenSetting().model && (s.task === chosenSetting().task || !s.task);
   const brief = ([text, , f, id], i) => `${i + 1}. ${f && masked() ? "masked" : text.replace(/\s+/g, " ").slice(0, 90)} (${id})`;
 
-  function card([, , s, text, plain, verdicts, hide, finish], title) {
+  function card([, , s, text, plain, verdicts, hide, finish, thought], title) {
     const { label } = data.subjects[s], made = element("article", ""), head = element("h4", title || label);
     if (labels.includes(label)) made.style.setProperty("--own", `var(--o${labels.indexOf(label)})`);
     const said = verdicts.map(([judge, verdict, score]) => `${judge === "own" ? "" : `${judge}: `}${verdict || "scored"}${score === null ? "" : ` ${score}`}`);
     if (finish) said.push(finish === "length" ? "cut off" : finish);
     head.append(element("span", said.join(" · "), "verdicts"));
-    made.append(head, words(text || "(empty)", hide, "text"));
+    made.append(head);
+    if (thought) { // folded: what is judged is the answer
+      const folded = element("details", "", "thought");
+      folded.append(element("summary", "Thought, not judged"), words(thought, hide, "text"));
+      made.append(folded);
+    }
+    made.append(words(text || "(empty)", hide, "text"));
     if (plain) made.append(words(plain, hide, "text decoded"));
     return made;
   }
@@ -206,14 +212,14 @@
     const hits = [];
     let of = 0;
     for (const [i, cell] of cellsHere()) for (const a of cell.answers) {
-      const [q, attack, s, text, plain, verdicts, hide] = a, who = data.subjects[s], [asks, , forbidden, id] = cell.prompts[q];
+      const [q, attack, s, text, plain, verdicts, hide, , thought] = a, who = data.subjects[s], [asks, , forbidden, id] = cell.prompts[q];
       if (!isHere(who)) continue;
       of += 1;
       if (!is("cell", i) || !is("attack", cell.attacks[attack]) || !is("label", who.label) || !is("seed", who.seed) || !is("budget", who.budget)) continue;
       if (f.verdict.value && !judged(verdicts, false).includes(f.verdict.value)) continue;
       if (f.coherence.value && !judged(verdicts, true).includes(f.coherence.value)) continue;
       // only what can be read is searched: a hit must not tell what is masked
-      const seen = [id, hide && masked() ? "" : `${text} ${plain}`, forbidden && masked() ? "" : asks].join(" ").toLowerCase();
+      const seen = [id, hide && masked() ? "" : `${text} ${plain} ${thought}`, forbidden && masked() ? "" : asks].join(" ").toLowerCase();
       if (sought.every((w) => seen.includes(w))) hits.push([i, a]);
     }
     $("#hits").textContent = `${tokens(hits.length)} of ${tokens(of)} responses`;

@@ -19,7 +19,7 @@ from holdfast import __version__
 from holdfast.analysis.answer import caveats, sentences
 from holdfast.analysis.recommend import recommend
 from holdfast.analysis.regimes import TUNED
-from holdfast.report import figures, markup, responses, sections, speak, tables, theme
+from holdfast.report import figures, markup, reservations, responses, sections, speak, tables, theme
 from holdfast.report.charts import Figure, lower
 from holdfast.report.markup import Group
 from holdfast.report.reading import Findings, Setting, named, read
@@ -115,7 +115,11 @@ def _said(s: Setting) -> dict[str, Any]:
         tuned = replace(tuned, text="the same.", steps=()) if tuned == shared else tuned
         advice.append(("With each objective at its own learning rate and coefficient: ", tuned))
     parts = [part.partition(": ") for part in sentences(s.answers(), study)]
-    return {"answer": [(lead, rest) if rest else ("", lead) for lead, _, rest in parts], "advice": advice}
+    against = reservations.of(s)
+    answer = [
+        (lead, rest, reservations.beside(lead, s, against)) if rest else ("", lead, "") for lead, _, rest in parts
+    ]
+    return {"answer": answer, "advice": advice}
 
 
 _GATE = "Thresholds that were to be kept, in the metric’s unit; high and low: ends of the interval."

@@ -19,6 +19,7 @@ from holdfast.analysis.matched import Matched, matched
 from holdfast.analysis.pareto import Front, fronts
 from holdfast.analysis.records import Records, records
 from holdfast.analysis.regimes import SHARED, regimes
+from holdfast.analysis.stability import stability, ways
 from holdfast.report.charts import Look
 from holdfast.report.headline import Series, series
 from holdfast.report.theme import BASE
@@ -166,6 +167,16 @@ class Setting:
     @cached_property
     def fronts(self) -> list[Front]:
         return fronts(self.records[SHARED], self.findings.cells, self.findings.study)
+
+    @cached_property
+    def ways(self) -> pd.DataFrame:
+        """Every comparison of attack success under every choice."""
+        return ways(self.records, self.findings.cells, self.findings.study)
+
+    @cached_property
+    def stable(self) -> pd.DataFrame:
+        """What they say together; empty where there are none."""
+        return stability(self.ways) if len(self.ways) else pd.DataFrame()
 
     @cached_property
     def coherence(self) -> pd.DataFrame:

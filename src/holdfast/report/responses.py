@@ -24,6 +24,7 @@ from holdfast.report.theme import BASE
 from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.store.folder import CellFolder
+from holdfast.text.thinking import split
 
 PROMPTS = 12  # of each cell
 LONGEST = 2_000  # characters of a response
@@ -89,7 +90,8 @@ def _cell(findings: Findings, about: Any, at: CellFolder, who: pd.DataFrame, mos
     for r in records.to_dict("records"):
         said = verdicts.get(r["id"], [])
         forbidden = bool(items.loc[r["item"], "forbidden"])
-        text, read = _cut(r["response"]), _cut(r["plain"])
+        thought = split(r["response"])
+        text, read = _cut(thought.answer), _cut(split(r["plain"]).answer)
         answers.append(
             [
                 chosen.index(r["item"]),
@@ -100,6 +102,7 @@ def _cell(findings: Findings, about: Any, at: CellFolder, who: pd.DataFrame, mos
                 [[plain(j), v or "", s] for j, v, s, _ in said],
                 int(forbidden and not refused(said)),
                 "" if r["finish"] == "stop" else r["finish"],
+                _cut(thought.thinking),
             ]
         )
     kept = _kept(answers, most)

@@ -21,6 +21,7 @@ from holdfast.report.theme import BASE
 from holdfast.store import tables
 from holdfast.store.digest import short
 from holdfast.store.folder import CellFolder, StudyFolder
+from holdfast.text.thinking import split
 from holdfast.words import UserError
 
 _LIGHT = ["id", "subject", "item", "attack", "sample"]
@@ -212,12 +213,14 @@ def _answer(row: dict[str, Any], forbidden: bool, shown: Any) -> dict[str, Any]:
     hide = forbidden and not refused([(v["judge"], v["verdict"], v["score"], v["reason"]) for v in verdicts])
     who = {k: row["who"][k] for k in ("model", "task", "label")} | {k: int(row["who"][k]) for k in ("budget", "seed")}
     logps = {c: round(float(p), 3) for c, p in zip(row["continuations"], row["logps"], strict=True)}
-    plain_text = "" if row["plain"] == row["response"] else shown(row["plain"], hide)
+    thought, read = split(row["response"]), split(row["plain"]).answer
+    plain_text = "" if read == thought.answer else shown(read, hide)
     return {
         **who,
         "record": row["id"],
         "finish": row["finish"],
-        "response": shown(row["response"], hide),
+        **({"thinking": shown(thought.thinking, hide)} if thought.thinking else {}),
+        "response": shown(thought.answer, hide),
         "decoded": plain_text,
         **({"logps": logps} if logps else {}),
         "verdicts": verdicts,
@@ -244,6 +247,8 @@ def lines(found: list[dict[str, Any]]) -> Iterator[str]:
             ]
             said += [a["finish"]] if a["finish"] not in ("stop", "scored") else []
             yield f"\n  {a['label']}{speak.at(a['budget'])}" + (f"  [{' · '.join(said)}]" if said else "")
+            if a.get("thinking"):
+                yield f"    (a thought of {len(a['thinking']):,} characters, not judged: --json writes it out)"
             numbers = " · ".join(f"{c.strip()} {p}" for c, p in a.get("logps", {}).items())
             yield from (f"    {line}" for line in (a["response"] or numbers or "(empty)").splitlines())
             if a["decoded"]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from holdfast.analysis.stability import RULES, VERDICTS, stability, ways
+from holdfast.analysis.stability import RULES, VERDICTS
 from holdfast.report import gist, markup, speak, tables
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group, element
@@ -25,10 +25,10 @@ _ORDER = ("last", "mean", "slope")
 
 def group(s: Setting) -> Group:
     """Of one model and task."""
-    table = ways(s.records, s.findings.cells, s.findings.study)
+    table = s.ways
     if table.empty:
         return Group("stability", _TITLE, _LEAD, absent="Needs a measure of robustness.")
-    found = stability(table)
+    found = s.stable
     tables.save(s, "stability", found, "Which conclusions survive other choices")
     tables.save(s, "ways", table, "Every comparison under every choice")
     grids = [_grid(s, mine, against) for against in ("sft", "base") if len(mine := table[table["against"] == against])]

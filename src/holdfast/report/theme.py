@@ -144,6 +144,7 @@ def config(labels: Sequence[str], scheme: Scheme) -> dict[str, Any]:
             "base-line": {"color": c["ink"], "strokeDash": [5, 4], "strokeWidth": 1.25},
             "base-band": {"color": c["muted"], "fillOpacity": 0.12},
             "base-label": text | {"fontSize": 11, "color": c["muted"]},
+            "leader": {"color": c["muted"]},
             "halo": {"stroke": c["paper"]},
             "note": text | {"fontSize": 11.5, "fontStyle": "italic", "color": c["muted"]},
             "cell": {"stroke": c["paper"], "strokeWidth": 2},

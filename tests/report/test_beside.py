@@ -1,0 +1,107 @@
+"""What must stand beside what: a reservation beside its claim, a name at its point, a thought apart from its
+answer; and one colour that always means worse."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from holdfast.report import heat, labels, reservations, show
+from holdfast.report.headline import Series
+from holdfast.report.page import _said
+from holdfast.report.reading import Setting, read
+from holdfast.store.folder import StudyFolder
+
+ASR = Series("m", "robustness", "asr", "macro", "default", "rules")
+
+
+@pytest.fixture(scope="module")
+def setting(finished: StudyFolder) -> Setting:
+    return read(finished).settings()[0]
+
+
+def planted(monkeypatch: Any, kappa: str, agree: float, share: float) -> dict[str, str]:
+    pairs = pd.DataFrame({"measure": ["m"], "judges": ["a and b"], "responses": ["all"], "κ": [kappa]})
+    parts = pd.DataFrame({"measure": ["m", "m"], "effect": ["judge", "prompt"], "score_share": [share, 0.1]})
+    stable = pd.DataFrame({"label": ["DPO", "KL"], "against": ["sft", "base"], "agree": [agree, 1.0], "n_distinct": 15})
+    monkeypatch.setattr(reservations.judged, "agreements", lambda _: pairs)
+    monkeypatch.setattr(reservations.consistency, "read", lambda _: SimpleNamespace(components=parts))
+    return reservations.of(SimpleNamespace(shown=[ASR], stable=stable, findings=SimpleNamespace(folder=None)))
+
+
+def test_what_speaks_most_against_a_claim_comes_first_and_nothing_where_all_agree(monkeypatch):
+    said = planted(monkeypatch, "0.43 [0.40, 0.46]", 0.4, 0.79)["m"]
+    assert said == (
+        "The judge makes 79% of the variance of a score; 40% of 15 distinct ways to ask say the same of DPO against "
+        "SFT; a and b agree with κ 0.43 [0.40, 0.46]."
+    )
+    assert planted(monkeypatch, "0.85 [0.8, 0.9]", 0.9, 0.1) == {}
+    assert "κ -0.10" in planted(monkeypatch, "-0.10 [-0.2, 0.0]", 1.0, 0.0)["m"]
+    assert planted(monkeypatch, "–", 1.0, 0.0) == {}
+
+
+def test_it_stands_beside_the_sentence_on_attack_success_alone(setting: Setting):
+    answer = _said(setting)["answer"]
+    touched = {lead: against for lead, _, against in answer if against}
+    assert set(touched) == {"Attack success"}
+    assert "distinct ways" in touched["Attack success"] or "κ" in touched["Attack success"]
+
+
+# -- names at their points ------------------------------------------------------------
+
+
+def ends(*points: tuple[str, float, float]) -> pd.DataFrame:
+    frame = pd.DataFrame(points, columns=["label", "x", "y"])
+    return frame.assign(**dict.fromkeys(("low_x", "high_x", "low_y", "high_y"), math.nan))
+
+
+def test_no_name_lies_on_another_s_point_and_one_that_might_be_another_s_has_a_leader():
+    crowd = ends(("SFT", 1, 0.3125), ("ORPO", 1, 0.3125), ("KL", 1, 0.321), ("IP", 1, 0.333), ("DPO", 0.5, 0.29))
+    dx, dy = [0.36, 1.0], [0.22, 0.54]
+    placed = labels.beside(crowd, crowd, dx, dy)
+    wide, high = labels.SIZE
+    at = [
+        (wide * (r.x - dx[0]) / (dx[1] - dx[0]), high * (1 - (r.y - dy[0]) / (dy[1] - dy[0])))
+        for r in crowd.itertuples()
+    ]
+    for (x, y), r in zip(at, placed.itertuples(), strict=True):
+        long = 7.2 * len(r.label)
+        left = x + r.dx - (0 if r.align == "left" else long)
+        box = (left, y + r.dy - 8, left + long, y + r.dy + 8)
+        assert not any(box[0] < px < box[2] and box[1] < py < box[3] for px, py in at), r.label
+    leader = placed.set_index("label")["leader"]
+    assert not leader["DPO"], "alone, and near its point"
+    assert leader[["SFT", "ORPO", "KL", "IP"]].all()
+
+
+# -- one colour ------------------------------------------------------------
+
+
+def test_a_stronger_colour_is_worse_at_both_ends():
+    over = Series("xstest", "normative", "compliance", "macro", "default", "own")
+    assert heat.bad(over, "safe", 0.9) == pytest.approx(0.1)
+    assert heat.bad(over, "unsafe", 0.9) == pytest.approx(0.9)
+    assert heat.bad(ASR, "dan", 0.9) == pytest.approx(0.9)
+
+
+# -- thoughts ------------------------------------------------------------
+
+
+def test_a_thought_is_set_apart_from_the_answer_that_is_judged():
+    row = {
+        **dict.fromkeys(("response", "plain"), "<think>\nI could comply.\n</think>\n\nNo, sorry."),
+        "who": {"model": "m", "task": "", "label": "l", "budget": 0, "seed": 0},
+        "said": [], "continuations": (), "logps": (), "id": "r", "finish": "stop",
+    }  # fmt: skip
+    found = show._answer(row, False, lambda text, hide: text)
+    assert found["thinking"].strip() == "I could comply."
+    assert (found["response"].strip(), found["decoded"]) == ("No, sorry.", "")
+    prompt = {"measure": "m", "attack": "none", "sample": 0, "item": "i", "prompt": "p", "reference": ""}
+    prompt |= {"answers": [found]}
+    text = "\n".join(show.lines([prompt]))
+    assert "a thought of" in text
+    assert "I could comply" not in text
