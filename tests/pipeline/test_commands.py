@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast import cli
 from holdfast.store.files import lock
 
 
@@ -127,3 +129,29 @@ def test_doctor_finds_this_machine_sound(tmp_path: Path) -> None:
     done = holdfast("doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "trial" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (OSError(errno.EIO, "Input/output error", "/x/y"), 2, "holdfast: /x/y cannot be read just now"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 2, "holdfast: /x/y may not be read or written"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 2, "holdfast: the disk is full: /x/y"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), 2, "is too long for this file system"),
+        (OSError("a library's own word"), 1, "Traceback"),
+        (ValueError("a mistake of ours"), 1, "Traceback"),
+    ],
+)
+def test_a_fault_of_the_system_is_a_sentence_and_a_mistake_of_ours_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, error: Exception, code: int, says: str
+) -> None:
+    def fail(standalone_mode: bool) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    said = capsys.readouterr().err
+    assert done.value.code == code
+    assert says in said
+    assert (said.count("\n") == 1) == (code == 2)

@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from yaml.constructor import ConstructorError
@@ -163,7 +163,7 @@ def _depth(value: Any) -> int:
 class _Loader(yaml.SafeLoader):
     """Nodes are counted while they are composed, an alias as all that it stands for."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers = {}  # type: ignore[misc]  # noqa: RUF012  # none of YAML 1.1's
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
@@ -185,7 +185,7 @@ class _Loader(yaml.SafeLoader):
         self._limit(self.depth, 1, event.start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
-        inside = [] if isinstance(node, yaml.ScalarNode) else node.value
+        inside: Any = [] if isinstance(node, yaml.ScalarNode) else node.value  # type: ignore[union-attr]
         inside = [n for pair in inside for n in pair] if isinstance(node, yaml.MappingNode) else inside
         self.sizes[id(node)] = 1 + sum(self.sizes[id(n)] for n in inside)
         self.deep[id(node)] = 1 + max((self.deep[id(n)] for n in inside), default=0)
@@ -251,7 +251,7 @@ def _refused(problem: str, mark: Any) -> ConstructorError:
 
 
 class _Dumper(yaml.SafeDumper):
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers = {}  # type: ignore[misc]  # noqa: RUF012  # none of YAML 1.1's
 
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
         plain = all(isinstance(v, (int, float)) for v in sequence)
