@@ -49,7 +49,7 @@ def test_the_command_lists_and_shows():
     listed = run(app, ["measures"]).stdout.splitlines()
     assert [line.split()[0] for line in listed] == [m["name"] for m in catalogue.listing()]
     shown = run(app, ["measures", "gsm8k"]).stdout
-    for word in ("Cobbe", "MIT", "traps:", "shots (int): default 0", "judges: own", "version 1"):
+    for word in ("Cobbe", "MIT", "traps:", "shots (int): default 0", "judges: own", "version 2"):
         assert word in shown
     assert json.loads(run(app, ["measures", "--json"]).stdout) == catalogue.listing()
     assert json.loads(run(app, ["measures", "true_false", "--json"]).stdout)["params"]["path"]["required"] is True

@@ -33,7 +33,7 @@ class Jsonl(Task):
     check_by: Check | None = None
 
     name: ClassVar[str] = "jsonl"
-    version: ClassVar[int] = 2  # numbers are read in more forms than in 1
+    version: ClassVar[int] = 3  # numbers are read in more forms than in 2
 
     def sources(self) -> list[Source]:
         return [Source(path) for path in (self.path, self.test) if path is not None]

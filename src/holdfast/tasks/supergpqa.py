@@ -31,7 +31,7 @@ class SuperGPQA(Task):
     discipline: str | None = "Engineering"
 
     name: ClassVar[str] = "supergpqa"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def sources(self) -> list[Source]:
         return [Source(self.path, revision=self.revision)]
