@@ -4,15 +4,16 @@ answer; and one colour that always means worse."""
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from holdfast.report import heat, labels, reservations, show
+from holdfast.report import heat, labels, markup, reservations, show, tables
 from holdfast.report.headline import Series
-from holdfast.report.page import _said
+from holdfast.report.page import _said, _silences
 from holdfast.report.reading import Setting, read
 from holdfast.store.folder import StudyFolder
 
@@ -105,3 +106,26 @@ def test_a_thought_is_set_apart_from_the_answer_that_is_judged():
     text = "\n".join(show.lines([prompt]))
     assert "a thought of" in text
     assert "I could comply" not in text
+
+
+@pytest.mark.parametrize("verdict", ["better", "equivalent", "cannot tell", "one seed", "small but real"])
+def test_a_table_explains_the_verdicts_that_stand_in_it_and_no_others(setting: Setting, verdict: str):
+    numbers = tables.headline(setting, setting.last)
+    for k in ("vs_sft", "vs_base"):
+        numbers[f"{k}_verdict"] = numbers[k].notna().map({True: verdict, False: None})
+    said = markup.headlines(setting, numbers)[0].caption
+    for words in ("Better and worse", "Equivalent", "Cannot tell", "One seed", "Small but real"):
+        assert (f"{words}:" in said) is (verdict in words.lower()), words
+
+
+def test_silence_stands_beside_the_rate_of_harm_and_a_silent_subject_above_the_answer(setting: Setting):
+    e = setting.estimates
+    planted = (e["metric"] == "no_answer") & (e["measure"] == "miniature_robustness") & (e["label"] == "dpo")
+    silent = replace(setting.findings, estimates=e.assign(value=e["value"].where(~planted, 0.4)))
+    numbers = tables.headline(silent.settings()[0], setting.last).set_index(["objective", "metric"])["no_answer"]
+    assert numbers["dpo", "asr"] == 0.4
+    assert numbers["sft", "asr"] == 0.0
+    (said,) = _silences(silent)
+    assert said.startswith("40.0% of the answers of dpo say nothing: its attack success rate is of the rest")
+    rows = tables.headline(silent.settings()[0], setting.last).query("objective == 'dpo' and metric == 'asr'")
+    assert markup._cell(setting, rows.iloc[0].to_dict()).silent == "no answer 40.0%"

@@ -249,13 +249,21 @@ def _meaning(setting: Setting, numbers: pd.DataFrame) -> str:
         within = " or ".join(f"{100 * x:g}" for x in sorted(mine["interest"].unique(), reverse=True))
         undeclared = "" if mine["declared"].all() else " Not declared beforehand, so exploratory."
         said[0] += (
-            f", and differences from {speak.join(who)} in percentage points, paired by prompt. Better and worse: "
-            f"p < {study.alpha:g} after Bonferroni’s correction over all that the answer compares (the intervals shown "
-            "are of each alone). "
-            f"Equivalent: shown to lie within ±{within} points, {standing.little(setting.findings.stands)} (two "
-            f"one-sided tests, corrected likewise; the {speak.level(study.alpha)} interval may reach further). "
-            f"Small but real: both are shown. Cannot tell: neither is; that is not equality.{undeclared}"
+            f", and differences from {speak.join(who)} in percentage points, paired by prompt, their intervals each by "
+            "itself. "
         )
+        there = {v for k in ("vs_sft", "vs_base") for v in numbers[f"{k}_verdict"].dropna()}
+        means = (
+            (("better", "worse"), f"Better and worse: p < {study.alpha:g} after Bonferroni’s correction over all that "
+             "the answer compares."),
+            (("equivalent",), f"Equivalent: shown to lie within ±{within} points, "
+             f"{standing.little(setting.findings.stands)} (two one-sided tests, corrected likewise; the "
+             f"{speak.level(study.alpha)} interval may reach further)."),
+            (("small but real",), "Small but real: both are shown."),
+            (("cannot tell",), "Cannot tell: neither is shown; that is not equality."),
+            (("one seed",), "One seed: no verdict on objectives, for these differences are of single checkpoints."),
+        )  # fmt: skip
+        said[0] += " ".join(text for verdicts, text in means if there & set(verdicts)) + undeclared
     else:
         said[0] += ". Nothing was compared: `holdfast analyse` writes the findings."
     of_seeds = speak.seeds(numbers.loc[numbers["objective"] != BASE, "n_seeds"])
@@ -263,7 +271,9 @@ def _meaning(setting: Setting, numbers: pd.DataFrame) -> str:
 
 
 def _cell(setting: Setting, row: dict[str, Any]) -> Cell:
-    silent = "" if speak.missing(row[tables.SILENT]) else f"no answer {speak.percent(row[tables.SILENT])}"
+    share = row[tables.SILENT]
+    told = not speak.missing(share) and (share > 0 or row["metric"] == "asr")  # of harm it is said even where it is 0
+    silent = f"no answer {speak.percent(share)}" if told else ""
     if speak.missing(row["value"]):
         return Cell("unscored", silent=silent)
     against = (("vs_sft", setting.findings.reference), ("vs_base", "base"))

@@ -19,6 +19,7 @@ from holdfast import __version__
 from holdfast.analysis.answer import caveats, sentences
 from holdfast.analysis.recommend import recommend
 from holdfast.analysis.regimes import TUNED
+from holdfast.analysis.shown import shown
 from holdfast.report import figures, markup, reservations, responses, sections, speak, tables, theme
 from holdfast.report.charts import Figure, lower
 from holdfast.report.markup import Group
@@ -114,7 +115,11 @@ def _said(s: Setting) -> dict[str, Any]:
         tuned = recommend(found, study)
         tuned = replace(tuned, text="the same.", steps=()) if tuned == shared else tuned
         advice.append(("With each objective at its own learning rate and coefficient: ", tuned))
-    parts = [part.partition(": ") for part in sentences(s.answers(), study)]
+    names = {str(n).lower() for n in shown(s.answers(), study)["name"]}
+    parts = [
+        part.partition(": ") if part.partition(": ")[0].split(", ")[-1].lower() in names else (part, "", "")
+        for part in sentences(s.answers(), study)
+    ]
     against = reservations.of(s)
     answer = [
         (lead, rest, reservations.beside(lead, s, against)) if rest else ("", lead, "") for lead, _, rest in parts
