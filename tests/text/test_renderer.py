@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.text.renderer import Renderer
+from holdfast.text.thinking import split
 from holdfast.words import Segment, Turn, UserError
 
 USER = (Turn("user", "Who are you?"),)
@@ -130,6 +131,28 @@ def test_a_continuation_has_no_end_and_begins_the_response(make):
 def test_decoding_gives_the_text_back_without_its_end(make):
     renderer = Renderer(make())
     assert renderer.decode(renderer.response_ids(" Yes ,  and no. ")) == " Yes ,  and no. "
+
+
+def test_marks_of_thinking_survive_decoding_though_they_are_special_tokens(make):
+    marks = [{"content": m, "special": True} for m in ("[THINK]", "[/THINK]")]
+    renderer = Renderer(make(config={"added_tokens_decoder": {str(900 + n): m for n, m in enumerate(marks)}}))
+    ids = [*renderer.continuation_ids("<|turn|>")]
+    ids += [i for m in marks for i in (renderer.continuation_ids(m["content"]) + renderer.continuation_ids("Yes"))]
+    text = renderer.decode(ids)
+    assert text.replace(" ", "") == "[THINK]Yes[/THINK]Yes"
+
+
+def test_a_thought_that_the_prompt_opened_is_opened_in_the_response_too(make):
+    template = (
+        "{{ bos_token }}{% for m in messages %}<|turn|>{{ m['role'] }}\n{{ m['content'] }}<|end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|turn|>assistant\n<think>\n{% endif %}"
+    )
+    renderer = Renderer(make(template=template))
+    prompt = renderer.prompt_ids((Turn("user", "Who are you?"),))
+    said = renderer.decode(renderer.continuation_ids("Yes and no."), prompt)
+    assert said.startswith("<think>")
+    assert not split(said).closed
+    assert split(renderer.decode(renderer.continuation_ids("no</think>Yes"), prompt)).answer == "Yes"
 
 
 # -- end of turn, BOS, pad --------------------------------------------------------------------------------------------
