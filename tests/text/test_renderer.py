@@ -136,7 +136,7 @@ def test_decoding_gives_the_text_back_without_its_end(make):
 def test_marks_of_thinking_survive_decoding_though_they_are_special_tokens(make):
     marks = [{"content": m, "special": True} for m in ("[THINK]", "[/THINK]")]
     renderer = Renderer(make(config={"added_tokens_decoder": {str(900 + n): m for n, m in enumerate(marks)}}))
-    ids = [*renderer.continuation_ids("<|turn|>")]
+    ids: list[int] = []
     ids += [i for m in marks for i in (renderer.continuation_ids(m["content"]) + renderer.continuation_ids("Yes"))]
     text = renderer.decode(ids)
     assert text.replace(" ", "") == "[THINK]Yes[/THINK]Yes"
