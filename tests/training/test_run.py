@@ -16,6 +16,7 @@ from holdfast.objectives.sft import SFT
 from holdfast.spec import LoraSpec
 from holdfast.store.adapter_files import adapter_digest
 from holdfast.store.files import read_json
+from holdfast.training.job import finished
 from holdfast.training.run import Diverged, train
 from holdfast.words import UserError
 
@@ -249,3 +250,16 @@ def test_a_strangers_objective_trains(network, tmp_path, monkeypatch):
     assert metrics[-1].loss < metrics[0].loss
     assert metrics[-1].objective["margin"] > metrics[0].objective["margin"]
     assert read_json(folder.config_json)["objective"]["name"] == "simpo"
+
+
+@pytest.mark.parametrize("name", ["DONE", "config.json", "controls.json", "checkpoints.jsonl"])
+def test_what_was_deleted_of_a_finished_run_is_made_again(network, tmp_path, name):
+    folder, this = tiny_world.folder(tmp_path), job(network, "sft")
+    train(this, folder, network)
+    assert finished(folder, this.budgets)
+    file = folder.root / name
+    before = file.read_bytes()
+    file.unlink()
+    assert not finished(folder, this.budgets)
+    train(this, folder, network)
+    assert file.read_bytes() == before

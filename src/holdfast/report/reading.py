@@ -257,7 +257,7 @@ def _training(folder: StudyFolder, subjects: pd.DataFrame) -> dict[str, pd.DataF
         who = {k: row[k] for k in WHO}
         at = folder.trajectory(str(row["trajectory"]))
         runs.append(who | {"config": _json(at.config_json), "controls": _json(at.controls_json)})
-        points += [who | _flat(point) for point in read_lines(at.root / "checkpoints.jsonl")]
+        points += [who | _flat(point) for point in read_lines(at.checkpoints_jsonl)]
     return {
         "trajectories": pd.DataFrame(runs, columns=[*WHO, "config", "controls"]),
         "checkpoints": pd.DataFrame(points) if points else pd.DataFrame(columns=[*WHO, "budget"]),

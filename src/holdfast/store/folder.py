@@ -33,6 +33,7 @@ class TrajectoryFolder:
     metrics_jsonl = _At("metrics.jsonl")
     timing_jsonl = _At("timing.jsonl")  # wall-clock times, apart: the other files have the same bytes on every run
     controls_json = _At("controls.json")
+    checkpoints_jsonl = _At("checkpoints.jsonl")
     done = _At("DONE")  # written last
     state = _At("state")  # of the optimiser, kept so that a later, larger budget goes on from here
     checkpoints = _At("checkpoints")

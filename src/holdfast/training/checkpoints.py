@@ -45,6 +45,7 @@ def present(folder: TrajectoryFolder) -> list[int]:
 
 
 def finish(folder: TrajectoryFolder) -> None:
+    _list(folder)
     write_json(folder.done, {"budgets": present(folder)})
 
 
@@ -67,8 +68,12 @@ def save_checkpoint(folder: TrajectoryFolder, budget: int, network: Network, abo
             adapters.save(network, temporary)
             digests = {name: file_digest(temporary / name) for name in (CONFIG, WEIGHTS)}
             write_json(temporary / "checkpoint.json", {**about, "files": digests})
+    _list(folder)
+
+
+def _list(folder: TrajectoryFolder) -> None:
     abouts = [read_json(folder.checkpoint(b) / "checkpoint.json", "budget") for b in present(folder)]
-    write_lines(folder.root / "checkpoints.jsonl", abouts)
+    write_lines(folder.checkpoints_jsonl, abouts)
 
 
 # -- the state of training ------------------------------------------------------------------------------------------

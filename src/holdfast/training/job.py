@@ -95,10 +95,13 @@ def is_nested(objective: Objective, controls: Controls) -> bool:
 
 
 def finished(folder: TrajectoryFolder, budgets: tuple[int, ...]) -> bool:
-    """Whether all these budgets were trained to the end, and their checkpoints are there."""
+    """Whether all these budgets were trained to the end, and their checkpoints and what is told of them are there."""
     if not folder.done.exists() or not set(budgets) <= set(read_json(folder.done, "budgets")["budgets"]):
         return False
-    return all((folder.checkpoint(b) / "checkpoint.json").is_file() for b in budgets)
+    told = (folder.config_json, folder.controls_json, folder.checkpoints_jsonl)
+    return all(file.is_file() for file in told) and all(
+        (folder.checkpoint(b) / "checkpoint.json").is_file() for b in budgets
+    )
 
 
 def check_checkpoint(folder: Path) -> None:
