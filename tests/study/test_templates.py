@@ -71,7 +71,7 @@ def test_a_probability_that_has_no_place_in_the_template_is_refused_before_anyth
         objectives=[],
         tasks=[],
         budgets=[],
-        given=[{"label": "G", "adapter": "adapter"}],
+        given=[{"label": "G", "weights": {"name": "g", "path": "model"}}],
         measures=[{"measure": "true_false", "params": {"path": "facts.jsonl"}}],
     )
     given(tmp_path, plain, TRIMS.replace("assistant:{% endif %}", "assistant:<think>{% endif %}"))

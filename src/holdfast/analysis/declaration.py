@@ -24,7 +24,7 @@ from pydantic import BaseModel, ValidationError
 from holdfast import __version__
 from holdfast.spec import Study
 from holdfast.store.digest import digest, flat, short
-from holdfast.store.files import read_json, write_json, write_text
+from holdfast.store.files import from_json, read_json, reading, write_json, write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.words import UserError
 
@@ -170,12 +170,14 @@ def standing(study: Study, folder: StudyFolder, cells: Mapping[str, Mapping[str,
     facts["states"] = len({(entry["study"], entry["records"]) for entry in seen})
     if not folder.declaration_json.is_file():
         return Standing("none", "", **facts)
-    said = read_json(folder.declaration_json)
+    with reading(folder.declaration_json):
+        data = folder.declaration_json.read_bytes()
     try:  # as a newer version reads it: what it has not, is as by default
+        said = from_json(data, folder.declaration_json)
         was = content(Study.model_validate(said["study"]))
         facts |= {"digest": said["digest"], "defaults": tuple(said["defaults"])}
         sound = said["seal"] == _seal(said)
-    except (KeyError, TypeError, ValidationError):
+    except (UserError, KeyError, TypeError, ValidationError):
         sound = False
     if not sound:
         altered = Change("declaration.json", "as it was written", "altered")
