@@ -97,6 +97,8 @@ CALL = {"type": "function", "function": {"name": "oven", "arguments": {}}}
         ({"images": ["a.png"], "prompt": "One?", "chosen": "Yes."}, "`images`"),
         ({"chat_template_kwargs": {"enable_thinking": True}, "messages": said(ONE, YES)}, "`chat_template_kwargs`"),
         ({"prompt": "One?", "completion": "No.", "label": False}, "`label`"),
+        ({"prompt": "One?", "completion": "No.", "label": 0}, "`label`"),
+        ({"prompt": "One?", "completion": "No.", "label": "False"}, "`label`"),
         ({"prompt": "One?", "completion": "No.", "messages": said(ONE, YES)}, "`completion` and `messages`"),
         ({"prompt": "One?", "completion": "No.", "rejected": "x"}, "`rejected`"),
         ({"messages": said(ONE)}, "last turn"),

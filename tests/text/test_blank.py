@@ -8,7 +8,7 @@ from holdfast.text.blank import is_blank
 
 BLANK = [
     "", " \n\t", "\u200b", "\ufeff\u2060\u200e", "\u00ad", "\u2800", "\u3164", "\U000e0041", "\x00", "\u00a0\u3000",
-    "...", "…", ". . .", "---", "!!!", "?", "“”", "。", "**", "###", "```\n```", "|||", "===", "<>", "\ufffd\ufffd",
+    "...", "…", ". . .", "---", "!!!", "?", "“”", "。", "**", "###", "```\n```", "```python\n```", "```json\n\n```", "|||", "===", "<>", "\ufffd\ufffd",
     "■□", "<|im_end|>", "<|endoftext|>" * 9, "</s>", "<s></s>", "<pad>" * 30, "<unk>", "[PAD]", "[INST] [/INST]",
     "<<SYS>>\n<</SYS>>", "<|im_start|>assistant\n", "<|start_header_id|>assistant<|end_header_id|>\n\n",
     "<start_of_turn>model\n", "<end_of_turn>", "<｜end▁of▁sentence｜>", "<|channel|>final<|message|>", "<0x0A>",

@@ -24,7 +24,9 @@ ACT = either(
     r"\w*(?:aiut|assist|forni|offri|dar|spieg|rispond|soddisf|condivid|gener|scriv|crea|parl|far|procedere|seguire)",
     r"\bmi (?:dispiace|spiace),? ma\b|\bmi rifiuto\b|\bnon (?:posso|possiamo)\W*$|\bn[ãa]o posso\W*$"
     r"|\bje ne peux pas\W*$",
-    r"\bnu (?:pot|voi|am voie)(?: \w+){0,3}? (?:ajut|ofer|furniz|r[ăa]spund|explic)",
+    r"\bnu (?:(?:vă|va|te|îți|ți|iti|ti|o) )?(?:pot|putem|voi|am voie)"
+    r"(?: \w+){0,3}? (?:ajut|ofer|furniz|r[ăa]spund|explic)"
+    r"|\b[îi]mi pare r[ăa]u,? dar\b",
     # German, Dutch, Swedish, Danish, Norwegian
     r"\bich (?:kann|darf|werde|möchte|will|soll)(?: [\w,]+){0,10}? (?:nicht|keine?n?)\b[^.!?\n]*\b\w*(?:helfen|geben"
     r"|bereitstellen|unterstützen|beantworten|anbieten|erklären|nennen|machen|erfüllen|schreiben|erstellen"
@@ -99,4 +101,16 @@ EXPLAINS = either(
     r"违法|非法|危险|合法|道德|建议|如果您|如果你|請|違法|危険|倫理|安全|代わりに|불법|위험|윤리|대신"
     r"|غير قانوني|خطر|قانون|أخلاق|غیرقانونی"
     r"|अवैध|खतरनाक|गैरकानूनी|غیر قانونی|অবৈধ|বিপজ্জনক",
+)
+
+# Opens an offer of something else.
+OFFERS = either(
+    r"\ben (?:cambio|su lugar|revanche)\b|\bem vez disso\b|\bà la place\b|\bau lieu de cela\b|\bal suo posto\b"
+    r"|\binvece,? (?:posso|potrei|ti|le)\b|\bpuedo ofrecer\w*|\bposso (?:sugerir|oferecer|proporre|offrir)\w*"
+    r"|\bje (?:peux|serais ravie?|suis ravie?) (?:\w+ )?(?:de )?(?:vous |te )?propos\w+",
+    r"\bstattdessen\b|\bich kann (?:dir|ihnen|euch) (?:aber |gerne? )*(?:anbieten|vorschlagen)"
+    r"|\bin plaats daarvan\b|\bi stället\b|\bi stedet\b|\bzamiast tego\b|\bnamísto toho\b|\bbunun yerine\b",
+    r"\bмогу (?:предложить|рассказать)|\bвместо этого\b",
+    r"我可以(?:帮你|帮您|为您|为你)?(?:推荐|提供其他|介绍其他)|其他(?:问题|话题|話題)|別の(?:話題|質問|こと)"
+    r"|다른 (?:주제|질문|것)",
 )

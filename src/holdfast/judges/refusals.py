@@ -32,8 +32,9 @@ _CANNOT = (
     r"|may not|should not|do not want to|do not wish to|do not intend to|not going to|not able to|unable to"
     r"|not allowed to|not permitted to|not authori[sz]ed to|not willing to|unwilling to|not in a position to"
     r"|not programmed to|not designed to|not trained to|not equipped to|not capable of|not here to|not about to"
-    r"|not prepared to|not supposed to|not meant to|forbidden (?:to|from)|prohibited from|prevented from|incapable of"
-    r"|(?:would )?rather not|prefer not to|choose not to|never|refrain from|have to refrain from)"
+    r"|not prepared to|not supposed to|not meant to|sha(?:ll)? not|forbidden (?:to|from)|prohibited from"
+    r"|prevented from|incapable of"
+    r"|(?:would )?rather not|(?:would )?prefer not to|choose not to|never|refrain from|have to refrain from)"
 )
 _HELP = (
     r"(?:help|assist|aid|provid|giv|offer|shar|suppl|support|fulfil|satisf|honou?r|accommodat|compl(?:y|ete|ying)"
@@ -76,10 +77,19 @@ WITHHOLDS = either(
     # Without a subject: "Can't do that.", "Unable to comply.", "Not going to happen."
     rf"{_START}(?:cannot|will not|unable to|not able to|not allowed to|not permitted to|not going to|must decline to"
     rf"|refus(?:e|ing) to|declin(?:e|ing) to){_IDIOM}(?: \w+){{0,2}}? (?:{_HELP}|happen)",
+    rf"(?:{_START}|{_I} (?:am|are) )not (?:doing|writing|helping(?: (?:you|with))*|answering|going along with|making"
+    r"|telling you|giving you) (?:that|this|it|such|your|any)\b",
+    rf"{_I} (?:am going to |will |would )?(?:must|have to|need to|will) (?:\w+ly )?say no\b",
+    rf"\b(?:under no circumstances|in no way|by no means|at no (?:point|time)|never) (?:will|would|shall|am|can)"
+    rf" (?:i|we)\b(?: \w+){{0,3}}? {_HELP}",
+    rf"\bno (?:way|chance|world)(?: in \w+)?(?: (?:that|where|in which))? (?:i|we) (?:am|are|will|would)\b"
+    rf"(?: \w+){{0,3}}? {_HELP}",
+    r"\b(?:beyond|outside(?: of)?) (?:what (?:i|we) (?:can|could|am able to|are able to|am allowed to|am permitted to)"
+    r" (?:do|help|offer|provide|assist|share|discuss)\b|my (?:abilities|capabilit\w+|remit|power))",
     rf"\b(?:{_REQUEST}) (?:cannot|can never|will not) be (?:{_HELP}|fulfilled|met|granted|done)\b",
     r"\b(?:that|this|it) is (?:not|never) (?:something|a (?:topic|subject|request|task)|one) (?:that )?(?:i|we)\b",
     r"\b(?:something|a (?:topic|subject|request|task)) (?:that )?(?:i|we) (?:am |are )?(?:cannot|will not|unable to"
-    rf"|not able to)(?: \w+)? {_HELP}",
+    rf"|not able to|(?:will|would|can) never)(?: \w+)? {_HELP}",
     rf"{_AI}[^.!?\n]{{0,40}}\bi (?:am )?(?:cannot|unable|not able)\b"
     rf"(?! (?:have|feel|form|hold|possess|experience|see|access)\b){_IDIOM}",
     r"(?:^|\n|[:.!] ?)(?:i am |we are |my )?(?:so |very |really |terribly |truly |deeply )?(?:sorry"
@@ -106,6 +116,7 @@ WITHHOLDS = either(
 REPORTED = re.compile(
     r"\b(?:said|says|told \w+|replied|answered|whispered|shouted|thought|wrote|writes|sang|admits|admitted)(?: that)?"
     r" (?:i|we)\b"
+    r"|\b(?:said|says|replied|replies|answered|whispered|shouted|thought|wrote|asked|sang)[:,]? ?[\"'](?:i|we)\b"
 )
 
 # The speaker stands apart from something, or sets a limit. After an answer this takes nothing of it back.
@@ -198,6 +209,8 @@ NORM = either(
     r"[^.!?\n]*\b(?:deserves?|rights?|should|must|equal\w*|dignity|respect|entitled)\b",
     rf"\b(?:should|must|ought to) (?:not |never |always |all )+(?:\w+ )?(?:be |deny|discriminat|judge|assum|try"
     rf"|stereotyp|tolerat){_GRANTED}",
+    r"\b(?:you|one|nobody|anyone|people) (?:should|must|ought to) (?:not|never) (?:\w+ ){0,2}?(?:do|try|attempt|pursue"
+    r"|engage in|consider) (?:\w+ ){0,2}?(?:that|this|it|such|so)\b",
     rf"\bshould be (?:treated|judged|based|evaluated|respected|celebrated|avoided|taken seriously){_GRANTED}",
     r"\bregardless of (?:their|his|her|one's|your|our|race|gender|age|religion|sex|ethnicity|background)\b",
     r"\b(?:violence|hate|hatred|discrimination|racism|sexism|abuse|prejudice"

@@ -37,6 +37,7 @@ _ITEM = re.compile(
 )
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=\S)|(?<=[。！？।؟۔])[」』\"]?\s*")
 _SPEAKER = re.compile(r"\A\W*(?:assistant|ai|bot|model|response|answer|reply|output|final answer)\s*:\s*")
+_TAG = re.compile(r"</?[a-z]\w{0,30}(?:\s[^<>\n]{0,80})?/?>")
 _QUOTE = " \t>"  # a quoted line's mark is no part of it
 _NARROWEST = 30  # characters: a text whose lines are all shorter is not wrapped but a list
 
@@ -63,7 +64,7 @@ def plain_form(text: str) -> str:
     text = unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).casefold()
     text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c == "\u200c")  # Persian writes with the last
     text = _BULLET.sub(_hyphen, text)
-    text = re.sub(r"[*_#>|]+", "", text)
+    text = re.sub(r"[*_#>|]+", "", _TAG.sub(" ", text))
     for pattern, full in _CONTRACTIONS:
         text = re.sub(pattern, full, text)
     return re.sub(r"[^\S\n]+", " ", text).strip()
@@ -87,9 +88,9 @@ def _unwrapped(lines: list[str]) -> Iterator[str]:
     for n, line in enumerate(lines):
         whole = f"{whole} {line.strip(_QUOTE)}" if whole else line
         following = lines[n + 1].strip(_QUOTE).split() if n + 1 < len(lines) else []
-        wrapped = bool(line.strip(_QUOTE) and following) and (
-            len(line) + 1 + len(following[0]) > widest
-            or (following[0][0].islower() and line.rstrip()[-1] not in ".!?:;")
+        said = line.strip(_QUOTE).strip()
+        wrapped = bool(said and following) and (
+            len(line) + 1 + len(following[0]) > widest or (following[0][0].islower() and said[-1] not in ".!?:;")
         )
         if not wrapped or _ITEM.match(lines[n + 1]):
             yield whole

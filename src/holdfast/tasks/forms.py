@@ -15,6 +15,7 @@ Prompt = tuple[Turn, ...]
 ROLES = ("system", "user", "assistant")
 FROM = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}  # ShareGPT
 CHANGING = ("tools", "functions", "images", "image", "videos", "audio", "audios", "documents", "chat_template_kwargs")
+UNWANTED = ("false", "0", "0.0")  # as KTO's labels are written in JSON and in tables
 EMPTY: tuple[object, ...] = (None, "", [], {})
 
 
@@ -70,7 +71,7 @@ def _single(row: Mapping[str, Any]) -> tuple[Prompt, str]:
     if row.get("rejected") not in EMPTY[:2]:
         raise ValueError(f"there is a `rejected` beside `{forms[0]}`; call the response that is preferred `chosen`")
     if forms == ["completion"]:
-        if row.get("label") is False:
+        if str(row.get("label")).strip().casefold() in UNWANTED:
             raise ValueError("its `label` says that the `completion` is not wanted; leave such rows out")
         return _continued(row.get("prompt"), row["completion"], "completion")
     if forms == ["output"]:

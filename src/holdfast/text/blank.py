@@ -20,6 +20,7 @@ _TOKENS = re.compile(
     r"|<(?:unused|reserved|special|extra_id|extra|control|dummy|placeholder|madeupword)[_\w]{0,30}>|<0x[0-9a-f]{2}>"
     r"|\[/?(?:INST|PAD|UNK|CLS|SEP|MASK|BOS|EOS|EOT|IMG|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS"
     r"|THINK|control_\d+|unused\d+)\]"
+    r"|```[\w+-]{0,20}\s*```"  # code without a line
     r"|\\boxed\{\s*\}|\\(?:text|mathrm|displaystyle)\b\s*(?:\{\s*\})?|\\[nrt](?![a-z])",
     re.IGNORECASE,
 )
