@@ -95,6 +95,16 @@ FORMS = {
     "Answer: A. B is wrong.": "A",
     "Answer: A.\nNo: B": "A",  # only the first is named as the answer
     "a": "A",
+    **dict.fromkeys(
+        ["Therefore, C is the correct answer.", "Only C is correct", "A is incorrect. So C.", "It's C"], "C"
+    ),
+    **dict.fromkeys(["答案：C", "答案是C", "Die Antwort ist C.", "La respuesta es C", "Réponse : C"], "C"),
+    **dict.fromkeys(["### Answer\n\nC) four", "Answer: 'C'", "Answer: `C`", '{"answer": "C"}', "```\nC\n```"], "C"),
+    **dict.fromkeys(["> C", "- C", "# C", "`C`", "__C__", "C!", "Answer - C", "Answer → C"], "C"),
+    **dict.fromkeys(
+        ["The answer is most likely C", "The correct answer to this is: **C**", "Answer: not A, it is C"], "C"
+    ),
+    **dict.fromkeys(["B-cells make it.", "Answer: C++", "Answer: E = mc²", "It is 25 C", "The answer is I think B"]),
     "The answer is a large number": None,
     "The answer is not B": None,
     "Option A is wrong.": None,
@@ -111,4 +121,5 @@ def test_the_text_of_an_option_alone_is_its_letter():
     assert letters.lenient("the red one.", options) == "A"
     assert letters.lenient("The blue one", options) is None  # it stands there twice
     assert letters.lenient("The red one, or so", options) is None
+    assert letters.lenient("It is hard. The answer is: **the red one**.", options) == "A"
     assert letters.offered(letters.question("Which?", options)) == options
