@@ -107,6 +107,15 @@ def test_a_verdict_survives_the_worst_that_missing_scores_could_be_or_is_none(as
     assert (made["p_worse"] < 0.05).tolist() == [value == 0 and not bounds[1] > 0.05]
 
 
+@pytest.mark.parametrize("width", [1.0, np.inf])
+def test_no_p_of_one_seed_is_small_beside_an_interval_that_holds_0(width):
+    """All prompts differ by next to nothing, and all the same way: flips alone call that certain."""
+    audit = planted.asked("sft", budgets=BUDGETS, seeds=1).model_copy(update={"objectives": ()})
+    y = {AT_BASE: np.zeros((1, 60)), ("sft", 100): 1e-4 + 1e-5 * noise(1, 60)}
+    found = contrast(ladder(y, width=width), {("sft", 100): 1.0, AT_BASE: -1.0}, audit)
+    assert (found.p < 0.05) == (found.low > 0) == (width > 1)
+
+
 def test_what_three_seeds_cannot_say_alone_they_say_with_the_spread_of_all_objectives():
     """And no verdict goes beyond its intervals, whichever of the two is wider."""
     study, r = planted.asked("sft", "ip", "kl", "dpo", budgets=(100,), seeds=3), np.random.default_rng(0)
@@ -130,6 +139,7 @@ def test_what_three_seeds_cannot_say_alone_they_say_with_the_spread_of_all_objec
             near = table[table["verdict"] == "equivalent"]
             assert (near[["low", "high"]].abs() < 0.08).all(axis=None)
             assert ((table["low_all"] <= table["low"]) & (table["high"] <= table["high_all"])).all()
+            assert (clear & (table["low"] * table["high"] > 0))[table["p_adjusted"] < study.alpha].all()
     assert pooled > 2 * alone
 
 

@@ -29,7 +29,7 @@ def test_declared_findings_are_shown_and_exploratory_ones_counted(folder: StudyF
     html = "".join(block.html for block in group.tables)
     every = findings.answers
     assert every["declared"].any()
-    assert f"{(~every['declared']).sum():,} further findings are exploratory" in html
+    assert f"{(~every['declared']).sum():,} further findings were not asked for: exploratory" in html
     lead, full = html.split("<details>", 1)
     assert lead.count("<tr") - 1 < every["declared"].sum() / 3  # a row a question, a column an objective
     assert full.count("<tr") - 2 <= every["declared"].sum() + 14  # with two heads; every claim has a row at most

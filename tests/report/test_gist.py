@@ -71,8 +71,16 @@ def test_a_string_of_its_own_is_not_told_by_its_best_number_alone():
 @pytest.mark.parametrize("verdict", ["small but real", "one seed", "inconclusive"])
 def test_no_verdict_is_left_out_of_a_count_whatever_it_is_called(verdict):
     found = pd.DataFrame({"label": ["a", "b", "c"], "verdict": ["better", verdict, verdict], "declared": True})
-    assert gist.counted(found) == f"3 declared comparisons: 1 better and 2 {verdict}."
+    assert gist.counted(found, "declared") == f"3 comparisons (declared): 1 better and 2 {verdict}."
     assert gist.verdicts(found) == f"better: a; {verdict}: b and c"
+
+
+def test_where_each_rests_on_one_seed_it_is_said_once_and_no_verdict_is_counted():
+    found = pd.DataFrame({"label": ["a", "b"], "verdict": "one seed", "declared": True})
+    assert gist.counted(found, "exploratory") == (
+        "2 comparisons (exploratory): none has a verdict, for each rests on one seed."
+    )
+    assert gist.verdicts(found) == "no verdict, for each rests on one seed"
 
 
 def test_the_pair_of_judges_that_agrees_least_is_the_one_that_is_told():

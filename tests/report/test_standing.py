@@ -43,6 +43,9 @@ def test_analysed_as_it_was_declared(declared: StudyFolder, tmp_path: Path) -> N
     assert findings.answers["declared"].any()
     group, text = claims.group(findings), methods.paragraphs(findings)["Statistics"]
     assert group is not None
+    chosen = "(partly declared, partly by default)"  # margins of robustness alone: alpha is nobody's
+    assert chosen in group.finding
+    assert chosen in group.tables[0].html
     for said in (group.lead, text):
         assert "recorded before there were results" in said
         assert "By holdfast’s defaults" in said
@@ -61,8 +64,8 @@ def test_another_margin_after_the_results_is_exploratory_everywhere(declared: St
     table = checklist(findings)
     for said in (group.lead, text, " ".join(table["value"])):
         assert "declared.interest.robustness: 0.05 → 0.3" in said
-    assert "exploratory" in group.finding
-    assert "declared comparisons" not in group.finding
+    assert "(exploratory)" in group.finding
+    assert "that was declared" not in "".join(block.html for block in group.tables)
     assert any("<table" in block.html for block in group.tables)  # what was asked is shown all the same
     analysed_as(declared, "robustness: 0.3", "robustness: 0.05", tmp_path)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -39,7 +39,7 @@ def sentences(findings: pd.DataFrame, study: Study) -> list[str]:
     never = (findings["finding"] == "matched") & findings["value"].isna()
     for (finding, name), some in rows.groupby(["finding", "name"], sort=False):
         lead = f"At equal capability, {name}" if finding == "matched" else name[:1].upper() + name[1:]
-        said.append(f"{lead}: {_told(some, study)}")
+        said.append(f"{lead}: {_told(some, study, _checkpoints if one_seed(rows) else _verdicts)}")
         if finding == "matched" and never.any():
             said[-1] += f" Never there: {listed(findings.loc[never, 'label'])}."
     if never.any() and not (rows["finding"] == "matched").any():
@@ -63,9 +63,8 @@ def _asked(rows: pd.DataFrame, study: Study) -> str:
     return said
 
 
-def _told(rows: pd.DataFrame, study: Study) -> str:
+def _told(rows: pd.DataFrame, study: Study, say: Callable[[pd.DataFrame], str]) -> str:
     """All rows of one measure, reference by reference, as their verdicts have it."""
-    say = _checkpoints if one_seed(rows) else _verdicts
     names = {"sft": study.sft(), "base": "the base model"}
     parts = [f"against {names[a]}, {say(some)}" for a in names if len(some := rows[rows["against"] == a])]
     text = "; ".join(parts)
@@ -85,6 +84,7 @@ def _verdicts(rows: pd.DataFrame) -> str:
     for phrase in sorted(groups, key=order.index):
         who = groups[phrase]
         verb = phrase if phrase in (UNTOLD, CHECKPOINT) else f"{'is' if len(who) == 1 else 'are'} {phrase}"
+        verb = verb.replace("rests", "rest") if len(who) > 1 else verb
         said.append(f"{'all' if len(who) == len(rows) > 1 else listed(who)} {verb}")
     return ", ".join(said)
 

@@ -116,7 +116,8 @@ def finished(parts: Sequence[dict[str, Any]] | pd.DataFrame, study: Study) -> pd
     for column, own in (("p_adjusted", "p"), ("p_equal", "_within"), ("p_worse", "_worse")):
         table[column] = table[own].astype(float)
     _pool(table, tests.to_numpy(float), study.alpha)
-    table["p_adjusted"] = (table["p_adjusted"] * tests).clip(upper=1.0)
+    # By each row's own spread as well, as the verdict, so that no p is small beside an interval that holds 0.
+    table["p_adjusted"] = np.fmax((table["p_adjusted"] * tests).clip(upper=1.0), table["p"].astype(float))
     table = table.assign(**_decided(table, tests.to_numpy(float), study))
     if asked.prompts == "fixed":
         table["unit"] = np.where(table["n_seeds"] > 0, "seed", "")

@@ -259,14 +259,15 @@ def contrast(ladder: Ladder, weights: Mapping[Rung, float], study: Study) -> Acc
 
 def account(found: Linear, share: bool, width: float, unit: float, study: Study, flipped: float) -> Account:
     """A linearised number in its default method, multiplied by ``unit``; of fixed prompts, by the seeds alone.
-    ``flipped``: p by sign flips, which a single seed is judged by."""
+    ``flipped``: p by sign flips, which a single seed is judged by, so far as its interval agrees."""
     seeds, prompts = found.pseudo.shape[-2], int(found.present.sum())
     design = Design("difference", share, seeds, prompts)
     fixed = study.declared.prompts == "fixed"
     made = tuple(_scaled(d, unit) for d in (_of_seeds(found) if fixed else accounts(found, design, width, study.alpha)))
     p, test = float(np.fmax.reduce([t_test(d.centre, d.variance, d.df) for d in made])), "t test"
     if seeds == 1 and not fixed:
-        p, test = flipped, "sign-flip test"
+        # Flips see no prompt that was not drawn; the interval does. A p beside it that says other than it does is none.
+        p, test = float(np.fmax(p, flipped)), "sign-flip test, or t of the interval if larger"
     known = Account(
         value=float(found.value) * unit,
         made=made,

@@ -21,9 +21,8 @@ _DECLARED = (
     "that the file names; interest: smallest difference of interest. Prompts are taken as {prompts}. {warnings}"
 )
 _SIGNS = (
-    "Value and verdict of everything that was declared. "
-    + "; ".join(f"{sign} {verdict}" for verdict, sign in markup.SIGNS.items())
-    + ". ASR, accuracy and P(match) from 0 to 1; slopes per doubling of the budget, couplings per point of capability."
+    "Value and verdict of all that the study asks ({chosen}). {signs}. ASR, accuracy and P(match) from 0 to 1; slopes "
+    "per doubling of the budget, couplings per point of capability."
 )
 _CLAIMS = (
     "Findings of {source}, on other models and data. Each is decided by verdicts on this study, by the rule that the "
@@ -44,7 +43,7 @@ def group(findings: Findings) -> Group | None:
     tables.save(findings, "findings", every, "What was found, declared and exploratory", shown(every))
     if len(published):
         tables.save(findings, "claims", published, "What was published, and whether it is found here")
-    declared = study.declared
+    declared, chosen = study.declared, standing.chosen(findings.stands)
     caption = _DECLARED.format(
         estimands=speak.join(declared.estimands),
         references=speak.join(declared.references),
@@ -58,7 +57,7 @@ def group(findings: Findings) -> Group | None:
         order = [x for x in (*findings.labels, "all") if x in set(asked["objective"])]
         full = markup.table(asked, mark, caption, labels=findings.labels)
         one, other = (
-            markup.table(wide(shown(some), order), mark, _SIGNS) if len(some) else None
+            markup.table(wide(shown(some), order), mark, _signs(some, chosen)) if len(some) else None
             for some in (mine, wanted[wanted["regime"] != SHARED])
         )
         blocks = [
@@ -66,7 +65,7 @@ def group(findings: Findings) -> Group | None:
             *([markup.folded("Each objective at its own setting", other)] if other else []),
             markup.folded("Each with its interval, p and the smallest difference of interest", full),
         ]
-    blocks.append(markup.said(f"{n:,} further findings are exploratory: tables/findings.csv has them."))
+    blocks.append(markup.said(f"{n:,} further findings were not asked for: exploratory, in tables/findings.csv."))
     made = published[published["verdict"] != NOT_ASKED]
     if len(made):
         told = made[["about", "verdict", "evidence"]].rename(columns={"about": "published"})
@@ -77,8 +76,14 @@ def group(findings: Findings) -> Group | None:
             markup.table(told, mark, _CLAIMS.format(source=made["source"].iloc[0], warnings=_once(made["warning"]))),
         ]
     lead = _LEAD.format(stands=" ".join(standing.sentences(findings.stands)))
-    line = gist.counted(mine) if len(mine) else ""
+    line = gist.counted(mine, chosen) if len(mine) else ""
     return Group("asked", "What was asked, and what was found", lead, (), tuple(blocks), finding=line)
+
+
+def _signs(found: pd.DataFrame, chosen: str) -> str:
+    """With the signs that occur."""
+    there = [f"{sign} {verdict}" for verdict, sign in markup.SIGNS.items() if (found["verdict"] == verdict).any()]
+    return _SIGNS.format(chosen=chosen, signs="; ".join(there))
 
 
 def _once(warnings: pd.Series) -> str:

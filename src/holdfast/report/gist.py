@@ -13,6 +13,7 @@ from holdfast.analysis.coherent import QUADRANTS
 from holdfast.analysis.consistency import Consistency
 from holdfast.analysis.matched import Matched
 from holdfast.analysis.pareto import Front
+from holdfast.analysis.shown import one_seed
 from holdfast.report import speak, tables
 from holdfast.report.headline import plain
 from holdfast.report.tables import Control
@@ -32,16 +33,19 @@ def _ordered(found: pd.Series) -> list[str]:
 
 def verdicts(found: pd.DataFrame) -> str:
     """``better: DPO; equivalent: IP and KL; cannot tell: CFT``."""
+    if one_seed(found):
+        return "no verdict, for each rests on one seed"
     by = {v: list(dict.fromkeys(some["label"])) for v, some in found.groupby("verdict", sort=False)}
     return "; ".join(f"{v}: {speak.join(by[v])}" for v in _ordered(found["verdict"]))
 
 
-def counted(found: pd.DataFrame) -> str:
-    """``60 declared comparisons: 6 better, 2 worse, …``; "exploratory" where none of them is declared."""
+def counted(found: pd.DataFrame, chosen: str) -> str:
+    """``60 comparisons (declared): 6 better, 2 worse, …``. ``chosen``: how they came to be, of ``standing.chosen``."""
     n = found["verdict"].value_counts()
     s = "" if len(found) == 1 else "s"
-    kind = "declared" if found["declared"].any() else "exploratory"
-    return f"{len(found)} {kind} comparison{s}: {speak.join([f'{n[v]} {v}' for v in _ordered(found['verdict'])])}."
+    said = speak.join([f"{n[v]} {v}" for v in _ordered(found["verdict"])])
+    said = "none has a verdict, for each rests on one seed" if one_seed(found) else said
+    return f"{len(found)} comparison{s} ({chosen}): {said}."
 
 
 def equal(every: Sequence[Matched]) -> str:
@@ -209,6 +213,8 @@ def brackets(shown: pd.DataFrame) -> str:
     if shown.empty:
         return ""
     good = int((shown["shown"] == "yes").sum())
+    if len(shown) == 1:
+        return f"The bracketing run {'shows' if good else 'does not show'} what it must."
     return f"{good} of {len(shown)} bracketing runs show what they must."
 
 

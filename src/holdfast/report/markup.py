@@ -171,7 +171,7 @@ def _side_by_side(found: Sequence[Control], mark: str) -> Block:
 
 SIGNS = {
     "better": "▲", "worse": "▼", "shown": "✓", "refuted": "✗", "differs": "◆", "equivalent": "=", "cannot tell": "?",
-    "small but real": "≈", "one seed": "1",
+    "small but real": "≈", "one seed": "○",
 }  # fmt: skip
 
 

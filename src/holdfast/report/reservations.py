@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from holdfast.analysis import consistency
+from holdfast.analysis.equivalence import BETTER, DIFFERS, ONE_SEED, SMALL, WORSE
 from holdfast.report import gist, judged, speak
-from holdfast.report.headline import Series, plain
+from holdfast.report.headline import Series, lead, plain
 from holdfast.report.reading import Setting
 
 ENOUGH = 0.8  # κ from which agreement is strong (McHugh, Biochemia Medica 22, 2012), and a share of ways that is most
@@ -19,7 +20,7 @@ MUCH = 0.2  # of the variance of a score
 def of(s: Setting) -> dict[str, str]:
     """By measure of attack success: one sentence, the strongest reservation first; none where there is none."""
     robusts = [x for x in s.shown if x.axis == "robustness"]
-    pairs, stable = judged.agreements(s.findings), s.stable
+    pairs, stable = judged.agreements(s.findings), _claimed(s)
     parts = consistency.read(s.findings.folder).components
     found = {}
     for k, x in enumerate(robusts):
@@ -30,12 +31,12 @@ def of(s: Setting) -> dict[str, str]:
     return found
 
 
-def beside(lead: str, s: Setting, said: dict[str, str]) -> str:
-    """The reservation that touches a sentence of the answer, which begins with ``lead``."""
-    lead = lead.lower()
+def beside(begun: str, s: Setting, said: dict[str, str]) -> str:
+    """The reservation that touches a sentence of the answer, by how that has ``begun``."""
+    begun = begun.lower()
     alone = len([x for x in s.shown if x.axis == "robustness"]) == 1
     for measure, text in said.items():
-        if lead.endswith("attack success") if alone else lead.endswith(f"attack success on {plain(measure)}".lower()):
+        if begun.endswith("attack success") if alone else begun.endswith(f"attack success on {plain(measure)}".lower()):
             return text
     return ""
 
@@ -51,12 +52,29 @@ def _judges(pairs: pd.DataFrame, x: Series) -> Iterator[tuple[float, str]]:
         yield 1 - float(kappa.min()), f"{r['judges']} agree with κ {r['κ']}"
 
 
+def _claimed(s: Setting) -> pd.DataFrame:
+    """Of the ways of asking, the comparisons that the answer calls higher or lower: ``says`` which, ``share`` is that
+    of the ways which say so, too. What the answer cannot tell is no claim, whatever the declared way says by itself."""
+    a, found, of = s.answers(), s.stable, lead(s.shown, "robustness")
+    if not len(found) or of is None:
+        return found
+    clear = a["verdict"].isin([BETTER, WORSE, DIFFERS, SMALL]) | (
+        (a["verdict"] == ONE_SEED) & ((a["low_all"] > 0) | (a["high_all"] < 0))
+    )
+    mine = a[(a["finding"] == "last") & (a["measure"] == of.measure) & clear]
+    says = mine.set_index(["label", "against"])["value"].gt(0).map({True: "higher", False: "lower"})
+    keys = pd.MultiIndex.from_frame(found[["label", "against"]])
+    found = found.assign(says=says.reindex(keys).to_numpy()).dropna(subset=["says"])
+    return found.assign(share=found["higher"].where(found["says"] == "higher", found["lower"]))
+
+
 def _ways(found: pd.DataFrame) -> Iterator[tuple[float, str]]:
-    least = found.loc[found["agree"].idxmin()] if len(found) else None
-    if least is not None and least["agree"] < ENOUGH:
-        versus = f"{least['label']} against {'the base' if least['against'] == 'base' else 'SFT'}"
-        share = speak.percent(least["agree"], 0)
-        yield 1 - least["agree"], f"{share} of {least['n_distinct']} distinct ways to ask say the same of {versus}"
+    """``found``: of ``_claimed``."""
+    least = found.loc[found["share"].idxmin()] if len(found) else None
+    if least is not None and least["share"] < ENOUGH:
+        versus = f"{least['label']} {least['says']} than {'the base' if least['against'] == 'base' else 'SFT'}"
+        share = speak.percent(least["share"], 0)
+        yield 1 - least["share"], f"{share} of {least['n_distinct']} distinct ways to ask call {versus}"
 
 
 def _variance(parts: pd.DataFrame, x: Series) -> Iterator[tuple[float, str]]:
