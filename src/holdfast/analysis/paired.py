@@ -95,7 +95,8 @@ def _edge(d: Linear, share: bool, width: float) -> Array:
 def t_test(centre: Array, variance: Array, df: Array) -> Array:
     """Two-sided p of a mean of 0. No variance: 1 where the mean is 0, else NaN (nothing to judge it by)."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        t = np.abs(centre) / np.sqrt(np.where(variance > 0, variance, np.nan))
+        # What is left of a variance of nought by rounding is none: no t is a thousand million.
+        t = np.abs(centre) / np.sqrt(np.where(variance > (1e-9 * centre) ** 2, variance, np.nan))
         p = 2 * stdtr(np.maximum(df, 1e-9), -t)
     return np.where(np.abs(centre) < 1e-12, 1.0, p)
 
