@@ -79,7 +79,7 @@ def _plan(work: Work) -> Path:
     files.save(work.study, work.folder.study_yaml)
     write_json(work.folder.plan_json, planned.as_json())
     if said := declaration.record(work.study, work.folder):
-        work.display.say(f"declared before there are results: {said} (declaration.json)")
+        work.display.say(f"what is asked, recorded before there are results: {said} (declaration.json)")
     materials.keep()  # so that no worker goes through all rows again
     return work.folder.plan_json
 

@@ -100,7 +100,8 @@ def test_a_pilot_of_a_share_gives_about_the_power_of_its_world():
     found, stated = pilot(y[1] - y[0], 5), shares(0.2, seed_sd=0.3)
     for seeds, prompts in ((5, 60), (1, 24)):
         assert power(found, 0.12, seeds, prompts) == pytest.approx(power(stated, 0.12, seeds, prompts), abs=0.08)
-    assert power(found, 0.12, 1, 24) < power(pilot(y[1] - y[0]), 0.12, 1, 24)  # the two imagined prompts
+    unbounded = found(0.12, 1)._replace(step=0.0)  # without the two imagined prompts
+    assert power(found, 0.12, 1, 24) < power(lambda difference, seeds: unbounded, 0.12, 1, 24)
 
 
 def test_it_grows_with_the_difference_seeds_and_prompts():
@@ -127,3 +128,11 @@ def test_a_difference_that_cannot_be_has_no_power():
     assert np.isnan(power(shares(0.1), -0.2, 3, 60))
     assert np.isnan(detectable(shares(0.02, seed_sd=0.6), 3, 24, sign=-1))
     assert detectable(shares(0.5), 5, 60) == pytest.approx(detectable(shares(0.5), 5, 60, sign=-1), rel=0.01)
+
+
+@pytest.mark.parametrize("answers", [0, 1, 6])
+def test_a_pilot_in_which_nothing_differs_promises_no_power(answers):
+    """Two imagined prompts stand against a spread of zero in the plan as they do in the analysis."""
+    nothing = pilot(np.zeros((2, 12)), answers)
+    assert power(nothing, 0.03, 2, 12) < 0.05
+    assert not detectable(nothing, 2, 12) < 0.2

@@ -73,6 +73,7 @@ def test_log_probs_are_shown_where_nothing_was_generated(finished: StudyFolder) 
         (Query(measure="x"), "there is no measure x"),
         (Query(attack="x"), "there is no attack x"),
         (Query(judge="x"), "there is no judge x"),
+        (Query(format="x"), "there is no format x; there is default"),
     ],
 )
 def test_what_is_unknown_is_named_with_what_is_known(finished: StudyFolder, query: Query, said: str) -> None:

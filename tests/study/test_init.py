@@ -108,7 +108,7 @@ def test_plain_and_conversational_rows_make_the_same_study(
         ]
     Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, rows[0]]))
     said = write(Path("rows.jsonl"), "model", Path("study.yaml"))
-    assert "1 ask what another row asks (1 are copies of one)" in said
+    assert "1 asks what another row asks (1 is a copy of one)" in said
     assert load("study.yaml").budgets == (3100, 6300, 12000)
 
 

@@ -390,3 +390,19 @@ def test_with_own_answers_the_budget_counts_their_tokens(make: Make, tmp_path: P
     assert not plan.provisional
     assert one(plan, "SFT").rungs[-1].steps < one(plain, "SFT").rungs[-1].steps
     assert one(plan, "SFT").id != one(plain, "SFT").id
+
+
+def test_a_plan_calls_what_nobody_declared_a_default(make: Make, capsys: pytest.CaptureFixture) -> None:
+    said = {}
+    for estimands in ((), ("last",)):
+        study = make(**({"declared": {"estimands": list(estimands)}} if estimands else {}))
+        show(expand(study))
+        said[estimands] = " ".join(capsys.readouterr().out.split())
+    assert "asked by default, for the study declares nothing: last, slope, coupling" in said[()]
+    assert " declared: " not in said[()]
+    assert " declared: last, against base and sft" in said[("last",)]
+
+
+def test_how_often_rows_are_read_over_is_said_once_a_task(make: Make) -> None:
+    study = make(budgets=[40_000], seeds=[0, 1, 2], controls={"passes": 40})
+    assert len([note for note in expand(study).notes if "times over" in note]) == 1

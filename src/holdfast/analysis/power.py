@@ -37,7 +37,7 @@ class Noise(NamedTuple):
     ``step`` is what one response adds to a prompt's score (0: no share), ``differ`` the share of prompts at which
     anything differs, the next two are the third and fourth cumulants of the prompts' and of the seeds' means, and
     ``by_prompt`` how the spread of seeds and the rest go with the prompts' difference (covariances); all 0 where these
-    are normal."""
+    are normal. Of other means ``width`` is that of their range (0: none)."""
 
     prompt: float
     seed: float
@@ -47,6 +47,7 @@ class Noise(NamedTuple):
     of_prompts: tuple[float, float] = (0.0, 0.0)
     of_seeds: tuple[float, float] = (0.0, 0.0)
     by_prompt: tuple[float, float] = (0.0, 0.0)
+    width: float = 0.0
 
 
 # The noise that goes with a true difference and a number of seeds; None where there can be no such difference.
@@ -56,7 +57,7 @@ Model = Callable[[float, int], Noise | None]
 def means(prompt_sd: float, seed_sd: float, rest_sd: float) -> Model:
     """Of a mean (P(match), harm), from the standard deviations of the *paired difference*: of prompts' means over
     seeds, of seeds' means over prompts, and of what is left of a single one."""
-    noise = Noise(prompt_sd**2, seed_sd**2, rest_sd**2)
+    noise = Noise(prompt_sd**2, seed_sd**2, rest_sd**2, width=1.0)
     return lambda difference, seeds: noise
 
 
@@ -72,7 +73,7 @@ def pilot(d: Array, answers: int = 0) -> Model:
         found = mean_squares(d)
         seed, prompt, rest = (float(v) for v in np.maximum(solve(found, found.ms, d.shape), 0.0))
     differ = float((np.abs(d) > 1e-12).any(axis=0).mean())
-    noise = Noise(prompt, seed, rest, 1 / answers if answers else 0.0, differ)
+    noise = Noise(prompt, seed, rest, 1 / answers if answers else 0.0, differ, width=0.0 if answers else 1.0)
     return lambda difference, seeds: noise
 
 
@@ -213,6 +214,12 @@ def _least(
         ms_prompt = ((m - 1) * ms_prompt + s * (2 * edge + difference**2 * 2 * shrunk)) / (n - 1)
         ms_rest = ((m - 1) * ms_rest + ms_seed * 2 / n) / (n - 1)
         ms_seed, m = ms_seed * shrunk, n
+    elif noise.width:  # around the mean itself, as far off as the differences are large; these taken as normal
+        sd = np.sqrt(noise.prompt + noise.seed + noise.rest) / noise.width
+        k, cubes = m * np.sqrt(2 / np.pi) * sd, m * 2 * np.sqrt(2 / np.pi) * sd**3
+        n = m + 2
+        ms_prompt = ((m - 1) * ms_prompt + s * 2 * noise.width**2 * (cubes + 1) / (k + 1)) / (n - 1)
+        ms_rest, ms_seed, m = ms_rest * (m - 1) / (n - 1), ms_seed * n / m, n
     if s == 1:
         variance, df = ms_prompt / m, np.full(POINTS, m - 1.0)
     else:

@@ -101,9 +101,7 @@ def status(study: StudyArg, out: Out = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def init(
-    data: Annotated[
-        Path, typer.Argument(help="your rows: JSONL with prompt and chosen, and rejected where you have it")
-    ],
+    data: Annotated[Path, typer.Argument(help="your rows: JSONL or CSV, in TRL's, ShareGPT's or Alpaca's form")],
     model: Annotated[
         str, typer.Option(help="local folder or hub id of the model to fine-tune")
     ] = "package:holdfast.miniature/model",

@@ -6,7 +6,7 @@ and texts only of what is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,8 +111,14 @@ def _cells(folder: StudyFolder, query: Query) -> list[tuple[CellFolder, dict[str
     _known("attack", [query.attack] * bool(query.attack), [a for _, c in chosen for a in ("none", *c["attacks"])])
     _known("judge", [query.judge] * bool(query.judge), [j for _, c in chosen for j in c["judges"]])
     chosen = [(at, c) for at, c in chosen if query.judge in ("", *c["judges"])]
+    _known("format", [query.format] * (query.format != "default"), _formats(at for at, _ in chosen))
     order = ("robustness", "capability", "persona", "normative")
     return sorted(chosen, key=lambda c: order.index(c[1]["axis"]) if c[1]["axis"] in order else len(order))
+
+
+def _formats(cells: Iterable[CellFolder]) -> list[str]:
+    shards = [file for at in cells for file in sorted(at.root.glob("*/[!.]*.parquet"))]
+    return list(tables.read(shards, "records", ["format"])["format"].unique())
 
 
 def _of_cell(

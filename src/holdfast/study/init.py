@@ -169,7 +169,8 @@ def _found(rows: Sequence[Example], lengths: _Lengths, data: Path) -> Iterator[s
     single = sum(row.rejected is None for row in rows)
     yield f"{data}: {len(rows):,} rows"
     if again:
-        yield f"  {again:,} ask what another row asks ({copies:,} are copies of one); they stay in one split"
+        alike = f"{copies:,} {'is a copy' if copies == 1 else 'are copies'} of one"
+        yield f"  {again:,} {'asks' if again == 1 else 'ask'} what another row asks ({alike}); they stay in one split"
     if 0 < single < len(rows):
         yield f"  {single:,} have no rejected response: DPO, CFT and ORPO are left out; fill or remove these rows"
     for reason, n in lengths.dropped.items():

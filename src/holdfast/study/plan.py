@@ -32,6 +32,8 @@ from holdfast.words import UNSAFE, Example, UserError
 # Raised when the loop would give other weights for the same plan.
 TRAINING = 1
 
+_ASKED = {"estimands", "references", "interest", "prompts"}  # of `declared`: the rest is of power alone
+
 
 @dataclass(frozen=True, slots=True)
 class Power:
@@ -153,7 +155,11 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
         cost=costs.cost(study, _shapes(materials, absent), runs_once, cells),
         notes=tuple(notes),
         of_models=tuple(of_models),
-        declared={"alpha": study.alpha, **study.declared.model_dump(mode="json", exclude={"guesses"})},
+        declared={
+            "alpha": study.alpha,
+            **study.declared.model_dump(mode="json", exclude={"guesses"}),
+            "by_default": not study.declared.model_fields_set & _ASKED,
+        },
     )
 
 
@@ -383,7 +389,7 @@ def _shapes(materials: Materials, absent: list[str]) -> dict[str, Shape | None]:
 
 
 def _notes(materials: Materials, trajectories: list[Trajectory]) -> list[str]:
-    notes = []
+    notes, passes = [], dict[str, tuple[float, int]]()
     for t in trajectories:
         rows = materials.rows_of(t.label, t.task)
         if not materials.is_sampled(t.model, rows):
@@ -400,9 +406,10 @@ def _notes(materials: Materials, trajectories: list[Trajectory]) -> list[str]:
             )
         if near := materials.prepared(t.model, rows).counts["near_duplicates"]:
             notes.append(f"{near} unsafe texts of {rows} are near-duplicates of robustness prompts and were left out")
-        if t.rungs[-1].passes is not None and t.rungs[-1].passes > 1:
-            notes.append(f"{rows} is read {t.rungs[-1].passes:.1f} times over at {t.budgets[-1]} tokens")
+        if (t.rungs[-1].passes or 0) > passes.get(rows, (1.0, 0))[0]:
+            passes[rows] = t.rungs[-1].passes or 0.0, t.budgets[-1]
         notes += [f"{rows}, {t.model}: {note}" for note in materials.agreement(t.model, rows)]
+    notes += [f"{rows} is read up to {n:.1f} times over at {budget:,} tokens" for rows, (n, budget) in passes.items()]
     notes += [
         f"{t.name} is scored by the share of its references' words that a response holds, which is no accuracy"
         for t in materials.study.tasks

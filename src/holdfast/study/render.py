@@ -152,7 +152,8 @@ def _declared(plan: Plan) -> str:
         return ""
     least = ", ".join(f"{axis.replace('_', ' of ')} {size:g}" for axis, size in d["interest"].items())
     return (
-        f"\ndeclared: {', '.join(d['estimands'])}, against {' and '.join(d['references'])}, at alpha {d['alpha']:g}; "
+        f"\n{'asked by default, for the study declares nothing' if d['by_default'] else 'declared'}: "
+        f"{', '.join(d['estimands'])}, against {' and '.join(d['references'])}, at alpha {d['alpha']:g}; "
         f"prompts are {d['prompts']}; all else is exploratory\n"
         f"smallest differences of interest: {least}"
     )

@@ -67,7 +67,10 @@ def _single(row: Mapping[str, Any]) -> tuple[Prompt, str]:
     if len(forms) > 1:
         raise ValueError(f"the row has {' and '.join(f'`{name}`' for name in forms)}; keep one of them")
     if not forms:
-        raise ValueError(f"there is no `chosen`, `completion`, `messages` or `conversations`, only {sorted(row)}")
+        raise ValueError(
+            "there is no `chosen`, `completion`, `messages`, `conversations` or `output` beside an `instruction`, only "
+            f"{', '.join(f'`{name}`' for name in sorted(row)) or 'nothing'}; call what is to be learnt `completion`"
+        )
     if row.get("rejected") not in EMPTY[:2]:
         raise ValueError(f"there is a `rejected` beside `{forms[0]}`; call the response that is preferred `chosen`")
     if forms == ["completion"]:
