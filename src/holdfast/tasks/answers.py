@@ -3,11 +3,11 @@
 A worked answer ends with ``#### n``. *Strict* takes the number that stands after the last such mark. *Lenient*
 (flexible) takes the number that the response settles on in whatever form, by the first of these rules that finds one:
 what follows the last ``####``; what is in the last LaTeX box; what the last "the answer is" or "Answer:" names; the
-last number of all.
+last number of all that does not count the items of a list.
 
 Both read only the answer, not what a model that runs on writes after it (a line that begins with ``Question:`` or a
 speaker's name); lenient reads only what follows the last "wait, …", where a number does. A number that is
-named as the answer with a rival beside it (``5 or 7``, ``10-12``) is none.
+named as the answer with others beside it (``5 or 7``, ``10-12``, ``5, 7``) is none.
 
 Numbers are exact fractions: 5, 5.0 and 5.00 are equal, and so are 1/2, 0.5, ½ and ``\\frac{1}{2}``; 1/3 and 0.33 are
 not. Units, currencies and percent signs are passed over, and so are words such as "million"; ``h:mm`` is in hours;
@@ -54,10 +54,16 @@ _WHOLE = re.compile(rf"\s*(?P<number>{_NUMBER.pattern})\s*(?:%|[^\W\d_]+(?:\s[^\
 _MARKED = re.compile(rf"####\s*(?:\\boxed\{{)?(?P<number>{_NUMBER.pattern})")
 _HEADING = re.compile(r"####\s*\d[.):]\s+[^\W\d]")  # "#### 2. Add them up" is a step, not an answer
 _STATED = re.compile(
-    r"(?i)(?:(?:^|\n)[^\w\n]*|\b(?:the|my|our|final|correct) )(?:final |correct )?answer\b[^\n.:=\d]{0,60}?"
+    r"(?i)(?:(?:^|\n)[^\w\n]*|\b(?:the|my|our|final|correct) )(?:final |correct )?answers?\b[^\n.:=\d]{0,60}?"
     r"(?:\bis\b|\bare\b|\bwas\b|\bbe\b|\bequals\b|[:=])(?!\s+not\b)\s*[:=]?\s*(?P<clause>[^\n]*)"
 )
-_RIVAL = re.compile(r"\s*[^\W\d]*\s*(?:\bor\b|\bto\b|[-–])\s*[$€£]?\d")
+_RIVAL = re.compile(
+    r"\s*[^\W\d]*\s*(?:\bor\b|\bto\b|[-–])\s*[$€£]?\d"
+    # Others up to the end: "5, 7", "5 and 7", "5 hours and 30 minutes", but not "5, and 7 is wrong".
+    r"|(?:(?:\s*[^\W\d]+)?\s*(?:,\s*and\b|[,;&~±]|\band\b|\bthrough\b)\s*(?:[^\W\d_]\s*=\s*)?[-$€£]*\.?\d[\d.,/]*)+"
+    r"(?:\s*[^\W\d]+)?[\s%)\]}$.]*\Z"
+)
+_MARK = re.compile(r"(?:^|\n)[ \t]*\(?\d{1,2}[.)]\s+(?=[^\W\d])")  # of a list
 _WORKED = re.compile(r"[^=\n]*?[-+*/×÷−x]\s?[$€£(]?\d[^=\n]*=\s*")  # what is left of "3 * 6 = 18" after the 3
 _SENTENCE = re.compile(r"[.!?](?=\s|\Z)")
 _SECOND_THOUGHT = re.compile(
@@ -211,7 +217,7 @@ def _found(response: str) -> tuple[str, re.Match[str] | None, bool]:
             worked = _WORKED.match(clause, found.end())
             result = _NUMBER.match(clause, worked.end()) if worked else None
             return clause, result or found, True
-    return text, last(_NUMBER, text), False
+    return text, last(_NUMBER, _MARK.sub("\n", text)) or last(_NUMBER, text), False
 
 
 def _plain(text: str) -> str:
