@@ -158,6 +158,8 @@ def test_a_number_is_said_with_as_many_digits_as_its_verdict_takes(made):
     assert one.number == "0.0502"
     exact = replace(one, read=0.05, passed=True)
     assert exact.number == "0.050"
+    assert replace(one, read=0.9996, bound="≥ 0.5", passed=True).number == "0.9996"  # which is not all
+    assert replace(one, read=1.0, bound="≥ 0.5", passed=True).number == "1.000"
 
 
 def test_the_verdict_on_disk_is_of_the_estimates_that_are_there(made, tmp_path):

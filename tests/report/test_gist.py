@@ -147,6 +147,6 @@ def test_the_share_of_ways_is_of_distinct_ways_and_names_where_it_is_least():
     )  # fmt: skip
     said = gist.stable(found)
     assert said == (
-        "The declared verdict holds in 40% (least: DPO against SFT) of 8–15 distinct ways to ask (72 choices, copies "
+        "Of 8–15 distinct ways to ask as few as 40% (DPO against SFT) agree with the study’s own (72 choices, copies "
         "taken once); one other choice reverses 1 of 2."
     )

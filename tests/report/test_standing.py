@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from holdfast import pipeline
-from holdfast.analysis.declaration import looks, record
-from holdfast.report import claims, methods
+from holdfast.analysis.declaration import Standing, looks, record, unsaid
+from holdfast.report import claims, methods, standing
 from holdfast.report.checklist import checklist
 from holdfast.report.reading import Findings, read
 from holdfast.store.folder import StudyFolder
@@ -79,3 +81,21 @@ def test_a_page_of_another_study_than_was_analysed_is_refused(declared: StudyFol
             read(declared)
     finally:
         declared.study_yaml.write_text(dump(study), encoding="utf-8")
+
+
+def test_what_nobody_stated_is_by_default_and_what_the_study_cannot_ask_is_said(fabrication: ModuleType) -> None:
+    study = fabrication.study_of()
+    recorded = Standing(kind="recorded", digest="d", now="d")
+    assert standing.chosen(recorded) == "declared"
+    assert standing.chosen(replace(recorded, defaults=("alpha",))) == "partly declared, partly by default"
+    assert standing.chosen(replace(recorded, defaults=tuple(unsaid(study)))) == "by default"
+    found = pd.DataFrame({"finding": ["last", "last"], "against": ["base", "base"]})
+    assert standing.in_words(found, study, "SFT") == (
+        "last, against the base model (of slope, coupling and SFT there is nothing here)"
+    )
+
+
+def test_where_one_seed_has_no_verdict_the_methods_name_none(finished: StudyFolder) -> None:
+    text = methods.paragraphs(read(finished))["Statistics"]
+    assert "With one training seed no verdict on objectives is given." in text
+    assert "is called equivalent" not in text

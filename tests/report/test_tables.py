@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from holdfast.analysis.equivalence import VERDICTS
+from holdfast.analysis.gate import Check, Verdict
 from holdfast.report import markup, speak, tables
 from holdfast.report.reading import read
 from holdfast.report.tables import Control
@@ -35,6 +38,7 @@ def test_every_verdict_has_a_sign_and_a_class_of_its_own() -> None:
 def test_spoken_table_has_a_row_per_objective(finished: StudyFolder) -> None:
     setting = read(finished).settings()[0]
     shown = tables.spoken(tables.headline(setting, 60_000), setting.shown)
+    assert "nan" not in tables.markdown(shown, "")  # the base has no difference from itself
     assert list(shown["objective"]) == ["base", "sft", "dpo", "cft", "ip", "orpo", "kl"]
     assert "Attack success rate: points from base" in shown.columns
     assert "%" in shown["Task accuracy"].iloc[0]
@@ -81,3 +85,12 @@ def test_words_for_numbers() -> None:
     assert speak.tokens(15_000) == "15k"
     assert tables.number(1234.0) == "1,234"
     assert tables.number(float("nan")) == "–"
+
+
+def test_a_gate_says_of_each_subject_first_whether_it_was_kept() -> None:
+    """What stands last lies beyond the edge of a telephone's screen."""
+    names = ("measure", "metric", "condition", "estimate", "judge", "model", "task", "label")
+    one = Check(**dict.fromkeys(names, "x"), budget=0, value=1.0, low=1.0, high=1.0, read=1.0, bound="", passed=False)
+    shown = tables.gate(Verdict((replace(one, passed=True), one)))
+    assert list(shown)[:2] == ["subject", "verdict"]
+    assert list(shown["verdict"]) == ["FAILED", "kept"]

@@ -109,10 +109,11 @@ def _checkpoints(rows: pd.DataFrame) -> str:
         f"({100 * r['value']:+.1f} points [{100 * r['low_all']:+.1f}, {100 * r['high_all']:+.1f}])".replace("-", "−")
         for r in clear.to_dict("records")
     ]
-    left = len(rows) - len(clear)
+    left = list(rows.loc[~rows.index.isin(clear.index), "label"])
     if not said:
         return "no checkpoint’s interval leaves out 0"
-    return ", ".join([*said, *(["the intervals of the others hold 0"] if left else [])])
+    held = f"the interval{'s' * (len(left) > 1)} of {listed(left)} hold{'s' * (len(left) == 1)} 0"
+    return ", ".join([*said, *([held] if left else [])])
 
 
 class Families(NamedTuple):

@@ -88,10 +88,11 @@ class Check:
 
     @property
     def number(self) -> str:
-        """``read`` with as many digits as it takes to see whether the bound is kept: 0.0504 is not 0.050."""
+        """``read`` with as many digits as it takes to see whether the bound is kept: 0.0504 is not 0.050; nor is 0.9996
+        whole."""
         if self.read is None:
             return "not measured"
-        sides = [float(x) for x in re.findall(r"[≥≤] (\S+)", self.bound)]
+        sides = [0.0, 1.0, *(float(x) for x in re.findall(r"[≥≤] (\S+)", self.bound))]
         true = [_side(self.read, x) for x in sides]
         digits = next((d for d in range(3, 9) if [_side(round(self.read, d), x) for x in sides] == true), 9)
         return f"{self.read:.{digits}f}" if self.estimate == "level" else f"{self.read:+.{digits}f}"

@@ -16,7 +16,7 @@ _LEAD = (
     "confidence, is equivalent; where neither is shown, the data cannot tell. {stands}"
 )
 _DECLARED = (
-    "Asked: {estimands}, against {references}. ASR, accuracy and P(match) from 0 to 1, a slope per doubling of the "
+    "Asked: {asked}. ASR, accuracy and P(match) from 0 to 1, a slope per doubling of the "
     "budget, a coupling per point of capability. {level} intervals; p after Bonferroni’s correction in the family "
     "that the file names; interest: smallest difference of interest. Prompts are taken as {prompts}. {warnings}"
 )
@@ -45,8 +45,7 @@ def group(findings: Findings) -> Group | None:
         tables.save(findings, "claims", published, "What was published, and whether it is found here")
     declared, chosen = study.declared, standing.chosen(findings.stands)
     caption = _DECLARED.format(
-        estimands=speak.join(declared.estimands),
-        references=speak.join(declared.references),
+        asked=standing.in_words(wanted, study, findings.reference),
         level=speak.level(study.alpha),
         prompts="drawn from others like them" if declared.prompts == "sampled" else "all there are",
         warnings=_once(wanted["warning"]),
@@ -115,7 +114,7 @@ def shown(found: pd.DataFrame) -> pd.DataFrame:
         "objective": found["label"].where(found["label"] != "", "all"),
         "against": found["against"],
         "measure": [plain(m) for m in found["measure"]],
-        "budget": ["ladder" if b < 0 else f"{b:,}" for b in found["budget"]],
+        "budget": ["ladder" if b < 0 else f"{b:,}" if b else "–" for b in found["budget"]],
         "value": ["–" if pd.isna(v) else speak.signed(v, 3) for v in found["value"]],
         "interval": ends,
         "p": [speak.p_value(p).removeprefix("p").removeprefix(" = ").strip() for p in found["p_adjusted"]],

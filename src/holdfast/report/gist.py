@@ -155,8 +155,8 @@ def stable(found: pd.DataFrame) -> str:
     share = speak.percent(worst["agree"], 0)
     flips = f"one other choice reverses {turned} of {len(found)}" if turned else "no other choice alone reverses one"
     versus = f"{worst['label']} against {'the base' if worst['against'] == 'base' else 'SFT'}"
-    least = f"{share} (least: {versus})" if most > worst["agree"] else share
-    return f"The declared verdict holds in {least} of {ways} distinct ways to ask{copies}; {flips}."
+    least = f"as few as {share} ({versus})" if most > worst["agree"] else share
+    return f"Of {ways} distinct ways to ask {least} agree with the study’s own{copies}; {flips}."
 
 
 def moving(found: Consistency) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from holdfast.analysis.shown import one_seed
 from holdfast.report import speak, standing
 from holdfast.report.reading import Findings
 
@@ -68,6 +69,11 @@ def sentences(findings: Findings) -> Iterator[str]:
         f"measure and metric, over {speak.own('objectives')} and budgets; verdicts by Bonferroni's, "
         "within such families, and within one family of all that the answer compares, over measures and references."
     )
+    if several and len(findings.labels) > 1:
+        yield speak.own(
+            "For verdicts the variance of the seeds' means is pooled over the objectives of one comparison (Dunnett "
+            "1955), and none is given that does not hold by each objective's own variance as well."
+        )
     yield from _declared(findings)
 
 
@@ -115,7 +121,8 @@ def _differences(findings: Findings, shares: bool, means: bool, several: bool) -
         "Variance, degrees of freedom and widening over seeds are as for levels; the test is t with the same variance "
         "and degrees of freedom, and Student's t on the seeds' means, of which the larger p counts." if several else
         "They are tested by flipping the signs of whole prompts (Fisher 1935; Phipson and Smyth 2010), which for one "
-        "answer a prompt is the exact test of McNemar (1947)."
+        "answer a prompt is the exact test of McNemar (1947); of what is asked p is that of the interval's own t test "
+        "where that is larger."
     )  # fmt: skip
 
 
@@ -128,11 +135,12 @@ def _declared(findings: Findings) -> Iterator[str]:
     )
     yield from standing.sentences(findings.stands)
     yield (
-        f"Asked: {speak.join([e.replace('_', ' ') for e in asked.estimands])}, against "
-        f"{speak.join([findings.reference if r == 'sft' else f'the {r}' for r in asked.references])}; smallest "
-        f"differences of interest: {margins}. A difference shown to be smaller, by two one-sided tests (Schuirmann "
-        "1987), is called equivalent; one that is also shown not to be 0 small but real."
-    )
+        f"Asked: {standing.in_words(standing.asked(answers, findings.study), findings.study, findings.reference)}; "
+        f"smallest differences of interest: {margins}. "
+        + ("With one training seed no verdict on objectives is given." if one_seed(answers[answers["verdict"] != ""])
+           else "A difference shown to be smaller, by two one-sided tests (Schuirmann 1987), is called equivalent; one "
+           "that is also shown not to be 0 small but real.")
+    )  # fmt: skip
     if asked.prompts == "fixed":
         yield "For these the prompts are taken as fixed: seeds alone replicate, and Student's t on their means decides."
     there = set(answers["finding"])

@@ -98,12 +98,13 @@ def _grid(s: Setting, table: pd.DataFrame, against: str) -> Block:
     ]
     who = "the base" if against == "base" else s.findings.reference
     title, mark = f"Every comparison with {who} under every choice", s.findings.study.mark
+    under = speak.own(f"Under each objective {speak.join(over)} over budgets. ") if len(over) > 1 else ""
     caption = (
         f"Attack success less that of {who} under each choice: ↑ higher, ↓ lower (p < {s.findings.study.alpha:g}), + − "
         "on that side but unclear, = no difference; each way by itself, not corrected for many comparisons as verdicts "
         "elsewhere are. Worst case: the incoherent are harmful. Outlined: the way that the "
-        f"study declares. {speak.own('Under each objective')} {speak.join(over)} over budgets; at the foot, how "
-        f"many of these {len(rows)} rows (of {len(set(data['way']))} choices, those that give the same "
+        f"study declares. {under}At the foot, how many of these "
+        f"{len(rows)} rows (of {len(set(data['way']))} choices, those that give the same "
         f"numbers throughout together). Paired by prompt{' and seed' if data['n_seeds'].max() > 1 else ''}. n = "
         f"{speak.spread(data['n_prompts'])} prompts. {speak.seeds([int(data['n_seeds'].max())])}. Every number and "
         f"interval: tables/{named('ways', s.slug)}.csv."

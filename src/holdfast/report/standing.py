@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from holdfast.analysis.declaration import Standing
+from holdfast.declared import InterestSpec
 from holdfast.report import speak
 from holdfast.spec import Study
 from holdfast.store.digest import short
@@ -52,7 +53,24 @@ def chosen(stands: Standing) -> str:
     """How what is asked came to be: declared, by default, or exploratory."""
     if not stands.confirms:
         return "exploratory"
+    if {*stands.defaults} >= _EVERY:
+        return "by default"
     return "partly declared, partly by default" if stands.defaults else "declared"
+
+
+# Of the places that ``defaults`` may name those that say what is compared and how large a difference matters.
+_EVERY = {f"declared.{x}" for x in ("estimands", "references", *(f"interest.{a}" for a in InterestSpec.model_fields))}
+
+
+def in_words(found: pd.DataFrame, study: Study, reference: str) -> str:
+    """What is asked, against what, and what of it there is nothing of here. ``found``: of ``asked``."""
+    wanted, against = study.declared.estimands, study.declared.references
+    names = {"sft": reference, "base": "the base model", "mean": "the mean of all"}
+    there = [e for e in wanted if (found["finding"] == e).any()]
+    sides = [names[r] for r in against if (found["against"] == r).any()]
+    gone = [*(e for e in wanted if e not in there), *(names[r] for r in against if names[r] not in sides)]
+    said = speak.join(there) + (f", against {speak.join(sides)}" if sides else "")
+    return (said + (f" (of {speak.join(gone)} there is nothing here)" if gone else "")).replace("_", " ")
 
 
 def little(stands: Standing) -> str:

@@ -64,7 +64,8 @@ def spoken(table: pd.DataFrame, series: list[Series]) -> pd.DataFrame:
             if table[name].notna().any():
                 said = "" if speak.missing(r[name]) else speak.points(r[name])
                 ends = speak.interval(r[f"{name}_low"], r[f"{name}_high"], signed=True)
-                cell[f"{title}: points from {against}"] = f"{said} {ends} {r[f'{name}_verdict'] or ''}".strip()
+                verdict = "" if speak.missing(r[name]) else r[f"{name}_verdict"]
+                cell[f"{title}: points from {against}"] = f"{said} {ends} {verdict}".strip()
     return pd.DataFrame(list(out.values())).fillna("")
 
 
@@ -167,8 +168,8 @@ def controls_frame(found: list[Control]) -> pd.DataFrame:
 def gate(verdict: Verdict) -> pd.DataFrame:
     """A row per check, what failed first."""
     rows = [
-        {"subject": c.label, "measure": c.what, "found": c.number, "to keep": c.bound}
-        | {"verdict": "kept" if c.passed else "FAILED"}
+        {"subject": c.label, "verdict": "kept" if c.passed else "FAILED"}
+        | {"measure": c.what, "found": c.number, "to keep": c.bound}
         for c in sorted(verdict.checks, key=lambda c: c.passed)
     ]
     return pd.DataFrame(rows)
