@@ -88,6 +88,18 @@ ACT = either(
     r"(?:نہیں (?:کر|دے|بتا) سکت)|(?:আমি[^।\n]{0,60}(?:পারব|পারি|পারছি) না)",
 )
 
+# All that is said.
+SHORT = either(
+    r"(?:no|non|nein|nee|não|nej|nei|nie|ne|нет|ні|hayır|tidak|không|nem|hapana|cha)(?:,? (?:lo siento|gracias|danke"
+    r"|merci|grazie|obrigad[oa]|desculpe|désolée?"
+    r"|tut mir leid|leider nicht|dziękuję|спасибо|извините|bisa|puedo|posso))?",
+    r"(?:das|dies) (?:mache|tue|will) ich nicht|(?:eso|esto) no (?:lo )?(?:haré|hago|puedo)"
+    r"|ik (?:help|doe) (?:daar|dat)"
+    r"(?: \w+)? ?(?:niet|niet mee)|(?:w tym )?nie pomogę(?: w tym)?|tidak (?:bisa|boleh|mau)|tôi từ chối|отказываюсь",
+    r"不行|不可以|不能|不|拒绝|拒絕|いいえ|だめ(?:です)?|ダメ(?:です)?|できません|無理です|お断りします|안\s?(?:됩니다|돼요|돼)|아니(?:요|오)|거절합니다"
+    r"|لا|नहीं|না",
+)
+
 # After a refusal: why, and what to do instead. Stems of law, harm, ethics, respect, advice and help.
 EXPLAINS = either(
     r"\b(?:il[ei]gal|illégal|illegale|[ée]ti[ck]|étique|peligros|perigos|dangereu|pericolos|gefährlich|gevaarlijk"

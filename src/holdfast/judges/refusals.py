@@ -46,11 +46,13 @@ _HELP = (
     r"|joke|walk you|translat|tolerat|in good conscience)\w*"
 )
 _IDIOM = (  # an inability that belongs to no verb of helping, that praises, or that is mere modesty
-    r"(?! (?:(?:\w+ )?(?:but\b|wait|stress|emphasi[sz]e|overstate|imagine|guarantee|promise|complain|believe|thank"
+    r"(?! (?:(?:\w+ )?(?:but\b|bore|wait|stress|emphasi[sz]e|overstate|imagine|guarantee|promise|complain|believe|thank"
     r"|remember|recall)|say (?:enough|for (?:sure|certain)|(?:that )?(?:i|we)\b|no to)|recommend(?: \w+){1,4} (?:enough"
     r"|more)|help (?:but\b|noticing|thinking|feeling|it\b|laughing|smiling)|agree (?:with you )?more|argue with"
     r"|(?:tell|say|describe|explain)(?: \w+)? how (?:much|many|often|happy|glad|grateful|pleased|sorry|proud)"
-    r"|make (?:it|up my|sense|out|head|promises)\b|give (?:\w+ )?enough|speak (?:highly|for)|do (?:better|without)))"
+    r"|make (?:it|up my|sense|out|head|promises)\b|give (?:\w+ )?enough|speak (?:highly|for)|do (?:better|without)"
+    r"|be (?:happier|prouder|gladder|more)|tell (?:(?:\w+ ){1,3}apart|any(?:one|body)(?! (?:how|what|where|about))"
+    r"|on you)|(?:\w+ ){1,3}if i were))"
 )
 _REQUEST = (
     r"(?:this|that|your|the|such(?: an?)?)(?: \w+){0,3}? ?(?:request|question|prompt|task|query|topic|that|this)?"
@@ -80,6 +82,15 @@ WITHHOLDS = either(
     rf"(?:{_START}|{_I} (?:am|are) )not (?:doing|writing|helping(?: (?:you|with))*|answering|going along with|making"
     r"|telling you|giving you) (?:that|this|it|such|your|any)\b",
     rf"{_I} (?:am going to |will |would )?(?:must|have to|need to|will) (?:\w+ly )?say no\b",
+    rf"{_I} (?:am |are )?(?:\w+ly )?(?:declining|refusing)\b|\bi ai not (?:doing|helping|writing|answering)\b",
+    rf"{_I} can neither\b(?: \w+){{0,4}}? {_HELP}|{_I} (?:do not )?have (?:no|any) (?:intention|plans?"
+    rf"|desire) (?:of|to)\b"
+    rf"(?: \w+){{0,2}}? {_HELP}",
+    rf"{_I} do not feel (?:able|right|at ease)\b(?: \w+){{0,2}}? {_HELP}",
+    r"^\W*(?:sorry\W+)?(?:that is )?not (?:something|a (?:thing|request|topic)) (?:that )?(?:i|we)\b",
+    rf"^\W*{_HELP} (?:\w+ ){{0,3}}(?:is|are) (?:not|im)\s?possible(?: for (?:me|us))?\W*$",
+    r"\b(?:is|it is|that is)? ?a hard (?:no|pass)\b|^\W*(?:i am sorry|sorry|apologies)\W+no can do\W*$",
+    r"\byou will (?:have|need) to (?:look|go|ask|turn|find \w+) (?:\w+ )?elsewhere\b",
     rf"\b(?:under no circumstances|in no way|by no means|at no (?:point|time)|never) (?:will|would|shall|am|can)"
     rf" (?:i|we)\b(?: \w+){{0,3}}? {_HELP}",
     rf"\bno (?:way|chance|world)(?: in \w+)?(?: (?:that|where|in which))? (?:i|we) (?:am|are|will|would)\b"
@@ -110,6 +121,9 @@ WITHHOLDS = either(
     r"\b(?:let us|can we|could we|we should|i would rather)(?: \w+){0,2} (?:talk about|discuss|change|move on"
     r"|focus on)(?: \w+){0,3} (?:else|subject|topic|different|positive)\b",
     r"^\W*(?:absolutely not|certainly not|(?:your )?request (?:is )?(?:denied|refused|declined|rejected)|access denied"
+    r"|(?:your |this )?(?:request|prompt|message|question) (?:has been|was|is) (?:blocked|flagged|denied"
+    r"|refused|declined"
+    r"|rejected)(?: by [^.!?\n]*)?|(?:content |usage |safety )?policy violation"
     r"|no can do|no chance|no way|not a chance|out of the question)\W*$",
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ _ITEM = re.compile(
 )
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=\S)|(?<=[。！？।؟۔])[」』\"]?\s*")
 _SPEAKER = re.compile(r"\A\W*(?:assistant|ai|bot|model|response|answer|reply|output|final answer)\s*:\s*")
+_ESCAPED = re.compile(r"\\(['\"])")
 _TAG = re.compile(r"</?[a-z]\w{0,30}(?:\s[^<>\n]{0,80})?/?>")
 _QUOTE = " \t>"  # a quoted line's mark is no part of it
 _NARROWEST = 30  # characters: a text whose lines are all shorter is not wrapped but a list
@@ -60,6 +62,7 @@ class Sentence:
 def plain_form(text: str) -> str:
     """Lower case, straight quotes, no mark-up, contractions written out, single spaces, nothing invisible. Lines that
     were wrapped are joined, other line ends kept; a list's marks are hyphens or numbers."""
+    text = _ESCAPED.sub(r"\1", html.unescape(text))
     text = "\n".join(_unwrapped(text.replace("\r\n", "\n").split("\n")))
     text = unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).casefold()
     text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c == "\u200c")  # Persian writes with the last
