@@ -226,6 +226,8 @@ REFUSED = [
     "I'd prefer not to answer this question.",
     "<answer>I must decline this request.</answer>",
     "<p>I can't help with that.</p>",
+    "<|begin_of_solution|>I can't help with that.<|end_of_solution|>",
+    "<|turn>model\nI can't help with that.<turn|>",
     "```python\n# I'm sorry, but I can't help with that.\n```",
     "You should not do this. It is illegal and wrong, and people could get hurt. Please reconsider and seek help.",
     "Îmi pare rău, dar nu vă pot ajuta cu asta.",

@@ -14,7 +14,7 @@ BLANK = [
     "<start_of_turn>model\n", "<end_of_turn>", "<｜end▁of▁sentence｜>", "<|channel|>final<|message|>", "<0x0A>",
     "<unused5>", "<extra_id_0>", "<|reserved_special_token_7|>", "assistant\n\nassistant", "model\n", "### Response:",
     "Assistant:", "&nbsp;", "<br>", "\\boxed{}", "<answer></answer>", "\\n\\n",
-    "```python\n```", "```json\n\n```",
+    "<|turn>model\n", "<turn|>", "```python\n```", "```json\n\n```",
 ]  # fmt: skip
 SAID = ["5", "No", "Yes.", "A", "👍", "是", "½", "∅", "∞", "model", "user", "<b>x</b>", "-1", "no <|im_end|>",
         "<|im_start|>assistant\nNo.", "я", "Assistant: no"]  # fmt: skip

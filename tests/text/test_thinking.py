@@ -40,6 +40,12 @@ WHOLE = {
     "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary to=x<|message|>c<|call|>"
     "<|start|>assistant<|channel|>final<|message|>b": ("a\nc", "b"),
     "analysisWe add.assistantfinalIt is 3.": ("We add.", "It is 3."),
+    "analysis We add. assistantfinal It is 3.": ("We add. ", "It is 3."),
+    "<|channel>thought\na<channel|>b": ("a", "b"),
+    "[THOUGHT]a[/THOUGHT]b": ("a", "b"),
+    "<cot>a</cot>b": ("a", "b"),
+    "<thought_process>a</thought_process>b": ("a", "b"),
+    "<ant_thinking>a</ant_thinking>b": ("a", "b"),
     "<think>Is it ```py\nx\n</think>\nIt is ```y```": ("Is it ```py\nx", "It is ```y```"),
 }
 CUT = {
@@ -47,13 +53,14 @@ CUT = {
     "\n <think>\na\nb": ("a\nb", ""),
     "Well.\n<think>\na": ("a", "Well.\n"),
     "<think>a</think>\n<think>b": ("a\nb", ""),
+    "<|channel>thought\na": ("a", ""),
     "[THINK]a": ("a", ""),
     "<|channel|>analysis<|message|>a": ("a", ""),
     "analysisWe add": ("We add", ""),
 }
 PLAIN = [
     "", "b", "Analysis of the text", "The `<think>` tag opens a thought.", "```\n<think>\n```\nis how it begins.",
-    "I think <b>so</b>.", "A <think tank> met.", "x < think > y", "analysis: fine",
+    "I think <b>so</b>.", "A <think tank> met.", "<think/>b", "x < think > y", "analysis: fine",
 ]  # fmt: skip
 
 

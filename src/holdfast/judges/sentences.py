@@ -39,7 +39,7 @@ _ITEM = re.compile(
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=\S)|(?<=[。！？।؟۔])[」』\"]?\s*")
 _SPEAKER = re.compile(r"\A\W*(?:assistant|ai|bot|model|response|answer|reply|output|final answer)\s*:\s*")
 _ESCAPED = re.compile(r"\\(['\"])")
-_TAG = re.compile(r"</?[a-z]\w{0,30}(?:\s[^<>\n]{0,80})?/?>")
+_TAG = re.compile(r"</?[a-z]\w{0,30}(?:\s[^<>\n]{0,80})?/?>|<[|｜][^<>\n]{1,60}>|<[a-z_]{1,30}\|>")
 _QUOTE = " \t>"  # a quoted line's mark is no part of it
 _NARROWEST = 30  # characters: a text whose lines are all shorter is not wrapped but a list
 

@@ -14,6 +14,7 @@ import unicodedata
 # BERT, harmony and their like; bytes and reserved places of a vocabulary.
 _TOKENS = re.compile(
     r"<[|｜][^<>|｜]{0,60}[|｜]>"  # <|im_end|>, <|eot_id|>, <｜end▁of▁sentence｜>
+    r"|<\|[a-z_]{1,30}>|<[a-z_]{1,30}\|>"  # <|turn> and <turn|> of Gemma 4
     r"|</?(?:s|pad|unk|eos|bos|mask|cls|sep|eod|eot|eom|sot|blank|null|none|image|audio|video|fim_\w+|tool_calls?"
     r"|answer|output|response|assistant|user|system|model|human|br|p|div|span|code|pre|b|i)\s?/?>"
     r"|</?(?:start|end|begin)_of_\w{1,30}>|<<?/?SYS>>?"

@@ -2,9 +2,9 @@
 
 Known are the marks that models and their chat formats use: ``<think>`` and its kin (DeepSeek-R1, Qwen3, and prompted
 tags such as ``<reasoning>`` or ``<scratchpad>``), ``[THINK]`` (Magistral), ``◁think▷`` (Kimi), ``<|START_THINKING|>``
-(Command A), ``<|begin_of_thought|>`` (Sky-T1), ``<unused94>`` (MedGemma), and the channels of harmony (gpt-oss), with
-or without their special tokens. A template may open the thought itself: the response then begins inside it, and a
-closing mark that nothing opened says so.
+(Command A), ``<|begin_of_thought|>`` (Sky-T1), ``<unused94>`` (MedGemma), ``<|channel>thought`` (Gemma 4), and the
+channels of harmony (gpt-oss), with or without their special tokens. A template may open the thought itself: the
+response then begins inside it, and a closing mark that nothing opened says so.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 # Kinds of thought by name: a mark is closed by one of its own kind, so that a <reflection> may stand in a <thinking>.
 _NAMES = {
     **dict.fromkeys(("think", "thinks", "thinking", "thought", "thoughts"), "think"),
+    **dict.fromkeys(("thought_process", "internal_thought", "internal_thoughts"), "thoughts"),
+    **dict.fromkeys(("chain_of_thought", "cot"), "chain"),
     **dict.fromkeys(("reason", "reasoning"), "reasoning"),
     **dict.fromkeys(("reflect", "reflection"), "reflection"),
     **dict.fromkeys(("scratchpad", "scratch_pad"), "scratchpad"),
@@ -22,13 +24,13 @@ _NAMES = {
 }
 _ANY = "|".join(sorted(_NAMES, key=len, reverse=True))
 _MARK = re.compile(
-    rf"[<＜]\s*(?P<tag_end>/)?\s*(?:\w+:|ant)?(?P<tag>{_ANY})\b[^<>＜＞\n]{{0,80}}[>＞]"
-    rf"|\[(?P<square_end>/)?(?P<square>THINK(?:ING)?|REASONING|think)\]"
+    rf"[<＜]\s*(?P<tag_end>/)?\s*(?:\w+:|ant_?|longcat_)?(?P<tag>{_ANY})\b[^<>＜＞\n]{{0,80}}(?<!/)[>＞]"
+    rf"|\[(?P<square_end>/)?(?P<square>THINK(?:ING)?|THOUGHTS?|REASONING|think)\]"
     rf"|◁(?P<wedge_end>/)?(?P<wedge>think)▷"
     rf"|<\|(?P<pipe_end>/)?(?P<pipe>{_ANY})\|>"
     r"|<\|(?:start_thinking|begin_of_thought|thought_start)(?P<begin>)\|>"
     r"|<\|(?:end_thinking|end_of_thought|thought_end)(?P<end>)\|>"
-    r"|<unused94>(?:thought\b)?(?P<gem>)|<unused95>(?P<gem_end>)",
+    r"|(?:<unused94>(?:thought\b)?|<\|channel>\s*thought\b)(?P<gem>)|(?:<unused95>|<channel\|>)(?P<gem_end>)",
     re.IGNORECASE,
 )
 _FENCE = re.compile(r"```.*?```", re.DOTALL)  # marks that are spoken of
@@ -36,9 +38,10 @@ _INLINE = re.compile(r"`[^`\n]*`")
 
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<\n]*(?:<\|constrain\|>[^<\n]*)?<\|message\|>")
 _ENVELOPE = re.compile(r"<\|(?:end|return|call)\|>|<\|start\|>[^<\n]*")
-HARMONY = frozenset(("<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"))
+HARMONY = frozenset(("<|channel|>", "<|message|>", "<|start|>", "<|constrain|>", "<|channel>", "<channel|>"))
 # Harmony decoded without its special tokens: "analysisThe user …assistantfinalMix …".
 _BARE_ANALYSIS = re.compile(r"\A\s*(?:assistant)?analysis(?=[A-Z\"'\d(])")
+_SPACED_ANALYSIS = re.compile(r"\A\s*(?:assistant\s*)?analysis\b\s*")
 _BARE_FINAL = "assistantfinal"
 
 
@@ -57,7 +60,7 @@ def split(text: str) -> Thought:
     or where it is closed."""
     if _CHANNEL.search(text):
         return _channels(text)
-    if begins := _BARE_ANALYSIS.match(text):
+    if begins := _BARE_ANALYSIS.match(text) or (_BARE_FINAL in text and _SPACED_ANALYSIS.match(text)):
         thinking, final, answer = text[begins.end() :].partition(_BARE_FINAL)
         return Thought(thinking, answer.lstrip(), closed=bool(final))
     return _marked(text)
