@@ -253,6 +253,7 @@ def _analyse(work: Work) -> Path:
     from holdfast.analysis.estimates import estimates
     from holdfast.analysis.frame import cells, load
     from holdfast.analysis.regimes import SHARED, regimes
+    from holdfast.report import standing
 
     if work.study.tuned and work.plan.provisional:
         raise UserError(f"no settings are chosen in {work.folder.root} yet; run `holdfast tune` first")
@@ -262,6 +263,8 @@ def _analyse(work: Work) -> Path:
     frame, about = load(work.folder, tuning=True), cells(work.folder)
     stands = declaration.standing(work.study, work.folder, about)
     declaration.look(work.study, work.folder, frame["record"].nunique(), about)
+    if stands.kind != "recorded":
+        work.display.say(f"note: {next(standing.sentences(stands))}")
     table = estimates(regimes(frame, about, work.study)[SHARED], about, work.study)
     tables.write(work.folder.estimates_parquet, "estimates", table)
     write_text(work.folder.estimates_csv, csv(table))

@@ -72,6 +72,16 @@ def test_another_margin_after_the_results_is_exploratory_everywhere(declared: St
     analysed_as(declared, "robustness: 0.3", "robustness: 0.05", tmp_path)
 
 
+def test_the_terminal_says_what_was_declared_otherwise(
+    declared: StudyFolder, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    for to, noted in (("0.05", False), ("0.3", True)):
+        analysed_as(declared, "robustness: 0.05", f"robustness: {to}", tmp_path)
+        said = " ".join(capfd.readouterr().err.split())
+        assert ("note: What decides the verdicts was changed after it had been recorded" in said) is noted
+    analysed_as(declared, "robustness: 0.3", "robustness: 0.05", tmp_path)
+
+
 def test_a_page_of_another_study_than_was_analysed_is_refused(declared: StudyFolder) -> None:
     study = read(declared).study
     other = study.model_copy(update={"alpha": 0.2})

@@ -80,7 +80,8 @@ class Source:
         named = [file for file, words in found.items() if self.split in words]
         rest = [file for file, words in found.items() if not words & OTHER_SPLITS]
         if not named and (self.split != "train" or len(rest) != 1):
-            has = f"only {', '.join(file.name for file in found)}" if found else "no file of rows at all"
+            names = list(dict.fromkeys(file.name for file in found))
+            has = f"only {', '.join(names[:6])}{', …' * (len(names) > 6)}" if found else "no file of rows at all"
             raise UserError(f"the folder {folder} has no file of the split {self.split}, {has}; name the file itself")
         return named or rest
 
