@@ -30,5 +30,9 @@ def open(folder: str | Path) -> Results:
     from holdfast.results import open_folder
     from holdfast.store.folder import StudyFolder
     from holdfast.study.files import load
+    from holdfast.words import UserError
 
-    return open_folder(StudyFolder(Path(folder)), load(Path(folder) / "study.yaml"))
+    at = StudyFolder(Path(folder))
+    if not at.study_yaml.is_file():
+        raise UserError(f"{at.root} is no study's folder: it has no study.yaml; give the folder that a study ran in")
+    return open_folder(at, load(at.study_yaml))

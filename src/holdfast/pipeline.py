@@ -176,6 +176,8 @@ def _open(
 ) -> Iterator[Work]:
     """``begin``: plan first, so that what can be known to fail fails before anything is written, ``bounds`` of a gate
     that name what will not be there among it."""
+    if workers is not None and (type(workers) is not int or workers < 1):
+        raise UserError(f"workers cannot be {workers!r}: give a whole number of processes, 1 or more")
     spec, folder = place(study, out)
     if folder.study_yaml.exists() and (there := files.load(folder.study_yaml).name) != spec.name:
         raise UserError(f"{folder.root} holds the study {there}; choose another folder for {spec.name} with --out")

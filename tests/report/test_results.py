@@ -53,8 +53,16 @@ def test_it_says_in_a_line_what_it_is(opened: Any) -> None:
 
 
 def test_a_folder_without_estimates_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is no study at"):
+    with pytest.raises(UserError, match="is no study's folder: it has no study.yaml; give the folder that a"):
         holdfast.open(tmp_path)
     (tmp_path / "study.yaml").write_text((Path(__file__).parents[2] / "studies/gsm8k-stories260k.yaml").read_text())
     with pytest.raises(UserError, match="has no estimates yet; run `holdfast run`"):
         holdfast.open(tmp_path)
+
+
+@pytest.mark.parametrize("workers", [0, -1, "2", True, 1.5])
+def test_a_number_of_workers_that_is_none_is_one_sentence(workers: Any, tmp_path: Path) -> None:
+    study = holdfast.load_study("miniature")
+    with pytest.raises(UserError, match="workers cannot be"):
+        study.run(tmp_path / "out", workers=workers)
+    assert not (tmp_path / "out").exists()
