@@ -53,7 +53,7 @@ def test_it_says_in_a_line_what_it_is(opened: Any) -> None:
 
 
 def test_a_folder_without_estimates_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no study's folder: it has no study.yaml; give the folder that a"):
+    with pytest.raises(UserError, match=r"is no study's folder: it has no study\.yaml; give the folder that a"):
         holdfast.open(tmp_path)
     (tmp_path / "study.yaml").write_text((Path(__file__).parents[2] / "studies/gsm8k-stories260k.yaml").read_text())
     with pytest.raises(UserError, match="has no estimates yet; run `holdfast run`"):
