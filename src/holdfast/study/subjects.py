@@ -89,6 +89,8 @@ def _distinct(rows: list[SubjectRow]) -> None:
     for row in rows:
         twin = first.setdefault(row.subject, row)
         if twin is not row and not row.trajectory == twin.trajectory != "":
+            if not row.trajectory:  # it was trained elsewhere, at no budget
+                raise UserError(f"{row.label} has the same weights as {twin.label}: leave one of them out")
             raise UserError(
                 f"{row.label} at {row.budget:,} tokens has the same weights as {twin.label} at {twin.budget:,}: on "
                 "these rows the two do not differ, so leave one of them out or raise the budget"
