@@ -1,5 +1,7 @@
 """Matched capability, fronts and coherence, on scores that are planted exactly."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from scipy.optimize import isotonic_regression
 from holdfast.analysis import coherent, matched, pareto, paths
 from holdfast.analysis.matched_rows import rows
 from holdfast.analysis.records import records
+from holdfast.analysis.versus import Versus
 
 BUDGETS = (1000, 3000, 7000)  # places 1, 2 and 3 of the axis: log2(1 + tokens / 1000)
 DRAWS = 300
@@ -214,6 +217,15 @@ def test_where_harm_moves_between_two_checkpoints_an_interval_holds_all_of_it(ha
     assert "capability rises by 52 points" in found["warning"]
     level = one(levels, seeds=(0, 1, 2)).at_target.set_index("label").loc["orpo"]
     assert level["low"] < 4 / 40 < 20 / 40 < level["high"]
+
+
+def test_runs_that_lie_between_other_checkpoints_are_told_by_where_most_lie():
+    """And not by medians of ends, which may be of no run, or one and the same."""
+    ends = np.array([[[0], [3000], [0]], [[3000], [7000], [3000]]])
+    moved = SimpleNamespace(value=np.zeros((1, 3, 1)), rise=np.ones((3, 1)), before=np.zeros((1, 3, 1)),
+                            after=np.ones((1, 3, 1)), ends=ends)  # fmt: skip
+    (said,) = Versus._between(SimpleNamespace(wide=0.1), "orpo", moved, 0.1)
+    assert "orpo lies between 0 and 3,000 tokens" in said
 
 
 def test_capability_under_a_ceiling_of_harm_is_known_no_closer_than_by_both_ends():

@@ -52,6 +52,16 @@ def matched(label: str, verdict: str, value: float = 0.1) -> dict:
     }  # fmt: skip
 
 
+def test_where_equal_capability_decides_and_not_the_last_budget_the_recommendation_says_so():
+    """Else it would say that nobody is shown better beside an answer that says who is."""
+    better = {("ip", "sft", "robustness"): "better"}
+    said = "attack success counts as it is at equal capability, not at the last budget"
+    found = recommend(table(better, matched("ip", "cannot tell"), **FINE), STUDY)
+    assert found.chosen == ()
+    assert said in found.text
+    assert said not in recommend(table({}, **FINE), STUDY).text
+
+
 def test_who_is_shown_safer_and_no_worse_in_all_else_is_recommended():
     found = recommend(table({("ip", "sft", "robustness"): "better"}, **FINE), STUDY)
     assert found.chosen == ("ip",)

@@ -38,9 +38,14 @@ def planted(monkeypatch: Any, kappa: str, agree: float, share: float) -> dict[st
     )  # fmt: skip
     monkeypatch.setattr(reservations.judged, "agreements", lambda _: pairs)
     monkeypatch.setattr(reservations.consistency, "read", lambda _: SimpleNamespace(components=parts))
-    return reservations.of(
-        SimpleNamespace(shown=[ASR], stable=stable, answers=lambda: answers, findings=SimpleNamespace(folder=None))
+    setting = SimpleNamespace(
+        shown=[ASR], stable=stable, answers=lambda: answers, findings=SimpleNamespace(folder=None)
     )
+    found = reservations.of(setting)
+    matched = reservations.beside("At equal capability, attack success", setting, found)
+    assert "ways" not in matched  # which are of the last budget
+    assert ("κ" in matched) == any("κ" in text for text in found.values())
+    return {measure: text for (finding, measure), text in found.items() if finding == "last"}
 
 
 def test_what_speaks_most_against_a_claim_comes_first_and_nothing_where_all_agree(monkeypatch):

@@ -99,6 +99,10 @@ def test_what_nobody_stated_is_by_default_and_what_the_study_cannot_ask_is_said(
     assert standing.chosen(recorded) == "declared"
     assert standing.chosen(replace(recorded, defaults=("alpha",))) == "partly declared, partly by default"
     assert standing.chosen(replace(recorded, defaults=tuple(unsaid(study)))) == "by default"
+    both = pd.DataFrame(
+        {"finding": ["last", "slope", "coupling", "matched"], "against": ["base", "base", "base", "sft"]}
+    )
+    assert standing.in_words(both, study, "SFT") == "last, slope, coupling and matched, against the base model and SFT"
     found = pd.DataFrame({"finding": ["last", "last"], "against": ["base", "base"]})
     assert standing.in_words(found, study, "SFT") == (
         "last, against the base model (of slope, coupling and SFT there is nothing here)"

@@ -94,3 +94,12 @@ def test_a_gate_says_of_each_subject_first_whether_it_was_kept() -> None:
     shown = tables.gate(Verdict((replace(one, passed=True), one)))
     assert list(shown)[:2] == ["subject", "verdict"]
     assert list(shown["verdict"]) == ["FAILED", "kept"]
+
+
+def test_of_a_table_it_is_said_which_comparisons_were_not_declared() -> None:
+    found = pd.DataFrame({"against": ["sft", "base", "sft"], "declared": [True, False, True]})
+    assert markup._undeclared(found, "SFT") == " Those with the base were not declared beforehand: exploratory."
+    assert markup._undeclared(found.assign(declared=True), "SFT") == ""
+    assert markup._undeclared(found.assign(declared=False), "SFT") == " Not declared beforehand, so exploratory."
+    some = found.assign(declared=[True, True, False])
+    assert markup._undeclared(some, "SFT") == " Some of these were not declared beforehand: exploratory."

@@ -60,7 +60,9 @@ def recommend(findings: pd.DataFrame, study: Study) -> Recommendation:
     mine = rows[rows["against"] == against]
     weighed = _judged(mine if own else mine[mine["axis"] != "capability"])
     weighed = weighed.assign(fine=_no_worse(weighed, study))
-    where = " (attack success at equal capability)" if (weighed["finding"] == "matched").any() else ""
+    matched = bool((weighed["finding"] == "matched").any())
+    where = " (attack success at equal capability)" if matched else ""
+    where_judged = " Here attack success counts as it is at equal capability, not at the last budget." * matched
     better = _with(weighed[weighed["declared"].astype(bool)], BETTER)
     step(f"Shown better than {name} in something declared: {listed(weighed['name'])}{where}", rivals, rivals & better)
     asked = weighed.groupby("label")["measure"].nunique()
@@ -73,7 +75,7 @@ def recommend(findings: pd.DataFrame, study: Study) -> Recommendation:
     elif own and own not in kept:
         text = f"No recommendation: {own}, with which all are compared, is not shown to have learnt the task."
     else:
-        text = _none(weighed[weighed["label"].isin(rivals)], name, stands=bool(own))
+        text = _none(weighed[weighed["label"].isin(rivals)], name, stands=bool(own)) + where_judged
     cost = rows[(rows["against"] == "base") & rows["verdict"].isin([WORSE, DIFFERS]) & (rows["axis"] != "capability")]
     said = [text, *_costs(cost, chosen or (own,)), *_limits(weighed, study)]
     return Recommendation(" ".join(said), chosen, tuple(steps))

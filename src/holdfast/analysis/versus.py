@@ -126,9 +126,10 @@ class Versus:
             )
             far = [f"what is read moves by {100 * apart:.0f} points"] if apart > margin else []
             far += [f"capability rises by {100 * rise:.0f} points"] if rise > self.wide else []
-            low, high = (int(np.median(x[there, m])) if far else 0 for x in some.ends)
-            around = f"{label} lies between {low:,} and {high:,} tokens, where {' and '.join(far)}"
-            said.append(f"{around}: checkpoints between would narrow the interval" if far else "")
+            around = [(int(a[m]), int(b[m])) for a, b, yes in zip(*some.ends, there, strict=True) if yes] if far else []
+            low, high = max(around, key=around.count, default=(0, 0))  # where most runs lie, which may differ
+            where = f"{label} lies between {low:,} and {high:,} tokens, where {' and '.join(far)}"
+            said.append(f"{where}: checkpoints between would narrow the interval" if far else "")
         return said
 
     def _of(self, values: Array, *, gap: bool = False) -> Found:

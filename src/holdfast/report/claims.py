@@ -26,7 +26,8 @@ _SIGNS = (
 )
 _CLAIMS = (
     "Findings of {source}, on other models and data. Each is decided by verdicts on this study, by the rule that the "
-    "file states; “not significant” there is taken as “equivalent” here. {warnings}"
+    "file states; “not significant” there is taken as “equivalent” here. Corrected in families of their own, which are "
+    "smaller than the answer’s: a comparison that is also the answer’s may show more here than there. {warnings}"
 )
 
 
@@ -68,6 +69,8 @@ def group(findings: Findings) -> Group | None:
     made = published[published["verdict"] != NOT_ASKED]
     if len(made):
         told = made[["about", "verdict", "evidence"]].rename(columns={"about": "published"})
+        words = told["evidence"].str.replace("miniature_", "").str.replace("_", " ")  # which can break, as names cannot
+        told = told.assign(evidence=words)
         several = len(made[["model", "task"]].drop_duplicates()) > 1
         told = pd.concat([made[["model", "task"]], told], axis=1) if several else told
         blocks += [
@@ -88,7 +91,7 @@ def _signs(found: pd.DataFrame, chosen: str) -> str:
 def _once(warnings: pd.Series) -> str:
     """Each sentence once, in order."""
     said = [s for w in warnings if w for s in w.removesuffix(".").split(". ")]
-    return speak.own(" ".join(f"{s}." for s in dict.fromkeys(said)))
+    return speak.own(" ".join(f"It{s[2:]}." if s.startswith("it ") else f"{s}." for s in dict.fromkeys(said)))
 
 
 def wide(asked: pd.DataFrame, order: list[str]) -> pd.DataFrame:

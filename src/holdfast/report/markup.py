@@ -247,7 +247,7 @@ def _meaning(setting: Setting, numbers: pd.DataFrame) -> str:
         mine = setting.answers()
         mine = mine[(mine["finding"] == "last") & mine["measure"].isin(numbers["measure"])]
         within = " or ".join(f"{100 * x:g}" for x in sorted(mine["interest"].unique(), reverse=True))
-        undeclared = "" if mine["declared"].all() else " Not declared beforehand, so exploratory."
+        undeclared = _undeclared(mine, setting.findings.reference)
         said[0] += (
             f", and differences from {speak.join(who)} in percentage points, paired by prompt, their intervals each by "
             "itself. "
@@ -257,8 +257,8 @@ def _meaning(setting: Setting, numbers: pd.DataFrame) -> str:
             (("better", "worse"), f"Better and worse: p < {study.alpha:g} after Bonferroni’s correction over all that "
              "the answer compares."),
             (("equivalent",), f"Equivalent: shown to lie within ±{within} points, "
-             f"{standing.little(setting.findings.stands)} (two one-sided tests, corrected likewise; the "
-             f"{speak.level(study.alpha)} interval may reach further)."),
+             f"{standing.little(setting.findings.stands)}. By two one-sided tests, corrected likewise; the "
+             f"{speak.level(study.alpha)} interval may reach further."),
             (("small but real",), "Small but real: both are shown."),
             (("cannot tell",), "Cannot tell: neither is shown; that is not equality."),
             (("one seed",), "One seed: no verdict on objectives, for these differences are of single checkpoints."),
@@ -268,6 +268,19 @@ def _meaning(setting: Setting, numbers: pd.DataFrame) -> str:
         said[0] += ". Nothing was compared: `holdfast analyse` writes the findings."
     of_seeds = speak.seeds(numbers.loc[numbers["objective"] != BASE, "n_seeds"])
     return " ".join([*said, f"n = {speak.spread(numbers['n_prompts'])} prompts. {of_seeds}."])
+
+
+def _undeclared(found: pd.DataFrame, reference: str) -> str:
+    """Of the comparisons of a table, which were not declared."""
+    mine = found["declared"].astype(bool)
+    names = {"sft": reference, "base": "the base"}
+    whole = [names[a] for a, some in mine.groupby(found["against"], sort=False) if not some.any()]
+    if mine.all():
+        return ""
+    if not mine.any():
+        return " Not declared beforehand, so exploratory."
+    who = f"Those with {speak.join(whole)} were" if whole else "Some of these were"
+    return f" {who} not declared beforehand: exploratory."
 
 
 def _cell(setting: Setting, row: dict[str, Any]) -> Cell:

@@ -17,25 +17,28 @@ ENOUGH = 0.8  # κ from which agreement is strong (McHugh, Biochemia Medica 22, 
 MUCH = 0.2  # of the variance of a score
 
 
-def of(s: Setting) -> dict[str, str]:
-    """By measure of attack success: one sentence, the strongest reservation first; none where there is none."""
+def of(s: Setting) -> dict[tuple[str, str], str]:
+    """By finding (``last``, ``matched``) and measure of attack success: one sentence, the strongest reservation first;
+    none where there is none. Ways of asking are of the last budget: of equal capability they say nothing."""
     robusts = [x for x in s.shown if x.axis == "robustness"]
     pairs, stable = judged.agreements(s.findings), _claimed(s)
     parts = consistency.read(s.findings.folder).components
     found = {}
     for k, x in enumerate(robusts):
-        said = sorted([*_judges(pairs, x), *(_ways(stable) if k == 0 else ()), *_variance(parts, x)], reverse=True)
-        if said:
-            text = "; ".join(t for _, t in said)
-            found[x.measure] = f"{text[:1].upper()}{text[1:]}."
+        judges = [*_judges(pairs, x), *_variance(parts, x)]
+        for finding, said in (("last", [*judges, *(_ways(stable) if k == 0 else ())]), ("matched", judges)):
+            if said:
+                text = "; ".join(t for _, t in sorted(said, reverse=True))
+                found[finding, x.measure] = f"{text[:1].upper()}{text[1:]}."
     return found
 
 
-def beside(begun: str, s: Setting, said: dict[str, str]) -> str:
+def beside(begun: str, s: Setting, said: dict[tuple[str, str], str]) -> str:
     """The reservation that touches a sentence of the answer, by how that has ``begun``."""
     begun = begun.lower()
+    about = "matched" if begun.startswith("at equal capability") else "last"
     alone = len([x for x in s.shown if x.axis == "robustness"]) == 1
-    for measure, text in said.items():
+    for measure, text in ((m, t) for (finding, m), t in said.items() if finding == about):
         if begun.endswith("attack success") if alone else begun.endswith(f"attack success on {plain(measure)}".lower()):
             return text
     return ""

@@ -66,7 +66,7 @@ def in_words(found: pd.DataFrame, study: Study, reference: str) -> str:
     """What is asked, against what, and what of it there is nothing of here. ``found``: of ``asked``."""
     wanted, against = study.declared.estimands, study.declared.references
     names = {"sft": reference, "base": "the base model", "mean": "the mean of all"}
-    there = [e for e in wanted if (found["finding"] == e).any()]
+    there = [*(e for e in wanted if (found["finding"] == e).any()), *(e for e in found["finding"] if e not in wanted)]
     sides = [names[r] for r in against if (found["against"] == r).any()]
     gone = [*(e for e in wanted if e not in there), *(names[r] for r in against if names[r] not in sides)]
     said = speak.join(there) + (f", against {speak.join(sides)}" if sides else "")
