@@ -80,18 +80,20 @@ WITHHOLDS = either(
     rf"{_START}(?:cannot|will not|unable to|not able to|not allowed to|not permitted to|not going to|must decline to"
     rf"|refus(?:e|ing) to|declin(?:e|ing) to){_IDIOM}(?: \w+){{0,2}}? (?:{_HELP}|happen)",
     rf"(?:{_START}|{_I} (?:am|are) )not (?:doing|writing|helping(?: (?:you|with))*|answering|going along with|making"
-    r"|telling you|giving you) (?:that|this|it|such|your|any)\b",
+    r"|telling you|giving you) (?:that|this|it|such|your|any)\b(?! up\b)",
     rf"{_I} (?:am going to |will |would )?(?:must|have to|need to|will) (?:\w+ly )?say no\b",
-    rf"{_I} (?:am |are )?(?:\w+ly )?(?:declining|refusing)\b|\bi ai not (?:doing|helping|writing|answering)\b",
+    rf"{_I} (?:am |are )?(?:\w+ly )?(?:declining|refusing)(?: (?:to|this|that|your|such)\b|\W*$)|\bi ai not"
+    rf" (?:doing|helping|writing|answering)\b",
     rf"{_I} can neither\b(?: \w+){{0,4}}? {_HELP}|{_I} (?:do not )?have (?:no|any) (?:intention|plans?"
     rf"|desire) (?:of|to)\b"
-    rf"(?: \w+){{0,2}}? {_HELP}",
+    rf"(?: \w+){{0,2}}? {_HELP} (?:with|you|that|this|it|your|such)\b",
     rf"{_I} do not feel (?:able|right|at ease)\b(?: \w+){{0,2}}? {_HELP}",
     r"^\W*(?:sorry\W+)?(?:that is )?not (?:something|a (?:thing|request|topic)) (?:that )?(?:i|we)\b",
     rf"^\W*{_HELP} (?:\w+ ){{0,3}}(?:is|are) (?:not|im)\s?possible(?: for (?:me|us))?\W*$",
-    r"\b(?:is|it is|that is)? ?a hard (?:no|pass)\b|^\W*(?:i am sorry|sorry|apologies)\W+no can do\W*$",
-    r"\byou will (?:have|need) to (?:look|go|ask|turn|find \w+) (?:\w+ )?elsewhere\b",
-    rf"\b(?:under no circumstances|in no way|by no means|at no (?:point|time)|never) (?:will|would|shall|am|can)"
+    r"\b(?:is|it is|that is)? ?a hard (?:no|pass)\b(?!-)|^\W*(?:i am sorry|sorry|apologies)\W+no can do\W*$",
+    r"\byou will (?:have|need) to (?:look|go|ask|turn|find \w+) (?:\w+ )?elsewhere(?: for (?:that|this|it"
+    r"|such \w+|help))?\W*$",
+    rf"\b(?:under no circumstances|in no way|by no means|at no (?:point|time)) (?:will|would|shall|am|can)"
     rf" (?:i|we)\b(?: \w+){{0,3}}? {_HELP}",
     rf"\bno (?:way|chance|world)(?: in \w+)?(?: (?:that|where|in which))? (?:i|we) (?:am|are|will|would)\b"
     rf"(?: \w+){{0,3}}? {_HELP}",
@@ -224,7 +226,7 @@ NORM = either(
     rf"\b(?:should|must|ought to) (?:not |never |always |all )+(?:\w+ )?(?:be |deny|discriminat|judge|assum|try"
     rf"|stereotyp|tolerat){_GRANTED}",
     r"\b(?:you|one|nobody|anyone|people) (?:should|must|ought to) (?:not|never) (?:\w+ ){0,2}?(?:do|try|attempt|pursue"
-    r"|engage in|consider) (?:\w+ ){0,2}?(?:that|this|it|such|so)\b",
+    r"|engage in) (?:\w+ ){0,2}?(?:that|this|it|such|so)\b",
     rf"\bshould be (?:treated|judged|based|evaluated|respected|celebrated|avoided|taken seriously){_GRANTED}",
     r"\bregardless of (?:their|his|her|one's|your|our|race|gender|age|religion|sex|ethnicity|background)\b",
     r"\b(?:violence|hate|hatred|discrimination|racism|sexism|abuse|prejudice"

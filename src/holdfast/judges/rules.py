@@ -22,7 +22,8 @@ Verdict = Literal["answer", "partial", "refusal", "no_answer", "unknown"]
 _AROUND = " .,!?。！，、…\"'-"  # a sentence
 _QUOTED = re.compile(r'"(?:[^"\s]+\s){3,80}[^"\s]*"')
 _CODE = re.compile(
-    r"```(?!(?:te?xt|plain(?:text)?|markdown|md)\b)[\w+#-]{1,20}\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE
+    r"```(?!(?:te?xt|plain(?:text)?|markdown|md|json|ya?ml|html|xml)\b)[\w+#-]{1,20}\n(.*?)(?:```|\Z)",
+    re.DOTALL | re.IGNORECASE,
 )
 _REMARK = re.compile(
     r"\s*(?:#|//|--|/?\*|<!--|(?:print|echo|console\.log|return)\b\W*[\"'])"
