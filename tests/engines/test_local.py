@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import tasks_for_workers as tasks
 
+from holdfast.engines import local
 from holdfast.engines.local import GRACE, Job, Local
 from holdfast.words import UserError
 
@@ -82,6 +84,24 @@ def test_an_interrupt_ends_the_run_though_a_worker_is_stopped(tmp_path):
     run.communicate(timeout=30)
     assert time.monotonic() - began < GRACE + 10
     assert not alive(worker)
+
+
+def test_an_interrupt_while_a_worker_starts_is_not_lost_and_ends_that_worker(tmp_path, monkeypatch):
+    @contextmanager
+    def interrupted():
+        signal.raise_signal(signal.SIGINT)
+        yield
+
+    started = []
+    start = local._start
+    monkeypatch.setattr(local, "_no_main_module", interrupted)
+    monkeypatch.setattr(local, "_start", lambda: started.append(start()) or started[-1])
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), Local(1) as pool:
+        pool.run(jobs(tmp_path, 1))
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert [worker.process.is_alive() for worker in started] == [False]
 
 
 def test_a_script_needs_no_main_guard(tmp_path):

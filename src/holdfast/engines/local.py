@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -112,8 +113,9 @@ class Local(AbstractContextManager["Local"]):
             if free is None and len(self._workers) == self.most:
                 return
             if free is None:
-                free = _start()
-                self._workers.append(free)
+                with _deaf_children():
+                    free = _start()
+                    self._workers.append(free)
             free.job = waiting.popleft()
             try:
                 free.pipe.send(free.job)
@@ -153,7 +155,7 @@ def _killed(worker: _Worker) -> UserError:
 def _start() -> _Worker:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(theirs,), daemon=False)
-    with _deaf_children(), _no_main_module():
+    with _no_main_module():
         process.start()
     theirs.close()  # so that the worker's death ends the pipe
     return _Worker(process, ours)
@@ -161,15 +163,22 @@ def _start() -> _Worker:
 
 @contextmanager
 def _deaf_children() -> Iterator[None]:
-    """Processes that start meanwhile ignore Ctrl-C, from their first instruction: it is the parent's to handle."""
+    """Processes that start meanwhile do not hear Ctrl-C, from their first instruction: it is the parent's to handle.
+    One that comes meanwhile is raised at the end, when the worker is known and can be ended."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may say how signals are taken
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heard: list[int] = []
+    resource_tracker.ensure_running()  # it would lift the mask
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))  # another thread may take it
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, before)
+    if heard:
+        signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
