@@ -276,3 +276,11 @@ def test_where_the_target_is_void_the_answer_is_not_silent_about_it():
     assert "At the stated capability nothing is compared" in answer(table({}), study)
     assert "nothing is compared" not in answer(table({}, matched("ip", "cannot tell")), study)
     assert "nothing is compared" not in answer(table({}), STUDY)
+
+
+def test_a_row_of_one_seed_among_several_is_named_and_whose_interval_holds_0_too():
+    said = answer(table({}, matched("ip", "one seed")), STUDY)
+    assert "At equal capability, attack success: Against sft, ip rests on one seed." in said
+    alone = table({}, verdict="one seed", n_seeds=1)
+    alone.loc[(alone["label"] == "ip"), ["low_all", "high_all"]] = (-0.1, 0.1)
+    assert "the interval of ip holds 0" in answer(alone, STUDY)
