@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import pytest
 
 from holdfast.store.folder import StudyFolder
 
@@ -39,3 +42,16 @@ def test_paths_alone_make_nothing(tmp_path: Path) -> None:
     trajectory = folder.trajectory("t")
     assert trajectory.checkpoint(100) == tmp_path / "new" / "trajectories" / "t" / "checkpoints" / "100"
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("closed", ["records", "records/m-0123", "records/m-0123/s"])
+def test_a_folder_that_may_not_be_read_is_not_taken_for_an_empty_one(
+    closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = tmp_path / "records/m-0123/s/00000.parquet"
+    shard.parent.mkdir(parents=True)
+    shard.touch()
+    assert StudyFolder(tmp_path).record_shards() == [shard]
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path / closed)  # root may read everything
+    with pytest.raises(PermissionError, match=closed):
+        StudyFolder(tmp_path).record_shards()

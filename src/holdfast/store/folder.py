@@ -5,6 +5,8 @@ Full digests are shortened to 12 hex digits in names; what is inside a file has 
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +139,13 @@ def shard(k: int) -> str:
 
 
 def present(folder: Path, pattern: str = "*.parquet") -> list[Path]:
-    """In a fixed order; a temporary file (hidden) is none."""
+    """In a fixed order; a temporary file (hidden) is none. Raises PermissionError for a folder that may
+    not be read: ``glob`` takes it for an empty one."""
+    within = pattern.split("/")[:-1]
+    for depth in range(len(within) + 1):
+        for at in folder.glob("/".join(within[:depth])) if depth else [folder]:
+            if at.is_dir() and not os.access(at, os.R_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(at))
     return sorted(p for p in folder.glob(pattern) if not any(part.startswith(".") for part in p.parts[-4:]))
 
 
