@@ -221,11 +221,11 @@ def test_what_cannot_be_served_is_refused_in_one_sentence(stage, tmp_path):
         refused("temperature", dataclasses.replace(request, sampling=Sampling(temperature=heat)))
     large = write_adapter(stage.ours.network, tmp_path / "large", 64)
     refused("larger than those", dataclasses.replace(request, subject=Subject("", "miniature", str(large))))
-    # vLLM's own refusal, of an adapter that begins at certain tokens only
+    # An adapter that begins at certain tokens only is refused before vLLM sees it.
     strange = write_adapter(stage.ours.network, tmp_path / "strange", 16, spread=0.01)
     config = json.loads((strange / "adapter_config.json").read_text())
     (strange / "adapter_config.json").write_text(json.dumps(config | {"alora_invocation_tokens": [5]}))
-    refused("vLLM cannot serve the adapter", dataclasses.replace(request, subject=Subject("", "m", str(strange))))
+    refused("acts only after its own tokens", dataclasses.replace(request, subject=Subject("", "m", str(strange))))
     with pytest.raises(UserError, match="holds no token"):
         list(stage.vllm.score([dataclasses.replace(request, continuations=("Yes", ""))]))
     stage.vllm.assert_live(stage.subjects[1], turns)  # the engine lives on
