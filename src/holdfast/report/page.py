@@ -29,7 +29,7 @@ from holdfast.report.theme import BASE
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.study import stopped
-from holdfast.study.plan import still_warming_up
+from holdfast.study.notes import still_warming_up
 from holdfast.study.trajectory import Trajectory
 
 SILENCE = 0.05  # of the answers of one subject, from where it is said above all else

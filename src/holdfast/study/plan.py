@@ -8,7 +8,7 @@ nested (constant schedule), so that a ladder can grow; else every budget is a tr
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
@@ -19,12 +19,12 @@ from holdfast.spec import Controls, Study, VariantSpec
 from holdfast.store.digest import canonical, digest, short
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
-from holdfast.study import checks, consistency, costs, model_notes, stopped, tuned, variants
+from holdfast.study import checks, consistency, costs, model_notes, stopped, tuned
 from holdfast.study.cells import CellPlan, plan_cells
 from holdfast.study.materials import Materials
+from holdfast.study.notes import plan_notes
 from holdfast.study.shape import Shape, measured, published
 from holdfast.study.trajectory import Rung, Trajectory
-from holdfast.tasks import sampled
 from holdfast.tasks.stream import Stream
 from holdfast.training.job import is_nested
 from holdfast.words import UNSAFE, Example, UserError
@@ -131,7 +131,7 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
         checks.files(study)
         where = stopped.read(study, materials.folder)
         trajectories = _distinct([_trajectory(materials, run, where or {}) for run in runs])
-        notes += _notes(materials, trajectories)
+        notes += plan_notes(materials, trajectories)
         if study.stops and where is None:
             notes.append("a run ends at the first checkpoint that reaches the target; counted here as if none did")
         if where:
@@ -386,51 +386,3 @@ def _shapes(materials: Materials, absent: list[str]) -> dict[str, Shape | None]:
         return {m.name: published(m.path) for m in materials.study.models}
     targets = materials.study.controls.lora.targets
     return {name: measured(materials.path(name), targets) for name in materials.models}
-
-
-def _notes(materials: Materials, trajectories: list[Trajectory]) -> list[str]:
-    notes, passes = [], dict[str, tuple[float, int]]()
-    for t in trajectories:
-        rows = materials.rows_of(t.label, t.task)
-        if not materials.is_sampled(t.model, rows):
-            sides = " and ".join(sampled.sides(materials.tasks[rows]))
-            notes.append(
-                f"{sides} responses of {rows} are drawn from {t.model} by the run: until then each is taken to be "
-                "as long as the row's own chosen one, and rows for which none will do are not known"
-            )
-        elif sampled.sides(materials.tasks[rows]):
-            n = materials.sampled(t.model, rows).counts
-            notes.append(
-                f"{n['drawn']} answers to {rows} were drawn from {t.model}; {n['cut_off']} were cut off and "
-                f"{n['unscored']} could not be scored, and were not taken"
-            )
-        if near := materials.prepared(t.model, rows).counts["near_duplicates"]:
-            notes.append(f"{near} unsafe texts of {rows} are near-duplicates of robustness prompts and were left out")
-        if (t.rungs[-1].passes or 0) > passes.get(rows, (1.0, 0))[0]:
-            passes[rows] = t.rungs[-1].passes or 0.0, t.budgets[-1]
-        notes += [f"{rows}, {t.model}: {note}" for note in materials.agreement(t.model, rows)]
-    notes += [f"{rows} is read up to {n:.1f} times over at {budget:,} tokens" for rows, (n, budget) in passes.items()]
-    notes += [
-        f"{t.name} is scored by the share of its references' words that a response holds, which is no accuracy"
-        for t in materials.study.tasks
-        if getattr(materials.task(t.name), "metric", "") == "coverage"
-    ]
-    return list(dict.fromkeys([*notes, *still_warming_up(trajectories, materials.study)]))
-
-
-def still_warming_up(trajectories: Iterable[Trajectory], study: Study) -> list[str]:
-    """A sentence for the checkpoints that are taken before the learning rate has come up: they have learnt little, and
-    a flat curve there says nothing of an objective."""
-    warm_up = {v.label: variants.controls(v, study.controls).warmup_steps for v in study.objectives}
-    early: dict[int, set[str]] = {}
-    for t in trajectories:
-        for rung in t.rungs:
-            if not t.bracket and rung.steps is not None and rung.steps <= warm_up.get(t.label, 0):
-                early.setdefault(rung.budget, set()).add(t.label)
-    if not early:
-        return []
-    budgets, labels = [f"{b:,}" for b in sorted(early)], sorted(set.union(*early.values()))
-    return [
-        f"at {' and '.join(budgets)} tokens {', '.join(labels)} {'has' if len(labels) == 1 else 'have'} not left the "
-        "warm-up of the learning rate: raise the budgets or lower controls.warmup_steps"
-    ]
