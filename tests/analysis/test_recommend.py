@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.analysis.answer import answer, families, sentences
+from holdfast.analysis.answer import _verdicts, answer, families, sentences
 from holdfast.analysis.findings import NAMES
 from holdfast.analysis.recommend import recommend
 
@@ -101,7 +101,7 @@ def test_one_seed_recommends_nothing_and_has_no_verdict_but_words_about_checkpoi
     assert found.text.startswith("No recommendation: one training seed")
     text = answer(rows, STUDY)
     assert "no verdict on objectives" in text
-    assert "this checkpoint of ip is higher (+10.0 points [+5.0, +15.0])" in text
+    assert "Attack success: Against sft, dpo and ip are higher (+10.0 points); against the base model, all are" in text
     for word in ("better", "worse", "equivalent"):
         assert word not in text
 
@@ -218,25 +218,70 @@ def test_every_sentence_says_of_every_row_what_its_verdict_is(said, signs):
                 word = {
                     "small but real": f"{way} by less than matters",
                     "differs": way,
-                    "cannot tell": "cannot be told",
+                    "cannot tell": "be told",
                 }
                 phrase = word.get(r["verdict"], r["verdict"])
-                mine = re.split(r"(?<=\w), (?=\w+(?:, \w+)*(?: and \w+)? (?:is|are|cannot))", told)
-                mine = [p for p in mine if re.match(rf"(all|.*\b{r['label']}\b)", p)]
+                mine = re.split(r"(?<=\w), (?=\w+(?:, \w+)*(?: and \w+)? (?:is|are|can|cannot) )", told)
+                mine = [p for p in mine if re.match(rf"(all|both|none|neither|.*\b{r['label']}\b)", p)]
                 assert len(mine) == 1
-                assert re.sub(r"^.*? (is|are) ", "", mine[0]) == phrase or mine[0].endswith(f" {phrase}")
+                assert re.sub(r"^.*? (is|are|can|cannot) ", "", mine[0]) == phrase
+                denied = re.search(r"\b(cannot|none|neither)\b", mine[0])
+                assert bool(denied) == (r["verdict"] == "cannot tell"), "what can be told of none is not told of all"
 
 
 def test_the_answer_says_what_holds_what_cannot_be_told_and_what_the_study_cannot_say():
     text = answer(table({("ip", "sft", "robustness"): "worse", ("dpo", "sft", "robustness"): "equivalent"}), STUDY)
     assert "3 objectives trained m on t, 3 seeds each" in text
-    told = "Attack success: Against sft, ip is worse, dpo is equivalent; against the base model, all cannot be told."
+    told = "Attack success: Against sft, ip is worse, dpo is equivalent; against the base model, none can be told."
     assert told in text
     assert text.endswith("for 3 seeds know their own spread poorly.")
     there = answer(table({}, matched("ip", "equivalent"), matched("dpo", "cannot tell", np.nan)), STUDY)
     assert "At equal capability, attack success: Against sft, ip is equivalent." in there
     assert "Never there: dpo." in there
     assert "no answer" in answer(table({}).iloc[:0], STUDY)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "one", "some", "both", "every"),
+    [
+        ("better", "a is better", "a and b are better", "both are better", "all are better"),
+        ("cannot tell", "a cannot be told", "a and b cannot be told", "neither can be told", "none can be told"),
+        ("one seed", "a rests on one seed", "a and b rest on one seed", "both rest on one seed", "all rest on one seed"),
+        ("equivalent", "a is equivalent", "a and b are equivalent", "both are equivalent", "all are equivalent"),
+        ("small but real", "a is higher by less than matters", "a and b are higher by less than matters",
+         "both are higher by less than matters", "all are higher by less than matters"),
+    ],
+)  # fmt: skip
+def test_every_verdict_is_grammatical_of_one_of_some_of_both_and_of_all(verdict, one, some, both, every):
+    def said(labels: str, others: str = "") -> str:
+        return _verdicts(pd.DataFrame({"label": [*labels, *others], "value": 0.1,
+                                       "verdict": [verdict] * len(labels) + ["worse"] * len(others)}))  # fmt: skip
+
+    assert said("a") == one
+    assert said("ab") == both
+    assert said("abc") == every
+    assert some in said("ab", "c").split(", ")
+
+
+def test_one_objective_is_spoken_of_in_the_singular():
+    rows = table({})
+    text = answer(rows[(rows["label"] == "ip") & (rows["against"] == "base")], asked("ip"))
+    assert text.startswith("1 objective trained m on t, 3 seeds; here it is compared with the base model after")
+    assert "Attack success: Against the base model, ip cannot be told." in text
+
+
+def test_a_reader_in_a_hurry_reads_of_one_seed_each_name_once_and_numbers_as_tables_round_them():
+    rows = table({}, verdict="one seed", n_seeds=1, value=0.00625, low_all=0.003125, high_all=0.03125)
+    assert "Attack success: Against sft, dpo and ip are higher (+0.6 points); against the base model, all are" in (
+        answer(rows, STUDY)
+    )
+    rows.loc[rows["label"] == "dpo", ["low_all", "high_all"]] = (-0.1, 0.1)
+    rows.loc[rows["label"] == "sft", ["value", "low_all", "high_all"]] = (-0.2, -0.3, -0.1)
+    told = "Against sft, ip is higher (+0.6 points [+0.3, +3.1]), the other interval holds 0; against the base model, "
+    told += "ip is higher (+0.6 points [+0.3, +3.1]), sft is lower (−20.0 points [−30.0, −10.0]), the other interval"
+    assert told in answer(rows, STUDY)
+    rows[["low_all", "high_all"]] = (-0.1, 0.1)
+    assert "Attack success: Against sft, no interval leaves out 0; against" in answer(rows, STUDY)
 
 
 def test_a_difference_that_is_real_and_small_is_neither_denied_nor_called_better():
@@ -260,6 +305,8 @@ def test_how_many_comparisons_are_corrected_together_is_said_and_how_many_famili
     text = answer(rows, STUDY)
     assert "These 15 comparisons are one family" in text
     assert "3 further tests stand in 2 families of their own" in text
+    assert "2 further tests stand in a family of their own: of these" in answer(table({}, *others[:2]), STUDY)
+    assert "1 further test stands by itself: it may be false by chance" in answer(table({}, *others[:1]), STUDY)
 
 
 def test_where_nobody_can_be_compared_at_the_target_the_answer_says_so():
@@ -283,4 +330,4 @@ def test_a_row_of_one_seed_among_several_is_named_and_whose_interval_holds_0_too
     assert "At equal capability, attack success: Against sft, ip rests on one seed." in said
     alone = table({}, verdict="one seed", n_seeds=1)
     alone.loc[(alone["label"] == "ip"), ["low_all", "high_all"]] = (-0.1, 0.1)
-    assert "the interval of ip holds 0" in answer(alone, STUDY)
+    assert "dpo is higher (+10.0 points [+5.0, +15.0]), the other interval holds 0" in answer(alone, STUDY)

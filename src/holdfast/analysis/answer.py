@@ -9,11 +9,11 @@ import pandas as pd
 
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.design import FEW_SEEDS
-from holdfast.analysis.equivalence import BETTER, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
+from holdfast.analysis.equivalence import CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import ANSWERED
 from holdfast.analysis.headlines import headlines
-from holdfast.analysis.rounding import percent
+from holdfast.analysis.rounding import percent, points
 from holdfast.analysis.shown import listed, one_seed, shown
 from holdfast.spec import Study
 
@@ -56,10 +56,11 @@ def _asked(rows: pd.DataFrame, study: Study) -> str:
     if not study.trains:
         return f"What was given is compared with {sides}, {model}{at}."
     seeds, n = int(rows["n_seeds"].max()), rows["label"].nunique()
-    runs = "one seed each" if seeds < 2 else f"{seeds} seeds each"
-    said = f"{n} objective{'s' * (n > 1)} trained {model} on {task}, {runs}; here they are compared with {sides}{at}."
+    runs = f"{'one seed' if seeds < 2 else f'{seeds} seeds'}{' each' * (n > 1)}"
+    what, they = ("1 objective", "it is") if n == 1 else (f"{n} objectives", "they are")
+    said = f"{what} trained {model} on {task}, {runs}; here {they} compared with {sides}{at}."
     if one_seed(rows):
-        said += " One seed speaks of these checkpoints, so there is no verdict on objectives."
+        said += " One seed speaks of its checkpoints, so there is no verdict on objectives."
     return said
 
 
@@ -71,7 +72,16 @@ def _told(rows: pd.DataFrame, study: Study, say: Callable[[pd.DataFrame], str]) 
     return f"{text[:1].upper()}{text[1:]}."
 
 
-_SAID = {BETTER: "better", WORSE: "worse", EQUIVALENT: "equivalent"}
+LESS = "by less than matters"
+_WAYS = {way: (f"is {way}", f"are {way}") for way in ("better", "worse", "higher", "lower")}
+_WAYS |= {f"{way} {LESS}": (f"is {way} {LESS}", f"are {way} {LESS}") for way in ("higher", "lower")}
+# What is said of one, and of several; in this order.
+_PHRASES = _WAYS | {
+    EQUIVALENT: ("is equivalent", "are equivalent"),
+    CANNOT_TELL: ("cannot be told", "cannot be told"),
+    ONE_SEED: ("rests on one seed", "rest on one seed"),
+}
+_EACH = {CANNOT_TELL: ("neither can be told", "none can be told")}  # of two, and of more; else "both" and "all"
 
 
 def _verdicts(rows: pd.DataFrame) -> str:
@@ -79,41 +89,45 @@ def _verdicts(rows: pd.DataFrame) -> str:
     groups: dict[str, list[str]] = {}
     for r in rows.to_dict("records"):
         groups.setdefault(_phrase(r), []).append(r["label"])
-    order = ["better", "worse", "higher", "lower", f"higher {LESS}", f"lower {LESS}", "equivalent", UNTOLD, CHECKPOINT]
-    said = []
-    for phrase in sorted(groups, key=order.index):
-        who = groups[phrase]
-        verb = phrase if phrase in (UNTOLD, CHECKPOINT) else f"{'is' if len(who) == 1 else 'are'} {phrase}"
-        verb = verb.replace("rests", "rest") if len(who) > 1 else verb
-        said.append(f"{'all' if len(who) == len(rows) > 1 else listed(who)} {verb}")
-    return ", ".join(said)
+    return ", ".join(_clause(p, groups[p], len(rows)) for p in sorted(groups, key=list(_PHRASES).index))
 
 
-LESS, UNTOLD, CHECKPOINT = "by less than matters", "cannot be told", "rests on one seed"
+def _clause(phrase: str, who: list[str], of: int) -> str:
+    one, several = _PHRASES[phrase]
+    if len(who) < of or of == 1:
+        return f"{listed(who)} {one if len(who) == 1 else several}"
+    both, every = _EACH.get(phrase, (f"both {several}", f"all {several}"))
+    return both if of == 2 else every
 
 
 def _phrase(r: dict[str, Any]) -> str:
-    if r["verdict"] in _SAID:
-        return _SAID[r["verdict"]]
+    if r["verdict"] not in (DIFFERS, SMALL):
+        return str(r["verdict"])
     way = "higher" if r["value"] > 0 else "lower"
-    if r["verdict"] in (DIFFERS, SMALL):
-        return way if r["verdict"] == DIFFERS else f"{way} {LESS}"
-    return CHECKPOINT if r["verdict"] == ONE_SEED else UNTOLD
+    return way if r["verdict"] == DIFFERS else f"{way} {LESS}"
 
 
 def _checkpoints(rows: pd.DataFrame) -> str:
     """Of one seed: what is seen of these checkpoints, on other prompts like those asked."""
-    clear = rows[(rows["low_all"] > 0) | (rows["high_all"] < 0)]
-    said = [
-        f"this checkpoint of {r['label']} is {'higher' if r['value'] > 0 else 'lower'} "
-        f"({100 * r['value']:+.1f} points [{100 * r['low_all']:+.1f}, {100 * r['high_all']:+.1f}])".replace("-", "−")
-        for r in clear.to_dict("records")
-    ]
-    left = list(rows.loc[~rows.index.isin(clear.index), "label"])
+    said = []
+    for way, some in (("higher", rows[rows["low_all"] > 0]), ("lower", rows[rows["high_all"] < 0])):
+        if len(some):
+            who = "all" if len(some) == len(rows) > 2 else listed(some["label"])
+            said.append(f"{who} {'is' if len(some) == 1 else 'are'} {way} ({_by(some)})")
+    left = len(rows) - len(rows[(rows["low_all"] > 0) | (rows["high_all"] < 0)])
     if not said:
-        return "no checkpoint’s interval leaves out 0"
-    held = f"the interval{'s' * (len(left) > 1)} of {listed(left)} hold{'s' * (len(left) == 1)} 0"
-    return ", ".join([*said, *([held] if left else [])])
+        return "no interval leaves out 0" if left > 1 else "the interval holds 0"
+    rest = f"the {'other interval holds' if left == 1 else f'{left} other intervals hold'} 0"
+    return ", ".join([*said, *([rest] if left else [])])
+
+
+def _by(rows: pd.DataFrame) -> str:
+    """Of one its interval, of several the least and the most; these and their intervals stand in the tables."""
+    if len(rows) == 1:
+        r = rows.iloc[0]
+        return f"{points(r['value'])} points [{points(r['low_all'])}, {points(r['high_all'])}]"
+    ends = [points(v) for v in (min(rows["value"], key=abs), max(rows["value"], key=abs))]
+    return f"{' to '.join(dict.fromkeys(ends))} points"
 
 
 class Families(NamedTuple):
@@ -138,9 +152,11 @@ def _together(findings: pd.DataFrame, study: Study) -> Iterable[str]:
             f"These {n.answer} comparisons are one family: their intervals{', and so all verdicts on them,' * judged} "
             f"hold together with {100 * (1 - study.alpha):g}% confidence."
         )
-        if n.others:
-            noun = "family of its" if n.families == 1 else f"{n.families} families of their"
-            said += f" {n.others} further tests stand in {noun} own: of these some may be false by chance."
+        if n.others == 1:
+            said += " 1 further test stands by itself: it may be false by chance."
+        elif n.others:
+            noun = "a family" if n.families == 1 else f"{n.families} families"
+            said += f" {n.others} further tests stand in {noun} of their own: of these some may be false by chance."
         yield said
 
 
@@ -150,7 +166,7 @@ def _silence(rows: pd.DataFrame, study: Study) -> str:
     if not study.trains:
         runs = "of another run of the same recipe, for each subject is one run that was not made here"
     elif seeds < 2:
-        runs = "of another training run, for there is one seed and these are differences between checkpoints"
+        runs = "of another training run"
     elif seeds < FEW_SEEDS:
         runs = f"much of how far another run may differ, for {seeds} seeds know their own spread poorly"
     else:

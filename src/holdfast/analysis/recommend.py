@@ -145,7 +145,8 @@ def _none(left: pd.DataFrame, name: str, *, stands: bool) -> str:
                 else f"{x} is shown better only in what was not declared: {listed(some.loc[better, 'name'])}."
             )
     if same:
-        said.append(f"Shown equivalent to {name} in each of {listed(left['name'])}: {listed(same)}.")
+        each = "each of " * (left["name"].nunique() > 1)
+        said.append(f"Shown equivalent to {name} in {each}{listed(left['name'])}: {listed(same)}.")
     return " ".join(said)
 
 
