@@ -246,7 +246,8 @@ def test_the_answer_says_what_holds_what_cannot_be_told_and_what_the_study_canno
     [
         ("better", "a is better", "a and b are better", "both are better", "all are better"),
         ("cannot tell", "a cannot be told", "a and b cannot be told", "neither can be told", "none can be told"),
-        ("one seed", "a rests on one seed", "a and b rest on one seed", "both rest on one seed", "all rest on one seed"),
+        ("one seed", "a rests on one seed", "a and b rest on one seed", "both rest on one seed",
+         "all rest on one seed"),
         ("equivalent", "a is equivalent", "a and b are equivalent", "both are equivalent", "all are equivalent"),
         ("small but real", "a is higher by less than matters", "a and b are higher by less than matters",
          "both are higher by less than matters", "all are higher by less than matters"),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 import shutil
+from decimal import Decimal
+from pathlib import Path
 
 import altair as alt
 import pandas as pd
 import pytest
 
-from holdfast.report import labels, page, sections
+from holdfast.report import charts, gap, labels, page, sections, speak
+from holdfast.report.charts import Look
 from holdfast.report.figures import for_page
 from holdfast.report.reading import read
 from holdfast.report.responses import sample
@@ -30,6 +36,68 @@ def test_every_chart_is_valid_and_says_what_it_rests_on(finished: StudyFolder) -
         assert len(f.data) > 0
         spec = for_page(f, "a mark")
         assert spec["title"]["text"] == ["a mark"]
+
+
+def rounded(spec: dict) -> set[str]:
+    """Asserts that a chart says its numbers as tables do, wherever it is pointed at, and that the labels of its axes
+    are not rounded at all; returns the columns that it says."""
+    tables, said = spec["datasets"], set()
+    for part in spec["layer"]:
+        encoding = part["encoding"]
+        for tip in encoding.get("tooltip", ()):
+            assert (tip["type"], "format" in tip) == ("nominal", False), tip
+            column, text = tip["field"].removesuffix("_said"), tip["field"]
+            said.add(column)
+            for row in tables[part.get("data", spec.get("data"))["name"]]:
+                assert isinstance(row[text], str)
+                if isinstance(row.get(column), float):
+                    says = (speak.percent, speak.points, speak.significant)
+                    assert row[text] in [say(row[column]) for say in says], (column, row[text])
+        for channel in ("x", "y"):
+            axis, scale = (encoding.get(channel, {}).get(k) or {} for k in ("axis", "scale"))
+            if axis.get("format", "").endswith("%"):
+                low, high = scale["domain"]
+                ticks = Decimal(str(step := tick(low, high, axis["tickCount"]))) * 100
+                assert ticks == round(ticks, int(axis["format"][1])), (low, high, step)
+            else:
+                assert axis.get("format", "~r") == "~r"
+    return said
+
+
+def tick(low: float, high: float, count: int) -> float:
+    """The distance of ticks, the long way: of 1, 2 and 5 times a power of ten that which gives most nearly so many."""
+    steps = [m * 10.0**p for p in range(-9, 3) for m in (1, 2, 5)]
+    return min(steps, key=lambda s: abs(math.log((high - low) / s / count)))
+
+
+def test_a_number_is_rounded_in_one_way_in_a_chart_and_beside_it(finished: StudyFolder) -> None:
+    figures = {f.name: f for f in sections.of_setting(read(finished).settings()[0]).figures}
+    said = {name: rounded(f.spec) for name, f in figures.items()}
+    for name in ("frontier", "moved"):
+        assert {"x", "y", "low_y", "high_y", "budget"} <= said[name]
+    assert {"value", "low", "high"} <= said["miniature_robustness-by-attack"] & said["task_accuracy-accuracy"]
+    assert {"share", "low", "high"} <= said["quadrants"]
+    gaps = pd.DataFrame(
+        {"label": ["a", "a"], "level": [0.31249, 0.9999], "gap": [0.00004, 0.03125], "gap_low": -0.1, "gap_high": 0.2}
+    )
+    for share in (True, False):
+        assert {"level", "gap", "gap_low"} <= rounded(gap.chart(gaps, Look(("a",), (1,)), "x", "y", share=share))
+    text = json.dumps(gap.chart(gaps, Look(("a",), (1,)), "x", "y"), ensure_ascii=False)
+    assert '"99.99%"' in text and '"+0.004"' in text  # noqa: PT018
+
+
+def test_what_a_chart_says_is_made_by_one_function():
+    for file in sorted(Path(charts.__file__).parent.glob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        assert text.count("alt.Tooltip(") == (file.name == "charts.py"), file.name
+        assert not re.search(r"format=[f\"'].*%", text) or file.name == "charts.py", file.name
+
+
+def test_the_labels_of_a_share_s_axis_have_the_digits_of_its_ticks():
+    assert labels.digits((0.0, 1.0), 5) == labels.digits((0.3, 0.36), 6) == 0
+    assert labels.digits((0.3, 0.35), 6) == 0
+    assert labels.digits((0.0, 0.02), 6) == 1
+    assert labels.digits((0.0, 0.002), 6) == 2
 
 
 def test_points_of_one_budget_stand_side_by_side_around_it() -> None:
@@ -117,6 +185,6 @@ def test_the_sample_masks_what_no_judge_called_a_refusal(finished: StudyFolder) 
     assert harmful
     assert refused
     assert all(a[6] for a in harmful)
-    assert all(s == 0 for a in refused for j, _, s in a[5] if j != "coherence")
+    assert all(s == "0" for a in refused for j, _, s in a[5] if j != "coherence")
     accuracy = next(c for c in found["cells"] if c["axis"] == "capability")
     assert not any(a[6] for a in accuracy["answers"])

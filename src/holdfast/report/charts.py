@@ -6,8 +6,9 @@ seeds), a sentence for those who cannot see it, and its data.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,16 @@ def _paths(
     data = data.assign(last=data.groupby("label")["budget"].transform("max") == data["budget"])
     rank = {b: i for i, b in enumerate(_ladder(data))}
     data["area"] = [60 if r.label == BASE else 28 + 92 * (rank[r.budget] + 1) / len(rank) for r in data.itertuples()]
+    far = speak.percent if capability else speak.significant
+    data, tip = tips(
+        data,
+        ("label", speak.own("objective"), str),
+        ("budget", "tokens", "{:,}".format),
+        ("x", x.short if isinstance(x, Series) else "distance", far),
+        ("y", y, speak.percent),
+        ("low_y", "from", speak.percent),
+        ("high_y", "to", speak.percent),
+    )
     base, tuned = data[data["label"] == BASE], data[data["label"] != BASE]
     starts = [base.assign(label=label) for label in tuned["label"].unique()]
     path = pd.concat([*starts, tuned])[["label", "budget", "x", "y"]]
@@ -115,23 +126,13 @@ def _paths(
     dx = place.domain(data[["x", "low_x", "high_x"]], top=1.0 if capability else None)
     dy = place.domain(data[["y", "low_y", "high_y"]], top=1.0)
     if capability:
-        across = alt.Axis(title=f"{x.title} (→ better)", format=place.percent(dx), tickCount=6, grid=True)
+        across = share_axis(f"{x.title} (→ better)", dx, grid=True)
     else:
         across = alt.Axis(title=f"{x}", tickCount=6, format="~r")
     sx, sy = (alt.Scale(domain=d, nice=False) for d in (dx, dy))
     ex = alt.X("x:Q", scale=sx, axis=across)
-    up = alt.Axis(title=f"{y} ({'↓' if better == 'lower' else '↑'} better)", format=place.percent(dy), tickCount=6)
+    up = share_axis(f"{y} ({'↓' if better == 'lower' else '↑'} better)", dy)
     ey = alt.Y("y:Q", scale=sy, axis=up)
-    tip = [
-        alt.Tooltip("label:N", title=speak.own("objective")),
-        alt.Tooltip("budget:Q", title="tokens", format=",d"),
-        alt.Tooltip(
-            "x:Q", title=x.short if isinstance(x, Series) else "distance", format=".1%" if capability else ".3f"
-        ),
-        alt.Tooltip("y:Q", title=y, format=".1%"),
-        alt.Tooltip("low_y:Q", title="from", format=".1%"),
-        alt.Tooltip("high_y:Q", title="to", format=".1%"),
-    ]
     tuned_chart, ends = alt.Chart(tuned), tuned[tuned["last"]]
     layers: list[Any] = []
     for axis in ("x", "y"):
@@ -191,10 +192,7 @@ def _paths(
         at = "height - 10" if better == "lower" else "12"
         layers.append(note.encode(x=alt.value(alt.expr("width - 8")), y=alt.value(alt.expr(at)), text="note:N"))
     last = ends[ends["label"] != BASE]
-    said = "; ".join(
-        f"{r.label} {speak.percent(r.x) if capability else f'{r.x:.3f}'} and {speak.percent(r.y)}"
-        for r in last.itertuples()
-    )
+    said = "; ".join(f"{r.label} {far(r.x)} and {speak.percent(r.y)}" for r in last.itertuples())
     tidy = data[["label", "budget", "x", "low_x", "high_x", "y", "low_y", "high_y"]].rename(
         columns={"label": "objective"}
     )
@@ -234,35 +232,28 @@ def _lines(
     budgets = sorted(int(b) for b in tuned["budget"].unique())
     tuned = tuned.assign(at=place.dodge(tuned, look.labels, budgets), order=tuned["label"].map(look.labels.index))
     domain = place.domain(rows[["value", "low", "high"]], top=1.0 if share else None, zero=not share)
-    number = place.percent(domain) if share else "~r"
-    up = alt.Axis(title=unit, format=number, tickCount=5)
+    up = share_axis(unit, domain, ticks=5) if share else alt.Axis(title=unit, format="~r", tickCount=5)
     sy = alt.Scale(domain=domain, nice=False, zero=False)
     ends = {"y": alt.Y("low:Q", scale=sy, axis=up), "y2": alt.Y2("high:Q")}
     ex = alt.X(
         "at:Q",
         scale=alt.Scale(type="log", domain=place.span(budgets), nice=False),
         axis=alt.Axis(
-            title="Training tokens (shared view)", values=budgets, format="~s", grid=False, labelOverlap=True
+            title="Training tokens (shared view)", values=budgets, labelExpr=_named(budgets), grid=False,
+            labelOverlap=True,
         ),
-    )
+    )  # fmt: skip
     ey = alt.Y("value:Q", scale=sy, axis=up)
-    exact = ".1%" if share else ".4g"
-    tip = [
-        alt.Tooltip("label:N", title=speak.own("objective")),
-        alt.Tooltip("budget:Q", title="tokens", format=",d"),
-        alt.Tooltip("value:Q", title=unit, format=exact),
-        *(
-            [alt.Tooltip(f"{k}:Q", title=t, format=exact) for k, t in (("low", "from"), ("high", "to"))]
-            if share
-            else []
-        ),
-    ]
+    show = speak.percent if share else speak.significant
     keep = ["label", "budget", "value", "low", "high"]
     tidy = rows[keep].rename(columns={"label": "objective"})
-    points = alt.Chart(tuned[[*keep, "at", "order"]])
+    told = [("label", speak.own("objective"), str), ("budget", "tokens", "{:,}".format), ("value", unit, show)]
+    told += [("low", "from", show), ("high", "to", show)] * share
+    drawn, tip = tips(tuned[[*keep, "at", "order"]], *told)
+    points = alt.Chart(drawn)
     layers: list[Any] = []
     if len(base):
-        line = alt.Chart(base[keep])
+        line = alt.Chart(tips(base[keep], *told)[0])
         if base[["low", "high"]].notna().all(axis=None):
             layers.append(line.mark_rect(style="base-band").encode(**ends))
         layers += [
@@ -286,7 +277,6 @@ def _lines(
         )
     )
     last = tuned[tuned["budget"] == budgets[-1]]
-    show = speak.percent if share else speak.significant
     said = ", ".join(f"{r.label} {show(r.value)}" for r in last.sort_values("order").itertuples())
     start = f" The base is at {show(base['value'].iloc[0])}." if len(base) else ""
     return Figure(
@@ -295,6 +285,23 @@ def _lines(
 
 
 # -- what charts share -------------------------------------------------------------------------------------------
+
+
+def tips(data: pd.DataFrame, *shown: tuple[str, str, Callable[[Any], str]]) -> tuple[pd.DataFrame, list[alt.Tooltip]]:
+    """What is said of a point that is pointed at, column by column with a title and what makes it a text: rounded as
+    tables round, which Vega's own formats do not. Returns the data with these texts, and the tooltips."""
+    texts = {f"{column}_said": [say(v) for v in data[column]] for column, _, say in shown}
+    return data.assign(**texts), [alt.Tooltip(f"{column}_said:N", title=title) for column, title, _ in shown]
+
+
+def share_axis(title: str, domain: Sequence[float], ticks: int = 6, **more: Any) -> alt.Axis:
+    """Of a share, in per cent with as many digits as its ticks have: nothing is rounded."""
+    return alt.Axis(title=title, format=f".{place.digits(domain, ticks)}%", tickCount=ticks, **more)
+
+
+def _named(budgets: Sequence[int]) -> str:
+    """The labels of an axis of budgets, as the text around it has them."""
+    return f"{json.dumps({str(b): speak.tokens(b) for b in budgets})}[datum.value]"
 
 
 def lower(title: str) -> str:

@@ -179,7 +179,7 @@ def _training(findings: Findings) -> Iterator[Row]:
     ):
         if name in points and len(points):
             last = points[points["budget"] == points["budget"].max()][name].astype(float)
-            yield "training, held fixed", f"{what} at the last budget", _ends(last, 2)
+            yield "training, held fixed", f"{what} at the last budget", _ends(last)
 
 
 def _measuring(findings: Findings) -> Iterator[Row]:
@@ -255,6 +255,6 @@ def _percents(values: Iterable[float]) -> str:
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} – {ends[1]}"
 
 
-def _ends(values: pd.Series, digits: int) -> str:
-    low, high = (f"{v:,.{digits}f}".rstrip("0").rstrip(".") for v in (values.min(), values.max()))
+def _ends(values: pd.Series) -> str:
+    low, high = (tables.number(float(v)) for v in (values.min(), values.max()))
     return low if low == high else f"{low} – {high}"

@@ -13,7 +13,7 @@ from holdfast.analysis.components import REST
 from holdfast.analysis.consistency import Consistency
 from holdfast.analysis.repeats import PROMPT
 from holdfast.report import gist, markup, speak, tables
-from holdfast.report.charts import Figure, layer
+from holdfast.report.charts import Figure, layer, share_axis, tips
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Findings
@@ -194,7 +194,7 @@ def chart(found: Consistency, design: str) -> Figure | None:
         "share:Q",
         stack="zero",
         scale=alt.Scale(domain=[0, 1]),
-        axis=alt.Axis(title="Share of the score's variance", format=".0%", tickCount=5),
+        axis=share_axis("Share of the score's variance", (0, 1), ticks=5),
     )
     wide = alt.Axis(
         title=None, domain=False, ticks=False, labelFontSize=12, labelLimit=alt.expr("width < 420 ? 90 : 180")
@@ -208,7 +208,7 @@ def chart(found: Consistency, design: str) -> Figure | None:
             title=None, orient="top", symbolType="square", values=there, columns=alt.expr("width < 420 ? 2 : 5")
         ),
     )
-    tip = [alt.Tooltip("measure:N"), alt.Tooltip("part:N", title="choice"), alt.Tooltip("share:Q", format=".1%")]
+    data, tip = tips(data, ("measure", "measure", str), ("part", "choice", str), ("share", "share", speak.percent))
     bars = alt.Chart(data).mark_bar(style="segment", height=alt.RelativeBandSize(0.72))
     layers: list[Any] = [bars.encode(x=ex, y=ey, color=fill, order="order:Q", tooltip=tip)]
     middle = alt.X("share:Q", stack="zero", bandPosition=0.5)

@@ -68,7 +68,9 @@ def _figure(one: AtDistance, look: Look) -> Figure:
         f"near 0). {_WHERE} Bands: {speak.level(look.alpha)} intervals, point by point. "
         f"{_evidence(one, look.alpha)}"
     )
-    said = ", ".join(f"{r.label} {speak.points(r.gap)} at {r.distance:.2g}" for r in one.last.itertuples())
+    said = ", ".join(
+        f"{r.label} {speak.points(r.gap)} at {speak.significant(r.distance)}" for r in one.last.itertuples()
+    )
     spec = gap.chart(
         data.rename(columns={"distance": "level"}), look, _ACROSS, f"Less {one.sft}’s (↓ better)", share=False
     )

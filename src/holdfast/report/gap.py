@@ -9,7 +9,7 @@ import pandas as pd
 
 from holdfast.report import labels as place
 from holdfast.report import speak
-from holdfast.report.charts import Look, colour, layer, opacity_of
+from holdfast.report.charts import Look, colour, layer, opacity_of, share_axis, tips
 
 
 def chart(
@@ -21,19 +21,20 @@ def chart(
     dy = place.domain(data[["gap", "gap_low", "gap_high"]], top=1.0)
     low = min(float(data["gap_low"].min()), 0.0)
     dy = [round(low - 0.06 * (dy[1] - low), 6), max(dy[1], 0.02)]
-    scale, axis = alt.Scale(domain=dx, nice=False), alt.Axis(title=across, format=place.percent(dx), tickCount=6)
+    scale, axis = alt.Scale(domain=dx, nice=False), share_axis(across, dx)
     if not share:
         scale, axis = alt.Scale(domain=dx, nice=False, type="sqrt"), alt.Axis(title=across, format="~r", tickCount=6)
     ex = alt.X("level:Q", scale=scale, axis=axis)
-    sy, ay = alt.Scale(domain=dy, nice=False), alt.Axis(title=up, format=place.percent(dy), tickCount=6)
+    sy, ay = alt.Scale(domain=dy, nice=False), share_axis(up, dy)
     ey = alt.Y("gap:Q", scale=sy, axis=ay)
-    tip = [
-        alt.Tooltip("label:N", title=speak.own("objective")),
-        alt.Tooltip("level:Q", title="capability" if share else "distance", format=".1%" if share else ".3r"),
-        alt.Tooltip("gap:Q", title="difference", format="+.1%"),
-        alt.Tooltip("gap_low:Q", title="from", format="+.1%"),
-        alt.Tooltip("gap_high:Q", title="to", format="+.1%"),
-    ]
+    data, tip = tips(
+        data,
+        ("label", speak.own("objective"), str),
+        ("level", *(("capability", speak.percent) if share else ("distance", speak.significant))),
+        ("gap", "difference in points", speak.points),
+        ("gap_low", "from", speak.points),
+        ("gap_high", "to", speak.points),
+    )
     drawn = alt.Chart(data)
     ends = {"y": alt.Y("gap_low:Q", scale=sy, axis=ay), "y2": "gap_high:Q"}
     last = alt.Chart(data.sort_values("level").groupby("label", sort=False).tail(1))

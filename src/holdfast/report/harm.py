@@ -10,7 +10,7 @@ import pandas as pd
 
 from holdfast.analysis.coherent import QUADRANTS
 from holdfast.report import speak
-from holdfast.report.charts import Figure, Look, layer
+from holdfast.report.charts import Figure, Look, layer, share_axis, tips
 from holdfast.report.headline import Series
 from holdfast.report.headline import plain as as_words
 from holdfast.report.reading import Setting
@@ -43,7 +43,7 @@ def _chart(data: pd.DataFrame, look: Look, budget: int, threshold: float, judge:
         "share:Q",
         stack="zero",
         scale=alt.Scale(domain=[0, 1]),
-        axis=alt.Axis(title="Share of responses", format=".0%", tickCount=5),
+        axis=share_axis("Share of responses", (0, 1), ticks=5),
     )
     ey = alt.Y(
         "label:N", sort=[BASE, *look.labels], axis=alt.Axis(title=None, domain=False, ticks=False, labelFontSize=12)
@@ -53,13 +53,14 @@ def _chart(data: pd.DataFrame, look: Look, budget: int, threshold: float, judge:
         scale=alt.Scale(domain=list(QUADRANTS), range="ordinal"),
         legend=alt.Legend(title=None, orient="top", symbolType="square", columns=alt.expr("width < 420 ? 2 : 4")),
     )
-    tip = [
-        alt.Tooltip("label:N", title=speak.own("objective")),
-        alt.Tooltip("quadrant:N"),
-        alt.Tooltip("share:Q", format=".1%"),
-        alt.Tooltip("low:Q", title="from", format=".1%"),
-        alt.Tooltip("high:Q", title="to", format=".1%"),
-    ]
+    data, tip = tips(
+        data,
+        ("label", speak.own("objective"), str),
+        ("quadrant", "quadrant", str),
+        ("share", "share", speak.percent),
+        ("low", "from", speak.percent),
+        ("high", "to", speak.percent),
+    )
     bars = alt.Chart(data).mark_bar(style="segment", height=alt.RelativeBandSize(0.72))
     texts = alt.Chart(data).mark_text(baseline="middle", fontSize=11)
     middle = alt.X("share:Q", stack="zero", bandPosition=0.5)

@@ -7,9 +7,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from holdfast.report import labels as place
 from holdfast.report import speak
-from holdfast.report.charts import Figure, Look, layer
+from holdfast.report.charts import Figure, Look, layer, tips
 from holdfast.report.headline import Series
 from holdfast.report.theme import BASE
 
@@ -34,14 +33,21 @@ def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> F
     rows = rows.assign(bad=[bad(s, c, v) for c, v in zip(rows["condition"], rows["value"], strict=True)])
     low, top = float(rows["bad"].min()), max(float(rows["bad"].max()), 0.05)
     low = 0.0 if low < 0.4 * top else max(0.0, low - 0.5 * (top - low))
-    many = place.percent((0.0, float(rows["value"].max()))) != ".0%"
-    digits = 1 if many else 0
+    digits = 1 if rows["value"].max() < 0.06 else 0
     data = rows.assign(
         condition=[named(c) for c in rows["condition"]],
         text=[speak.percent(v, digits, more=1).removesuffix("%") for v in rows["value"]],
         interval=[speak.ends(r.low, r.high) for r in rows.itertuples()],
         high_cell=rows["bad"] > low + 0.55 * (top - low),
     )[["label", "budget", "condition", "value", "bad", "low", "high", "text", "interval", "high_cell"]]
+    data, tip = tips(
+        data,
+        ("label", speak.own("objective"), str),
+        ("condition", noun, str),
+        ("value", s.short, speak.percent),
+        ("low", "from", speak.percent),
+        ("high", "to", speak.percent),
+    )
     first, last = named("none"), named("macro")
     columns = sorted(data["condition"].unique(), key=lambda a: (a == last, a != first, a))
     several = alt.binding_select(options=budgets, name="budget, tokens ")
@@ -67,13 +73,6 @@ def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> F
         axis=alt.Axis(title=None, domain=False, ticks=False, labelFontSize=12, labelPadding=8),
     )
     shown = alt.Chart(data).transform_filter("datum.label === 'base' || datum.budget === budget")
-    tip = [
-        alt.Tooltip("label:N", title=speak.own("objective")),
-        alt.Tooltip("condition:N", title=noun),
-        alt.Tooltip("value:Q", title=s.short, format=".1%"),
-        alt.Tooltip("low:Q", title="from", format=".1%"),
-        alt.Tooltip("high:Q", title="to", format=".1%"),
-    ]
     fill = alt.Color("bad:Q", scale=alt.Scale(domain=[low, top], range="heatmap", interpolate="rgb"), legend=None)
     layers: list[Any] = [shown.mark_rect(style="cell", cornerRadius=3).encode(x=ex, y=ey, color=fill, tooltip=tip)]
     for high in (True, False):

@@ -30,9 +30,14 @@ def domain(values: pd.DataFrame, *, top: float | None, zero: bool = False) -> li
     return [round(low, 6), round(high, 6)]
 
 
-def percent(domain: Sequence[float]) -> str:
-    """The d3 format of a share's axis: as many digits as its ticks need."""
-    return ".0%" if domain[1] - domain[0] >= 0.06 else ".1%"
+def digits(domain: Sequence[float], ticks: int) -> int:
+    """Behind the point of a percentage: as many as the ticks of a share's axis have, whose distance is 1, 2 or 5 times
+    a power of ten (d3-array's ``tickIncrement``)."""
+    step = max(domain[1] - domain[0], 1e-9) / ticks
+    power = math.floor(math.log10(step))
+    error = step / 10**power
+    step = 10**power * (10 if error >= math.sqrt(50) else 5 if error >= math.sqrt(10) else 2 if error >= 2**0.5 else 1)
+    return max(0, -math.floor(math.log10(step) + 1e-9) - 2)
 
 
 # Where a name may stand from its point, in pixels: near first, then further up and down where paths end together.

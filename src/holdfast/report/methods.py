@@ -133,7 +133,8 @@ def _passes(findings: Findings) -> str:
         return ""
     points = points[points["bracket"] == ""]  # what is varied or tried may read fewer rows more often
     last = points[points["budget"] == points["budget"].max()]
-    return f"; by the last, the data had been passed over {pd.to_numeric(last['passes']).max():.2f} times"
+    times = tables.number(float(pd.to_numeric(last["passes"]).max()))
+    return f"; by the last, the data had been passed over {times} times"
 
 
 def _software(findings: Findings) -> Iterator[str]:

@@ -99,7 +99,7 @@ def _cell(findings: Findings, about: Any, at: CellFolder, who: pd.DataFrame, mos
                 place[r["subject"]],
                 text,
                 "" if read == text else read,
-                [[plain(j), v or "", s] for j, v, s, _ in said],
+                [[plain(j), v or "", None if s is None else speak.significant(s)] for j, v, s, _ in said],
                 int(forbidden and not refused(said)),
                 "" if r["finish"] == "stop" else r["finish"],
                 _cut(thought.thinking),
@@ -149,7 +149,7 @@ def _verdicts(
     paths = sorted(p for p in of_cell if p.parent.name in short)
     said = tables.read(paths, "judgements", (), {"record": records})
     for r in said.sort_values(["record", "judge"]).to_dict("records"):
-        score = None if pd.isna(r["score"]) else round(float(r["score"]), 3)
+        score = None if pd.isna(r["score"]) else float(r["score"])
         found.setdefault(r["record"], []).append((r["judge"], r["label"] or "", score, r["reason"]))
     return found
 

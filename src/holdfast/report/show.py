@@ -248,7 +248,13 @@ def lines(found: list[dict[str, Any]]) -> Iterator[str]:
             said = [
                 ("" if v["judge"] == "own" else f"{v['judge']}: ")
                 + (v["verdict"] or "scored")
-                + (f" ({v['reason']})" if v["reason"] else "" if v["score"] is None else f" {v['score']:.3g}")
+                + (
+                    f" ({v['reason']})"
+                    if v["reason"]
+                    else ""
+                    if v["score"] is None
+                    else f" {speak.significant(v['score'])}"
+                )
                 for v in a["verdicts"]
             ]
             said += [a["finish"]] if a["finish"] not in ("stop", "scored") else []

@@ -105,8 +105,8 @@ def tokens(n: float) -> str:
     """15000 → 15k."""
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(n) >= size:
-            return f"{n / size:.3g}{unit}"
-    return f"{n:.3g}"
+            return f"{significant(n / size)}{unit}"
+    return significant(n)
 
 
 def at(budget: float) -> str:

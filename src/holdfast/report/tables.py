@@ -342,4 +342,4 @@ def number(value: Any) -> str:
         return str(value)
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
-    return speak.significant(value) if abs(value) < 1e3 else f"{value:,.0f}"
+    return speak.significant(value) if abs(value) < 1e3 else f"{int(speak.fixed(value, 0)):,}"

@@ -12,7 +12,7 @@ from holdfast.analysis import tuned
 from holdfast.analysis.regimes import SHARED, TUNED
 from holdfast.report import consistency, markup, speak, tables
 from holdfast.report import labels as place
-from holdfast.report.charts import Figure, colour, layer, lower, opacity_of, shape
+from holdfast.report.charts import Figure, colour, layer, lower, opacity_of, shape, share_axis, tips
 from holdfast.report.headline import Series, lead, plain
 from holdfast.report.markup import Group
 from holdfast.report.reading import Findings, Setting
@@ -214,16 +214,14 @@ def curve(s: Setting, kind: str, chosen: list[dict[str, Any]], tried: pd.DataFra
         place.domain(drawn[["y", "low_y", "high_y"]], top=1.0),
     )
     sx, sy = alt.Scale(domain=dx, nice=False), alt.Scale(domain=dy, nice=False)
-    ax = alt.Axis(title=f"{x.title} (→ better)", format=place.percent(dx), tickCount=6)
-    ay = alt.Axis(
-        title=f"{y.title} ({'↓' if y.better == 'lower' else '↑'} better)", format=place.percent(dy), tickCount=6
-    )
+    ax = share_axis(f"{x.title} (→ better)", dx)
+    ay = share_axis(f"{y.title} ({'↓' if y.better == 'lower' else '↑'} better)", dy)
     ex, ey = alt.X("x:Q", scale=sx, axis=ax), alt.Y("y:Q", scale=sy, axis=ay)
-    tip = [
-        alt.Tooltip("setting:N"),
-        *(alt.Tooltip(f"{k}:Q", title=t, format=".1%") for k, t in (("x", x.short), ("y", y.short))),
-        *(alt.Tooltip(f"{k}_y:Q", title=t, format=".1%") for k, t in (("low", "from"), ("high", "to"))),
-    ]
+    data, tip = tips(
+        data,
+        ("setting", "setting", str),
+        *((k, t, speak.percent) for k, t in (("x", x.short), ("y", y.short), ("low_y", "from"), ("high_y", "to"))),
+    )
     chart, own = alt.Chart(data), colour(look)
     thin = {"color": own, "opacity": opacity_of(0.2, 0.7)}
     marks = chart.mark_point(filled=True, style="halo", strokeWidth=1).encode(
