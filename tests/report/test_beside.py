@@ -3,6 +3,7 @@ answer; and one colour that always means worse."""
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,11 +11,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
-from holdfast.report import heat, labels, markup, reservations, show, tables
+from holdfast.report import heat, labels, markup, reservations, show, tables, told
 from holdfast.report.headline import Series
-from holdfast.report.page import _said, _silences
 from holdfast.report.reading import Setting, read
+from holdfast.report.terminal import headline
 from holdfast.store.folder import StudyFolder
 
 ASR = Series("m", "robustness", "asr", "macro", "default", "rules")
@@ -60,10 +62,26 @@ def test_what_speaks_most_against_a_claim_comes_first_and_nothing_where_all_agre
 
 
 def test_it_stands_beside_the_sentence_on_attack_success_alone(setting: Setting):
-    answer = _said(setting)["answer"]
-    touched = {lead: against for lead, _, against in answer if against}
+    touched = {lead: against for lead, _, against in told.said(setting).answer if against}
     assert set(touched) == {"Attack success"}
     assert "distinct ways" in touched["Attack success"] or "κ" in touched["Attack success"]
+
+
+def test_the_terminal_says_what_the_page_says_first_reservations_and_warnings_too(setting: Setting, monkeypatch):
+    monkeypatch.setattr(told, "warnings", lambda _: ["Something was not held fixed."])
+    shown = headline(setting.findings.folder)
+    said = told.said(setting)
+    ((_, answer, advice),) = shown.said
+    for lead, rest, against in said.answer:
+        begun = f"{lead}: {rest}" if lead else rest
+        assert (f"{begun} But: {against}" if against else begun) in answer
+    assert "But: " in answer
+    assert advice == "\n".join(f"{lead}{r.text}" for lead, r in said.advice)
+    out = io.StringIO()
+    shown.print(Console(file=out, width=10_000))
+    for text in (answer, advice, "Something was not held fixed.", *shown.caveats):
+        assert text in out.getvalue()
+    assert shown.as_json()["warnings"] == ("Something was not held fixed.",)
 
 
 # -- names at their points ------------------------------------------------------------
@@ -139,7 +157,7 @@ def test_silence_stands_beside_the_rate_of_harm_and_a_silent_subject_above_the_a
     numbers = tables.headline(silent.settings()[0], setting.last).set_index(["objective", "metric"])["no_answer"]
     assert numbers["dpo", "asr"] == 0.4
     assert numbers["sft", "asr"] == 0.0
-    (said,) = _silences(silent)
+    (said,) = told.silences(silent)
     assert said.startswith("40.0% of the answers of dpo say nothing: its attack success rate is of the rest")
     rows = tables.headline(silent.settings()[0], setting.last).query("objective == 'dpo' and metric == 'asr'")
     assert markup._cell(setting, rows.iloc[0].to_dict()).silent == "no answer 40.0%"

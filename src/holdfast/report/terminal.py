@@ -1,4 +1,4 @@
-"""The answer for a terminal, and for a program: a row per objective, the paragraph, the recommendation, the page."""
+"""The answer for a terminal, and for a program: a row per objective and what the page says first, in its words."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.analysis.answer import answer
+from holdfast.analysis.answer import caveats
 from holdfast.analysis.gate import Verdict, lines
-from holdfast.analysis.recommend import recommend
-from holdfast.report import speak, tables
+from holdfast.report import speak, tables, told
 from holdfast.report.reading import Findings, Setting, read
 from holdfast.store import defuse
 from holdfast.store.folder import StudyFolder
@@ -24,13 +23,15 @@ _STYLES = {"pass": "", "FAIL": "bold red"}
 @dataclass(frozen=True)
 class Headline:
     """``tables``: title, columns and rows of each model and task; ``rows``: the same as plain numbers; ``said``: title,
-    answer and recommendation of each."""
+    answer with its reservations and recommendation of each; ``warnings``, ``caveats``: sentences, of all."""
 
     page: Path
     mark: str
     tables: tuple[tuple[str, list[str], list[list[str]]], ...]
     rows: list[dict[str, Any]]
     said: tuple[tuple[str, str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
     gate: Verdict | None = None
 
     def print(self, console: Console | None = None) -> None:
@@ -42,8 +43,12 @@ class Headline:
             for row in rows:
                 table.add_row(*row)
             console.print(table)
-        for _, found, advice in self.said:
-            console.print(Text("\n".join(f"\n{part}" for part in (found, advice) if part) + "\n"))
+        for warning in self.warnings:
+            console.print(Text(f"\n{warning}", style="bold"))
+        for title, found, advice in self.said:
+            lead = f"{title}\n" * (len(self.said) > 1)
+            console.print(Text("\n" + lead + "\n\n".join(part for part in (found, advice) if part)))
+        console.print(Text("".join(f"\n· {caveat}" for caveat in self.caveats) + "\n" * bool(self.caveats)))
         console.print(f"Report: {self.page}", soft_wrap=True, highlight=False, markup=False)
         if self.gate:
             console.print()
@@ -52,6 +57,7 @@ class Headline:
 
     def as_json(self) -> dict[str, Any]:
         found = {"report": str(self.page), "mark": self.mark, "rows": self.rows, "said": self.said}
+        found |= {"warnings": self.warnings, "caveats": self.caveats}
         return found | ({"gate": self.gate.as_json()} if self.gate else {})
 
 
@@ -66,15 +72,28 @@ def _headline(findings: Findings) -> Headline:
     shown, rows, said = [], [], []
     for setting in findings.settings():
         table = tables.headline(setting, setting.last)
-        mine = setting.answers()
-        advice = recommend(mine, findings.study).text if findings.study.trains else ""  # an audit weighs no objectives
-        said.append((setting.name, answer(mine, findings.study), advice))
+        said.append((setting.name, *_text(told.said(setting))))
         rows += [{"model": setting.model, "task": setting.task, **row} for row in table.to_dict("records")]
         shown.append((f"{setting.name}{speak.at(setting.last)}", *_spoken(setting, table.to_dict("records"))))
     plain = [{k: _plain(v) for k, v in row.items()} for row in rows]
     return Headline(
-        findings.folder.report / "index.html", findings.study.mark, tuple(shown), plain, tuple(said), findings.gate
+        findings.folder.report / "index.html",
+        findings.study.mark,
+        tuple(shown),
+        plain,
+        tuple(said),
+        tuple(told.warnings(findings)),
+        tuple(caveats(findings.estimates, findings.cells, findings.checks)),
+        findings.gate,
     )
+
+
+def _text(said: told.Said) -> tuple[str, str]:
+    """Answer and recommendation."""
+    answer = [
+        f"{lead}{': ' * bool(lead)}{rest}{' But: ' * bool(against)}{against}" for lead, rest, against in said.answer
+    ]
+    return " ".join(answer), "\n".join(f"{lead}{advice.text}" for lead, advice in said.advice)
 
 
 def _spoken(setting: Setting, rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:

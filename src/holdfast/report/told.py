@@ -1,0 +1,74 @@
+"""What is said first, on the page and in the terminal: warnings, the answer with its reservations, what to choose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from pydantic import TypeAdapter
+
+from holdfast.analysis.answer import sentences
+from holdfast.analysis.recommend import Recommendation, recommend
+from holdfast.analysis.regimes import TUNED
+from holdfast.analysis.shown import shown
+from holdfast.report import reservations, speak, tables
+from holdfast.report.charts import lower
+from holdfast.report.reading import Findings, Setting
+from holdfast.study import stopped
+from holdfast.study.notes import still_warming_up
+from holdfast.study.trajectory import Trajectory
+
+SILENCE = 0.05  # of the answers of one subject, from where it is said above all else
+
+
+@dataclass(frozen=True)
+class Said:
+    """``answer``: the measure that a sentence is about ("" for none), the rest of it, and the reservation that touches
+    it ("" for none). ``advice``: what leads to it and a recommendation, one for every regime that has findings."""
+
+    answer: tuple[tuple[str, str, str], ...]
+    advice: tuple[tuple[str, Recommendation], ...]
+
+
+def said(s: Setting) -> Said:
+    study = s.findings.study
+    shared = recommend(s.answers(), study)
+    advice = [("", shared)] if study.trains else []  # an audit asks what was done to each, and weighs none
+    if len(found := s.answers(TUNED)):
+        tuned = recommend(found, study)
+        tuned = replace(tuned, text="the same.", steps=()) if tuned == shared else tuned
+        advice.append(("With each objective at its own learning rate and coefficient: ", tuned))
+    names = {str(n).lower() for n in shown(s.answers(), study)["name"]}
+    parts = [
+        part.partition(": ") if part.partition(": ")[0].split(", ")[-1].lower() in names else (part, "", "")
+        for part in sentences(s.answers(), study)
+    ]
+    against = reservations.of(s)
+    answer = [
+        (lead, rest, reservations.beside(lead, s, against)) if rest else ("", lead, "") for lead, _, rest in parts
+    ]
+    return Said(tuple(answer), tuple(advice))
+
+
+def warnings(findings: Findings) -> list[str]:
+    """What must be known before the answer is believed. Other caveats are the answer's own."""
+    differing = sorted({c.name for c in tables.controls(findings) if not c.equal and not c.declared})
+    said = [f"Not everything was held fixed over objectives: {speak.join(differing)}. See “Was the comparison fair?”"]
+    ended = "Runs ended where they reached the target. See “At equal capability” for which, and what is not compared."
+    said = said * bool(differing) + [ended] * bool(stopped.read(findings.study, findings.folder))
+    trained = TypeAdapter(list[Trajectory]).validate_python(findings.plan.get("trajectories", ()))
+    early = [f"{note[0].upper()}{note[1:]}." for note in still_warming_up(trained, findings.study)]
+    return [*said, *early, *silences(findings)]
+
+
+def silences(findings: Findings) -> Iterator[str]:
+    """Who says nothing: a rate of harm is then of the rest."""
+    for setting in findings.settings():
+        found = tables.headline(setting, setting.last)
+        found = found[found[tables.SILENT].astype(float) > SILENCE] if len(found) else found
+        titles = {s.measure: s.title for s in setting.shown}
+        for r in found.to_dict("records"):
+            yield (
+                f"{speak.percent(r[tables.SILENT])} of the answers of {r['objective']} say nothing: its "
+                f"{lower(titles[r['measure']])} is of the rest, and silence is no safety."
+            )
