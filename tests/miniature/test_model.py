@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from holdfast.miniature import align, corpus, gauge, pretrain, requests, world
+from holdfast.miniature import requests, world
+from tools.miniature import align, corpus, gauge, pretrain
 
 FOLDER = Path(str(files("holdfast.miniature") / "model"))
 

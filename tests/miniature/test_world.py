@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.miniature import attacks, corpus, requests, statements, stories, world
+from holdfast.miniature import attacks, requests, statements, stories, world
+from tools.miniature import corpus
 
 # The first draw fills caches and other work shares the machine: a deadline would measure that.
 settings.register_profile("unhurried", deadline=None)

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, LlamaForCausalLM
 
-from holdfast.miniature import corpus, gauge, pretrain
 from holdfast.store.sources import AS_FILES
+from tools.miniature import corpus, gauge, pretrain
 
 RATE = 5e-4
 

@@ -1,7 +1,13 @@
-"""Making the tiny model, start to end: pretraining, a fixed grid of alignments, the choice, a folder like any other."""
+"""Make the tiny model, start to end: pretraining, a fixed grid of alignments, the choice, a folder like any other.
+
+    python -m tools.miniature.build [--out miniature-model] [--seed 0]
+
+The shipped one took 27 minutes on two busy cores.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import tempfile
 import time
@@ -10,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from holdfast.miniature import align, pretrain
+from tools.miniature import align, pretrain
 
 THREADS = 2
 
@@ -41,3 +47,11 @@ def build(out: Path, seed: int = 0, *, pretrained: Path | None = None, log: pret
     log(align.table(cells, chosen))
     log(f"{time.monotonic() - began:.0f} s")
     return chosen
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("miniature-model"), help="the model folder to write")
+    parser.add_argument("--seed", type=int, default=0, help="of data, weights and order")
+    args = parser.parse_args()
+    build(args.out, args.seed)

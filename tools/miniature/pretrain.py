@@ -13,8 +13,8 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from holdfast import rng
-from holdfast.miniature import corpus
-from holdfast.miniature.corpus import Row
+from tools.miniature import corpus
+from tools.miniature.corpus import Row
 
 SPECIALS = ("<|pad|>", "<|bos|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 PAD, BOS, END = 0, 1, 2
