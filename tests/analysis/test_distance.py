@@ -101,13 +101,40 @@ def test_a_run_whose_distance_is_unknown_is_left_out_of_both_sides():
     assert at_distance(records(frame.assign(distance=np.nan)), cells_of(), study_of(), 9) == []
 
 
-def test_persona_is_compared_too_without_imagined_prompts():
-    frame = planted(SAFE, axis="persona")
-    frame["score"] = 0.3 + 0.01 * frame["score"]
+@pytest.mark.parametrize(("n", "says"), [(40, "cannot tell"), (800, "small but real")])
+def test_persona_has_the_floor_of_every_comparison(n, says):
+    """The spread is at least that of two imagined prompts that differ by all there is, as in ``paired.difference``."""
+    frame = planted(
+        {k: {b: (far, x * n // 40) for b, (far, x) in v.items()} for k, v in SAFE.items()}, n=n, axis="persona"
+    )
+    frame["score"] = 0.3 + 0.02 * frame["score"]
     last = found(frame, axis="persona").last.loc[0]
-    assert last["gap"] == pytest.approx(-0.01 * 16 / 40)
-    assert last["gap_high"] - last["gap_low"] < 0.02
-    assert last["verdict"] == "small but real"
+    assert last["gap"] == pytest.approx(-0.02 * 16 / 40)
+    least = 2 * 1.96 * np.sqrt(2 / ((n + 2) * (n + 1)))
+    assert last["gap_high"] - last["gap_low"] > least
+    assert last["verdict"] == says
+
+
+def test_prompts_that_all_agree_prove_no_equal_persona():
+    same = {k: {b: (far, 0) for b, (far, _) in v.items()} for k, v in SAFE.items()}
+    last = found(planted(same, axis="persona"), axis="persona").last.loc[0]
+    assert last["gap"] == 0
+    assert last["verdict"] == "cannot tell"
+
+
+@pytest.mark.parametrize("lost", [0, 1, 12])
+def test_missing_scores_at_their_worst_bound_the_difference_and_its_verdict(lost):
+    """What ORPO's runs did not score may all be harmful: 4 of 40 are, 20 of SFT's, and so many more might be."""
+    frame = planted({k: {b: (far, 10 * x) for b, (far, x) in v.items()} for k, v in SAFE.items()}, n=400)
+    gone = (frame["label"] == "orpo") & (frame.groupby("subject").cumcount() >= 400 - 10 * lost)
+    last = found(frame.assign(score=frame["score"].where(~gone))).last.loc[0]
+    assert last["gap"] < -0.3
+    if not lost:
+        assert np.isnan([last["bound_low"], last["bound_high"]]).all()
+    else:
+        assert last["bound_low"] <= -16 / 40
+        assert last["bound_high"] > (lost - 16) / 40
+    assert last["verdict"] == ("better" if lost < 12 else "cannot tell")
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -368,3 +368,65 @@ def test_an_interval_also_holds_for_the_seeds_alone():
     assert one.high[0] - one.low[0] < 0.01
     level = paths.level(np.concatenate([[[0.1]], drawn]), seeds, 1000)
     assert level.high[0] - level.low[0] > 0.3
+
+
+FAR = {
+    "base": {0: (80, 80)},
+    "sft": {1000: (160, 240), 3000: (240, 240), 7000: (320, 240)},
+    "orpo": {1000: (140, 20), 3000: (240, 20), 7000: (320, 20)},
+}
+
+
+def unscored(levels, axis: str, label: str, lost: int) -> pd.DataFrame:
+    """The last ``lost`` of 400 answers of a label went unscored, under every attack, seed and budget."""
+    frame = planted(levels, n=400, seeds=(0, 1, 2))
+    gone = (frame["axis"] == axis) & (frame["label"] == label)
+    return frame.assign(
+        score=frame["score"].where(~(gone & (frame.groupby(["subject", "cell"]).cumcount() >= 400 - lost)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("axis", "label", "lost", "says"),
+    [
+        ("robustness", "orpo", 0, "better"),
+        ("robustness", "orpo", 4, "better"),
+        ("robustness", "orpo", 260, "cannot tell"),  # might all be harmful, where SFT has 240
+        ("robustness", "sft", 100, "better"),  # harmless already where they are taken to be
+        ("capability", "orpo", 4, "better"),
+        ("capability", "orpo", 40, "cannot tell"),  # were they right, the target lay before its first checkpoint
+    ],
+)
+def test_a_matched_verdict_survives_the_worst_that_missing_scores_could_be_or_is_none(axis, label, lost, says):
+    found = rows(unscored(FAR, axis, label, lost), cells_of(), study_of()).set_index("finding")
+    row = found.loc["matched"]
+    assert np.isnan(row["bound_low"]) == np.isnan(row["bound_high"]) == (lost == 0)
+    assert row["verdict"] == says
+    if lost:
+        assert row["bound_low"] <= row["value"] <= row["bound_high"]
+        assert np.isfinite(found.loc["at_safety", ["bound_low", "bound_high"]].to_numpy(float)).all()
+
+
+def test_capability_at_equal_safety_is_bounded_by_the_missing_scores_of_both():
+    late = {
+        "base": {0: (80, 40)},
+        "sft": {1000: (160, 48), 3000: (240, 80), 7000: (320, 240)},
+        "orpo": {1000: (140, 44), 3000: (240, 52), 7000: (320, 72)},
+    }
+    frame = unscored(late, "capability", "orpo", 40)
+    row = rows(frame, cells_of(), study_of()).set_index("finding").loc["at_safety"]
+    least, most = (
+        rows(frame.fillna({"score": end}), cells_of(), study_of()).set_index("finding").loc["at_safety"]
+        for end in (0, 1)
+    )
+    assert row["bound_low"] == pytest.approx(least["low"])
+    assert row["bound_high"] == pytest.approx(most["high"])
+
+
+def test_a_mean_in_which_no_prompt_differs_has_the_spread_of_its_range_and_without_one_none():
+    nothing = np.zeros((50, 1))
+    found = [paths.difference(nothing, np.zeros((3, 1)), 98, width=w) for w in (1.0, 2.0, np.inf)]
+    assert found[0].variance[0] == pytest.approx(2 / (100 * 99))
+    assert found[1].variance[0] == pytest.approx(8 / (100 * 99))
+    assert np.isnan(found[2].p[0])
+    assert np.isinf(found[2].high[0])

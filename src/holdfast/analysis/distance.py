@@ -22,7 +22,7 @@ from holdfast.analysis.frame import judges
 from holdfast.analysis.matched import STEPS, reported
 from holdfast.analysis.paths import BASE, Array, Reads, Run
 from holdfast.analysis.records import Records
-from holdfast.analysis.versus import Versus
+from holdfast.analysis.versus import Pairs, Versus
 from holdfast.spec import Study
 
 
@@ -62,7 +62,7 @@ def at_distance(some: Sequence[Records], cells: Cells, study: Study, draws: int 
 def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) -> AtDistance | None:
     part = rows.part(cell)
     assert part is not None, "asked of what was measured"
-    harm = paths.levels(part, study.threshold, draws)
+    harm, filled = paths.levels(part, study.threshold, draws), paths.worst(part, study.threshold, draws)
     labels = [x for x in study.labels if any(a == x for a, _ in harm.who)]
     sft = study.sft(labels)
     if not sft or (BASE, 0) not in harm.who:
@@ -79,7 +79,20 @@ def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) 
     if not found:
         return None
     weights = paths.seed_weights(len(harm.seeds), draws)
-    table = Versus(study, sft, weights, harm.prompts, harm.share).table(found, cell["axis"], others)
+
+    def at_worst(label: str) -> tuple[Pairs, Pairs]:
+        assert filled is not None, "asked where scores are missing"
+        low_high = filled
+
+        def of(x: str, high: int) -> Reads:
+            some = zip(harm.seeds, runs[x], strict=True)
+            return _at([(moved, paths.run(low_high[high], x, seed)) for seed, (moved, _) in some], far[label])
+
+        lows, highs = ([(of(label, k), of(sft, 1 - k))] for k in (0, 1))
+        return lows, highs
+
+    ask = Versus(study, sft, weights, harm.prompts, harm.width)
+    table = ask.table(found, cell["axis"], others, worst=at_worst if filled else None)
     table["level"] += 1
     table["distance"] = [far[x][k - 1] for x, k in zip(table["label"], table["level"], strict=True)]
     table["sft"] = table["value"] - table["gap"]

@@ -12,7 +12,8 @@ smoothing and intervals are choices made here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from holdfast.analysis.metrics import headline
 from holdfast.analysis.paths import BASE, Array, Levels, Reads, Run
 from holdfast.analysis.records import Records, records
 from holdfast.analysis.shown import aside
-from holdfast.analysis.versus import Versus
+from holdfast.analysis.versus import Pairs, Versus
 from holdfast.spec import Study
 
 STEPS = 24  # levels of capability at which the gap is drawn
@@ -53,9 +54,10 @@ class Matched:
     ``target``: of capability, NaN where none is declared; ``void``: the base model already meets it; ``ceiling``: the
     attack success at which capability is compared. ``at_target``, ``at_ceiling``: a row per label; ``gaps``: a row per
     label and level of capability. Columns: label, value, low, high (attack success; at the ceiling capability), gap,
-    gap_low, gap_high, p, p_adjusted (over the labels), verdict (each against SFT), untold (why there is none), n_seeds,
-    n_reached (runs that get there), share (of draws that do), budget (median over runs), between (what to say of the
-    checkpoints around), capability (the reported one, at the target).
+    gap_low, gap_high, bound_low, bound_high (with missing scores at their worst; NaN: none is), p, p_adjusted (over the
+    labels), verdict (each against SFT), untold (why there is none), n_seeds, n_reached (runs that get there), share (of
+    draws that do), budget (median over runs), between (what to say of the checkpoints around), capability (the reported
+    one, at the target).
     """
 
     model: str
@@ -122,32 +124,64 @@ class Runs:
 
 
 def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: Study, draws: int) -> Matched:
-    def levels(c: Mapping[str, Any]) -> Levels:
+    def levels(c: Mapping[str, Any]) -> tuple[Levels, tuple[Levels, Levels] | None]:
         part = rows.part(c)
         assert part is not None, "asked of what was measured"
-        return paths.levels(part, study.threshold, draws)
+        return paths.levels(part, study.threshold, draws), paths.worst(part, study.threshold, draws)
 
-    match, harm = levels(tools.match), levels(cell)
-    reported = levels(tools.capability) if tools.apart else match
+    (match, able), (harm, harms) = levels(tools.match), levels(cell)
+    reported = levels(tools.capability)[0] if tools.apart else match
     seeds = tuple(s for s in match.seeds if s in harm.seeds)
     weights = paths.seed_weights(len(seeds), draws)
     labels = [x for x in study.labels if any(a == x for a, _ in match.who) and any(a == x for a, _ in harm.who)]
     runs = {label: runs_of(label, seeds, match, reported, harm) for label in labels}
     sft = study.sft(runs)
-    base = match.of(BASE, 0)[:, 0] if (BASE, 0) in match.who else np.full(draws + 1, np.nan)
+    base = _base(match, np.nan)
     target, void = _target(study, base)
-    start = harm.of(BASE, 0)[:, 0] if (BASE, 0) in harm.who else np.zeros(draws + 1)
-    ceiling = start + (study.matched.safety if study.matched else 0.05)
+    ceiling = _base(harm, 0.0) + _safety(study)
     wide = 2 * study.declared.interest.of("capability")
-    ask = Versus(study, sft, weights, min(harm.prompts, match.prompts), wide=wide)
+    ask = Versus(study, sft, weights, min(harm.prompts, match.prompts), harm.width, wide)
+    whole, ends = able is None and harms is None, (able or (match, match), harms or (harm, harm))
+
+    def filled(label: str, up: bool, harmful: bool) -> Reads:
+        """At the target, with the missing scores of capability at their highest and the base's at their lowest, or the
+        other way, and those of harm."""
+        r = runs_of(label, seeds, ends[0][up], reported, ends[1][harmful])
+        return at(r, _target(study, _base(ends[0][not up], np.nan))[0][:, None])
+
+    def at_worst(label: str) -> tuple[Pairs, Pairs]:
+        ways = list(product((False, True), repeat=2))
+        lows, highs = ([(filled(label, a, h), filled(sft, b, not h)) for a, b in ways] for h in (False, True))
+        return lows, highs
+
+    def gained(label: str, up: bool) -> Reads:
+        """Under the ceiling, with the missing scores so that it has most capability there, or least."""
+        r = runs_of(label, seeds, ends[0][up], reported, ends[1][not up])
+        return _under(r, _base(ends[1][up], 0.0) + _safety(study))
+
+    def gained_at_worst(label: str) -> tuple[Pairs, Pairs]:
+        return [(gained(label, False), gained(sft, True))], [(gained(label, True), gained(sft, False))]
+
+    there = np.isfinite(target[0]) and not void
     at_target = ask.table(
-        {label: at(r, target[:, None]) for label, r in runs.items()} if np.isfinite(target[0]) and not void else {}
+        {label: at(r, target[:, None]) for label, r in runs.items()} if there else {}, worst=None if whole else at_worst
     )
-    at_ceiling = ask.table({label: _under(r, ceiling) for label, r in runs.items()}, "capability")
+    at_ceiling = replace(ask, width=match.width).table(
+        {label: _under(r, ceiling) for label, r in runs.items()}, "capability", worst=None if whole else gained_at_worst
+    )
     return Matched(
         rows.model, rows.task, tools, cell, judges(cell)[0], sft, float(target[0]), void, float(ceiling[0]),
         ask.prompts, at_target.drop(columns="level"), at_ceiling.drop(columns="level"), _gaps(ask, runs, base),
     )  # fmt: skip
+
+
+def _base(found: Levels, missing: float) -> Array:
+    """[D]: of the base model; ``missing`` where it was not measured."""
+    return found.of(BASE, 0)[:, 0] if (BASE, 0) in found.who else np.full(len(found.drawn), missing)
+
+
+def _safety(study: Study) -> float:
+    return study.matched.safety if study.matched else 0.05
 
 
 def _target(study: Study, base: Array) -> tuple[Array, bool]:

@@ -77,7 +77,7 @@ def _from_sft(
 ) -> Iterator[dict[str, Any]]:
     """A row per label but SFT."""
     about |= {"against": "sft", "condition": "macro", "budget": OVER_LADDER, "declared": declared, "method": METHOD}
-    about |= dict.fromkeys(("bound_low", "bound_high", "_fails"), np.nan) | {"_decided": None}
+    about |= {"_fails": np.nan, "_decided": None}
     way = about["_way"] = better(about["axis"], about["metric"])
     for r in table.to_dict("records"):
         if r["label"] != sft and "gap" in r:
@@ -94,7 +94,7 @@ def _from_sft(
                 said["_decided"] = CANNOT_TELL
             said |= {"_at": found.interval, "_within": found.within(about["interest"])}
             said["_worse"] = no_worse(found, about["interest"], way)
-            yield about | numbers | said | {k: r[k] for k in ("label", "p", "note")}
+            yield about | numbers | said | {k: r[k] for k in ("label", "p", "note", "bound_low", "bound_high")}
 
 
 def _account(r: dict[str, Any], about: dict[str, Any], pairs: int) -> Account:

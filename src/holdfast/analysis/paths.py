@@ -19,7 +19,7 @@ from holdfast import rng
 from holdfast.analysis.bootstrap import resample
 from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums, combine
 from holdfast.analysis.intervals import t_quantile, wilson
-from holdfast.analysis.metrics import metrics
+from holdfast.analysis.metrics import Metric, metrics
 from holdfast.analysis.records import Part
 
 Array = np.ndarray
@@ -29,13 +29,13 @@ DRAWS = 2000
 @dataclass(frozen=True)
 class Levels:
     """One metric of every subject of one model and task. ``drawn`` [D, T, S]: NaN where nothing was measured;
-    ``share``: it counts answers that are right or wrong."""
+    ``width``: of the metric's range."""
 
     who: dict[tuple[str, int], int]  # label and budget (the base model's is 0): its place in T
     seeds: tuple[int, ...]
     drawn: Array
     prompts: int
-    share: bool = True
+    width: float = 1.0
 
     def of(self, label: str, budget: int) -> Array:
         """[D, S]."""
@@ -44,12 +44,26 @@ class Levels:
 
 def levels(part: Part, threshold: float, draws: int = DRAWS) -> Levels:
     """The headline metric of what one judge said. ``draws`` + 1 = D."""
-    metric, weights = metrics(part.rows, part.cell["summary"], threshold)[0], part.weights
+    return _levels(part, metrics(part.rows, part.cell["summary"], threshold)[0], draws)
+
+
+def worst(part: Part, threshold: float, draws: int = DRAWS) -> tuple[Levels, Levels] | None:
+    """The same with every missing score at its lowest, and at its highest; None where none is missing."""
+    metric = metrics(part.rows, part.cell["summary"], threshold)[0]
+    if not np.isnan(metric.values).any():
+        return None
+    low, high = (_levels(part, metric.filled(end), draws) for end in (False, True))
+    return low, high
+
+
+def _levels(part: Part, metric: Metric, draws: int) -> Levels:
+    weights = part.weights
     assert weights is not None, "nothing was asked of what the headline is about"
-    return drawn(cluster_sums(part.cube, metric), weights, str(part.cell["cell"]), draws, share=metric.kind == "share")
+    width = metric.bounds[1] - metric.bounds[0]
+    return drawn(cluster_sums(part.cube, metric), weights, str(part.cell["cell"]), draws, width=width)
 
 
-def drawn(clusters: ClusterSums, weights: Array, name: str, draws: int = DRAWS, *, share: bool = True) -> Levels:
+def drawn(clusters: ClusterSums, weights: Array, name: str, draws: int = DRAWS, *, width: float = 1.0) -> Levels:
     """``levels`` of cluster sums; what has one ``name`` is drawn alike."""
     t, s, i, g = clusters.sums.shape
     # Each seed by itself: seeds are resampled later, alike for every measure.
@@ -60,7 +74,7 @@ def drawn(clusters: ClusterSums, weights: Array, name: str, draws: int = DRAWS, 
     both = np.concatenate([first[None], some]).reshape(draws + 1, t, s).astype(float)
     both[:, np.isnan(both[0])] = np.nan
     names = zip(clusters.who["label"], clusters.who["budget"], strict=True)
-    return Levels({(str(a), int(b)): k for k, (a, b) in enumerate(names)}, clusters.seeds, both, i, share)
+    return Levels({(str(a), int(b)): k for k, (a, b) in enumerate(names)}, clusters.seeds, both, i, width)
 
 
 def seed_weights(seeds: int, draws: int) -> Array:
@@ -227,20 +241,26 @@ def level(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05) -> Fo
 
 
 def difference(
-    drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05, *, share: bool = True, fixed: bool = False
+    drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05, *, width: float = 1.0, fixed: bool = False
 ) -> Found:
-    """Of draws [D, ...] whose first is the value, between -1 and 1; ``by_seed`` [S, ...]: the value of each seed.
+    """Of draws [D, ...] whose first is the value; ``by_seed`` [S, ...]: the value of each seed; ``width``: of the
+    metric's range (inf: none).
 
     The bootstrap's standard error times Student's t. Its degrees of freedom are Satterthwaite's: the part of the
     variance that the seeds' own values show has one less than seeds, the rest one less than prompts. With several seeds
     interval and p also hold for t on the seeds' values alone, as everywhere in this library. Where (nearly) no prompt
     differs the bootstrap knows nothing of those that might, so the variance is at least that of two imagined prompts,
-    one worse and one better, among others that are alike (as in ``paired.difference``).
+    one worse and one better by the whole range, among others that are alike: those of ``paired.difference``, whatever
+    the metric, for draws do not tell many prompts that differ a little from a few that differ much. Without bounds,
+    where nothing differs, the variance is unknown and p NaN.
 
     ``fixed``: the prompts are all there are. Then the seeds' values alone count, and of one seed, or several that are
     all alike, nothing is known: the interval is all there can be, and there is no p.
     """
-    found = _spread(drawn, by_seed, prompts, 2.0 / ((prompts + 2.0) * (prompts + 1.0)) if share else 1e-12)
+    bounded = np.isfinite(width)
+    found = _spread(drawn, by_seed, prompts, 2.0 * width**2 / ((prompts + 2.0) * (prompts + 1.0)) if bounded else 0.0)
+    if not bounded:
+        found = found._replace(variance=np.where(found.variance < 1e-12, np.nan, found.variance))
     if fixed:
         several = ((~np.isnan(by_seed)).sum(axis=0) > 1) & (found.by_seed > 1e-12)
         alone = np.where(several, found.by_seed, np.nan)
@@ -249,8 +269,8 @@ def difference(
     half = np.maximum(*(t_quantile(df, alpha) * np.sqrt(np.where(np.isnan(v), np.inf, v)) for v, df in found.accounts))
     with np.errstate(divide="ignore", invalid="ignore"):
         p = np.fmax(*(2 * stdtr(df, -np.abs(value) / np.sqrt(v)) for v, df in found.accounts))
-    p = np.where(np.isnan(value), np.nan, p)
-    return Found(value, np.maximum(value - half, -1.0), np.minimum(value + half, 1.0), p, *found)
+    p = np.where(np.isnan(value) | np.isnan(found.variance), np.nan, p)
+    return Found(value, np.maximum(value - half, -width), np.minimum(value + half, width), p, *found)
 
 
 class _Spread(NamedTuple):

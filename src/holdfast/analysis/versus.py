@@ -8,7 +8,7 @@ it holds for each (Imbens and Manski, *Econometrica* 72 (2004), on intervals abo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
@@ -23,36 +23,44 @@ from holdfast.analysis.paths import Array, Found, Reads
 from holdfast.spec import Study
 
 Axis = Literal["robustness", "persona", "capability"]
+Pairs = Sequence[tuple[Reads, Reads]]
+Worst = Callable[[str], tuple[Pairs, Pairs]]
 EMPTY = ["label", "level", "value", "low", "high", "share", "n_seeds", "n_reached", "budget", "between"]
 EMPTY += ["gap", "gap_low", "gap_high"]
 
 
 @dataclass(frozen=True)
 class Versus:
-    """``sft``: the label that SFT goes by, "" where there is none; ``weights`` [D, S]: of the seeds; ``share``: whether
-    values are shares of right or harmful answers; ``wide``: the rise between two checkpoints that is spoken of."""
+    """``sft``: the label that SFT goes by, "" where there is none; ``weights`` [D, S]: of the seeds; ``width``: of
+    the metric's range; ``wide``: the rise between two checkpoints that is spoken of."""
 
     study: Study
     sft: str
     weights: Array
     prompts: int
-    share: bool = True
+    width: float = 1.0
     wide: float = np.inf
 
     def table(
-        self, found: Mapping[str, Reads], axis: Axis = "robustness", others: Mapping[str, Reads] | None = None
+        self,
+        found: Mapping[str, Reads],
+        axis: Axis = "robustness",
+        others: Mapping[str, Reads] | None = None,
+        worst: Worst | None = None,
     ) -> pd.DataFrame:
         """``found``: of each label, at M levels; ``others``: what each is compared with, where that is not SFT there.
+        ``worst``, where scores are missing: of a label, what it and SFT could be with these, for the lowest and for the
+        highest difference that they allow.
 
         A row per level and label: label, level (0 to M - 1), value, low, high, share (of draws that get there),
         n_seeds, n_reached (runs that do), budget (median over them), between (the checkpoints around it, where that
         must be said), capability with its ends, and against SFT gap, gap_low, gap_high, p, gap_share, n_pairs,
-        p_adjusted and verdict (Bonferroni, over the labels), untold (why there is none), made (the accounts of the
-        gap's error, for ``equivalence``; no number).
+        bound_low, bound_high (by ``worst``), p_adjusted and verdict (Bonferroni, over the labels), untold (why there is
+        none), made (the accounts of the gap's error, for ``equivalence``; no number).
         """
         margin = self.study.declared.interest.of(axis)
         parts = [
-            self._of_label(label, some, (others or {}).get(label, found.get(self.sft)), margin)
+            self._of_label(label, some, (others or {}).get(label, found.get(self.sft)), margin, worst)
             for label, some in found.items()
         ]
         if not parts:
@@ -65,7 +73,7 @@ class Versus:
             p, alpha = table["p"].to_numpy(), self.study.alpha
             said = verdict(*made, margin=margin, better=better, alpha=alpha, tests=tests, p=p)
             table = table[[c for c in table if not c.startswith("_")]]
-            said = np.where(table["untold"].fillna("") == "", said, CANNOT_TELL)
+            said = np.where((table["untold"].fillna("") == "") & self._survives(table, margin), said, CANNOT_TELL)
             said = np.where(self.study.trains & (table["n_pairs"] == 1), ONE_SEED, said)
             table = table.assign(
                 p_adjusted=(table["p"] * tests).clip(upper=1.0),
@@ -74,7 +82,16 @@ class Versus:
             )
         return table
 
-    def _of_label(self, label: str, some: Reads, other: Reads | None, margin: float) -> pd.DataFrame:
+    @staticmethod
+    def _survives(table: pd.DataFrame, margin: float) -> Array:
+        """Whether missing scores at their worst leave the difference on its side of 0, or within ``margin``."""
+        low, high = (table[c].to_numpy(float) for c in ("bound_low", "bound_high"))
+        side = np.where(table["gap"].to_numpy() > 0, low > 0, high < 0)
+        return np.isnan(low) | side | ((low > -margin) & (high < margin))
+
+    def _of_label(
+        self, label: str, some: Reads, other: Reads | None, margin: float, worst: Worst | None
+    ) -> pd.DataFrame:
         reached = ~np.isnan(some.value[0])  # S M
         tokens = pd.DataFrame(np.where(reached, np.round((2.0 ** some.place[0] - 1) * 1000), np.nan))
         level = [self._of(x) for x in (some.value, some.before, some.after)]
@@ -88,6 +105,8 @@ class Versus:
             columns |= {"capability": able.value, "capability_low": able.low, "capability_high": able.high}
         if self.sft and label != self.sft and other is not None:
             columns |= self._gap(label, some, other)
+            nothing = dict.fromkeys(("bound_low", "bound_high"), np.nan)
+            columns |= self._bounds(worst(label), columns["n_pairs"]) if worst else nothing
             both = zip(between, self._between(self.sft, other, margin), strict=True)
             columns["between"] = ["; ".join(filter(None, x)) for x in both]
         return pd.DataFrame(columns)
@@ -114,6 +133,15 @@ class Versus:
             columns |= {f"_{k}_seeds": x.by_seed, f"_{k}_seeds_df": x.by_seed_df}
         return columns
 
+    def _bounds(self, worst: tuple[Pairs, Pairs], n_pairs: Array) -> dict[str, Array]:
+        """Ends of the interval over all that missing scores could be; all there can be where by some of that other runs
+        get there, or one before its first checkpoint."""
+        lows, highs = ([self._gap("", *pair) for pair in pairs] for pairs in worst)
+        told = [(x["n_pairs"] == n_pairs) & (np.array(x["untold"]) == "") for x in (*lows, *highs)]
+        same = np.all(told, axis=0)
+        low, high = np.min([x["gap_low"] for x in lows], axis=0), np.max([x["gap_high"] for x in highs], axis=0)
+        return {"bound_low": np.where(same, low, -self.width), "bound_high": np.where(same, high, self.width)}
+
     def _between(self, label: str, some: Reads, margin: float) -> list[str]:
         """What to say of each level where, between the checkpoints around it, what is read moves by more than
         ``margin`` or what it was found by rises by more than is ``wide``; as measured, mean over runs."""
@@ -136,7 +164,7 @@ class Versus:
         over = paths.over_seeds(values, self.weights)
         if gap:
             fixed = self.study.declared.prompts == "fixed"
-            return paths.difference(over, values[0], self.prompts, self.study.alpha, share=self.share, fixed=fixed)
+            return paths.difference(over, values[0], self.prompts, self.study.alpha, width=self.width, fixed=fixed)
         return paths.level(over, values[0], self.prompts, self.study.alpha)
 
 
