@@ -16,6 +16,12 @@ def test_a_simulated_study_is_one_family_of_all_that_its_answer_speaks_of():
     assert truth["persona"] == pytest.approx(0.05, abs=0.03)
 
 
+def test_an_objective_whose_seeds_scatter_more_is_not_judged_by_the_others_spread():
+    """By the pooled spread alone a false difference stood in 9% of these studies, with 10 seeds as with 5."""
+    found = simulate(Cell("thrice", 5, 0.15, 200), 400)
+    assert found["false difference"] <= 0.06
+
+
 @pytest.mark.parametrize("truth", ["nothing", "margin", "trade"])
 def test_few_answers_are_wrong(truth):
     found = simulate(Cell(truth, 3, 0.3, 100), 60)
@@ -42,7 +48,7 @@ def test_the_document_is_written_between_its_markers(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", [c for c in cells() if c.truth in ("nothing", "uneven", "margin", "trade")], ids=str)
+@pytest.mark.parametrize("cell", [c for c in cells() if c.truth in simulation.TRUTHS], ids=str)
 def test_any_false_sentence_stands_in_five_per_cent_of_studies_at_most(cell):
     found = simulate(cell, 600)
     wrong = [found[k] for k in found if k.startswith("false")]

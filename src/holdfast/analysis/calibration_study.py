@@ -53,22 +53,23 @@ SETS = 300
 
 
 class Truth(NamedTuple):
-    """By measure, how far ``who`` is from SFT; ``flat``: nobody has learnt anything; ``uneven``: how many times the
-    others' seed effect the last objective has."""
+    """By measure, how far ``who`` is from SFT; ``flat``: nobody has learnt anything; ``times``: by how much the last
+    objective's seed effect is larger than the others'."""
 
     shifts: dict[str, float]
     who: tuple[str, ...] = OTHERS
     flat: bool = False
-    uneven: float = 1.0
+    times: float = 1.0
 
 
 TRUTHS = {
     "nothing": Truth({}, flat=True),
-    "uneven": Truth({}, flat=True, uneven=2.0),
+    "twice": Truth({}, flat=True, times=2.0),
+    "thrice": Truth({}, flat=True, times=3.0),
     "margin": Truth({"accuracy": -0.05, "harm": 0.05, "persona": 0.03, "facts": -0.03}),
     "trade": Truth({"harm": -0.10, "persona": 0.05}),
 }
-_WRONG = ("nothing", "uneven", "margin")  # of which no recommendation is asked
+_WRONG = ("nothing", "twice", "thrice", "margin")  # of which no recommendation is asked
 GAINS = (0.05, 0.10)  # points of ASR by which one objective is better
 _POWER = {f"better by {100 * x:.0f}": Truth({"harm": -x}, ("kl",)) for x in GAINS}
 
@@ -82,7 +83,8 @@ class Cell(NamedTuple):
 
 def cells() -> list[Cell]:
     """Worlds that can be wrong, under every seed effect; power at a typical one."""
-    wrong = [Cell(t, s, sd, p) for t in TRUTHS for s in (3, 5) for sd, p in ((0.15, 313), (0.3, 100), (0.3, 313))]
+    effects = ((0.15, 313), (0.3, 100), (0.3, 313))
+    wrong = [Cell(t, s, sd, p) for t in TRUTHS for s in (3, 5, 10)[: 2 + TRUTHS[t].flat] for sd, p in effects]
     return wrong + [Cell(t, s, sd, 313) for t in _POWER for s, sd in ((3, 0.15), (5, 0.15), (10, 0.15), (5, 0.05))]
 
 
@@ -122,7 +124,7 @@ def _scores(name: str, cell: Cell, sets: int, random: np.random.Generator) -> di
         "base": np.broadcast_to(drawn(start, world._replace(seed_sd=0.0, effect_sd=0.0), (sets, 1, shape[2])), shape)
     }
     for label in (SFT, *OTHERS):
-        own_world = world._replace(seed_sd=world.seed_sd * (truth.uneven if label == OTHERS[-1] else 1.0))
+        own_world = world._replace(seed_sd=world.seed_sd * (truth.times if label == OTHERS[-1] else 1.0))
         found[label] = drawn(own + truth.shifts.get(name, 0.0) * (label in truth.who), own_world, shape)
     return found
 
@@ -282,10 +284,10 @@ def main(arguments: list[str] | None = None) -> None:
         f"may be recommended, so that 5% is uncertain by about ±{196 * np.sqrt(0.05 * 0.95 / sets):.1f} and "
         f"±{196 * np.sqrt(0.05 * 0.95 / (sets / 2)):.1f} points. SFT and five objectives, four measures, 44 "
         "comparisons in one family. Seed effects in log-odds of accuracy and ASR, a third of it on P(match) and the "
-        "normative measure, which have three times the prompts. *nothing*: no objective did anything; *uneven*: nor "
-        "here, and one has twice the others' seed effect; *margin*: five are off by just what matters on every "
-        "measure; *trade*: five have ASR 10 points lower and P(match) 5 points worse than SFT; *better by x*: one has "
-        "ASR lower by x points, from 15%, and is like SFT in all else. Learnt: all six are "
+        "normative measure, which have three times the prompts. *nothing*: no objective did anything; *twice*, "
+        "*thrice*: nor here, and one has so many times the others' seed effect; *margin*: five are off by just what "
+        "matters on every measure; *trade*: five have ASR 10 points lower and P(match) 5 points worse than "
+        "SFT; *better by x*: one has ASR lower by x points, from 15%, and is like SFT in all else. Learnt: all six are "
         "shown to have gained on the base (30 points in truth). Better: somebody is shown better than SFT on ASR."
     )
     text = document(studies, bounded, about)

@@ -142,7 +142,8 @@ _LIKE = ["finding", "model", "task", "measure", "metric", "against", "budget", "
 
 def _pool(table: pd.DataFrame, tests: np.ndarray, alpha: float) -> None:
     """Of rows with ``_pool``: family interval and all p with the variance of seeds' means pooled over the K labels of
-    the same comparison, as Dunnett's test has it. Nothing is done where there is but one label or seed.
+    the same comparison, as Dunnett's test has it, or the row's own where that is larger: an objective whose seeds
+    scatter more than the others' is not judged by theirs. Nothing is done where there is but one label or seed.
 
     K variances of S - 1 degrees of freedom each, of contrasts that share a reference and therefore go together by a
     half, have (S - 1) 4K / (K + 3) (Satterthwaite: their squares' correlations are 1/4). What prompts add is each row's
@@ -158,7 +159,8 @@ def _pool(table: pd.DataFrame, tests: np.ndarray, alpha: float) -> None:
     some, k = table.loc[rows], k[rows].to_numpy(float)
     *own, seeds = (_stacked(made) for made in zip(*(x.made for x in some["_pool"]), strict=True))
     variance = pd.Series(seeds.variance, index=rows).groupby([some[c] for c in _LIKE], sort=False).transform("mean")
-    pooled, df = variance.to_numpy(), (some["n_seeds"].to_numpy() - 1) * 4 * k / (k + 3)
+    pooled = np.maximum(variance.to_numpy(), seeds.variance)
+    df = (some["n_seeds"].to_numpy() - 1) * 4 * k / (k + 3)
     made = [seeds._replace(variance=pooled, df=df)]
     for one in own:
         rest = np.maximum(one.variance - seeds.variance, 0.0)
