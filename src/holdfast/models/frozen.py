@@ -133,5 +133,5 @@ def rows_at_once(vocabulary: int) -> int:
 def finite(x_N: Tensor, what: str) -> Tensor:
     """Raises FloatingPointError: a loss that is not finite must never reach an optimiser."""
     if not torch.isfinite(x_N).all():
-        raise FloatingPointError(f"{what} is not finite: the learning rate may be too high, or the weights are broken")
+        raise FloatingPointError(f"{what} is not finite")
     return x_N

@@ -41,8 +41,9 @@ MAY_CHANGE = ("budgets", "label", "probes")  # of a trajectory's configuration: 
 Progress = Callable[[dict[str, Any]], None]
 
 
-class Diverged(ArithmeticError):
-    """A loss or gradient is not finite. What was saved before is sound."""
+class Diverged(UserError):
+    """A loss or gradient is not finite: rate, precision or rows are not what they should be. What was saved before is
+    sound, and so is what other runs have done."""
 
 
 def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: Progress = lambda event: None) -> None:
@@ -69,8 +70,8 @@ def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: P
             _train(job, folder, network, progress)
         except FloatingPointError as error:  # before or beside a step: references, the head's check, distances
             bad = broken(network.model)
-            why = f"{error}: {bad} holds numbers that are not finite" if bad else str(error)
-            raise Diverged(f"trajectory {job.label} (objective {job.objective.name}) stopped: {why}.") from error
+            why = FloatingPointError(f"{error}, for {bad} holds numbers that are not finite") if bad else error
+            raise _diverged(job, "", why, ", or set `dtype: float32`") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise UserError(f"the disk is full: {folder.root}; make room and run the same again") from error
@@ -247,6 +248,13 @@ def _check_longest(job: TrainJob, network: Network, rows: Rows) -> None:
     head.check(network, batch, job.controls.head)
 
 
+def _diverged(job: TrainJob, at: str, error: FloatingPointError, look: str) -> Diverged:
+    return Diverged(
+        f"{job.label} with seed {job.seed} stopped{at}: {error}; lower its learning rate, {job.learning_rate:g} "
+        f"(`learning_rate` of `controls`, or of the objective alone){look}; what is done is kept"
+    )
+
+
 def _finite(x: Tensor, what: str) -> None:
     if not math.isfinite(float(x.detach())):
         raise FloatingPointError(f"{what} is {float(x.detach())}")
@@ -260,7 +268,4 @@ def _named(job: TrainJob, step: int, groups: Seq[Group]) -> Iterator[None]:
     except FloatingPointError as error:
         ids = [g[0].segment.example_id for g in groups]
         shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
-        raise Diverged(
-            f"trajectory {job.label} (objective {job.objective.name}) stopped at step {step + 1}: {error}. "
-            f"Rows: {shown}. Learning rate {job.learning_rate}. Lower it, or look at these rows."
-        ) from error
+        raise _diverged(job, f" at step {step + 1} of {job.steps}", error, f", or look at its rows {shown}") from error
