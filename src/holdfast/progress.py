@@ -39,6 +39,7 @@ class Display(AbstractContextManager["Display"]):
         self._spoke: dict[str, float] = {}
         self._overall: TaskID | None = None
         self._jobs = self._finished = 0
+        self._noted: set[str] = set()
 
     def __enter__(self) -> Display:
         if self._live:
@@ -70,7 +71,9 @@ class Display(AbstractContextManager["Display"]):
         """Take one event of a worker."""
         job = event["job"]
         if "note" in event:
-            self.say(f"  {job}: {event['note']}")
+            if event["note"] not in self._noted:  # each worker says it of the model that it loads
+                self.say(f"  {job}: {event['note']}")
+            self._noted.add(event["note"])
             return
         if event.get("finished"):
             self._finished += 1

@@ -168,7 +168,7 @@ def test_multi_label_one_output_decoder_and_shifted_positions(tmp_path):
 
 
 def test_a_classifier_without_a_trained_head_is_refused(causal):
-    with pytest.raises(UserError, match=r"is no trained classifier: it lacks 1 weights, score\.weight first"):
+    with pytest.raises(UserError, match=r"lacks 1 of its weights, score\.weight first"):
         Classifier(causal)
 
 

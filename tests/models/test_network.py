@@ -99,16 +99,37 @@ def test_mistakes_are_one_clear_sentence(folders, tmp_path):
         load(ModelSpec(name="tiny", path=str(folders["llama"]), device="gpu"))
 
 
-def test_weights_that_are_missing_are_not_invented(folders, tmp_path):
+def changed(folder, to, **tensors):
+    """A copy with other tensors; None takes one out."""
     from safetensors.torch import load_file, save_file
 
-    for path in folders["llama"].iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    tensors = load_file(tmp_path / "model.safetensors")
-    tensors.pop("model.layers.0.mlp.up_proj.weight")
-    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(UserError, match="up_proj"):
-        load(spec(tmp_path))
+    for path in folder.iterdir():
+        (to / path.name).write_bytes(path.read_bytes())
+    there = load_file(to / "model.safetensors") | tensors
+    save_file({n: t for n, t in there.items() if t is not None}, to / "model.safetensors", {"format": "pt"})
+    return to
+
+
+def test_weights_that_are_missing_or_of_another_shape_are_refused_by_name(folders, tmp_path):
+    up = "model.layers.0.mlp.up_proj.weight"
+    with pytest.raises(UserError, match=f"lacks 1 of its weights, {up} first"):
+        load(spec(changed(folders["llama"], tmp_path, **{up: None})))
+    with pytest.raises(UserError, match=rf"{up} has the shape \(40, 32\) and should have \(48, 32\)"):
+        load(spec(changed(folders["llama"], tmp_path, **{up: torch.ones(40, 32)})))
+    with pytest.raises(UserError, match=r"lacks 1 of its weights, lm_head\.weight first"):
+        load(spec(changed(folders["llama"], tmp_path, **{"lm_head.weight": None})))
+
+
+def test_weights_that_the_configuration_leaves_unused_are_said_and_saved_constants_are_not(folders, tmp_path):
+    attention = "model.layers.0.self_attn"
+    bias = {f"{attention}.{name}.bias": torch.ones(32) for name in ("q_proj", "o_proj")}
+    unused = load(spec(changed(folders["llama"], tmp_path, **bias))).unused
+    assert unused.startswith(f"the weights hold {attention}.o_proj.bias, {attention}.q_proj.bias, which")
+    old = {f"{attention}.{name}": torch.ones(4) for name in ("rotary_emb.inv_freq", "bias", "masked_bias")}
+    assert load(spec(changed(folders["llama"], tmp_path, **old))).unused == ""
+    tied = folders["qwen3"]  # its head may stand in the file too
+    assert load(spec(tied)).unused == ""
+    assert load(spec(changed(tied, tmp_path, **{"lm_head.weight": torch.ones(tiny.VOCAB, 32)}))).unused == ""
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

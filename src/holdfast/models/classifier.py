@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from holdfast.models.finite import check_weights
-from holdfast.models.network import DTYPES, _device, quiet
+from holdfast.models.loading import pretrained, quiet
+from holdfast.models.network import DTYPES, _device
 from holdfast.spec import ModelSpec
 from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.words import UserError
@@ -30,19 +30,13 @@ class Classifier:
         self._device = _device(spec.device)
         auto = "bfloat16" if self._device.type == "cuda" else "float32"
         dtype = DTYPES[auto if spec.dtype == "auto" else spec.dtype]
+        who = f"the classifier {spec.name} at {spec.path}"
         try:
             with quiet():
                 self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, **AS_FILES)
-                self._model, info = AutoModelForSequenceClassification.from_pretrained(
-                    folder, dtype=dtype, output_loading_info=True, **AS_FILES
-                )
         except Exception as error:  # of whatever kind: the folder is anybody's
-            raise UserError(f"the classifier {spec.name} at {spec.path} cannot be loaded: {reason(error)}") from error
-        if missing := sorted(info["missing_keys"]):  # transformers would go on with random ones
-            raise UserError(
-                f"{spec.path} is no trained classifier: it lacks {len(missing)} weights, {missing[0]} first"
-            )
-        check_weights(self._model, f"the classifier {spec.name} at {spec.path}")
+            raise UserError(f"{who} cannot be loaded: {reason(error)}") from error
+        self._model, _ = pretrained(AutoModelForSequenceClassification, folder, who, dtype=dtype)
         self._model.to(self._device).eval().requires_grad_(False)
         config = self._model.config
         self._apart = config.num_labels == 1 or config.problem_type == "multi_label_classification"

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from holdfast.models import adapters
-from holdfast.models.network import Network, load, quiet
+from holdfast.models.loading import quiet
+from holdfast.models.network import Network, load
 from holdfast.spec import ModelSpec
 from holdfast.store.sources import adapter_folder, model_folder
 from holdfast.words import Turn, UserError

@@ -8,21 +8,19 @@ Shape legend: B rows, Q query positions, K key positions (Q = K without a cache)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import transformers
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import MoeModelOutputWithPast
 
 from holdfast.models import quantised
-from holdfast.models.finite import check_weights
+from holdfast.models.loading import pretrained, quiet
 from holdfast.store.model_files import model_digest
 from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.text.renderer import Renderer
@@ -50,6 +48,7 @@ class Network:
     dtype: torch.dtype
     digest: str
     autocast: bool = False
+    unused: str = ""  # what its folder holds beside it, in words
     lora: Any = field(default=None, repr=False)  # adapters.Attached | None
     sound: str | None = field(default=None, repr=False)  # adapters.base_fingerprint, from before the first adapter
 
@@ -190,9 +189,10 @@ def load(spec: ModelSpec, *, threads: int | None = None) -> Network:
         raise UserError(f"the GPU of {spec.name} has no bfloat16: set `dtype: float32`")
     folder = model_folder(spec.path, spec.revision)
     with quiet():
-        model = _model(folder, spec, dtype, device)
+        model, unused = _model(folder, spec, dtype, device)
     model.eval().requires_grad_(False)
-    network = Network(spec, model, Renderer.of(spec), device, dtype, model_digest(folder, spec.quantization))
+    digest = model_digest(folder, spec.quantization)
+    network = Network(spec, model, Renderer.of(spec), device, dtype, digest, unused=unused)
     _try(network)
     return network
 
@@ -227,45 +227,19 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _model(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
+def _model(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> tuple[PreTrainedModel, str]:
+    who = f"the model {spec.name} at {spec.path}"
     try:
         config = AutoConfig.from_pretrained(folder, **AS_FILES)
         kernel = spec.attention if _has_sdpa(config) else "eager"
-        fewer_bits = quantised.options(spec, config, dtype, device)
-        model, info = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
-            folder,
-            config=config,
-            dtype=dtype,
-            attn_implementation=kernel,
-            output_loading_info=True,
-            **AS_FILES,
-            **fewer_bits,
-        )
-    except UserError:
-        raise
     except Exception as error:  # of whatever kind: the folder is anybody's
-        raise UserError(f"the model {spec.name} at {spec.path} cannot be loaded: {reason(error)}") from error
-    if missing := sorted(info["missing_keys"]):  # transformers would go on with random ones
-        raise UserError(f"the model {spec.name} at {spec.path} lacks {len(missing)} of its weights, {missing[0]} first")
-    check_weights(model, f"the model {spec.name} at {spec.path}")
-    return model if fewer_bits else model.to(device)  # pyright: ignore  (a decorator hides its signature)
+        raise UserError(f"{who} cannot be loaded: {reason(error)}") from error
+    fewer_bits = quantised.options(spec, config, dtype, device)
+    how = {"config": config, "dtype": dtype, "attn_implementation": kernel, **fewer_bits}
+    model, unused = pretrained(AutoModelForCausalLM, folder, who, **how)
+    return model if fewer_bits else model.to(device), unused
 
 
 def _has_sdpa(config: Any) -> bool:
     model = AutoModelForCausalLM._model_mapping.get(type(config), None)
     return bool(getattr(model, "_supports_sdpa", False))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """transformers reports what it loads on standard error; a library does not."""
-    log = transformers.utils.logging
-    level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(level)
-        if bar:
-            log.enable_progress_bar()

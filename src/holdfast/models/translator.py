@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from holdfast.models.finite import check_weights
-from holdfast.models.network import quiet
+from holdfast.models.loading import pretrained, quiet
 from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.words import UserError
 
@@ -39,15 +38,13 @@ class Seq2Seq:
         if threads is not None:
             torch.set_num_threads(threads)
         folder = model_folder(path, revision)
+        who = f"the translation model (encoder–decoder) {path}"
         try:
             with quiet():
                 self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, **AS_FILES)
-                self.model: Any = AutoModelForSeq2SeqLM.from_pretrained(folder, **AS_FILES)
         except Exception as error:  # of whatever kind: the folder is anybody's
-            raise UserError(
-                f"{path} is no translation model (encoder–decoder) that can be loaded: {reason(error)}"
-            ) from error
-        check_weights(self.model, f"the translation model {path}")
+            raise UserError(f"{who} cannot be loaded: {reason(error)}") from error
+        self.model, _ = pretrained(AutoModelForSeq2SeqLM, folder, who)
         self.model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
         self.prefix = prefix
         self.how: dict[str, Any] = {"max_new_tokens": max_new_tokens, "num_beams": beams, "do_sample": False}
