@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,24 @@ def test_an_interrupt_while_a_worker_starts_is_not_lost_and_ends_that_worker(tmp
     assert signal.getsignal(signal.SIGINT) is before
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
     assert [worker.process.is_alive() for worker in started] == [False]
+
+
+def test_a_ctrl_c_while_workers_are_killed_leaves_none_behind(tmp_path, monkeypatch):
+    kill, killed = BaseProcess.kill, []
+
+    def interrupted(process):
+        killed.append(process)
+        signal.raise_signal(signal.SIGINT)
+        kill(process)
+
+    monkeypatch.setattr(BaseProcess, "kill", interrupted)
+    pool = Local(2)
+    pool.run(jobs(tmp_path, 2))
+    started = [worker.process for worker in pool._workers]
+    with pytest.raises(KeyboardInterrupt):
+        pool.close()
+    assert killed == started[::-1]
+    assert [process.is_alive() for process in started] == [False] * len(started)
 
 
 def test_a_script_needs_no_main_guard(tmp_path):

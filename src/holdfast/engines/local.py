@@ -90,19 +90,19 @@ class Local(AbstractContextManager["Local"]):
 
         What a worker has in hand need not be waited for: stages write whole files or nothing.
         """
-        workers, self._workers = self._workers, []
         try:
-            for worker in workers:
+            for worker in self._workers:
                 worker.process.terminate()
             until = time.monotonic() + GRACE
-            for worker in workers:
+            for worker in self._workers:
                 worker.process.join(max(0.0, until - time.monotonic()))
         finally:  # a second Ctrl-C comes here at once
-            for worker in workers:
-                worker.process.kill()
-            for worker in workers:
-                worker.process.join()
-                worker.pipe.close()
+            with _heard_later():  # a third would leave some behind, which Python waits for at its exit
+                while self._workers:
+                    worker = self._workers.pop()
+                    worker.process.kill()
+                    worker.process.join()
+                    worker.pipe.close()
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -168,14 +168,26 @@ def _deaf_children() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may say how signals are taken
         return
-    heard: list[int] = []
     resource_tracker.ensure_running()  # it would lift the mask
-    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))  # another thread may take it
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    with _heard_later():
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def _heard_later() -> Iterator[None]:
+    """A Ctrl-C meanwhile is raised at the end. By the handler, for a mask is one thread's and another takes it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # nor is it raised here
+        return
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, before)
     if heard:
         signal.raise_signal(signal.SIGINT)
