@@ -22,7 +22,7 @@ from holdfast.respond.cells import cells as make_cells
 from holdfast.respond.judge import judge_subject, judged
 from holdfast.respond.outside import RESPONSES
 from holdfast.respond.run import respond_subject
-from holdfast.respond.subjects import SubjectRow
+from holdfast.respond.subjects import SubjectRow, once
 from holdfast.respond.together import respond_together
 from holdfast.spec import JudgeSpec, ModelSpec
 from holdfast.store.digest import digest, file_digest
@@ -58,7 +58,7 @@ class Bench:
 
     def row(self, subject: str) -> SubjectRow:
         rows = read_rows(self.folder.subjects, "subjects", SubjectRow)
-        return next(row for row in rows if row.subject == subject)
+        return next(row for row in once(rows, self.materials.study.ladder) if row.subject == subject)
 
     def base(self, model: str) -> SubjectRow:
         rows = read_rows(self.folder.subjects, "subjects", SubjectRow)
@@ -154,6 +154,13 @@ def _translator(gap: translating.Gap, cache: Path) -> translating.Translates:
 
 def _open_backend(bench: Bench, model: str) -> Any:
     return _backend(bench.folder.root, model, bench.materials.speakers[model].path)
+
+
+def _tell(report: Report, backend: Any) -> Any:
+    """The backend, once it is said what of a model's folder it leaves out."""
+    if note := backend.network.unused if hasattr(backend, "network") else "":
+        report({"note": f"{backend.network.spec.name}: {note}", "unit": "note"})
+    return backend
 
 
 def _unaltered(backend: Any, bench: Bench, row: SubjectRow) -> None:
@@ -272,7 +279,7 @@ def train(report: Report, root: Path, id: str, budgets: tuple[int, ...]) -> None
         probes=materials.probes(t.model, t.task),
         references=root / "references",
     )
-    train_one(job, bench.folder.trajectory(id), _open_backend(bench, t.model).network, report)
+    train_one(job, bench.folder.trajectory(id), _tell(report, _open_backend(bench, t.model)).network, report)
 
 
 def respond(report: Report, root: Path, subject: str, only: str = "") -> None:
@@ -280,7 +287,7 @@ def respond(report: Report, root: Path, subject: str, only: str = "") -> None:
     bench = open_bench(root)
     row = bench.row(subject)
     model = row.weights or row.model
-    renderer, backend = bench.materials.renderer(model), _measuring(bench, model)
+    renderer, backend = bench.materials.renderer(model), _tell(report, _measuring(bench, model))
     _unaltered(backend, bench, row)
     respond_subject(backend, renderer, row, bench.cells(only), bench.folder, _rows(report))
 

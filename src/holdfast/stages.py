@@ -19,7 +19,7 @@ from holdfast.respond.cells import Cell
 from holdfast.respond.judge import costs, wanted
 from holdfast.respond.layout import write_cells
 from holdfast.respond.progress import judged, responded
-from holdfast.respond.subjects import SubjectRow
+from holdfast.respond.subjects import SubjectRow, once
 from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.defuse import csv
@@ -27,7 +27,8 @@ from holdfast.store.files import read_json, write_json, write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.study import files, stopped, tuned
 from holdfast.study.materials import Materials, fetch
-from holdfast.study.plan import Plan, expand, once
+from holdfast.study.plan import Plan, expand
+from holdfast.study.plan import once as distinct
 from holdfast.study.subjects import subjects
 from holdfast.study.trajectory import Trajectory
 from holdfast.training.job import finished
@@ -141,7 +142,7 @@ def _fit(work: Work, trajectories: Sequence[Trajectory]) -> None:
     left = [t for t in waiting if not finished(work.folder.trajectory(t.id), t.budgets)]
     several = len(work.study.models) > 1 or len(work.study.tasks) > 1
     for again in (False, True):  # a second round begins where a first one ended
-        some = once([t for t in left if bool(t.begins) == again])
+        some = distinct([t for t in left if bool(t.begins) == again])
         work.do("train", [_of_run(t, work, several) for t in some])
 
 
@@ -332,10 +333,7 @@ def _measuring(work: Work) -> tuple[list[Cell], list[SubjectRow]]:
     if not work.folder.subjects.exists():
         raise UserError(f"nothing is trained in {work.folder.root}; run `holdfast train` first")
     rows = tables.read_rows(work.folder.subjects, "subjects", SubjectRow)
-    first = {row.subject: row for row in reversed(rows)}  # a run may go by two labels, and is measured under the first
-    return jobs.study_cells(work.materials), sorted(
-        (row for row in rows if first[row.subject] is row), key=lambda row: row.model
-    )
+    return jobs.study_cells(work.materials), sorted(once(rows, work.study.ladder), key=lambda row: row.model)
 
 
 def _of_subject(verb: str, function: Any, work: Work, row: SubjectRow, **more: Any) -> Job:

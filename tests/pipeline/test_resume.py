@@ -20,6 +20,7 @@ from holdfast.store.digest import file_digest
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.study.files import parse
+from holdfast.words import UserError
 
 pytestmark = pytest.mark.xdist_group("finished")  # one worker, so that what all share is made once
 
@@ -118,6 +119,31 @@ def test_a_study_grows_by_seed_budget_variant_and_measure_without_redoing(
     assert len(subjects) == 1 + 3 * 3 * 2 + 1
 
 
+@pytest.mark.usefixtures("here")
+def test_a_checkpoint_of_two_budgets_is_measured_in_full_as_the_one_of_the_ladder(tmp_path: Path, small_study) -> None:
+    text = small_study.replace("[600, 1200]", "[240]").replace(
+        "brackets: [{kind: noop}]", "matched: {target: 0.9, checkpoints: [230], measure: task_accuracy}"
+    )
+    (tmp_path / "s.yaml").write_text(text.replace("items: 6", "items: 1").replace("items: 12", "items: 1"))
+    for stage in ("train", "respond"):
+        pipeline.stage(stage, tmp_path / "s.yaml", tmp_path)
+    subjects = tables.read(StudyFolder(tmp_path).subjects, "subjects")
+    assert (subjects.groupby("subject")["budget"].nunique() == 2).any(), "one step completes both"
+    records = tables.read(StudyFolder(tmp_path).record_shards(), "records")
+    assert (records.groupby("subject")["measure"].nunique() == 3).all()
+
+
+@pytest.mark.usefixtures("here")
+def test_a_training_that_diverges_is_one_sentence_and_keeps_what_is_done(tmp_path: Path, small_study: str) -> None:
+    text = small_study.replace("objective: sft}", "objective: sft, learning_rate: 10}").replace("[600, 1200]", "[600]")
+    with pytest.raises(
+        UserError, match=r"^SFT with seed 0 stopped at step \d+ of \d+: .* its learning rate, 10 \(.*\)"
+    ) as e:
+        pipeline.run(parse(text.replace("batch_rows: 4", "batch_rows: 1")), tmp_path, quiet=True)
+    assert "\n" not in str(e.value)
+    assert [p.parent.name for p in (tmp_path / "trajectories").glob("*/DONE")]
+
+
 def test_a_finished_study_says_so(finished: tuple[Path, str]) -> None:
     stages = pipeline.status(finished[0])["stages"]
     assert all(counts["planned"] == counts["present"] > 0 for counts in stages.values())
@@ -136,7 +162,5 @@ def test_the_no_op_bracket_answers_as_the_base_does(finished: tuple[Path, str]) 
 
 def test_another_study_is_not_written_into_the_folder(finished: tuple[Path, str]) -> None:
     root, study = finished
-    from holdfast.words import UserError
-
     with pytest.raises(UserError, match="holds the study small"):
         pipeline.run(parse(study.replace("name: small", "name: other", 1)), root, quiet=True)

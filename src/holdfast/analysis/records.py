@@ -59,9 +59,12 @@ class Records:
         return self._parts.get(key)
 
     def measured(self, cell: Mapping[str, Any]) -> bool:
-        """Whether the cell's first judge has spoken, and of what its headline is about (its attacks)."""
+        """Whether the cell's first judge spoke of a checkpoint, and of what its headline is about (its attacks)."""
         part = self.part(cell)
-        return part is not None and part.weights is not None
+        if part is None or part.weights is None:
+            return False
+        labels = self.frame["label"].to_numpy()[self.at[str(cell["cell"]), judges(cell)[0]]]
+        return bool((labels != BASE).any())
 
     @cached_property
     def subjects(self) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,3 +40,17 @@ class SubjectRow:
         if not self.objective or self.bracket:
             return None
         return getattr(registry.build("objectives", self.objective, json.loads(self.params)), "at_evaluation", None)
+
+
+def once(rows: Sequence[SubjectRow], ladder: Collection[int]) -> list[SubjectRow]:
+    """The row that each subject is measured under, in order.
+
+    A run may go by two labels: the first. A checkpoint may go by two budgets that one step completes: the last one of
+    the ``ladder``, for a budget in between is not measured in full.
+    """
+    found: dict[str, SubjectRow] = {}
+    for row in rows:
+        old = found.setdefault(row.subject, row)
+        if row.budget in ladder and (old.budget not in ladder or old.budget < row.budget):
+            found[row.subject] = row
+    return list(found.values())
