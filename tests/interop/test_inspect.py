@@ -7,6 +7,7 @@ import dataclasses
 import importlib.util
 import json
 import math
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -232,6 +233,24 @@ def test_where_a_measure_has_changed_the_plain_question_stands_in(study, tmp_pat
     told = {s.metadata["attack"]: s.metadata["messages"] == "as asked" for s in log.samples}
     assert told == {"none": True, "dan": False}
     assert all(s.messages[0].content == s.input for s in log.samples)
+
+
+def test_only_what_the_study_plans_is_exported(study, tmp_path):
+    folder = StudyFolder(shutil.copytree(study[0].root, tmp_path / "cut"))
+    cut = yaml.safe_load(folder.study_yaml.read_text())
+    cut["measures"][0] |= {"items": 1, "samples": 1}
+    cut["measures"].pop()
+    folder.study_yaml.write_text(yaml.safe_dump(cut))
+    at = next(c for c in folder.cells() if "strongreject" in c.root.name)
+    item = tables.read(at.items, "items")[:1]
+    tables.write(at.items, "items", item)  # as the stage that plans leaves them
+    found = logs(folder, tmp_path / "logs")
+    assert [log.eval.task for log in found] == ["strongreject"] * 2
+    assert all({s.metadata["item"] for s in log.samples} == {item["id"].item()} for log in found)
+    assert {s.epoch for log in found for s in log.samples} == {1}
+    assert {log.eval.dataset.samples for log in found} == {1}
+    folder.study_yaml.write_text(yaml.safe_dump(cut | {"budgets": [500]}))
+    assert [log.eval.model for log in logs(folder, tmp_path / "fewer")] == ["tiny/base"]
 
 
 def test_a_log_is_whole_or_not_there(study, tmp_path, monkeypatch):

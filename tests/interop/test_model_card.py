@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from markdown_it import MarkdownIt
 
 from holdfast.interop import model_card
 from holdfast.store import tables
+from holdfast.store.folder import StudyFolder
 from holdfast.study.files import load
 from holdfast.words import UserError
 
@@ -48,6 +50,13 @@ def test_every_checkpoint_has_a_card_with_its_own_seeds_estimates(folder, cards)
         own = own[own["format"] == "default"]
         assert read["miniature_robustness"].metric_value == pytest.approx(own["value"].item(), abs=1e-6)
         assert read["miniature_robustness"].dataset_type == HUB
+
+
+def test_what_the_study_no_longer_plans_has_no_card(folder, tmp_path):
+    cut = StudyFolder(shutil.copytree(folder.root, tmp_path / "cut"))
+    study = yaml.safe_load(cut.study_yaml.read_text())
+    cut.study_yaml.write_text(yaml.safe_dump(study | {"seeds": [0], "objectives": study["objectives"][:1]}))
+    assert len(model_card.write(cut.root)) == 1
 
 
 def test_only_measures_of_a_hub_data_set_are_eval_results(cards):

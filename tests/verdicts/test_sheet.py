@@ -56,6 +56,16 @@ def test_the_sheet_is_blind_and_its_key_brings_the_weights_back(study, tmp_path)
     assert {id: votes[id][0].weight for id in votes if int(id[1:]) < 4} == dict.fromkeys(("r0", "r1", "r2", "r3"), 1.0)
 
 
+def test_prompts_that_are_no_longer_planned_are_not_put_to_people(study, tmp_path):
+    at = study.cells()[0]
+    tables.write(at.items, "items", tables.read(at.items, "items")[:5])
+    study.study_yaml.write_text(
+        "name: s\nmodels: [{name: m, path: x}]\nmeasures: [{measure: strongreject, name: harm, items: 5}]\n"
+        "given: [{label: g, adapter: x}]\n"
+    )
+    assert sorted(sheet.sample(study.root, 40, tmp_path / "labels.csv")["id"]) == [f"r{k}" for k in range(5)]
+
+
 def test_it_is_the_same_every_time_and_another_for_another_seed(study, tmp_path):
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
         sheet.sample(study.root, 8, tmp_path / f"{name}.csv", seed=seed)

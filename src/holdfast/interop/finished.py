@@ -7,6 +7,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from holdfast.analysis.contrasts import OVER_SEEDS
+from holdfast.analysis.scope import scope
 from holdfast.respond.subjects import SubjectRow
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
@@ -18,6 +19,13 @@ def estimates(folder: StudyFolder) -> pd.DataFrame:
     if not folder.estimates_parquet.exists():
         raise UserError(f"{folder.root} has no estimates yet; run `holdfast run` on its study first")
     return tables.read(folder.estimates_parquet, "estimates")
+
+
+def subjects(folder: StudyFolder) -> list[SubjectRow]:
+    """Those that the study plans, of all that were measured once."""
+    planned = scope(folder).subjects(tables.read(folder.subjects, "subjects")).index
+    rows = tables.read_rows(folder.subjects, "subjects", SubjectRow)
+    return [rows[place] for place in planned]
 
 
 def of_subject(rows: pd.DataFrame, who: SubjectRow, tasks: Collection[str]) -> pd.DataFrame:

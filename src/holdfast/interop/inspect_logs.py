@@ -7,9 +7,10 @@ study's estimates, for Inspect would count otherwise (over all attacks at once, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from inspect_ai.model import GenerateConfig, ModelUsage
 
 from holdfast import __version__, registry
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.interop.finished import estimates, of_subject
+from holdfast.analysis.frame import cells, load
+from holdfast.interop.finished import estimates, of_subject, subjects
 from holdfast.interop.inspect_samples import Turns, sample
 from holdfast.respond.cells import Cell
 from holdfast.respond.run import rows
@@ -48,7 +50,7 @@ from holdfast.words import Item, Judgement, Record, Sampling, UserError
 
 @dataclass(frozen=True)
 class Source:
-    """One subject in one cell."""
+    """One subject in one cell. ``planned``: ids of the records that the study asks for; others may lie there too."""
 
     folder: StudyFolder
     study: Study
@@ -56,6 +58,7 @@ class Source:
     cell: CellFolder
     about: Mapping[str, Any]  # its cell.json
     row: SubjectRow
+    planned: Set[str] = field(repr=False)
 
     @property
     def shards(self) -> list[Path]:
@@ -75,8 +78,10 @@ class Source:
     def items(self) -> dict[str, Item]:
         return {item.id: item for item in tables.read_rows(self.cell.items, "items", Item)}
 
+    @cached_property
     def records(self) -> list[Record]:
-        return tables.read_rows(self.shards, "records", Record)
+        found = {r.id: r for r in tables.read_rows(self.shards, "records", Record)}
+        return [r for id, r in found.items() if id in self.planned]
 
     def said(self) -> dict[str, dict[str, Judgement]]:
         """Judgements by record and judge."""
@@ -125,20 +130,21 @@ def write(
 
 
 def _sources(folder: StudyFolder, label: str | None, budget: int | None, measure: str | None) -> Iterator[Source]:
-    found = estimates(folder)
-    study = files.load(folder.study_yaml)
-    subjects = tables.read_rows(folder.subjects, "subjects", SubjectRow)
+    found, study = estimates(folder), files.load(folder.study_yaml)
+    about, who = cells(folder, varied=True), subjects(folder)
+    planned = frozenset(load(folder, varied=True, tuning=True)["record"])
     for cell in folder.cells():
-        about = read_json(cell.cell_json)
-        for row in subjects:
-            source = Source(folder, study, found, cell, about, row)
-            meant = label in (None, row.label) and budget in (None, row.budget) and measure in (None, about["measure"])
-            if meant and source.shards:
+        mine = about.get(read_json(cell.cell_json, "cell")["cell"])
+        if mine is None or measure not in (None, mine["measure"]):
+            continue
+        for row in who:
+            source = Source(folder, study, found, cell, mine, row, planned)
+            if label in (None, row.label) and budget in (None, row.budget) and source.records:
                 yield source
 
 
 def _log(source: Source, reveal: bool) -> EvalLog:
-    about, items, records, said = source.about, source.items(), source.records(), source.said()
+    about, items, records, said = source.about, source.items(), source.records, source.said()
     try:
         asked, note = source.asked(items), ""
     except UserError as error:  # a file of attacks that is no longer there, say: the answers are told all the same
@@ -169,7 +175,7 @@ def _log(source: Source, reveal: bool) -> EvalLog:
     step = EvalPlanStep(solver="holdfast", params={"attacks": about["attacks"], "sampling": sampling})
     return EvalLog(
         status="success",
-        eval=_spec(source, stamp, len(items), max(s.epoch for s in samples), note, reveal),
+        eval=_spec(source, stamp, len({r.item for r in records}), max(s.epoch for s in samples), note, reveal),
         plan=EvalPlan(name="holdfast", steps=[step], config=drawn),
         results=EvalResults(
             total_samples=len(samples), completed_samples=len(samples), scores=list(_scores(source, samples))

@@ -19,11 +19,10 @@ from holdfast import __version__, registry
 from holdfast.analysis import rounding
 from holdfast.analysis.frame import cells
 from holdfast.analysis.headlines import headlines
-from holdfast.interop.finished import estimates, of_subject
+from holdfast.interop.finished import estimates, of_subject, subjects
 from holdfast.report import speak
 from holdfast.respond.subjects import SubjectRow
 from holdfast.spec import MeasureSpec, Study
-from holdfast.store import tables
 from holdfast.store.defuse import as_code, file_name
 from holdfast.store.defuse import for_markdown as text
 from holdfast.store.files import read_json, write_text
@@ -41,7 +40,7 @@ def write(root: Path, label: str | None = None, budget: int | None = None) -> li
     folder = StudyFolder(root)
     lead = headlines(estimates(folder), cells(folder), each_seed=True)
     study = files.load(folder.study_yaml)
-    rows = [r for r in tables.read_rows(folder.subjects, "subjects", SubjectRow) if r.trajectory and not r.bracket]
+    rows = [r for r in subjects(folder) if r.trajectory and not r.bracket]
     chosen = [r for r in rows if label in (None, r.label) and budget in (None, r.budget)]
     if not chosen:
         known = ", ".join(sorted({r.label for r in rows})) or "none"

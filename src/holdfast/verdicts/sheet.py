@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Set
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -31,8 +30,8 @@ def sample(study: Path, n: int, to: Path, measure: str = "", seed: int = 0) -> p
     measures = sorted({str(c["measure"]) for c in about.values()})
     if measure and measure not in measures:
         raise UserError(f"the study has no measure {measure}; {registry.close(measure, measures)}")
-    texts = _texts(folder, about)
     found = sampling.candidates(frame.load(folder), about, measure)
+    texts = _texts(folder, set(found["record"]))
     found = found[found["record"].isin(texts.keys())]
     if found.empty:
         raise UserError(f"{measure or study} has no responses to label: its answers are probabilities of choices")
@@ -45,12 +44,12 @@ def sample(study: Path, n: int, to: Path, measure: str = "", seed: int = 0) -> p
     return key
 
 
-def _texts(folder: StudyFolder, about: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Prompt and response, as a judge reads them, of every record that is a response."""
+def _texts(folder: StudyFolder, planned: Set[str]) -> dict[str, tuple[str, str]]:
+    """Prompt and response, as a judge reads them, of every one of these records that is a response."""
     found: dict[str, tuple[str, str]] = {}
     for cell in folder.cells():
         items = tables.read(cell.items, "items").set_index("id")["prompt"]
         prompts = {id: "\n\n".join(turn["content"] for turn in turns) for id, turns in items.items()}
-        records = tables.read_rows(cell.shards(), "records", Record)
+        records = (r for r in tables.read_rows(cell.shards(), "records", Record) if r.id in planned)
         found |= {r.id: (prompts[r.item], r.plain) for r in records if not r.continuations and r.plain}
     return found
