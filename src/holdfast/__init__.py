@@ -27,12 +27,9 @@ def load_study(path: str | Path) -> LoadedStudy:
 
 def open(folder: str | Path) -> Results:
     """A study that has run, from its folder. Raises ``UserError`` where there is none."""
-    from holdfast.results import open_folder
+    from holdfast.results import Results
     from holdfast.store.folder import StudyFolder
-    from holdfast.study.files import load
-    from holdfast.words import UserError
+    from holdfast.study.files import finished
 
     at = StudyFolder(Path(folder))
-    if not at.study_yaml.is_file():
-        raise UserError(f"{at.root} is no study's folder: it has no study.yaml; give the folder that a study ran in")
-    return open_folder(at, load(at.study_yaml))
+    return Results(at, finished(at))

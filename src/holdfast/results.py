@@ -83,10 +83,3 @@ def shape(study: Study) -> str:
         "seed": len(study.seeds),
     }
     return ", ".join(f"{n} {name}{'s' * (n != 1)}" for name, n in parts.items() if n)
-
-
-def open_folder(folder: StudyFolder, study: Study) -> Results:
-    """Raises ``UserError`` where the study has not come to its estimates."""
-    if not folder.estimates_parquet.exists():
-        raise UserError(f"{folder.root} has no estimates yet; run `holdfast run` (or `holdfast analyse`) first")
-    return Results(folder, study)

@@ -112,11 +112,20 @@ def test_other_prompts_are_taken_as_independent(pair, tmp_path) -> None:
     assert (row["low"], row["high"], row["p"]) == pytest.approx((gap.low, gap.high, gap.p))
 
 
+@pytest.mark.parametrize("part", ["records", "judgements"])
+def test_a_file_that_is_damaged_is_named_though_the_estimates_are_whole(pair, tmp_path, part) -> None:
+    shutil.copytree(pair[0], tmp_path / "x")
+    shard = next((tmp_path / "x" / part).rglob("0*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(UserError, match=rf"{part}/.*{shard.name} is damaged"):
+        compare(pair[0], tmp_path / "x")
+
+
 def test_folders_that_are_no_finished_studies_are_refused(pair, tmp_path) -> None:
     with pytest.raises(UserError, match="is no study's folder"):
         compare(tmp_path, pair[0])
     (tmp_path / "study.yaml").write_text("name: x")
-    with pytest.raises(UserError, match="is not finished"):
+    with pytest.raises(UserError, match="has no estimates yet"):
         compare(pair[0], tmp_path)
 
 

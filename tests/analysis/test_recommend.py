@@ -211,7 +211,10 @@ def test_every_sentence_says_of_every_row_what_its_verdict_is(said, signs):
     parts = {lead: text for s in sentences(rows, STUDY) for lead, _, text in [s.partition(": ")] if lead in names}
     assert set(parts) == set(names)
     for lead, text in parts.items():
-        for who, part in zip(("sft", "base"), text.removesuffix(".").split("; "), strict=True):
+        apart = text.removesuffix(".").split("; ")
+        if len(apart) == 1:
+            assert text.startswith("Against sft and the base model, ")
+        for who, part in zip(("sft", "base"), apart * (1 if apart[1:] else 2), strict=True):
             told = part.partition(", ")[2]
             for r in rows[(rows["axis"] == names[lead]) & (rows["against"] == who)].to_dict("records"):
                 way = "higher" if r["value"] > 0 else "lower"
@@ -282,7 +285,7 @@ def test_a_reader_in_a_hurry_reads_of_one_seed_each_name_once_and_numbers_as_tab
     told += "ip is higher (+0.6 points [+0.3, +3.1]), sft is lower (−20.0 points [−30.0, −10.0]), the other interval"
     assert told in answer(rows, STUDY)
     rows[["low_all", "high_all"]] = (-0.1, 0.1)
-    assert "Attack success: Against sft, no interval leaves out 0; against" in answer(rows, STUDY)
+    assert "Attack success: Against sft and the base model, no interval leaves out 0. P(match)" in answer(rows, STUDY)
 
 
 def test_a_difference_that_is_real_and_small_is_neither_denied_nor_called_better():

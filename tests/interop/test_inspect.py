@@ -273,7 +273,7 @@ def test_the_command_writes_what_inspect_lists(study, tmp_path):
     assert {info.task for info in listed} == {"strongreject", "true-false"}
     with pytest.raises(UserError, match="no such records"):
         inspect_logs.write(study[0].root, tmp_path, label="nobody")
-    with pytest.raises(UserError, match="no estimates yet"):
+    with pytest.raises(UserError, match="is no study's folder"):
         inspect_logs.write(tmp_path, tmp_path)
 
 

@@ -79,7 +79,7 @@ def test_a_checkpoint_that_is_not_there_is_refused(folder):
 
 
 def test_before_anything_is_estimated_there_is_no_card(tmp_path):
-    with pytest.raises(UserError, match="no estimates yet"):
+    with pytest.raises(UserError, match="is no study's folder"):
         model_card.write(tmp_path)
 
 

@@ -30,6 +30,7 @@ def setting(finished: StudyFolder) -> Setting:
 def planted(monkeypatch: Any, kappa: str, agree: float, share: float) -> dict[str, str]:
     pairs = pd.DataFrame({"measure": ["m"], "judges": ["a and b"], "responses": ["all"], "κ": [kappa]})
     parts = pd.DataFrame({"measure": ["m", "m"], "effect": ["judge", "prompt"], "score_share": [share, 0.1]})
+    parts = parts.assign(score_low=0.0, score_high=0.9995)
     stable = pd.DataFrame(
         {"label": ["DPO", "KL", "IP"], "against": ["sft", "base", "sft"], "agree": [0.9, 1.0, 0.1], "n_distinct": 15,
          "higher": [agree, 0.0, 0.1], "lower": [0.0, 1.0, 0.0]}
@@ -53,8 +54,8 @@ def planted(monkeypatch: Any, kappa: str, agree: float, share: float) -> dict[st
 def test_what_speaks_most_against_a_claim_comes_first_and_nothing_where_all_agree(monkeypatch):
     said = planted(monkeypatch, "0.43 [0.40, 0.46]", 0.4, 0.79)["m"]
     assert said == (
-        "The judge makes 79% of the variance of a score; 40% of 15 distinct ways to ask call DPO higher than SFT; "
-        "a and b agree with κ 0.43 [0.40, 0.46]."
+        "The judge makes 79.0% [0.0, 99.95] of the variance of a score; 40% of 15 distinct ways to ask call DPO higher "
+        "than SFT; a and b agree with κ 0.43 [0.40, 0.46]."
     )
     assert planted(monkeypatch, "0.85 [0.8, 0.9]", 0.9, 0.1) == {}  # of IP the answer claims nothing
     assert "κ -0.10" in planted(monkeypatch, "-0.10 [-0.2, 0.0]", 1.0, 0.0)["m"]

@@ -86,6 +86,17 @@ def test_the_grid_tells_verdicts_by_sign_and_in_words_and_counts_them(setting: S
     assert "reversed by" in said(group)
 
 
+def test_choices_that_give_the_same_are_named_in_as_few_words_as_say_all_of_them() -> None:
+    every = [("oracle", t, r) for t in ("≥ 0.5", "≥ 0.75") for r in ("all", "coherent")]
+    every += [("rules", t, r) for t in ("≥ 0.25", "≥ 0.5", "≥ 0.75") for r in ("all", "coherent")]
+    spoken = pd.DataFrame(every, columns=["judge", "threshold", "responses"])
+    data = pd.DataFrame({"way": spoken.agg(" · ".join, axis=1)})
+    assert stability._named(spoken, data, list(data["way"])) == (
+        "oracle · ≥ 0.5, ≥ 0.75 · all, coherent; rules · ≥ 0.25, ≥ 0.5, ≥ 0.75 · all, coherent"
+    )
+    assert stability._named(spoken, data, list(data["way"][4:])) == "rules · ≥ 0.25, ≥ 0.5, ≥ 0.75 · all, coherent"
+
+
 def test_coherence_has_its_bounds_and_quadrants(setting: Setting) -> None:
     rates, four = matched.coherence(setting)
     assert all(word in rates.html for word in ("coherent only", "least", "most"))

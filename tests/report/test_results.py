@@ -56,7 +56,7 @@ def test_a_folder_without_estimates_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is no study's folder: it has no study\.yaml; give the folder that a"):
         holdfast.open(tmp_path)
     (tmp_path / "study.yaml").write_text((Path(__file__).parents[2] / "studies/gsm8k-stories260k.yaml").read_text())
-    with pytest.raises(UserError, match="has no estimates yet; run `holdfast run`"):
+    with pytest.raises(UserError, match=r"has no estimates yet; run `holdfast run .*` \(or `holdfast analyse"):
         holdfast.open(tmp_path)
 
 

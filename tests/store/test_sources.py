@@ -54,6 +54,8 @@ def test_a_hub_model_that_is_not_cached_is_not_fetched_for_a_plan(
         ("~nobody-has-this-name/x", "not known on this machine"),
         ("package:os/x", "which is not installed"),
         ("package:", "which is not installed"),
+        ("", "a path is empty, and would be read as the current folder"),
+        (" ", "a path is empty"),
     ],
 )
 def test_a_path_that_no_file_can_have_is_a_sentence(path: str, says: str) -> None:

@@ -406,3 +406,9 @@ def test_a_plan_calls_what_nobody_declared_a_default(make: Make, capsys: pytest.
 def test_how_often_rows_are_read_over_is_said_once_a_task(make: Make) -> None:
     study = make(budgets=[40_000], seeds=[0, 1, 2], controls={"passes": 40})
     assert len([note for note in expand(study).notes if "times over" in note]) == 1
+
+
+@pytest.mark.parametrize(("rate", "said"), [(3.5, True), (0.05, True), (0.01, False), (2e-4, False)])
+def test_a_learning_rate_that_no_adapter_bears_is_said(make, rate, said) -> None:
+    notes = expand(make(controls={"learning_rate": rate})).notes
+    assert any(f"a learning rate of {rate:g} is far above" in note for note in notes) is said

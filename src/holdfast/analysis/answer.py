@@ -67,8 +67,11 @@ def _asked(rows: pd.DataFrame, study: Study) -> str:
 def _told(rows: pd.DataFrame, study: Study, say: Callable[[pd.DataFrame], str]) -> str:
     """All rows of one measure, reference by reference, as their verdicts have it."""
     names = {"sft": study.sft(), "base": "the base model"}
-    parts = [f"against {names[a]}, {say(some)}" for a in names if len(some := rows[rows["against"] == a])]
-    text = "; ".join(parts)
+    told: dict[str, list[str]] = {}  # what is said alike against both is said once
+    for against, name in names.items():
+        if len(some := rows[rows["against"] == against]):
+            told.setdefault(say(some), []).append(name)
+    text = "; ".join(f"against {listed(who)}, {what}" for what, who in told.items())
     return f"{text[:1].upper()}{text[1:]}."
 
 

@@ -91,7 +91,8 @@ def compare(a: Path, b: Path) -> Comparison:
     (and by training seed) where both asked the same prompts under the same attacks with the same seeds, else the two
     are taken as independent. Holm's correction: per kind of estimate, measure and metric.
     """
-    one, two = Side.of(a), Side.of(b).renamed(Side.of(a))
+    one = Side.of(a)
+    two = Side.of(b).renamed(one)
     alpha = one.study.alpha
     both = one.lead.merge(two.lead, on=_WHO, suffixes=("_a", "_b"))
     if both.empty:
@@ -144,13 +145,13 @@ class Side:
     @classmethod
     def of(cls, root: Path) -> Side:
         folder = StudyFolder(root)
-        if not folder.study_yaml.exists():
-            raise UserError(f"{root} is no study's folder: it has no study.yaml; give the folder that a study ran in")
-        if not folder.estimates_parquet.exists():
-            raise UserError(f"{root} is not finished: it has no estimates yet; `holdfast run {root}` goes on with it")
+        study = files.finished(folder)
+        # What the estimates were made from is compared, too, where it is not the same: a damaged file is named first.
+        tables.read(folder.record_shards(), "records", ["id"])
+        tables.read(folder.judgement_shards(), "judgements", ["record"])
         about = cells(folder)
         lead = headlines(tables.read(folder.estimates_parquet, "estimates"), about)
-        return cls(folder, files.load(folder.study_yaml), about, lead[lead["bracket"] == ""])
+        return cls(folder, study, about, lead[lead["bracket"] == ""])
 
     def renamed(self, other: Side) -> Side:
         """With the other's labels of model and task, where each has but one."""

@@ -65,7 +65,7 @@ def responses(
         path, specs, humans, base, threshold, to.parent / "judge-cache", lambda line: say(line, err=True)
     )
     found.write(to)
-    if not told(as_json, found.as_json()):
+    if not told(as_json, found.as_json() | {"file": str(to)}):
         say("\n".join(lines(found.as_json()["summary"])))
         say(f"judgements: {to}")
 

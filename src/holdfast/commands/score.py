@@ -29,8 +29,10 @@ def score(
     found = scoring.score(responses, measure, _params(params))
     if out:
         found.write(out)
-    if not told(as_json, found.as_json()):
+    if not told(as_json, found.as_json() | ({"file": str(out)} if out else {})):
         say("\n".join(scored(found.as_json()["summary"])))
+        if out:
+            say(f"scores: {out}")
 
 
 def _params(given: str | None) -> dict:

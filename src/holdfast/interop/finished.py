@@ -11,13 +11,12 @@ from holdfast.analysis.scope import scope
 from holdfast.respond.subjects import SubjectRow
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
-from holdfast.words import UserError
+from holdfast.study import files
 
 
 def estimates(folder: StudyFolder) -> pd.DataFrame:
     """Raises UserError where nothing is estimated yet."""
-    if not folder.estimates_parquet.exists():
-        raise UserError(f"{folder.root} has no estimates yet; run `holdfast run` on its study first")
+    files.finished(folder)
     return tables.read(folder.estimates_parquet, "estimates")
 
 

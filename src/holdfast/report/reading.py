@@ -221,10 +221,8 @@ class Setting:
 
 
 def read(folder: StudyFolder) -> Findings:
-    if not folder.estimates_parquet.exists():
-        raise UserError(f"{folder.root} has no estimates yet; run `holdfast analyse` (or `holdfast run`) first")
+    study = files.finished(folder)
     subjects = tables.read(folder.subjects, "subjects") if folder.subjects.exists() else tables.read([], "subjects")
-    study = files.load(folder.study_yaml)
     seen = declaration.looks(folder)
     if seen and seen[-1]["study"] != digest(declaration.content(study)):
         raise UserError(

@@ -82,6 +82,10 @@ def _ways(found: pd.DataFrame) -> Iterator[tuple[float, str]]:
 
 def _variance(parts: pd.DataFrame, x: Series) -> Iterator[tuple[float, str]]:
     mine = parts[(parts["measure"] == x.measure) & (parts["effect"] == "judge")] if len(parts) else parts
-    share = float(mine["score_share"].max()) if len(mine) else 0.0
-    if share > MUCH:
-        yield share, f"the judge makes {speak.percent(share, 0)} of the variance of a score"
+    most = mine.loc[mine["score_share"].idxmax()] if len(mine) else None
+    if most is not None and most["score_share"] > MUCH:
+        ends = speak.interval(most["score_low"], most["score_high"])
+        yield (
+            float(most["score_share"]),
+            f"the judge makes {speak.percent(most['score_share'])} {ends} of the variance of a score",
+        )

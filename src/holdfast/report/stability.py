@@ -128,10 +128,17 @@ def _alike(data: pd.DataFrame, columns: list[tuple[str, str]]) -> list[list[str]
 
 
 def _named(spoken: pd.DataFrame, data: pd.DataFrame, some: list[str]) -> str:
-    """The choices of ways that are one row: of each kind those that occur, if that is all of their combinations."""
-    mine = spoken[data["way"].isin(some)].drop_duplicates()
-    each = [list(dict.fromkeys(mine[c])) for c in mine]
-    return " · ".join(", ".join(v) for v in each) if math.prod(map(len, each)) == len(mine) else "; ".join(some)
+    """The choices of ways that are one row: of each kind those that occur, if that is all of their combinations; else
+    so of each choice of the first kind that there are several of."""
+    return "; ".join(_blocks(spoken[data["way"].isin(some)].drop_duplicates()))
+
+
+def _blocks(ways: pd.DataFrame) -> list[str]:
+    each = [list(dict.fromkeys(ways[c])) for c in ways]
+    if math.prod(map(len, each)) == len(ways):
+        return [" · ".join(", ".join(v) for v in each)]
+    first = next(c for c, v in zip(ways, each, strict=True) if len(v) > 1)
+    return [block for _, some in ways.groupby(first, sort=False) for block in _blocks(some)]
 
 
 def _first(found: Sequence[dict[Any, Any] | None]) -> dict[Any, Any] | None:

@@ -62,8 +62,7 @@ def group(s: Setting) -> Group | None:
     levels = {
         regime: tuned.levels(s.of(rows), findings.cells, study) for regime, rows in findings.regimes.items()
     }  # of all seeds
-    changed: list[str] = []
-    against = ""
+    changed, compared, against = list[str](), list[str](), ""
     for x in (lead(s.shown, axis) for axis in ("capability", "robustness", "persona")):
         if x is not None:
             beside, against = _beside(s, x, levels)
@@ -71,11 +70,14 @@ def group(s: Setting) -> Group | None:
             counted = speak.seeds(x.of(levels[SHARED])["n_seeds"])
             caption = _BESIDE.format(title=x.title, against=against, seeds=counted, **said)
             blocks += [markup.title(x.title), markup.table(beside, mark, caption, labels=names)]
+            compared.append(lower(x.title))
             turned = beside.loc[beside["conclusion"] == "changes", "objective"]
             changed += [f"{lower(x.title)} of {speak.join(turned)}"] if len(turned) else []
     made = [x for x in candidates(study) if x.of in names]
     versus = f" against {against}" if against else ""
-    found = f"Verdicts{versus} change: {speak.join(changed)}." if changed else f"No verdict{versus} changes."
+    found = f"Of {speak.join(compared)} " if compared else ""
+    found += f"the verdicts{versus} change: {speak.join(changed)}." if changed else f"no verdict{versus} changes."
+    found = found[:1].upper() + found[1:]
     figures = tuple(f for kind in ("coefficient", "learning rate") if (f := curve(s, kind, chosen, tried)))
     return Group(
         "tuned", "Each at its own setting", _LEAD, figures, (*blocks, *consistency.proof(findings, made)), finding=found
@@ -87,7 +89,9 @@ def method(findings: Findings) -> list[str]:
     study, section = findings.study, findings.study.tuned
     if section is None or not (chosen := read(study, findings.folder)):
         return []
-    tried = [f"learning rates {speak.join(map(_number, section.learning_rate))}"] * bool(section.learning_rate)
+    tried = [
+        f"learning rate{'s' * (len(section.learning_rate) > 1)} {speak.join(map(_number, section.learning_rate))}"
+    ] * bool(section.learning_rate)
     for label, params in section.coefficients.items():
         tried += [f"{label} {plain(k)} {speak.join(map(_number, values))}" for k, values in params.items()]
     best = [f"{c['label']} {_spoken(_setting(c, c['chosen'])['varies'])}" for c in chosen if c["chosen"] != c["label"]]

@@ -77,6 +77,8 @@ def data_file(path: str | Path) -> Path:
 
 def local(path: str) -> Path:
     """Where a path of a study file lies on this machine, whether or not anything is there."""
+    if not path.strip():
+        raise UserError("a path is empty, and would be read as the current folder: name a file or folder, or a hub id")
     if "\0" in path:
         raise UserError(f"the path {path[:60]!r} holds the character NUL; remove it")
     parts = [part.encode("utf-8", "surrogatepass") for part in path.split("/")]
@@ -117,4 +119,7 @@ def _from_hub(kind: str, repo: str, revision: str | None, download: bool) -> Pat
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=_WANTED))
     except Exception as e:  # offline, gated, misspelt: the hub's own words say which
-        raise UserError(f"the {kind} {at} is neither on this machine nor to be had from the hub ({reason(e)})") from e
+        raise UserError(
+            f"the {kind} {at} is neither on this machine nor to be had from the hub ({reason(e)}): check the name and "
+            "the network, or give a local folder"
+        ) from e

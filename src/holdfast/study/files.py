@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from holdfast.spec import SCHEMA, Study
 from holdfast.store import documents
 from holdfast.store.files import write_text
+from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import local
 from holdfast.study.sentences import sentence
 from holdfast.words import UserError
@@ -38,6 +39,16 @@ def load(path_or_preset: str | Path) -> Study:
     if not path.exists():
         raise UserError(f"there is no study at {path}; give a file, or a preset: {', '.join(presets())}")
     return parse(documents.read_text(path, documents.MAX_BYTES), str(path))
+
+
+def finished(folder: StudyFolder) -> Study:
+    """The study of a folder that has come to its estimates. Raises UserError where there is none, or it has not."""
+    root = folder.root
+    if not folder.study_yaml.is_file():
+        raise UserError(f"{root} is no study's folder: it has no study.yaml; give the folder that a study ran in")
+    if not folder.estimates_parquet.exists():
+        raise UserError(f"{root} has no estimates yet; run `holdfast run {root}` (or `holdfast analyse {root}`) first")
+    return load(folder.study_yaml)
 
 
 def parse(text: str, where: str = "study") -> Study:

@@ -10,6 +10,8 @@ from holdfast.study.materials import Materials
 from holdfast.study.trajectory import Trajectory
 from holdfast.tasks import sampled
 
+FAST = 0.02  # learning rate; ten times the highest that is commonly tried for LoRA
+
 
 def plan_notes(materials: Materials, trajectories: list[Trajectory]) -> list[str]:
     """What a person should know of a plan before it is run; each sentence once."""
@@ -39,6 +41,8 @@ def plan_notes(materials: Materials, trajectories: list[Trajectory]) -> list[str
         for t in materials.study.tasks
         if getattr(materials.task(t.name), "metric", "") == "coverage"
     ]
+    fast = sorted({t.learning_rate for t in trajectories if t.learning_rate > FAST})
+    notes += [f"a learning rate of {rate:g} is far above what adapters bear (some 1e-5 to 1e-2)" for rate in fast]
     return list(dict.fromkeys([*notes, *still_warming_up(trajectories, materials.study)]))
 
 
