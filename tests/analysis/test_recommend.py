@@ -174,7 +174,9 @@ def test_the_mark_and_what_was_not_declared_are_said():
     study = asked(*LABELS, mark="miniature: made up")
     text = recommend(table({}, declared=False), study).text
     assert "miniature: made up" in text
-    assert "exploratory" in text
+    assert "None of these comparisons was declared beforehand: exploratory." in text
+    some = table({}).assign(declared=lambda rows: rows["label"] == "dpo")
+    assert "Some of these comparisons were not declared beforehand" in recommend(some, study).text
 
 
 def test_a_measure_that_is_only_matched_on_decides_nothing_and_is_not_in_the_answer():

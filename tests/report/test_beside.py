@@ -30,7 +30,9 @@ def setting(finished: StudyFolder) -> Setting:
 def planted(monkeypatch: Any, kappa: str, agree: float, share: float) -> dict[str, str]:
     pairs = pd.DataFrame({"measure": ["m"], "judges": ["a and b"], "responses": ["all"], "κ": [kappa]})
     parts = pd.DataFrame({"measure": ["m", "m"], "effect": ["judge", "prompt"], "score_share": [share, 0.1]})
-    parts = parts.assign(score_low=0.0, score_high=0.9995)
+    parts = parts.assign(score_low=0.0, score_high=0.9995, model="m", task="t")
+    elsewhere = parts.assign(model="another", score_share=1.0)  # of which the claim says nothing
+    parts = pd.concat([parts, elsewhere], ignore_index=True)
     stable = pd.DataFrame(
         {"label": ["DPO", "KL", "IP"], "against": ["sft", "base", "sft"], "agree": [0.9, 1.0, 0.1], "n_distinct": 15,
          "higher": [agree, 0.0, 0.1], "lower": [0.0, 1.0, 0.0]}
@@ -42,7 +44,7 @@ def planted(monkeypatch: Any, kappa: str, agree: float, share: float) -> dict[st
     monkeypatch.setattr(reservations.judged, "agreements", lambda _: pairs)
     monkeypatch.setattr(reservations.consistency, "read", lambda _: SimpleNamespace(components=parts))
     setting = SimpleNamespace(
-        shown=[ASR], stable=stable, answers=lambda: answers, findings=SimpleNamespace(folder=None)
+        shown=[ASR], stable=stable, answers=lambda: answers, findings=SimpleNamespace(folder=None), model="m", task="t"
     )
     found = reservations.of(setting)
     matched = reservations.beside("At equal capability, attack success", setting, found)

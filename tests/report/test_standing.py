@@ -64,8 +64,11 @@ def test_another_margin_after_the_results_is_exploratory_everywhere(declared: St
     group, text = claims.group(findings), methods.paragraphs(findings)["Statistics"]
     assert group is not None
     table = checklist(findings)
-    for said in (group.lead, text, " ".join(table["value"])):
+    deviations = methods.paragraphs(findings)["Deviations"]
+    for said in (group.lead, text, deviations, " ".join(table["value"])):
         assert "declared.interest.robustness: 0.05 → 0.3" in said
+    assert "None were recorded" not in deviations
+    assert "declared.interest.robustness" not in findings.stands.defaults, "what was changed is nobody's default"
     assert "(exploratory)" in group.finding
     assert "that was declared" not in "".join(block.html for block in group.tables)
     assert any("<table" in block.html for block in group.tables)  # what was asked is shown all the same

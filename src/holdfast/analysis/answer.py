@@ -54,7 +54,7 @@ def _asked(rows: pd.DataFrame, study: Study) -> str:
     sides = listed([*([study.sft()] if (rows["against"] == "sft").any() else []), "the base model"])
     at = f" after {budget:,} tokens" if budget > 0 else ""
     if not study.trains:
-        return f"What was given is compared with {sides}, {model}{at}."
+        return f"What was given is compared with {sides} ({model}){at}."
     seeds, n = int(rows["n_seeds"].max()), rows["label"].nunique()
     runs = f"{'one seed' if seeds < 2 else f'{seeds} seeds'}{' each' * (n > 1)}"
     what, they = ("1 objective", "it is") if n == 1 else (f"{n} objectives", "they are")

@@ -188,6 +188,7 @@ def standing(study: Study, folder: StudyFolder, cells: Mapping[str, Mapping[str,
     late = [c for c in added if c not in early]
     if seen and cells is not None:
         late += _remeasured(seen[0]["measured"], _instruments(folder, cells))
+    facts["defaults"] = tuple(place for place in facts["defaults"] if place not in {c.what for c in changes})
     parts: dict[str, Any] = {"changes": tuple(changes), "early": tuple(early), "late": tuple(late)}
     return Standing(kind="changed" if changes else "recorded", **facts, **parts)
 

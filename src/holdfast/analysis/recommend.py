@@ -152,7 +152,11 @@ def _none(left: pd.DataFrame, name: str, *, stands: bool) -> str:
 
 def _limits(rows: pd.DataFrame, study: Study) -> Iterable[str]:
     if not rows["declared"].all():
-        yield "Some of these comparisons were not declared beforehand: exploratory."
+        yield (
+            "Some of these comparisons were not declared beforehand: exploratory."
+            if rows["declared"].any()
+            else "None of these comparisons was declared beforehand: exploratory."
+        )
     if not study.trains:
         yield "Each subject is one run that was not made here: this is said of what was given, not of how it was made."
     last = rows.loc[rows["finding"] == "last", "budget"].max()

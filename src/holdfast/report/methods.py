@@ -9,7 +9,7 @@ import pandas as pd
 
 from holdfast import __version__
 from holdfast.analysis.frame import COHERENCE, judges
-from holdfast.report import inference, speak, tables, tuned
+from holdfast.report import inference, speak, standing, tables, tuned
 from holdfast.report.headline import AXES, plain
 from holdfast.report.reading import Findings
 from holdfast.spec import ModelSpec, Study
@@ -199,7 +199,7 @@ def _measure(findings: Findings, cell: Mapping[str, Any]) -> str:
 
 def _deviations(findings: Findings) -> list[str]:
     """What was not as it should be, from the run's own records."""
-    said = []
+    said = [*standing.deviations(findings.stands)]
     unlike = sorted({c.name for c in tables.controls(findings) if not c.equal and not c.declared})
     if unlike:
         said.append(f"Not held equal over objectives: {speak.join(unlike)}.")

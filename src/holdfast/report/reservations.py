@@ -23,6 +23,7 @@ def of(s: Setting) -> dict[tuple[str, str], str]:
     robusts = [x for x in s.shown if x.axis == "robustness"]
     pairs, stable = judged.agreements(s.findings), _claimed(s)
     parts = consistency.read(s.findings.folder).components
+    parts = parts[(parts["model"] == s.model) & (parts["task"] == s.task)] if len(parts) else parts
     found = {}
     for k, x in enumerate(robusts):
         judges = [*_judges(pairs, x), *_variance(parts, x)]

@@ -20,26 +20,11 @@ _AT_MOST = 12  # changes that are spelled out
 
 def sentences(stands: Standing) -> Iterator[str]:
     """In the order in which a reader asks: was it recorded, does it still hold, was it grown, was it chosen at all."""
-    mark = f" (digest {short(stands.digest)})" if stands.digest else ""
-    if stands.kind == "none":
-        yield (
-            "No declaration was recorded before there were results, so nothing here is shown to have been asked "
-            "beforehand: all of it is exploratory."
-        )
-    elif stands.kind == "changed":
-        yield (
-            f"What decides the verdicts was changed after it had been recorded{mark} and there were results, so all of "
-            f"it is exploratory: {_listed(stands.changes)}."
-        )
-    else:
-        yield f"What decides the verdicts was recorded before there were results{mark}."
+    if stands.kind == "recorded":
+        yield f"What decides the verdicts was recorded before there were results{_mark(stands)}."
     if stands.early:
         yield f"Added before the first analysis: {_listed(stands.early)}."
-    if stands.late:
-        yield (
-            f"Added after results had been looked at: {_listed(stands.late)}. What this touches is exploratory: to add "
-            "seeds, prompts or samples after a look is optional stopping, which no interval or p here allows for."
-        )
+    yield from deviations(stands)
     if stands.defaults:
         yield f"By holdfast’s defaults, which the study file did not state: {speak.join(stands.defaults)}."
     if stands.looks > 1:
@@ -47,6 +32,29 @@ def sentences(stands: Standing) -> Iterator[str]:
         yield f"Results were analysed {stands.looks} times{states}."
     elif stands.looks:
         yield "Results were analysed once."
+
+
+def deviations(stands: Standing) -> Iterator[str]:
+    """What of it is not as it was recorded before there were results."""
+    if stands.kind == "none":
+        yield (
+            "No declaration was recorded before there were results, so nothing here is shown to have been asked "
+            "beforehand: all of it is exploratory."
+        )
+    elif stands.kind == "changed":
+        yield (
+            f"What decides the verdicts was changed after it had been recorded{_mark(stands)} and there were results, "
+            f"so all of it is exploratory: {_listed(stands.changes)}."
+        )
+    if stands.late:
+        yield (
+            f"Added after results had been looked at: {_listed(stands.late)}. What this touches is exploratory: to add "
+            "seeds, prompts or samples after a look is optional stopping, which no interval or p here allows for."
+        )
+
+
+def _mark(stands: Standing) -> str:
+    return f" (digest {short(stands.digest)})" if stands.digest else ""
 
 
 def chosen(stands: Standing) -> str:
