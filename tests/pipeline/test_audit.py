@@ -97,6 +97,8 @@ def test_the_page_of_an_audit_speaks_of_subjects(audited):
     for word in ("objective", "training seed", "Recommendation", "learning_rate", "trajectory"):
         assert word.lower() not in said.lower(), re.findall(rf".{{60}}{word}.{{40}}", said, flags=re.I | re.S)[:3]
     assert "subject" in said
+    assert "learn at different rates" not in said, "nothing here is compared in capability"
+    assert "The frontier" not in said
     for file in (at / "out/report").rglob("*.md"):
         assert "objective" not in file.read_text(encoding="utf-8"), file.name
 

@@ -147,11 +147,13 @@ def of_setting(s: Setting) -> Part:
         Group("unsafe", "Who read unsafe text", _UNSAFE, (), fair, "No training counts were found.", read),
     ]
     if not findings.study.trains:
-        groups = [g for g in groups if g.id not in _OF_TRAINING]
+        bare = {g.id for g in groups if g.id in _OF_LEARNING and not g.figures and not g.tables}
+        groups = [g for g in groups if g.id not in (*_OF_TRAINING, *bare)]
     return Part(s, s.name, s.slug, markup.headlines(s, numbers), first, groups, asked, gist.own(own))
 
 
 _OF_TRAINING = ("cost", "unsafe", "brackets")  # sections that a study which trains nothing has no part in
+_OF_LEARNING = ("frontier", "matched")  # that it has where its subjects are compared in capability, or over budgets
 _NOUNS = {"robustness": "attack", "persona": "trait"}
 _OWN = "At the last budget, asked with the string that the objective was trained with, beside the plain prompt."
 _COHERENCE = (
