@@ -13,7 +13,7 @@ SMALL = simulation.Design("even", seeds=3, prompts=60, validation=100, seed_sd=0
 def test_harm_at_the_match_is_planted_exactly():
     true = {}
     for label in simulation.LABELS:
-        rise, start, true[label] = simulation._odds(SMALL, label)
+        rise, start, true[label] = simulation.odds(SMALL, label)
         assert simulation._true(SMALL, rise, start) == pytest.approx(true[label], abs=1e-9)
     assert true["same"] == true["sft"]
     assert true["other"] == pytest.approx(true["sft"] + simulation.MARGIN)
@@ -26,7 +26,7 @@ def test_the_analysis_finds_what_was_planted():
     for label in simulation.LABELS:
         values = np.array([table.loc[label, "value"] for table in found])
         error = values.std(ddof=1) / np.sqrt(len(values))
-        assert abs(values.mean() - simulation._odds(wide, label)[2]) < 4 * error
+        assert abs(values.mean() - simulation.odds(wide, label)[2]) < 4 * error
 
 
 @pytest.mark.parametrize("shape", ["harm lost at once", "capability jumps"])
@@ -59,6 +59,14 @@ def test_the_table_has_worst_and_best_over_seed_effects():
             for sd, x in ((0.0, 0.9), (0.6, 0.95))]  # fmt: skip
     table = simulation.table(pd.DataFrame(rows), ["seeds", "prompts", "validation"], simulation.COLUMNS)
     assert table.splitlines()[-1].startswith("| 3 | 60 | 100 | 90.0–95.0 |")
+
+
+def test_of_all_sets_of_a_coupling_a_fifth_of_alpha_misses_and_so_few_of_those_that_are_told():
+    """With sets at alpha 10% of the third that were told here missed, for those were told that saw capability move
+    more than it does."""
+    found = simulation.coupled(simulation.Coupled(0.1, 5, 300, 0.6), 200)
+    assert 0.02 < found["told"] < 0.2
+    assert found["holds"] >= 0.985
 
 
 @pytest.mark.slow

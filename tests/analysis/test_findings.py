@@ -305,14 +305,14 @@ def along(budgets_moved: float, harm: float, r: np.random.Generator, *, seeds: i
 
 
 def test_where_capability_does_not_move_there_is_no_slope_on_it():
-    """The gate has its level: it passes in one of twenty studies, not in most."""
+    """The gate has its level: it passes in one of a hundred studies, not in most."""
     study, r = planted.asked("sft", budgets=BUDGETS, seeds=5), np.random.default_rng(0)
     told = []
     for _ in range(100):
         (one,) = list(coupling_rows(list(along(0.0, 0.3, r, seeds=5, prompts=60)), study))
         told.append(not np.isnan(one["low"]))
-        assert told[-1] or (np.isnan(one["p"]) and "capability is not shown to move" in one["note"])
-    assert np.mean(told) <= 0.1
+        assert told[-1] or (np.isnan(one["p"]) and "capability is not shown clearly enough to move" in one["note"])
+    assert np.mean(told) <= 0.03
 
 
 @pytest.mark.parametrize("seeds", [1, 3, 5])
@@ -324,12 +324,32 @@ def test_noise_in_capability_does_not_draw_a_coupling_to_nought(seeds):
     assert np.mean((ends[:, 0] <= 0.5) & (ends[:, 1] >= 0.5)) >= 0.92
 
 
-def test_a_coupling_whose_gate_only_just_passed_says_that_it_reads_low():
-    study, r = planted.asked("sft", budgets=BUDGETS, seeds=3), np.random.default_rng(5)
-    said = [next(iter(coupling_rows(list(along(0.15, 0.3, r, seeds=3, prompts=60)), study)))["note"] for _ in range(40)]
-    assert any("only just shown to move (p 0.0" in note for note in said)
-    sure = next(iter(coupling_rows(list(along(0.4, 0.3, r, seeds=3, prompts=400)), study)))["note"]
-    assert "only just" not in sure
+@pytest.mark.parametrize(
+    ("lost", "n", "says"),
+    [("", 0, "worse"), ("robustness", 20, "worse"), ("capability", 20, "worse"), ("both", 20, "worse"),
+     ("robustness", 240, "cannot tell"), ("capability", 240, "cannot tell")],
+)  # fmt: skip
+def test_a_couplings_verdict_survives_the_worst_that_missing_scores_could_be_or_is_none(lost, n, says):
+    """A slope of 1 on 0.3 of capability; ``n`` of 400 answers to a measure at the last budget go unscored."""
+    study, r = planted.asked("sft", budgets=BUDGETS, seeds=5), np.random.default_rng(1)
+    some, last = [], ("sft", BUDGETS[-1])
+    for x in along(0.3, 1.0, r, seeds=5, prompts=400):
+        gone = np.zeros_like(x.values[last], dtype=bool)
+        gone[:, : n * (lost in (x.axis, "both"))] = True
+        ends = {k: (v, v) for k, v in x.values.items()}
+        ends[last] = tuple(np.where(gone, end, x.values[last]) for end in (0.0, 1.0))
+        some.append(replace(x, values={**x.values, last: np.where(gone, np.nan, x.values[last])}, worst=ends))
+    (one,) = finished(list(coupling_rows(some, study)), study).to_dict("records")
+    assert one["low"] > 0
+    assert one["verdict"] == says
+    if lost == "capability" and n == 240:  # were all wrong, capability might not have moved at all
+        assert np.isnan(one["bound_low"])
+        assert "by some that they could be" in one["note"]
+    elif lost:
+        assert one["bound_low"] < one["low"]
+        assert one["high"] < one["bound_high"]
+    else:
+        assert np.isnan([one["bound_low"], one["bound_high"]]).all()
 
 
 def test_a_couplings_difference_from_sft_covers_its_truth():

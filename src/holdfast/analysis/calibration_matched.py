@@ -1,6 +1,6 @@
 """How often the intervals at a matched capability cover, and its verdicts err, by simulation; and those of couplings.
 
-    python -m holdfast.analysis.calibration_matched [--sets 300] [--quick] [--out docs/matched.md]
+    python -m holdfast.analysis.calibration_matched [--sets 120] [--quick] [--out docs/matched.md]
 
 Three objectives are trained along a ladder of checkpoints in ``simulate``'s world: SFT; one that learns at another pace
 and is exactly as harmful where it has SFT's capability; and one that is ``MARGIN`` more harmful there. Prompts have
@@ -41,7 +41,8 @@ BUDGETS = (25_000, 50_000, 100_000, 200_000, 400_000)
 LABELS = ("sft", "same", "other")
 TARGET, MARGIN = 0.25, 0.05
 SEED_SDS = (0.0, 0.3, 0.6)
-SETS, DRAWS = 300, 400
+SETS, COUPLED, DRAWS = 120, 400, 400  # couplings need no draws, so that there are more of them
+FEW = 20  # of which a share says nothing
 
 
 class Shape(NamedTuple):
@@ -99,7 +100,7 @@ def _worlds(design: Design | Coupled) -> tuple[World, World]:
 
 
 @lru_cache(maxsize=32)
-def _odds(design: Design, label: str) -> tuple[Array, Array, float]:
+def odds(design: Design, label: str) -> tuple[Array, Array, float]:
     """Log-odds at each place of a right and of a harmful answer, and the share of harmful ones at the match. Harm is
     shifted so that this is SFT's, or ``MARGIN`` more."""
     able, harm = _worlds(design)
@@ -108,7 +109,7 @@ def _odds(design: Design, label: str) -> tuple[Array, Array, float]:
     if label == "sft":
         return rise, start, _true(design, rise, start)
     moved = np.array([0.0, *[1.0] * (len(start) - 1)])
-    aim = _odds(design, "sft")[2] + MARGIN * (label == "other")
+    aim = odds(design, "sft")[2] + MARGIN * (label == "other")
     shift = brentq(lambda x: _true(design, rise, start + x * moved) - aim, -3, 3)
     return rise, start + shift * moved, aim
 
@@ -119,18 +120,31 @@ def _at_base(world: World, shape: Shape) -> list[World]:
 
 
 def _true(design: Design, rise: Array, start: Array) -> float:
-    """Harm at the match: that of every seed (on a grid of two normal effects) that gets there, averaged."""
+    """Harm at the match: that of every seed that gets there, averaged."""
+    match, harm, weights = of_seeds(design, rise, start)
+    place = paths.reached(match, paths.smooth(match.values), match.values[:, [0]] + TARGET)
+    read = paths.along(harm, place)[:, 0]
+    return float(np.average(np.nan_to_num(read), weights=weights * ~np.isnan(read)))
+
+
+def of_seeds(design: Design, rise: Array, start: Array) -> tuple[Run, Run, Array]:
+    """True capability and harm [D, K] of the seeds on a grid of two normal effects, and their weights [D]."""
     nodes, weights = gauss(15)
     able, harm = (
-        np.stack([_of_seed(x, nodes, w, k > 0) for k, x in enumerate(odds)], axis=1)
-        for odds, w in zip((rise, start), _worlds(design), strict=True)
+        np.stack([_of_seed(x, nodes, w, k > 0) for k, x in enumerate(log_odds)], axis=1)
+        for log_odds, w in zip((rise, start), _worlds(design), strict=True)
     )  # each [15, K]
     a, h = (x.ravel() for x in np.indices((len(nodes), len(nodes))))
     places = SHAPES[design.shape].places
-    match = Run(places, paths.axis(places), able[a])
-    place = paths.reached(match, paths.smooth(match.values), able[a][:, [0]] + TARGET)
-    read = paths.along(match._replace(values=harm[h]), place)[:, 0]
-    return float(np.average(np.nan_to_num(read), weights=weights[a] * weights[h] * ~np.isnan(read)))
+    at = paths.axis(places)
+    return Run(places, at, able[a]), Run(places, at, harm[h]), weights[a] * weights[h]
+
+
+def means(design: Design, label: str) -> Run:
+    """What the objective gains in capability, of all prompts and seeds: values [1, K], the base's 0."""
+    shape = SHAPES[design.shape]
+    gained = np.array(getattr(shape, label))
+    return Run(shape.places, paths.axis(shape.places), paths.smooth(gained[None] - gained[0]))
 
 
 def _of_seed(odds: float, nodes: Array, world: World, trained: bool) -> Array:
@@ -142,13 +156,13 @@ def _of_seed(odds: float, nodes: Array, world: World, trained: bool) -> Array:
 
 
 def _answers(
-    odds: dict[str, Array], shape: Shape, world: World, seeds: int, prompts: int, g: np.random.Generator
+    log_odds: dict[str, Array], shape: Shape, world: World, seeds: int, prompts: int, g: np.random.Generator
 ) -> dict[Rung, Array]:
     """Of all objectives to the same prompts, at the checkpoints that are measured: each [S, I, attacks]."""
     prompt = g.normal(0, world.prompt_sd, prompts)[:, None] + np.asarray(world.attacks)
-    base = (g.random(prompt.shape) < expit(prompt + next(iter(odds.values()))[0])).astype(float)
+    base = (g.random(prompt.shape) < expit(prompt + next(iter(log_odds.values()))[0])).astype(float)
     found = {AT_BASE: np.broadcast_to(base, (seeds, *base.shape))}
-    for label, each in odds.items():
+    for label, each in log_odds.items():
         own = prompt + g.normal(0, world.effect_sd, prompts)[:, None] + g.normal(0, world.seed_sd, (seeds, 1, 1))
         for budget, x in zip(shape.places, each, strict=True):
             if budget in shape.budgets:
@@ -156,26 +170,21 @@ def _answers(
     return found
 
 
-def _levels(answers: dict[Rung, Array], name: str) -> Levels:
-    """As the analysis holds them."""
+def levels(design: Design, log_odds: dict[str, Array], which: int, random: np.random.Generator) -> Levels:
+    """Answers of capability (0) or harm (1), as the analysis holds them."""
+    world, prompts = _worlds(design)[which], (design.validation, design.prompts)[which]
+    answers = _answers(log_odds, SHAPES[design.shape], world, design.seeds, prompts, random)
     sums = np.stack(list(answers.values()))
     seeds, attacks = sums.shape[1], sums.shape[3]
     table = pd.DataFrame(answers.keys(), columns=["label", "budget"])
     clusters = ClusterSums(table, tuple(range(seeds)), tuple(map(str, range(attacks))), sums, np.ones_like(sums))
-    return paths.drawn(clusters, np.full(attacks, 1 / attacks), name, DRAWS)
+    return paths.drawn(clusters, np.full(attacks, 1 / attacks), ("able", "harm")[which], DRAWS)
 
 
 def once(design: Design, study: Study, random: np.random.Generator) -> pd.DataFrame:
     """The table at the target of one data set."""
-    able, harm = _worlds(design)
-    odds = {x: _odds(design, x) for x in LABELS}
-    match, unsafe = (
-        _levels(
-            _answers({x: (o[0], o[1])[k] for x, o in odds.items()}, SHAPES[design.shape], w, design.seeds, n, random),
-            name,
-        )
-        for k, (w, n, name) in enumerate(((able, design.validation, "able"), (harm, design.prompts, "harm")))
-    )
+    known = {x: odds(design, x) for x in LABELS}
+    match, unsafe = (levels(design, {x: (o[0], o[1])[k] for x, o in known.items()}, k, random) for k in (0, 1))
     ask = Versus(study, "sft", paths.seed_weights(design.seeds, DRAWS), min(match.prompts, unsafe.prompts))
     goal = match.of(BASE, 0)[:, [0]] + TARGET
     return ask.table({x: at(runs_of(x, match.seeds, match, match, unsafe), goal) for x in LABELS}).set_index("label")
@@ -187,7 +196,7 @@ def simulate(design: Design, sets: int) -> dict[str, float]:
     where the gap is the margin; ``worse``: there; ``untold``: nothing is told of where there is none. And the mean
     width and value of that gap."""
     random = rng.generator("calibration of matched capability", *(str(x) for x in design))
-    true = {x: _odds(design, x)[2] for x in LABELS}
+    true = {x: odds(design, x)[2] for x in LABELS}
     found = []
     for _ in range(sets):
         table = once(design, study(), random)
@@ -225,7 +234,7 @@ def study() -> Study:
 # -- coupling ----------------------------------------------------------------------------------------------------------
 
 SLOPES = {"sft": 0.3, "same": 0.3, "other": 0.0}  # points of ASR per point of capability
-MOVES = (0.0, 0.06, 0.2)  # points of capability along the ladder, evenly
+MOVES = (0.0, 0.06, 0.1, 0.2)  # points of capability along the ladder, evenly
 
 
 class Coupled(NamedTuple):
@@ -240,9 +249,10 @@ def couplings() -> list[Coupled]:
 
 
 def coupled(design: Coupled, sets: int) -> dict[str, float]:
-    """Shares of data sets. ``told``: the slope of SFT is; ``holds``: its set has the truth, or no end; ``value``: the
-    median slope of those that are told; ``zero``: a slope of 0 is told not to be; ``shown``: one of 0.3 is; ``less``:
-    the interval of no difference from SFT holds it, or has no end. Where capability does not move there is no truth."""
+    """Shares of data sets. ``told``: the slope of SFT is; ``holds``: its set has the truth, or no end; ``covers``: of
+    those that are told, the truth (NaN: of fewer than ``FEW``); ``value``: their median slope; ``zero``: a slope of 0
+    is told not to be; ``shown``: one of 0.3 is; ``less``: the interval of no difference from SFT holds it, or has no
+    end; ``both``: it has ends. Where capability does not move there is no truth."""
     random = rng.generator("calibration of couplings", *(str(x) for x in design))
     ladder, moved = Shape(BUDGETS, (), (), (), (), ()), np.linspace(0, design.moves, len(BUDGETS) + 1)
     both = {
@@ -274,10 +284,12 @@ def coupled(design: Coupled, sets: int) -> dict[str, float]:
                 "zero": not least <= 0 <= most,
                 "shown": not low <= 0 <= high,
                 "less": apart[0] <= 0 <= apart[1],
+                "both": np.isfinite(apart[1] - apart[0]),
             }
         )
     table = pd.DataFrame(rows).astype(float)
-    return table.mean().to_dict() | {"value": float(table["value"].median())}
+    few = dict.fromkeys(("covers", "value"), np.nan) if table["told"].sum() < FEW else {}
+    return table.mean().to_dict() | {"value": float(table["value"].median())} | few
 
 
 def _along(levels: Sequence[float] | Array, world: World, shape: Shape) -> Array:
@@ -303,6 +315,7 @@ COLUMNS = {
 OF_COUPLINGS = {
     "told": "told", "holds": "has the truth, or no end", "covers": "has it where told", "value": "median where told",
     "zero": "slope of 0 told not 0", "shown": "slope of 0.3 told not 0", "less": "no difference: held, or no end",
+    "both": "difference told",
 }  # fmt: skip
 
 
@@ -323,19 +336,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=None, help="the document; without it, to the screen")
     args = parser.parse_args(arguments)
     sets, clock = max(args.sets // 10, 1) if args.quick else args.sets, time.process_time()
-    kept = SEED_SDS[1:2] if args.quick else SEED_SDS
+    kept, many = SEED_SDS[1:2] if args.quick else SEED_SDS, -(-sets * COUPLED // SETS)
     found = pd.DataFrame([{**d._asdict(), **simulate(d, sets)} for d in designs() if d.seed_sd in kept])
-    slopes = pd.DataFrame([{**d._asdict(), **coupled(d, sets)} for d in couplings() if d.seed_sd in kept])
+    slopes = pd.DataFrame([{**d._asdict(), **coupled(d, many)} for d in couplings() if d.seed_sd in kept])
+    said = f" --sets {args.sets}" * (args.sets != SETS)
     lead = (
-        f"By `python -m holdfast.analysis.calibration_matched --sets {sets} --out docs/matched.md`, "
+        f"By `python -m holdfast.analysis.calibration_matched{' --quick' * args.quick}{said} --out docs/matched.md`, "
         f"{(time.process_time() - clock) / 60:.0f} minutes of CPU: {sets} data sets a design, so that a figure of 95% "
         f"is uncertain by about ±{196 * np.sqrt(0.05 * 0.95 / sets):.1f} points; {DRAWS} draws. Seed effects of SD "
         f"{', '.join(f'{x:g}' for x in kept)} in log-odds, worst to best over these; five attacks. Nominal: 95% and "
         "5%; verdicts after Bonferroni's correction of two comparisons."
     )
     about = (
-        "Couplings: capability moves evenly over five budgets from 50%, ASR from 10% by 0.3 per point of capability, "
-        "or not at all; as many prompts of both. What has no end is not told. A slope is in hundredths."
+        f"Couplings, {many} data sets a design: capability moves evenly over five budgets from 50%, ASR from 10% "
+        "by 0.3 per point of capability, or not at all; as many prompts of both. What has no end is not told; of "
+        f"fewer than {FEW} that are told no share is given. A slope is in hundredths."
     )
     text = "\n\n".join(
         [

@@ -1,30 +1,40 @@
-"""Do the intervals hold that are no level's and no difference's? Of missing scores, variance shares, corrected rates.
+"""Do the other intervals hold? Of missing scores, variance shares, corrected rates, equal safety and equal distance.
 
     python -m holdfast.analysis.calibration_other [--sets 1000] [--out docs/calibration_other.md]
 
 Every design has a known truth: shares of a rate whose harmful answers go unscored more often, variances of crossed
-factors, and a rate as people have it under a judge that errs otherwise on this subject than on the others.
+factors, a rate as people have it under a judge that errs otherwise on this subject than on the others, and the ladders
+of ``calibration_matched``, read where harm is at its ceiling or the distance from the base is the same.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from holdfast import rng
+from holdfast.analysis import calibration_matched as ladders
+from holdfast.analysis import paths
 from holdfast.analysis.components import intervals, mean_squares
 from holdfast.analysis.correction import error_rates, prediction_powered, rogan_gladen
 from holdfast.analysis.design import Design, default_interval
+from holdfast.analysis.distance import read
 from holdfast.analysis.linear import linearise
+from holdfast.analysis.matched import Runs, runs_of, under
 from holdfast.analysis.methods import Found, cluster_wilson, rare_prompts
 from holdfast.analysis.paired import sign_flip
+from holdfast.analysis.paths import Run
+from holdfast.analysis.versus import Versus
 
 Array = np.ndarray
 ALPHA = 0.05
+SAFETY, FAR = 0.05, np.array([0.25])  # of harm above the base's; of capability gained
 Row = dict[str, Any]
 
 
@@ -122,6 +132,65 @@ def _judged(
     return judged, people
 
 
+def elsewhere(sets: int) -> Iterator[Row]:
+    """Capability at equal safety and harm at equal distance, each less SFT's: of a *twin*, which has SFT's own rates,
+    and of who learns at another pace (*other*), whose true gap is on the rates of all seeds. Distance is what the
+    objective gains in capability, the same under every seed. Seed effects of 0.3, 150 prompts; 200 of capability."""
+    for shape, seeds in product(("even", "harm gained at once", "capability jumps"), (3, 5)):
+        design = ladders.Design(shape, seeds, 150, 200, 0.3)
+        random, labels = (
+            rng.generator("elsewhere", *(str(x) for x in design)),
+            {"sft": "sft", "twin": "sft", "other": "same"},
+        )
+        odds = {x: ladders.odds(design, y) for x, y in labels.items()}
+        moved = {x: ladders.means(design, y) for x, y in labels.items()}
+        true = {x: (_capability(design, *o[:2]), _harm(design, o[1], moved[x])) for x, o in odds.items()}
+        tables = [_tables(design, odds, moved, random) for _ in range(sets)]
+        for k, what in enumerate(("equal safety", "equal distance")):
+            found = pd.concat([t[k].loc[["twin", "other"]] for t in tables])
+            gap = np.tile([true[x][k] - true["sft"][k] for x in ("twin", "other")], sets)
+            said = found["verdict"].to_numpy(str)
+            wrong = np.isin(said, ("better", "worse")) & (found["gap"].to_numpy() * gap <= 1e-9)
+            wrong |= np.isin(said, ("equivalent", "small but real")) & (np.abs(gap) >= 0.05)
+            held = (found["gap_low"].to_numpy() <= gap) & (gap <= found["gap_high"].to_numpy())
+            yield {
+                "at": what, "shape": shape, "seeds": seeds, "twin: gap covered": _percent(held[::2]),
+                "other: true gap, points": f"{100 * gap[1]:+.1f}", "other: gap covered": _percent(held[1::2]),
+                "wrong verdicts": _percent(wrong), "told nothing": _percent((found["untold"] != "").to_numpy()),
+                "width, points": f"{100 * (found['gap_high'] - found['gap_low']).mean():.1f}",
+            }  # fmt: skip
+
+
+def _tables(
+    design: ladders.Design, odds: dict[str, Any], moved: dict[str, Run], random: np.random.Generator
+) -> list[pd.DataFrame]:
+    able, harm = (ladders.levels(design, {x: o[k] for x, o in odds.items()}, k, random) for k in (0, 1))
+    ask = Versus(ladders.study(), "sft", paths.seed_weights(design.seeds, ladders.DRAWS), design.prompts)
+    ceiling = harm.of(paths.BASE, 0)[:, 0] + SAFETY
+    safe = {x: under(runs_of(x, able.seeds, able, able, harm), ceiling) for x in odds}
+    seen = [
+        i for i, b in enumerate(next(iter(moved.values())).budgets) if b in (0, *ladders.SHAPES[design.shape].budgets)
+    ]
+    known = {x: Run(tuple(np.take(m.budgets, seen)), m.at[seen], m.values[:, seen]) for x, m in moved.items()}
+    far = {x: read([(m, paths.run(harm, x, s)) for s in harm.seeds], FAR) for x, m in known.items()}
+    return [ask.table(safe, "capability").set_index("label"), ask.table(far).set_index("label")]
+
+
+def _capability(design: ladders.Design, rise: Array, start: Array) -> float:
+    """True, where harm first exceeds its ceiling: mean over all seeds."""
+    able, harm, weights = ladders.of_seeds(design, rise, start)
+    runs = Runs((able,), (paths.smooth(able.values),), (able,), (harm,))
+    value = under(runs, harm.values[:, 0] + SAFETY).value[:, 0, 0]
+    return float(np.average(np.nan_to_num(value), weights=weights * ~np.isnan(value)))
+
+
+def _harm(design: ladders.Design, start: Array, moved: Run) -> float:
+    """True, where the distance is first ``FAR``: mean over all seeds."""
+    _, harm, weights = ladders.of_seeds(design, start, start)
+    place = paths.reached(moved, moved.values, FAR[None])
+    return float(np.average(paths.along(harm, np.broadcast_to(place, (len(weights), 1)))[:, 0], weights=weights))
+
+
 def _percent(hits: Array) -> str:
     return f"{100 * np.mean(hits):.1f}"
 
@@ -130,6 +199,7 @@ PARTS = (
     ("Missing scores, true rate 30%, 200 prompts, no true difference, %", missing, 4),
     ("Shares of a score's variance: how often the interval holds the true one, %", shares, 1),
     ("Rates corrected by people's labels: how often the interval holds the true one, %", corrected, 2),
+    ("Capability at equal safety, harm at equal distance: differences from SFT, %", elsewhere, 1),
 )
 
 
@@ -147,9 +217,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=None, help="the document; without it, to the screen")
     args = parser.parse_args(arguments)
     about = (
-        "Intervals that are no level's and no difference's, by `python -m holdfast.analysis.calibration_other --out "
-        f"docs/calibration_other.md` ({args.sets} data sets a design of variance shares, {2 * args.sets} of corrected "
-        f"rates, {4 * args.sets} of missing scores). Nominal: 95%. What the designs are: the docstrings of the module."
+        "Intervals that are no level's and no plain difference's, by `python -m holdfast.analysis.calibration_other "
+        f"--out docs/calibration_other.md` ({args.sets} data sets a design of variance shares and of the last table, "
+        f"{2 * args.sets} of corrected rates, {4 * args.sets} of missing scores). Nominal: 95%. What the designs are: "
+        "the docstrings of the module."
     )
     parts = [f"## {title}\n\n{table(list(made(args.sets * times)))}" for title, made, times in PARTS]
     text = "\n\n".join(["# Calibration of other intervals", about, *parts]) + "\n"

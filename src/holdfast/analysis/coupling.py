@@ -9,19 +9,24 @@ slope, whatever the noise.
 
 Its confidence set is Fieller's (*J. Royal Statistical Society B* 16 (1954)): all slopes b at which safety less b times
 capability is not shown to change over the budgets. Where capability is not shown to move that set has no end, and
-nothing is said. A difference from SFT has the ends that two such sets leave (Zou and Donner, *Statistics in Medicine*
-27 (2008)).
+nothing is said. What is told is therefore selected: where capability hardly moves, by those that saw it move more than
+it does, and of sets at 1 - alpha more than alpha miss the truth. A stricter gate makes that no rarer (Angrist and
+Kolesár, *J. Econometrics* 240 (2024), on screening by the first stage), a stricter set does (Benjamini and Yekutieli,
+*JASA* 100 (2005), on intervals of what was selected): sets stand at 1 - alpha / ``STRICTER``. A difference from SFT has
+the ends that two sets leave (Zou and Donner, *Statistics in Medicine* 27 (2008)), where both are told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from holdfast.analysis.design import Design
+from holdfast.analysis.equivalence import CANNOT_TELL
 from holdfast.analysis.findings import row
 from holdfast.analysis.intervals import t_quantile
 from holdfast.analysis.ladder import AT_BASE, Account, Ends, Ladder, Rung, caution, contrast, smallest
@@ -30,7 +35,7 @@ from holdfast.spec import Study
 
 Array = np.ndarray
 NOWHERE = (-np.inf, np.inf)
-JUST = 0.01  # p of the gate above which those that pass it are mostly the lucky ones, where capability hardly moves
+STRICTER = 5  # of those told 93% hold wherever one in 7 is told (alpha / 5 may miss), and in all that was simulated
 
 
 class Part(NamedTuple):
@@ -58,7 +63,8 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Slope:
-    """A coupling. ``moved``: the contrast of capability, ``p_moved`` that it is 0."""
+    """A coupling. ``moved``: the contrast of capability, ``p_moved`` that it is 0. ``worst``: the same with the missing
+    scores of either measure at either worst; empty where none is missing."""
 
     value: float
     parts: tuple[Part, ...]
@@ -66,11 +72,16 @@ class Slope:
     p_moved: float
     prompts: int
     seeds: int
+    worst: tuple[Slope, ...] = ()
 
-    def ends(self, alpha: float) -> tuple[float, float]:
-        """Of the union over the accounts: each must hold."""
+    def set(self, alpha: float) -> tuple[float, float]:
+        """Ends of Fieller's set at 1 - ``alpha``: of the union over the accounts, for each must hold."""
         some = [x.ends(alpha) for x in self.parts]
         return min(a for a, _ in some), max(b for _, b in some)
+
+    def ends(self, alpha: float) -> tuple[float, float]:
+        """Of the interval of which, where it has ends, 1 - ``alpha`` hold the truth."""
+        return self.set(alpha / STRICTER)
 
 
 def rows(some: list[Ladder], study: Study) -> Iterator[dict[str, Any]]:
@@ -98,15 +109,29 @@ def _of_pair(
             said: dict[str, Any] = {"measure": measure, "metric": f"{safety.metric} per {capability.metric}"}
             if len(set(capability.budgets(label)) & set(safety.budgets(label))) == 1:
                 said["note"] = "one budget: the ratio of two changes, not a slope along a ladder"
-            made, least = account(value, ends, both, study), max(x.p_moved for x in both)
-            if JUST < least < study.alpha:
-                note = f"capability is only just shown to move (p {least:.2g}): a slope that is told by that reads low"
-                said["note"] = "; ".join(filter(None, (said.get("note", ""), note)))
+            made = account(value, ends, both, study)
+            said |= _bounds(both, study.alpha)
             if not np.isfinite([made.low, made.high]).all():
-                still = " and ".join(f"p {x.p_moved:.2g}" for x in both if not x.p_moved < study.alpha)
-                note = f"capability is not shown to move along the ladder ({still}): no slope on it can be told"
+                seen = " and ".join(f"p {x.p_moved:.2g}" for x in both if not np.isfinite(x.ends(study.alpha)).all())
+                note = f"capability is not shown clearly enough to move along the ladder ({seen}, which must be below "
+                note += f"{study.alpha / STRICTER:g}): no slope on it can be told"
                 said |= dict.fromkeys(("value", "low", "high", "p", "_within"), np.nan) | {"note": note}
             yield row(safety, "coupling", made, label=label, against=against, interest=margin, **said)
+
+
+def _bounds(both: tuple[Slope, ...], alpha: float) -> dict[str, Any]:
+    """Ends over all that missing scores could be; without ends, no verdict."""
+    if not any(x.worst for x in both):
+        return {}
+    ways = product(*(x.worst or (x,) for x in both))
+    ends = [less(*w)(alpha) if len(w) > 1 else w[0].ends(alpha) for w in ways]
+    low, high = min(a for a, _ in ends), max(b for _, b in ends)
+    # From one sign to the other capability passes 0, where the ratio has no bound.
+    same = all(len({w.moved > 0 for w in (x, *x.worst)}) == 1 for x in both)
+    if same and np.isfinite([low, high]).all():
+        return {"bound_low": low, "bound_high": high}
+    note = "scores are missing, and by some that they could be capability does not move the same way: no verdict"
+    return {"bound_low": np.nan, "bound_high": np.nan, "_decided": CANNOT_TELL, "note": note}
 
 
 def slope(capability: Ladder, safety: Ladder, label: str, study: Study) -> Slope | None:
@@ -118,15 +143,28 @@ def slope(capability: Ladder, safety: Ladder, label: str, study: Study) -> Slope
     gone = [np.isnan(x.values[r]).all(axis=(1, 2)) for x in (capability, safety) for r in rungs]
     there = ~np.any(gone, axis=0)  # S
     weights = instrument(rungs)
-    moved, harm = (
-        contrast(replace(x, values={r: x.values[r][there] for r in rungs}), weights, study) if there.any() else None
-        for x in (capability, safety)
-    )
-    if moved is None or harm is None:
-        return None
-    seeds = int(there.sum())
-    unit = max(abs(w) for w in weights.values())
+
+    def taken(x: Ladder, up: bool | None = None) -> Account | None:
+        """The contrast, with missing scores so that it is at its highest (``up``), its lowest, or (None) as it is."""
+        values = {r: x.values[r] if up is None else x.worst[r][int((w > 0) is up)] for r, w in weights.items()}
+        return contrast(replace(x, values={r: v[there] for r, v in values.items()}, worst={}), weights, study)
+
+    def of(up: bool | None, harmful: bool | None) -> Slope | None:
+        moved, harm = taken(capability, up), taken(safety, harmful)
+        return _slope(moved, harm, max(abs(w) for w in weights.values())) if moved and harm else None
+
+    found = of(None, None) if there.any() else None
+    lost = [any(np.nansum(x.worst[r][1] - x.worst[r][0]) > 0 for r in rungs) if x.worst else False
+            for x in (capability, safety)]  # fmt: skip
+    if found is None or not any(lost):
+        return found
+    worst = [of(*w) for w in product(*((False, True) if missing else (None,) for missing in lost))]
+    return replace(found, worst=tuple(x for x in worst if x is not None))
+
+
+def _slope(moved: Account, harm: Account, unit: float) -> Slope:
     by_seed = [unit * x.linear.pseudo[:, x.linear.present].mean(axis=-1) for x in (harm, moved) if x.linear is not None]
+    seeds = len(by_seed[0])
     together = float(np.cov(*by_seed)[0, 1]) / seeds if seeds > 1 else 0.0
     parts = tuple(
         Part(*(float(x) for x in (a.centre, c.centre, a.variance, c.variance, together, np.fmin(a.df, c.df))))
@@ -145,16 +183,16 @@ def instrument(rungs: list[Rung]) -> dict[Rung, float]:
 
 
 def less(one: Slope, other: Slope) -> Ends:
-    """The ends of ``one`` - ``other``, from how far each set reaches beyond its value. As if independent, which is wide
-    where both lean on the same base, prompts and seeds; where capability moves up in the one and down in the other the
-    same error pulls them apart, and the reaches are added."""
+    """The ends of ``one`` - ``other``, from how far each set reaches beyond its value; none where either is not told.
+    As if independent, which is wide where both lean on the same base, prompts and seeds; where capability moves up in
+    the one and down in the other the same error pulls them apart, and the reaches are added."""
 
     def ends(alpha: float) -> tuple[float, float]:
-        (low, high), (least, most) = one.ends(alpha), other.ends(alpha)
+        if not np.isfinite([one.ends(alpha), other.ends(alpha)]).all():
+            return NOWHERE
+        (low, high), (least, most) = one.set(alpha), other.set(alpha)
         value = one.value - other.value
         add = np.hypot if one.moved * other.moved > 0 else np.add
-        if not np.isfinite([low, high, least, most]).all():
-            return NOWHERE
         down, up = add(one.value - low, most - other.value), add(high - one.value, other.value - least)
         return float(value - down), float(value + up)
 

@@ -74,7 +74,7 @@ def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) 
     far: dict[str, Array] = {}
     for label in (x for x in labels if x != sft and min(ends[x], ends[sft]) > 0):
         far[label] = min(ends[label], ends[sft]) * (np.arange(1, STEPS + 1) / STEPS) ** 2  # most happens near 0
-        found[label], others[label] = _at(runs[label], far[label]), _at(runs[sft], far[label])
+        found[label], others[label] = read(runs[label], far[label]), read(runs[sft], far[label])
         found[label] = found[label]._replace(value=np.where(np.isnan(others[label].value), np.nan, found[label].value))
     if not found:
         return None
@@ -86,7 +86,7 @@ def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) 
 
         def of(x: str, high: int) -> Reads:
             some = zip(harm.seeds, runs[x], strict=True)
-            return _at([(moved, paths.run(low_high[high], x, seed)) for seed, (moved, _) in some], far[label])
+            return read([(moved, paths.run(low_high[high], x, seed)) for seed, (moved, _) in some], far[label])
 
         lows, highs = ([(of(label, k), of(sft, 1 - k))] for k in (0, 1))
         return lows, highs
@@ -113,7 +113,7 @@ def _reach(moved: Run, harm: Run) -> float:
     return float(paths.along(moved, np.array([[last]]))[0, 0])
 
 
-def _at(runs: Sequence[tuple[Run, Run]], far: Array) -> Reads:
+def read(runs: Sequence[tuple[Run, Run]], far: Array) -> Reads:
     """Harm where each run first is ``far`` [M] from the base."""
     moved, harm = [m for m, _ in runs], [h for _, h in runs]
     places = [

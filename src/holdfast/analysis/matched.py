@@ -157,7 +157,7 @@ def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: 
     def gained(label: str, up: bool) -> Reads:
         """Under the ceiling, with the missing scores so that it has most capability there, or least."""
         r = runs_of(label, seeds, ends[0][up], reported, ends[1][not up])
-        return _under(r, _base(ends[1][up], 0.0) + _safety(study))
+        return under(r, _base(ends[1][up], 0.0) + _safety(study))
 
     def gained_at_worst(label: str) -> tuple[Pairs, Pairs]:
         return [(gained(label, False), gained(sft, True))], [(gained(label, True), gained(sft, False))]
@@ -167,7 +167,7 @@ def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: 
         {label: at(r, target[:, None]) for label, r in runs.items()} if there else {}, worst=None if whole else at_worst
     )
     at_ceiling = replace(ask, width=match.width).table(
-        {label: _under(r, ceiling) for label, r in runs.items()}, "capability", worst=None if whole else gained_at_worst
+        {label: under(r, ceiling) for label, r in runs.items()}, "capability", worst=None if whole else gained_at_worst
     )
     return Matched(
         rows.model, rows.task, tools, cell, judges(cell)[0], sft, float(target[0]), void, float(ceiling[0]),
@@ -209,7 +209,7 @@ def _rising(r: Runs) -> list[Run]:
     return [m._replace(values=up) for m, up in zip(r.match, r.rising, strict=True)]
 
 
-def _under(r: Runs, ceiling: Array) -> Reads:
+def under(r: Runs, ceiling: Array) -> Reads:
     """The most capability that each run offers before its attack success first exceeds the ceiling [D]. Capability is
     the smoothed one of the matching rows, so that it does not fall on the way; the checkpoints around it are those at
     which harm was measured."""

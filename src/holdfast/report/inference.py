@@ -26,7 +26,8 @@ _OF_FINDINGS = {
     ("slope", "area"): "Slopes and areas are over log2 of the budget, taken of each prompt and seed before "
     "anything is averaged (Frison and Pocock 1992).",
     ("coupling",): "A coupling is the slope of safety over the budgets by that of capability, its interval the set of "
-    "Fieller (1954); of a difference, that of Zou and Donner (2008).",
+    "Fieller (1954) at a fifth of alpha, for it is given only where it has ends (Benjamini and Yekutieli 2005); of a "
+    "difference, that of Zou and Donner (2008).",
     ("apart", "interaction"): "Whether objectives are apart, or diverge with the budget, is tested by the one most "
     "clearly apart from the mean of all, corrected for their number and dependence (Conneely and Boehnke 2007).",
     ("dissociation", "specificity"): "Dissociation and specificity have several conditions, each of which must hold "
