@@ -83,8 +83,6 @@ def stage(name: str, study: str | Path, out: Path | None = None, workers: int | 
         if name == "train":
             STAGES["plan"](work)
             STAGES["sample"](work)
-        elif not work.folder.plan_json.exists():
-            raise UserError(f"nothing is planned in {work.folder.root}; run `holdfast train` or `holdfast run` first")
         elif name == "analyse":
             for line in missing(work):
                 work.display.say(line)
@@ -175,12 +173,14 @@ def _open(
     bounds: Sequence[Bound] = (),
 ) -> Iterator[Work]:
     """``begin``: plan first, so that what can be known to fail fails before anything is written, ``bounds`` of a gate
-    that name what will not be there among it."""
+    that name what will not be there among it; else there must be a plan."""
     if workers is not None and (type(workers) is not int or workers < 1):
         raise UserError(f"workers cannot be {workers!r}: give a whole number of processes, 1 or more")
     spec, folder = place(study, out)
     if folder.study_yaml.exists() and (there := files.load(folder.study_yaml).name) != spec.name:
         raise UserError(f"{folder.root} holds the study {there}; choose another folder for {spec.name} with --out")
+    if not begin and not folder.plan_json.exists():
+        raise UserError(f"nothing is planned in {folder.root}; run `holdfast train` or `holdfast run` first")
     made = draft(spec, folder) if begin else None
     if made and bounds:
         from holdfast.analysis import gate

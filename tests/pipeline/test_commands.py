@@ -65,6 +65,13 @@ def test_a_study_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("stage", ["report", "analyse", "status"])
+def test_a_stage_of_a_study_that_has_not_begun_leaves_no_folder(stage: str, tmp_path: Path, small_study: str) -> None:
+    (tmp_path / "s.yaml").write_text(small_study)
+    assert_one_sentence(holdfast(stage, "s.yaml", cwd=tmp_path), "runs/small", "`holdfast run`")
+    assert [p.name for p in tmp_path.iterdir()] == ["s.yaml"]
+
+
 def test_an_unknown_key_is_one_sentence_with_the_nearest_name(tmp_path: Path, small_study: str) -> None:
     (tmp_path / "s.yaml").write_text(small_study.replace("budgets:", "budgts:"))
     assert_one_sentence(holdfast("run", "s.yaml", cwd=tmp_path), "budgts", "budgets")

@@ -32,6 +32,9 @@ def element(tag: str, *children: Any, **attributes: Any) -> Markup:
     return Markup("").join([*said, Markup(">"), *map(escape, children), Markup("</"), Markup(tag), Markup(">")])
 
 
+LONG = 40  # characters of a row's name, from where it is set in several lines
+
+
 @dataclass(frozen=True)
 class Block:
     """A piece of HTML for a section; text is escaped."""
@@ -102,7 +105,7 @@ def table(rows: pd.DataFrame, mark: str, text: str = "", bar: str = "", labels: 
             text_ = tables.number(v)
             dot = element("span", cls="dot", aria_hidden="true") if css and c == "objective" else ""
             if i == 0:
-                cells.append(element("th", dot, text_, scope="row"))
+                cells.append(element("th", dot, text_, scope="row", cls="long" if len(text_) > LONG else ""))
             elif c == bar:
                 wide = 100 * float(v) / most if most and not pd.isna(v) else 0
                 drawn = element("span", cls="fill", style=f"width:{wide:.1f}%", aria_hidden="true")

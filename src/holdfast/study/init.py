@@ -168,6 +168,8 @@ def _found(rows: Sequence[Example], lengths: _Lengths, data: Path) -> Iterator[s
     copies = len(rows) - len(Counter((row.prompt, row.chosen, row.rejected) for row in rows))
     single = sum(row.rejected is None for row in rows)
     yield f"{data}: {len(rows):,} rows"
+    if not lengths.exact:
+        yield "  the model is not on this machine: the budgets rest on a rough count of their tokens"
     if again:
         alike = f"{copies:,} {'is a copy' if copies == 1 else 'are copies'} of one"
         yield f"  {again:,} {'asks' if again == 1 else 'ask'} what another row asks ({alike}); they stay in one split"
