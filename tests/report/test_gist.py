@@ -138,6 +138,23 @@ def test_controls_are_counted_as_the_section_counts_them():
     )
 
 
+@pytest.mark.parametrize(
+    ("choices", "distinct", "unclear", "said"),
+    [
+        (72, (1, 1), 1.0, "All 72 ways to ask give the same numbers, and no clear verdict."),
+        (72, (1, 1), 0.0, "All 72 ways to ask give the same numbers."),
+        (1, (1, 1), 1.0, "There is one way to ask, and no clear verdict."),
+        (72, (1, 4), 1.0, "None of 1–4 distinct ways to ask gives a clear verdict (72 choices, copies taken once)."),
+    ],
+)
+def test_copies_of_one_way_to_ask_are_no_ways_that_agree(choices, distinct, unclear, said):
+    found = pd.DataFrame(
+        {"label": ["DPO", "KL"], "against": "sft", "n_ways": choices, "n_distinct": distinct, "agree": 1.0,
+         "unclear": unclear, "flips": ""}
+    )  # fmt: skip
+    assert gist.stable(found) == said
+
+
 def test_the_share_of_ways_is_of_distinct_ways_and_names_where_it_is_least():
     found = pd.DataFrame(
         {

@@ -65,7 +65,9 @@ def group(findings: Findings) -> Group | None:
             *([markup.folded("Each objective at its own setting", other)] if other else []),
             markup.folded("Each with its interval, p and the smallest difference of interest", full),
         ]
-    blocks.append(markup.said(f"{n:,} further findings were not asked for: exploratory, in tables/findings.csv."))
+    if n:
+        more = "1 further finding was" if n == 1 else f"{n:,} further findings were"
+        blocks.append(markup.said(f"{more} not asked for: exploratory, in tables/findings.csv."))
     made = published[published["verdict"] != NOT_ASKED]
     if len(made):
         told = made[["about", "verdict", "evidence"]].rename(columns={"about": "published"})
@@ -97,8 +99,7 @@ def _once(warnings: pd.Series) -> str:
 def wide(asked: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     """A row per question, a column per objective: value and the sign of the verdict. ``asked``: of ``shown``."""
     key = [c for c in ("finding", "model", "task", "measure", "against", "budget", "regime") if c in asked]
-    value = asked["value"].replace({"-0.000": "0.000", "+0.000": "0.000"})
-    cells = asked.assign(said=value + "\u00a0" + asked["verdict"].map(markup.SIGNS).fillna(""))  # on one line
+    cells = asked.assign(said=asked["value"] + "\u00a0" + asked["verdict"].map(markup.SIGNS).fillna(""))  # on one line
     found = cells.groupby([*key, "objective"], sort=False)["said"].agg("; ".join).unstack("objective")
     first = dict.fromkeys(asked[key].itertuples(index=False, name=None))
     return (

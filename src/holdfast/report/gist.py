@@ -149,7 +149,12 @@ def stable(found: pd.DataFrame) -> str:
     ways = speak.spread(found["n_distinct"])
     same = found["n_ways"].gt(found["n_distinct"]).any()
     copies = f" ({speak.spread(found['n_ways'])} choices, copies taken once)" if same else ""
-    if (found["unclear"] == 1).all():
+    unclear = bool((found["unclear"] == 1).all())
+    if ways == "1":
+        n = speak.spread(found["n_ways"])
+        alike = "There is one way to ask" if n == "1" else f"All {n} ways to ask give the same numbers"
+        return f"{alike}{', and no clear verdict' * unclear}."
+    if unclear:
         return f"None of {ways} distinct ways to ask gives a clear verdict{copies}."
     most = found["agree"].max()
     share = speak.percent(worst["agree"], 0)
@@ -192,7 +197,9 @@ def agreed(pairs: pd.DataFrame) -> str:
 
 def beside(found: pd.DataFrame) -> str:
     n = found["verdict"].value_counts()
-    return f"{len(found)} figures: {speak.join([f'{k} {verdict}' for verdict, k in n.items()])}."
+    return (
+        f"{len(found)} figure{'s' * (len(found) != 1)}: {speak.join([f'{k} {verdict}' for verdict, k in n.items()])}."
+    )
 
 
 def controls(found: Sequence[Control]) -> str:

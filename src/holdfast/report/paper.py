@@ -26,7 +26,7 @@ def group(findings: Findings) -> Group:
         _LEAD,
         (),
         tuple(blocks),
-        finding=f"The methods in words, and {len(found)} LaTeX tables.",
+        finding=f"The methods in words, and {len(found)} LaTeX table{'s' * (len(found) != 1)}.",
     )
 
 
