@@ -89,11 +89,13 @@ def test_planted_components_come_back_on_average_and_within_their_intervals():
 
 
 @pytest.mark.parametrize(
-    ("levels", "sds", "least"),
-    [((6, 3), (0.3, 0.1), 0.88), ((6, 3, 2), (0.3, 0.1, 0.05), 0.88), ((2,) * 4, (0.1, 0.1, 0.05, 0.2), 0.82)],
-)
-def test_shares_of_a_score_lie_within_their_intervals(levels, sds, least):
-    """A bootstrap over prompts covered 29% to 66% here. 100 studies: two standard errors of 95% are 4 points."""
+    ("levels", "sds"),
+    [((6, 3), (0.3, 0.1)), ((6, 3, 2), (0.3, 0.1, 0.05)), ((2, 3, 2), (0.1, 0.1, 0.2)), ((2,) * 3, (0.05,) * 3),
+     ((2,) * 4, (0.1, 0.1, 0.05, 0.2))],
+)  # fmt: skip
+def test_shares_of_a_score_lie_within_their_intervals(levels, sds):
+    """A bootstrap over prompts covered 29% to 66% here, quantiles of the shares themselves 86% of what is best known
+    beside factors of two levels. 100 studies: two standard errors of 95% are 4 points."""
     r, inside, n = np.random.default_rng(5), 0.0, 40
     for _ in range(100):
         y = r.normal(size=(1,) * len(levels) + (n,)) + 0.7 * r.normal(size=(*levels, n))
@@ -104,7 +106,7 @@ def test_shares_of_a_score_lie_within_their_intervals(levels, sds, least):
         truth = np.array([*(s**2 for s in sds), 1 / n, 0.49 / n])
         at = [effects.index((k,)) for k in range(len(sds) + 1)] + [effects.index(())]
         inside += (low[at] <= truth / truth.sum()) & (truth / truth.sum() <= high[at])
-    assert min(inside) / 100 >= least
+    assert min(inside) / 100 >= 0.92
 
 
 def test_a_factor_of_one_level_is_left_out_and_constants_have_no_shares():

@@ -75,7 +75,8 @@ def _difference(y: Array) -> Found:
 def shares(sets: int, prompts: int = 60) -> Iterator[Row]:
     """Crossed factors without interactions; prompts of SD 1, noise of SD 0.7. Of a score, the mean over the prompts."""
     designs: tuple[tuple[tuple[int, ...], tuple[float, ...]], ...] = (
-        ((6, 3), (0.3, 0.1)), ((6, 3, 2), (0.3, 0.1, 0.05)), ((3,), (0.1,)), ((2, 2, 2, 2), (0.1, 0.1, 0.05, 0.2)),
+        ((6, 3), (0.3, 0.1)), ((6, 3, 2), (0.3, 0.1, 0.05)), ((3,), (0.1,)), ((2, 3, 2), (0.1, 0.1, 0.2)),
+        ((2, 2, 2), (0.05, 0.05, 0.05)), ((2, 2, 2, 2), (0.1, 0.1, 0.05, 0.2)),
     )  # fmt: skip
     for levels, sds in designs:
         random, names = rng.generator("shares", *levels, sets), [*"abcd"[: len(levels)], "prompt"]
