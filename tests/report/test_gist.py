@@ -113,10 +113,10 @@ def test_the_front_is_told_by_its_own_table():
     points = pd.DataFrame(
         {"label": ["base", "a", "b", "a"], "budget": [0, 9, 9, 3], "probability": [0.9, 0.496, 0.999, 1.0]}
     )
-    one = SimpleNamespace(points=points, measure="m")
+    one = SimpleNamespace(points=points, measure="m", n_seeds=3)
     assert gist.front([one], [3, 9]) == "On the front in most draws at 9 tokens: b (99.9%)."
-    none = SimpleNamespace(points=points.assign(probability=0.1), measure="m")
-    assert gist.front([none], [9]) == "On the front in most draws: no objective."
+    none = SimpleNamespace(points=points.assign(probability=0.1), measure="m", n_seeds=1)
+    assert gist.front([none], [9]) == "On the front in most draws of prompts, from one run each: no objective."
 
 
 def test_who_never_reaches_the_capability_is_told_beside_the_verdicts():

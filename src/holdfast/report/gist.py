@@ -75,7 +75,8 @@ def front(every: Sequence[Front], budgets: Sequence[int]) -> str:
         at = speak.at(float(last["budget"].max())) if len(last) and len(budgets) > 1 else ""
         if len(last):
             none = speak.own("no objective")
-            said.append(f"On the front{where} in most draws{at}: {who or none}.")
+            draws = "draws of prompts, from one run each" if one.n_seeds == 1 else "draws"
+            said.append(f"On the front{where} in most {draws}{at}: {who or none}.")
     return " ".join(said)
 
 
