@@ -94,8 +94,8 @@ def missing(work: Work) -> Iterator[str]:
     found = tables.read_rows(work.folder.subjects, "subjects", SubjectRow) if work.folder.subjects.exists() else []
     lost = absent(work.study, [(r.model, r.task, r.label, r.seed, r.budget) for r in found if not r.bracket])
     if lost:
-        gone = "1 checkpoint is" if len(lost) == 1 else f"{len(lost)} checkpoints are"
-        yield f"missing: {gone} not there to be measured ({_some(lost)}); run `holdfast train`"
+        many = "1 checkpoint is" if len(lost) == 1 else f"{len(lost)} checkpoints are"
+        yield f"missing: {many} not there to be measured ({_some(lost)}); run `holdfast train`"
     try:
         cells = jobs.study_cells(work.materials)
     except UserError as e:

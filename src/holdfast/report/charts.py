@@ -247,8 +247,8 @@ def _lines(
     show = speak.percent if share else speak.significant
     keep = ["label", "budget", "value", "low", "high"]
     tidy = rows[keep].rename(columns={"label": "objective"})
-    told = [("label", speak.own("objective"), str), ("budget", "tokens", "{:,}".format), ("value", unit, show)]
-    told += [("low", "from", show), ("high", "to", show)] * share
+    told: list[Tip] = [("label", speak.own("objective"), str), ("budget", "tokens", "{:,}".format)]
+    told += [("value", unit, show), *([("low", "from", show), ("high", "to", show)] if share else [])]
     drawn, tip = tips(tuned[[*keep, "at", "order"]], *told)
     points = alt.Chart(drawn)
     layers: list[Any] = []
@@ -287,7 +287,10 @@ def _lines(
 # -- what charts share -------------------------------------------------------------------------------------------
 
 
-def tips(data: pd.DataFrame, *shown: tuple[str, str, Callable[[Any], str]]) -> tuple[pd.DataFrame, list[alt.Tooltip]]:
+Tip = tuple[str, str, Callable[[Any], str]]
+
+
+def tips(data: pd.DataFrame, *shown: Tip) -> tuple[pd.DataFrame, list[alt.Tooltip]]:
     """What is said of a point that is pointed at, column by column with a title and what makes it a text: rounded as
     tables round, which Vega's own formats do not. Returns the data with these texts, and the tooltips."""
     texts = {f"{column}_said": [say(v) for v in data[column]] for column, _, say in shown}
