@@ -92,7 +92,7 @@ def test_a_gate_says_of_each_subject_first_whether_it_was_kept() -> None:
     names = ("measure", "metric", "condition", "estimate", "judge", "model", "task", "label")
     one = Check(**dict.fromkeys(names, "x"), budget=0, value=1.0, low=1.0, high=1.0, read=1.0, bound="", passed=False)
     shown = tables.gate(Verdict((replace(one, passed=True), one)))
-    assert list(shown)[:2] == ["subject", "verdict"]
+    assert list(shown)[:4] == ["subject", "verdict", "found", "to keep"]
     assert list(shown["verdict"]) == ["FAILED", "kept"]
 
 

@@ -169,7 +169,7 @@ def gate(verdict: Verdict) -> pd.DataFrame:
     """A row per check, what failed first."""
     rows = [
         {"subject": c.label, "verdict": "kept" if c.passed else "FAILED"}
-        | {"measure": c.what, "found": c.number, "to keep": c.bound}
+        | {"found": c.number, "to keep": c.bound, "measure": c.what}
         for c in sorted(verdict.checks, key=lambda c: c.passed)
     ]
     return pd.DataFrame(rows)
