@@ -14,6 +14,7 @@ from rich.console import Console
 from holdfast import rng
 from holdfast.analysis import power as reckon
 from holdfast.analysis.estimands import versus
+from holdfast.analysis.findings import finished, row
 from holdfast.analysis.ladder import Ladder, contrast
 from holdfast.analysis.planned import guessed, level, powers
 from holdfast.analysis.simulate import World, answers, intercept
@@ -28,28 +29,42 @@ from holdfast.words import UserError
 ASR = Summary("asr", "attack", ("a", "b", "c", "d", "e"), threshold=True)
 
 
-def of(sft: np.ndarray, other: np.ndarray, *, share: bool) -> Ladder:
-    """Scores [S, I, G] of SFT and another objective at one budget."""
-    at = {("sft", 100): sft, ("kl", 100): other}
-    groups = sft.shape[-1]
-    weights = np.full(groups, 1 / groups)
-    return Ladder("m", "t", "x", "x", "x", "own", share, 1.0, weights, ("sft", "kl"), "sft", (), at)
+LABELS = ("kl", "ip", "dpo", "orpo", "cft")
+FAMILY = 44  # of three measures more: SFT and five objectives against the base, these against SFT
 
 
-def found_in(study, sets, draw, *, share: bool) -> float:
-    """The share of data sets in which the contrast with SFT is called a difference at the plan's level."""
-    alpha, hits = level(study), 0
+def found_in(study, sets: int, draw, *, share: bool) -> float:
+    """The share of data sets in which the answer's own rule calls the contrast of ``kl`` with SFT a difference, among
+    four objectives like SFT and as many comparisons as a study of four measures has. ``draw``: scores [S, I, G] of SFT
+    and of each label."""
+    parts, alike = [], {"finding": "last", "model": "", "label": "other", "p": 0.5, "_within": 0.5, "_worse": 0.5}
     for k in range(sets):
-        x = of(*draw(k), share=share)
-        hits += contrast(x, versus(x, "kl", "sft", {100: 1.0}), study).p < alpha
-    return hits / sets
+        at = dict(zip(((x, 100) for x in ("sft", *LABELS)), draw(k), strict=True))
+        groups = at["sft", 100].shape[-1]
+        x = Ladder(
+            str(k), "t", "robustness", "x", "x", "x", share, 1.0, np.full(groups, 1 / groups), ("sft", *LABELS), "sft",
+            (), at,
+        )  # fmt: skip
+        for label in LABELS:
+            one = contrast(x, versus(x, label, "sft", {100: 1.0}), study)
+            parts.append(row(x, "last", one, label=label, against="sft", budget=100, interest=1e-6, _pool=one))
+        parts += [{**parts[-1], **alike, "model": str(k), "measure": "others", "_pool": None}] * (FAMILY - len(LABELS))
+    table = finished(parts, study)
+    assert table.groupby("family").size().eq(FAMILY).all()
+    assert table["verdict"].isin(["better", "worse", "cannot tell", "one seed"]).all()
+    mine = table[table["label"] == "kl"]
+    return float(((mine["p_adjusted"] < study.alpha) & ((mine["low_all"] > 0) | (mine["high_all"] < 0))).mean())
 
 
-def asr_sets(study, base: float, difference: float, prompts: int, sets: int):
+def judged(study) -> reckon.Level:
+    return reckon.Level(study.alpha / FAMILY, study.alpha, len(LABELS))
+
+
+def asr_sets(study, base: float, difference: float, prompts: int):
     g, seeds = study.declared.guesses, len(study.seeds)
     # One seed: the statement is about these checkpoints, whose own difference is the one that is asked about.
     world = World(g.prompt_sd, g.seed_sd * (seeds > 1), tuple(np.linspace(-0.6, 0.6, 5)), g.effect_sd)
-    starts = [intercept(r, world) for r in (base, base + difference)]
+    starts = [intercept(r, world) for r in (base, base + difference, *[base] * (len(LABELS) - 1))]
     random = rng.generator("planned", seeds, prompts)
     # Given one at a time: the raw answers of thousands of studies do not fit.
     return lambda k: answers(starts, world, 1, seeds, prompts, random, raw=True).raw[:, 0]
@@ -57,46 +72,51 @@ def asr_sets(study, base: float, difference: float, prompts: int, sets: int):
 
 def detected(seeds: int, prompts: int, sets: int, **declared) -> tuple[float, float]:
     """What the plan promises of ASR, and how often it comes true."""
-    study = planted.asked("sft", "kl", budgets=(100,), seeds=seeds, declared=declared)
+    study = planted.asked("sft", *LABELS, budgets=(100,), seeds=seeds, declared=declared)
     model = guessed(study, ASR, "robustness")
-    least = reckon.detectable(model, seeds, prompts, study.declared.power, level(study))
-    draw = asr_sets(study, study.declared.guesses.asr, least, prompts, sets)
+    least = reckon.detectable(model, seeds, prompts, study.declared.power, judged(study))
+    draw = asr_sets(study, study.declared.guesses.asr, least, prompts)
     return study.declared.power, found_in(study, sets, draw, share=True)
 
 
 def test_what_the_plan_says_is_detected_is_detected_with_about_that_power():
-    promised, true = detected(5, 60, 400)
+    promised, true = detected(5, 60, 300)
     assert true == pytest.approx(promised, abs=0.06)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "prompts"), [(1, 60), (1, 313), (3, 60), (3, 313), (5, 60), (5, 150), (10, 60)])
 @pytest.mark.parametrize("target", [0.5, 0.8])
-def test_the_plans_power_agrees_with_simulation_to_three_points(seeds, prompts, target):
-    promised, true = detected(seeds, prompts, 4000, power=target)
-    assert true == pytest.approx(promised, abs=0.03)
+def test_the_plans_power_agrees_with_simulation_to_four_points(seeds, prompts, target):
+    promised, true = detected(seeds, prompts, 1500, power=target)
+    assert true == pytest.approx(promised, abs=0.04 + 0.02)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("axis", ["capability", "persona"])
 @pytest.mark.parametrize("seeds", [1, 3, 6])
 def test_it_does_for_accuracy_and_p_match_too(axis, seeds):
-    study, prompts, sets = planted.asked("sft", "kl", budgets=(100,), seeds=seeds), 120, 4000
+    study, prompts, sets = planted.asked("sft", *LABELS, budgets=(100,), seeds=seeds), 120, 1500
     g, random = study.declared.guesses, rng.generator("planned", axis, seeds)
     model = guessed(study, Summary("score"), axis)
-    least = reckon.detectable(model, seeds, prompts, 0.8, level(study))
+    least = reckon.detectable(model, seeds, prompts, 0.8, judged(study))
     if axis == "capability":
         world = World(g.prompt_sd, g.seed_sd * (seeds > 1), (0.0,), g.effect_sd)
-        starts = [intercept(r, world) for r in (g.accuracy, g.accuracy + least)]
+        starts = [intercept(r, world) for r in (g.accuracy, g.accuracy + least, *[g.accuracy] * (len(LABELS) - 1))]
         draw = lambda k: answers(starts, world, 1, seeds, prompts, random, raw=True).raw[:, 0]  # noqa: E731
     else:
+        # Halves of the variance of a difference are each side's own.
+        sds = [x / np.sqrt(2) for x in (g.match_seed_sd * (seeds > 1), g.match_prompt_sd, g.match_rest_sd)]
 
         def draw(k):
-            of_seed, of_prompt, rest = (random.standard_normal(n) for n in ((seeds, 1), (1, prompts), (seeds, prompts)))
-            d = least + g.match_seed_sd * (seeds > 1) * of_seed + g.match_prompt_sd * of_prompt + g.match_rest_sd * rest
-            return np.zeros((seeds, prompts, 1)), d[..., None]
+            sizes = ((seeds, 1), (1, prompts), (seeds, prompts))
+            made = [
+                sum(sd * random.standard_normal(n) for sd, n in zip(sds, sizes, strict=True))
+                for _ in range(1 + len(LABELS))
+            ]
+            return [(x + least * (i == 1))[..., None] for i, x in enumerate(made)]
 
-    assert found_in(study, sets, draw, share=axis == "capability") == pytest.approx(0.8, abs=0.03)
+    assert found_in(study, sets, draw, share=axis == "capability") == pytest.approx(0.8, abs=0.05)
 
 
 # -- the statement -----------------------------------------------------------------------------------------------------
@@ -112,6 +132,11 @@ def preset():
     return study, expand(study)
 
 
+def _answered(study, plan) -> int:
+    """All measures of every objective against the base, and of all but SFT against SFT."""
+    return len({c.measure for c in plan.cells if not c.of}) * (2 * len(study.objectives) - 1)
+
+
 def test_the_plan_declares_and_states_its_power(preset):
     study, plan = preset
     assert plan.declared["estimands"] == list(study.declared.estimands)
@@ -121,12 +146,14 @@ def test_the_plan_declares_and_states_its_power(preset):
     assert "seeds needed items needed" in printed.getvalue()
     assert "…" not in printed.getvalue()
     assert set(said) == {"capability", "robustness", "persona"}
-    assert all(p.alpha == pytest.approx(study.alpha / (len(study.objectives) - 1)) for p in said.values())
+    judged = level(study, plan)
+    assert judged == (study.alpha / _answered(study, plan), study.alpha, len(study.objectives) - 1)
+    assert {p.alpha for p in said.values()} == {judged.each}
     asr = said["robustness"]
     model = guessed(study, ASR, "robustness")
-    assert reckon.power(model, asr.detects, asr.seeds, asr.prompts, asr.alpha) == pytest.approx(asr.target, abs=0.01)
-    assert reckon.power(model, asr.interest, asr.seeds, asr.prompts_needed, asr.alpha) >= asr.target
-    assert reckon.power(model, asr.interest, asr.seeds, asr.prompts_needed - 1, asr.alpha) < asr.target
+    assert reckon.power(model, asr.detects, asr.seeds, asr.prompts, judged) == pytest.approx(asr.target, abs=0.01)
+    assert reckon.power(model, asr.interest, asr.seeds, asr.prompts_needed, judged) >= asr.target
+    assert reckon.power(model, asr.interest, asr.seeds, asr.prompts_needed - 1, judged) < asr.target
 
 
 def test_a_pilot_takes_the_place_of_the_guesses(made, preset, tmp_path: Path):

@@ -7,7 +7,7 @@ from holdfast import rng
 from holdfast.analysis.design import Design, default_interval
 from holdfast.analysis.methods import mcnemar
 from holdfast.analysis.paired import sign_flip
-from holdfast.analysis.power import detectable, means, pilot, power, prompts_for, seeds_for, shares
+from holdfast.analysis.power import Level, detectable, means, pilot, power, prompts_for, seeds_for, shares
 from holdfast.analysis.simulate import ATTACKS, World, answers, balanced, intercept
 
 
@@ -66,7 +66,7 @@ def test_it_agrees_with_simulation_everywhere(seeds, prompts, attacks):
         for seed_sd in (0.0,) if seeds == 1 else (0.0, 0.3):
             for target, alpha in ((0.5, 0.05), (0.8, 0.05), (0.8, 0.01)):
                 world = {"seed_sd": seed_sd, "attacks": attacks}
-                least = detectable(shares(base, **world), seeds, prompts, target, alpha)
+                least = detectable(shares(base, **world), seeds, prompts, target, Level(alpha))
                 if not np.isnan(least):
                     found = simulated(base, least, seeds, prompts, 6000, alpha=alpha, **world)
                     assert found == pytest.approx(target, abs=0.03), (base, seed_sd, target, alpha)
@@ -79,7 +79,7 @@ def test_one_seed_with_one_answer_a_prompt_has_the_power_of_mcnemars_exact_test(
     drawn = multinomial(prompts, chances).pmf(np.stack([prompts - up - down, up, down], axis=-1))
     sd = float(np.sqrt(differ - difference**2))
     model = means(sd, 0.0, 0.0)(difference, 1)._replace(step=1.0)
-    found = power(lambda difference, seeds: model, difference, 1, prompts, alpha)
+    found = power(lambda difference, seeds: model, difference, 1, prompts, Level(alpha))
     assert found == pytest.approx(drawn[mcnemar(up, down) < alpha].sum())
 
 

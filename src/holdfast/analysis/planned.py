@@ -1,8 +1,8 @@
 """What a planned study will be able to see: the power of comparing an objective with SFT at one budget.
 
 The spread comes from a pilot study's records or, where it has none of a measure, from the guesses that stand in the
-study file (``declared.guesses``). Power is that of the test which will judge the study, at the first step of Holm's
-correction over the objectives: the level at which the smallest p of the family is tested.
+study file (``declared.guesses``). Power is that of the rule which will judge the answer (``findings.finished``): alpha
+over all comparisons of its family, the spread of seeds pooled over the objectives.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def powers(study: Study, plan: Plan, pilot: StudyFolder | None = None) -> tuple[
     known = _pilot(pilot) if pilot is not None else {}
     unasked = aside((c.measure for c in plan.cells if c.axis == "capability"), study)
     specs = {name: m for m in study.measures if (name := m.label) not in unasked}
+    judged = level(study, plan)
     found = []
     for measure, axis, items in dict.fromkeys((c.measure, c.axis, c.items) for c in plan.cells):
         spec = specs.get(measure)
@@ -49,34 +50,45 @@ def powers(study: Study, plan: Plan, pilot: StudyFolder | None = None) -> tuple[
             continue
         model, basis = _model(study, spec, axis, known.get(measure))
         basis += "" if items else ", the number of items too"
-        found.append(_said(study, measure, axis, items or study.declared.guesses.items, model, basis))
+        found.append(_said(study, judged, measure, axis, items or study.declared.guesses.items, model, basis))
     return tuple(found)
 
 
-def _said(study: Study, measure: str, axis: str, items: int, model: reckon.Model, basis: str) -> Power:
+def _said(
+    study: Study, judged: reckon.Level, measure: str, axis: str, items: int, model: reckon.Model, basis: str
+) -> Power:
     aim, seeds, least = study.declared.power, len(study.seeds), study.declared.interest.of(axis)
-    alpha = level(study)
-    chance = reckon.power(model, least, seeds, items, alpha)
-    detects = reckon.detectable(model, seeds, items, aim, alpha)
+    chance = reckon.power(model, least, seeds, items, judged)
+    detects = reckon.detectable(model, seeds, items, aim, judged)
     return Power(
         measure=measure,
         axis=axis,
         prompts=items,
         seeds=seeds,
-        alpha=alpha,
+        alpha=judged.each,
         target=aim,
         detects=None if np.isnan(detects) else float(detects),
         interest=least,
         chance=None if np.isnan(chance) else chance,
-        seeds_needed=reckon.seeds_for(model, least, items, aim, alpha, MOST_SEEDS),
-        prompts_needed=reckon.prompts_for(model, least, seeds, aim, alpha, MOST_PROMPTS),
+        seeds_needed=reckon.seeds_for(model, least, items, aim, judged, MOST_SEEDS),
+        prompts_needed=reckon.prompts_for(model, least, seeds, aim, judged, MOST_PROMPTS),
         basis=basis,
     )
 
 
-def level(study: Study) -> float:
-    """Of the test that decides whether anything in a family of comparisons with SFT at one budget is there."""
-    return study.alpha / max(len(study.objectives) - 1, 1)
+def level(study: Study, plan: Plan) -> reckon.Level:
+    """At which a comparison with SFT is judged: the answer's family has, of a model and task, every measure of every
+    objective against the base and SFT, at the last budget, and at the matched capability attack success against SFT."""
+    others = len(study.objectives) - 1
+    unasked = aside((c.measure for c in plan.cells if c.axis == "capability"), study)
+    counts = []
+    for task in {c.task for c in plan.cells if c.task} or {""}:
+        asked = {
+            c.measure: c.axis for c in plan.cells if c.task in ("", task) and not c.of and c.measure not in unasked
+        }
+        harm = sum(axis == "robustness" for axis in asked.values()) if study.matched else 0
+        counts.append(len(asked) * (2 * others + 1) + harm * others)
+    return reckon.Level(study.alpha / max(counts), study.alpha, others)
 
 
 # -- where the spread comes from -------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ study (``design.accounts``) is an average over them: by quadrature for the mean 
 gets the spread from a base rate and standard deviations in log-odds, ``means`` from standard deviations, ``pilot`` from
 data.
 
+Among many comparisons (``Level``) the spread of seeds is pooled over objectives, as ``findings`` does.
+
 Rare outcomes are skewed, so that the mean goes with the mean squares; this is reckoned with (``_with_mean``).
 
 With one seed the seeds' spread plays no part: power is then of a statement about this checkpoint alone. Where each
@@ -29,7 +31,7 @@ from holdfast.analysis.linear import two_way
 from holdfast.analysis.simulate import ATTACKS, PROMPT_SD, World, gauss, intercept
 
 Array = np.ndarray
-POINTS = 1024  # of the quadrature over three mean squares
+POINTS = 1024  # of the quadrature over the mean squares
 
 
 class Noise(NamedTuple):
@@ -50,6 +52,16 @@ class Noise(NamedTuple):
     width: float = 0.0
 
 
+class Level(NamedTuple):
+    """What a comparison must hold at: ``each``, with the spread of seeds pooled over ``labels`` that share a reference,
+    or the row's own where that is larger; and ``own``, by its own spread. The other labels are like the reference."""
+
+    each: float = 0.05
+    own: float = 0.05
+    labels: int = 1
+
+
+ALONE = Level()
 # The noise that goes with a true difference and a number of seeds; None where there can be no such difference.
 Model = Callable[[float, int], Noise | None]
 
@@ -162,18 +174,19 @@ def _noise(a: _Rates, b: _Rates, difference: float, seeds: int) -> Noise:
     return Noise(*own, step, 1 - over(alike), (third, fourth), of_seeds, by_prompt)
 
 
-def power(model: Model, difference: float, seeds: int, prompts: int, alpha: float = 0.05) -> float:
+def power(model: Model, difference: float, seeds: int, prompts: int, level: Level = ALONE) -> float:
     """The probability that the default test calls the true ``difference`` one, in either direction. NaN: there can be
     no such difference."""
     noise = model(difference, seeds)
     if noise is None:
         return float("nan")
     if seeds == 1 and noise.step == 1:
-        return _mcnemar(noise.prompt + noise.rest + difference**2, difference, prompts, alpha)
+        return _mcnemar(noise.prompt + noise.rest + difference**2, difference, prompts, level.each)
     of_prompt, of_seed = noise.prompt + noise.rest / seeds, noise.seed + noise.rest / prompts
     chi_prompt, shift, known = _with_mean(of_prompt, *noise.of_prompts, prompts, 1)
     several = _with_mean(of_seed, *noise.of_seeds, seeds, 0) if seeds > 1 else (np.ones(POINTS), 0.0, 0.0)
     chis = (several[0], chi_prompt, _chi((seeds - 1) * (prompts - 1), 2))
+    others = _of_others(model(0.0, seeds) or noise, seeds, prompts, level.labels)
     aim, total = difference + shift + several[1], of_prompt / prompts + (noise.seed / seeds if seeds > 1 else 0.0)
     error = np.sqrt(max(total - known - several[2], 0.0))
 
@@ -182,7 +195,7 @@ def power(model: Model, difference: float, seeds: int, prompts: int, alpha: floa
         that have drawn it there have seeds' and rest's variances of their own (least squares)."""
         drawn = away / total / prompts if total else 0.0
         seed, rest = (np.maximum(v + c * drawn, 0.0) for v, c in zip(noise[1:3], noise.by_prompt, strict=True))
-        return _least(noise, seed, rest, chis, difference, seeds, prompts, alpha)
+        return _least(noise, seed, rest, chis, others, difference, seeds, prompts, level)
 
     if error == 0:
         return float(np.mean(least(aim - difference) < np.abs(aim)))
@@ -197,16 +210,17 @@ def _least(
     seed: Array,
     rest: Array,
     chis: tuple[Array, Array, Array],
+    others: Array,
     difference: float,
     s: int,
     m: int,
-    alpha: float,
+    level: Level,
 ) -> Array:
     """The smallest mean that the default test calls a difference, given the mean squares' χ² and the variances of seeds
     and rest. The prompts' mean square goes with the mean by its χ² alone."""
     ms_seed, ms_prompt = (m * seed + rest) * chis[0], (s * noise.prompt + noise.rest) * chis[1]
     ms_rest, shrunk = rest * chis[2], 1.0
-    by_seeds = t_quantile(s - 1.0, alpha) * np.sqrt(ms_seed / (s * m)) if s > 1 else 0.0
+    of_seeds = ms_seed / (s * m)
     if noise.step:  # two imagined prompts, as ``paired.difference`` adds them
         differ = m * noise.differ
         edge = (differ * noise.step**2 + 1) / (differ + 1)
@@ -224,7 +238,28 @@ def _least(
         variance, df = ms_prompt / m, np.full(POINTS, m - 1.0)
     else:
         variance, df = two_way(ms_seed, ms_prompt, ms_rest, s, np.asarray(float(m)))
-    return np.maximum(t_quantile(df, alpha) * np.sqrt(variance) / shrunk, by_seeds)
+    k, own = level.labels, level.own if level.labels > 1 else level.each
+    alone = t_quantile(df, own if s > 1 else level.each) * np.sqrt(variance) / shrunk
+    if s == 1:
+        return np.asarray(alone)
+    by_seeds = t_quantile(s - 1.0, own) * np.sqrt(of_seeds)
+    if k < 2:
+        return np.maximum(alone, by_seeds)
+    pooled, known = np.maximum((of_seeds + (k - 1) * others) / k, of_seeds), (s - 1.0) * 4 * k / (k + 3)
+    by_prompt = np.maximum(variance - of_seeds, 0.0)
+    parts, total = pooled**2 / known + by_prompt**2 / max(m - 1, 1), pooled + by_prompt
+    df = np.where(parts > 0, total**2 / np.where(parts > 0, parts, 1.0), known)
+    together = t_quantile(df, level.each) * np.sqrt(total) / shrunk, t_quantile(known, level.each) * np.sqrt(pooled)
+    return np.max([alone, by_seeds, *together], axis=0)
+
+
+def _of_others(noise: Noise, s: int, m: int, labels: int) -> Array:
+    """Mean, over the other labels, of the variance of seeds' means: χ² with so many degrees of freedom that with the
+    label's own it has those of ``findings``' pooled one."""
+    if labels < 2 or s < 2:
+        return np.zeros(POINTS)
+    chi = _chi((s - 1) * (labels - 1) ** 2 / (labels * (labels + 3) / 4 - 1), 3)
+    return (noise.seed + noise.rest / m) / s * chi
 
 
 def _mcnemar(differ: float, difference: float, prompts: int, alpha: float) -> float:
@@ -260,23 +295,23 @@ def _with_mean(variance: float, third: float, fourth: float, n: int, which: int)
 
 @lru_cache(maxsize=64)
 def _chi(df: float, which: int) -> Array:
-    """χ² over its degrees of freedom at points that fill the cube of three mean squares evenly (Richtmyer's sequence;
+    """χ² over its degrees of freedom at points that fill the cube of the mean squares evenly (Richtmyer's sequence;
     Niederreiter, *Random Number Generation and Quasi-Monte Carlo Methods* (1992), ch. 4); the same for every design, so
     that power moves smoothly with it."""
     if df <= 0:
         return np.ones(POINTS)
-    u = ((np.arange(POINTS) + 0.5) * np.sqrt((2, 3, 5)[which])) % 1
+    u = ((np.arange(POINTS) + 0.5) * np.sqrt((2, 3, 5, 7)[which])) % 1
     return gammaincinv(df / 2, u) * 2 / df
 
 
 def detectable(
-    model: Model, seeds: int, prompts: int, target: float = 0.8, alpha: float = 0.05, sign: int = 1
+    model: Model, seeds: int, prompts: int, target: float = 0.8, level: Level = ALONE, sign: int = 1
 ) -> float:
     """The smallest difference that is detected with probability ``target``, upwards (``sign`` 1) or downwards (-1); its
     size. NaN where not even the largest possible one is."""
 
     def short(size: float) -> float:
-        return power(model, sign * size, seeds, prompts, alpha) - target
+        return power(model, sign * size, seeds, prompts, level) - target
 
     low, high = 0.0, 1e-4
     while short(high) < 0:
@@ -292,18 +327,18 @@ def detectable(
 
 
 def seeds_for(
-    model: Model, difference: float, prompts: int, target: float = 0.8, alpha: float = 0.05, most: int = 1000
+    model: Model, difference: float, prompts: int, target: float = 0.8, level: Level = ALONE, most: int = 1000
 ) -> int | None:
     """The fewest seeds, two at least, with which ``difference`` is detected with probability ``target``; None: not with
     ``most`` of them, for these prompts alone leave too much open."""
-    return _fewest(lambda n: power(model, difference, n, prompts, alpha) >= target, most)
+    return _fewest(lambda n: power(model, difference, n, prompts, level) >= target, most)
 
 
 def prompts_for(
-    model: Model, difference: float, seeds: int, target: float = 0.8, alpha: float = 0.05, most: int = 100_000
+    model: Model, difference: float, seeds: int, target: float = 0.8, level: Level = ALONE, most: int = 100_000
 ) -> int | None:
     """The fewest prompts, two at least; None: not with ``most`` of them, for so few seeds leave too much open."""
-    return _fewest(lambda n: power(model, difference, seeds, n, alpha) >= target, most)
+    return _fewest(lambda n: power(model, difference, seeds, n, level) >= target, most)
 
 
 def _fewest(enough: Callable[[int], bool], most: int) -> int | None:
