@@ -95,20 +95,44 @@ def ends(*points: tuple[str, float, float]) -> pd.DataFrame:
     return frame.assign(**dict.fromkeys(("low_x", "high_x", "low_y", "high_y"), math.nan))
 
 
+def test_a_name_that_is_free_on_a_wide_page_lies_on_nobody_s_point_on_a_narrow_one_either():
+    """As ORPO's name on IP's marker, on a telephone."""
+    crowd = pd.DataFrame(
+        [("SFT", 1.0, 0.886, 1.0, 0.383, 0.261, 0.522), ("DPO", 0.467, 0.302, 0.639, 0.283, 0.177, 0.421),
+         ("CFT", 0.367, 0.219, 0.545, 0.383, 0.261, 0.522), ("IP", 0.867, 0.703, 0.947, 0.333, 0.218, 0.472),
+         ("ORPO", 1.0, 0.886, 1.0, 0.35, 0.232, 0.489), ("KL", 0.967, 0.833, 0.994, 0.383, 0.261, 0.522),
+         ("base", 0.333, 0.192, 0.512, 0.333, 0.218, 0.472)],
+        columns=["label", "x", "low_x", "high_x", "y", "low_y", "high_y"],
+    )  # fmt: skip
+    dx, dy = (labels.domain(crowd[[k, f"low_{k}", f"high_{k}"]], top=1.0) for k in "xy")
+    placed = labels.beside(crowd, crowd, dx, dy, labels.SMALL)
+    high = labels.SMALL[1]
+    for wide in (labels.SMALL[0], 275):
+        at = [
+            (wide * (r.x - dx[0]) / (dx[1] - dx[0]), high * (1 - (r.y - dy[0]) / (dy[1] - dy[0])))
+            for r in crowd.itertuples()
+        ]
+        for (x, y), r in zip(at, placed.itertuples(), strict=True):
+            left = x + r.dx - (0 if r.align == "left" else 7.2 * len(r.label))
+            right, middle = left + 7.2 * len(r.label), y + r.dy
+            touched = [p for p in at if left - 5 < p[0] < right + 5 and middle - 10 < p[1] < middle + 10]
+            assert not [p for p in touched if p != (x, y)], (wide, r.label)
+
+
 def test_no_name_lies_on_another_s_point_and_one_that_might_be_another_s_has_a_leader():
     crowd = ends(("SFT", 1, 0.3125), ("ORPO", 1, 0.3125), ("KL", 1, 0.321), ("IP", 1, 0.333), ("DPO", 0.5, 0.29))
     dx, dy = [0.36, 1.0], [0.22, 0.54]
     placed = labels.beside(crowd, crowd, dx, dy)
-    wide, high = labels.SIZE
-    at = [
-        (wide * (r.x - dx[0]) / (dx[1] - dx[0]), high * (1 - (r.y - dy[0]) / (dy[1] - dy[0])))
-        for r in crowd.itertuples()
-    ]
-    for (x, y), r in zip(at, placed.itertuples(), strict=True):
-        long = 7.2 * len(r.label)
-        left = x + r.dx - (0 if r.align == "left" else long)
-        box = (left, y + r.dy - 8, left + long, y + r.dy + 8)
-        assert not any(box[0] < px < box[2] and box[1] < py < box[3] for px, py in at), r.label
+    for wide in (labels.SIZE[0], labels.NARROW):
+        at = [
+            (wide * (r.x - dx[0]) / (dx[1] - dx[0]), labels.SIZE[1] * (1 - (r.y - dy[0]) / (dy[1] - dy[0])))
+            for r in crowd.itertuples()
+        ]
+        for (x, y), r in zip(at, placed.itertuples(), strict=True):
+            long = 7.2 * len(r.label)
+            left = x + r.dx - (0 if r.align == "left" else long)
+            box = (left, y + r.dy - 8, left + long, y + r.dy + 8)
+            assert not any(box[0] < px < box[2] and box[1] < py < box[3] for px, py in at), (wide, r.label)
     leader = placed.set_index("label")["leader"]
     assert not leader["DPO"], "alone, and near its point"
     assert leader[["SFT", "ORPO", "KL", "IP"]].all()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pandas as pd
 
 SIZE = (620, 360)  # pixels of the plot that names are placed for; on another width they are nearly right
 SMALL = (370, 300)
+NARROW = 275  # of either, on a telephone
+Box = tuple[float, float, float, float]  # left, top, right, bottom; pixels
 
 
 def domain(values: pd.DataFrame, *, top: float | None, zero: bool = False) -> list[float]:
@@ -69,56 +72,72 @@ def span(budgets: Sequence[int]) -> list[float]:
 def beside(
     ends: pd.DataFrame, points: pd.DataFrame, dx: Sequence[float], dy: Sequence[float], size: tuple[int, int] = SIZE
 ) -> pd.DataFrame:
-    """Adds dx, dy and align for the name of each end, choosing for each the corner that meets fewest points,
-    intervals and names already placed; and ``leader``: whether a line must lead from the name to its point, for it
-    stands apart or another point is near it."""
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        return (
-            size[0] * (x - dx[0]) / max(dx[1] - dx[0], 1e-12),
-            size[1] * (1 - (y - dy[0]) / max(dy[1] - dy[0], 1e-12)),
-        )
-
-    dots = [at(r.x, r.y) for r in points.itertuples()]
-    lines: list[tuple[float, float, float, float]] = []
-    for r in points.itertuples():
-        x, y = at(r.x, r.y)
-        if not math.isnan(r.low_x):
-            lines.append((at(r.low_x, r.y)[0], y - 1, at(r.high_x, r.y)[0], y + 1))
-        if not math.isnan(r.low_y):
-            lines.append((x - 1, at(r.x, r.high_y)[1], x + 1, at(r.x, r.low_y)[1]))
-    placed: list[tuple[float, float, float, float]] = []
+    """Adds dx, dy and align for the name of each end, choosing for each the corner that meets fewest points, intervals
+    and names already placed, on the plot as it is and as it is on a telephone; and ``leader``: whether a line must lead
+    from the name to its point, for it stands apart or another point is near it."""
+    plots = [_Plot(points, dx, dy, width, size[1]) for width in (size[0], NARROW)]
     rows = []
     for r in ends.itertuples():
-        x, y = at(r.x, r.y)
         wide = 7.2 * len(str(r.label))
-        best: tuple[float, int, int, str] | None = None
-        box = (0.0, 0.0, 0.0, 0.0)
-        for gap_x, gap_y in _CORNERS:
-            left = x + gap_x if gap_x > 0 else x + gap_x - wide
-            b = (left, y + gap_y - 8, left + wide, y + gap_y + 8)
-            cost = 15.0 * sum(_meet(b, p) for p in placed)
-            cost += sum(12.0 for px, py in dots if b[0] - 7 < px < b[2] + 7 and b[1] - 7 < py < b[3] + 7)
-            cost += sum(1.0 for line in lines if _meet(b, line))
-            cost += 20.0 * (b[0] < 0 or b[2] > size[0] or b[1] < 0 or b[3] > size[1])
-            cost += 0.04 * (abs(gap_y) - 12) + 0.05 * (abs(gap_x) - 9)
-            cost += 2.0 * any(_far(b, p) < _far(b, (x, y)) for p in dots if p != (x, y))
-            if best is None or cost < best[0]:
-                best, box = (cost, gap_x, gap_y, "left" if gap_x > 0 else "right"), b
-        assert best is not None
-        placed.append(box)
-        others = [p for p in dots if p != (x, y)]
-        apart = _far(box, (x, y)) > _LEADER or any(_far(box, p) < _far(box, (x, y)) + _LEADER for p in others)
-        rows.append((*best[1:], apart))
+        gap = min(_CORNERS, key=lambda g: sum(plot.cost(r, g, wide) for plot in plots))
+        leader = any(plot.apart(r, gap, wide) for plot in plots)
+        for plot in plots:
+            plot.placed.append(plot.box(r, gap, wide))
+        rows.append((*gap, "left" if gap[0] > 0 else "right", leader))
     columns = {name: [r[k] for r in rows] for k, name in enumerate(("dx", "dy", "align", "leader"))}
     return ends.assign(**columns)
 
 
-def _far(box: tuple[float, float, float, float], point: tuple[float, float]) -> float:
+class _Plot:
+    """A plot of some size, in pixels: its points, its intervals, and the names that were placed on it."""
+
+    def __init__(self, points: pd.DataFrame, dx: Sequence[float], dy: Sequence[float], width: int, height: int) -> None:
+        self.dx, self.dy, self.size = dx, dy, (width, height)
+        self.dots = [self.at(r.x, r.y) for r in points.itertuples()]
+        self.placed: list[Box] = []
+        self.lines: list[Box] = []
+        for r in points.itertuples():
+            x, y = self.at(r.x, r.y)
+            if not math.isnan(r.low_x):
+                self.lines.append((self.at(r.low_x, r.y)[0], y - 1, self.at(r.high_x, r.y)[0], y + 1))
+            if not math.isnan(r.low_y):
+                self.lines.append((x - 1, self.at(r.x, r.high_y)[1], x + 1, self.at(r.x, r.low_y)[1]))
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        return (
+            self.size[0] * (x - self.dx[0]) / max(self.dx[1] - self.dx[0], 1e-12),
+            self.size[1] * (1 - (y - self.dy[0]) / max(self.dy[1] - self.dy[0], 1e-12)),
+        )
+
+    def box(self, r: Any, gap: tuple[int, int], wide: float) -> Box:
+        """Where the name of an end is, ``gap`` from its point."""
+        x, y = self.at(r.x, r.y)
+        left = x + gap[0] if gap[0] > 0 else x + gap[0] - wide
+        return (left, y + gap[1] - 8, left + wide, y + gap[1] + 8)
+
+    def cost(self, r: Any, gap: tuple[int, int], wide: float) -> float:
+        own, b = self.at(r.x, r.y), self.box(r, gap, wide)
+        return (
+            15.0 * sum(_meet(b, p) for p in self.placed)
+            + sum(12.0 for x, y in self.dots if b[0] - 7 < x < b[2] + 7 and b[1] - 7 < y < b[3] + 7)
+            + sum(1.0 for line in self.lines if _meet(b, line))
+            + 20.0 * (b[0] < 0 or b[2] > self.size[0] or b[1] < 0 or b[3] > self.size[1])
+            + 0.04 * (abs(gap[1]) - 12)
+            + 0.05 * (abs(gap[0]) - 9)
+            + 2.0 * any(_far(b, p) < _far(b, own) for p in self.dots if p != own)
+        )
+
+    def apart(self, r: Any, gap: tuple[int, int], wide: float) -> bool:
+        """Whether the name is far from its point, or nearly as near to another."""
+        own, b = self.at(r.x, r.y), self.box(r, gap, wide)
+        return _far(b, own) > _LEADER or any(_far(b, p) < _far(b, own) + _LEADER for p in self.dots if p != own)
+
+
+def _far(box: Box, point: tuple[float, float]) -> float:
     """From a point to the nearest of a box."""
     x, y = (max(low - p, 0.0, p - high) for low, p, high in ((box[0], point[0], box[2]), (box[1], point[1], box[3])))
     return math.hypot(x, y)
 
 
-def _meet(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+def _meet(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
