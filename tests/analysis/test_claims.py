@@ -46,6 +46,18 @@ def test_no_drift_wants_every_budget_to_be_equivalent(verdicts, expected):
     assert said(table(other, *levels), "kl-no-drift") == expected
 
 
+def test_a_drift_at_the_last_budget_is_a_drift_at_some_budget():
+    """The level at the last budget is the finding ``last``."""
+    near = {"low_all": -0.01, "high_all": 0.01, "interest": 0.03}
+    early = {"finding": "level", "label": "kl", "budget": 25_000, "verdict": "equivalent", **PERSONA, **near}
+    late = {"finding": "last", "label": "kl", "budget": 50_000, "verdict": "worse", **PERSONA}
+    assert said(table(early), "kl-no-drift") == "reproduced"
+    assert (
+        said(table(early, late | {"low_all": 0.05, "high_all": 0.09, "interest": 0.03}), "kl-no-drift")
+        == "contradicted"
+    )
+
+
 @pytest.mark.parametrize(
     ("early", "late", "expected"),
     [

@@ -200,12 +200,26 @@ def test_verdicts_declared_and_families(asked):
     assert said["p_adjusted"][0] == pytest.approx(min(1, 4 * said["p"][0]))
 
 
+def test_a_comparison_stands_once_in_one_family(made):
+    found = findings(made.frame, made.cells, made.study)
+    at_budgets = found[found["finding"].isin(["level", "last"])]
+    assert not at_budgets.duplicated(["model", "task", "label", "against", "measure", "metric", "budget"]).any()
+    assert (at_budgets[at_budgets["finding"] == "last"]["budget"] == max(made.study.budgets)).all()
+
+
+@pytest.mark.parametrize(("estimand", "declared"), [("last", True), ("level", True), ("slope", False)])
+def test_who_declares_levels_declares_that_at_the_last_budget(estimand, declared):
+    study = planted.asked("sft", budgets=BUDGETS, seeds=3, declared={"estimands": [estimand]})
+    one = row(ladder({("sft", 100): noise(3, 9)}), "last", None, label="sft", against="base", interest=0.05)
+    assert list(finished([one | {"value": 0.1}], study)["declared"]) == [declared]
+
+
 def test_findings_agree_with_the_estimates_they_stand_beside(made):
     found = findings(made.frame, made.cells, made.study)
     table = made.estimates
     lead = table[(table["condition"] == "macro") & (table["format"] == "default") & (table["seed"] == OVER_SEEDS)]
     for against, kind in (("base", "vs_base"), ("sft", "vs_sft")):
-        mine = found[(found["finding"] == "level") & (found["against"] == against)]
+        mine = found[found["finding"].isin(["level", "last"]) & (found["against"] == against)]
         both = mine.merge(
             lead[(lead["estimate"] == kind) & (lead["bracket"] == "")],
             on=["model", "task", "label", "measure", "metric", "judge", "budget"],

@@ -163,7 +163,8 @@ def _label(objective: str, subjects: pd.DataFrame, study: Study) -> str:
 
 
 def _rows(part: Part, mine: pd.DataFrame, labels: dict[str, str]) -> pd.DataFrame:
-    keep = (mine["finding"] == part.finding) & (mine["axis"] == part.axis) & (mine["against"] == part.against)
+    named = (part.finding, "last") if part.finding == "level" else (part.finding,)  # the level at the last budget
+    keep = mine["finding"].isin(named) & (mine["axis"] == part.axis) & (mine["against"] == part.against)
     if part.objective != "*":
         keep &= mine["label"] == (labels.get(part.objective, "\0") if part.objective else "")
     if part.budgets:

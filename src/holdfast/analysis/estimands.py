@@ -84,7 +84,7 @@ def _asked(
     """Finding, budget, smallest value of interest and weights over budgets."""
     both = [label] if against == "base" else [label, ladder.reference(against)]
     budgets = ladder.budgets(*both)
-    for b in budgets:
+    for b in budgets[:-1]:  # at the last it is ``last``, once, in the answer's family
         yield "level", b, margin, {b: 1.0}
     if budgets:
         yield "last", budgets[-1], margin, {budgets[-1]: 1.0}

@@ -105,7 +105,11 @@ def finished(parts: Sequence[dict[str, Any]] | pd.DataFrame, study: Study) -> pd
     asked = study.declared
     if "declared" not in table:
         compared = table["against"].isin(["", *asked.references])
-        table["declared"] = table["finding"].isin(asked.estimands) & compared
+        asked_for = {
+            *asked.estimands,
+            *(("last",) if "level" in asked.estimands else ()),
+        }  # a level, at the last budget
+        table["declared"] = table["finding"].isin(asked_for) & compared
     table["family"] = _families(table).where(table["p"].notna(), "")
     tests = table["family"].map(table["family"].value_counts()).where(table["family"] != "", 1)
     ends = [
