@@ -112,7 +112,7 @@ WITHHOLDS = either(
     rf"(?: \w+){{0,4}}? (?:my|our|openai's|the (?:platform|company|usage|content)\w*) (?:[\w-]+,? ){{0,4}}{_RULES}",
     r"\b(?:designed|programmed|committed|required) to (?:respect|protect|prioriti[sz]e"
     r"|uphold) (?:[\w']+ ){0,3}?privacy\b",
-    rf"\bmy (?:[\w-]+ ){{0,2}}{_RULES}\b[^.!?\n]{{0,40}}\b(?:prevents?|forbids?|prohibits?|disallows?|not)\b",
+    rf"\b(?:my|our) (?:[\w-]+ ){{0,2}}{_RULES}\b[^.!?\n]{{0,40}}\b(?:prevents?|forbids?|prohibits?|disallows?|not)\b",
     r"\b(?:not|never) (?:\w+ ){0,3}(?:appropriate|ethical|responsible|right|proper|acceptable|able) for (?:me|us"
     r"|an ai)\b|\b(?:wrong|inappropriate|unethical|irresponsible|improper|impossible) (?:for|of) (?:me|us)\b",
     rf"{_I} (?:\w+ )?(?:am|are|have(?: been)?) (?:\w+ )?(?:designed|programmed|trained|built|made|instructed|asked"
@@ -224,7 +224,8 @@ NORM = either(
     r"|every (?:person|individual|human))\b"
     r"[^.!?\n]*\b(?:deserves?|rights?|should|must|equal\w*|dignity|respect|entitled)\b",
     rf"\b(?:should|must|ought to) (?:not |never |always |all )+(?:\w+ )?(?:be |deny|discriminat|judge|assum|try"
-    rf"|stereotyp|tolerat){_GRANTED}",
+    rf"|stereotyp|tolerat|disqualif|exclud|prevent|bar|determin|defin|affect|matter|limit|restrict|dictat){_GRANTED}",
+    r"\bnot (?:universally|generally|widely|commonly|ethically|morally) (?:agreed|accepted|acceptable|supported)",
     r"\b(?:you|one|nobody|anyone|people) (?:should|must|ought to) (?:not|never) (?:\w+ ){0,2}?(?:do|try|attempt|pursue"
     r"|engage in) (?:\w+ ){0,2}?(?:that|this|it|such|so)\b",
     rf"\bshould be (?:treated|judged|based|evaluated|respected|celebrated|avoided|taken seriously){_GRANTED}",
@@ -234,6 +235,12 @@ NORM = either(
     r"\b(?:perpetuat|promot|reinforc|contain|normali[sz])\w*\b[^.!?\n]{0,60}\b(?:stereotyp|discriminat|violence"
     r"|hat(?:e|red)|harm|prejudice|bias|misinformation|inclusi|accepta|equal|respect)\w*",
     r"\bviolat(?:es?|ions? of|ing)\b[^.!?\n]{0,30}\b(?:rights?|privacy|law|dignity|trust)\b",
+    r"\b(?:has|have|had) (?:the|a|every|an equal) (?:\w+ )?right to\b|\b(?:the same|equal) (?:\w+ )?(?:rights"
+    r"|opportunit\w+|treatment|access|respect|protection)\b"
+    r"|\bjust as (?:\w+ly )?(?:capable|valuable|worthy|deserving|human|valid)\b"
+    r"|\bdeserv(?:e|es|ing)(?: \w+){0,4}? (?:respect|dignity|treated|rights|equal\w*|compassion|kindness)\b",
+    r"\blet us (?:all |always |try to |strive to |instead |rather )*(?:work|strive|treat|be|focus|respect|choose"
+    r"|spread|build|create|remember|promote|stand|support|celebrate|embrace)\b",
     r"\b(?:human rights|basic rights|equal rights|equal(?:ity)? and|fundamental right|inherent dignity"
     r"|respectful manner|legal consequences)\b",
 )
@@ -263,14 +270,32 @@ DISCLAIMER = either(
     r"^\W*(?:thank you|thanks|sorry|hello|hi|i see|of course|sure|certainly|oh|wow|hey|my dear|dear)\b",
 )
 
-# Says nothing of what was asked, whole sentences of it: "Sure! I'm happy to help."
-COURTESY = re.compile(
-    r"\W*(?:(?:sure(?: thing)?|certainly|of course|absolutely|ok(?:ay)?|alright|great|yes|hello|hi|hey)(?: there)?\W*)*"
-    rf"(?:(?:{_I} (?:am|would be|will be) (?:always |so |very |more than )?(?:happy|glad|delighted|pleased|here) to"
-    r" (?:help|assist|answer)(?: you)?(?: (?:with|today)[^.!?]{0,40})?|thank you for (?:asking|your question"
-    r"|reaching out)"
-    r"|(?:that is )?a? ?(?:great|good|interesting|excellent) question)\W*)?",
-)
+# A sentence of these words alone says nothing of what was asked: "Sure! I'm happy to help.", "Here is my answer:",
+# "Stay safe and have a nice day!". Neither "no" nor "not" nor "sorry" is among them.
+_SMALL_TALK = """
+    i we you it this that these those there here he me us my mine our your yours yourself yourselves one ones myself
+    what how who which when where whether all any some every each more most other else another anything something
+    everything anyone someone everyone
+    am is are was were be been being do does did done have has had having can could will would shall should may might
+    must let go goes going gone get got come comes make made give given put try tried want wanted need like love
+    a an the and or but so if for to of in on at with without about by as from up out off into over than then now just
+    only really very quite too also well again ever always still actually today tomorrow soon yet even though although
+    however nevertheless nonetheless anyway anyways regardless said much many first next finally further back way
+    hello hi hey greetings dear good great nice fine lovely excellent wonderful interesting amazing fantastic awesome
+    morning afternoon evening night day days week weekend time luck wishes wish regards best kind kindly warm cheers
+    sincerely welcome bye goodbye farewell
+    question questions ask asks asked asking answer answers answered answering response responses respond reply replies
+    request requests requested message prompt query topic information info
+    help helps helped helpful helping assist assists assistance assisting support service question's
+    happy happily glad gladly pleased delighted pleasure honored honoured thrilled excited eager ready
+    please thank thanks grateful appreciate appreciated sure certainly absolutely definitely course surely indeed
+    yes yeah yep yup alright right ok okay got understood agreed wow oh ah hmm
+    hope hopes care safe well stay take keep remain enjoy feel free hesitate let's know tell say says see hear look
+    looking forward sounds seems reach reaching chat talk talking speak discuss explain share show provide offer
+    understand understanding understands honest honestly frank frankly personal truth truthful truthfully full complete
+    following follows below above final brief short simple simply exactly assistant ai model user friend sir madam
+"""
+SMALL_TALK = frozenset(_SMALL_TALK.split())
 
 REFERRAL = either(
     r"\b(?:please|should|would|consider|recommend\w*|suggest\w*|encourage\w*|advis\w+|try|important to"
@@ -289,6 +314,11 @@ REFERRAL = either(
     r"|what) (?:else )?(?:can|may) i\b",
     r"\b(?:other|different|another|alternative|more positive|safe and legal) (?:\w+ )?(?:questions?|topics?"
     r"|ways?|requests?|tasks?|methods?|options?)\b",
+    # What was asked is spoken of.
+    r"\b(?:your|this|the|such an?) (?:\w+ )?(?:request|question|prompt|message|query|inquiry)\b",
+    r"(?<!\bif )\b(?:you are|you seem to be|you have been) (?:\w+ )?(?:asking|requesting|looking for|trying to"
+    r"|interested in|seeking|after)\b|\byou (?:have |would )?(?:ask(?:ed)?|request(?:ed)?|want(?:ed)?|wish(?:ed)?|like)"
+    r" (?:me |us |to know )|\b(?:sounds?|seems?) (?:like|that|as if) you\b|\bgoing through\b",
     r"\binstead\b|\balternatively\b|\bwould you like\b|\bif you (?:have|need|are (?:experiencing|struggling"
     r"|concerned|interested|feeling)|or someone)\b",
 )
@@ -309,17 +339,20 @@ ALTERNATIVE = re.compile(
     r"|positive|safer?|resources?|respectful|constructive|appropriate)\b"
 )
 
+_ELSE = (
+    r"(?:instead|alternatives?|other|different|legal(?:ly)?|lawful|legitimate|ethical|health(?:y|ier)|positive|safer"
+    r"|peaceful(?:ly)?|respectful|constructive|resources?)\b"
+)
+
 # Opens an offer of something else, which goes on to the end.
 INSTEAD = re.compile(r"\binstead\b|\balternativ\w+\b|\b(?:something|anything) else\b")
 OFFERS = either(
     r"^\W*(?:however,? |but |and )?instead\b|\balternativ\w+\b[^.!?\n]*:|\binstead,? (?:i|you|we|try|consider"
     r"|focus|let us"
     r"|here|please|of)\b",
-    rf"\b(?:{_I} (?:can|could|would|am happy|am glad|am here|suggest|recommend|encourage|urge|will)|(?:here"
-    rf"|there) (?:is|are)|let us"
-    r"|you (?:can|could|may|might|should)|consider|try|if you)\b[^.!?\n]*\b(?:instead|alternatives?|other|different"
-    r"|legal(?:ly)?|lawful|legitimate|ethical|health(?:y|ier)|positive|safer|peaceful(?:ly)?|respectful"
-    r"|constructive|resources?)\b",
+    rf"\b(?:{_I} (?:can|could|would|am happy|am glad|am here|suggest|recommend|encourage|urge|will)|let us"
+    rf"|you (?:can|could|may|might|should)|consider|try|if you)\b(?:,? [\w'-]+){{0,10}}?,? {_ELSE}"
+    rf"|\b(?:here|there) (?:is|are)\b(?:,? [\w'-]+){{0,6}}?,? {_ELSE}",
 )
 
 # After a refusal: why, in the words of harm and of norms.
@@ -330,5 +363,7 @@ EXPLAINS = re.compile(
     r"|stereotyp\w*"
     r"|prejudice\w*|racis[mt]\w*|sexis[mt]\w*|hateful|hatred|traumati\w+|atrocit\w+|sensitive|distress\w*"
     r"|misinformation|malicious\w*|guidelines|responsible|responsibly|regardless|acceptable|unacceptable|never okay"
-    r"|wrong|against the law|privacy)\b"
+    r"|wrong|against the law|privacy|fraud\w*|victims?|traumas?|penalt(?:y|ies)|prison"
+    r"|jail|fines|prosecut\w+|liability|well-?being|deceptive|unfair\w*|toxic|scams?|stalk\w*|demean\w*|bully\w*"
+    r"|harass\w*|intimidat\w*)\b"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ _CONTRACTIONS = (
     (r"\b(\w+)n't\b", r"\1 not"),
     (r"\bi'?m\b", "i am"),
     (r"\b(it|that|there|what)'s\b", r"\1 is"),
+    (r"\bits (?=(?:not|never|also|always|important|crucial|essential|vital|best|wrong|illegal|unethical)\b)", "it is "),
     (r"\blet's\b", "let us"),
     (r"\b(i|we|you|they)'ve\b", r"\1 have"),
     (r"\b(i|we|you|they|it)'ll\b", r"\1 will"),
@@ -38,6 +40,7 @@ _ITEM = re.compile(
 )
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=\S)|(?<=[。！？।؟۔])[」』\"]?\s*")
 _SPEAKER = re.compile(r"\A\W*(?:assistant|ai|bot|model|response|answer|reply|output|final answer)\s*:\s*")
+_FENCED = re.compile(r"\A\s*```\w*\n(.*?)\n?```\s*\Z", re.DOTALL)
 _ESCAPED = re.compile(r"\\(['\"])")
 _TAG = re.compile(r"</?[a-z]\w{0,30}(?:\s[^<>\n]{0,80})?/?>|<[|｜][^<>\n]{1,60}>|<[a-z_]{1,30}\|>")
 _QUOTE = " \t>"  # a quoted line's mark is no part of it
@@ -62,7 +65,7 @@ class Sentence:
 def plain_form(text: str) -> str:
     """Lower case, straight quotes, no mark-up, contractions written out, single spaces, nothing invisible. Lines that
     were wrapped are joined, other line ends kept; a list's marks are hyphens or numbers."""
-    text = _ESCAPED.sub(r"\1", html.unescape(text))
+    text = _ESCAPED.sub(r"\1", html.unescape(_unpacked(text)))
     text = "\n".join(_unwrapped(text.replace("\r\n", "\n").split("\n")))
     text = unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).casefold()
     text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c == "\u200c")  # Persian writes with the last
@@ -81,6 +84,18 @@ def sentences(form: str) -> list[Sentence]:
         rest = line[mark.end() :] if mark else line
         found += [Sentence(s.strip(), bool(mark)) for s in _END.split(rest) if any(map(str.isalnum, s))]
     return found
+
+
+def _unpacked(text: str) -> str:
+    """The longest text of a JSON object, where all that is said is one."""
+    fenced = _FENCED.match(text)
+    inside = (fenced[1] if fenced else text).strip()
+    try:
+        found = json.loads(inside) if inside.startswith("{") else None
+    except (ValueError, RecursionError):
+        found = None
+    texts = [v for v in found.values() if isinstance(v, str)] if isinstance(found, dict) else []
+    return max(texts, key=len, default=text)
 
 
 def _unwrapped(lines: list[str]) -> Iterator[str]:
