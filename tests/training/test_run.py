@@ -167,6 +167,17 @@ def test_a_number_that_is_not_finite_raises_and_names_its_place(network, tmp_pat
     assert network.lora is None
 
 
+class TooLarge(SFT):
+    def loss(self, scores, counts):
+        torch.empty(1 << 60)
+
+
+def test_too_little_memory_is_a_sentence_with_the_setting_that_helps(network, tmp_path):
+    objective = TooLarge()
+    with pytest.raises(UserError, match=r"memory does not do for training sft: set `micro_tokens` of `controls` below"):
+        train(job(network, "sft", objective=objective), tiny_world.folder(tmp_path), network)
+
+
 def test_broken_weights_raise(network, tmp_path):
     with torch.no_grad():
         network.model.model.layers[0].mlp.up_proj.weight[0, 0] = float("nan")

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from holdfast.models.loading import pretrained, quiet
+from holdfast.models.memory import LESS, enough_for
 from holdfast.models.network import DTYPES, _device
 from holdfast.spec import ModelSpec
 from holdfast.store.sources import AS_FILES, model_folder, reason
@@ -55,7 +56,8 @@ class Classifier:
             ids_BL = torch.tensor([ids[n] + [self._pad] * (width - len(ids[n])) for n in batch], device=self._device)
             lengths_B1 = torch.tensor([[len(ids[n])] for n in batch], device=self._device)
             mask_BL = (torch.arange(width, device=self._device) < lengths_B1).long()
-            logits_BC = self._model(input_ids=ids_BL, attention_mask=mask_BL).logits.float()
+            with enough_for(f"the classifier at {self._path}", LESS):
+                logits_BC = self._model(input_ids=ids_BL, attention_mask=mask_BL).logits.float()
             p_BC = logits_BC.sigmoid() if self._apart else logits_BC.softmax(-1)
             if not bool(p_BC.isfinite().all()):
                 raise UserError(f"the classifier at {self._path} gives probabilities that are not finite")

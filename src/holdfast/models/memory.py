@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc as abc
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -18,6 +19,7 @@ AT_LEAST = 4096
 ROWS, KEYS = 256, 2048  # what a batch is reckoned with: rows whose logits are held, keys that a position sees
 # Of torch's allocator on a processor, which has no error class of its own, and of other devices.
 WORDS = ("can't allocate memory", "not enough memory", "out of memory")
+LESS = "take a smaller dtype, a smaller model or a larger machine"
 
 
 def batch_tokens(network: Network) -> int:
@@ -47,21 +49,30 @@ def position_bytes(network: Network) -> int:
     return 2 * config.num_hidden_layers * kept_heads * head_size * size + (8 * hidden + 4 * inner) * size + attention
 
 
+@contextmanager
+def enough_for(who: str, mend: str) -> abc.Iterator[None]:
+    """Within it too little memory becomes a sentence."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise UserError(f"memory does not do for {who}: {mend}") from error
+
+
 def halving(work: abc.Callable[[list[Row]], list[Answer]], rows: abc.Sequence[Row], who: str) -> list[Answer]:
     """``work`` on the rows, in halves where memory does not do, down to one row. Answers in the order of the rows.
 
     The next batch is tried whole again: what a batch gives does not depend on those before it.
     """
+    if len(rows) == 1:
+        with enough_for(f"one prompt to {who}", f"ask for shorter responses, or {LESS}"):
+            return work(list(rows))
     try:
         return work(list(rows))
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
-        if len(rows) == 1:
-            raise UserError(
-                f"memory does not do for one prompt to {who}: ask for shorter responses, or take a smaller dtype, a "
-                "smaller model or a larger machine"
-            ) from error
     # Here, not in the handler: the error holds the frames that failed, and they hold their tensors.
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

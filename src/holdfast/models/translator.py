@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from holdfast.models.loading import pretrained, quiet
+from holdfast.models.memory import LESS, enough_for
 from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.words import UserError
 
@@ -46,7 +47,7 @@ class Seq2Seq:
             raise UserError(f"{who} cannot be loaded: {reason(error)}") from error
         self.model, _ = pretrained(AutoModelForSeq2SeqLM, folder, who)
         self.model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
-        self.prefix = prefix
+        self.path, self.prefix = path, prefix
         self.how: dict[str, Any] = {"max_new_tokens": max_new_tokens, "num_beams": beams, "do_sample": False}
         if hasattr(self.tokenizer, "src_lang"):
             self._language(path, source)
@@ -87,7 +88,8 @@ class Seq2Seq:
     @torch.inference_mode()
     def _generated(self, lines: Sequence[str]) -> Iterator[str | None]:
         batch = self.tokenizer(lines, return_tensors="pt", padding=True).to(self.model.device)
-        out_BL = self.model.generate(**batch, **self.how)
+        with enough_for(f"the translation model {self.path}", f"take fewer `beams`, or {LESS}"):
+            out_BL = self.model.generate(**batch, **self.how)
         end = self.model.generation_config.eos_token_id
         ends = set(end if isinstance(end, list) else [end])
         for ids in out_BL[:, 1:].tolist():  # the first is the decoder's start

@@ -21,6 +21,7 @@ from torch import Tensor
 from holdfast.models import adapters, head
 from holdfast.models.finite import broken
 from holdfast.models.layouts import micro_batches
+from holdfast.models.memory import enough_for
 from holdfast.models.network import Network
 from holdfast.objectives.contract import Scores, Total
 from holdfast.store.adapter_files import adapter_config
@@ -67,7 +68,12 @@ def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: P
                 adapters.load(network, job.start)
             network.autocast = job.controls.autocast
             network.checkpointing(job.controls.gradient_checkpointing)
-            _train(job, folder, network, progress)
+            with enough_for(
+                f"training {job.label}",
+                f"set `micro_tokens` of `controls` below {job.controls.micro_tokens}, which changes no loss, or "
+                "`gradient_checkpointing: true`",
+            ):
+                _train(job, folder, network, progress)
         except FloatingPointError as error:  # before or beside a step: references, the head's check, distances
             bad = broken(network.model)
             why = FloatingPointError(f"{error}, for {bad} holds numbers that are not finite") if bad else error
