@@ -271,6 +271,12 @@ def test_the_digest_tells_whatever_changes_the_ids(make, tmp_path):
     assert Renderer(make()).digest == Renderer(folder).digest
 
 
+def test_a_prompt_without_a_token_is_a_users_error(make):
+    plain = Renderer(make(template="{% for m in messages %}{{ m.content }}{% endfor %}"))
+    with pytest.raises(UserError, match=r"a prompt is empty, and the chat template of .* writes nothing else"):
+        plain.prompt_ids((Turn("user", ""),))
+
+
 def test_a_prompt_without_turns_is_a_users_error(make):
     with pytest.raises(UserError, match="turn"):
         Renderer(make()).prompt_ids(())

@@ -158,8 +158,17 @@ class Renderer:
         return _unguarded(self._prompt(turns))
 
     def prompt_ids(self, turns: tuple[Turn, ...]) -> tuple[int, ...]:
-        """``prompt_text`` as token ids. The template alone says whether there is a BOS; none is added."""
-        return tuple(self._prompt_known(turns))
+        """``prompt_text`` as token ids. The template alone says whether there is a BOS; none is added.
+
+        Raises ``UserError`` where there is no token: nothing comes after nothing.
+        """
+        ids = tuple(self._prompt_known(turns))
+        if not ids:
+            raise UserError(
+                f"a prompt is empty, and the chat template of {self._folder} writes nothing else before the answer: "
+                "take it out of the rows or name another with the model's `template:`"
+            )
+        return ids
 
     def markup(self, text: str) -> str | None:
         """The first special token of this model whose name stands in the text."""
