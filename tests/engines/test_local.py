@@ -72,6 +72,7 @@ def test_a_worker_that_the_system_kills_is_one_sentence_that_names_its_job():
         pool.run([Job("SFT seed 1", tasks.end_itself, {"by": signal.SIGKILL})])
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_an_interrupt_ends_the_run_though_a_worker_is_stopped(tmp_path):
     script = script_that_runs("stop_itself", tmp_path, here=str(tmp_path / "pid"))
     run = subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE)

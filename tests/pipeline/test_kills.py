@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,14 +84,6 @@ WAYS: dict[str, tuple[Callable[[subprocess.Popen], None], set[int]]] = {  # and 
     "stopped workers, two SIGINT": (lambda run: interrupted(run, 2, stopped=True), {130, -signal.SIGINT}),
 }
 STAGES = ("start", "train", "respond", "judge", "tune", "match", "analyse", "report")
-
-
-@pytest.fixture
-def hears_ctrl_c() -> Iterator[None]:
-    """A shell's background jobs ignore it, and what they start does."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def stage(log: Path, since: int) -> str:
