@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
+import yaml
 
 from holdfast.report.show import Query, find, lines
+from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 from holdfast.words import UserError
 
@@ -21,6 +25,20 @@ def test_every_objective_answers_beside_the_base_at_one_budget(finished: StudyFo
         assert {a["budget"] for a in prompt["answers"]} == {0, 30_000}
     keys = [(p["item"], p["attack"]) for p in found]
     assert len(set(keys)) == 3
+
+
+def test_only_prompts_and_objectives_that_the_study_plans_are_shown(finished: StudyFolder, tmp_path: Path) -> None:
+    cut = StudyFolder(shutil.copytree(finished.root, tmp_path / "cut"))
+    study = yaml.safe_load(cut.study_yaml.read_text())
+    study["objectives"] = study["objectives"][:2]
+    next(m for m in study["measures"] if ROBUST in (m.get("name"), m["measure"]))["items"] = 1
+    cut.study_yaml.write_text(yaml.safe_dump(study))
+    at = next(c for c in cut.cells() if ROBUST in c.root.name)
+    items = tables.read(at.items, "items")
+    tables.write(at.items, "items", items[:1])  # as the stage that plans leaves them
+    found = find(cut.root, Query(measure=ROBUST, n=40))
+    assert {prompt["item"] for prompt in found} == set(items["id"][:1])
+    assert {a["label"] for prompt in found for a in prompt["answers"]} == {"base", "sft", "dpo"}
 
 
 def test_forbidden_text_is_masked_unless_asked_for(finished: StudyFolder) -> None:

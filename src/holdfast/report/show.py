@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis.frame import cells
+from holdfast.analysis.scope import scope
 from holdfast.report import speak
 from holdfast.report.headline import plain
 from holdfast.report.responses import refused
@@ -62,7 +63,7 @@ def find(root: Path, query: Query) -> list[dict[str, Any]]:
     folder = StudyFolder(root)
     if not folder.subjects.exists() or not folder.cells():
         raise UserError(f"{root} holds no answers: give the folder of a study that has run")
-    who = _subjects(tables.read(folder.subjects, "subjects"), query)
+    who = _subjects(scope(folder).subjects(tables.read(folder.subjects, "subjects")), query)
     found: list[dict[str, Any]] = []
     chosen = _cells(folder, query)
     for cell in chosen:
@@ -125,15 +126,13 @@ def _of_cell(
     folder: StudyFolder, cell: tuple[CellFolder, dict[str, Any]], who: pd.DataFrame, query: Query, n: int
 ) -> list[dict[str, Any]]:
     at, about = cell
-    items = tables.read(at.items, "items").set_index("id")
+    items = scope(folder).items(about, tables.read(at.items, "items")).set_index("id")
     named = [i for i in items.index if i.startswith(query.item)]
     if not named:
         return []
     shards = {s: sorted(p for p in (at.root / short(s)).glob("[!.]*.parquet")) for s in who["subject"]}
     picks = [s for s, yes in zip(who["subject"], who["picks"], strict=True) if yes]
-    where: dict[str, Any] = {"format": [query.format]}
-    if query.item:
-        where["item"] = named
+    where: dict[str, Any] = {"format": [query.format], "item": named}
     if query.attack:
         where["attack"] = [query.attack]
     keys: list[tuple[Any, ...]] = []
