@@ -115,6 +115,13 @@ def test_persona_has_the_floor_of_every_comparison(n, says):
     assert last["verdict"] == says
 
 
+def test_a_difference_is_cut_off_at_its_metrics_own_range():
+    frame = planted({k: {b: (far, x // 13) for b, (far, x) in v.items()} for k, v in SAFE.items()}, n=3, axis="persona")
+    frame["score"] = 2 * frame["score"] - 1
+    (row,) = rows(frame, cells_of("persona"), study_of()).to_dict("records")
+    assert (row["low"], row["low_all"], row["high_all"]) == (-2, -2, 2)
+
+
 def test_prompts_that_all_agree_prove_no_equal_persona():
     same = {k: {b: (far, 0) for b, (far, _) in v.items()} for k, v in SAFE.items()}
     last = found(planted(same, axis="persona"), axis="persona").last.loc[0]

@@ -100,7 +100,7 @@ def _from_sft(
 def _account(r: dict[str, Any], about: dict[str, Any], pairs: int) -> Account:
     """Of a row, for its interval at any level: by all readings, as its ends at alpha are."""
     ends = (r["gap_low"], r["gap_high"])
-    return Account(r["gap"], r["made"], *ends, r["p"], about["n_prompts"], pairs, METHOD, "", limit=1.0)
+    return Account(r["gap"], r["made"], *ends, r["p"], about["n_prompts"], pairs, METHOD, "", limit=r["limit"])
 
 
 def _note(one: Matched, safe: bool) -> str:

@@ -56,7 +56,7 @@ class Versus:
         n_seeds, n_reached (runs that do), budget (median over them), between (the checkpoints around it, where that
         must be said), capability with its ends, and against SFT gap, gap_low, gap_high, p, gap_share, n_pairs,
         bound_low, bound_high (by ``worst``), p_adjusted and verdict (Bonferroni, over the labels), untold (why there is
-        none), made (the accounts of the gap's error, for ``equivalence``; no number).
+        none), limit (of the gap's size), made (the accounts of its error, for ``equivalence``; no number).
         """
         margin = self.study.declared.interest.of(axis)
         parts = [
@@ -78,6 +78,7 @@ class Versus:
             table = table.assign(
                 p_adjusted=(table["p"] * tests).clip(upper=1.0),
                 verdict=np.where(table["label"] == self.sft, "", said),
+                limit=self.width,
                 made=[tuple(_of_row(d, i) for d in made) for i in range(len(table))],
             )
         return table
