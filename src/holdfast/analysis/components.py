@@ -106,7 +106,7 @@ def intervals(
     The union of those with and without interactions: where several factors have two levels, what little is known of so
     many interactions drowns all else. By quantiles of the share itself the upper end of what is well known, beside
     several factors of two levels, was too low (86%): it is the effect's own quantile beside a low one of all others'
-    sum (own choice, by ``calibration_other``: 94% at least, where a bootstrap of prompts covers 29% to 66%, for it
+    sum (own choice, by ``calibration_other``: 96% at least, where a bootstrap of prompts covers 29% to 66%, for it
     holds the other factors' levels).
     """
     ends: dict[tuple[int, ...], list[Array]] = {}
