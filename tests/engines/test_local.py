@@ -88,6 +88,7 @@ def test_an_interrupt_ends_the_run_though_a_worker_is_stopped(tmp_path):
     assert not alive(worker)
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_an_interrupt_while_a_worker_starts_is_not_lost_and_ends_that_worker(tmp_path, monkeypatch):
     @contextmanager
     def interrupted():
@@ -106,6 +107,7 @@ def test_an_interrupt_while_a_worker_starts_is_not_lost_and_ends_that_worker(tmp
     assert [worker.process.is_alive() for worker in started] == [False]
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_a_ctrl_c_while_workers_are_killed_leaves_none_behind(tmp_path, monkeypatch):
     kill, killed = BaseProcess.kill, []
 
