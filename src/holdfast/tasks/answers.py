@@ -7,7 +7,7 @@ last number of all that does not count the items of a list.
 
 Both read only the answer, not what a model that runs on writes after it (a line that begins with ``Question:`` or a
 speaker's name); lenient reads only what follows the last "wait, …", where a number does. A number that is
-named as the answer with others beside it (``5 or 7``, ``10-12``, ``5, 7``) is none.
+named as the answer with others beside it (``5 or 7``, ``10-12``, ``5, 7``, ``2h 30min``, ``9+9``) is none.
 
 Numbers are exact fractions: 5, 5.0 and 5.00 are equal, and so are 1/2, 0.5, ½ and ``\\frac{1}{2}``; 1/3 and 0.33 are
 not. Units, currencies and percent signs are passed over, and so are words such as "million"; ``h:mm`` is in hours;
@@ -44,11 +44,13 @@ HIGHEST = 64  # of an exponent
 # A minus after a word, a number or a bracket, or before a space, is an operator: the last number of "16-3" is 3.
 _NUMBER = re.compile(
     r"(?P<sign>(?<![\w)%])-|\bnegative |(?<!\d )\bminus )?(?:[$€£¥₹]\s?(?P<minus>-)?)?"
-    r"(?P<root>√\s?\(?)?(?P<whole>\d+ (?:and )?(?=\d+/\d))?"  # of 2 1/2
+    r"(?P<root>√\s?\(?|[∛∜]\s?\{?)?(?P<whole>\d+ (?:and )?(?=\d+/\d))?"  # of 2 1/2
     rf"(?P<top>{_DIGITS})"
-    rf"(?:/(?P<under>{_DIGITS})|:(?P<minutes>[0-5]\d)(?!\d)"
+    rf"(?:\s?/\s?(?P<under>{_DIGITS})|:(?P<minutes>[0-5]\d)(?!\d)"
     r"|(?:[eE]|\s?[×x*]\s?10\^[\{(]?)(?P<power>[-+]?\d{1,2})(?!\d)[\})]?|\^[\{(]?(?P<exponent>[-+]?\d{1,3})(?![\d/.])[\})]?)?"
-    r"(?P<odd>\s?[√π]|\^)?"
+    # What changes the value in a way that is not worked out: 2√3, 2^3^2, 1.5k, 1:30:00, 18/1/2020, 0.(3), 0x12.
+    r"(?P<odd>\s?[√π]|[√^]|[kKMB](?!\w)|:\d|/\d|\.?\\overline|\.\(\d|[\u0304\u0305]|(?<=\b0)[xX][\da-fA-F]"
+    r"|\s(?:squared|cubed)\b)?"
 )
 _WHOLE = re.compile(rf"\s*(?P<number>{_NUMBER.pattern})\s*(?:%|[^\W\d_]+(?:\s[^\W\d_]+)*)?\s*\.?\s*")
 _MARKED = re.compile(rf"####\s*(?:\\boxed\{{)?(?P<number>{_NUMBER.pattern})")
@@ -59,6 +61,10 @@ _STATED = re.compile(
 )
 _RIVAL = re.compile(
     r"\s*[^\W\d]*\s*(?:\bor\b|\bto\b|[-–])\s*[$€£]?\d"
+    # A sum that is not worked out, a ratio, a range: "9 + 9", "2×9", "3:2", "10..12", "18 +/- 1".
+    r"|(?![^\n]*=)\s*(?:[+*×÷x:]|\.{2,}|\+\s?/\s?-)\s?[$€£(]?\d"
+    # One quantity in two units: "2h 30min", "5 ft 6 in".
+    r"|\s*(?:h|hrs?|hours?|min|minutes?|days?|weeks?|months?|years?|ft|feet|foot|lbs?|pounds?|['′])\s*\d|\s*(?:m|km|kg)\s+\d"
     # Others up to the end: "5, 7", "5 and 7", "5 hours and 30 minutes", but not "5, and 7 is wrong".
     r"|(?:(?:\s*[^\W\d]+)?\s*(?:,\s*and\b|[,;&~±]|\band\b|\bthrough\b)\s*(?:[^\W\d_]\s*=\s*)?[-$€£]*\.?\d[\d.,/]*)+"
     r"(?:\s*[^\W\d]+)?[\s%)\]}$.]*\Z"
@@ -82,6 +88,10 @@ _LATEX = [
     (re.compile(r"(?<=\d)\s*\\[dtc]?frac(?=\s*[\{\d])"), r" \\frac"),  # of 2\frac{1}{2}
     (re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"\1/\2"),
     (re.compile(r"\\[dtc]?frac\s*(?:\{(\d+)\}|(\d))\s*(?:\{(\d+)\}|(\d))"), r"\1\2/\3\4"),
+    (re.compile(r"\{?\s*\b(\d+)\s*\\over\s*(\d+)\s*\}?"), r"\1/\2"),
+    (re.compile(r"\\sqrt\s*\[\s*\d+\s*\]"), r"∛"),
+    (re.compile(r"(?<=\d)\*\*(?=\(?-?\d)"), "^"),
+    (re.compile(r"(?<=\d),-+(?!\w)"), ",00"),  # of €1.500,-
     (re.compile(r"\\sqrt\s*(?:\{(\d+)\}|(\d))"), r"√\1\2"),
     (re.compile(r"\bsqrt\s*\((\d+)\)"), r"√\1"),
     (re.compile(r"\\pi\b"), "π"),
@@ -95,7 +105,17 @@ _LATEX = [
 _SIGNS = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d\u207b", "-")
     | dict.fromkeys("\u2018\u2019\u02bc\uff07", "'")
-    | {"\u2044": "/", "\u2215": "/", "\uff0c": ",", "\uff0e": ".", "\uff05": "%", "\u200b": None, "\u2060": None}
+    | {
+        "\u2044": "/",
+        "\u2215": "/",
+        "\uff0c": ",",
+        "\uff0e": ".",
+        "\uff05": "%",
+        "\u066c": ",",
+        "\u066b": ".",
+        "\u200b": None,
+        "\u2060": None,
+    }
 )
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 _VULGAR = re.compile("(?P<whole>(?<=\\d)\\s?)?(?P<sign>[\u00bc-\u00be\u2150-\u215e\u2189])")
@@ -126,7 +146,8 @@ def illegible(response: str) -> bool:
     """Whether the response settles on a number whose separators or signs have no reading here."""
     _, found, _ = _found(response)
     return found is not None and (
-        bool(found["odd"]) or None in map(_numeral, filter(None, found.group("top", "under")))
+        bool(found["odd"] or (found["root"] or "√")[0] != "√")
+        or None in map(_numeral, filter(None, found.group("top", "under")))
     )
 
 
@@ -268,6 +289,8 @@ def _value(found: re.Match[str]) -> Fraction | None:
         if abs(exponent) > HIGHEST or (exponent < 0 and not value):
             return None
         value **= exponent
+    if found["root"] and found["root"][0] != "√":
+        return None
     if found["root"]:
         up, down = isqrt(value.numerator), isqrt(value.denominator)
         value = Fraction(up, down)
