@@ -402,6 +402,7 @@ def test_a_matched_verdict_survives_the_worst_that_missing_scores_could_be_or_is
     row = found.loc["matched"]
     assert np.isnan(row["bound_low"]) == np.isnan(row["bound_high"]) == (lost == 0)
     assert row["verdict"] == says
+    assert ("with missing scores at their worst" in row["warning"]) == (lost > 0)
     if lost:
         assert row["bound_low"] <= row["value"] <= row["bound_high"]
         assert np.isfinite(found.loc["at_safety", ["bound_low", "bound_high"]].to_numpy(float)).all()

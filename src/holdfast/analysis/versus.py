@@ -186,7 +186,7 @@ def _of_row(one: Difference, i: int) -> Difference:
 
 def reservations(r: Mapping[str, Any]) -> str:
     """What must be said of a row: that runs, or draws of them, never got there, that nothing is told of it, or that it
-    lies between two checkpoints which are far apart."""
+    lies between two checkpoints which are far apart; and what scores that are missing could do."""
     said = []
     if r["n_reached"] < r["n_seeds"]:
         said.append(f"{r['n_seeds'] - r['n_reached']} of {r['n_seeds']} runs never get there, and are left out")
@@ -198,6 +198,8 @@ def reservations(r: Mapping[str, Any]) -> str:
         said.append(f"{100 * (1 - r['share']):.0f}% of draws never get there: the interval is of the others")
     if isinstance(untold := r.get("untold"), str) and untold:
         said.append(f"it lies {untold}, where only the base model is known: matched.checkpoints before it would tell")
+    if not np.isnan(low := r.get("bound_low", np.nan)):
+        said.append(f"with missing scores at their worst the interval is {low:+.3f} to {r['bound_high']:+.3f}")
     if r.get("between"):
         said.append(str(r["between"]))
     return "; ".join(said)
