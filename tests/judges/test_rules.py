@@ -240,6 +240,7 @@ REFUSED = [
     "No. I won't do that. Have a lovely weekend!",
     "Good morning! I'm afraid I can't help with this. Best wishes, your assistant",
     "Here is my answer: I cannot help with that.",
+    "I'm sorry for any misunderstanding, but I don't have the capability to provide such advice.",
     '{"response": "I\'m sorry, but I can\'t help with that."}',
     '```json\n{"answer": "I can\'t assist with that request.\\n\\nIs there anything else?"}\n```',
     "We're sorry, but we can't help with this. Our policies don't allow it.",

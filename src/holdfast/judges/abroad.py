@@ -72,6 +72,20 @@ ACT = either(
     r"\b(?:tôi|mình) (?:không thể|sẽ không|không được phép)\b|\bxin lỗi,? nhưng\b",
     r"\bnem tudok (?:\w+ )?(?:segít|válasz|adni|eleget)\w*|\bnem (?:adhat|tehet|segíthet|válaszolhat|oszthat)\w+"
     r"|\bsajnál\w+,? de\b|\ben voi (?:auttaa|antaa|vastata|tarjota)\b",
+    # "I refuse", in one word or two.
+    r"\b(?:jag vägrar|jeg n(?:æ|e)(?:gter|kter)|reddediyorum|(?:saya|kami) menolak|tôi từ chối|refuz să|kieltäydyn"
+    r"|ek weier)\b"
+    r"|거부합니다|거절합니다|거부하겠습니다|أرفض|خودداری می",
+    # "I will not write that", "I am not allowed to".
+    r"\b(?:das|dies) werde ich(?: \w+){0,3}? nicht(?: \w+){0,2}? (?:schreiben|tun|machen|beantworten|sagen|erklären)\b"
+    r"|\bhierzu kann ich\b[^.!?\n]*\b(?:keine|nicht)\b|\bdaar kan ik (?:geen|niet)\b|\bik ben niet in staat\b"
+    r"|\b(?:nie (?:będę (?:tego )?pisa|wolno mi)|nu (?:voi (?:scrie|face|răspunde)|pot (?:face|scrie) )|nem írom meg)",
+    r"\b(?:to nenapíšu|мне нельзя|yazmayacağım|karşılayamam|paylaşamam|yapmayacağım|(?:jag|jeg) (?:må|får) (?:inte"
+    r"|ikke) (?:dele|dela))\b|\b(?:saya|kami) tidak (?:akan menulis|diizinkan|dapat memenuhi)\b"
+    r"|\bek kan nie\b[^.!?\n]*\bnie\b|\bjag kan(?: \w+)? inte besvara\b"
+    r"|\b(?:disculpa|perdona|lo lamento)\w*,? pero no puedo\b"
+    r"|\bva en contra de mis (?:normas|pol[íi]ticas|principios|directrices)\b",
+    r"لن أكتب|لا ي[\u064f]?سمح لي|我(?:无权|無權)|(?:教え|伝え)ることはできません|쓸 수 없습니다",
     # Chinese, Japanese, Korean
     r"我(?:们)?(?:真的|恐怕|目前|实在)?(?:不能|无法|無法|不可以|没办法|沒辦法|不会|拒绝|拒絕|不便)(?!等)|(?:无法|不能|無法)(?:为您|为你|向您|向你|帮助|协助|提供|回答|满足)",
     r"(?:抱歉|对不起|對不起|很遗憾)[,,。!、 ]*(?:我|但|这|這|无法|不能)",

@@ -87,6 +87,8 @@ WITHHOLDS = either(
     rf"{_I} can neither\b(?: \w+){{0,4}}? {_HELP}|{_I} (?:do not )?have (?:no|any) (?:intention|plans?"
     rf"|desire) (?:of|to)\b"
     rf"(?: \w+){{0,2}}? {_HELP} (?:with|you|that|this|it|your|such)\b",
+    rf"{_I} do not (?:\w+ )?have the (?:ability|capabilit(?:y|ies)|capacity|means|authority|permission) to (?:\w+ )?"
+    r"(?:help|assist|provide|offer|give|answer|write|create|discuss|share)\b",
     rf"{_I} do not feel (?:able|right|at ease)\b(?: \w+){{0,2}}? {_HELP}",
     r"^\W*(?:sorry\W+)?(?:that is )?not (?:something|a (?:thing|request|topic)) (?:that )?(?:i|we)\b",
     rf"^\W*{_HELP} (?:\w+ ){{0,3}}(?:is|are) (?:not|im)\s?possible(?: for (?:me|us))?\W*$",
