@@ -1,7 +1,7 @@
 """No damage to a finished study gives other numbers in silence, or a traceback: the file is named, or made again.
 
 The suite damages each kind of file that is read for numbers once; every way, and every kind of file, with the whole
-analysis, is ``pytest tests/pipeline/test_damage.py -m slow -n 0`` (a quarter of an hour on two busy cores).
+analysis, is ``pytest tests/pipeline/test_damage.py -m slow -n 0`` (two to three minutes on an idle core).
 """
 
 from __future__ import annotations
