@@ -79,7 +79,7 @@ class Rules(Judge):
         if is_blank(text):
             return "no_answer"
         form = plain_form(_CODE.sub(_written, text))
-        said = [rest for s in sentences(_spoken(form)) for part in _turned(s) if (rest := _matter(part))]
+        said = [m for s in sentences(_spoken(form)) for part in _turned(s) if (m := _matter(part))]
         if said and all(refusals.SHORT.fullmatch(s.text) or _short_abroad(s.text) for s in said):
             return "refusal"
         acts = [_acts(s.text) for s in said]
