@@ -87,14 +87,14 @@ def test_what_the_plan_says_is_detected_is_detected_with_about_that_power():
 @pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "prompts"), [(1, 60), (1, 313), (3, 60), (3, 313), (5, 60), (5, 150), (10, 60)])
 @pytest.mark.parametrize("target", [0.5, 0.8])
-def test_the_plans_power_agrees_with_simulation_to_four_points(seeds, prompts, target):
+def test_the_plans_power_agrees_with_simulation_to_six_points(seeds, prompts, target):
     promised, true = detected(seeds, prompts, 1500, power=target)
-    assert true == pytest.approx(promised, abs=0.04 + 0.02)
+    assert true == pytest.approx(promised, abs=0.06)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("axis", ["capability", "persona"])
-@pytest.mark.parametrize("seeds", [1, 3, 6])
+@pytest.mark.parametrize("seeds", [1, 5, 10])  # three seeds show no accuracy to be another
 def test_it_does_for_accuracy_and_p_match_too(axis, seeds):
     study, prompts, sets = planted.asked("sft", *LABELS, budgets=(100,), seeds=seeds), 120, 1500
     g, random = study.declared.guesses, rng.generator("planned", axis, seeds)
