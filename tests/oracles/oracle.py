@@ -1,0 +1,213 @@
+"""What a rebuilding must leave as it is, recorded: ids of runs and requests, every table, every text of the page.
+
+    python tests/oracles/oracle.py       # record anew, after a change that is meant to change them
+
+Each state is one compressed file beside this one. Numbers are compared to 1e-9 relative (sums in another order differ
+in the last digits on another processor), all else exactly.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import lzma
+import re
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from holdfast import jobs, pipeline
+from holdfast.respond.run import request_key
+from holdfast.respond.run import rows as asked
+from holdfast.store.digest import digest
+from holdfast.store.folder import StudyFolder
+from holdfast.study import files
+from holdfast.study.materials import Materials
+from holdfast.study.plan import expand
+from holdfast.study.subjects import subjects
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+KEPT = HERE / "kept.tar.xz"  # a small finished study of every section, as an earlier version left it
+SHIPPED = ("miniature", "miniature-full", "paper", "studies/miniature-seeds.yaml")
+MADE_UP: dict[str, dict[str, Any]] = {
+    "one-seed": {"prompts": 16},
+    "every-section": {
+        "prompts": 16,
+        "seeds": (0, 1, 2),
+        "matched": {"target": 0.1, "relative": "base", "measure": "task_accuracy", "checkpoints": [20_000]},
+        "declared": {"estimands": ["last", "slope", "coupling", "apart", "interaction", "dissociation", "specificity"]},
+    },
+    "two-models": {
+        "prompts": 12,
+        "models": [{"name": n, "path": "package:holdfast.miniature/model"} for n in ("one", "two")],
+        "objectives": [{"label": "SFT", "objective": "sft"}, {"label": "mild", "objective": "kl"}],
+    },
+}
+
+
+# -- ids -----------------------------------------------------------------------------------------------------------
+
+
+def identities(name: str) -> dict[str, Any]:
+    """Of a shipped study: runs, cells, and what the base model is asked in each."""
+    study = files.load(ROOT / name if "/" in name else name)
+    plan = expand(study)
+    found: dict[str, Any] = {"runs": [f"{t.id} {t.label} {t.seed} {t.bracket}" for t in plan.trajectories]}
+    if plan.nominal:
+        return found
+    materials = Materials(study, None, plan=True)
+    base = subjects(materials, StudyFolder(Path("nowhere")), [])[0].speaker(Path("nowhere"))
+    for cell in jobs.study_cells(materials):
+        keys = [[request_key(base, r.ask, cell.sampling, r.sample), r.id] for r in asked(cell, base, None)]
+        found[f"{cell.name} {cell.of} {sorted(cell.varies.items())}"] = [cell.id, len(keys), digest(keys)]
+    return found
+
+
+# -- tables and texts ----------------------------------------------------------------------------------------------
+
+
+def state(folder: StudyFolder) -> dict[str, str]:
+    """Every table of an analysed and reported folder as text, and the page's sections."""
+    found = {
+        str(p.relative_to(folder.root)): p.read_text(encoding="utf-8")
+        for p in sorted(folder.root.rglob("*"))
+        if (p.suffix in (".csv", ".tex") or p.name == "methods.md") and p.parent != folder.root
+    }
+    for name in ("estimates", "findings"):
+        found[name] = pd.read_parquet(folder.root / f"{name}.parquet").to_csv(index=False)
+    return found | _texts((folder.report / "index.html").read_text(encoding="utf-8"))
+
+
+class _Text(HTMLParser):
+    """The words of a page, by section; scripts and styles are none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, list[str]] = {"page": []}
+        self._where, self._silent = "page", 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._silent += tag in ("script", "style")
+        if tag in ("section", "details") and (name := dict(attrs).get("id")):
+            self._where = f"page#{name}"
+            self.found.setdefault(self._where, [])
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent -= tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent and data.strip():
+            self.found[self._where].append(" ".join(data.split()))
+
+
+def _texts(page: str) -> dict[str, str]:
+    reader = _Text()
+    reader.feed(page)
+    return {name: "\n".join(lines) for name, lines in reader.found.items()}
+
+
+def differences(found: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[str]:
+    """In what two states differ, a line each."""
+    found, kept = ({k: DATE.sub("DATE", v) for k, v in state.items()} for state in (found, kept))
+    for name in sorted(found.keys() | kept.keys()):
+        if name not in found or name not in kept:
+            yield f"{name}: {'new' if name in found else 'gone'}"
+        elif found[name] != kept[name]:
+            yield from (f"{name}: {line}" for line in _unlike(found[name], kept[name]))
+
+
+DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d)?")
+NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?|-?\d+e[+-]?\d+")
+
+
+def _unlike(one: str, other: str) -> Iterator[str]:
+    """Lines that differ by more than rounding."""
+    a, b = one.splitlines(), other.splitlines()
+    if len(a) != len(b):
+        yield f"{len(a)} lines where {len(b)} were"
+    for n, (x, y) in enumerate(zip(a, b, strict=False)):
+        if x != y and (NUMBER.sub("#", x) != NUMBER.sub("#", y) or not _near(NUMBER.findall(x), NUMBER.findall(y))):
+            yield f"line {n + 1}: {x[:160]!r} was {y[:160]!r}"
+
+
+def _near(one: list[str], other: list[str]) -> bool:
+    return all(abs(float(x) - float(y)) <= 1e-9 * max(1.0, abs(float(y))) for x, y in zip(one, other, strict=True))
+
+
+# -- the studies ---------------------------------------------------------------------------------------------------
+
+
+def made_up(name: str, root: Path) -> StudyFolder:
+    """A made-up study, analysed and reported by the stages themselves."""
+    how = dict(MADE_UP[name])
+    folder = _report_conftest().made_up(root, prompts=how.pop("prompts"), **how)
+    return again(folder)
+
+
+def again(folder: StudyFolder) -> StudyFolder:
+    """Analysed and reported."""
+    for stage in ("analyse", "report"):
+        pipeline.stage(stage, folder.root)
+    return folder
+
+
+def kept(root: Path) -> StudyFolder:
+    with lzma.open(KEPT) as data, tarfile.open(fileobj=io.BytesIO(data.read())) as tar:
+        tar.extractall(root, filter="data")
+    return StudyFolder(root)
+
+
+def keep(finished: Path) -> None:
+    """Pack what a finished study's analysis and its growth are made from."""
+    left_out = re.compile(r"report|.*\.csv|.*\.log|\.lock|.*/\.lock|.*/timing\.jsonl")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in sorted(p for p in finished.rglob("*") if p.is_file()):
+            name = str(path.relative_to(finished))
+            if not left_out.fullmatch(name) and not name.startswith("report/"):
+                info = tarfile.TarInfo(name)
+                info.size = path.stat().st_size
+                tar.addfile(info, io.BytesIO(path.read_bytes()))
+    KEPT.write_bytes(lzma.compress(buffer.getvalue(), preset=9))
+
+
+def _report_conftest() -> ModuleType:
+    path = HERE.parent / "report" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("report_conftest", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def read(name: str) -> Any:
+    return json.loads(lzma.decompress((HERE / f"{name}.json.xz").read_bytes()))
+
+
+def record(name: str, value: Any) -> None:
+    text = json.dumps(value, indent=0, sort_keys=True)
+    (HERE / f"{name}.json.xz").write_bytes(lzma.compress(text.encode(), preset=9))
+    print(f"{name}: {len(text):,} characters")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:  # the folder of a finished study
+        keep(Path(sys.argv[1]))
+    record("identities", {name: identities(name) for name in SHIPPED})
+    with tempfile.TemporaryDirectory() as root:
+        for name in MADE_UP:
+            record(name, state(made_up(name, Path(root) / name)))
+        record("kept", state(again(kept(Path(root) / "kept"))))
+        shutil.rmtree(root, ignore_errors=True)

@@ -1,0 +1,47 @@
+"""What a rebuilding must leave as it is (``oracle.py`` records it): ids, every table, every text of the page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import oracle
+
+from holdfast import pipeline
+from holdfast.store import tables
+from holdfast.study import files
+
+
+@pytest.mark.parametrize(
+    "name", ["miniature", *(pytest.param(n, marks=pytest.mark.slow) for n in oracle.SHIPPED if n != "miniature")]
+)
+def test_runs_and_requests_of_the_shipped_studies_have_the_ids_they_had(name: str) -> None:
+    assert oracle.identities(name) == oracle.read("identities")[name]
+
+
+def test_a_folder_of_the_version_before_has_the_same_tables_and_texts(tmp_path: Path) -> None:
+    folder = oracle.again(oracle.kept(tmp_path / "kept"))
+    assert list(oracle.differences(oracle.state(folder), oracle.read("kept"))) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", oracle.MADE_UP)
+def test_made_up_studies_have_the_same_tables_and_texts(name: str, tmp_path: Path) -> None:
+    folder = oracle.made_up(name, tmp_path / name)
+    assert list(oracle.differences(oracle.state(folder), oracle.read(name))) == []
+
+
+@pytest.mark.slow
+def test_a_folder_of_the_version_before_grows(tmp_path: Path) -> None:
+    folder = oracle.kept(tmp_path / "kept")
+    there = {p: p.read_bytes() for p in folder.root.rglob("*.safetensors")}
+    study = files.load(folder.study_yaml)
+    more = [m.model_copy(update={"items": 14}) if m.measure == "miniature_facts" else m for m in study.measures]
+    pipeline.run(study.model_copy(update={"measures": tuple(more)}), folder.root, quiet=True)
+    table = tables.read(folder.estimates_parquet, "estimates")
+    assert set(table[table["measure"] == "miniature_facts"]["n_prompts"]) >= {14}
+    assert {p: p.read_bytes() for p in there} == there
