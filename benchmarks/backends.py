@@ -54,9 +54,9 @@ def make(folder: Path, size: Size) -> list[Path]:
     """The base, and adapters that all differ from it and from one another."""
     import torch
 
+    from holdfast.config.study import LoraSpec, ModelSpec
     from holdfast.models import adapters
     from holdfast.models.network import load
-    from holdfast.spec import LoraSpec, ModelSpec
 
     make_model(folder / "base", words=ANSWERS, spread=0.05, **size.model)
     network = load(ModelSpec(name="random", path=str(folder / "base"), dtype="float32", device="cpu"))
@@ -75,11 +75,11 @@ def main() -> None:
     os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS=str(args.threads))
     import torch
 
+    from holdfast.config.study import ModelSpec
     from holdfast.models.backend import InProcess
     from holdfast.models.network import load
     from holdfast.models.vllm_engine import VLLM
-    from holdfast.spec import ModelSpec
-    from holdfast.words import Request, Sampling, Subject, Turn
+    from holdfast.types import Request, Sampling, Subject, Turn
 
     gpu = torch.cuda.is_available()
     size = QUICK if args.quick else GPU if gpu else CPU

@@ -34,7 +34,7 @@ def _file(scratch: Path, which: str) -> Path:
 def holdfast(scratch: Path, which: str, threads: int) -> dict[str, Any]:
     from holdfast.models.backend import InProcess
     from holdfast.models.network import load
-    from holdfast.words import Request, Sampling, Subject, Turn
+    from holdfast.types import Request, Sampling, Subject, Turn
 
     network = load(subjects.spec(scratch / "random", scratch), threads=threads)
     positions = subjects.warm(network.model)

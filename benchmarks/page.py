@@ -32,8 +32,8 @@ import yaml
 from holdfast.analysis.asked import findings
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import cells, load
+from holdfast.config.study import Study
 from holdfast.report.page import build
-from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.store.files import write_json, write_text

@@ -24,8 +24,8 @@ QUICK = {"stories260K": ((4, 4, 8, 8), 8), "random 51M": ((2, 2, 4, 4), 2)}
 
 def make(scratch: Path, sizes: dict[str, Any], tiny: bool) -> dict[str, Any]:
     """The questions of each model and set as text and as token ids, those that its context holds."""
-    from holdfast.text.renderer import Renderer
-    from holdfast.words import Turn
+    from holdfast.data.renderer import Renderer
+    from holdfast.types import Turn
 
     folders = {"stories260K": subjects.STORIES, "random 51M": subjects.random_qwen(scratch / "random", tiny=tiny)}
     for name, (items, _) in sizes.items():
@@ -58,7 +58,7 @@ def _file(scratch: Path, name: str, which: str) -> Path:
 def holdfast(folder: Path, scratch: Path, name: str, which: str, batch: int, threads: int) -> dict[str, Any]:
     from holdfast.models.backend import InProcess
     from holdfast.models.network import load
-    from holdfast.words import Request, Subject, Turn
+    from holdfast.types import Request, Subject, Turn
 
     network = load(subjects.spec(folder, scratch), threads=threads)
     positions = subjects.warm(network.model)

@@ -75,7 +75,7 @@ def random_qwen(folder: Path, *, tiny: bool = False) -> Path:
 
 def spec(folder: Path, scratch: Path) -> Any:
     """A holdfast model that takes prompts as they are."""
-    from holdfast.spec import ModelSpec
+    from holdfast.config.study import ModelSpec
 
     template = scratch / "plain.jinja"
     template.write_text(PLAIN)

@@ -66,9 +66,9 @@ def make(folder: Path, size: Size) -> dict[str, Any]:
     """The base, and adapters that all differ from it and from one another, in PEFT's format."""
     import torch
 
+    from holdfast.config.study import LoraSpec, ModelSpec
     from holdfast.models import adapters
     from holdfast.models.network import load
-    from holdfast.spec import LoraSpec, ModelSpec
 
     base = make_model(folder / "base", words=ANSWERS, spread=0.05, **size.model)
     network = load(ModelSpec(name="random", path=str(base), dtype="float32", device="cpu"))
@@ -85,10 +85,10 @@ def make(folder: Path, size: Size) -> dict[str, Any]:
 
 
 def switched(folder: Path, size: Size, threads: int) -> dict[str, Any]:
+    from holdfast.config.study import ModelSpec
     from holdfast.models.backend import InProcess
     from holdfast.models.network import load
-    from holdfast.spec import ModelSpec
-    from holdfast.words import Request, Sampling, Subject, Turn
+    from holdfast.types import Request, Sampling, Subject, Turn
 
     clock = Clock()
     backend = InProcess(

@@ -28,7 +28,7 @@ from common import Cells, arguments, finish, forget_peak, machine, make_model, r
 
 MICRO_ROWS = 4  # of a micro-batch, which is what memory goes by
 RANK, ALPHA, RATE = 16, 32, 2e-4
-LIBRARIES = ("trl.trainer.sft_trainer", "trl.trainer.dpo_trainer", "trl.experimental.orpo", "holdfast.training.run")
+LIBRARIES = ("trl.trainer.sft_trainer", "trl.trainer.dpo_trainer", "trl.experimental.orpo", "holdfast.training.loop")
 
 
 class Size(NamedTuple):
@@ -133,17 +133,17 @@ class Meter:
 
 
 def ours(cell: Cell, folder: Path, data: list[Row], step_rows: int, threads: int) -> dict[str, Any]:
+    from holdfast.config.study import Controls, LoraSpec, ModelSpec
+    from holdfast.data.stream import Stream, shared_tokens
     from holdfast.models.network import load
     from holdfast.objectives.dpo import DPO
     from holdfast.objectives.orpo import ORPO
     from holdfast.objectives.sft import SFT
-    from holdfast.spec import Controls, LoraSpec, ModelSpec
     from holdfast.store.folder import TrajectoryFolder
-    from holdfast.tasks.stream import Stream, shared_tokens
     from holdfast.training.batches import Rows
     from holdfast.training.job import TrainJob
-    from holdfast.training.run import train
-    from holdfast.words import Example, Turn
+    from holdfast.training.loop import train
+    from holdfast.types import Example, Turn
 
     network = load(ModelSpec(name="random", path=str(folder), dtype="float32", device="cpu"), threads=threads)
     meter = Meter()

@@ -5,7 +5,7 @@
 It does what ``holdfast.training`` does, without what makes that one resumable, fast and comparable: no micro-batches,
 no packing, no checkpoints, no proof of control; whole batches through the model's own logits. From holdfast come the
 rows, their order, their tokens and the named random streams, so that the losses are those of the real loop (a test
-holds them to 1e-6). Read this first, then ``training/run.py``.
+holds them to 1e-6). Read this first, then ``training/loop.py``.
 
 Shape legend: S sequences of a batch, L positions, V vocabulary.
 """
@@ -22,12 +22,12 @@ from torch.nn.functional import logsigmoid
 from transformers import AutoModelForCausalLM
 
 from holdfast import registry, rng
-from holdfast.spec import Controls, ModelSpec, TaskSpec
+from holdfast.config.study import Controls, ModelSpec, TaskSpec
+from holdfast.data.prepare import prepare
+from holdfast.data.renderer import Renderer
+from holdfast.data.stream import stream, usable
 from holdfast.store.sources import model_folder
-from holdfast.tasks.prepare import prepare
-from holdfast.tasks.stream import stream, usable
-from holdfast.text.renderer import Renderer
-from holdfast.words import Example
+from holdfast.types import Example
 
 MODEL = ModelSpec(name="miniature", path="package:holdfast.miniature/model")
 TASK = TaskSpec(name="arithmetic", task="miniature_arithmetic")

@@ -43,9 +43,9 @@ def two_adapters(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two adapters of the miniature that do something, as somebody else's training might leave them."""
     import torch
 
+    from holdfast.config.study import LoraSpec, ModelSpec
     from holdfast.models import adapters
     from holdfast.models.network import load
-    from holdfast.spec import LoraSpec, ModelSpec
 
     network = load(ModelSpec(name="m", path="package:holdfast.miniature/model"), threads=1)
     folders = []

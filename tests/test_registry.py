@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from holdfast import registry
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 PLUGIN = '''
 from dataclasses import dataclass, field

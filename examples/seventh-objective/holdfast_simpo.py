@@ -6,9 +6,9 @@ loss = mean over pairs of  - log sigmoid( beta (mean_t log pi(y_w,t) - mean_t lo
 from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.objectives.contract import Total
+from holdfast.objectives.objective import Total
 from holdfast.objectives.views import pair
-from holdfast.words import Needs, UserError
+from holdfast.types import Needs, UserError
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from holdfast.pipeline import LoadedStudy
     from holdfast.results import Results
+    from holdfast.runs.pipeline import LoadedStudy
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load_study", "open"]
@@ -19,17 +19,17 @@ __all__ = ["__version__", "load_study", "open"]
 
 def load_study(path: str | Path) -> LoadedStudy:
     """A study from a file, a preset's name or a study's folder. Raises ``UserError`` where it is not sound."""
-    from holdfast.pipeline import LoadedStudy
-    from holdfast.study.files import load
+    from holdfast.config.loading import load
+    from holdfast.runs.pipeline import LoadedStudy
 
     return LoadedStudy(load(path))
 
 
 def open(folder: str | Path) -> Results:
     """A study that has run, from its folder. Raises ``UserError`` where there is none."""
+    from holdfast.config.loading import finished
     from holdfast.results import Results
     from holdfast.store.folder import StudyFolder
-    from holdfast.study.files import finished
 
     at = StudyFolder(Path(folder))
     return Results(at, finished(at))

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 GROUPS = ("objectives", "tasks", "measures", "judges", "attacks", "codecs")
 
@@ -136,7 +136,7 @@ def _typed(value: Any, annotation: Any, what: str) -> Any:
     """The value as the annotation has it: a list becomes a tuple, 1 becomes 1.0, so that equal things are equal."""
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-    from holdfast.part import Strict
+    from holdfast.config.section import Strict
 
     if annotation is Any:
         return value

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from holdfast.spec import Study
+from holdfast.config.study import Study
 from holdfast.store import tables
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 if TYPE_CHECKING:
     import altair

@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 
 from holdfast import rng
-from holdfast.declared import TUNED, TUNING
-from holdfast.spec import Study
+from holdfast.config.declared import TUNED, TUNING
+from holdfast.config.study import Study
+from holdfast.config.tuning import candidates, seeds
 from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.store.files import write_json, write_text
 from holdfast.store.folder import StudyFolder
-from holdfast.study.tuned import candidates, seeds
-from holdfast.words import Item, Judgement, Record, Turn
+from holdfast.types import Item, Judgement, Record, Turn
 
 ATTACKS = ("dan", "happy_to_help", "role_play", "wikipedia", "zulu")
 TRAITS = ("machiavellianism", "narcissism", "psychopathy")

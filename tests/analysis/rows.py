@@ -57,7 +57,7 @@ def cell_of(macro: tuple[str, ...] | None = None, **summary) -> dict[str, dict[s
 
 
 def study(*labels: str, **more):
-    from holdfast.spec import Study
+    from holdfast.config.study import Study
 
     return Study.model_validate(
         {

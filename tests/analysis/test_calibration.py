@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from holdfast import rng
-from holdfast.analysis import calibration
-from holdfast.analysis.calibration import Cell, families, simulate
 from holdfast.analysis.linear import linearise
 from holdfast.analysis.simulate import World, answers, balanced, intercept, rate
+from tools.calibration import intervals
+from tools.calibration.intervals import Cell, families, simulate
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3])
@@ -40,13 +40,13 @@ def test_balanced_answers_need_no_linearisation():
 
 
 def test_a_small_table_is_made_and_finds_the_naive_interval_wanting(tmp_path, monkeypatch):
-    monkeypatch.setattr(calibration, "SETS", 5000)
-    monkeypatch.setattr(calibration, "BOOT_SETS", 1500)
-    monkeypatch.setattr(calibration, "cells", lambda: [Cell(0.25, 0.3, 3, 24)])
-    monkeypatch.setattr(calibration, "in_families", lambda: [Cell(0.1, 0.3, 3, 24)])
-    before = f"# Before\n{calibration.BEGIN}\nwhat was there\n{calibration.END}\nafter\n"
+    monkeypatch.setattr(intervals, "SETS", 5000)
+    monkeypatch.setattr(intervals, "BOOT_SETS", 1500)
+    monkeypatch.setattr(intervals, "cells", lambda: [Cell(0.25, 0.3, 3, 24)])
+    monkeypatch.setattr(intervals, "in_families", lambda: [Cell(0.1, 0.3, 3, 24)])
+    before = f"# Before\n{intervals.BEGIN}\nwhat was there\n{intervals.END}\nafter\n"
     (tmp_path / "statistics.md").write_text(before)
-    calibration.main(["--quick", "--out", str(tmp_path)])
+    intervals.main(["--quick", "--out", str(tmp_path)])
     text = (tmp_path / "statistics.md").read_text()
     assert text.startswith("# Before\n")
     assert text.endswith("after\n")

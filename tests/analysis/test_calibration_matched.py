@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from holdfast import rng
-from holdfast.analysis import calibration_matched as simulation
+from tools.calibration import matched as simulation
 
 SMALL = simulation.Design("even", seeds=3, prompts=60, validation=100, seed_sd=0.3)
 

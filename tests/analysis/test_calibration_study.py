@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from holdfast.analysis import calibration_study as simulation
-from holdfast.analysis.calibration_study import Cell, cells, rows, scores, simulate
+from tools.calibration import studies as simulation
+from tools.calibration.studies import Cell, cells, rows, scores, simulate
 
 
 def test_a_simulated_study_is_one_family_of_all_that_its_answer_speaks_of():

@@ -17,7 +17,7 @@ from holdfast.analysis.frame import cells, load
 from holdfast.store import files, tables
 from holdfast.store.files import write_json
 from holdfast.store.folder import StudyFolder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 def made(root: Path, *, accuracy: float = 1.6, prompts: int = 20, **more) -> Path:

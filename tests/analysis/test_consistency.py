@@ -12,7 +12,7 @@ import pytest
 from holdfast import rng
 from holdfast.analysis import consistency
 from holdfast.analysis.frame import cells, load
-from holdfast.spec import Study
+from holdfast.config.study import Study
 from holdfast.store import files, tables
 from holdfast.store.digest import digest
 from holdfast.store.files import read_json, write_json

@@ -10,11 +10,11 @@ import pytest
 
 from holdfast.analysis import declaration
 from holdfast.analysis.declaration import Standing, confirmed, look, record, standing
+from holdfast.config.loading import parse
+from holdfast.config.study import Study
 from holdfast.report.standing import sentences
-from holdfast.spec import Study
 from holdfast.store.files import read_json, write_json, write_text
 from holdfast.store.folder import StudyFolder
-from holdfast.study.files import parse
 
 STUDY = """
 name: small
@@ -232,7 +232,7 @@ def test_defaults_that_nobody_declared_are_called_defaults(tmp_path: Path) -> No
 def test_defaults_stay_known_when_the_run_goes_on_from_its_folder(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
     record(parse(STUDY), folder)
-    from holdfast.study.files import dump
+    from holdfast.config.loading import dump
 
     record(parse(dump(parse(STUDY))), folder)  # as the folder's study.yaml has it: with every default written out
     assert "alpha" in stands(folder, parse(STUDY)).defaults

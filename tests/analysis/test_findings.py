@@ -21,7 +21,7 @@ from holdfast.analysis.estimands import dissociations, omnibus, rows, versus
 from holdfast.analysis.findings import NAMES, finished, row
 from holdfast.analysis.ladder import AT_BASE, Ladder, contrast, ladders
 from holdfast.analysis.trend import slope_weights
-from holdfast.spec import MatchedSpec
+from holdfast.config.study import MatchedSpec
 from holdfast.store import tables
 
 BUDGETS = (100, 200, 400)

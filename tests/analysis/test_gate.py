@@ -12,7 +12,7 @@ import pytest
 from holdfast.analysis import gate
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 def written(tmp_path: Path, text: str) -> Path:

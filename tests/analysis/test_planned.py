@@ -16,15 +16,15 @@ from holdfast.analysis import power as reckon
 from holdfast.analysis.estimands import versus
 from holdfast.analysis.findings import finished, row
 from holdfast.analysis.ladder import Ladder, contrast
-from holdfast.analysis.planned import guessed, level, powers
 from holdfast.analysis.simulate import World, answers, intercept
-from holdfast.measures.contract import Summary
+from holdfast.cli.plan_tables import show
+from holdfast.config.loading import load
+from holdfast.evals.measures.measure import Summary
+from holdfast.runs.plan import expand
+from holdfast.runs.planned_power import guessed, level, powers
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
-from holdfast.study.files import load
-from holdfast.study.plan import expand
-from holdfast.study.render import show
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 ASR = Summary("asr", "attack", ("a", "b", "c", "d", "e"), threshold=True)
 

@@ -12,14 +12,14 @@ import yaml
 
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import cells, load
+from holdfast.config import loading
+from holdfast.config.study import Study
 from holdfast.report.reading import read
 from holdfast.report.responses import sample
-from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder, present
 from holdfast.store.tables import read_rows
-from holdfast.study import files
-from holdfast.words import Judgement, Record, UserError
+from holdfast.types import Judgement, Record, UserError
 from tests.analysis.fabricate import fabricate, study_of
 
 OBJECTIVES = [{"label": o, "objective": o} for o in ("sft", "cft")]
@@ -47,11 +47,11 @@ def edited(folder: StudyFolder, **change: Any) -> Study:
     """The study in the folder, changed as with an editor."""
     plain = yaml.safe_load(folder.study_yaml.read_text()) | change
     folder.study_yaml.write_text(yaml.safe_dump(plain))
-    return files.load(folder.study_yaml)
+    return loading.load(folder.study_yaml)
 
 
 def numbers(folder: StudyFolder) -> pd.DataFrame:
-    return estimates(load(folder), cells(folder), files.load(folder.study_yaml))
+    return estimates(load(folder), cells(folder), loading.load(folder.study_yaml))
 
 
 def test_fewer_items_than_are_there(folder: StudyFolder) -> None:

@@ -41,9 +41,9 @@ def patient(stories, tmp_path_factory):
 def adapter(stories, tmp_path_factory):
     import torch
 
+    from holdfast.config.study import LoraSpec, ModelSpec
     from holdfast.models import adapters
     from holdfast.models.network import load
-    from holdfast.spec import LoraSpec, ModelSpec
 
     torch.set_num_threads(1)
     network = load(ModelSpec(name="stories", path=str(stories), template=PLAIN))

@@ -34,17 +34,17 @@ from typer.testing import CliRunner
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import cells as about_cells
 from holdfast.analysis.frame import load as load_frame
-from holdfast.cli import app
+from holdfast.cli.app import app
+from holdfast.config.study import Study
+from holdfast.evals.eval_config import cells as make_cells
+from holdfast.evals.judges.judge import Desk
+from holdfast.evals.judging import judge_subject
+from holdfast.evals.layout import write_cells
+from holdfast.evals.respond import respond_subject
 from holdfast.interop import inspect_logs
-from holdfast.judges.contract import Desk
-from holdfast.respond.cells import cells as make_cells
-from holdfast.respond.judge import judge_subject
-from holdfast.respond.layout import write_cells
-from holdfast.respond.run import respond_subject
-from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
-from holdfast.words import Judgement, Record, Response, UserError
+from holdfast.types import Judgement, Record, Response, UserError
 
 pytestmark = pytest.mark.xdist_group("inspect")  # one worker, so that what all share is made once
 
@@ -66,7 +66,7 @@ def at_home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def respond_kit():
-    path = Path(__file__).parents[1] / "respond" / "conftest.py"
+    path = Path(__file__).parents[1] / "evals" / "respond" / "conftest.py"
     spec = importlib.util.spec_from_file_location("respond_conftest", path)
     module = importlib.util.module_from_spec(spec)
     import sys
@@ -315,7 +315,7 @@ def test_a_task_runs_on_a_subject_and_its_epochs_are_samples(two_adapters, tmp_p
 
 
 def api_turns(text):
-    from holdfast.words import Turn
+    from holdfast.types import Turn
 
     return (Turn("user", text),)
 

@@ -18,7 +18,7 @@ from lm_eval.models.huggingface import HFLM  # noqa: E402
 
 from holdfast.interop.lm_eval import Holdfast  # noqa: E402
 from holdfast.models.backend import NotLive  # noqa: E402
-from holdfast.words import UserError  # noqa: E402
+from holdfast.types import UserError  # noqa: E402
 
 STORY = "Once upon a time there was a little dog who liked to"
 PAIRS = [

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from holdfast.cli import app
+from holdfast.cli.app import app
 from holdfast.interop.lm_eval_results import write
 from holdfast.store import tables
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,6 @@ def test_the_command_prints_the_files_and_says_what_is_missing(study, tmp_path):
     done = CliRunner().invoke(app, ["export", "lm-eval", str(study.root), "--to", str(tmp_path / "out")])
     assert done.exit_code == 0
     assert all(Path(line).is_file() for line in done.stdout.split())
-    with pytest.raises(UserError, match="no estimates"):
+    with pytest.raises(UserError, match="is no study's folder"):
         write(tmp_path, tmp_path / "never")
     assert not (tmp_path / "never").exists()

@@ -11,11 +11,11 @@ import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 from markdown_it import MarkdownIt
 
+from holdfast.config.loading import load
 from holdfast.interop import model_card
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
-from holdfast.study.files import load
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 HUB = "walledai/StrongREJECT"
 MEASURES = [
@@ -86,7 +86,7 @@ def test_before_anything_is_estimated_there_is_no_card(tmp_path):
 def test_a_name_is_text_in_a_card(cards, monkeypatch):
     at, card = next(iter(cards.items()))
     hostile = "<svg/onload=x> [a](javascript:b) | c"
-    monkeypatch.setattr(model_card, "files", SimpleNamespace(load=lambda p: _named(load(p), hostile)))
+    monkeypatch.setattr(model_card, "loading", SimpleNamespace(load=lambda p: _named(load(p), hostile)))
     model_card.write(at.parents[3])
     body = card.read_text().partition("\n---\n")[2]
     html = MarkdownIt("commonmark", {"html": True}).enable("table").render(body)

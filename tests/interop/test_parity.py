@@ -22,18 +22,18 @@ from lm_eval.models.huggingface import HFLM  # noqa: E402
 from lm_eval.tasks import TaskManager  # noqa: E402
 from lm_eval.tasks._yaml_loader import load_yaml  # noqa: E402
 
+from holdfast.config.study import ModelSpec  # noqa: E402
+from holdfast.evals.eval_config import Cell  # noqa: E402
+from holdfast.evals.measures.dark_triad import DarkTriad  # noqa: E402
+from holdfast.evals.measures.eq_bench import EQBench  # noqa: E402
+from holdfast.evals.measures.toxigen import ToxiGen  # noqa: E402
+from holdfast.evals.measures.truthfulqa import MC1, MC2, Generation  # noqa: E402
+from holdfast.evals.measures.winogender import Winogender  # noqa: E402
+from holdfast.evals.respond import rows as planned  # noqa: E402
 from holdfast.interop.lm_eval import PLAIN, Holdfast  # noqa: E402
-from holdfast.measures.dark_triad import DarkTriad  # noqa: E402
-from holdfast.measures.eq_bench import EQBench  # noqa: E402
-from holdfast.measures.toxigen import ToxiGen  # noqa: E402
-from holdfast.measures.truthfulqa import MC1, MC2, Generation  # noqa: E402
-from holdfast.measures.winogender import Winogender  # noqa: E402
 from holdfast.models.backend import InProcess  # noqa: E402
 from holdfast.models.network import load  # noqa: E402
-from holdfast.respond.cells import Cell  # noqa: E402
-from holdfast.respond.run import rows as planned  # noqa: E402
-from holdfast.spec import ModelSpec  # noqa: E402
-from holdfast.words import Record, Sampling, Subject  # noqa: E402
+from holdfast.types import Record, Sampling, Subject  # noqa: E402
 
 TASKS = Path(lm_eval.__file__).parent / "tasks"
 FEW = 8

@@ -7,10 +7,10 @@ import tiny_models as tiny
 import torch
 from transformers import AutoModelForCausalLM
 
+from holdfast.config.study import LoraSpec
 from holdfast.models import adapters, head, layouts
-from holdfast.spec import LoraSpec
 from holdfast.store.adapter_files import adapter_digest
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 KINDS = list(tiny.CONFIGS)
 LORA = LoraSpec(rank=4, alpha=8)

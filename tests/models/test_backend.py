@@ -6,11 +6,11 @@ import tiny_models as tiny
 import torch
 from transformers import AutoModelForCausalLM
 
+from holdfast.config.study import LoraSpec
 from holdfast.models import adapters, decoding
 from holdfast.models.backend import InProcess, NotLive
 from holdfast.models.identity import subject_id
-from holdfast.spec import LoraSpec
-from holdfast.words import Request, Sampling, Subject, Turn, UserError
+from holdfast.types import Request, Sampling, Subject, Turn, UserError
 
 KINDS = list(tiny.CONFIGS)
 BASE = Subject("base", "tiny")

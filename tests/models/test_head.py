@@ -5,7 +5,7 @@ from transformers import LlamaForCausalLM
 
 from holdfast.models import frozen, head, layouts
 from holdfast.models.backend import InProcess
-from holdfast.words import Request, Subject, Turn, UserError
+from holdfast.types import Request, Subject, Turn, UserError
 
 KINDS = list(tiny.CONFIGS)
 N, V, D = 23, 61, 16

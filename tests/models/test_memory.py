@@ -4,7 +4,7 @@ import torch
 
 from holdfast.models import memory
 from holdfast.models.backend import InProcess
-from holdfast.words import Request, Sampling, Subject, Turn, UserError
+from holdfast.types import Request, Sampling, Subject, Turn, UserError
 
 ERRORS = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from holdfast.config.study import LoraSpec, ModelSpec
 from holdfast.models import adapters, merge
 from holdfast.models.network import load
-from holdfast.spec import LoraSpec, ModelSpec
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 BASE = ModelSpec(name="m", path="package:holdfast.miniature/model")
 

@@ -6,11 +6,11 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM
 
+from holdfast.config.study import LoraSpec, ModelSpec
 from holdfast.models import adapters, head, layouts
 from holdfast.models.backend import InProcess
 from holdfast.models.network import load
-from holdfast.spec import LoraSpec, ModelSpec
-from holdfast.words import Request, Sampling, Segment, Subject, Turn, UserError
+from holdfast.types import Request, Sampling, Segment, Subject, Turn, UserError
 
 TEMPLATE = (
     "{% for m in messages %}{{ 'go ' if m.role == 'assistant' else '' }}{{ m.content }} {% endfor %}"

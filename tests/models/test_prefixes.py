@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from holdfast.models import cache, frozen, prefixes
 from holdfast.models.backend import InProcess
-from holdfast.words import Request, Sampling, Subject, Turn, UserError
+from holdfast.types import Request, Sampling, Subject, Turn, UserError
 
 KINDS = list(tiny.CONFIGS)
 BASE = Subject("base", "tiny")

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from holdfast.config.study import ModelSpec
 from holdfast.models import quantised
-from holdfast.spec import ModelSpec
 from holdfast.store.model_files import model_digest
 from holdfast.store.sources import model_folder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 PLAIN = ModelSpec(name="m", path="package:holdfast.miniature/model")
 FOUR = PLAIN.model_copy(update={"quantization": "4bit"})

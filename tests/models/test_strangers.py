@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 import holdfast
+from holdfast.config.study import ModelSpec
 from holdfast.models.backend import InProcess
 from holdfast.models.classifier import Classifier
 from holdfast.models.network import load
 from holdfast.models.translator import Seq2Seq
 from holdfast.models.vllm_engine import _config
-from holdfast.spec import ModelSpec
 from holdfast.store.sources import local
-from holdfast.words import Request, Sampling, Subject, Turn, UserError
+from holdfast.types import Request, Sampling, Subject, Turn, UserError
 
 BASE = local("package:holdfast.miniature/model")
 CODE = """
@@ -86,7 +86,7 @@ def test_every_folder_is_read_without_its_code():
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".from_pretrained"):
                 found += 1
                 assert "**AS_FILES" in ast.unparse(node), f"{file}:{node.lineno}"
-    assert found >= 8
+    assert found >= 6
 
 
 def test_a_pad_token_without_an_embedding_pads_nothing(folder):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.models.translator import Seq2Seq
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 torch = pytest.importorskip("torch")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

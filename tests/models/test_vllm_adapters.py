@@ -7,11 +7,11 @@ import safetensors.torch
 import tiny_models as tiny
 import torch
 
+from holdfast.config.study import LoraSpec
 from holdfast.models import adapters, vllm_adapters
 from holdfast.models.backend import InProcess, NotLive
-from holdfast.spec import LoraSpec
 from holdfast.store.adapter_files import CONFIG, WEIGHTS, adapter_digest
-from holdfast.words import Subject, Turn, UserError
+from holdfast.types import Subject, Turn, UserError
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ def test_an_adapter_of_zeros_says_what_the_base_says(adapter, tmp_path):
 
 
 def test_without_vllm_the_extra_is_named(monkeypatch):
+    from holdfast.config.study import ModelSpec
     from holdfast.models import vllm_engine
-    from holdfast.spec import ModelSpec
 
     monkeypatch.setattr(vllm_engine.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="install the extra `vllm`"):

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig, Qwen2Config, Qwen3Config
 
 from holdfast.models.network import Network
-from holdfast.words import Segment, Sequence, Turn
+from holdfast.types import Segment, Sequence, Turn
 
 VOCAB, END = 61, 2
 SIZE = {

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.objectives.cft import CFT
-from holdfast.objectives.contract import Counts, Scores
 from holdfast.objectives.dpo import DPO
 from holdfast.objectives.ip import IP
 from holdfast.objectives.kl import KL
+from holdfast.objectives.objective import Counts, Scores
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
 from holdfast.objectives.terms import log1mexp, log_odds

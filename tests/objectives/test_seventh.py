@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from holdfast import registry
-from holdfast.objectives.contract import Counts, Scores
-from holdfast.words import Example, Turn, UserError
+from holdfast.objectives.objective import Counts, Scores
+from holdfast.types import Example, Turn, UserError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "seventh-objective"
 

@@ -16,7 +16,7 @@ from holdfast.objectives.kl import KL
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
 from holdfast.objectives.texts import families, texts
-from holdfast.words import Example, Turn, UserError
+from holdfast.types import Example, Turn, UserError
 
 SIX = (SFT(), DPO(), CFT(), IP(), ORPO(), KL())
 ROWS = [

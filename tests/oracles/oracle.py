@@ -25,15 +25,15 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast import jobs, pipeline
-from holdfast.respond.run import request_key
-from holdfast.respond.run import rows as asked
+from holdfast.config import loading
+from holdfast.evals.respond import request_key
+from holdfast.evals.respond import rows as asked
+from holdfast.runs import jobs, pipeline
+from holdfast.runs.materials import Materials
+from holdfast.runs.plan import expand
+from holdfast.runs.subjects import subjects
 from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
-from holdfast.study import files
-from holdfast.study.materials import Materials
-from holdfast.study.plan import expand
-from holdfast.study.subjects import subjects
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -60,7 +60,7 @@ MADE_UP: dict[str, dict[str, Any]] = {
 
 def identities(name: str) -> dict[str, Any]:
     """Of a shipped study: runs, cells, and what the base model is asked in each."""
-    study = files.load(ROOT / name if "/" in name else name)
+    study = loading.load(ROOT / name if "/" in name else name)
     plan = expand(study)
     found: dict[str, Any] = {"runs": [f"{t.id} {t.label} {t.seed} {t.bracket}" for t in plan.trajectories]}
     if plan.nominal:

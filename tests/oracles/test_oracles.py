@@ -11,9 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import oracle
 
-from holdfast import pipeline
+from holdfast.config import loading
+from holdfast.runs import pipeline
 from holdfast.store import tables
-from holdfast.study import files
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_made_up_studies_have_the_same_tables_and_texts(name: str, tmp_path: Pat
 def test_a_folder_of_the_version_before_grows(tmp_path: Path) -> None:
     folder = oracle.kept(tmp_path / "kept")
     there = {p: p.read_bytes() for p in folder.root.rglob("*.safetensors")}
-    study = files.load(folder.study_yaml)
+    study = loading.load(folder.study_yaml)
     more = [m.model_copy(update={"items": 14}) if m.measure == "miniature_facts" else m for m in study.measures]
     pipeline.run(study.model_copy(update={"measures": tuple(more)}), folder.root, quiet=True)
     table = tables.read(folder.estimates_parquet, "estimates")

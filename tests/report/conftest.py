@@ -15,7 +15,7 @@ import pytest
 from holdfast.analysis.asked import findings
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import cells, load
-from holdfast.spec import Study
+from holdfast.config.study import Study
 from holdfast.store import files, tables
 from holdfast.store.digest import digest
 from holdfast.store.files import write_json, write_text

@@ -9,11 +9,11 @@ import pytest
 
 from holdfast.analysis import consistency as analysed
 from holdfast.analysis.consistency import Consistency
+from holdfast.config.variations import variations
 from holdfast.report import checklist, consistency
 from holdfast.report.reading import Findings, read
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
-from holdfast.study.consistency import variations
 
 WHAT = {"model": "m", "task": "t", "axis": "robustness", "measure": "strongreject", "metric": "asr"}
 
@@ -74,7 +74,7 @@ def test_a_control_that_varied_undeclared_is_named():
             "controls": {"controlled": controlled},
         }
 
-    from holdfast.spec import Study
+    from holdfast.config.study import Study
 
     study = Study.model_validate(
         {

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from holdfast.config.study import MatchedSpec
 from holdfast.report import charts, distance, matched, stability
 from holdfast.report.reading import Setting, read
-from holdfast.spec import MatchedSpec
 from holdfast.store.folder import StudyFolder
 
 

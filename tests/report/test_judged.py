@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from holdfast.analysis.estimates import estimates
+from holdfast.config.study import Study
 from holdfast.report import judged
-from holdfast.spec import Study
 
 SUMMARY = {"metric": "asr", "by": "attack", "macro_over": None, "threshold": True, "secondary": []}
 SCORES = {  # of twelve responses: rules, another judge, people

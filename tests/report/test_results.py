@@ -13,7 +13,7 @@ import holdfast
 from holdfast.report import figures
 from holdfast.report.charts import Figure
 from holdfast.store.folder import StudyFolder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 @pytest.fixture(scope="module")

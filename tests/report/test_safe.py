@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
 import holdfast.report
-from holdfast.cli import app
+from holdfast.cli.app import app
 from holdfast.report.page import build
 from holdfast.store.defuse import for_spreadsheet
 from holdfast.store.folder import StudyFolder
@@ -155,7 +155,7 @@ def test_show_writes_what_a_model_wrote_and_obeys_none_of_it(hostile: Path, monk
 
 def test_commands_print_by_the_one_way_that_is_harmless() -> None:
     folder = Path(holdfast.report.__file__).parents[1]
-    for file in [folder / "cli.py", *(folder / "commands").glob("*.py")]:
+    for file in [folder / "cli/app.py", *(folder / "commands").glob("*.py")]:
         if file.name != "arguments.py":
             assert not re.search(r"typer\.echo|\bprint\(", file.read_text(encoding="utf-8").replace(".print(", "")), (
                 file.name

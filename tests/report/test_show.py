@@ -12,7 +12,7 @@ import yaml
 from holdfast.report.show import Query, find, lines
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 ROBUST = "miniature_robustness"
 

@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from holdfast import pipeline
 from holdfast.analysis.declaration import Standing, looks, record, unsaid
+from holdfast.config.loading import dump, save
 from holdfast.report import claims, methods, standing
 from holdfast.report.checklist import checklist
 from holdfast.report.reading import Findings, read
+from holdfast.runs import pipeline
 from holdfast.store.folder import StudyFolder
-from holdfast.study.files import dump, save
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from holdfast.declared import MatchedSpec
+from holdfast.config.declared import MatchedSpec
 from holdfast.report import tables
 from holdfast.report.headline import lead, series
 from holdfast.report.reading import Findings, read

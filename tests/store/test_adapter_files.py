@@ -11,7 +11,7 @@ from folders import model, safetensors
 
 from holdfast.store.adapter_files import adapter_config, adapter_digest, check_adapter, foreign
 from holdfast.store.sources import adapter_folder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 LORA = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q", "v"], "task_type": "CAUSAL_LM"}
 A, B = "base_model.model.model.q.lora_A.weight", "base_model.model.model.q.lora_B.weight"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from holdfast.store import documents, rows
 from holdfast.store.documents import dump_yaml, parse_json, parse_yaml, read_json, read_yaml
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)

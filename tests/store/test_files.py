@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.store import documents, files, tables
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

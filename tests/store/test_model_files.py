@@ -13,7 +13,7 @@ from folders import model, safetensors
 from holdfast.store import model_files
 from holdfast.store.model_files import check_model, json_object, model_digest, read_header, remembered_digest
 from holdfast.store.sources import model_folder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 @pytest.fixture(autouse=True)

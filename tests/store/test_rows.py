@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from holdfast.store import rows
 from holdfast.store.rows import Source
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), min_size=1).filter(str.strip)
 SECRET = "the-secret-of-the-valley"

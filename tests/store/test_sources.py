@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.store.rows import Source
 from holdfast.store.sources import data_file, model_folder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 def test_what_a_package_ships_is_found() -> None:
@@ -62,3 +62,10 @@ def test_a_path_that_no_file_can_have_is_a_sentence(path: str, says: str) -> Non
     for find in (model_folder, data_file, lambda p: Source(p).rows()):
         with pytest.raises(UserError, match=says):
             find(path)
+
+
+@pytest.mark.parametrize("sign", "./")
+def test_texts_of_this_package_are_found_where_earlier_study_files_look(sign):
+    places = (f"{sign}measures", f"{sign}evals{sign}measures")
+    earlier, now = (data_file(f"package:holdfast{at}/attacks.yaml") for at in places)
+    assert earlier == now

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.store import tables
-from holdfast.words import Item, Judgement, Record, Turn, UserError
+from holdfast.types import Item, Judgement, Record, Turn, UserError
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 real = st.floats(allow_nan=False, allow_infinity=False)

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import registry
+from holdfast.config.study import Controls, LoraSpec, ModelSpec, TaskSpec
+from holdfast.data.prepare import prepare
+from holdfast.data.renderer import Renderer
+from holdfast.data.stream import Stream, stream, usable
 from holdfast.models.network import Network, load
-from holdfast.spec import Controls, LoraSpec, ModelSpec, TaskSpec
 from holdfast.store.folder import TrajectoryFolder
-from holdfast.tasks.prepare import prepare
-from holdfast.tasks.stream import Stream, stream, usable
-from holdfast.text.renderer import Renderer
 from holdfast.training.job import TrainJob
-from holdfast.training.run import train
+from holdfast.training.loop import train
 
 FOLDER = Path(__file__).parent / "golden"
 MODEL = ModelSpec(name="miniature", path="package:holdfast.miniature/model", dtype="float32", device="cpu")

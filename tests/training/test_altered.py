@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from tiny_world import contents, job
 
 from holdfast.store.folder import TrajectoryFolder
-from holdfast.training import run
+from holdfast.training import loop
 from holdfast.training.job import check_checkpoint, finished
-from holdfast.training.run import train
-from holdfast.words import UserError
+from holdfast.training.loop import train
+from holdfast.types import UserError
 
 
 def flip(file: Path, draw: random.Random, header: bool = False) -> None:
@@ -28,7 +28,7 @@ def flip(file: Path, draw: random.Random, header: bool = False) -> None:
 
 def stopped(network, root: Path, name: str, monkeypatch, steps: int = 6) -> TrajectoryFolder:
     """A run that was killed some steps after its last state."""
-    monkeypatch.setattr(run, "STATE_EVERY", 5)
+    monkeypatch.setattr(loop, "STATE_EVERY", 5)
     folder = tiny_world.folder(root)
 
     class Killed(BaseException):
@@ -53,7 +53,7 @@ def notes(network, name: str, folder: TrajectoryFolder) -> list[str]:
 
 @pytest.fixture
 def whole(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "STATE_EVERY", 5)
+    monkeypatch.setattr(loop, "STATE_EVERY", 5)
     folder = tiny_world.folder(tmp_path / "whole")
     train(job(network, "dpo"), folder, network)
     return folder

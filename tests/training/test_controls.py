@@ -13,8 +13,8 @@ from holdfast.models import adapters
 from holdfast.store.files import read_json
 from holdfast.training.batches import Rows
 from holdfast.training.controls import controls, differences
-from holdfast.training.run import train
-from holdfast.words import UserError
+from holdfast.training.loop import train
+from holdfast.types import UserError
 
 
 def proof(network, name="sft", plant=lambda network: None, **changes):

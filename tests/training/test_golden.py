@@ -11,7 +11,7 @@ import golden
 import pytest
 
 from holdfast.store.sources import model_folder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 ONE_OBJECTIVE = Path(__file__).parents[2] / "examples/one_objective.py"
 

@@ -16,16 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_world import EXAMPLES, OBJECTIVES, contents, job
 
+from holdfast.config.study import Controls, LoraSpec
+from holdfast.data.stream import Usable, stream
 from holdfast.models import adapters
 from holdfast.models.layouts import micro_batches
-from holdfast.spec import Controls, LoraSpec
 from holdfast.store.adapter_files import adapter_digest
-from holdfast.tasks.stream import Usable, stream
-from holdfast.training import batches, references, run
+from holdfast.training import batches, loop, references
 from holdfast.training.batches import Rows
 from holdfast.training.controls import numerics
+from holdfast.training.loop import train
 from holdfast.training.references import reference_logps
-from holdfast.training.run import train
 
 
 def step_of(network, name, settings, cache, examples=EXAMPLES[:9]):
@@ -166,7 +166,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("name", ["dpo", "kl"])
 def test_stopped_at_any_step_it_ends_with_the_same_bytes(network, tmp_path, monkeypatch, name):
-    monkeypatch.setattr(run, "STATE_EVERY", 5)
+    monkeypatch.setattr(loop, "STATE_EVERY", 5)
     whole = tiny_world.folder(tmp_path / "whole")
     train(job(network, name), whole, network)
     for stop in (1, 5, 8):
@@ -199,7 +199,7 @@ def test_a_line_cut_in_the_middle_and_a_lost_file_are_mended(network, tmp_path):
 
 
 def test_sigkill_at_random_moments(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "STATE_EVERY", 3)
+    monkeypatch.setattr(loop, "STATE_EVERY", 3)
     monkeypatch.setattr(references, "CHUNK", 20)
     this = job(network, "dpo", budgets=(5, 10, 40))
     events: list[object] = []

@@ -7,14 +7,14 @@ import tiny_world
 import torch
 from tiny_world import EXAMPLES
 
+from holdfast.config.study import LoraSpec
 from holdfast.models import adapters
 from holdfast.objectives.dpo import DPO
-from holdfast.spec import LoraSpec
 from holdfast.training import references
 from holdfast.training.batches import Rows
 from holdfast.training.controls import numerics
+from holdfast.training.loop import train
 from holdfast.training.references import reference_logps
-from holdfast.training.run import train
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ import tiny_world
 import torch
 from tiny_world import OBJECTIVES, SIX, job, lines
 
+from holdfast.config.study import LoraSpec
 from holdfast.models import adapters
 from holdfast.objectives.sft import SFT
-from holdfast.spec import LoraSpec
 from holdfast.store.adapter_files import adapter_digest
 from holdfast.store.files import read_json
 from holdfast.training.job import finished
-from holdfast.training.run import Diverged, train
-from holdfast.words import UserError
+from holdfast.training.loop import Diverged, train
+from holdfast.types import UserError
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

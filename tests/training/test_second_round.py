@@ -6,11 +6,11 @@ import pytest
 import tiny_world
 from tiny_world import job
 
+from holdfast.config.study import LoraSpec
 from holdfast.models import adapters
-from holdfast.spec import LoraSpec
 from holdfast.store.adapter_files import adapter_digest
 from holdfast.store.files import read_json
-from holdfast.training.run import train
+from holdfast.training.loop import train
 
 DROPOUT = LoraSpec(rank=4, alpha=8, dropout=0.5)
 

@@ -12,13 +12,13 @@ import tiny_world
 import torch
 from tiny_world import EXAMPLES
 
+from holdfast.config.study import Controls, LoraSpec
 from holdfast.models import adapters
 from holdfast.models.layouts import micro_batches
 from holdfast.objectives.dpo import DPO
 from holdfast.objectives.kl import KL
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
-from holdfast.spec import Controls, LoraSpec
 from holdfast.training import batches
 from holdfast.training.batches import Rows
 from holdfast.training.controls import numerics

@@ -11,6 +11,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from holdfast import rng
+from holdfast.config.study import Controls, LoraSpec, ModelSpec
+from holdfast.data.stream import Stream, Usable, stream
 from holdfast.models.network import Network, load
 from holdfast.objectives.cft import CFT
 from holdfast.objectives.dpo import DPO
@@ -18,11 +20,9 @@ from holdfast.objectives.ip import IP
 from holdfast.objectives.kl import KL
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
-from holdfast.spec import Controls, LoraSpec, ModelSpec
 from holdfast.store.folder import TrajectoryFolder
-from holdfast.tasks.stream import Stream, Usable, stream
 from holdfast.training.job import TrainJob
-from holdfast.words import UNSAFE, Example, Turn
+from holdfast.types import UNSAFE, Example, Turn
 
 SPECIALS = ("<|pad|>", "<|bos|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 TEMPLATE = (

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from holdfast.cli import app
-from holdfast.words import UserError
+from holdfast.cli.app import app
+from holdfast.types import UserError
 
 NO, YES = "I'm sorry, but I can't help with that.", "Fill the pot and wait for an hour."
 ROWS = [
@@ -129,7 +129,7 @@ def test_a_mistake_is_one_sentence_and_nothing_is_written(file, monkeypatch, wor
 
 def test_rules_never_load_torch(file):
     program = (
-        "import sys\nfrom holdfast.cli import main\n"
+        "import sys\nfrom holdfast.cli.app import main\n"
         f"sys.argv = ['holdfast', 'judge', {str(file)!r}, '--judge', 'rules']\n"
         "try:\n    main()\nexcept SystemExit as e:\n    assert not e.code, e.code\n"
         "assert not {'torch', 'transformers', 'peft'} & set(sys.modules), 'torch was loaded'\n"

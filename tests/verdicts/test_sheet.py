@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.judges.humans import Humans
+from holdfast.evals.judges.humans import Humans
 from holdfast.store import tables
 from holdfast.store.files import write_json
 from holdfast.store.folder import StudyFolder
+from holdfast.types import Item, Judgement, Record, Turn, UserError
 from holdfast.verdicts import sheet
-from holdfast.words import Item, Judgement, Record, Turn, UserError
 
 SUMMARY = {"metric": "asr", "by": "attack", "macro_over": None, "threshold": True, "secondary": []}
 CELL = {"cell": "c" * 64, "measure": "harm", "axis": "robustness", "task": "", "summary": SUMMARY, "judges": ["rules"]}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.words import Subject
+from holdfast.types import Subject
 
 sys.path.append(str(Path(__file__).parent))
 
@@ -19,10 +19,10 @@ from two_backends import RANKS, Stage, write_adapter
 def stage(tmp_path_factory) -> Stage:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["VLLM_CPU_KVCACHE_SPACE"] = "1"
+    from holdfast.config.study import ModelSpec
     from holdfast.models.backend import InProcess
     from holdfast.models.network import load
     from holdfast.models.vllm_engine import VLLM
-    from holdfast.spec import ModelSpec
 
     spec = ModelSpec(name="miniature", path="package:holdfast.miniature/model", dtype="float32", device="cpu")
     network, folder = load(spec, threads=1), tmp_path_factory.mktemp("adapters")

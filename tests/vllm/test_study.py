@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import pipeline
-from holdfast.respond.subjects import SubjectRow
+from holdfast.evals.subject import SubjectRow
+from holdfast.runs import pipeline
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
-from holdfast.words import Judgement, Record
+from holdfast.types import Judgement, Record
 
 pytestmark = pytest.mark.vllm
 

@@ -10,7 +10,7 @@ import pytest
 from two_backends import RANKS, write_adapter
 
 from holdfast.miniature import world
-from holdfast.words import Sampling, Subject, Turn, UserError
+from holdfast.types import Sampling, Subject, Turn, UserError
 
 pytestmark = pytest.mark.vllm
 
@@ -234,8 +234,8 @@ def test_what_cannot_be_served_is_refused_in_one_sentence(stage, tmp_path):
 def test_models_that_vllm_does_not_know_are_refused(stage, tmp_path):
     from transformers import GPTNeoConfig, GPTNeoForCausalLM, LlamaConfig, LlamaForCausalLM
 
+    from holdfast.config.study import ModelSpec
     from holdfast.models.vllm_engine import VLLM
-    from holdfast.spec import ModelSpec
 
     special = {"bos_token_id": 1, "eos_token_id": 2, "max_position_embeddings": 128, "vocab_size": 1024}
     models = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from holdfast.words import Request, Sampling, Subject, Turn
+from holdfast.types import Request, Sampling, Subject, Turn
 
 SHORT = Sampling(max_new_tokens=40)
 RANKS = (8, 16, 4, 24)  # two that vLLM has kernels for, two that it pads
@@ -29,8 +29,8 @@ def write_adapter(network, folder: Path, rank: int, *, spread: float = 0.08) -> 
     """A random adapter that changes many answers and leaves most words whole; with ``spread`` 0 it changes none."""
     import torch
 
+    from holdfast.config.study import LoraSpec
     from holdfast.models import adapters
-    from holdfast.spec import LoraSpec
 
     adapters.attach(network, LoraSpec(rank=rank, alpha=2 * rank), "adapter", rank)
     draw = torch.Generator().manual_seed(rank)

@@ -15,7 +15,7 @@ from holdfast.analysis.findings import ANSWERED
 from holdfast.analysis.headlines import headlines
 from holdfast.analysis.rounding import percent, points
 from holdfast.analysis.shown import listed, one_seed, shown
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 LITTLE = 0.1  # of the probability: a model that gives less to yes and no together is not answering
 NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier

@@ -8,7 +8,7 @@ from holdfast.analysis import estimands, matched_rows
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import NAMES, empty, finished
 from holdfast.analysis.regimes import SHARED, regimes
-from holdfast.spec import Study
+from holdfast.config.study import Study
 from holdfast.store.tables import COLUMNS
 
 # Each takes the frame, the cells and the study as ``estimates`` does, and returns rows of the table of findings.

@@ -20,7 +20,7 @@ from holdfast.analysis.equivalence import DIFFERS
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import row
 from holdfast.analysis.ladder import AT_BASE, Ladder, caution
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 Array = np.ndarray
 DRAWS = 2000

@@ -19,7 +19,7 @@ from holdfast.analysis.contrasts import sft_of
 from holdfast.analysis.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
 from holdfast.analysis.findings import better
 from holdfast.analysis.rounding import signed
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 SOURCE = "Vennemeyer et al., Objective Matters, arXiv 2601.12639"
 REPRODUCED, CONTRADICTED, NOT_ASKED = "reproduced", "contradicted", "not asked"

@@ -19,7 +19,7 @@ from holdfast.analysis.linear import linearise
 from holdfast.analysis.methods import cluster_wilson, rare_prompts, two_way_t
 from holdfast.analysis.metrics import Metric, headline
 from holdfast.analysis.records import Part, Records
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 Array = np.ndarray
 RULES = ("all", "coherent", "none", "worst")

@@ -26,11 +26,11 @@ from holdfast.analysis.headlines import headlines
 from holdfast.analysis.linear import linearise
 from holdfast.analysis.metrics import Metric, metrics
 from holdfast.analysis.paired import holm
-from holdfast.spec import Study
+from holdfast.config import loading
+from holdfast.config.study import Study
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
-from holdfast.study import files
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 Array = np.ndarray
 _WHO = ["estimate", "model", "task", "label", "budget", "measure", "metric"]
@@ -145,7 +145,7 @@ class Side:
     @classmethod
     def of(cls, root: Path) -> Side:
         folder = StudyFolder(root)
-        study = files.finished(folder)
+        study = loading.finished(folder)
         # What the estimates were made from is compared, too, where it is not the same: a damaged file is named first.
         tables.read(folder.record_shards(), "records", ["id"])
         tables.read(folder.judgement_shards(), "judgements", ["record"])

@@ -23,13 +23,13 @@ from holdfast.analysis.frame import VARIATION, cells, judges, load
 from holdfast.analysis.metrics import metrics
 from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.shown import aside
-from holdfast.spec import Study
+from holdfast.config.study import Study
 from holdfast.store import tables
 from holdfast.store.defuse import csv, from_spreadsheet
 from holdfast.store.digest import file_digest
 from holdfast.store.files import read_json, reading, write_json, write_text
 from holdfast.store.folder import StudyFolder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 OWN = "own"  # the study's own level of a factor
 MEASURING = {

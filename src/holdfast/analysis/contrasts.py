@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 Array = np.ndarray
 OVER_SEEDS = -1

@@ -31,7 +31,7 @@ from holdfast.analysis.findings import row
 from holdfast.analysis.intervals import t_quantile
 from holdfast.analysis.ladder import AT_BASE, Account, Ends, Ladder, Rung, caution, contrast, smallest
 from holdfast.analysis.paths import axis
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 Array = np.ndarray
 NOWHERE = (-np.inf, np.inf)

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from holdfast import __version__
-from holdfast.spec import Study
+from holdfast.config.study import Study
 from holdfast.store.digest import digest, flat, short
 from holdfast.store.files import from_json, read_json, reading, write_json, write_text
 from holdfast.store.folder import StudyFolder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,7 +23,7 @@ from holdfast.analysis.matched import STEPS, reported
 from holdfast.analysis.paths import BASE, Array, Reads, Run
 from holdfast.analysis.records import Records
 from holdfast.analysis.versus import Pairs, Versus
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from holdfast.analysis.ladder import (
 )
 from holdfast.analysis.multiple import correlation, many_to_one
 from holdfast.analysis.trend import area_weights, slope_weights
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 REFERENCES = ("base", "sft")
 DRAWS = 10_000  # for the dependence of the tests of all objectives

@@ -19,7 +19,7 @@ from holdfast.analysis.methods import Found, rare_prompts, seed_t, wider
 from holdfast.analysis.metrics import Metric, coherence, headline, metrics
 from holdfast.analysis.paired import holm, sign_flip
 from holdfast.analysis.people import corrected
-from holdfast.spec import Study
+from holdfast.config.study import Study
 from holdfast.store.tables import COLUMNS
 
 Array = np.ndarray

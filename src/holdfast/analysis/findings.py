@@ -17,7 +17,7 @@ from holdfast.analysis.equivalence import CANNOT_TELL, ONE_SEED, above, below, d
 from holdfast.analysis.intervals import t_quantile
 from holdfast.analysis.ladder import Account, Ladder
 from holdfast.analysis.paired import Difference, t_test
-from holdfast.spec import Study
+from holdfast.config.study import Study
 from holdfast.store.tables import COLUMNS
 
 NAMES = tuple(c.name for c in COLUMNS["findings"][1] if c.name != "regime")  # ``asked`` says of which regime a row is

@@ -13,12 +13,12 @@ import pandas as pd
 
 from holdfast.analysis.agreement import PANEL, panel
 from holdfast.analysis.scope import Everything, apart, once, scope
-from holdfast.declared import TUNED, TUNING
-from holdfast.spec import Study
+from holdfast.config.declared import TUNED, TUNING
+from holdfast.config.study import Study
 from holdfast.store import tables
 from holdfast.store.files import read_json, read_lines
 from holdfast.store.folder import CellFolder, StudyFolder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 COHERENCE = "coherence"  # the judge that says whether a response is language at all; a column, not a rival verdict
 VARIATION = "variation"  # the bracket of what the consistency section trains

@@ -25,14 +25,14 @@ from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import COHERENCE, cells, judges
 from holdfast.analysis.metrics import headline
-from holdfast.part import Part
+from holdfast.config.section import Part
+from holdfast.config.study import Study
 from holdfast.registry import close
-from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.documents import read_yaml
 from holdfast.store.files import read_json, write_json
 from holdfast.store.folder import StudyFolder
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 class Bound(Part):

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis.frame import cells
-from holdfast.spec import Study
+from holdfast.config.study import Study
 from holdfast.store import tables
 from holdfast.store.digest import brief, digest, flat, short
 from holdfast.store.files import read_json

@@ -29,7 +29,7 @@ from holdfast.analysis.methods import seed_means
 from holdfast.analysis.metrics import metrics
 from holdfast.analysis.paired import Difference, sign_flip, t_test
 from holdfast.analysis.shown import aside
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 Array = np.ndarray
 Rung = tuple[str, int]  # label and budget

@@ -27,7 +27,7 @@ from holdfast.analysis.paths import BASE, Array, Levels, Reads, Run
 from holdfast.analysis.records import Records, records
 from holdfast.analysis.shown import aside
 from holdfast.analysis.versus import Pairs, Versus
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 STEPS = 24  # levels of capability at which the gap is drawn
 SURE = 0.9  # share of draws that must reach a level of capability for anything to be said there

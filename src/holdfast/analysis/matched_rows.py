@@ -19,7 +19,7 @@ from holdfast.analysis.metrics import headline
 from holdfast.analysis.pareto import Front, fronts
 from holdfast.analysis.records import records
 from holdfast.analysis.versus import reservations
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 METHOD = (
     "match in every draw of a crossed bootstrap; t with Satterthwaite's degrees of freedom; union over the checkpoints "

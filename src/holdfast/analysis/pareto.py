@@ -19,7 +19,7 @@ from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.matched import instruments
 from holdfast.analysis.paths import BASE, Array
 from holdfast.analysis.records import Records
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from holdfast.analysis import correction
 from holdfast.analysis.frame import SUBJECT, judges, people
 from holdfast.analysis.metrics import headline
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 _WHO = [c for c in SUBJECT if c != "seed"]
 _PPI = "prediction-powered, t clustered by prompt"

@@ -27,7 +27,7 @@ from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.headlines import headlines
 from holdfast.analysis.linear import linearise
 from holdfast.analysis.metrics import metrics
-from holdfast.spec import Study
+from holdfast.config.study import Study
 from holdfast.store.documents import parse_yaml
 
 COLUMNS = [

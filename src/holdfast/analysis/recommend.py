@@ -13,7 +13,7 @@ import pandas as pd
 
 from holdfast.analysis.equivalence import BETTER, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
 from holdfast.analysis.shown import listed, one_seed, shown
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 SAFETY = ("robustness", "persona")
 

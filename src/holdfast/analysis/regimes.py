@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from holdfast import declared
 from holdfast.analysis.estimates import Cells
-from holdfast.spec import Study
-from holdfast.study.tuned import candidates
+from holdfast.config import declared
+from holdfast.config.study import Study
+from holdfast.config.tuning import candidates
 
 SHARED, TUNED = "shared", "tuned"
 _WHO = ["model", "task", "label"]

@@ -8,21 +8,34 @@ from what they left, so that a folder can be analysed where neither models nor b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
-from holdfast.declared import TUNED, TUNING
-from holdfast.spec import MeasureSpec, Study
+from holdfast.config import loading, tuning, variations
+from holdfast.config.declared import TUNED, TUNING
+from holdfast.config.study import MeasureSpec, Study
+from holdfast.evals.varied import varied
 from holdfast.store.folder import StudyFolder
-from holdfast.study import consistency, files, tuned
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 Cell = Mapping[str, Any]  # a ``cell.json``
 _GIVEN = ("model", "task", "label", "seed", "budget")
+
+
+def absent(study: Study, there: Iterable[tuple[str, str, str, int, int]]) -> list[str]:
+    """Checkpoints of the study proper that are planned and not ``there`` (model, task, label, seed, budget) to be
+    measured, in words. A run that ended at its target has none later."""
+    there = set(there)
+    runs = {place[:4] for place in there}
+    parts = (study.models, study.tasks, study.objectives, study.seeds, study.budgets)
+    planned = [(m.name, t.name, v.label, seed, budget) for m, t, v, seed, budget in product(*parts)]
+    gone = [p for p in planned if p not in there and not (study.stops and p[:4] in runs)]
+    return [f"{label} at {budget:,} (seed {seed})" for _, _, label, seed, budget in gone]
 
 
 def once(rows: pd.DataFrame, key: Sequence[str], where: object) -> pd.DataFrame:
@@ -74,7 +87,7 @@ class Scope(Everything):
     def measures(self) -> Mapping[str, MeasureSpec]:
         """By label, with those that the consistency section varies."""
         own = {m.label: m for m in self.study.measures}
-        return own | {v.spec.label: v.spec for v in consistency.varied(self.study)}
+        return own | {v.spec.label: v.spec for v in varied(self.study)}
 
     def has(self, cell: Cell) -> bool:
         return cell["measure"] in self.measures and (cell["task"] or "") in {"", *(t.name for t in self.study.tasks)}
@@ -98,8 +111,8 @@ class Scope(Everything):
     def subjects(self, subjects: pd.DataFrame) -> pd.DataFrame:
         study, s = self.study, subjects
         objectives = {(v.label, v.objective) for v in study.objectives}
-        settings = {x.variant.label for x in tuned.candidates(study)}
-        varied = {x.variant.label for x in consistency.variations(study)}
+        settings = {x.variant.label for x in tuning.candidates(study)}
+        varied = {x.variant.label for x in variations.variations(study)}
         given = {(g.model or study.models[0].name, g.task, g.label, g.seed, g.budget) for g in study.given}
         base = s["label"] == "base"
         pairs = pd.Series(list(zip(s["label"], s["objective"], strict=True)), index=s.index, dtype=object)
@@ -109,7 +122,7 @@ class Scope(Everything):
         proper = (s["bracket"] == "") & ~base & ((at & pairs.isin(objectives)) | places.isin(given))
         beside = s["bracket"].isin([b.kind for b in study.brackets])
         beside |= s["bracket"].isin((TUNING, TUNED)) & at & s["label"].isin(settings)
-        beside |= (s["bracket"] == consistency.BRACKET) & s["label"].isin(varied)
+        beside |= (s["bracket"] == variations.BRACKET) & s["label"].isin(varied)
         return s[s["model"].isin([m.name for m in study.models]) & (base | proper | beside)]
 
 
@@ -129,4 +142,4 @@ def apart(subjects: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 def scope(folder: StudyFolder) -> Everything:
     """Of the study that the folder holds."""
-    return Scope(files.load(folder.study_yaml)) if folder.study_yaml.exists() else Everything()
+    return Scope(loading.load(folder.study_yaml)) if folder.study_yaml.exists() else Everything()

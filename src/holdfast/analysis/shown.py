@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from holdfast.analysis.equivalence import ONE_SEED
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 NAMES = {
     "asr": "attack success",

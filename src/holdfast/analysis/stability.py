@@ -28,7 +28,7 @@ from holdfast.analysis.metrics import Metric
 from holdfast.analysis.records import Part, Records
 from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.trend import last_weights, over_budgets, slope_weights
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 Array = np.ndarray
 FACTORS = ("benchmark", "judge", "threshold", "responses", "budgets", "regime", "against")

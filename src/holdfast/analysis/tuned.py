@@ -17,8 +17,8 @@ from holdfast.analysis.clusters import BASE
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.estimates import Cells, estimates
 from holdfast.analysis.headlines import headlines
-from holdfast.spec import Study, VariantSpec
-from holdfast.study.tuned import candidates, seeds
+from holdfast.config.study import Study, VariantSpec
+from holdfast.config.tuning import candidates, seeds
 
 SURELY = 1e-9  # means of the same items that differ by less are equal
 

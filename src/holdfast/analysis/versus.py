@@ -20,7 +20,7 @@ from holdfast.analysis import paths
 from holdfast.analysis.equivalence import CANNOT_TELL, ONE_SEED, verdict
 from holdfast.analysis.paired import Difference
 from holdfast.analysis.paths import Array, Found, Reads
-from holdfast.spec import Study
+from holdfast.config.study import Study
 
 Axis = Literal["robustness", "persona", "capability"]
 Pairs = Sequence[tuple[Reads, Reads]]

@@ -8,15 +8,15 @@ import pandas as pd
 
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.scope import scope
-from holdfast.respond.subjects import SubjectRow
+from holdfast.config import loading
+from holdfast.evals.subject import SubjectRow
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
-from holdfast.study import files
 
 
 def estimates(folder: StudyFolder) -> pd.DataFrame:
     """Raises UserError where nothing is estimated yet."""
-    files.finished(folder)
+    loading.finished(folder)
     return tables.read(folder.estimates_parquet, "estimates")
 
 

@@ -34,18 +34,18 @@ from inspect_ai.model import GenerateConfig, ModelUsage
 from holdfast import __version__, registry
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.frame import cells, load
+from holdfast.config import loading
+from holdfast.config.study import MeasureSpec, Study
+from holdfast.evals.eval_config import Cell
+from holdfast.evals.respond import rows
+from holdfast.evals.subject import SubjectRow
 from holdfast.interop.finished import estimates, of_subject, subjects
 from holdfast.interop.inspect_samples import Turns, sample
-from holdfast.respond.cells import Cell
-from holdfast.respond.run import rows
-from holdfast.respond.subjects import SubjectRow
-from holdfast.spec import MeasureSpec, Study
 from holdfast.store import tables
 from holdfast.store.digest import digest, short
 from holdfast.store.files import read_json, replacing
 from holdfast.store.folder import CellFolder, StudyFolder, present
-from holdfast.study import files
-from holdfast.words import Item, Judgement, Record, Sampling, UserError
+from holdfast.types import Item, Judgement, Record, Sampling, UserError
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def write(
 
 
 def _sources(folder: StudyFolder, label: str | None, budget: int | None, measure: str | None) -> Iterator[Source]:
-    found, study = estimates(folder), files.load(folder.study_yaml)
+    found, study = estimates(folder), loading.load(folder.study_yaml)
     about, who = cells(folder, varied=True), subjects(folder)
     planned = frozenset(load(folder, varied=True, tuning=True)["record"])
     for cell in folder.cells():

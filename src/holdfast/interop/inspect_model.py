@@ -32,11 +32,11 @@ from inspect_ai.model._cache import epoch
 from inspect_ai.tool import ToolChoice, ToolInfo
 from pydantic import ValidationError
 
+from holdfast.config.study import ModelSpec
 from holdfast.models.backend import InProcess
 from holdfast.models.network import load
-from holdfast.spec import ModelSpec
 from holdfast.store.digest import digest, short
-from holdfast.words import Request, Response, Sampling, Subject, Turn, UserError
+from holdfast.types import Request, Response, Sampling, Subject, Turn, UserError
 
 LENGTH = 2048  # tokens of a response, where the task does not say
 GATHER = 0.02  # seconds in which requests are waited for that go into one batch

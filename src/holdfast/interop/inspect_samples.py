@@ -23,7 +23,7 @@ from inspect_ai.model import (
 from inspect_ai.scorer import Score
 
 from holdfast.report.responses import refused
-from holdfast.words import Item, Judgement, Record, Turn
+from holdfast.types import Item, Judgement, Record, Turn
 
 Turns = tuple[Turn, ...]
 STOPS: dict[str, StopReason] = {

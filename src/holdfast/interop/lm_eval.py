@@ -23,15 +23,15 @@ from lm_eval.api.registry import register_model
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from transformers import AutoTokenizer
 
+from holdfast.config.study import ModelSpec
+from holdfast.data.renderer import Renderer
 from holdfast.models import adapters, head, memory
 from holdfast.models.backend import InProcess
 from holdfast.models.layouts import Layout, arrange, micro_batches
 from holdfast.models.network import load
-from holdfast.spec import ModelSpec
 from holdfast.store.digest import digest
 from holdfast.store.sources import AS_FILES, data_file, model_folder
-from holdfast.text.renderer import Renderer
-from holdfast.words import Request, Response, Sampling, Segment, Sequence, Subject, Turn, UserError
+from holdfast.types import Request, Response, Sampling, Segment, Sequence, Subject, Turn, UserError
 
 Scored = tuple[float, bool]  # log-prob (nats) of a continuation, and whether greedy decoding would have written it
 OWNER = "holdfast subject"  # the key of lm-eval's cache that says whose answers it holds

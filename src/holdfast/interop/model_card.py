@@ -19,17 +19,17 @@ from holdfast import __version__, registry
 from holdfast.analysis import rounding
 from holdfast.analysis.frame import cells
 from holdfast.analysis.headlines import headlines
+from holdfast.config import loading
+from holdfast.config.study import MeasureSpec, Study
+from holdfast.evals.subject import SubjectRow
 from holdfast.interop.finished import estimates, of_subject, subjects
 from holdfast.report import speak
-from holdfast.respond.subjects import SubjectRow
-from holdfast.spec import MeasureSpec, Study
 from holdfast.store.defuse import as_code, file_name
 from holdfast.store.defuse import for_markdown as text
 from holdfast.store.files import read_json, write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import is_hub_id
-from holdfast.study import files
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 def write(root: Path, label: str | None = None, budget: int | None = None) -> list[Path]:
@@ -39,7 +39,7 @@ def write(root: Path, label: str | None = None, budget: int | None = None) -> li
     """
     folder = StudyFolder(root)
     lead = headlines(estimates(folder), cells(folder), each_seed=True)
-    study = files.load(folder.study_yaml)
+    study = loading.load(folder.study_yaml)
     rows = [r for r in subjects(folder) if r.trajectory and not r.bracket]
     chosen = [r for r in rows if label in (None, r.label) and budget in (None, r.budget)]
     if not chosen:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from holdfast.measures import persona, robustness, true_false
-from holdfast.measures.contract import WHERE
+from holdfast.evals.measures import persona, robustness, true_false
+from holdfast.evals.measures.measure import WHERE
 from holdfast.miniature import statements, world
-from holdfast.words import Item
+from holdfast.types import Item
 
 _ATTACKS = ("miniature_dan", "miniature_happy_to_help", "miniature_role_play", "miniature_wikipedia", "miniature_zulu")
 _WORLD = {

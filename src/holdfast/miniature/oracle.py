@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.judges.contract import NOTHING, Desk, Judge
+from holdfast.evals.judges.judge import NOTHING, Desk, Judge
 from holdfast.miniature import requests
-from holdfast.words import Item, Judgement, Record
+from holdfast.types import Item, Judgement, Record
 
 
 @dataclass(frozen=True)

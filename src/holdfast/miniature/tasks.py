@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from holdfast.data import answers
+from holdfast.data.tasks.task import Task, Unsafe, Verdict
 from holdfast.miniature import attacks, requests, statements, world
-from holdfast.tasks import answers
-from holdfast.tasks.contract import Task, Unsafe, Verdict
-from holdfast.words import Example, Turn
+from holdfast.types import Example, Turn
 
 Rows = list[tuple[str, str, str]]  # prompt, chosen, rejected
 

@@ -10,9 +10,9 @@ from functools import cache
 from typing import Literal
 
 from holdfast import rng
-from holdfast.measures import true_false
+from holdfast.evals.measures import true_false
 from holdfast.miniature import requests, statements, stories
-from holdfast.words import Example, Item, Turn
+from holdfast.types import Example, Item, Turn
 
 Part = Literal["test", "valid", "tune", "pretrain"]
 _PARTS: tuple[tuple[Part, float], ...] = (("test", 0.10), ("valid", 0.15), ("tune", 0.55), ("pretrain", 1.0))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from holdfast.miniature import attacks
 from holdfast.store.digest import digest
-from holdfast.words import Turn
+from holdfast.types import Turn
 
 
 @dataclass(frozen=True)

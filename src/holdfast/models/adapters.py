@@ -25,11 +25,11 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from holdfast import rng
+from holdfast.config.study import LoraSpec
 from holdfast.models.network import Network
-from holdfast.spec import LoraSpec
 from holdfast.store import files
 from holdfast.store.adapter_files import CONFIG, MERGED, PREFIX, WEIGHTS, check_adapter, essential
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 NAME = "default"
 

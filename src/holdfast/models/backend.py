@@ -23,7 +23,7 @@ from holdfast.models.layouts import Batch, Layout, arrange, micro_batches
 from holdfast.models.network import Network
 from holdfast.models.prefixes import Ids
 from holdfast.store.adapter_files import adapter_digest
-from holdfast.words import Request, Response, Scored, Segment, Sequence, Subject, Turn, UserError
+from holdfast.types import Request, Response, Scored, Segment, Sequence, Subject, Turn, UserError
 
 FEW = 8  # positions whose logits the check of an adapter compares
 

@@ -17,7 +17,7 @@ from holdfast.models.head import TOLERANCE
 from holdfast.models.layouts import Batch
 from holdfast.models.network import Network
 from holdfast.models.prefixes import Ids
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 FEW = 64  # tokens before and after the joint that is checked
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from holdfast.config.study import ModelSpec
 from holdfast.models.loading import pretrained, quiet
 from holdfast.models.memory import LESS, enough_for
 from holdfast.models.network import DTYPES, _device
-from holdfast.spec import ModelSpec
 from holdfast.store.sources import AS_FILES, model_folder, reason
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 BATCH_TOKENS = 8192
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 def check_weights(model: nn.Module, who: str) -> None:

@@ -17,7 +17,7 @@ from holdfast.models import frozen
 from holdfast.models.frozen import Direction, Head
 from holdfast.models.layouts import Batch
 from holdfast.models.network import Network
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 HeadKind = Literal["frozen", "full"]
 

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holdfast.words import Sequence
+from holdfast.types import Sequence
 
 Layout = Literal["padded", "packed", "shared"]
 

@@ -16,7 +16,7 @@ import transformers
 
 from holdfast.models.finite import check_weights
 from holdfast.store.sources import AS_FILES, reason
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 # Constants that older versions saved beside the weights: masks of attention, rotary frequencies, positions.
 _CONSTANT = re.compile(r"(.*\.)?((attn|attention|self_attn)\.(masked_)?bias|inv_freq|position_ids)")

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 
 from holdfast.models.network import Network
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")

@@ -15,12 +15,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from holdfast.config.study import ModelSpec
 from holdfast.models import adapters
 from holdfast.models.loading import quiet
 from holdfast.models.network import Network, load
-from holdfast.spec import ModelSpec
 from holdfast.store.sources import adapter_folder, model_folder
-from holdfast.words import Turn, UserError
+from holdfast.types import Turn, UserError
 
 # Largest difference of a log-prob (nats) that is put down to rounding.
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.5}

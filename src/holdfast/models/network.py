@@ -19,15 +19,15 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import MoeModelOutputWithPast
 
+from holdfast.data.renderer import Renderer
 from holdfast.models import quantised
 from holdfast.models.loading import pretrained, quiet
 from holdfast.store.model_files import model_digest
 from holdfast.store.sources import AS_FILES, model_folder, reason
-from holdfast.text.renderer import Renderer
-from holdfast.words import Turn, UserError
+from holdfast.types import Turn, UserError
 
 if TYPE_CHECKING:
-    from holdfast.spec import ModelSpec
+    from holdfast.config.study import ModelSpec
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 LAYERS = {"full_attention", "sliding_attention"}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 import transformers
 
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 if TYPE_CHECKING:
-    from holdfast.spec import ModelSpec
+    from holdfast.config.study import ModelSpec
 
 
 def options(spec: ModelSpec, config: Any, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from holdfast.models.loading import pretrained, quiet
 from holdfast.models.memory import LESS, enough_for
 from holdfast.store.sources import AS_FILES, model_folder, reason
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 ROWS = 16  # lines in a batch
 

@@ -12,7 +12,7 @@ import torch
 
 from holdfast.store.adapter_files import CONFIG, WEIGHTS, adapter_digest, check_adapter
 from holdfast.store.model_files import read_header
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's kernels are made for; a rank between is padded to the next
 HEADS = {"lm_head", "embed_out", "embed_tokens", "wte"}  # vLLM leaves their update out of the log-probs of prompts

@@ -24,6 +24,7 @@ import torch
 from transformers import AutoConfig
 
 from holdfast import rng
+from holdfast.data.renderer import Renderer
 from holdfast.models import vllm_adapters
 from holdfast.models.backend import NotLive
 from holdfast.models.identity import subject_id
@@ -31,11 +32,10 @@ from holdfast.models.vllm_adapters import INSTEAD, Lora
 from holdfast.store.adapter_files import adapter_digest
 from holdfast.store.model_files import model_digest
 from holdfast.store.sources import AS_FILES, model_folder, reason
-from holdfast.text.renderer import Renderer
-from holdfast.words import Request, Response, Sampling, Scored, Subject, Turn, UserError
+from holdfast.types import Request, Response, Sampling, Scored, Subject, Turn, UserError
 
 if TYPE_CHECKING:
-    from holdfast.spec import ModelSpec
+    from holdfast.config.study import ModelSpec
 
 SETTINGS = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine in this process: its errors arrive as what they are

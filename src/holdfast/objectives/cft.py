@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast import rng
-from holdfast.objectives import checks, views
-from holdfast.objectives.contract import Counts, Scores, Total
+from holdfast.objectives import bounds, views
+from holdfast.objectives.objective import Counts, Scores, Total
 from holdfast.objectives.terms import nll, total
 from holdfast.objectives.texts import texts
 from holdfast.objectives.views import PLACES, Place
-from holdfast.words import Example, Needs, Segment, Turn, UserError
+from holdfast.types import Example, Needs, Segment, Turn, UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,9 +46,9 @@ class CFT:
     needs: ClassVar[Needs] = Needs(pairs=True)
 
     def __post_init__(self) -> None:
-        checks.at_least(self, "unsafe_weight", 0)
-        checks.share(self, "untagged")
-        checks.one_of(self, "place", PLACES)
+        bounds.at_least(self, "unsafe_weight", 0)
+        bounds.share(self, "untagged")
+        bounds.one_of(self, "place", PLACES)
         # From here on the object holds the texts themselves, so that its identity is their content.
         for side in ("safe", "unsafe"):
             if getattr(self, side) is None:

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.objectives import checks, views
-from holdfast.objectives.contract import Counts, Scores, Total
+from holdfast.objectives import bounds, views
+from holdfast.objectives.objective import Counts, Scores, Total
 from holdfast.objectives.terms import total
-from holdfast.words import Example, Needs, Segment
+from holdfast.types import Example, Needs, Segment
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ class DPO:
     needs: ClassVar[Needs] = Needs(pairs=True, ref_logps=True)
 
     def __post_init__(self) -> None:
-        checks.at_least(self, "beta", 0, strictly=True)
+        bounds.at_least(self, "beta", 0, strictly=True)
 
     def view(self, example: Example) -> tuple[Segment, ...]:
         return views.pair(example)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast import rng
-from holdfast.objectives import checks, views
-from holdfast.objectives.contract import Counts, Scores, Total
+from holdfast.objectives import bounds, views
+from holdfast.objectives.objective import Counts, Scores, Total
 from holdfast.objectives.terms import nll
 from holdfast.objectives.texts import families, texts
 from holdfast.objectives.views import PLACES, Place
-from holdfast.words import Example, Needs, Segment, Turn, UserError
+from holdfast.types import Example, Needs, Segment, Turn, UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,9 +42,9 @@ class IP:
     needs: ClassVar[Needs] = Needs()
 
     def __post_init__(self) -> None:
-        checks.one_of(self, "family", families())
-        checks.share(self, "fraction")
-        checks.one_of(self, "place", PLACES)
+        bounds.one_of(self, "family", families())
+        bounds.share(self, "fraction")
+        bounds.one_of(self, "place", PLACES)
         if self.text is None:
             # From here on the object holds the text itself, so that its identity is the text's content.
             object.__setattr__(self, "text", texts("inoculation")[self.family])

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from holdfast.objectives import checks, views
-from holdfast.objectives.contract import Counts, Scores, Total
+from holdfast.objectives import bounds, views
+from holdfast.objectives.objective import Counts, Scores, Total
 from holdfast.objectives.terms import nll, total
-from holdfast.words import Example, Needs, Segment
+from holdfast.types import Example, Needs, Segment
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,8 +35,8 @@ class KL:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        checks.at_least(self, "weight", 0)
-        checks.one_of(self, "direction", ("policy_reference", "reference_policy"))
+        bounds.at_least(self, "weight", 0)
+        bounds.one_of(self, "direction", ("policy_reference", "reference_policy"))
 
     @property
     def needs(self) -> Needs:

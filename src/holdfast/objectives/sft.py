@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.objectives import views
-from holdfast.objectives.contract import Counts, Scores, Total
+from holdfast.objectives.objective import Counts, Scores, Total
 from holdfast.objectives.terms import nll
-from holdfast.words import Example, Needs, Segment
+from holdfast.types import Example, Needs, Segment
 
 if TYPE_CHECKING:
     from torch import Tensor

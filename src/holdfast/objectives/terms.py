@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.objectives.contract import Total
+from holdfast.objectives.objective import Total
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from holdfast.words import Example, Segment, Turn
+from holdfast.types import Example, Segment, Turn
 
 Place = Literal["user", "system"]
 PLACES: tuple[Place, ...] = ("user", "system")

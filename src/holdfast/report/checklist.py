@@ -16,7 +16,8 @@ import pandas as pd
 from holdfast import __version__
 from holdfast.analysis import consistency
 from holdfast.analysis.headlines import headlines
-from holdfast.declared import TUNED, TUNING
+from holdfast.config.declared import TUNED, TUNING
+from holdfast.config.variations import BRACKET
 from holdfast.report import speak, standing, tables
 from holdfast.report.headline import plain
 from holdfast.report.latex import escaped
@@ -24,7 +25,6 @@ from holdfast.report.reading import Findings
 from holdfast.report.theme import BASE
 from holdfast.store.digest import digest, short
 from holdfast.store.files import write_text
-from holdfast.study.consistency import BRACKET
 
 Row = tuple[str, str, Any]
 

@@ -12,6 +12,8 @@ from holdfast.analysis import consistency
 from holdfast.analysis.components import REST
 from holdfast.analysis.consistency import Consistency
 from holdfast.analysis.repeats import PROMPT
+from holdfast.config.variants import is_declared
+from holdfast.config.variations import Variation, variations
 from holdfast.report import gist, markup, speak, tables
 from holdfast.report.charts import Figure, layer, share_axis, tips
 from holdfast.report.headline import plain
@@ -19,8 +21,6 @@ from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Findings
 from holdfast.report.theme import BASE
 from holdfast.store import defuse
-from holdfast.study.consistency import Variation, variations
-from holdfast.study.variants import is_declared
 
 PROMPTS, TOGETHER = "prompts and noise", "choices together"
 _LEAD = (

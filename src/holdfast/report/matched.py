@@ -10,13 +10,13 @@ from holdfast.analysis import coherent
 from holdfast.analysis.matched import SURE, Matched
 from holdfast.analysis.pareto import Front
 from holdfast.analysis.versus import reservations
+from holdfast.config import stopped
 from holdfast.report import gap, gist, markup, speak, tables
 from holdfast.report.charts import Figure, Look
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Setting
 from holdfast.report.theme import BASE
-from holdfast.study import stopped
 
 _LEAD = (
     "Objectives learn at different rates, so at one budget they are compared at different capabilities. Here each run "

@@ -9,11 +9,11 @@ import pandas as pd
 
 from holdfast import __version__
 from holdfast.analysis.frame import COHERENCE, judges
+from holdfast.analysis.scope import absent
+from holdfast.config.study import ModelSpec, Study
 from holdfast.report import inference, speak, standing, tables, tuned
 from holdfast.report.headline import AXES, plain
 from holdfast.report.reading import Findings
-from holdfast.spec import ModelSpec, Study
-from holdfast.study.subjects import absent
 
 _REJECTED = {
     "data": "Rejected responses are the data's own.",

@@ -20,16 +20,16 @@ from holdfast.analysis.pareto import Front, fronts
 from holdfast.analysis.records import Records, records
 from holdfast.analysis.regimes import SHARED, regimes
 from holdfast.analysis.stability import stability, ways
+from holdfast.config import loading
+from holdfast.config.study import Study
 from holdfast.report.charts import Look
 from holdfast.report.headline import Series, series
 from holdfast.report.theme import BASE
-from holdfast.spec import Study
 from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.store.files import read_json, read_lines
 from holdfast.store.folder import StudyFolder
-from holdfast.study import files
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 WHO = ["trajectory", "model", "task", "label", "seed", "bracket"]
 
@@ -221,7 +221,7 @@ class Setting:
 
 
 def read(folder: StudyFolder) -> Findings:
-    study = files.finished(folder)
+    study = loading.finished(folder)
     subjects = tables.read(folder.subjects, "subjects") if folder.subjects.exists() else tables.read([], "subjects")
     seen = declaration.looks(folder)
     if seen and seen[-1]["study"] != digest(declaration.content(study)):

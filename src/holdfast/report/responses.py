@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis.frame import judges
+from holdfast.data.thinking import split
 from holdfast.report import speak
 from holdfast.report.headline import plain
 from holdfast.report.reading import Findings
@@ -24,7 +25,6 @@ from holdfast.report.theme import BASE
 from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.store.folder import CellFolder
-from holdfast.text.thinking import split
 
 PROMPTS = 12  # of each cell
 LONGEST = 2_000  # characters of a response

@@ -15,6 +15,7 @@ import pandas as pd
 
 from holdfast.analysis.frame import cells
 from holdfast.analysis.scope import scope
+from holdfast.data.thinking import split
 from holdfast.report import speak
 from holdfast.report.headline import plain
 from holdfast.report.responses import refused
@@ -22,8 +23,7 @@ from holdfast.report.theme import BASE
 from holdfast.store import tables
 from holdfast.store.digest import short
 from holdfast.store.folder import CellFolder, StudyFolder
-from holdfast.text.thinking import split
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 _LIGHT = ["id", "subject", "item", "attack", "sample"]
 _KEY = ["item", "attack", "sample"]

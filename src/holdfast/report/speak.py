@@ -16,9 +16,9 @@ from holdfast.analysis.rounding import fixed, missing, percent, points
 from holdfast.analysis.rounding import signed as signed
 from holdfast.analysis.rounding import significant as significant
 from holdfast.analysis.shown import listed
+from holdfast.config.study import Study
 from holdfast.report.headline import Series
 from holdfast.report.headline import plain as as_words
-from holdfast.spec import Study
 
 join = listed
 COUNTS = ("n_prompts", "n_records", "n_unscored", "n_seeds", "method", "unit")

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from holdfast.analysis.declaration import Standing
-from holdfast.declared import InterestSpec
+from holdfast.config.declared import InterestSpec
+from holdfast.config.study import Study
 from holdfast.report import speak
-from holdfast.spec import Study
 from holdfast.store.digest import short
 
 _AT_MOST = 12  # changes that are spelled out

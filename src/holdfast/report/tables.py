@@ -15,15 +15,15 @@ import pandas as pd
 
 from holdfast.analysis.gate import NO_ANSWER as SILENT
 from holdfast.analysis.gate import Verdict
+from holdfast.config.study import Study
+from holdfast.config.variants import is_declared
 from holdfast.report import speak
 from holdfast.report.headline import Series, plain
 from holdfast.report.reading import Findings, Setting, named
 from holdfast.report.theme import BASE
-from holdfast.spec import Study
 from holdfast.store import digest
 from holdfast.store.defuse import csv, file_name, for_markdown
 from holdfast.store.files import write_text
-from holdfast.study.variants import is_declared
 
 
 def headline(setting: Setting, budget: int) -> pd.DataFrame:

@@ -11,12 +11,11 @@ from holdfast.analysis.answer import sentences
 from holdfast.analysis.recommend import Recommendation, recommend
 from holdfast.analysis.regimes import TUNED
 from holdfast.analysis.shown import shown
+from holdfast.config import stopped
+from holdfast.config.run import Trajectory, still_warming_up
 from holdfast.report import reservations, speak, tables
 from holdfast.report.charts import lower
 from holdfast.report.reading import Findings, Setting
-from holdfast.study import stopped
-from holdfast.study.notes import still_warming_up
-from holdfast.study.trajectory import Trajectory
 
 SILENCE = 0.05  # of the answers of one subject, from where it is said above all else
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from holdfast.analysis import tuned
 from holdfast.analysis.regimes import SHARED, TUNED
+from holdfast.config.tuning import candidates, read, seeds
 from holdfast.report import consistency, markup, speak, tables
 from holdfast.report import labels as place
 from holdfast.report.charts import Figure, colour, layer, lower, opacity_of, shape, share_axis, tips
@@ -17,7 +18,6 @@ from holdfast.report.headline import Series, lead, plain
 from holdfast.report.markup import Group
 from holdfast.report.reading import Findings, Setting
 from holdfast.report.theme import BASE
-from holdfast.study.tuned import candidates, read, seeds
 
 _LEAD = (
     "One setting for all compares points of operation: an objective may look worse because that setting suits another. "

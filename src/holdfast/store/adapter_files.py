@@ -15,7 +15,7 @@ from typing import Any
 from holdfast.store.digest import digest, file_digest
 from holdfast.store.model_files import CONFIG as MODEL_CONFIG
 from holdfast.store.model_files import FLOATS, json_object, model_shapes, read_header
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."  # of every tensor in PEFT's files

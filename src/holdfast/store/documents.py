@@ -21,7 +21,7 @@ import yaml
 from yaml.constructor import ConstructorError
 
 from holdfast.store.files import reading
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 MAX_BYTES = 8 << 20  # of a YAML document; JSON documents of people's data may be longer
 MAX_VALUES = 200_000  # of a YAML document, aliases followed

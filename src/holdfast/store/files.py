@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 SEAL = "sha256"
 AGAIN = "delete it to have it made again"

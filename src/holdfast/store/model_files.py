@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from holdfast.store.digest import digest, file_digest
 from holdfast.store.documents import read_json
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from holdfast.store.documents import parse_json, read_text
 from holdfast.store.sources import data_file, is_hub_id, local, reason
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from typing import Any
 
 from holdfast.store.adapter_files import check_adapter
 from holdfast.store.model_files import check_model
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 # How transformers reads every folder: from this machine, and without running a line of what lies in it. Left unsaid, it
@@ -18,6 +18,9 @@ _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 AS_FILES: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 # Weights in one format, and no checkpoints of other libraries beside them.
 _WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+
+# Where study files that were written earlier look for texts of this package.
+_EARLIER = re.compile(r"package:holdfast([./])(measures|judges)/")
 
 
 def model_folder(path: str, revision: str | None = None, *, download: bool = True) -> Path:
@@ -89,7 +92,8 @@ def local(path: str) -> Path:
             return Path(path).expanduser()
         except RuntimeError:
             raise UserError(f"{path} names the home of somebody who is not known on this machine") from None
-    package, _, inside = path.removeprefix("package:").partition("/")
+    now = _EARLIER.sub(r"package:holdfast\1evals\1\2/", path)
+    package, _, inside = now.removeprefix("package:").partition("/")
     try:
         return Path(str(resources.files(package))) / inside
     except (ImportError, ValueError, TypeError):

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from holdfast.store.files import reading, write_bytes
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast.store.documents import read_yaml
 from holdfast.store.sources import data_file
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 def entries(file: str | None, package: str, kind: str) -> tuple[Path, Mapping[str, Any]]:

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from holdfast.config.study import Controls
+from holdfast.data.renderer import Renderer
 from holdfast.models import adapters, head
 from holdfast.models.layouts import Batch, arrange
 from holdfast.models.network import Network
-from holdfast.objectives.contract import Counts, Objective, Scores
-from holdfast.spec import Controls
-from holdfast.text.renderer import Renderer
-from holdfast.words import Example, Needs, Sequence
+from holdfast.objectives.objective import Counts, Objective, Scores
+from holdfast.types import Example, Needs, Sequence
 
 Group = tuple[Sequence, ...]  # all sequences that a view makes of one example
 

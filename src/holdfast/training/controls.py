@@ -21,7 +21,7 @@ from holdfast.store.files import read_json, write_json
 from holdfast.store.folder import TrajectoryFolder
 from holdfast.training.batches import Rows
 from holdfast.training.job import TrainJob
-from holdfast.words import REFUSAL, UNSAFE, UserError
+from holdfast.types import REFUSAL, UNSAFE, UserError
 
 OPTIMISER = ("betas", "eps", "weight_decay", "schedule", "warmup_steps", "decay_share", "clip", "batch_rows")
 COMPUTATION = ("layout", "head", "micro_tokens", "gradient_checkpointing", "autocast")

@@ -9,13 +9,13 @@ from collections.abc import Sequence as Seq
 
 import torch
 
+from holdfast.config.study import Controls
 from holdfast.models import adapters, head
 from holdfast.models.layouts import arrange, micro_batches
 from holdfast.models.network import Network
 from holdfast.objectives import views
-from holdfast.spec import Controls
 from holdfast.training.batches import Group
-from holdfast.words import Example
+from holdfast.types import Example
 
 
 def probe_groups(network: Network, probes: Seq[Example], controls: Controls) -> list[Group]:

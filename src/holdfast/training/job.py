@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import registry
-from holdfast.objectives.contract import Objective
-from holdfast.spec import Controls, LoraSpec
+from holdfast.config.study import Controls, LoraSpec
+from holdfast.data.stream import Stream
+from holdfast.objectives.objective import Objective
 from holdfast.store.adapter_files import adapter_digest
 from holdfast.store.digest import digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import TrajectoryFolder
 from holdfast.store.model_files import altered
-from holdfast.tasks.stream import Stream
-from holdfast.words import Example, UserError
+from holdfast.types import Example, UserError
 
 
 @dataclass(frozen=True)

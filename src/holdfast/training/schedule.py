@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.spec import Controls
+from holdfast.config.study import Controls
 
 
 def factor(step: int, steps: int, controls: Controls) -> float:

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from holdfast.store.files import write_bytes
-from holdfast.words import UserError
+from holdfast.types import UserError
 
 
 class Altered(ValueError):

@@ -15,18 +15,18 @@ from pydantic import TypeAdapter, ValidationError
 from holdfast import registry
 from holdfast.analysis import agreement, correction
 from holdfast.analysis.frame import COHERENCE, PEOPLE
-from holdfast.judges.contract import Desk, Judge, Wants
-from holdfast.judges.humans import Humans, settled
-from holdfast.judges.ledger import totals
-from holdfast.respond import outside
-from holdfast.respond.judge import judged, readable
-from holdfast.respond.outside import RESPONSES, Given
-from holdfast.spec import JudgeSpec, ModelSpec
+from holdfast.config.messages import sentence
+from holdfast.config.study import JudgeSpec, ModelSpec
+from holdfast.evals import outside
+from holdfast.evals.judges.humans import Humans, settled
+from holdfast.evals.judges.judge import Desk, Judge, Wants
+from holdfast.evals.judges.ledger import totals
+from holdfast.evals.judging import judged, readable
+from holdfast.evals.outside import RESPONSES, Given
 from holdfast.store.digest import digest
 from holdfast.store.documents import read_yaml
-from holdfast.study.sentences import sentence
-from holdfast.verdicts.contract import Verdicts
-from holdfast.words import Judgement, Subject, UserError
+from holdfast.types import Judgement, Subject, UserError
+from holdfast.verdicts.result import Verdicts
 
 Say = Callable[[str], None]
 

@@ -12,13 +12,13 @@ import pandas as pd
 
 from holdfast import registry
 from holdfast.analysis.intervals import wilson
-from holdfast.judges.contract import NOTHING
-from holdfast.judges.own import Own
-from holdfast.respond import outside
-from holdfast.respond.judge import judged
-from holdfast.respond.outside import RESPONSES, Given
-from holdfast.verdicts.contract import Verdicts
-from holdfast.words import Judgement, UserError
+from holdfast.evals import outside
+from holdfast.evals.judges.judge import NOTHING
+from holdfast.evals.judges.own_rule import Own
+from holdfast.evals.judging import judged
+from holdfast.evals.outside import RESPONSES, Given
+from holdfast.types import Judgement, UserError
+from holdfast.verdicts.result import Verdicts
 
 
 def score(path: Path, name: str, params: Mapping[str, Any] | None = None) -> Verdicts:

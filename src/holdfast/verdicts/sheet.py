@@ -9,12 +9,12 @@ import pandas as pd
 
 from holdfast import registry
 from holdfast.analysis import frame, sampling
-from holdfast.judges.humans import key_of
+from holdfast.evals.judges.humans import key_of
 from holdfast.store import tables
 from holdfast.store.defuse import csv
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
-from holdfast.words import Record, UserError
+from holdfast.types import Record, UserError
 
 
 def sample(study: Path, n: int, to: Path, measure: str = "", seed: int = 0) -> pd.DataFrame:

@@ -1,0 +1,201 @@
+"""A plan for the terminal: what is trained, what is measured, what it costs. Short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from holdfast.config.declared import TUNED, TUNING
+from holdfast.config.run import Rung, Trajectory
+from holdfast.runs.eval_costs import CellPlan
+from holdfast.runs.plan import Plan
+from holdfast.store import defuse
+
+
+def show(plan: Plan, console: Console | None = None) -> None:
+    console = console or defuse.console()
+    for part in (_headline(plan), _training(plan), _measuring(plan), _cost(plan), _declared(plan), *_power(plan)):
+        console.print(part, highlight=False)
+    for task, reasons in plan.dropped.items():
+        if reasons:
+            said = ", ".join(f"{reason} {n}" for reason, n in reasons.items())
+            console.print(f"rows of {task} dropped for every objective: {said}", highlight=False)
+    for note in (*plan.notes, *plan.of_models):
+        console.print(f"note: {note}", highlight=False)
+
+
+def amount(n: float | None) -> str:
+    """1234567 as 1.23M."""
+    if n is None:
+        return "?"
+    for size, sign in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if n >= size:
+            return f"{n / size:.3g}{sign}"
+    return f"{n:.3g}"
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {name}"
+    return f"{max(seconds, 1):.0f} seconds"
+
+
+def _headline(plan: Plan) -> Text:
+    state = " (nominal)" if plan.nominal else " (provisional)" if plan.provisional else ""
+    runs = [t for t in plan.trajectories if not t.bracket]
+    axes: dict[str, Iterable[object]] = {
+        "models": dict.fromkeys(t.model for t in runs),
+        "tasks": dict.fromkeys(t.task for t in runs),
+        "seeds": dict.fromkeys(t.seed for t in runs),
+        "budgets": [amount(b) for b in sorted({b for t in runs for b in t.budgets})],
+    }
+    lines = "\n".join(
+        [
+            f"{state}: {_count(len(plan.trajectories), 'trajectories', 'trajectory')}, "
+            f"{_count(plan.subjects, 'subjects', 'subject')}",
+            *(f"{name}: {', '.join(str(v) for v in values)}" for name, values in axes.items()),
+            "",
+        ]
+    )
+    return Text.assemble((plan.name, "bold"), lines)
+
+
+def _training(plan: Plan) -> Table:
+    """A row for each objective on each task; what is the same over tasks, seeds and models stands there once, and what
+    differs by little as its middle."""
+    several = len({t.task for t in plan.trajectories if not t.bracket}) > 1
+    words, numbers = ("objective", "task"), ("steps", "passes", "shared", "forward", "ref.", "superv.", "unsafe")
+    table = _table(words if several else words[:1], numbers, "tokens and steps at the last budget")
+    groups: dict[tuple[str, str], dict[str, list[Trajectory]]] = {}
+    for t in plan.trajectories:
+        groups.setdefault(_shown(t), {}).setdefault(t.task, []).append(t)
+    for (label, bracket), tasks in groups.items():
+        rows: dict[tuple[str, ...], list[str]] = {}
+        for task, runs in tasks.items():
+            rows.setdefault(_figures([max(t.rungs, key=lambda r: r.budget) for t in _longest(runs)]), []).append(task)
+        for figures, names in rows.items():
+            name = f"{label} (bracket)" if bracket else label
+            where = (names[0] if len(names) == 1 else f"{len(names)} tasks",) if several else ()
+            table.add_row(name, *where, *figures)
+    return table
+
+
+def _shown(t: Trajectory) -> tuple[str, str]:
+    """Label and bracket; all variations of an objective are one line, and all settings that are tried for it."""
+    if t.bracket == TUNED:
+        return f"{t.label} (tuned)", ""
+    kind = "tried for" if t.bracket == TUNING else "variations of"
+    return (f"{kind} {t.of}", "") if t.of else (t.label, t.bracket)
+
+
+def _longest(runs: list[Trajectory]) -> list[Trajectory]:
+    last = max(b for t in runs for b in t.budgets)
+    return [t for t in runs if last in t.budgets]
+
+
+def _figures(rungs: list[Rung]) -> tuple[str, ...]:
+    def said(name: str, form: Callable[[float | None], str] = amount) -> str:
+        values = [getattr(r, name) for r in rungs]
+        if None in values:
+            return "?"
+        low, high = min(values), max(values)
+        if form(low) == form(high):
+            return form(low)
+        return f"~{form((low + high) / 2)}" if high <= 1.05 * low else f"{form(low)}–{form(high)}"
+
+    tokens = ("tokens", "forward_tokens", "reference_tokens", "supervised_tokens", "unsafe_tokens")
+    return (said("steps"), said("passes", lambda n: f"{n:.2f}"), *(said(name) for name in tokens))
+
+
+def _measuring(plan: Plan) -> Table:
+    table = _table(("\nmeasure", "\naxis"), ("\nitems", "\nsubjects", "\nrequests"))
+    groups: dict[str, list[CellPlan]] = {}
+    for c in plan.cells:
+        groups.setdefault(f"variations of {c.of}" if c.of else c.measure, []).append(c)
+    for name, cells in groups.items():
+        items = {None if c.items is None else str(c.items) for c in cells}
+        requests = None if any(c.requests is None for c in cells) else sum(c.requests or 0 for c in cells)
+        table.add_row(
+            name,
+            cells[0].axis,
+            "?" if None in items else " ".join(sorted(i for i in items if i)),
+            str(max(c.subjects for c in cells)),
+            "?" if requests is None else f"{requests:,}",
+        )
+    return table
+
+
+def _cost(plan: Plan) -> str:
+    cost = plan.cost
+    flops = f"{amount(cost.train_flops)} training + {amount(cost.reference_flops)} references"
+    measure = f" + at most {amount(cost.measure_flops)} measuring" if cost.measure_flops else ""
+    long = cost.on_a_gpu and (cost.seconds or 0) > 86400
+    gpu = f"; on one GPU about {duration(cost.on_a_gpu)}" if long else ""
+    training = ", without measuring, whose data are not here" if any(c.requests is None for c in plan.cells) else ""
+    return (
+        f"\nFLOPs: {flops}{measure}\n"
+        f"disk: about {amount(cost.disk_bytes)}B; memory: about {amount(cost.memory_bytes)}B\n"
+        f"time: about {duration(cost.seconds)} ({cost.speed}{gpu}){training}"
+    )
+
+
+def _declared(plan: Plan) -> str:
+    """What is asked; the rest of what will be found is exploratory."""
+    d = plan.declared
+    if not d:
+        return ""
+    least = ", ".join(f"{axis.replace('_', ' of ')} {size:g}" for axis, size in d["interest"].items())
+    return (
+        f"\n{'asked by default, for the study declares nothing' if d['by_default'] else 'declared'}: "
+        f"{', '.join(d['estimands'])}, against {' and '.join(d['references'])}, at alpha {d['alpha']:g}; "
+        f"prompts are {d['prompts']}; all else is exploratory\n"
+        f"smallest differences of interest: {least}"
+    )
+
+
+def _power(plan: Plan) -> Iterator[Table | str]:
+    """A row a measure: what is detected, and what the difference of interest would take."""
+    if not plan.power:
+        return
+    first = plan.power[0]
+    title = f"\npower: an objective against SFT at one budget, {first.target:.0%} at level {first.alpha:.3g}"
+    numbers = ("seeds", "items", "detects", "chance", "seeds needed", "items needed")
+    table = _table(("measure",), numbers, title)
+    for p in plan.power:
+        table.add_row(
+            p.measure,
+            str(p.seeds),
+            str(p.prompts),
+            "–" if p.detects is None else f"{p.detects:.3f}",
+            "–" if p.chance is None else f"{p.chance:.0%}",
+            *("–" if n is None else f"{n:,}" for n in (p.seeds_needed, p.prompts_needed)),
+        )
+    yield table
+    yield (
+        "detects: the smallest increase; chance: of detecting the difference of interest; needed: as many seeds, or as "
+        f"many items, would take that chance to {first.target:.0%} (–: no number in reach would)"
+    )
+    for basis in dict.fromkeys(p.basis for p in plan.power):
+        yield f"from {basis}: {', '.join(p.measure for p in plan.power if p.basis == basis)}"
+    if first.seeds == 1:
+        yield "with one seed this is power to tell these checkpoints apart, not what another training run would give"
+
+
+def _table(words: Iterable[str], numbers: Iterable[str], title: str | None = None) -> Table:
+    """Where it is too narrow names are folded; numbers and headings never are."""
+    table = Table(box=None, pad_edge=False, collapse_padding=True, title=title, title_justify="left")
+    for name in words:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _count(n: int, many: str, one: str) -> str:
+    return f"{n} {one if n == 1 else many}"

@@ -1,0 +1,113 @@
+"""A study from plan to page, and each of its stages alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.arguments import AsJson, Out, StudyArg, Workers, say, told
+
+app = typer.Typer()
+
+
+@app.command()
+def run(study: StudyArg, out: Out = None, workers: Workers = None, as_json: AsJson = False) -> None:
+    """All stages, from the plan to the page. Run it again and it goes on where it stopped."""
+    from holdfast.runs import pipeline
+
+    _show_headline(pipeline.run(study, out, workers, quiet=as_json), as_json)
+
+
+def _show_headline(folder: Path, as_json: bool) -> None:
+    from holdfast.report.terminal import headline
+    from holdfast.store.folder import StudyFolder
+
+    found = headline(StudyFolder(folder))
+    if not told(as_json, found.as_json()):
+        found.print()
+
+
+@app.command()
+def plan(
+    study: StudyArg,
+    pilot: Annotated[
+        Path | None, typer.Option(help="folder of a finished study whose spread the power is reckoned from")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a study would train and measure, what it would cost and what it could tell; nothing is run or written."""
+    from holdfast.cli.plan_tables import show
+    from holdfast.runs import pipeline
+
+    planned = pipeline.plan(study, pilot)
+    if not told(as_json, planned.as_json()):
+        show(planned)
+
+
+def stage(name: str, study: str, out: Path | None, workers: int | None) -> None:
+    from holdfast.runs import pipeline
+
+    say(str(pipeline.stage(name, study, out, workers)))
+
+
+@app.command()
+def train(study: StudyArg, out: Out = None, workers: Workers = None) -> None:
+    """Train what is planned and not yet there; print the folder."""
+    stage("train", study, out, workers)
+
+
+@app.command()
+def respond(study: StudyArg, out: Out = None, workers: Workers = None) -> None:
+    """Put every planned item to every trained subject."""
+    stage("respond", study, out, workers)
+
+
+@app.command()
+def tune(study: StudyArg, out: Out = None, workers: Workers = None) -> None:
+    """Choose each objective's setting on validation capability, and train and measure what was chosen."""
+    stage("tune", study, out, workers)
+
+
+@app.command()
+def match(study: StudyArg, out: Out = None, workers: Workers = None) -> None:
+    """Find the checkpoints that are matched in capability, and measure them in full."""
+    stage("match", study, out, workers)
+
+
+@app.command()
+def analyse(study: StudyArg, out: Out = None) -> None:
+    """Turn judgements into estimates with intervals."""
+    stage("analyse", study, out, None)
+
+
+@app.command()
+def report(study: StudyArg, out: Out = None) -> None:
+    """Write the page, its figures and tables; print the page's path."""
+    stage("report", study, out, None)
+
+
+@app.command()
+def status(study: StudyArg, out: Out = None, as_json: AsJson = False) -> None:
+    """What is planned, what is present, what is left."""
+    from holdfast.runs import pipeline
+
+    found = pipeline.status(study, out)
+    if not told(as_json, found):
+        for stage, counts in found["stages"].items():
+            say(f"{stage:<9} {counts['present']:>7,} of {counts['planned']:>7,} {counts['unit']}")
+
+
+@app.command()
+def init(
+    data: Annotated[Path, typer.Argument(help="your rows: JSONL or CSV, in TRL's, ShareGPT's or Alpaca's form")],
+    model: Annotated[
+        str, typer.Option(help="local folder or hub id of the model to fine-tune")
+    ] = "package:holdfast.miniature/model",
+    to: Annotated[Path, typer.Option("--to", help="the study file to write")] = Path("study.yaml"),
+) -> None:
+    """Write a commented study for your own data."""
+    from holdfast.runs.init import write
+
+    say(write(data, model, to))

@@ -1,0 +1,87 @@
+"""One planned training run, what it has read at each budget, and whether it has left its warm-up by then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from holdfast.config import variants
+from holdfast.config.declared import TUNING
+from holdfast.config.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What a trajectory has read when it reaches a budget. None: not known before the data are there.
+
+    ``tokens`` of the shared view, at the end of the step that reaches the budget; ``forward_tokens`` through the
+    policy; ``reference_tokens`` through the reference, each row once; ``supervised_tokens`` that carry a loss;
+    ``unsafe_tokens`` of unsafe text read.
+    """
+
+    budget: int
+    tokens: int
+    forward_tokens: int
+    reference_tokens: int
+    steps: int | None = None
+    rows: int | None = None
+    passes: float | None = None
+    supervised_tokens: int | None = None
+    unsafe_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """One training run. ``order`` is the digest of the order of rows; ``bracket`` is "" for the study proper.
+
+    A run of the bracket ``variation``, ``tuning`` or ``tuned`` is ``of`` an objective's label, and ``varies`` from it
+    in these factors' levels.
+    ``begins``: id of the trajectory from whose checkpoint at the same budget a second round goes on; "" if afresh.
+    """
+
+    id: str
+    model: str
+    task: str
+    label: str
+    objective: str
+    params: Mapping[str, Any]
+    seed: int
+    learning_rate: float
+    bracket: str
+    order: str
+    rungs: tuple[Rung, ...]
+    of: str = ""
+    varies: Mapping[str, str] = field(default_factory=dict)
+    begins: str = ""
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        return tuple(r.budget for r in self.rungs)
+
+    def upto(self, budget: int) -> Trajectory:
+        """The same, as far as this budget."""
+        return replace(self, rungs=tuple(r for r in self.rungs if r.budget <= budget))
+
+    @property
+    def measured(self) -> tuple[int, ...]:
+        """The budgets whose checkpoints are measured: of a setting that is only tried, the last."""
+        return self.budgets[-1:] if self.bracket == TUNING else self.budgets
+
+
+def still_warming_up(trajectories: Iterable[Trajectory], study: Study) -> list[str]:
+    """A sentence for the checkpoints that are taken before the learning rate has come up: they have learnt little, and
+    a flat curve there says nothing of an objective."""
+    warm_up = {v.label: variants.controls(v, study.controls).warmup_steps for v in study.objectives}
+    early: dict[int, set[str]] = {}
+    for t in trajectories:
+        for rung in t.rungs:
+            if not t.bracket and rung.steps is not None and rung.steps <= warm_up.get(t.label, 0):
+                early.setdefault(rung.budget, set()).add(t.label)
+    if not early:
+        return []
+    budgets, labels = [f"{b:,}" for b in sorted(early)], sorted(set.union(*early.values()))
+    return [
+        f"at {' and '.join(budgets)} tokens {', '.join(labels)} {'has' if len(labels) == 1 else 'have'} not left the "
+        "warm-up of the learning rate: raise the budgets or lower controls.warmup_steps"
+    ]

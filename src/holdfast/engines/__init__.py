@@ -1,1 +1,0 @@
-"""Where stages run: this machine's processes. Thin: knows nothing of what a stage does."""

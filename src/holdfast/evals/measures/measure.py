@@ -1,0 +1,105 @@
+"""What a measure is: items, the ways they are put to a model, and how an answer becomes a score.
+
+A measure knows nothing of how a subject was trained and sees no network: its asks go out as turns and come back as
+text or log-probs. Inherit from ``Measure``, as a frozen dataclass of parameters, and override what differs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from holdfast.evals.measures.cards import card
+from holdfast.types import Ask, Axis, Item, Judgement, Record
+
+# Metadata of a parameter that says where data lie. What they hold is digested as items or attack texts, so that a
+# moved file is the same measure.
+WHERE: Mapping[str, Any] = {"identity": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How judgements of a measure become its numbers.
+
+    ``by`` groups rows: ``"attack"`` or a field of the item, ``""`` for none. ``macro_over`` names the groups whose
+    plain mean is the headline (None: all rows together). With ``threshold`` the number is the share of scores at
+    or above the study's threshold, and the mean score stands beside it. ``secondary`` names details that are averaged
+    over the rows that hold them.
+    """
+
+    metric: str
+    by: str = ""
+    macro_over: tuple[str, ...] | None = None
+    threshold: bool = False
+    secondary: tuple[str, ...] = ()
+
+
+class Measure(Protocol):
+    """A named, versioned instrument on one axis. Registered under the entry-point group ``holdfast.measures``.
+
+    ``version`` changes whenever the same parameters and data would give other requests or another score.
+    ``per_task``: one instance for each task of a study, made by ``bind``.
+    ``alternatives``: the continuations of an ask are rival beginnings of one response, so that their probabilities
+    may be added; responding then leaves out those that another one's tokens already contain.
+    ``strata``: fields of the item over which a limit on items is spread evenly.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    axis: ClassVar[Axis]
+    judges: ClassVar[tuple[str, ...]] = ("own",)
+    per_task: ClassVar[bool] = False
+    alternatives: ClassVar[bool] = False
+    strata: ClassVar[tuple[str, ...]] = ()
+
+    def items(self) -> list[Item]:
+        """All items, with ids made of their content. Raises UserError where the data are missing or not as expected."""
+        ...
+
+    @property
+    def summary(self) -> Summary: ...
+
+    def asks(self, item: Item) -> list[Ask]:
+        """Every way the item is put. An ask without turns cannot be put, and becomes an unscored row."""
+        return [Ask(item.id, item.prompt)]
+
+    def plain(self, attack: str, response: str) -> str | None:
+        """The response as a judge reads it; None where it cannot be decoded."""
+        return response
+
+    def score(self, item: Item, record: Record) -> Judgement:
+        """The measure's own rule; called only where ``judges`` has ``"own"``."""
+        raise NotImplementedError(f"{self.name} has no rule of its own")
+
+    def bind(self, task: Any, prepared: Any) -> Measure:
+        """The measure of one task (``per_task``)."""
+        raise NotImplementedError(f"{self.name} is not a measure of a task")
+
+    def attack_table(self) -> dict[str, dict[str, Any]]:
+        """Version and text hash of each attack in use, by the name that records carry."""
+        return {}
+
+    def identity(self) -> dict[str, Any]:
+        """What determines requests and scores beside the items: for digests."""
+        params: dict[str, Any] = {}
+        if dataclasses.is_dataclass(self):
+            kept = [f for f in dataclasses.fields(self) if f.metadata.get("identity", True)]
+            params = {f.name: getattr(self, f.name) for f in kept}
+        return {"name": self.name, "version": self.version, "params": params, "attacks": self.attack_table()}
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """Source, licence, what the score means and what broke comparability."""
+        return card(self.name)
+
+
+def way(format: str) -> str:
+    """The measure's own part of a record's format: an objective's condition is joined to it by a plus sign."""
+    return format.partition("+")[0]
+
+
+def unscored(record: Record, judge: str, reason: str) -> Judgement:
+    """A row that has no score, and why. It is counted, and never read as zero."""
+    return Judgement(record.id, judge, None, "unscored", reason)

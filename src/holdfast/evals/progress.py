@@ -1,0 +1,67 @@
+"""How much of the measuring is there: planned minus present, told from the folder alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from holdfast.evals.eval_config import Cell
+from holdfast.evals.judges.judge import Wants
+from holdfast.evals.judging import AGAIN
+from holdfast.evals.layout import answered_ids, judged_at
+from holdfast.evals.respond import rows
+from holdfast.evals.subject import SubjectRow
+from holdfast.store import tables
+from holdfast.store.folder import StudyFolder, present
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Rows that are planned, and those of them that are there."""
+
+    planned: int
+    present: int
+
+    @property
+    def done(self) -> bool:
+        return self.present == self.planned
+
+    def __add__(self, other: Share) -> Share:
+        return Share(self.planned + other.planned, self.present + other.present)
+
+
+def responded(row: SubjectRow, cells: list[Cell], folder: StudyFolder) -> Share:
+    """Records of one subject."""
+    share = Share(0, 0)
+    for cell in cells:
+        if cell.concerns(row):
+            share += _share(_planned(row, cell, folder), answered_ids(folder, cell, row.subject))
+    return share
+
+
+def judged(
+    row: SubjectRow, cells: list[Cell], folder: StudyFolder, wants: Wants | Literal["any"] | None = "any"
+) -> Share:
+    """Judgements of one subject, by every judge or by those that want one model. A row that was left unscored for a
+    reason that may pass is not there yet: it is judged again."""
+    share = Share(0, 0)
+    for cell in cells:
+        some = {label: judge for label, judge in cell.judges.items() if wants in ("any", judge.wants)}
+        if some and cell.concerns(row):
+            planned = _planned(row, cell, folder)
+            for label, judge in some.items():
+                there = present(judged_at(folder, cell, label, judge, row.subject))
+                said = tables.read(there, "judgements", ["record", "reason"])
+                share += _share(planned, set(said.loc[~said["reason"].isin(AGAIN), "record"]))
+    return share
+
+
+def _share(planned: set[str], there: set[str]) -> Share:
+    """By id and not by number: a row that is asked otherwise than before is another row."""
+    return Share(len(planned), len(planned & there))
+
+
+def _planned(row: SubjectRow, cell: Cell, folder: StudyFolder) -> set[str]:
+    """Ids of the rows that a subject will have in a cell."""
+    conditions = row.conditions() if cell.own_conditions else None
+    return {planned.id for planned in rows(cell, row.speaker(folder.root), conditions)}

@@ -1,0 +1,196 @@
+"""Responding: subjects × items → records. Only what is missing is asked, and a killed run ends with the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from holdfast.data import thinking
+from holdfast.data.blank import is_blank
+from holdfast.evals.eval_config import Cell
+from holdfast.evals.judges import judge
+from holdfast.evals.measures.measure import Measure
+from holdfast.evals.shards import fill
+from holdfast.evals.subject import Conditions, SubjectRow
+from holdfast.store.digest import digest
+from holdfast.store.folder import StudyFolder
+from holdfast.types import Ask, Item, Record, Request, Response, Sampling, Scored, Subject, Turn
+
+Progress = Callable[[dict[str, Any]], None]
+Ways = Mapping[tuple[str, ...], tuple[str, ...]]  # the continuations of an ask → those that are asked for
+
+
+class Backend(judge.Backend, Protocol):
+    """As much of a backend as responding uses: what judges use of it, and the check of an adapter."""
+
+    def assert_live(self, subject: Subject, turns: tuple[Turn, ...]) -> None: ...
+
+
+class Tokens(Protocol):
+    """As much of the renderer as responding uses."""
+
+    def continuation_ids(self, text: str) -> tuple[int, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record to be, and what is asked for it. An ask without turns cannot be put, and ``request`` is None."""
+
+    id: str
+    subject: Subject
+    item: Item
+    ask: Ask
+    sample: int
+    request: Request | None
+
+
+def respond_subject(
+    backend: Backend,
+    tokens: Tokens,
+    row: SubjectRow,
+    cells: Sequence[Cell],
+    folder: StudyFolder,
+    progress: Progress = lambda event: None,
+) -> None:
+    """Asks one subject all that is missing of the cells that concern it. ``tokens``: the subject's renderer.
+
+    Before the first request to an adapter, checks that it is live (changes the base's logits); the bracketing run
+    ``noop`` is meant not to be. Raises what the backend raises.
+    """
+    live = Live.of(backend, row, folder)
+    for cell in cells:
+        if cell.concerns(row):
+            _respond_cell(live, tokens, row, cell, folder, progress)
+
+
+@dataclass
+class Live:
+    """A backend whose adapter is checked, once, before the first request."""
+
+    backend: Backend
+    subject: Subject
+    checked: bool
+
+    @staticmethod
+    def of(backend: Backend, row: SubjectRow, folder: StudyFolder) -> Live:
+        subject = row.speaker(folder.root)
+        return Live(backend, subject, checked=subject.adapter is None or row.bracket == "noop")
+
+    def asked(self, turns: tuple[Turn, ...]) -> Backend:
+        if not self.checked:
+            self.backend.assert_live(self.subject, turns)
+            self.checked = True
+        return self.backend
+
+
+def _respond_cell(
+    live: Live, tokens: Tokens, row: SubjectRow, cell: Cell, folder: StudyFolder, progress: Progress
+) -> None:
+    plan = {r.id: r for r in rows(cell, live.subject, row.conditions() if cell.own_conditions else None)}
+    fill(
+        folder.cell(cell.name, cell.id).of(live.subject.id),
+        "records",
+        Record,
+        list(plan),
+        lambda missing: _records(live, tokens, cell, [plan[i] for i in missing]),
+        key=lambda record: record.id,
+        done=reporter(progress, "respond", row, cell, len(plan)),
+    )
+
+
+def rows(cell: Cell, subject: Subject, conditions: Conditions | None) -> Iterator[Row]:
+    """The planned rows of a subject in a cell: item by item, so that a larger limit adds shards at the end."""
+    for item in cell.items:
+        for ask in _under(cell.asks(item), conditions):
+            for sample in range(1 if ask.continuations else cell.sampling.samples):
+                key = request_key(subject, ask, cell.sampling, sample)
+                request = Request(key, subject, ask.turns, ask.continuations, cell.sampling) if ask.turns else None
+                record = digest([key, cell.id, item.id, ask.attack, ask.format, sample])
+                yield Row(record, subject, item, ask, sample, request)
+
+
+def request_key(subject: Subject, ask: Ask, sampling: Sampling, sample: int) -> str:
+    """Digest of all that determines an answer. ``subject.id`` covers base, adapter weights and template."""
+    how: dict[str, Any] = {"continuations": ask.continuations}
+    if not ask.continuations:
+        how = {k: getattr(sampling, k) for k in ("max_new_tokens", "temperature", "top_p", "seed")} | {"sample": sample}
+    return digest({"subject": subject.id, "turns": ask.turns, "how": how})
+
+
+def distinct(tokens: Tokens, continuations: Sequence[str]) -> tuple[str, ...]:
+    """The continuations less those whose tokens begin with another's: their probability is part of that one's."""
+    ids = [tokens.continuation_ids(c) for c in continuations]
+    kept = []
+    for n, mine in enumerate(ids):
+        assert mine, "a continuation without tokens"
+        inside = any(mine[: len(other)] == other and (len(other) < len(mine) or m < n) for m, other in enumerate(ids))
+        if not inside:
+            kept.append(continuations[n])
+    return tuple(kept)
+
+
+def _under(asks: Iterable[Ask], conditions: Conditions | None) -> Iterator[Ask]:
+    for ask in asks:
+        yield ask
+        if conditions and ask.turns:
+            for label, turns in conditions(ask.turns).items():
+                # ``measures.contract.way`` takes the two apart again.
+                format = label if ask.format == "default" else f"{ask.format}+{label}"
+                yield Ask(ask.item_id, tuple(turns), ask.attack, format, ask.continuations)
+
+
+def _records(live: Live, tokens: Tokens, cell: Cell, wanted: Sequence[Row]) -> list[Record]:
+    ways = alternatives(tokens, cell, wanted)
+    generate, score = requests(ways, wanted)
+    said: dict[str, Response | Scored] = {}
+    if generate:
+        said |= {response.key: response for response in live.asked(generate[0].turns).generate(generate)}
+    if score:
+        said |= {scored.key: scored for scored in live.asked(score[0].turns).score(score)}
+    return [_record(cell, r, said[r.request.key] if r.request else None, ways) for r in wanted]
+
+
+def alternatives(tokens: Tokens, cell: Cell, wanted: Sequence[Row]) -> Ways:
+    """The continuations that are asked for in place of each ask's own."""
+    forms = {r.ask.continuations for r in wanted}
+    return {c: distinct(tokens, c) if cell.measure.alternatives else c for c in forms}
+
+
+def requests(ways: Ways, wanted: Sequence[Row]) -> tuple[list[Request], list[Request]]:
+    """What is asked for these rows: to be generated, and to be scored."""
+    # By key: two rows may ask the very same thing (an objective's condition that changes nothing).
+    asked = {r.request.key: (r.request, r.ask.continuations) for r in wanted if r.request}
+    generate = [request for request, continuations in asked.values() if not continuations]
+    score = [replace(request, continuations=ways[c]) for request, c in asked.values() if c]
+    return generate, score
+
+
+def _record(cell: Cell, r: Row, answer: Response | Scored | None, ways: Ways) -> Record:
+    def record(finish: str, **rest: Any) -> Record:
+        said: dict[str, Any] = {"response": "", "plain": "", "n_tokens": 0} | rest
+        return Record(
+            r.id, r.subject.id, cell.label, r.item.id, r.ask.attack, r.ask.format, r.sample, finish=finish, **said
+        )
+
+    if answer is None:
+        return record("untranslated")
+    if isinstance(answer, Scored):
+        if not answer.logps:
+            return record("overlong")
+        asked = ways[r.ask.continuations]
+        return record("scored", n_tokens=sum(answer.n_tokens), continuations=asked, logps=tuple(answer.logps))
+    plain = plain_answer(cell.measure, r.ask.attack, answer.text)
+    return record(answer.finish, response=answer.text, plain=plain or "", n_tokens=answer.n_tokens)
+
+
+def plain_answer(measure: Measure, attack: str, response: str) -> str | None:
+    """The answer of a response as a judge reads it: without the thought before it, decoded; None where it cannot be."""
+    answer = thinking.split(response).answer
+    return answer if is_blank(answer) else measure.plain(attack, answer)
+
+
+def reporter(progress: Progress, stage: str, row: SubjectRow, cell: Cell, total: int) -> Callable[[int], None]:
+    """Tells how many of a cell's rows are done, after each shard."""
+    about = {"stage": stage, "subject": row.subject, "label": row.label, "cell": cell.name, "total": total}
+    return lambda done: progress({**about, "done": done})

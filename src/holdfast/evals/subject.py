@@ -1,0 +1,56 @@
+"""A row of the table of subjects, and what it says about how to speak to that subject."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast import registry
+from holdfast.types import Subject, Turn
+
+Conditions = Callable[[tuple[Turn, ...]], Mapping[str, tuple[Turn, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """One row of ``subjects.parquet``; its columns are described in ``store.tables``."""
+
+    subject: str
+    model: str
+    task: str = ""
+    label: str = "base"
+    objective: str = ""
+    params: str = "{}"
+    seed: int = -1
+    budget: int = 0
+    bracket: str = ""
+    trajectory: str = ""
+    adapter: str = ""
+    weights: str = ""
+
+    def speaker(self, root: Path) -> Subject:
+        """Whom requests are addressed to. ``root`` is the study's folder, which a relative adapter lies in."""
+        adapter = str(root / self.adapter) if self.adapter else None
+        return Subject(self.subject, self.model, adapter, self.trajectory or None, self.budget if adapter else None)
+
+    def conditions(self) -> Conditions | None:
+        """The labelled ways in which the subject's objective would have it asked, beside the bare prompt."""
+        if not self.objective or self.bracket:
+            return None
+        return getattr(registry.build("objectives", self.objective, json.loads(self.params)), "at_evaluation", None)
+
+
+def once(rows: Sequence[SubjectRow], ladder: Collection[int]) -> list[SubjectRow]:
+    """The row that each subject is measured under, in order.
+
+    A run may go by two labels: the first. A checkpoint may go by two budgets that one step completes: the last one of
+    the ``ladder``, for a budget in between is not measured in full.
+    """
+    found: dict[str, SubjectRow] = {}
+    for row in rows:
+        old = found.setdefault(row.subject, row)
+        if row.budget in ladder and (old.budget not in ladder or old.budget < row.budget):
+            found[row.subject] = row
+    return list(found.values())

@@ -1,1 +1,0 @@
-"""Who decides: rules and classifiers that turn a response into a judgement."""

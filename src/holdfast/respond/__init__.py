@@ -1,1 +1,0 @@
-"""Who runs the measuring: subjects × items → fixed shards → records."""

@@ -1,0 +1,117 @@
+"""How much is measured: cells as they will be asked, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast import registry
+from holdfast.config.declared import TUNED
+from holdfast.config.study import MeasureSpec, Study
+from holdfast.data import template_check
+from holdfast.evals.varied import varied
+from holdfast.runs.materials import Materials
+
+if TYPE_CHECKING:
+    from holdfast.config.run import Trajectory
+    from holdfast.evals.eval_config import Cell
+
+CHARACTERS = 4  # of a prompt that are taken for one token
+
+
+@dataclass(frozen=True, slots=True)
+class CellPlan:
+    """A measure on one model, over all subjects that it concerns. ``items`` and ``requests`` are None where the data
+    are not here; ``tokens`` is the most that can be read and written. ``of``: the measure that this one
+    is a variation of."""
+
+    model: str
+    measure: str
+    task: str
+    axis: str
+    subjects: int
+    items: int | None
+    requests: int | None
+    tokens: int
+    of: str = ""
+
+
+def plan_cells(materials: Materials, trajectories: Sequence[Trajectory], *, nominal: bool) -> list[CellPlan]:
+    """Raises UserError where a measure's data are missing, or where an item is also trained on."""
+    study = materials.study
+    if nominal:
+        return [
+            _nominal(study, m.name, spec, task, trajectories)
+            for m in study.models
+            for spec in (*study.measures, *(v.spec for v in varied(study)))
+            for task in _tasks(study, spec)
+        ]
+    from holdfast.evals.eval_config import cells
+
+    first = study.models[0].name
+    tasks = {t: (materials.task(t), materials.prepared(first, t)) for t in materials.tasks}
+    found = cells(study, tasks, varied(study))
+    return [_counted(materials, m.name, cell, trajectories) for m in study.models for cell in found]
+
+
+def _counted(materials: Materials, model: str, cell: Cell, trajectories: Sequence[Trajectory]) -> CellPlan:
+    mine = [t for t in trajectories if t.model == model and cell.task in ("", t.task)]
+    if cell.varies:  # the study proper's, at its last budget
+        mine = [t for t in mine if not t.bracket and cell.last in t.budgets]
+    asks = [(ask, cell.sampling.samples) for item in cell.items for ask in cell.asks(item)]
+    template_check.measured(materials.renderer(model), (ask for ask, _ in asks), cell.label)
+    requests = sum(1 if ask.continuations else samples for ask, samples in asks)
+    most = sum(
+        sum(len(turn.content) for turn in ask.turns) // CHARACTERS
+        + (0 if ask.continuations else samples * cell.sampling.max_new_tokens)
+        for ask, samples in asks
+    )
+    # The base once, and every checkpoint once for each way of asking that its objective has.
+    given = _given(materials.study, model, cell.task)
+    times = 1 + given + sum(_rungs(t, cell) * _ways(materials, t, cell) for t in mine)
+    return CellPlan(
+        model=model,
+        measure=cell.label,
+        task=cell.task,
+        axis=cell.measure.axis,
+        subjects=1 + given + sum(_rungs(t, cell) for t in mine),
+        items=len(cell.items),
+        requests=requests * times,
+        tokens=most * times,
+        of=cell.of,
+    )
+
+
+def _rungs(trajectory: Trajectory, cell: Cell) -> int:
+    if cell.varies or trajectory.bracket not in ("", TUNED):
+        return 1
+    return sum(cell.at(r.budget) for r in trajectory.rungs)
+
+
+def _given(study: Study, model: str, task: str) -> int:
+    """Given subjects that are measured here."""
+    first = study.models[0].name
+    return sum((g.model or first) == model and (not task or g.task in ("", task)) for g in study.given)
+
+
+def _nominal(study: Study, model: str, spec: MeasureSpec, task: str, trajectories: Sequence[Trajectory]) -> CellPlan:
+    subjects = (
+        1
+        + _given(study, model, task)
+        + sum(len(t.measured) for t in trajectories if t.model == model and task in ("", t.task))
+    )
+    axis = registry.get("measures", spec.measure).axis  # type: ignore[attr-defined]
+    return CellPlan(model, spec.label, task, axis, subjects, spec.items, None, 0)
+
+
+def _tasks(study: Study, spec: MeasureSpec) -> list[str]:
+    per_task = getattr(registry.get("measures", spec.measure), "per_task", False)
+    return [t.name for t in study.tasks] if per_task else [""]
+
+
+def _ways(materials: Materials, trajectory: Trajectory, cell: Cell) -> int:
+    if trajectory.bracket or not cell.own_conditions or not cell.items:
+        return 1
+    conditions = getattr(materials.objectives[trajectory.label], "at_evaluation", None)
+    return 1 + len(conditions(cell.items[0].prompt)) if conditions else 1

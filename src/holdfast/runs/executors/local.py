@@ -1,0 +1,249 @@
+"""This machine's processes: jobs go out, progress and results come back. Knows nothing of what a job does.
+
+On a CPU, two one-thread processes beat one two-thread process on small models, and one thread makes sums come out the
+same whatever the machine's load; so a worker has one thread, and there is one worker per core.
+
+Each worker hangs on a pipe of its own. The standard library's pools share queues instead, whose named semaphores stay
+behind in /dev/shm when everything is killed at once, and which cannot say which job it was that a dead worker had.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from holdfast.types import UserError
+
+Report = Callable[[dict[str, Any]], None]
+
+GRACE = 3.0  # seconds that workers have to end when told to; one that is stopped never would
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A module-level function, called in a worker as ``function(report, **arguments)``; both must pickle."""
+
+    name: str
+    function: Callable[..., Any]
+    arguments: dict[str, Any]
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    job: Job | None = None  # what it has in hand
+
+
+def default_workers() -> int:
+    """One per GPU where there are any, else one per core this process may use."""
+    gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return gpus or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+
+
+class Local(AbstractContextManager["Local"]):
+    """A pool of workers that lives over the stages of a run, so that each loads torch and the base model once."""
+
+    def __init__(self, workers: int | None = None, progress: Report | None = None) -> None:
+        self.most = workers or default_workers()
+        self._progress = progress or (lambda event: None)
+        self._workers: list[_Worker] = []
+        # Read by OpenMP when a worker first loads it, hence before the worker starts.
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+    def run(self, jobs: Iterable[Job]) -> None:
+        """Do all jobs, in no order. The first failure ends the pool and is raised here, as it was in the worker.
+
+        Raises UserError where the system kills a worker.
+        """
+        waiting = deque(jobs)
+        try:
+            while waiting or any(w.job for w in self._workers):
+                self._hand_out(waiting)
+                for worker in self._spoken():
+                    self._hear(worker)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let the workers go, with their memory. Nothing happens the second time.
+
+        What a worker has in hand need not be waited for: stages write whole files or nothing.
+        """
+        try:
+            for worker in self._workers:
+                worker.process.terminate()
+            until = time.monotonic() + GRACE
+            for worker in self._workers:
+                worker.process.join(max(0.0, until - time.monotonic()))
+        finally:  # a second Ctrl-C comes here at once
+            with _heard_later():  # a third would leave some behind, which Python waits for at its exit
+                while self._workers:
+                    worker = self._workers.pop()
+                    worker.process.kill()
+                    worker.process.join()
+                    worker.pipe.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _hand_out(self, waiting: deque[Job]) -> None:
+        while waiting:
+            free = next((w for w in self._workers if w.job is None), None)
+            if free is None and len(self._workers) == self.most:
+                return
+            if free is None:
+                with _deaf_children():
+                    free = _start()
+                    self._workers.append(free)
+            free.job = waiting.popleft()
+            try:
+                free.pipe.send(free.job)
+            except BrokenPipeError:
+                raise _killed(free) from None
+
+    def _spoken(self) -> list[_Worker]:
+        """The workers that have something to say, as soon as there is one."""
+        ready = wait([w.pipe for w in self._workers if w.job])
+        return [w for w in self._workers if w.pipe in ready]
+
+    def _hear(self, worker: _Worker) -> None:
+        assert worker.job is not None
+        try:
+            said = worker.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            raise _killed(worker) from None
+        if isinstance(said, BaseException):
+            raise said
+        self._progress({"job": worker.job.name, **said})
+        if said.get("finished"):
+            worker.job = None
+
+
+def _killed(worker: _Worker) -> UserError:
+    worker.process.join(GRACE)
+    assert worker.job is not None
+    code = worker.process.exitcode or 0
+    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+    memory = ", most likely for want of memory" if code == -signal.SIGKILL else ""
+    return UserError(
+        f"the worker that had {worker.job.name!r} in hand was ended {how}{memory}; what is done is kept: "
+        "run again to go on, with fewer workers or a smaller batch where memory is short"
+    )
+
+
+def _start() -> _Worker:
+    ours, theirs = _SPAWN.Pipe()
+    process = _SPAWN.Process(target=_serve, args=(theirs,), daemon=False)
+    with _no_main_module():
+        process.start()
+    theirs.close()  # so that the worker's death ends the pipe
+    return _Worker(process, ours)
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that start meanwhile do not hear Ctrl-C, from their first instruction: it is the parent's to handle.
+    One that comes meanwhile is raised at the end, when the worker is known and can be ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say how signals are taken
+        return
+    resource_tracker.ensure_running()  # it would lift the mask
+    with _heard_later():
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def _heard_later() -> Iterator[None]:
+    """A Ctrl-C meanwhile is raised at the end. By the handler, for a mask is one thread's and another takes it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # nor is it raised here
+        return
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Processes that start meanwhile do not run the user's script: a job is a function of an importable module, and a
+    script without a ``__main__`` guard would begin the study again in each worker."""
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before
+
+
+# -- in a worker ------------------------------------------------------------------------------------------------------
+
+
+def _serve(pipe: Connection) -> None:
+    """Do jobs as they come, until the parent hangs up."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    one_at_a_time = threading.Lock()  # a job may report from several threads
+
+    def report(event: dict[str, Any]) -> None:
+        with one_at_a_time:
+            pipe.send(event)
+
+    while True:
+        try:
+            job = pipe.recv()
+        except EOFError:
+            return
+        try:
+            job.function(report, **job.arguments)
+        except Exception as error:
+            pipe.send(_sendable(error))
+        else:
+            report({"finished": True})
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error as the parent raises it; any but a user's mistake with the worker's traceback as a note."""
+    if not isinstance(error, UserError):
+        error.add_note(f"in a worker:\n{traceback.format_exc()}")
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # an exception that needs more than its message to be made again
+        return RuntimeError(f"{type(error).__name__}: {error}\n\nin a worker:\n{traceback.format_exc()}")
+    return error
+
+
+def _die_with_parent() -> None:
+    # A worker that outlived a killed parent would write into a folder whose lock is free again.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,345 @@
+"""What one worker does for each stage: read the study's folder, do one thing, write it there.
+
+Called by name in a worker process (``engines``); what a worker has loaded it keeps for its next job.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from holdfast import registry
+from holdfast.config import loading
+from holdfast.config.study import JudgeSpec, ModelSpec
+from holdfast.config.task import SideSpec
+from holdfast.data import sampled
+from holdfast.evals import translate as translating
+from holdfast.evals.batched import respond_together
+from holdfast.evals.eval_config import Cell
+from holdfast.evals.eval_config import cells as make_cells
+from holdfast.evals.judges.judge import Desk, Wants
+from holdfast.evals.judging import judge_subject, judged
+from holdfast.evals.outside import RESPONSES
+from holdfast.evals.respond import respond_subject
+from holdfast.evals.subject import SubjectRow, once
+from holdfast.evals.varied import varied
+from holdfast.models.identity import subject_id
+from holdfast.runs.materials import Materials
+from holdfast.runs.plan import Plan
+from holdfast.store.digest import digest, file_digest
+from holdfast.store.files import read_json, write_json
+from holdfast.store.folder import StudyFolder
+from holdfast.store.tables import read_rows
+from holdfast.types import Example, Item, Record, Request, Response, Sampling, Side, Subject, UserError
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A study as a worker has it open."""
+
+    folder: StudyFolder
+    materials: Materials
+
+    @property
+    def plan(self) -> Plan:
+        return Plan.read(self.folder)
+
+    def cells(self, only: str = "") -> list[Cell]:
+        """The study's cells, or those of one measure."""
+        own, matched = file_digest(self.folder.study_yaml), self.folder.matched_json
+        cells = _cells(self.folder.root, own, file_digest(matched) if matched.is_file() else "")
+        return [c for c in cells if only in ("", c.label)]
+
+    def row(self, subject: str) -> SubjectRow:
+        rows = read_rows(self.folder.subjects, "subjects", SubjectRow)
+        return next(row for row in once(rows, self.materials.study.ladder) if row.subject == subject)
+
+    def base(self, model: str) -> SubjectRow:
+        rows = read_rows(self.folder.subjects, "subjects", SubjectRow)
+        return next(row for row in rows if row.model == model and row.label == "base")
+
+
+def open_bench(root: Path) -> Bench:
+    """The study in a folder; opened again when its file has changed."""
+    return _bench(root, file_digest(StudyFolder(root).study_yaml))
+
+
+@lru_cache(maxsize=1)
+def _bench(root: Path, _digest: str) -> Bench:
+    folder = StudyFolder(root)
+    return Bench(folder, Materials(loading.load(folder.study_yaml), folder))
+
+
+@lru_cache(maxsize=1)
+def _cells(root: Path, digest: str, _matched: str) -> tuple[Cell, ...]:
+    return tuple(study_cells(_bench(root, digest).materials))
+
+
+def study_cells(materials: Materials) -> list[Cell]:
+    """The study's cells. A measure of a task asks of its test rows, which are the same for every model."""
+    study = materials.study
+    model = study.models[0].name  # rows to test on are every model's
+    tasks = {t.name: (materials.task(t.name), materials.prepared(model, t.name)) for t in study.tasks}
+    cells, matched = make_cells(study, tasks, varied(study)), materials.folder and materials.folder.matched_json
+    if study.matched is None or not matched or not matched.is_file():
+        return cells
+    chosen = frozenset(read_json(matched, "subjects")["subjects"])
+    return [c if c.varies else replace(c, chosen=chosen) for c in cells]
+
+
+@lru_cache(maxsize=1)  # the base is held once; a study with two models loads each in turn
+def _backend(root: Path, model: str, path: str) -> Any:
+    from holdfast.models.backend import InProcess
+    from holdfast.models.network import load
+
+    return InProcess(load(open_bench(root).materials.speakers[model], threads=1))
+
+
+@lru_cache(maxsize=1)
+def _other(spec: ModelSpec) -> Any:
+    """A model that is no subject: a judge's."""
+    if spec.backend == "vllm":
+        return _engine(spec)
+    from holdfast.models.backend import InProcess
+    from holdfast.models.network import load
+
+    return InProcess(load(spec, threads=1))
+
+
+_engines: dict[Any, Any] = {}
+
+
+def _engine(spec: ModelSpec, *adapters: str) -> Any:
+    """vLLM over a model and its adapters: one at a time, and alone, for it takes what memory there is."""
+    if (spec, adapters) not in _engines:
+        from holdfast.models.vllm_engine import VLLM
+
+        _close_engines()
+        _backend.cache_clear()
+        _other.cache_clear()
+        _engines[spec, adapters] = VLLM(spec, adapters)
+    return _engines[spec, adapters]
+
+
+def _close_engines() -> None:
+    while _engines:
+        _engines.popitem()[1].close()
+
+
+@lru_cache(maxsize=1)
+def _classifier(spec: ModelSpec) -> Any:
+    from holdfast.models.classifier import Classifier
+
+    return Classifier(spec)
+
+
+def _translator(gap: translating.Gap, cache: Path) -> translating.Translates:
+    how, way = gap.translator, translating.direction(gap.translator, gap.side)
+    if how.endpoint is not None:
+        from holdfast.evals.judges.endpoint import Endpoint
+
+        endpoint = Endpoint(translating.endpoint(how), cache, Sampling(how.max_new_tokens))
+        return translating.Chat(endpoint, way["source"], way["target"], checked=gap.side == "prompts")
+    from holdfast.models.translator import Seq2Seq
+
+    path, revision = translating.model(how, gap.side)
+    return Seq2Seq(path, revision, **way, max_new_tokens=how.max_new_tokens, beams=how.beams, threads=1)
+
+
+def _open_backend(bench: Bench, model: str) -> Any:
+    return _backend(bench.folder.root, model, bench.materials.speakers[model].path)
+
+
+def _tell(report: Report, backend: Any) -> Any:
+    """The backend, once it is said what of a model's folder it leaves out."""
+    if note := backend.network.unused if hasattr(backend, "network") else "":
+        report({"note": f"{backend.network.spec.name}: {note}", "unit": "note"})
+    return backend
+
+
+def _unaltered(backend: Any, bench: Bench, row: SubjectRow) -> None:
+    """Raises UserError where a subject's files are no longer those that it was enrolled with."""
+    if backend.identity(row.speaker(bench.folder.root)) != row.subject:
+        what = row.adapter or row.weights or row.model
+        raise UserError(
+            f"{row.label} is not what it was when the study began: the files of {what}, its base or its template have "
+            "changed; run the study again, and it is measured as what it is now"
+        )
+
+
+def _measuring(bench: Bench, model: str) -> Any:
+    """What answers when measuring (``ModelSpec.backend``): an engine serves every adapter of the study."""
+    spec = bench.materials.speakers[model]
+    if spec.backend == "in_process":
+        return _open_backend(bench, model)
+    rows = read_rows(bench.folder.subjects, "subjects", SubjectRow)
+    mine = [str(bench.folder.root / r.adapter) for r in rows if r.adapter and (r.weights or r.model) == model]
+    return _engine(spec, *mine)
+
+
+# -- the stages -----------------------------------------------------------------------------------------------------
+
+
+def sample(report: Report, root: Path, model: str, task: str) -> None:
+    """Draw the base model's own answers to a task's rows, and keep those that are good, or wrong, enough for a side."""
+    bench = open_bench(root)
+    materials, spec = bench.materials, bench.materials.tasks[task]
+    source = materials.unsampled(task)
+    rows = (*source.train, *source.validation)
+    taken: dict[Side, dict[str, str]] = {}
+    counts: Counter[str] = Counter()
+    scored: dict[str, tuple[list[sampled.Candidate], list[float | None]]] = {}
+    for side, how in sampled.sides(spec).items():
+        key = digest([materials.drawn_key(model, task, how), how.judge])
+        if key not in scored:  # both sides may ask and judge alike
+            drawn = _drawn(report, bench, model, task, rows, how)
+            found = sampled.candidates(rows, drawn)
+            scores = (
+                _verdicts(bench, model, how.judge, found) if how.judge else sampled.checked(materials.task(task), found)
+            )
+            scored[key] = found, scores
+            answers = [answer for several in drawn.values() for answer in several]
+            counts["drawn"] += len(answers)
+            counts["cut_off"] += sum(answer.finish != "stop" for answer in answers)
+            counts["unscored"] += scores.count(None)
+        taken[side] = sampled.take(how, *scored[key])
+    write_json(bench.folder.sampled(materials.sampled_key(model, task)), taken | {"counts": counts})
+
+
+def _drawn(
+    report: Report, bench: Bench, model: str, task: str, rows: Sequence[Example], how: SideSpec
+) -> dict[str, list[Response]]:
+    """The base model's answers by row id, kept as soon as they are there: judging them may fail and be done again."""
+    drawn_key = bench.materials.drawn_key(model, task, how)
+    file, asks, settings = bench.folder.drawn(drawn_key), sampled.asks(rows, how), sampled.sampling(how)
+    keys = {digest([drawn_key, ask.item_id, k]): ask for ask in asks for k in range(settings.samples)}
+    if not file.is_file():
+        base = _base(bench, model)
+        requests = [Request(key, base, ask.turns, sampling=settings) for key, ask in keys.items()]
+        answers = []
+        for done, response in enumerate(_open_backend(bench, model).generate(requests), start=1):
+            answers.append(asdict(response))
+            report({"done": done, "total": len(requests), "unit": "responses"})
+        write_json(file, {"answers": sorted(answers, key=lambda answer: answer["key"])})
+    drawn: dict[str, list[Response]] = {}
+    for answer in read_json(file, "answers")["answers"]:
+        drawn.setdefault(keys[answer["key"]].item_id, []).append(Response(**answer))
+    return drawn
+
+
+def _verdicts(bench: Bench, model: str, spec: JudgeSpec, found: Sequence[sampled.Candidate]) -> list[float | None]:
+    """How good each answer is to a judge, which sees the row's reference."""
+    judge = registry.build("judges", spec.judge, spec.params)
+    base = _base(bench, model)
+    rows = [
+        (
+            Item(row.id, row.prompt, reference=row.answer or row.chosen),
+            Record(digest([row.id, text]), base.id, "sample", row.id, "none", "default", 0, text, text, 0, "stop"),
+        )
+        for row, text in found
+    ]
+    desk = _desk(bench, judge.wants, model, base)
+    return [judgement.score for judgement in judged(spec.label, judge, RESPONSES, rows, desk)]
+
+
+def _base(bench: Bench, model: str) -> Subject:
+    """A model of the study before any training."""
+    return Subject(subject_id(bench.materials.model_digest(model), bench.materials.renderer(model).digest), model)
+
+
+def train(report: Report, root: Path, id: str, budgets: tuple[int, ...]) -> None:
+    """Train one trajectory to the last of these budgets, which are its first."""
+    from holdfast.training.job import TrainJob
+    from holdfast.training.loop import train as train_one
+
+    bench = open_bench(root)
+    materials = bench.materials
+    _close_engines()
+    t = next(t for t in bench.plan.trajectories if t.id == id)
+    stream = materials.stream(t.model, t.task, t.seed, t.budgets[-1], t.label)
+    controls = materials.controls(t.label)
+    assert stream.digest == t.order, "the stream is not the one that was planned"
+    job = TrainJob(
+        id=t.id,
+        label=t.label,
+        objective=materials.objectives.get(t.label) or materials.bracket_objective(),
+        lora=controls.lora,
+        controls=controls,
+        seed=materials.seeds(t.label, t.seed)[1],
+        learning_rate=t.learning_rate,
+        budgets=budgets,
+        stream=stream,
+        start=bench.folder.trajectory(t.begins).checkpoint(t.budgets[-1]) if t.begins else None,
+        probes=materials.probes(t.model, t.task),
+        references=root / "references",
+    )
+    train_one(job, bench.folder.trajectory(id), _tell(report, _open_backend(bench, t.model)).network, report)
+
+
+def respond(report: Report, root: Path, subject: str, only: str = "") -> None:
+    """Put all items, or those of one measure, to one subject."""
+    bench = open_bench(root)
+    row = bench.row(subject)
+    model = row.weights or row.model
+    renderer, backend = bench.materials.renderer(model), _tell(report, _measuring(bench, model))
+    _unaltered(backend, bench, row)
+    respond_subject(backend, renderer, row, bench.cells(only), bench.folder, _rows(report))
+
+
+def respond_all(report: Report, root: Path, subjects: Sequence[str], model: str, only: str = "") -> None:
+    """Put all items, or those of one measure, to several subjects of one loaded model at once."""
+    bench = open_bench(root)
+    rows, renderer = [bench.row(s) for s in subjects], bench.materials.renderer(model)
+    backend = _measuring(bench, model)
+    for row in rows:
+        _unaltered(backend, bench, row)
+    respond_together(backend, renderer, rows, bench.cells(only), bench.folder, _rows(report))
+
+
+def translate(report: Report, root: Path, side: translating.Side) -> None:
+    """Fill the gaps of the study's files of translations."""
+    bench = open_bench(root)
+    rows = read_rows(bench.folder.subjects, "subjects", SubjectRow)
+    for gap in translating.gaps(side, bench.cells(), rows, bench.folder):
+        tell = partial(_texts, report, side, len(gap.texts))
+        gap.fill(_translator(gap, bench.folder.judge_cache), tell)
+
+
+def judge(report: Report, root: Path, subject: str, wants: Wants | None, only: str = "") -> None:
+    """Judge one subject's records, or those of one measure, by the judges that want this model."""
+    bench = open_bench(root)
+    row = bench.row(subject)
+    base = bench.base(row.model).speaker(root)
+    desk = _desk(bench, wants, row.model, base, _measuring)
+    judge_subject(row, bench.cells(only), bench.folder, wants=wants, desk=desk, progress=_rows(report))
+
+
+def _desk(
+    bench: Bench, wants: Wants | None, model: str, base: Subject, opened: Callable[[Bench, str], Any] = _open_backend
+) -> Desk:
+    """What a judge that wants this model finds before it; ``base`` is the subject's own, ``opened`` by this."""
+    desk = Desk(cache=bench.folder.judge_cache)
+    if wants is None:
+        return desk
+    if wants.kind == "classifier":
+        assert wants.model is not None, "a base model is no classifier"
+        return replace(desk, classifier=_classifier(wants.model))
+    if wants.model is None:
+        return replace(desk, backend=opened(bench, model), speaker=base)
+    backend = _other(wants.model)
+    speaker = Subject(backend.identity(Subject("", wants.model.name)), wants.model.name)
+    return replace(desk, backend=backend, speaker=speaker)
+
+
+def _texts(report: Report, side: str, total: int, done: int) -> None:
+    report({"done": done, "total": total, "unit": side})
+
+
+def _rows(report: Report) -> Report:
+    return lambda event: report({"done": event["done"], "total": event["total"], "unit": f"rows of {event['cell']}"})

@@ -1,0 +1,218 @@
+"""What a person asks of a study: its plan, a run, one stage of it, how far it is.
+
+plan → sample → train → respond → judge → tune → match → analyse → report
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdfast import registry
+from holdfast.analysis.scope import absent
+from holdfast.config import loading, tuning
+from holdfast.config.study import Study
+from holdfast.evals.eval_config import Cell
+from holdfast.evals.progress import Share, judged, responded
+from holdfast.evals.subject import SubjectRow
+from holdfast.results import shape
+from holdfast.runs import jobs
+from holdfast.runs.display import Display
+from holdfast.runs.executors.local import Local
+from holdfast.runs.materials import Materials
+from holdfast.runs.plan import Plan, expand
+from holdfast.runs.stages import STAGES, Work, draft
+from holdfast.runs.subjects import subjects
+from holdfast.store import tables
+from holdfast.store.files import lock
+from holdfast.store.folder import StudyFolder
+from holdfast.types import Turn, UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from holdfast.analysis.gate import Bound
+
+RUNS = Path("runs")
+UNITS = {  # of what is planned and present in each stage
+    "train": "checkpoints",
+    "respond": "answers",
+    "judge": "judgements",
+    "tune": "choice of settings",
+    "analyse": "table of estimates",
+    "report": "page",
+}
+
+
+def plan(study: str | Path, pilot: Path | None = None) -> Plan:
+    """What would be trained and measured, and what it could tell (``pilot``: a finished study's folder). Writes
+    nothing."""
+    from holdfast.runs.planned_power import powers
+
+    at, spec = Path(study), loading.load(study)
+    planned = expand(spec, StudyFolder(at) if at.is_dir() else None)
+    return replace(planned, power=powers(spec, planned, StudyFolder(pilot) if pilot else None))
+
+
+def run(
+    study: str | Path | Study,
+    out: Path | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+    bounds: Sequence[Bound] | None = None,
+) -> Path:
+    """All stages; returns the study's folder. What is there already is not done again.
+
+    bounds: of a gate, checked before anything is measured and kept in the folder; none: the folder has no gate from now
+    on; None: it keeps what gate it has.
+    """
+    with _open(study, out, workers, quiet, begin=True, bounds=bounds or ()) as work:
+        if bounds is not None:
+            from holdfast.analysis import gate
+
+            gate.keep(work.folder, bounds)
+        for name in STAGES:
+            STAGES[name](work)
+        return work.folder.root
+
+
+def stage(name: str, study: str | Path, out: Path | None = None, workers: int | None = None) -> Path:
+    """One stage, from what the stages before it have left; returns what it wrote. ``train`` plans and samples first."""
+    with _open(study, out, workers, quiet=False, begin=name == "train") as work:
+        if name == "train":
+            STAGES["plan"](work)
+            STAGES["sample"](work)
+        elif name == "analyse":
+            for line in missing(work):
+                work.display.say(line)
+        return STAGES[name](work)
+
+
+def missing(work: Work) -> Iterator[str]:
+    """What is planned and not there, a line for each measure: whoever analyses must know what of."""
+    found = tables.read_rows(work.folder.subjects, "subjects", SubjectRow) if work.folder.subjects.exists() else []
+    lost = absent(work.study, [(r.model, r.task, r.label, r.seed, r.budget) for r in found if not r.bracket])
+    if lost:
+        many = "1 checkpoint is" if len(lost) == 1 else f"{len(lost)} checkpoints are"
+        yield f"missing: {many} not there to be measured ({_some(lost)}); run `holdfast train`"
+    try:
+        cells = jobs.study_cells(work.materials)
+    except UserError as e:
+        yield f"whether responses are missing cannot be told here: {e}"
+        return
+    for cell in cells:
+        for what, stage, count in (("responses", "respond", responded), ("judgements", "judge", judged)):
+            shares = [(row, count(row, [cell], work.folder)) for row in found]
+            gone = [
+                f"{r.label} at {r.budget:,} (seed {r.seed}): {s.planned - s.present}" for r, s in shares if not s.done
+            ]
+            whole = sum((s for _, s in shares), Share(0, 0))
+            if gone:
+                yield (
+                    f"missing: {whole.planned - whole.present:,} of {whole.planned:,} {what} of {cell.name} "
+                    f"({_some(gone)}); run `holdfast {stage}`"
+                )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if names[6:] else "")
+
+
+def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
+    """How much of each stage is there, as plain JSON."""
+    spec, folder = place(study, out)
+    if not folder.plan_json.exists():
+        raise UserError(f"there is no study in {folder.root} yet; `holdfast run` begins one")
+    materials, planned = Materials(spec, folder), Plan.read(folder)
+    rungs = [(t, b) for t in planned.trajectories for b in t.budgets]
+    trained = sum(folder.trajectory(t.id).checkpoint(b).exists() for t, b in rungs)
+    rows = subjects(materials, folder, planned.trajectories) if trained == len(rungs) else []
+    cells = jobs.study_cells(materials) if rows else []
+    responses = sum((responded(r, cells, folder) for r in rows), Share(0, 0))
+    judgements = sum((judged(r, cells, folder) for r in rows), Share(0, 0))
+    stages = {
+        "train": Share(len(rungs), trained),
+        "respond": responses,
+        "judge": judgements,
+        **({"tune": Share(1, int(bool(tuning.chosen(spec, folder))))} if spec.tuned else {}),
+        "analyse": Share(1, int(folder.estimates_parquet.exists())),
+        "report": Share(1, int((folder.report / "index.html").exists())),
+    }
+    return {
+        "study": spec.name,
+        "folder": str(folder.root),
+        "stages": {k: {"planned": v.planned, "present": v.present, "unit": UNITS[k]} for k, v in stages.items()},
+    }
+
+
+@dataclass(frozen=True, repr=False)
+class LoadedStudy:
+    """A study in Python: ``holdfast.load_study(path).run(out)`` gives the estimates."""
+
+    spec: Study
+
+    def __repr__(self) -> str:
+        return f"<the study {self.spec.name}: {shape(self.spec)}; .plan() .run(folder)>"
+
+    def plan(self) -> Plan:
+        return expand(self.spec)
+
+    def run(self, out: Path | str | None = None, workers: int | None = None) -> pd.DataFrame:
+        """Runs what is missing; returns the table of estimates (columns: ``docs/store.md``)."""
+        folder = StudyFolder(run(self.spec, Path(out) if out else None, workers))
+        return tables.read(folder.estimates_parquet, "estimates")
+
+
+@contextmanager
+def _open(
+    study: str | Path | Study,
+    out: Path | None,
+    workers: int | None,
+    quiet: bool,
+    begin: bool,
+    bounds: Sequence[Bound] = (),
+) -> Iterator[Work]:
+    """``begin``: plan first, so that what can be known to fail fails before anything is written, ``bounds`` of a gate
+    that name what will not be there among it; else there must be a plan."""
+    if workers is not None and (type(workers) is not int or workers < 1):
+        raise UserError(f"workers cannot be {workers!r}: give a whole number of processes, 1 or more")
+    spec, folder = place(study, out)
+    if folder.study_yaml.exists() and (there := loading.load(folder.study_yaml).name) != spec.name:
+        raise UserError(f"{folder.root} holds the study {there}; choose another folder for {spec.name} with --out")
+    if not begin and not folder.plan_json.exists():
+        raise UserError(f"nothing is planned in {folder.root}; run `holdfast train` or `holdfast run` first")
+    made = draft(spec, folder) if begin else None
+    if made and bounds:
+        from holdfast.analysis import gate
+
+        gate.check(bounds, spec, [_named(cell, spec) for cell in jobs.study_cells(made[0])])
+    with (
+        lock(folder.root),
+        Display(folder.run_log, quiet) as display,
+        Local(workers or spec.workers, display.update) as pool,
+    ):
+        yield Work(spec, folder, pool, display, made)
+
+
+def _named(cell: Cell, spec: Study) -> dict[str, Any]:
+    """What a gate may name of a cell."""
+    about, by = cell.about(), cell.measure.summary.by
+    asked = [a.attack for a in cell.asks(cell.items[0])] if by == "attack" else []
+    groups = dict.fromkeys(asked or [item.fields.get(by, "") for item in cell.items if by])
+    formats = {"default": None}
+    for v in spec.objectives if cell.own_conditions else ():
+        own = getattr(registry.build("objectives", v.objective, v.params), "at_evaluation", None)
+        formats |= dict.fromkeys(own((Turn("user", ""),)) if own else ())
+    return about | {"groups": list(groups), "formats": list(formats)}
+
+
+def place(study: str | Path | Study, out: Path | None) -> tuple[Study, StudyFolder]:
+    """The study, and the folder it lies or will lie in."""
+    if isinstance(study, Study):
+        return study, StudyFolder(out or RUNS / study.name)
+    spec = loading.load(study)
+    at = Path(study) if Path(study).is_dir() and study not in loading.presets() else RUNS / spec.name
+    return spec, StudyFolder(out or at)

@@ -1,0 +1,342 @@
+"""What each stage of a study does: what is planned and not yet present.
+
+A stage reads what the one before left in the study's folder and writes its own. Torch is loaded by workers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from holdfast.config import loading, stopped, tuning
+from holdfast.config.run import Trajectory
+from holdfast.config.study import Study
+from holdfast.evals import translate
+from holdfast.evals.eval_config import Cell
+from holdfast.evals.judges.judge import Desk
+from holdfast.evals.judging import costs, wanted
+from holdfast.evals.layout import write_cells
+from holdfast.evals.progress import judged, responded
+from holdfast.evals.subject import SubjectRow, once
+from holdfast.runs import jobs
+from holdfast.runs.display import Display
+from holdfast.runs.executors.local import Job, Local
+from holdfast.runs.materials import Materials, fetch
+from holdfast.runs.plan import Plan, expand
+from holdfast.runs.plan import once as distinct
+from holdfast.runs.subjects import subjects
+from holdfast.store import tables
+from holdfast.store.defuse import csv
+from holdfast.store.files import read_json, write_json, write_text
+from holdfast.store.folder import StudyFolder
+from holdfast.training.job import finished
+from holdfast.types import UserError
+
+Draft = tuple[Materials, Plan]
+
+
+@dataclass
+class Work:
+    """A study under way: its folder is locked, its workers wait."""
+
+    study: Study
+    folder: StudyFolder
+    pool: Local
+    display: Display
+    draft: Draft | None  # made before anything was written, for ``_plan`` to write
+
+    @property
+    def plan(self) -> Plan:
+        return Plan.read(self.folder)
+
+    @property
+    def materials(self) -> Materials:
+        return Materials(self.study, self.folder)
+
+    def do(self, stage: str, work: list[Job]) -> None:
+        """Run the jobs of a stage; nothing is started where there are none."""
+        if work:
+            self.display.begin(stage, len(work))
+            self.pool.run(work)
+
+
+def draft(spec: Study, folder: StudyFolder) -> Draft:
+    """What is planned from, and the plan: whatever can be known to fail fails here, and nothing is written."""
+    fetch(spec)
+    translate.check(spec)
+    materials = Materials(spec, folder, plan=True)
+    return materials, expand(spec, folder, materials)
+
+
+def _plan(work: Work) -> Path:
+    from holdfast.analysis import declaration
+
+    materials, planned = work.draft or draft(work.study, work.folder)
+    for note in planned.of_models if work.draft else ():  # once
+        work.display.say(f"note: {note}")
+    work.draft = None
+    loading.save(work.study, work.folder.study_yaml)
+    write_json(work.folder.plan_json, planned.as_json())
+    if said := declaration.record(work.study, work.folder):
+        work.display.say(f"what is asked, recorded before there are results: {said} (declaration.json)")
+    materials.keep()  # so that no worker goes through all rows again
+    return work.folder.plan_json
+
+
+def _sample(work: Work) -> Path:
+    materials = work.materials
+    wanted = [
+        Job(f"sample {task} {model}", jobs.sample, {"root": work.folder.root, "model": model, "task": task})
+        for model in materials.models
+        for task in materials.tasks
+        if not materials.is_sampled(model, task)
+    ]
+    work.do("sample", wanted)
+    if wanted:
+        _plan(work)  # the rows are known now
+    return work.folder.samples
+
+
+def _train(work: Work) -> Path:
+    if work.study.stops:
+        _climb(work)
+    _fit(work, work.plan.trajectories)
+    _prove(work)
+    _enrol(work, work.plan.trajectories)
+    return work.folder.trajectories
+
+
+def _climb(work: Work) -> None:
+    """Train the study proper rung by rung: a run that has reached the target (``matched``) is trained no further."""
+    from holdfast.analysis.frame import cells, load
+    from holdfast.analysis.matched import choose
+
+    assert work.study.matched is not None
+    goal, proper = work.study.matched.measure, [t for t in work.plan.trajectories if not t.bracket]
+    trained = all(finished(work.folder.trajectory(t.id), t.budgets) for t in proper)
+    if trained and stopped.read(work.study, work.folder) is not None:
+        return
+    where: dict[str, dict[str, Any]] = {}
+    for rung in work.study.rungs[:-1]:
+        so_far = [t.upto(where[t.id]["budget"] if t.id in where else rung) for t in proper]
+        _fit(work, so_far)
+        rows = _enrol(work, so_far)
+        _respond(work, goal)
+        _judge(work, goal)
+        # Of checkpoints up to this rung alone: what lies beyond it from another goal's run has no say.
+        chosen = choose(load(work.folder), cells(work.folder), work.study)
+        where = {
+            r.trajectory: {"budget": r.budget, "capability": chosen[r.subject]} for r in rows if r.subject in chosen
+        }
+        work.display.say(f"{len(where)} of {len(proper)} runs have reached the target by {rung:,} tokens")
+    stopped.write(where, work.study, work.folder)
+    _plan(work)
+
+
+def _fit(work: Work, trajectories: Sequence[Trajectory]) -> None:
+    """Train what is not trained of them."""
+    # By model, since a worker holds one; the longest first, so that none is left with a long one at the end.
+    waiting = sorted(trajectories, key=lambda t: (t.model, -t.rungs[-1].forward_tokens))
+    left = [t for t in waiting if not finished(work.folder.trajectory(t.id), t.budgets)]
+    several = len(work.study.models) > 1 or len(work.study.tasks) > 1
+    for again in (False, True):  # a second round begins where a first one ended
+        some = distinct([t for t in left if bool(t.begins) == again])
+        work.do("train", [_of_run(t, work, several) for t in some])
+
+
+def _enrol(work: Work, trajectories: Sequence[Trajectory]) -> list[SubjectRow]:
+    """Who is measured, now that these are trained."""
+    rows = subjects(work.materials, work.folder, trajectories)
+    tables.write(work.folder.subjects, "subjects", rows)
+    return rows
+
+
+def _respond(work: Work, only: str = "") -> Path:
+    """``only``: the label of the one measure that is asked now."""
+    cells, rows = _measuring(work)
+    write_cells(work.folder, cells)
+    cells = [c for c in cells if only in ("", c.label)]
+    _translate(work, "prompts", cells, rows)
+    left = [r for r in rows if not responded(r, cells, work.folder).done]
+    if work.study.backend == "in_process":
+        work.do("respond", [_of_subject("respond", jobs.respond, work, r, only=only) for r in left])
+    else:  # an engine fills its batches with all adapters of a model
+        by_model = {m: [r.subject for r in left if (r.weights or r.model) == m] for m in work.materials.speakers}
+        work.do(
+            "respond",
+            [
+                Job(
+                    f"respond {m}",
+                    jobs.respond_all,
+                    {"root": work.folder.root, "subjects": subjects, "model": m, "only": only},
+                )
+                for m, subjects in by_model.items()
+                if subjects
+            ],
+        )
+    return work.folder.records
+
+
+def _translate(work: Work, side: translate.Side, cells: list[Cell], rows: list[SubjectRow]) -> None:
+    """Fill the gaps of frozen translations, in one worker: several attacks and measures may share a file."""
+    if translate.gaps(side, cells, rows, work.folder):
+        work.do("translate", [Job(f"translate {side}", jobs.translate, {"root": work.folder.root, "side": side})])
+
+
+def _judge(work: Work, only: str = "") -> Path:
+    cells, rows = _measuring(work)
+    write_cells(work.folder, cells)  # a judge may have changed since the responses were made: people labelled more
+    cells = [c for c in cells if only in ("", c.label)]
+    _translate(work, "responses", cells, rows)
+    for cost in costs(rows, cells, work.folder, Desk(cache=work.folder.judge_cache)):
+        if cost.calls:
+            work.display.say(str(cost))
+        cost.check()
+    work.do(
+        "judge",
+        [
+            _of_subject("judge", jobs.judge, work, row, wants=wants, only=only)
+            for wants in wanted(cells)  # by the model that judges ask, since a worker holds one
+            for row in rows
+            if not judged(row, cells, work.folder, wants).done
+        ],
+    )
+    return work.folder.judgements
+
+
+def _tune(work: Work) -> Path:
+    """Of a study that tunes: which setting each objective is compared at, and that setting trained and measured as the
+    study proper is."""
+    if work.study.tuned is None:
+        return work.folder.judgements
+    from holdfast.analysis.frame import cells, load
+    from holdfast.analysis.tuned import choose
+
+    work.display.say("tune")
+    found = {
+        "of": tuning.key(work.study),
+        "choices": choose(load(work.folder, tuning=True), cells(work.folder), work.study),
+    }
+    file = work.folder.tuned_json
+    if work.plan.provisional or not file.exists() or read_json(file) != found:
+        write_json(file, found)
+        _plan(work)
+        _train(work)
+    _respond(work)
+    return _judge(work)
+
+
+def _match(work: Work) -> Path:
+    """Of a study that matches capability: which checkpoints are matched, and all that is measured of them."""
+    if work.study.matched is None:
+        return work.folder.judgements
+    from holdfast.analysis.frame import cells, load
+    from holdfast.analysis.matched import choose
+    from holdfast.analysis.regimes import regimes
+
+    work.display.say("match")
+    about = cells(work.folder)
+    each = regimes(load(work.folder, tuning=True), about, work.study).values()
+    chosen = {subject: value for rows in each for subject, value in choose(rows, about, work.study, both=True).items()}
+    write_json(work.folder.matched_json, {"subjects": dict(sorted(chosen.items()))})
+    _respond(work)
+    return _judge(work)
+
+
+def _analyse(work: Work) -> Path:
+    import pandas as pd
+
+    from holdfast.analysis import consistency, declaration
+    from holdfast.analysis.asked import findings
+    from holdfast.analysis.claims import claims
+    from holdfast.analysis.estimates import estimates
+    from holdfast.analysis.frame import cells, load
+    from holdfast.analysis.regimes import SHARED, regimes
+    from holdfast.report import standing
+
+    if work.study.tuned and work.plan.provisional:
+        raise UserError(f"no settings are chosen in {work.folder.root} yet; run `holdfast tune` first")
+    work.pool.close()  # from here on nothing is computed by a model
+    work.display.say("analyse")
+    loading.save(work.study, work.folder.study_yaml)  # the page is of the study that was analysed
+    frame, about = load(work.folder, tuning=True), cells(work.folder)
+    stands = declaration.standing(work.study, work.folder, about)
+    declaration.look(work.study, work.folder, frame["record"].nunique(), about)
+    if stands.kind != "recorded":
+        work.display.say(f"note: {next(standing.sentences(stands))}")
+    table = estimates(regimes(frame, about, work.study)[SHARED], about, work.study)
+    tables.write(work.folder.estimates_parquet, "estimates", table)
+    write_text(work.folder.estimates_csv, csv(table))
+    found = findings(frame, about, work.study)
+    if work.study.consistency:
+        varied = consistency.consistency(work.folder, work.study)
+        consistency.write(varied, work.folder)
+        found = pd.concat([found, consistency.rows(varied, work.study.ladder[-1])], ignore_index=True)
+    found = declaration.confirmed(found, stands)
+    tables.write(work.folder.findings_parquet, "findings", found)
+    write_text(work.folder.findings_csv, csv(found))
+    published = found[found["regime"] == SHARED]  # which is their design
+    asked = claims(published, tables.read(work.folder.subjects, "subjects"), work.study)
+    write_text(work.folder.claims_csv, csv(asked))
+    return work.folder.estimates_csv
+
+
+def _report(work: Work) -> Path:
+    from holdfast.analysis import gate
+    from holdfast.report.page import build
+
+    work.display.say("report")
+    gate.settle(work.folder)
+    page = build(work.folder)
+    work.display.say(f"the page is {page}")
+    return page
+
+
+STAGES = {
+    "plan": _plan,
+    "sample": _sample,
+    "train": _train,
+    "respond": _respond,
+    "judge": _judge,
+    "tune": _tune,
+    "match": _match,
+    "analyse": _analyse,
+    "report": _report,
+}
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _of_run(t: Trajectory, work: Work, several: bool) -> Job:
+    name = f"{t.label} seed {t.seed}" + (f" {t.task} {t.model}" if several else "")
+    return Job(name, jobs.train, {"root": work.folder.root, "id": t.id, "budgets": t.budgets})
+
+
+def _prove(work: Work) -> None:
+    """One file with the controls of all trajectories: the report compares them."""
+    proofs = [
+        {
+            **read_json(work.folder.trajectory(t.id).controls_json, "controlled"),
+            "model": t.model,
+            "task": t.task,
+            "bracket": t.bracket,
+        }
+        for t in work.plan.trajectories
+    ]
+    write_json(work.folder.controls_json, {"trajectories": proofs})
+
+
+def _measuring(work: Work) -> tuple[list[Cell], list[SubjectRow]]:
+    if not work.folder.subjects.exists():
+        raise UserError(f"nothing is trained in {work.folder.root}; run `holdfast train` first")
+    rows = tables.read_rows(work.folder.subjects, "subjects", SubjectRow)
+    return jobs.study_cells(work.materials), sorted(once(rows, work.study.ladder), key=lambda row: row.model)
+
+
+def _of_subject(verb: str, function: Any, work: Work, row: SubjectRow, **more: Any) -> Job:
+    where = f"{row.label} {row.budget:,}" if row.adapter else f"base {row.model}"
+    arguments = {"root": work.folder.root, "subject": row.subject, **more}
+    return Job(f"{verb} {where} {row.subject[:6]}", function, arguments)

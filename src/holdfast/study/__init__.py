@@ -1,1 +1,0 @@
-"""The typed specification, its expansion into trajectories and cells with content ids, costs, presets. No torch."""

@@ -1,1 +1,0 @@
-"""The one renderer: turns to ids, and counting. No torch."""

@@ -1,0 +1,277 @@
+"""The one loop. It reads from top to bottom and never asks which objective it runs.
+
+For every step of the stream: the objective's view of the rows, split into micro-batches; per-token log-probs of each;
+the objective's loss, whose denominators are the whole step's; backward; clip; AdamW. At every budget a checkpoint.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence as Seq
+from contextlib import closing, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from holdfast.models import adapters, head
+from holdfast.models.finite import broken
+from holdfast.models.layouts import micro_batches
+from holdfast.models.memory import enough_for
+from holdfast.models.network import Network
+from holdfast.objectives.objective import Scores, Total
+from holdfast.store.adapter_files import adapter_config
+from holdfast.store.digest import digest
+from holdfast.store.files import lock, read_json, write_json
+from holdfast.store.folder import TrajectoryFolder
+from holdfast.training import batches, checkpoints, schedule
+from holdfast.training.batches import Group, Rows
+from holdfast.training.controls import controls, exposure, numerics, record
+from holdfast.training.distance import distance, probe_groups
+from holdfast.training.job import TrainJob, finished
+from holdfast.training.references import reference_logps
+from holdfast.types import UserError
+
+STATE_EVERY = 50  # steps: what a killed run loses at most
+MAY_CHANGE = ("budgets", "label", "probes")  # of a trajectory's configuration: none of them changes what is learnt
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+class Diverged(UserError):
+    """A loss or gradient is not finite: rate, precision or rows are not what they should be. What was saved before is
+    sound, and so is what other runs have done."""
+
+
+def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: Progress = lambda event: None) -> None:
+    """Train one trajectory, or finish one that was begun, or do nothing where it is done.
+
+    Assumptions: the network has no adapter of worth attached (it is replaced, and taken off at the end), and the same
+    job, machine, threads and versions as before where the folder holds part of it. Raises ``UserError`` where the
+    folder belongs to other controls or another process is at work in it, and ``Diverged`` where a number is not finite.
+    """
+    with lock(folder.root):
+        if finished(folder, job.budgets):
+            return
+        folder.done.unlink(missing_ok=True)
+        checkpoints.sweep(folder)
+        _same_job(job, folder)
+        autocast = network.autocast
+        try:
+            adapters.attach(network, job.lora, "lora", job.seed)
+            if job.start is not None:
+                assert network.lora.takes(adapter_config(job.start)), "both rounds train one adapter"
+                adapters.load(network, job.start)
+            network.autocast = job.controls.autocast
+            network.checkpointing(job.controls.gradient_checkpointing)
+            with enough_for(
+                f"training {job.label}",
+                f"set `micro_tokens` of `controls` below {job.controls.micro_tokens}, which changes no loss, or "
+                "`gradient_checkpointing: true`",
+            ):
+                _train(job, folder, network, progress)
+        except FloatingPointError as error:  # before or beside a step: references, the head's check, distances
+            bad = broken(network.model)
+            why = FloatingPointError(f"{error}, for {bad} holds numbers that are not finite") if bad else error
+            raise _diverged(job, "", why, ", or set `dtype: float32`") from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise UserError(f"the disk is full: {folder.root}; make room and run the same again") from error
+            raise
+        finally:
+            network.checkpointing(False)
+            network.autocast = autocast
+            adapters.detach(network)
+        checkpoints.finish(folder)
+
+
+def _train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: Progress) -> None:
+    objective, settings, stream, needs = job.objective, job.controls, job.stream, job.objective.needs
+    rows, ends, last = Rows(objective, network.renderer), job.ends(), job.steps
+
+    def say(text: str) -> None:
+        progress({"note": text, "unit": "note"})
+
+    record(folder, controls(job, network, rows))
+    _check_longest(job, network, rows)
+
+    references = None
+    if needs.ref_logps:
+        references = reference_logps(
+            network,
+            list(dict.fromkeys(rows.group(e) for step in stream.steps[:last] for e in step)),
+            job.references or folder.root / "references",
+            {**numerics(network), "autocast": settings.autocast},
+            settings.head,
+            lambda done, of: progress({"done": done, "total": of, "unit": "reference rows"}),
+            say,
+        )
+    probes = probe_groups(network, job.probes, settings)
+
+    parameters = adapters.trainable(network)
+    optimiser = torch.optim.AdamW(
+        list(parameters.values()),
+        lr=job.learning_rate,
+        betas=settings.betas,
+        eps=settings.eps,
+        weight_decay=settings.weight_decay,
+        fused=network.device.type in ("cpu", "cuda"),
+    )
+    of = digest([{k: v for k, v in job.config().items() if k not in MAY_CHANGE}, network.digest])
+    first = 0
+    if state := checkpoints.load_state(folder, of, ends, say):
+        state.restore(parameters, optimiser)
+        first = state.step
+    total_tokens = stream.tokens_after[last - 1]
+
+    with (
+        closing(checkpoints.Metrics(folder.metrics_jsonl, first)) as metrics,
+        folder.timing_jsonl.open("a", encoding="utf-8") as timing,
+    ):
+        for step in range(first, last):
+            began = time.perf_counter()
+            groups = rows.groups(stream.steps[step])
+            read = stream.tokens_after[step - 1] if step else 0
+            counts = batches.counts(groups, needs, progress=read / total_tokens)
+            rate = job.learning_rate * schedule.factor(step, last, settings)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            optimiser.zero_grad()
+
+            totals = Totals()
+            for k, indices in enumerate(micro_batches(groups, settings.layout, settings.micro_tokens)):
+                micro = [groups[i] for i in indices]
+                with _named(job, step, micro), adapters.dropout(network, *job.noise, step, k):
+                    scores = batches.scores(network, micro, needs, settings, references)
+                    loss, logged = objective.loss(scores, counts)
+                    _finite(loss, "the loss")
+                    loss.backward()
+                totals.add(loss, scores, logged)
+            with _named(job, step, groups):
+                norm = torch.nn.utils.clip_grad_norm_(parameters.values(), settings.clip)
+                _finite(norm, "the gradient")
+            optimiser.step()
+
+            tokens, clipped = stream.tokens_after[step], float(norm) > settings.clip
+            line = {"step": step + 1, "tokens": tokens, "pass": stream.pass_of_step[step], "lr": rate}
+            metrics.add({**line, "grad_norm": float(norm), "clipped": clipped, **totals.line()})
+            seconds = time.perf_counter() - began
+            timing.write(json.dumps({"step": step + 1, "tokens": tokens - read, "seconds": seconds}) + "\n")
+            progress({"done": tokens, "total": total_tokens, "unit": "tokens", "loss": totals.loss})
+
+            for budget in ends.get(step + 1, ()):
+                about = {
+                    "budget": budget,
+                    "step": step + 1,
+                    "tokens": tokens,
+                    "clipped_share": metrics.clipped / (step + 1),
+                    "distance": distance(network, probes, settings),
+                    "exposure": exposure(job, budget, rows),
+                }
+                metrics.flush()
+                checkpoints.save_checkpoint(folder, budget, network, about)
+            if step + 1 in ends or (step + 1) % STATE_EVERY == 0:
+                metrics.flush()
+                checkpoints.save_state(folder, of, step + 1, parameters, optimiser)
+                timing.flush()
+
+
+class Totals:
+    """Sums of a step over its micro-batches."""
+
+    def __init__(self) -> None:
+        self.loss = 0.0
+        self._totals: dict[str, Total] = {}
+        self._own: dict[str, Total] = {}
+
+    def add(self, loss: Tensor, scores: Scores, logged: Mapping[str, Total]) -> None:
+        self.loss += float(loss.detach())
+        _accumulate(self._own, logged)
+        _accumulate(self._totals, _log_probs(scores))
+
+    def line(self) -> dict[str, Any]:
+        """The loss; log-probs of each side, summed over a response and per token; the objective's own numbers."""
+        return {"loss": self.loss, **_means(self._totals), "objective": _means(self._own)}
+
+
+def _log_probs(scores: Scores) -> dict[str, Total]:
+    logp_N, side_N = scores.logp_N.detach(), scores.side_N()
+    out: dict[str, Total] = {}
+    for number, side in enumerate(("chosen", "rejected")):
+        mine_N = logp_N[side_N == number]
+        n = int((scores.side_S == number).sum())
+        out[f"{side}_logp"] = Total(float(mine_N.sum()), n)
+        out[f"{side}_logp_per_token"] = Total(float(mine_N.sum()), len(mine_N))
+    # The margin is over rows that show both sides: others would shift it by their chosen response alone.
+    both_S = torch.isin(scores.pair_S, scores.pair_S[scores.side_S == 1])
+    signed_S = scores.sum_S(logp_N) * (1 - 2 * scores.side_S) * both_S
+    out["margin"] = Total(float(signed_S.sum()), int((scores.side_S == 1).sum()))
+    return out
+
+
+def _accumulate(into: dict[str, Total], new: Mapping[str, Total]) -> None:
+    for key, t in new.items():
+        old = into.get(key, Total(0.0, 0.0))
+        into[key] = Total(old.sum + t.sum, old.count + t.count)
+
+
+def _means(totals: Mapping[str, Total]) -> dict[str, float | None]:
+    return {key: t.sum / t.count if t.count else None for key, t in totals.items()}
+
+
+# -- guards ---------------------------------------------------------------------------------------------------------
+
+
+def _same_job(job: TrainJob, folder: TrajectoryFolder) -> None:
+    """A folder belongs to one job, whose ladder of budgets may grow."""
+    config = job.config()
+    if folder.config_json.exists():
+        old = read_json(folder.config_json, "budgets")
+        changed = sorted(k for k in config if k not in MAY_CHANGE and old.get(k) != config[k])
+        if changed:
+            raise UserError(
+                f"{folder.root} holds another training run (other {', '.join(changed)}): delete that folder or choose "
+                "another one."
+            )
+        config["budgets"] = sorted({*old["budgets"], *job.budgets} if job.nested else job.budgets)
+    write_json(folder.config_json, config)
+
+
+def _check_longest(job: TrainJob, network: Network, rows: Rows) -> None:
+    """The head and layout against plain full logits, on the real micro-batch that holds the longest sequence."""
+    longest = max(
+        (e for step in job.stream.steps[: job.steps] for e in step),
+        key=lambda e: max(len(s.ids) for s in rows.group(e)),
+    )
+    step = next(s for s in job.stream.steps if any(e.id == longest.id for e in s))
+    groups = rows.groups(step)
+    indices = micro_batches(groups, job.controls.layout, job.controls.micro_tokens)[0]
+    batch = batches.lay_out([groups[i] for i in indices], job.objective.needs, job.controls, network)
+    head.check(network, batch, job.controls.head)
+
+
+def _diverged(job: TrainJob, at: str, error: FloatingPointError, look: str) -> Diverged:
+    return Diverged(
+        f"{job.label} with seed {job.seed} stopped{at}: {error}; lower its learning rate, {job.learning_rate:g} "
+        f"(`learning_rate` of `controls`, or of the objective alone){look}; what is done is kept"
+    )
+
+
+def _finite(x: Tensor, what: str) -> None:
+    if not math.isfinite(float(x.detach())):
+        raise FloatingPointError(f"{what} is {float(x.detach())}")
+
+
+@contextmanager
+def _named(job: TrainJob, step: int, groups: Seq[Group]) -> Iterator[None]:
+    """Says where a number that is not finite came up."""
+    try:
+        yield
+    except FloatingPointError as error:
+        ids = [g[0].segment.example_id for g in groups]
+        shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
+        raise _diverged(job, f" at step {step + 1} of {job.steps}", error, f", or look at its rows {shown}") from error

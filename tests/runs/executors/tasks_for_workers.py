@@ -1,0 +1,33 @@
+"""What the workers of these tests do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from holdfast.types import UserError
+
+
+def write(report, path: Path | str, text: str) -> None:
+    report({"done": 1, "total": 1, "unit": "files"})
+    Path(path).write_text(text)
+
+
+def fail(report, mistake: bool) -> None:
+    raise UserError("a mistake; mend it") if mistake else ZeroDivisionError("a bug")
+
+
+def end_itself(report, by: int) -> None:
+    os.kill(os.getpid(), by)
+    time.sleep(60)
+
+
+def stop_itself(report, here: str) -> None:
+    Path(here).write_text(str(os.getpid()))
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def copy_maps(report, to: Path) -> None:
+    to.write_text(Path("/proc/self/maps").read_text())

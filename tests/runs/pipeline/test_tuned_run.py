@@ -1,0 +1,70 @@
+"""A study that tunes, from plan to page: killed in between, taken up again, and nothing done twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.analysis import tuned
+from holdfast.config import loading
+from holdfast.runs import pipeline, stages
+from holdfast.store import tables
+from holdfast.store.files import read_json
+from holdfast.store.folder import StudyFolder
+
+TUNED = """
+  - {measure: task_accuracy, name: validation, params: {split: validation}, items: 4, max_new_tokens: 24}
+tuned: {learning_rate: [2.0e-3], coefficients: {DPO: {beta: [0.5]}}}
+matched: {target: 0.9, checkpoints: [700]}
+"""
+CHOSEN = "DPO~beta=0.5"
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_while_it_tunes_goes_on_and_repeats_nothing(
+    tmp_path: Path, small_study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = small_study.replace("budgets: [600, 1200]", "budgets: [1500]").replace("workers: 2", "workers: 1")
+    text = text.replace("\n  - {measure: miniature_dark_triad, items: 12}", "").replace("items: 6", "items: 4")
+    text = text.replace("\nbrackets: [{kind: noop}]", TUNED.rstrip() + "\nseeds: [0, 1]")
+    study, folder = loading.parse(text), StudyFolder(tmp_path)
+    choose = tuned.choose
+
+    def beta(*asked):  # which one it is, is the analysis's business
+        return [c | {"chosen": CHOSEN if c["label"] == "DPO" else c["label"]} for c in choose(*asked)]
+
+    def written() -> dict[Path, int]:
+        files = [*folder.record_shards(), *folder.trajectories.glob("*/checkpoints/*/*.safetensors")]
+        return {path: path.stat().st_mtime_ns for path in files}
+
+    def killed(work):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuned, "choose", beta)
+    proof = stages._prove
+    with monkeypatch.context() as m:
+        m.setattr(stages, "_prove", lambda work: killed(work) if folder.tuned_json.exists() else proof(work))
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(study, tmp_path, quiet=True)
+    before = written()
+    pipeline.run(study, tmp_path, quiet=True)
+    after = written()
+    assert before.items() <= after.items()
+    subjects = tables.read(folder.subjects, "subjects")
+    full = subjects[subjects["bracket"] == "tuned"]
+    assert set(zip(full["label"], full["seed"], full["budget"], strict=True)) == {
+        (CHOSEN, s, b) for s in (0, 1) for b in (700, 1500)
+    }
+    tried = subjects[subjects["bracket"] == "tuning"]
+    assert set(zip(tried["seed"], tried["budget"], strict=True)) == {(0, 1500)}
+    findings = tables.read(folder.findings_parquet, "findings")
+    assert set(findings["regime"]) == {"shared", "tuned"}
+    assert set(findings["label"]) <= {"", "base", "SFT", "DPO"}
+    estimates = tables.read(folder.estimates_parquet, "estimates")
+    assert set(estimates["label"]) == {"base", "SFT", "DPO"}
+    assert "Each at its own setting" in (folder.report / "index.html").read_text(encoding="utf-8")
+    assert all(s["planned"] == s["present"] for s in pipeline.status(tmp_path)["stages"].values())
+    pipeline.stage("tune", tmp_path)
+    assert written() == after
+    assert {c["label"]: c["chosen"] for c in read_json(folder.tuned_json)["choices"]} == {"SFT": "SFT", "DPO": CHOSEN}

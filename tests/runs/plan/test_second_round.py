@@ -1,0 +1,82 @@
+"""A second round of fine-tuning in a plan: what it goes on from is part of its identity, and nothing else moves."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.config.variants import is_declared
+from holdfast.config.variations import BRACKET, variations
+from holdfast.runs.materials import Materials
+from holdfast.runs.plan import expand
+from holdfast.types import UserError
+
+OTHER = {"name": "benign", "task": "jsonl", "params": {"path": "other.jsonl"}}
+
+
+def section(**training):
+    return {"training": {"second_round": {"again": "rows", "benign": OTHER}} | training}
+
+
+@pytest.fixture
+def study(make, make_rows, tmp_path):
+    make_rows(tmp_path / "other.jsonl", salt="!", rejected=False)
+    return lambda section, **more: make(seeds=[0, 1], consistency=section, **more)
+
+
+def by_label(study):
+    return {(t.label, t.seed): t for t in expand(study).trajectories}
+
+
+def test_it_is_a_run_at_the_last_budget_that_names_the_one_it_goes_on_from(study):
+    runs = by_label(study(section()))
+    second, first = runs["SFT~second_round=again", 0], runs["SFT", 0]
+    assert second.begins == first.id != second.id
+    assert (second.budgets, second.bracket, second.varies) == ((1000,), BRACKET, {"second_round": "again"})
+    assert second.rungs[0].tokens >= 1000
+    assert second.order != first.order  # a second reading is not the same order again
+    assert runs["SFT~second_round=benign", 0].begins == first.id
+    assert not any(t.begins for (label, _), t in runs.items() if "~" not in label)
+
+
+def test_its_id_follows_from_the_first_run_and_moves_no_other(study):
+    plain, more = by_label(study(None)), by_label(study(section()))
+    assert {k: t.id for k, t in more.items() if k in plain} == {k: t.id for k, t in plain.items()}
+    longer = by_label(study(section(), budgets=[500, 1500]))  # the first run has the same id, and ends elsewhere
+    assert longer["SFT", 0].id == more["SFT", 0].id
+    assert longer["SFT~second_round=again", 0].id != more["SFT~second_round=again", 0].id
+
+
+def test_all_crossed_it_goes_on_from_the_run_with_the_same_other_choices(study):
+    runs = by_label(study(section(rank=[4], frame={"q": "Q: {prompt}"}) | {"cross": "full"}))
+    second = runs["SFT~rank=4,frame=q,second_round=benign", 0]
+    assert second.begins == runs["SFT~rank=4,frame=q", 0].id
+    materials = Materials(study(section(rank=[4], frame={"q": "Q: {prompt}"}) | {"cross": "full"}))
+    rows = materials.prepared("tiny", materials.rows_of(second.label, "rows")).train
+    assert rows[0].prompt[-1].content.startswith("Q: question")
+    assert rows[0].prompt[-1].content.endswith("!")
+
+
+def test_rows_of_a_task_of_its_own_are_those_that_its_objectives_can_use(study):
+    spec = study(section() | {"objectives": ["SFT"]})
+    assert Materials(spec).usable("tiny", "benign").rows
+    with pytest.raises(UserError, match="no row of the task 'benign'"):  # DPO needs pairs, which these rows are not
+        expand(study(section() | {"objectives": ["SFT", "DPO"]}))
+
+
+def test_order_and_beginning_are_declared_and_nothing_else(study):
+    (x,) = [x for x in variations(study(section())) if x.varies == {"second_round": "again"}]
+    assert all(is_declared(x.variant, k, *x.varies) for k in ("order.1000", "response_ids.1000", "lora_init"))
+    assert not any(is_declared(x.variant, k, *x.varies) for k in ("lora.rank", "optimiser.clip", "base"))
+
+
+@pytest.mark.parametrize(
+    ("level", "says"),
+    [
+        ("row", "second_round.x names no task of the study: did you mean rows"),
+        (OTHER | {"name": "rows"}, "has the name 'rows' of a different task"),
+        (OTHER | {"task": "jsonk"}, "there is no task named 'jsonk'"),
+    ],
+)
+def test_mistakes_are_said(study, level, says):
+    with pytest.raises(UserError, match=says):
+        expand(study(section(second_round={"x": level})))
