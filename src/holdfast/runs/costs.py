@@ -8,13 +8,12 @@ out. Measuring costs 2P for each token of a prompt and, at most, of a response o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.config.study import Controls, Study
+from holdfast.runs.executors.local import visible_cores, visible_gpus
 from holdfast.runs.sizes import Shape
 
 if TYPE_CHECKING:
@@ -89,18 +88,11 @@ def _memory(shape: Shape, controls: Controls) -> int:
 
 
 def _workers(device: str) -> int:
-    """As many as there will be if the study does not say."""
-    if device == "cuda":
-        return len(_gpus()) or 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _gpus() -> list[Path]:
-    return list(Path("/dev").glob("nvidia[0-9]*"))
+    return (len(visible_gpus()) if device == "cuda" else 0) or visible_cores()
 
 
 def _device(study: Study) -> str:
     asked = {m.device for m in study.models}
-    if any(d.startswith("cuda") for d in asked) or ("auto" in asked and _gpus()):
+    if any(d.startswith("cuda") for d in asked) or ("auto" in asked and visible_gpus()):
         return "cuda"
     return "cpu"

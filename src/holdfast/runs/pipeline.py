@@ -21,7 +21,7 @@ from holdfast.evals.subject import SubjectRow
 from holdfast.results import shape
 from holdfast.runs import jobs
 from holdfast.runs.display import Display
-from holdfast.runs.executors.local import Local
+from holdfast.runs.executors.executor import executor
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import Plan, expand
 from holdfast.runs.stages import STAGES, Work, draft
@@ -192,9 +192,9 @@ def _open(
     with (
         lock(folder.root),
         Display(folder.run_log, quiet) as display,
-        Local(workers or spec.workers, display.update) as pool,
+        executor("local", workers=workers or spec.workers) as hands,
     ):
-        yield Work(spec, folder, pool, display, made)
+        yield Work(spec, folder, hands, display, made)
 
 
 def _named(cell: Cell, spec: Study) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from holdfast.evals.progress import judged, responded
 from holdfast.evals.subject import SubjectRow, once
 from holdfast.runs import jobs
 from holdfast.runs.display import Display
-from holdfast.runs.executors.local import Job, Local
+from holdfast.runs.executors.executor import Executor, Job
 from holdfast.runs.materials import Materials, fetch
 from holdfast.runs.plan import Plan, expand
 from holdfast.runs.plan import once as distinct
@@ -43,7 +43,7 @@ class Work:
 
     study: Study
     folder: StudyFolder
-    pool: Local
+    executor: Executor
     display: Display
     draft: Draft | None  # made before anything was written, for ``_plan`` to write
 
@@ -59,7 +59,8 @@ class Work:
         """Run the jobs of a stage; nothing is started where there are none."""
         if work:
             self.display.begin(stage, len(work))
-            self.pool.run(work)
+            for event in self.executor.map(work):
+                self.display.update(event)
 
 
 def draft(spec: Study, folder: StudyFolder) -> Draft:
@@ -258,7 +259,7 @@ def _analyse(work: Work) -> Path:
 
     if work.study.tuned and work.plan.provisional:
         raise UserError(f"no settings are chosen in {work.folder.root} yet; run `holdfast tune` first")
-    work.pool.close()  # from here on nothing is computed by a model
+    work.executor.close()  # from here on nothing is computed by a model
     work.display.say("analyse")
     loading.save(work.study, work.folder.study_yaml)  # the page is of the study that was analysed
     frame, about = load(work.folder, tuning=True), cells(work.folder)

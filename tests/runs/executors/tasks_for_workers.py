@@ -31,3 +31,11 @@ def stop_itself(report, here: str) -> None:
 
 def copy_maps(report, to: Path) -> None:
     to.write_text(Path("/proc/self/maps").read_text())
+
+
+def see(report, folder: Path, at_once: int) -> None:
+    """Which GPUs this worker sees; waits for as many others, so that no worker does two of these."""
+    (folder / str(os.getpid())).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+    until = time.monotonic() + 60
+    while len(list(folder.iterdir())) < at_once and time.monotonic() < until:
+        time.sleep(0.05)

@@ -15,7 +15,8 @@ import pytest
 import tasks_for_workers as tasks
 
 from holdfast.runs.executors import local
-from holdfast.runs.executors.local import GRACE, Job, Local
+from holdfast.runs.executors.executor import Job, Resources, executor
+from holdfast.runs.executors.local import GRACE, Local
 from holdfast.types import UserError
 
 HERE = Path(__file__).parent
@@ -31,8 +32,9 @@ def script_that_runs(function: str, folder: Path, **arguments: str) -> Path:
     script.write_text(
         f"import sys; print('begins', flush=True); sys.path.append({str(HERE)!r})\n"
         "import tasks_for_workers as tasks\n"
-        "from holdfast.runs.executors.local import Job, Local\n"
-        f"with Local(1) as pool:\n    pool.run([Job('job', tasks.{function}, {arguments!r})])\n"
+        "from holdfast.runs.executors.executor import Job\n"
+        "from holdfast.runs.executors.local import Local\n"
+        f"with Local(1) as pool:\n    list(pool.map([Job('job', tasks.{function}, {arguments!r})]))\n"
     )
     return script
 
@@ -47,10 +49,9 @@ def alive(pid: int) -> bool:
 
 def test_every_job_is_done_once_and_every_event_comes_back(tmp_path):
     events = []
-    with Local(2, events.append) as pool:
-        pool.run(jobs(tmp_path, 5))
-        pool.run([])
-        pool.run(jobs(tmp_path, 1))
+    with Local(2) as pool:
+        for some in (jobs(tmp_path, 5), [], jobs(tmp_path, 1)):
+            events += pool.map(some)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0", "1", "2", "3", "4"]
     assert sum("finished" in e for e in events) == sum("done" in e for e in events) == 6
 
@@ -58,7 +59,7 @@ def test_every_job_is_done_once_and_every_event_comes_back(tmp_path):
 @pytest.mark.parametrize(("mistake", "kind"), [(True, UserError), (False, ZeroDivisionError)])
 def test_a_failure_is_raised_as_the_worker_raised_it(mistake, kind):
     with pytest.raises(kind) as caught, Local(1) as pool:
-        pool.run([Job("fails", tasks.fail, {"mistake": mistake})])
+        list(pool.map([Job("fails", tasks.fail, {"mistake": mistake})]))
     notes = getattr(caught.value, "__notes__", [])
     assert bool(notes) is not mistake
     assert mistake or "tasks_for_workers.py" in notes[0]
@@ -69,7 +70,7 @@ def test_a_worker_that_the_system_kills_is_one_sentence_that_names_its_job():
         pytest.raises(UserError, match=r"'SFT seed 1'.*by signal 9, most likely for want of memory.*run again"),
         Local(1) as pool,
     ):
-        pool.run([Job("SFT seed 1", tasks.end_itself, {"by": signal.SIGKILL})])
+        list(pool.map([Job("SFT seed 1", tasks.end_itself, {"by": signal.SIGKILL})]))
 
 
 @pytest.mark.usefixtures("hears_ctrl_c")
@@ -98,10 +99,10 @@ def test_an_interrupt_while_a_worker_starts_is_not_lost_and_ends_that_worker(tmp
     started = []
     start = local._start
     monkeypatch.setattr(local, "_no_main_module", interrupted)
-    monkeypatch.setattr(local, "_start", lambda: started.append(start()) or started[-1])
+    monkeypatch.setattr(local, "_start", lambda gpus: started.append(start(gpus)) or started[-1])
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), Local(1) as pool:
-        pool.run(jobs(tmp_path, 1))
+        list(pool.map(jobs(tmp_path, 1)))
     assert signal.getsignal(signal.SIGINT) is before
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
     assert [worker.process.is_alive() for worker in started] == [False]
@@ -118,7 +119,7 @@ def test_a_ctrl_c_while_workers_are_killed_leaves_none_behind(tmp_path, monkeypa
 
     monkeypatch.setattr(BaseProcess, "kill", interrupted)
     pool = Local(2)
-    pool.run(jobs(tmp_path, 2))
+    list(pool.map(jobs(tmp_path, 2)))
     started = [worker.process for worker in pool._workers]
     with pytest.raises(KeyboardInterrupt):
         pool.close()
@@ -137,5 +138,33 @@ def test_a_script_needs_no_main_guard(tmp_path):
 @pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="no /proc: what a process maps is not to be seen")
 def test_workers_hold_no_named_semaphore_that_a_kill_would_leave_behind(tmp_path):
     with Local(1) as pool:
-        pool.run([Job("maps", tasks.copy_maps, {"to": tmp_path / "maps"})])
+        list(pool.map([Job("maps", tasks.copy_maps, {"to": tmp_path / "maps"})]))
     assert "/sem." not in (tmp_path / "maps").read_text()
+
+
+def gpus_of(pool: Local, folder: Path, n: int, resources: Resources) -> list[str]:
+    """What each of ``n`` workers that are busy at once sees."""
+    folder.mkdir()
+    wanted = [Job(f"job {k}", tasks.see, {"folder": folder, "at_once": n}) for k in range(n)]
+    list(pool.map(wanted, resources))
+    return sorted(p.read_text() for p in folder.iterdir())
+
+
+def test_each_worker_sees_the_gpus_of_one_job_and_no_other_s(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2,3,5")
+    with executor("local") as pool:
+        assert gpus_of(pool, tmp_path / "one", 4, Resources()) == ["0", "2", "3", "5"]
+        assert gpus_of(pool, tmp_path / "two", 2, Resources(gpus=2)) == ["0,2", "3,5"]
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,2,3,5"
+
+
+def test_more_workers_than_gpus_share_them_evenly(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    with Local(4) as pool:
+        assert gpus_of(pool, tmp_path / "seen", 4, Resources()) == ["4", "4", "6", "6"]
+
+
+def test_without_a_gpu_a_job_is_done_without(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with Local(1) as pool:
+        assert gpus_of(pool, tmp_path / "seen", 1, Resources(gpus=2)) == [""]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.config.loading import parse
 from holdfast.runs import pipeline, stages
-from holdfast.runs.executors.local import Job
+from holdfast.runs.executors.executor import Event, Job
 from holdfast.store.files import write_text
 
 SMALL = """
@@ -43,12 +43,13 @@ class Here(AbstractContextManager):
 
     ran: ClassVar[list[str]] = []
 
-    def __init__(self, *_: object) -> None: ...
+    def __init__(self, *_: object, **__: object) -> None: ...
 
-    def run(self, jobs: Iterable[Job]) -> None:
+    def map(self, jobs: Iterable[Job]) -> Iterator[Event]:
         for job in jobs:
             self.ran.append(f"{job.function.__name__} {job.name}")
             job.function(lambda event: None, **job.arguments)
+            yield {"job": job.name, "finished": True}
 
     def close(self) -> None: ...
 
@@ -70,4 +71,4 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "Local", Here)
+    monkeypatch.setattr(pipeline, "executor", Here)

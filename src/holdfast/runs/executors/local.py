@@ -1,7 +1,8 @@
-"""This machine's processes: jobs go out, progress and results come back. Knows nothing of what a job does.
+"""The executor of one machine: processes to which jobs go out and from which reports come back.
 
 On a CPU, two one-thread processes beat one two-thread process on small models, and one thread makes sums come out the
-same whatever the machine's load; so a worker has one thread, and there is one worker per core.
+same whatever the machine's load; so a worker has one thread, and there is one worker per core. Where there are GPUs
+there is one worker for each, which sees no other.
 
 Each worker hangs on a pipe of its own. The standard library's pools share queues instead, whose named semaphores stay
 behind in /dev/shm when everything is killed at once, and which cannot say which job it was that a dead worker had.
@@ -18,7 +19,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -28,21 +29,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from holdfast.runs.executors.executor import Event, Job, Resources
 from holdfast.types import UserError
-
-Report = Callable[[dict[str, Any]], None]
 
 GRACE = 3.0  # seconds that workers have to end when told to; one that is stopped never would
 _SPAWN = multiprocessing.get_context("spawn")
-
-
-@dataclass(frozen=True)
-class Job:
-    """A module-level function, called in a worker as ``function(report, **arguments)``; both must pickle."""
-
-    name: str
-    function: Callable[..., Any]
-    arguments: dict[str, Any]
 
 
 @dataclass
@@ -52,38 +43,54 @@ class _Worker:
     job: Job | None = None  # what it has in hand
 
 
-def default_workers() -> int:
-    """One per GPU where there are any, else one per core this process may use."""
-    gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    return gpus or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+def visible_gpus() -> list[str]:
+    """Those that this process may use, as CUDA names them."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        return [name for name in allowed.split(",") if name.strip() not in ("", "-1")]
+    return [str(k) for k in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
+
+
+def visible_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
 
 
 class Local(AbstractContextManager["Local"]):
-    """A pool of workers that lives over the stages of a run, so that each loads torch and the base model once."""
+    """``workers``: processes at a time; by default one for every share of the GPUs that a job needs, or else one per
+    core."""
 
-    def __init__(self, workers: int | None = None, progress: Report | None = None) -> None:
-        self.most = workers or default_workers()
-        self._progress = progress or (lambda event: None)
+    def __init__(self, workers: int | None = None) -> None:
+        self._wanted, self._gpus = workers, visible_gpus()
+        self._resources = Resources()
         self._workers: list[_Worker] = []
         # Read by OpenMP when a worker first loads it, hence before the worker starts.
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ.setdefault(name, "1")
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-    def run(self, jobs: Iterable[Job]) -> None:
-        """Do all jobs, in no order. The first failure ends the pool and is raised here, as it was in the worker.
-
-        Raises UserError where the system kills a worker.
-        """
+    def map(self, jobs: Iterable[Job], resources: Resources | None = None) -> Iterator[Event]:
+        """As of ``Executor``. Jobs that need other resources than those before get workers of their own."""
+        if (resources or self._resources) != self._resources:
+            self.close()
+            self._resources = resources or self._resources
         waiting = deque(jobs)
         try:
             while waiting or any(w.job for w in self._workers):
                 self._hand_out(waiting)
                 for worker in self._spoken():
-                    self._hear(worker)
+                    yield self._hear(worker)
         except BaseException:
             self.close()
             raise
+
+    def _shares(self) -> list[str]:
+        """The GPUs in as many parts as jobs can have at once."""
+        n = self._resources.gpus
+        return [",".join(self._gpus[k : k + n]) for k in range(0, len(self._gpus), n or 1)] if n else []
+
+    def _most(self) -> int:
+        return self._wanted or len(self._shares()) or max(visible_cores() // self._resources.cpus, 1)
 
     def close(self) -> None:
         """Let the workers go, with their memory. Nothing happens the second time.
@@ -110,11 +117,12 @@ class Local(AbstractContextManager["Local"]):
     def _hand_out(self, waiting: deque[Job]) -> None:
         while waiting:
             free = next((w for w in self._workers if w.job is None), None)
-            if free is None and len(self._workers) == self.most:
+            if free is None and len(self._workers) >= self._most():
                 return
             if free is None:
                 with _deaf_children():
-                    free = _start()
+                    shares = self._shares()
+                    free = _start(shares[len(self._workers) % len(shares)] if shares else None)
                     self._workers.append(free)
             free.job = waiting.popleft()
             try:
@@ -127,7 +135,7 @@ class Local(AbstractContextManager["Local"]):
         ready = wait([w.pipe for w in self._workers if w.job])
         return [w for w in self._workers if w.pipe in ready]
 
-    def _hear(self, worker: _Worker) -> None:
+    def _hear(self, worker: _Worker) -> Event:
         assert worker.job is not None
         try:
             said = worker.pipe.recv()
@@ -135,9 +143,10 @@ class Local(AbstractContextManager["Local"]):
             raise _killed(worker) from None
         if isinstance(said, BaseException):
             raise said
-        self._progress({"job": worker.job.name, **said})
+        event = {"job": worker.job.name, **said}
         if said.get("finished"):
             worker.job = None
+        return event
 
 
 def _killed(worker: _Worker) -> UserError:
@@ -152,10 +161,10 @@ def _killed(worker: _Worker) -> UserError:
     )
 
 
-def _start() -> _Worker:
+def _start(gpus: str | None) -> _Worker:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(theirs,), daemon=False)
-    with _no_main_module():
+    with _no_main_module(), _seeing(gpus):
         process.start()
     theirs.close()  # so that the worker's death ends the pipe
     return _Worker(process, ours)
@@ -191,6 +200,20 @@ def _heard_later() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if heard:
         signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _seeing(gpus: str | None) -> Iterator[None]:
+    """Processes that start meanwhile see these GPUs alone: CUDA reads which when it is first loaded."""
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
+    try:
+        yield
+    finally:
+        os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+        if before is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = before
 
 
 @contextmanager
