@@ -34,10 +34,11 @@ def main() -> None:
 def _line(prompts: int, attacks: int, draws: int) -> str:
     import numpy as np
 
-    from holdfast.analysis.bootstrap import bootstrap, functional, percentile
+    from holdfast import rng
     from holdfast.analysis.clusters import cluster_sums
     from holdfast.analysis.grid import grid
     from holdfast.analysis.metrics import Metric
+    from holdfast.stats.bootstrap import percentile, resample
 
     frame = _frame(prompts, attacks)
     began = time.perf_counter()
@@ -45,9 +46,9 @@ def _line(prompts: int, attacks: int, draws: int) -> str:
     sums = cluster_sums(cube, Metric("asr", frame["score"].to_numpy(), "share", (0.0, 1.0)))
     made = time.perf_counter()
     weights = np.ones(attacks) / attacks
-    drawn = bootstrap(sums, weights, draws)
+    drawn = resample(sums.sums, sums.counts, weights, draws, rng.generator("benchmark"))
     against = np.eye(len(sums.who))[1:] - np.eye(len(sums.who))[0]
-    low, high = percentile(functional(drawn, against))
+    low, high = percentile(drawn @ against.T)
     done = time.perf_counter()
     assert (low < high).all()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

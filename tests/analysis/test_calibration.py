@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from holdfast import rng
-from holdfast.analysis.linear import linearise
-from holdfast.analysis.simulate import World, answers, balanced, intercept, rate
+from holdfast.stats.linear import linearise
+from holdfast.stats.simulate import World, answers, balanced, intercept, rate
 from tools.calibration import intervals
 from tools.calibration.intervals import Cell, families, simulate
 

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 from rows import cell_of, frame_of, study
 
+from holdfast.analysis.clusters import cluster_sums
 from holdfast.analysis.estimates import estimates
+from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.headlines import headlines
+from holdfast.analysis.metrics import metrics
+from holdfast.stats.design import Design, default_interval
+from holdfast.stats.linear import linearise
+from holdfast.stats.methods import rare_prompts
 from holdfast.store import tables
 
 RNG = np.random.default_rng(11)
@@ -202,3 +208,26 @@ def test_twenty_subjects_of_a_thousand_records_take_under_two_seconds():
     start = time.process_time()
     estimates(frame, cell_of(A5, threshold=True), study(*names))
     assert time.process_time() - start < 2
+
+
+def test_the_default_of_a_level_is_the_interval_of_the_estimates_table(made):
+    """With gaps too: the same numbers reach the page by either way, save where the seeds' means make it wider."""
+    table = made.estimates
+    rows = table[(table["metric"] == "asr") & (table["estimate"] == "level") & (table["condition"] == "macro")]
+    rows = rows[(rows["format"] == "default") & (rows["label"] == "sft") & (rows["seed"] == -1)]
+    cell = next(c for c in made.cells.values() if c["measure"] == rows["measure"].iloc[0])
+    rows = rows[rows["judge"] == next(iter(cell["judges"]))]
+    assert len(rows)
+    judge = rows["judge"].iloc[0]
+    part = made.frame[(made.frame["cell"] == cell["cell"]) & (made.frame["judge"] == judge)].reset_index(drop=True)
+    cube = grid(part, cell["summary"])
+    sums = cluster_sums(cube, metrics(part, cell["summary"], made.study.threshold)[0])
+    weights = conditions(cell["summary"], cube)["macro"]
+    for row in rows.to_dict("records"):
+        who = (sums.who["label"] == "sft") & (sums.who["budget"] == row["budget"]) & (sums.who["format"] == "default")
+        y = sums.values()[np.flatnonzero(who)[0]][..., weights > 0]
+        level = linearise(y, weights[weights > 0])
+        assert float(sums.means(weights)[np.flatnonzero(who)[0]]) == pytest.approx(row["value"])
+        design = Design("level", True, *y.shape[-3:-1])
+        found = default_interval(level, design, n=(~np.isnan(y)).sum(), rare=rare_prompts(y))
+        assert (float(found.low), float(found.high)) == pytest.approx((row["low"], row["high"]))

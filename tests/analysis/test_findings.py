@@ -20,8 +20,8 @@ from holdfast.analysis.coupling import rows as coupling_rows
 from holdfast.analysis.estimands import dissociations, omnibus, rows, versus
 from holdfast.analysis.findings import NAMES, finished, row
 from holdfast.analysis.ladder import AT_BASE, Ladder, contrast, ladders
-from holdfast.analysis.trend import slope_weights
 from holdfast.config.study import MatchedSpec
+from holdfast.stats.trend import slope_weights
 from holdfast.store import tables
 
 BUDGETS = (100, 200, 400)

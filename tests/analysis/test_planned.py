@@ -12,16 +12,16 @@ import pytest
 from rich.console import Console
 
 from holdfast import rng
-from holdfast.analysis import power as reckon
 from holdfast.analysis.estimands import versus
 from holdfast.analysis.findings import finished, row
 from holdfast.analysis.ladder import Ladder, contrast
-from holdfast.analysis.simulate import World, answers, intercept
 from holdfast.cli.plan_tables import show
 from holdfast.config.loading import load
 from holdfast.evals.measures.measure import Summary
 from holdfast.runs.plan import expand
 from holdfast.runs.planned_power import guessed, level, powers
+from holdfast.stats import power as reckon
+from holdfast.stats.simulate import World, answers, intercept
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from holdfast.analysis import repeats
+from holdfast.stats.components import components
 
 
 def rows(y: np.ndarray, factors: list[str], attack: str = "dan") -> pd.DataFrame:
@@ -97,3 +98,16 @@ def test_one_sample_against_most():
         }
     )
     assert repeats.one_sample(table) == pytest.approx((0.75 + 1.0) / 2)
+
+
+def test_reml_of_statsmodels_gives_the_same_where_nothing_is_missing():
+    r = np.random.default_rng(3)
+    y = r.normal(size=(5, 1)) * 2 + r.normal(size=(1, 12)) * 1.5 + r.normal(size=(5, 12))
+    mine = components(y, ["seed", "prompt"]).variance
+    table = rows(y, ["seed"])
+    effects = {"seed": ["seed"], "prompt": ["item"]}
+    theirs = repeats.mixed(table, "value", effects).set_index("effect")
+    assert theirs["variance"].to_numpy() == pytest.approx(mine, rel=2e-3)
+    gaps = repeats.mixed(table.assign(value=table["value"].where(table.index % 9 > 0)), "value", effects)
+    assert gaps["variance"].to_numpy() == pytest.approx(mine, rel=0.35)
+    assert gaps["share"].sum() == pytest.approx(1)

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pandas as pd
 
-from holdfast.analysis.equivalence import VERDICTS
 from holdfast.analysis.gate import Check, Verdict
 from holdfast.report import markup, speak, tables
 from holdfast.report.reading import read
 from holdfast.report.tables import Control
+from holdfast.stats.equivalence import VERDICTS
 from holdfast.store.folder import StudyFolder
 
 

@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 
 from holdfast import rng
-from holdfast.analysis.bootstrap import percentile, resample, t_interval
-from holdfast.analysis.design import Design, accounts, default_interval
-from holdfast.analysis.equivalence import tost
-from holdfast.analysis.linear import Linear, spread
-from holdfast.analysis.methods import (
+from holdfast.stats.bootstrap import percentile, resample, t_interval
+from holdfast.stats.design import Design, accounts, default_interval
+from holdfast.stats.equivalence import tost
+from holdfast.stats.linear import Linear, spread
+from holdfast.stats.methods import (
     Found,
     bonett_price,
     cluster_wilson,
@@ -35,10 +35,10 @@ from holdfast.analysis.methods import (
     seed_t,
     two_way_t,
 )
-from holdfast.analysis.multiple import correlation, many_to_one
-from holdfast.analysis.paired import holm, sign_flip
-from holdfast.analysis.simulate import World, answers, balanced, intercept, rate
-from holdfast.analysis.trend import over_budgets, slope_weights
+from holdfast.stats.multiple import correlation, holm, many_to_one
+from holdfast.stats.paired import sign_flip
+from holdfast.stats.simulate import World, answers, balanced, intercept, rate
+from holdfast.stats.trend import over_budgets, slope_weights
 
 Array = np.ndarray
 RATES = (0.02, 0.05, 0.1, 0.25, 0.5)
@@ -187,12 +187,12 @@ def _families(cell: Cell, sets: int, random: np.random.Generator) -> dict[tuple[
         np.asarray(found.p).T
         for found in (default_interval(balanced(d, groups), design), bonett_price(balanced(d, groups)))
     )
-    numbers = pd.Series(np.repeat(np.arange(sets), len(d)))
+    numbers = np.repeat(np.arange(sets), len(d))
     rho = correlation(np.moveaxis(d, 0, 1))
     slopes = balanced(over_budgets(y[:4], slope_weights((1, 2, 4, 8))), groups)
 
     def by_holm(p: Array) -> Array:
-        return holm(pd.Series(p.ravel()), numbers).to_numpy().reshape(p.shape)
+        return holm(p.ravel(), numbers).reshape(p.shape)
 
     tested = {
         ("family", "uncorrected"): of_default,

@@ -33,9 +33,9 @@ from holdfast.analysis.coupling import less, slope
 from holdfast.analysis.ladder import AT_BASE, Ladder, Rung
 from holdfast.analysis.matched import at, runs_of
 from holdfast.analysis.paths import Array, Levels, Run
-from holdfast.analysis.simulate import World, gauss, intercept
 from holdfast.analysis.versus import Versus
 from holdfast.config.study import Study
+from holdfast.stats.simulate import World, gauss, intercept
 
 BUDGETS = (25_000, 50_000, 100_000, 200_000, 400_000)
 LABELS = ("sft", "same", "other")

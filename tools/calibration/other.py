@@ -20,16 +20,16 @@ import pandas as pd
 
 from holdfast import rng
 from holdfast.analysis import paths
-from holdfast.analysis.components import intervals, mean_squares
-from holdfast.analysis.correction import error_rates, prediction_powered, rogan_gladen
-from holdfast.analysis.design import Design, default_interval
 from holdfast.analysis.distance import read
-from holdfast.analysis.linear import linearise
 from holdfast.analysis.matched import Runs, runs_of, under
-from holdfast.analysis.methods import Found, cluster_wilson, rare_prompts
-from holdfast.analysis.paired import sign_flip
 from holdfast.analysis.paths import Run
 from holdfast.analysis.versus import Versus
+from holdfast.stats.components import intervals, mean_squares
+from holdfast.stats.correction import error_rates, prediction_powered, rogan_gladen
+from holdfast.stats.design import Design, default_interval
+from holdfast.stats.linear import linearise
+from holdfast.stats.methods import Found, cluster_wilson, rare_prompts
+from holdfast.stats.paired import sign_flip
 from tools.calibration import matched as ladders
 
 Array = np.ndarray

@@ -28,15 +28,15 @@ import pandas as pd
 from scipy.special import expit
 
 from holdfast import rng
-from holdfast.analysis.design import Design, accounts
-from holdfast.analysis.equivalence import BETTER, DIFFERS, EQUIVALENT, SMALL, WORSE, above, below, tost
 from holdfast.analysis.findings import NAMES, better, finished
 from holdfast.analysis.ladder import Account
-from holdfast.analysis.linear import linearise
-from holdfast.analysis.paired import Difference, difference, t_test
 from holdfast.analysis.recommend import recommend
-from holdfast.analysis.simulate import ATTACKS, World, balanced, intercept
 from holdfast.config.study import Study
+from holdfast.stats.design import Design, accounts
+from holdfast.stats.equivalence import BETTER, DIFFERS, EQUIVALENT, SMALL, WORSE, above, below, tost
+from holdfast.stats.linear import linearise
+from holdfast.stats.paired import Difference, difference, t_test
+from holdfast.stats.simulate import ATTACKS, World, balanced, intercept
 
 Array = np.ndarray
 OTHERS = ("dpo", "cft", "ip", "orpo", "kl")

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from holdfast.analysis.contrasts import OVER_SEEDS
-from holdfast.analysis.design import FEW_SEEDS
-from holdfast.analysis.equivalence import CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import ANSWERED
 from holdfast.analysis.headlines import headlines
 from holdfast.analysis.rounding import percent, points
 from holdfast.analysis.shown import listed, one_seed, shown
 from holdfast.config.study import Study
+from holdfast.stats.design import FEW_SEEDS
+from holdfast.stats.equivalence import CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL
 
 LITTLE = 0.1  # of the probability: a model that gives less to yes and no together is not answering
 NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier

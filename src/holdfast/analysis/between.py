@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from holdfast import rng
-from holdfast.analysis.bootstrap import Scheme, percentile, resample
-from holdfast.analysis.design import Design
-from holdfast.analysis.equivalence import DIFFERS
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import row
 from holdfast.analysis.ladder import AT_BASE, Ladder, caution
 from holdfast.config.study import Study
+from holdfast.stats.bootstrap import Scheme, percentile, resample
+from holdfast.stats.design import Design
+from holdfast.stats.equivalence import DIFFERS
 
 Array = np.ndarray
 DRAWS = 2000

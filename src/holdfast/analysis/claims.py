@@ -16,10 +16,10 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis.contrasts import sft_of
-from holdfast.analysis.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
 from holdfast.analysis.findings import better
 from holdfast.analysis.rounding import signed
 from holdfast.config.study import Study
+from holdfast.stats.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
 
 SOURCE = "Vennemeyer et al., Objective Matters, arXiv 2601.12639"
 REPRODUCED, CONTRADICTED, NOT_ASKED = "reproduced", "contradicted", "not asked"

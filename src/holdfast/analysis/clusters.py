@@ -13,6 +13,7 @@ import pandas as pd
 
 from holdfast.analysis.grid import Grid
 from holdfast.analysis.metrics import Metric
+from holdfast.stats.bootstrap import combine
 
 Array = np.ndarray
 BASE = "base"
@@ -58,14 +59,3 @@ def cluster_sums(cube: Grid, metric: Metric) -> ClusterSums:
     seen = ~np.isnan(filled)
     named = tuple(int(s) for s in seeds)
     return ClusterSums(conditions, named, cube.groups, np.where(seen, filled, 0.0), seen.astype(float))
-
-
-def combine(sums: Array, counts: Array, weights: Array, seeds: Array) -> Array:
-    """Weighted mean over groups of sums / counts [..., S, G], then over seeds by their weights [..., S]."""
-    seen = counts > 0
-    w = np.where(seen, weights, 0.0)
-    total = w.sum(axis=-1)
-    by_seed = (w * sums / np.where(seen, counts, 1.0)).sum(axis=-1) / np.where(total > 0, total, 1.0)
-    u = np.where(total > 0, seeds, 0.0)
-    n = u.sum(axis=-1)
-    return np.where(n > 0, (u * by_seed).sum(axis=-1) / np.where(n > 0, n, 1.0), np.nan)

@@ -15,11 +15,11 @@ import pandas as pd
 from holdfast.analysis import paths
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
-from holdfast.analysis.linear import linearise
-from holdfast.analysis.methods import cluster_wilson, rare_prompts, two_way_t
 from holdfast.analysis.metrics import Metric, headline
 from holdfast.analysis.records import Part, Records
 from holdfast.config.study import Study
+from holdfast.stats.linear import linearise
+from holdfast.stats.methods import cluster_wilson, rare_prompts, two_way_t
 
 Array = np.ndarray
 RULES = ("all", "coherent", "none", "worst")

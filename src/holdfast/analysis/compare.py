@@ -19,15 +19,15 @@ from scipy.special import ndtr, ndtri
 from holdfast.analysis import held
 from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.design import Design, default_interval
 from holdfast.analysis.frame import cells, judges, load
 from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.headlines import headlines
-from holdfast.analysis.linear import linearise
 from holdfast.analysis.metrics import Metric, metrics
-from holdfast.analysis.paired import holm
 from holdfast.config import loading
 from holdfast.config.study import Study
+from holdfast.stats.design import Design, default_interval
+from holdfast.stats.linear import linearise
+from holdfast.stats.multiple import holm
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
@@ -101,7 +101,7 @@ def compare(a: Path, b: Path) -> Comparison:
         )
     table = pd.DataFrame([_row(one, two, r, alpha) for r in both.to_dict("records")])
     family = table[["estimate", "measure", "metric"]].agg(" · ".join, axis=1)
-    table["p_holm"] = holm(table["p"], family)
+    table["p_holm"] = holm(table["p"].to_numpy(float), pd.factorize(family)[0])
     table["differs"] = table["p_holm"] < alpha
     keys = [set(map(tuple, side.lead[["label", "budget", "measure"]].astype(str).to_numpy())) for side in (one, two)]
     alone = tuple(

@@ -24,6 +24,7 @@ from holdfast.analysis.metrics import metrics
 from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.shown import aside
 from holdfast.config.study import Study
+from holdfast.stats.components import components
 from holdfast.store import tables
 from holdfast.store.defuse import csv, from_spreadsheet
 from holdfast.store.digest import file_digest
@@ -247,7 +248,7 @@ def _benchmarks(rows: pd.DataFrame, alpha: float) -> Iterator[dict[str, Any]]:
         y = repeats.array(scores.assign(item=run, **{BENCHMARK: scores["measure"]}), [BENCHMARK])
         if y is None or y.shape[-1] < 2:
             continue
-        found = repeats.components(y, [BENCHMARK, "objective and seed"], alpha=alpha)
+        found = pd.DataFrame(components(y, [BENCHMARK, "objective and seed"], alpha=alpha)._asdict())
         found = found.rename(columns={"share_low": "score_low", "share_high": "score_high"})
         found = found.assign(
             score_share=found["share"], sd=np.sqrt(np.maximum(found["variance"], 0)), n_prompts=0, method=repeats.ANOVA

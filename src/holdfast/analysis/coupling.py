@@ -25,13 +25,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from holdfast.analysis.design import Design
-from holdfast.analysis.equivalence import CANNOT_TELL
 from holdfast.analysis.findings import row
-from holdfast.analysis.intervals import t_quantile
 from holdfast.analysis.ladder import AT_BASE, Account, Ends, Ladder, Rung, caution, contrast, smallest
 from holdfast.analysis.paths import axis
 from holdfast.config.study import Study
+from holdfast.stats.design import Design
+from holdfast.stats.equivalence import CANNOT_TELL
+from holdfast.stats.intervals import t_quantile
 
 Array = np.ndarray
 NOWHERE = (-np.inf, np.inf)

@@ -28,9 +28,9 @@ from holdfast.analysis.ladder import (
     ladders,
     settings,
 )
-from holdfast.analysis.multiple import correlation, many_to_one
-from holdfast.analysis.trend import area_weights, slope_weights
 from holdfast.config.study import Study
+from holdfast.stats.multiple import correlation, many_to_one
+from holdfast.stats.trend import area_weights, slope_weights
 
 REFERENCES = ("base", "sft")
 DRAWS = 10_000  # for the dependence of the tests of all objectives

@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Team, teams
-from holdfast.analysis.design import Design, default_interval, default_method
 from holdfast.analysis.frame import COHERENCE, judges
 from holdfast.analysis.grid import Grid, conditions, grid
-from holdfast.analysis.intervals import mean_interval, share_interval
-from holdfast.analysis.linear import Linear, level_spread, linearise
-from holdfast.analysis.methods import Found, rare_prompts, seed_t, wider
 from holdfast.analysis.metrics import Metric, coherence, headline, metrics
-from holdfast.analysis.paired import holm, sign_flip
 from holdfast.analysis.people import corrected
 from holdfast.config.study import Study
+from holdfast.stats.design import Design, default_interval, default_method
+from holdfast.stats.intervals import mean_interval, share_interval
+from holdfast.stats.linear import Linear, level_spread, linearise
+from holdfast.stats.methods import Found, rare_prompts, seed_t, wider
+from holdfast.stats.multiple import holm
+from holdfast.stats.paired import sign_flip
 from holdfast.store.tables import COLUMNS
 
 Array = np.ndarray
@@ -55,7 +56,7 @@ def estimates(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True)
     table["p_missing"] = _missing(table)
     table["family"] = _families(table, cells)
-    table["p_holm"] = holm(table["p"], table["family"])
+    table["p_holm"] = holm(table["p"].to_numpy(float), pd.factorize(table["family"])[0])
     return _ordered(table, study)[names]
 
 

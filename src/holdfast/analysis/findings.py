@@ -13,11 +13,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis.equivalence import CANNOT_TELL, ONE_SEED, above, below, decided, tost
-from holdfast.analysis.intervals import t_quantile
 from holdfast.analysis.ladder import Account, Ladder
-from holdfast.analysis.paired import Difference, t_test
 from holdfast.config.study import Study
+from holdfast.stats.equivalence import CANNOT_TELL, ONE_SEED, above, below, decided, tost
+from holdfast.stats.intervals import t_quantile
+from holdfast.stats.paired import Difference, t_test
 from holdfast.store.tables import COLUMNS
 
 NAMES = tuple(c.name for c in COLUMNS["findings"][1] if c.name != "regime")  # ``asked`` says of which regime a row is

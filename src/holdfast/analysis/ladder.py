@@ -17,19 +17,19 @@ import pandas as pd
 
 from holdfast.analysis.clusters import BASE, cluster_sums
 from holdfast.analysis.contrasts import DEFAULT, sft_of
-from holdfast.analysis.design import FEW_SEEDS, Design, accounts, default_method
-from holdfast.analysis.design import warning as about_design
-from holdfast.analysis.equivalence import above, below, tost
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.grid import conditions, grid
-from holdfast.analysis.intervals import t_quantile
-from holdfast.analysis.linear import Linear, linearise
-from holdfast.analysis.methods import seed_means
 from holdfast.analysis.metrics import metrics
-from holdfast.analysis.paired import Difference, sign_flip, t_test
 from holdfast.analysis.shown import aside
 from holdfast.config.study import Study
+from holdfast.stats.design import FEW_SEEDS, Design, accounts, default_method
+from holdfast.stats.design import warning as about_design
+from holdfast.stats.equivalence import above, below, tost
+from holdfast.stats.intervals import t_quantile
+from holdfast.stats.linear import Linear, linearise
+from holdfast.stats.methods import seed_means
+from holdfast.stats.paired import Difference, sign_flip, t_test
 
 Array = np.ndarray
 Rung = tuple[str, int]  # label and budget

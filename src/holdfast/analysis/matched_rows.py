@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis.design import Design
 from holdfast.analysis.distance import AtDistance, at_distance
-from holdfast.analysis.equivalence import CANNOT_TELL
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import OVER_LADDER, better, finished, no_worse
 from holdfast.analysis.ladder import Account, caution
@@ -20,6 +18,8 @@ from holdfast.analysis.pareto import Front, fronts
 from holdfast.analysis.records import records
 from holdfast.analysis.versus import reservations
 from holdfast.config.study import Study
+from holdfast.stats.design import Design
+from holdfast.stats.equivalence import CANNOT_TELL
 
 METHOD = (
     "match in every draw of a crossed bootstrap; t with Satterthwaite's degrees of freedom; union over the checkpoints "

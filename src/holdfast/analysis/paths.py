@@ -16,11 +16,11 @@ import numpy as np
 from scipy.special import ndtri, stdtr
 
 from holdfast import rng
-from holdfast.analysis.bootstrap import resample
-from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums, combine
-from holdfast.analysis.intervals import t_quantile, wilson
+from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.metrics import Metric, metrics
 from holdfast.analysis.records import Part
+from holdfast.stats.bootstrap import combine, resample
+from holdfast.stats.intervals import t_quantile, wilson
 
 Array = np.ndarray
 DRAWS = 2000

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis import correction
 from holdfast.analysis.frame import SUBJECT, judges, people
 from holdfast.analysis.metrics import headline
 from holdfast.config.study import Study
+from holdfast.stats import correction
 
 _WHO = [c for c in SUBJECT if c != "seed"]
 _PPI = "prediction-powered, t clustered by prompt"

@@ -20,14 +20,14 @@ from scipy.special import ndtri
 from holdfast.analysis.clusters import cluster_sums
 from holdfast.analysis.compare import independent
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.design import Design, default_interval
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
 from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.headlines import headlines
-from holdfast.analysis.linear import linearise
 from holdfast.analysis.metrics import metrics
 from holdfast.config.study import Study
+from holdfast.stats.design import Design, default_interval
+from holdfast.stats.linear import linearise
 from holdfast.store.documents import parse_yaml
 
 COLUMNS = [

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from holdfast.analysis.equivalence import BETTER, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
 from holdfast.analysis.shown import listed, one_seed, shown
 from holdfast.config.study import Study
+from holdfast.stats.equivalence import BETTER, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
 
 SAFETY = ("robustness", "persona")
 

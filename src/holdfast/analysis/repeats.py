@@ -11,14 +11,14 @@ one sample tells what many say).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from holdfast import rng
-from holdfast.analysis.components import REST, components, intervals, mixed, shares
-from holdfast.analysis.intervals import wilson
+from holdfast.stats.components import REST, components, intervals, shares
+from holdfast.stats.intervals import wilson
 
 Array = np.ndarray
 PROMPT = "prompt"
@@ -49,7 +49,7 @@ def variance(y: Array, factors: Sequence[str], *, alpha: float = 0.05) -> pd.Dat
     """
     n = y.shape[-1]
     names = [*factors, PROMPT]
-    table = components(y, names, alpha=alpha)
+    table = pd.DataFrame(components(y, names, alpha=alpha)._asdict())
     parts = [set(e.split(" × ")) for e in table["effect"]]
     over = np.array([n if PROMPT in p or REST in p else 1 for p in parts], dtype=float)
     table["sd"] = np.sqrt(np.maximum(table["variance"], 0.0) / over)
@@ -85,6 +85,28 @@ def with_gaps(rows: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     nothing = dict.fromkeys(("share_low", "share_high", "score_low", "score_high"), np.nan)
     more = {"sd": np.sqrt(np.maximum(scores, 0.0)), "score_share": shares(scores), "n_prompts": n, "method": MIXED}
     return table.assign(**nothing, **more)
+
+
+def mixed(table: pd.DataFrame, value: str, effects: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """REML estimates of a linear mixed model with crossed random effects, for designs with gaps.
+
+    Columns: effect, variance, share. Raises ArithmeticError where the fit does not converge.
+
+    ``effects``: each effect's name and the columns whose combinations are its levels, {"seed × prompt": ["seed",
+    "prompt"]}. statsmodels' matrices are dense: meant for some thousand rows.
+    """
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    rows = table.dropna(subset=[value]).reset_index(drop=True)
+    codes = {f"effect{k}": rows.groupby(list(by), sort=True).ngroup() for k, by in enumerate(effects.values())}
+    rows = rows.assign(_y=rows[value], _all=1, **codes)
+    terms = {name: f"0 + C({name})" for name in codes}
+    fit = MixedLM.from_formula("_y ~ 1", groups="_all", vc_formula=terms, data=rows).fit(reml=True)
+    if not fit.converged:
+        raise ArithmeticError("the mixed model did not converge: its numbers mean nothing")
+    order = list(fit.model.exog_vc.names)
+    variances = np.array([*(float(fit.vcomp[order.index(name)]) for name in codes), float(fit.scale)])
+    return pd.DataFrame({"effect": [*effects, REST], "variance": variances, "share": shares(variances)})
 
 
 def spread(rows: pd.DataFrame, by: Sequence[str]) -> dict[str, float | int]:

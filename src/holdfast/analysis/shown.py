@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from holdfast.analysis.equivalence import ONE_SEED
 from holdfast.config.study import Study
+from holdfast.stats.equivalence import ONE_SEED
 
 NAMES = {
     "asr": "attack success",

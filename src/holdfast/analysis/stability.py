@@ -19,16 +19,16 @@ import pandas as pd
 
 from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.coherent import under
-from holdfast.analysis.design import Design, default_interval
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import as_far_as_all, judges
-from holdfast.analysis.linear import linearise
 from holdfast.analysis.matched import reported
 from holdfast.analysis.metrics import Metric
 from holdfast.analysis.records import Part, Records
 from holdfast.analysis.regimes import SHARED
-from holdfast.analysis.trend import last_weights, over_budgets, slope_weights
 from holdfast.config.study import Study
+from holdfast.stats.design import Design, default_interval
+from holdfast.stats.linear import linearise
+from holdfast.stats.trend import last_weights, over_budgets, slope_weights
 
 Array = np.ndarray
 FACTORS = ("benchmark", "judge", "threshold", "responses", "budgets", "regime", "against")

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
-from holdfast.analysis.equivalence import CANNOT_TELL, ONE_SEED, verdict
-from holdfast.analysis.paired import Difference
 from holdfast.analysis.paths import Array, Found, Reads
 from holdfast.config.study import Study
+from holdfast.stats.equivalence import CANNOT_TELL, ONE_SEED, verdict
+from holdfast.stats.paired import Difference
 
 Axis = Literal["robustness", "persona", "capability"]
 Pairs = Sequence[tuple[Reads, Reads]]

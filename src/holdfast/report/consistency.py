@@ -9,7 +9,6 @@ import altair as alt
 import pandas as pd
 
 from holdfast.analysis import consistency
-from holdfast.analysis.components import REST
 from holdfast.analysis.consistency import Consistency
 from holdfast.analysis.repeats import PROMPT
 from holdfast.config.variants import is_declared
@@ -20,6 +19,7 @@ from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Findings
 from holdfast.report.theme import BASE
+from holdfast.stats.components import REST
 from holdfast.store import defuse
 
 PROMPTS, TOGETHER = "prompts and noise", "choices together"

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pandas as pd
 
 from holdfast.analysis import consistency
-from holdfast.analysis.equivalence import BETTER, DIFFERS, ONE_SEED, SMALL, WORSE
 from holdfast.report import gist, judged, speak
 from holdfast.report.headline import Series, lead, plain
 from holdfast.report.reading import Setting
+from holdfast.stats.equivalence import BETTER, DIFFERS, ONE_SEED, SMALL, WORSE
 
 ENOUGH = 0.8  # κ from which agreement is strong (McHugh, Biochemia Medica 22, 2012), and a share of ways that is most
 MUCH = 0.2  # of the variance of a score

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from holdfast import registry
-from holdfast.analysis import power as reckon
 from holdfast.analysis.contrasts import sft_of
 from holdfast.analysis.estimands import versus
 from holdfast.analysis.frame import cells, load
@@ -23,6 +22,7 @@ from holdfast.config.loading import load as load_study
 from holdfast.config.study import MeasureSpec, Study
 from holdfast.evals.measures.measure import Summary
 from holdfast.runs.plan import Plan, Power
+from holdfast.stats import power as reckon
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError

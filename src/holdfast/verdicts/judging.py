@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from holdfast import registry
-from holdfast.analysis import agreement, correction
+from holdfast.analysis import agreement
 from holdfast.analysis.frame import COHERENCE, PEOPLE
 from holdfast.config.messages import sentence
 from holdfast.config.study import JudgeSpec, ModelSpec
@@ -23,6 +23,7 @@ from holdfast.evals.judges.judge import Desk, Judge, Wants
 from holdfast.evals.judges.ledger import totals
 from holdfast.evals.judging import judged, readable
 from holdfast.evals.outside import RESPONSES, Given
+from holdfast.stats import correction
 from holdfast.store.digest import digest
 from holdfast.store.documents import read_yaml
 from holdfast.types import Judgement, Subject, UserError

@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 
 from holdfast import registry
-from holdfast.analysis.intervals import wilson
 from holdfast.evals import outside
 from holdfast.evals.judges.judge import NOTHING
 from holdfast.evals.judges.own_rule import Own
 from holdfast.evals.judging import judged
 from holdfast.evals.outside import RESPONSES, Given
+from holdfast.stats.intervals import wilson
 from holdfast.types import Judgement, UserError
 from holdfast.verdicts.result import Verdicts
 

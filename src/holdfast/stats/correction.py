@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from holdfast.analysis.intervals import t_quantile
+from holdfast.stats.intervals import t_quantile
 
 Array = np.ndarray
 

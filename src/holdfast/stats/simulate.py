@@ -16,7 +16,7 @@ from numpy.polynomial.hermite_e import hermegauss
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from holdfast.analysis.linear import Linear
+from holdfast.stats.linear import Linear
 
 Array = np.ndarray
 ATTACKS = tuple(float(x) for x in np.linspace(-0.6, 0.6, 5))

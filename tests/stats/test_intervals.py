@@ -3,8 +3,8 @@ import pytest
 from scipy.stats import t as student
 from statsmodels.stats.proportion import proportion_confint
 
-from holdfast.analysis.intervals import effective_n, mean_interval, share_interval, wilson
-from holdfast.analysis.linear import linearise, spread
+from holdfast.stats.intervals import effective_n, mean_interval, share_interval, wilson
+from holdfast.stats.linear import linearise, spread
 
 
 def interval_of(y, weights=None, alpha=0.05):

@@ -2,7 +2,7 @@
 
 ``y`` is an array with an axis a factor and one number in every place (a mean over samples and attacks). Every factor's
 levels count as drawn from many. Of a full array the estimates are those of the analysis of variance, which with no
-negative one among them are REML's; an array with gaps goes to ``mixed``, by statsmodels.
+negative one among them are REML's; a mixed model bears gaps.
 
 Sources: Searle, Casella and McCulloch, *Variance Components* (1992), ch. 4 (expected mean squares of balanced crossed
 designs) and ch. 6 (REML); Weerahandi, *JASA* 88 (1993) (generalised intervals: each mean square over a χ² draw of its
@@ -12,11 +12,10 @@ own); Brennan, *Generalizability Theory* (2001), ch. 6 (bootstrap of crossed des
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from holdfast import rng
 
@@ -39,7 +38,7 @@ def mean_squares(y: Array, order: int = 2) -> Squares:
     The interaction of all factors is always in the rest, for a place holds one number. By uncorrected sums of squares:
     those of an effect's means less those of the effects within it (Searle, Casella and McCulloch 1992, ch. 4).
     """
-    assert not np.isnan(y).any(), "gaps: use mixed"
+    assert not np.isnan(y).any(), "gaps"
     last, y = y.ndim - 1, y - y.mean()
     effects = [e for k in range(1, min(order, last) + 1) for e in itertools.combinations(range(last + 1), k)]
     means = {e: y.mean(axis=tuple(a for a in range(last + 1) if a not in e)) for e in ((), *effects)}
@@ -70,10 +69,22 @@ def solve(found: Squares, ms: Array, shape: tuple[int, ...]) -> Array:
     return variances
 
 
+class Components(NamedTuple):
+    """Of each effect: its name ("seed", "seed × prompt", …, "rest"), degrees of freedom, variance, and its share of the
+    spread with an interval."""
+
+    effect: list[str]
+    df: Array
+    variance: Array
+    share: Array
+    share_low: Array
+    share_high: Array
+
+
 def components(
     y: Array, factors: Sequence[str], *, order: int = 2, alpha: float = 0.05, draws: int = DRAWS
-) -> pd.DataFrame:
-    """A row an effect: effect ("seed", "seed × prompt", …, "rest"), df, variance, share, share_low, share_high.
+) -> Components:
+    """Of ``y``, with an axis for each of ``factors``.
 
     ``variance`` is unbiased and may be negative, which means 0. ``share`` is its part of the sum of the positive ones,
     of one answer's spread; its interval is of ``intervals``. Factors of a single level have no effect and are left out.
@@ -84,17 +95,10 @@ def components(
     assert y.ndim > 0, "nothing varies: every factor has a single level"
     found = mean_squares(y, order)
     variances = solve(found, found.ms, y.shape)
+    own = shares(variances)
     low, high = intervals(y, names, order=order, alpha=alpha, draws=draws)
-    return pd.DataFrame(
-        {
-            "effect": [" × ".join(names[a] for a in e) or REST for e in found.effects],
-            "df": found.df.astype(int),
-            "variance": variances,
-            "share": shares(variances),
-            "share_low": np.minimum(low, shares(variances)),
-            "share_high": np.maximum(high, shares(variances)),
-        }
-    )
+    effects = [" × ".join(names[a] for a in e) or REST for e in found.effects]
+    return Components(effects, found.df.astype(int), variances, own, np.minimum(low, own), np.maximum(high, own))
 
 
 def intervals(
@@ -141,25 +145,3 @@ def _share(own: Array, others: Array) -> Array:
 def shares(variances: Array) -> Array:
     positive = np.maximum(variances, 0.0)
     return _share(positive, positive.sum(axis=-1, keepdims=True) - positive)
-
-
-def mixed(table: pd.DataFrame, value: str, effects: Mapping[str, Sequence[str]], fixed: str = "1") -> pd.DataFrame:
-    """REML estimates of a linear mixed model with crossed random effects, for designs with gaps.
-
-    Columns: effect, variance, share. Raises ArithmeticError where the fit does not converge.
-
-    ``effects``: each effect's name and the columns whose combinations are its levels, {"seed × prompt": ["seed",
-    "prompt"]}; ``fixed``: right-hand side of a formula. statsmodels' matrices are dense: meant for some thousand rows.
-    """
-    from statsmodels.regression.mixed_linear_model import MixedLM
-
-    rows = table.dropna(subset=[value]).reset_index(drop=True)
-    codes = {f"effect{k}": rows.groupby(list(by), sort=True).ngroup() for k, by in enumerate(effects.values())}
-    rows = rows.assign(_y=rows[value], _all=1, **codes)
-    terms = {name: f"0 + C({name})" for name in codes}
-    fit = MixedLM.from_formula(f"_y ~ {fixed}", groups="_all", vc_formula=terms, data=rows).fit(reml=True)
-    if not fit.converged:
-        raise ArithmeticError("the mixed model did not converge: its numbers mean nothing")
-    order = list(fit.model.exog_vc.names)
-    variances = np.array([*(float(fit.vcomp[order.index(name)]) for name in codes), float(fit.scale)])
-    return pd.DataFrame({"effect": [*effects, REST], "variance": variances, "share": shares(variances)})

@@ -1,9 +1,8 @@
-"""Differences between two subjects that answered the same prompts: interval, test, and correction for many tests.
+"""Differences between two subjects that answered the same prompts: interval and test.
 
 Sources: Bonett and Price, *J. Educational and Behavioral Statistics* 37 (2012) (paired proportions, two imagined
 pairs); Fisher, *The Design of Experiments* (1935), ch. 3 (sign flips); Phipson and Smyth, *Statistical Applications in
-Genetics and Molecular Biology* 9 (2010) (a drawn permutation p is never 0); Holm, *Scandinavian J. Statistics* 6
-(1979).
+Genetics and Molecular Biology* 9 (2010) (a drawn permutation p is never 0).
 """
 
 from __future__ import annotations
@@ -12,12 +11,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from scipy.special import stdtr
 
 from holdfast import rng
-from holdfast.analysis.intervals import t_quantile
-from holdfast.analysis.linear import Linear, spread
+from holdfast.stats.intervals import t_quantile
+from holdfast.stats.linear import Linear, spread
 
 Array = np.ndarray
 EXACT = 12  # up to so many prompts that differ, all 2^n sign patterns are gone through
@@ -139,15 +137,3 @@ def _as_extreme(d: Array, signs: Array) -> Array:
 def _signs(prompts: int, draws: int) -> Array:
     bits = rng.generator("sign flips", prompts, draws).integers(0, 2, size=(draws, prompts), dtype=np.int8)
     return (1 - 2 * bits).astype(np.float32)
-
-
-def holm(p: pd.Series, family: pd.Series) -> pd.Series:
-    """Holm's step-down correction within each family. Tests without a p take no part.
-
-    Written out for all families at once; equal to ``statsmodels``' by test, which collects garbage at every call.
-    """
-    known = pd.DataFrame({"p": p, "family": family}).dropna().sort_values("p", kind="stable")
-    group = known.groupby("family", sort=False)["p"]
-    left = group.transform("size") - group.cumcount()
-    corrected = (known["p"] * left).groupby(known["family"], sort=False).cummax().clip(upper=1.0)
-    return corrected.reindex(p.index)

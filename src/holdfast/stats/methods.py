@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtr
 
-from holdfast.analysis.intervals import mean_interval, share_interval, t_quantile, wilson
-from holdfast.analysis.linear import Linear, level_spread, spread
-from holdfast.analysis.paired import Difference, difference, t_test
+from holdfast.stats.intervals import mean_interval, share_interval, t_quantile, wilson
+from holdfast.stats.linear import Linear, level_spread, spread
+from holdfast.stats.paired import Difference, difference, t_test
 
 Array = np.ndarray
 

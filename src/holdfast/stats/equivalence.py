@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.special import stdtr
 
-from holdfast.analysis.intervals import t_quantile
-from holdfast.analysis.paired import Difference, t_test
+from holdfast.stats.intervals import t_quantile
+from holdfast.stats.paired import Difference, t_test
 
 Array = np.ndarray
 EQUIVALENT, WORSE, BETTER, DIFFERS = "equivalent", "worse", "better", "differs"

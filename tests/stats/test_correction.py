@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from holdfast.analysis.correction import Errors, error_rates, prediction_powered, rogan_gladen
+from holdfast.stats.correction import Errors, error_rates, prediction_powered, rogan_gladen
 
 NAN = float("nan")
 

@@ -1,7 +1,7 @@
 """Bootstrap of cluster sums: prompts and seeds are resampled, crossed or nested, for all conditions together.
 
 Every condition sees the same draws, so that differences, slopes and any other linear functional of the levels are
-paired, and their joint distribution is at hand (``functional``).
+paired, and their joint distribution is at hand.
 
 Sources: Owen, *Annals of Applied Statistics* 1 (2007) (the pigeonhole bootstrap of crossed rows and columns; somewhat
 too wide where neither has an effect, for it counts the noise of single answers three times); Rao and Wu, *JASA* 83
@@ -15,20 +15,11 @@ from typing import Literal
 
 import numpy as np
 
-from holdfast import rng
-from holdfast.analysis.clusters import ClusterSums, combine
-from holdfast.analysis.intervals import t_quantile
+from holdfast.stats.intervals import t_quantile
 
 Array = np.ndarray
 Scheme = Literal["crossed", "nested", "prompts", "seeds"]
-DRAWS = 10_000
 _CHUNK = 1 << 21  # prompt weights held at a time
-
-
-def bootstrap(clusters: ClusterSums, weights: Array, draws: int = DRAWS, *, scheme: Scheme = "crossed") -> Array:
-    """[draws, T]: the macro mean of each condition in each draw. ``weights`` [G] as in ``ClusterSums.means``."""
-    name = ("bootstrap", scheme, draws, len(clusters.seeds), clusters.sums.shape[2])
-    return resample(clusters.sums, clusters.counts, weights, draws, rng.generator(*name), scheme=scheme)
 
 
 def resample(
@@ -115,12 +106,15 @@ def _counts(random: np.random.Generator, draws: int, n: int, less: int) -> Array
     return np.bincount(drawn.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float32)
 
 
-def functional(drawn: Array, matrix: Array) -> Array:
-    """[..., F]: linear functionals ``matrix`` [F, T] of levels [..., T]. A level that is NaN spoils those functionals
-    only in which it has weight."""
-    gone = np.isnan(drawn)
-    found = np.where(gone, 0.0, drawn) @ matrix.T
-    return np.where(gone.astype(float) @ (matrix != 0).astype(float).T > 0, np.nan, found) if gone.any() else found
+def combine(sums: Array, counts: Array, weights: Array, seeds: Array) -> Array:
+    """Weighted mean over groups of sums / counts [..., S, G], then over seeds by their weights [..., S]."""
+    seen = counts > 0
+    w = np.where(seen, weights, 0.0)
+    total = w.sum(axis=-1)
+    by_seed = (w * sums / np.where(seen, counts, 1.0)).sum(axis=-1) / np.where(total > 0, total, 1.0)
+    u = np.where(total > 0, seeds, 0.0)
+    n = u.sum(axis=-1)
+    return np.where(n > 0, (u * by_seed).sum(axis=-1) / np.where(n > 0, n, 1.0), np.nan)
 
 
 # -- intervals from draws, which stand on the first axis ---------------------------------------------------------------

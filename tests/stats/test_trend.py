@@ -4,16 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from holdfast.analysis.linear import linearise
-from holdfast.analysis.methods import seed_t, two_way_t
-from holdfast.analysis.trend import (
-    area_weights,
-    clustered_ols,
-    last_weights,
-    over_budgets,
-    seed_slopes,
-    slope_weights,
-)
+from holdfast.stats.linear import linearise
+from holdfast.stats.methods import seed_t, two_way_t
+from holdfast.stats.trend import area_weights, last_weights, over_budgets, slope_weights
 
 BUDGETS = (25_000, 50_000, 100_000, 400_000)
 
@@ -36,16 +29,6 @@ def test_a_straight_line_has_its_slope_whatever_the_unit_of_the_budget(budgets, 
     assert y @ area_weights(budgets) == pytest.approx(middle, abs=1e-9)
 
 
-def test_a_slope_per_prompt_and_seed_is_the_slope_of_the_levels():
-    y = np.random.default_rng(0).random((4, 3, 20, 2))  # K S I G
-    found = linearise(over_budgets(y, slope_weights(BUDGETS)), np.ones(2))
-    levels = np.array([linearise(x, np.ones(2)).pseudo.mean(axis=-1) for x in y])
-    trend = seed_slopes(levels, BUDGETS)
-    assert found.value == pytest.approx(trend.slope)
-    by_seed = seed_t(found)
-    assert np.allclose(by_seed, (trend.low, trend.high, trend.p))
-
-
 def test_a_prompt_without_a_score_at_one_budget_has_no_slope_but_a_last_value():
     y = np.ones((2, 1, 3, 1))
     y[0, 0, 1] = np.nan
@@ -54,33 +37,13 @@ def test_a_prompt_without_a_score_at_one_budget_has_no_slope_but_a_last_value():
 
 
 def test_slopes_per_seed_are_pooled_by_students_t():
-    levels = np.random.default_rng(1).random((4, 5))
+    y = np.random.default_rng(0).random((4, 5, 20, 2))  # K S I G
+    found = seed_t(linearise(over_budgets(y, slope_weights(BUDGETS)), np.ones(2)))
+    levels = y.mean(axis=(2, 3))
     slopes = [stats.linregress(np.log2(BUDGETS), levels[:, k]).slope for k in range(5)]
     theirs = stats.ttest_1samp(slopes, 0)
-    found = seed_slopes(levels, BUDGETS)
-    assert (float(found.slope), float(found.p)) == pytest.approx((np.mean(slopes), theirs.pvalue))
+    assert float(found.p) == pytest.approx(theirs.pvalue)
     assert (float(found.low), float(found.high)) == pytest.approx(tuple(theirs.confidence_interval()))
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.integers(0, 10**6), st.integers(2, 6))
-def test_clustered_least_squares_agree_with_slopes_per_seed_on_a_full_ladder(seed, seeds):
-    levels = np.random.default_rng(seed).random((4, seeds))
-    ols, pooled = clustered_ols(levels, BUDGETS), seed_slopes(levels, BUDGETS)
-    n = 4 * seeds
-    assert float(ols.slope) == pytest.approx(float(pooled.slope))
-    assert float(ols.variance) == pytest.approx(float(pooled.variance) * (n - 1) / (n - 2))
-    assert float(ols.df) == seeds - 1
-
-
-def test_clustered_least_squares_bear_a_gap_and_one_seed_shows_no_trend():
-    levels = np.log2(BUDGETS)[:, None] * 0.1 + np.random.default_rng(2).normal(size=(4, 3)) * 0.01
-    levels[3, 0] = np.nan
-    found = clustered_ols(levels, BUDGETS)
-    assert found.low < 0.1 < found.high
-    one = seed_slopes(np.random.default_rng(3).random((4, 1)), BUDGETS)
-    assert np.isnan(one.p)
-    assert one.high == np.inf
 
 
 def test_a_planted_trend_is_found_and_its_absence_is_not_called_one():

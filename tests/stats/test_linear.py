@@ -3,9 +3,9 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
-from holdfast.analysis.intervals import mean_interval, share_interval, t_quantile, wilson
-from holdfast.analysis.linear import linearise, spread
-from holdfast.analysis.paired import difference, sign_flip, t_test
+from holdfast.stats.intervals import mean_interval, share_interval, t_quantile, wilson
+from holdfast.stats.linear import linearise, spread
+from holdfast.stats.paired import difference, sign_flip, t_test
 
 ATTACKS = np.linspace(-0.6, 0.6, 5)
 

@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from holdfast.analysis.linear import Linear
-from holdfast.analysis.methods import Found, cluster_wilson, seed_means, seed_t, two_way_t, wider
-from holdfast.analysis.paired import Difference, difference, t_test
+from holdfast.stats.linear import Linear
+from holdfast.stats.methods import Found, cluster_wilson, seed_means, seed_t, two_way_t, wider
+from holdfast.stats.paired import Difference, difference, t_test
 
 Array = np.ndarray
 FEW_SEEDS = 6  # with fewer, 95% limits of the seeds' variance (by χ²) are a factor of 23 apart, or more

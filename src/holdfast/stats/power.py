@@ -25,10 +25,10 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import bdtr, bdtrik, binom, expit, gammaincinv, gammaln, ndtr, xlogy
 
-from holdfast.analysis.components import mean_squares, solve
-from holdfast.analysis.intervals import t_quantile
-from holdfast.analysis.linear import two_way
-from holdfast.analysis.simulate import ATTACKS, PROMPT_SD, World, gauss, intercept
+from holdfast.stats.components import mean_squares, solve
+from holdfast.stats.intervals import t_quantile
+from holdfast.stats.linear import two_way
+from holdfast.stats.simulate import ATTACKS, PROMPT_SD, World, gauss, intercept
 
 Array = np.ndarray
 POINTS = 1024  # of the quadrature over the mean squares
