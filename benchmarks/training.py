@@ -139,7 +139,7 @@ def ours(cell: Cell, folder: Path, data: list[Row], step_rows: int, threads: int
     from holdfast.objectives.dpo import DPO
     from holdfast.objectives.orpo import ORPO
     from holdfast.objectives.sft import SFT
-    from holdfast.store.folder import TrajectoryFolder
+    from holdfast.store.folder import RunFolder
     from holdfast.training.batches import Rows
     from holdfast.training.job import TrainJob
     from holdfast.training.loop import train
@@ -168,7 +168,7 @@ def ours(cell: Cell, folder: Path, data: list[Row], step_rows: int, threads: int
     stream = Stream(tuple(steps), tuple(tokens), (0,) * len(steps), len(examples), "benchmark")
     job = TrainJob("benchmark", cell.label, objective, controls.lora, controls, 0, RATE, (read,), stream)
     with tempfile.TemporaryDirectory() as scratch:
-        train(job, TrajectoryFolder(Path(scratch)), network, lambda e: meter.step(e["loss"]) if "loss" in e else None)
+        train(job, RunFolder(Path(scratch)), network, lambda e: meter.step(e["loss"]) if "loss" in e else None)
     return meter.result() | {"tokens": [sum(len(s.ids) for e in step for s in seen.group(e)) for step in steps]}
 
 

@@ -15,21 +15,21 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from holdfast.config.messages import part_of
-from holdfast.config.study import Part, Study
+from holdfast.config.messages import section_of
+from holdfast.config.study import Section, Study
 
 BEGIN, END = "<!-- made from the code: begin -->", "<!-- end -->"
 
 
 def study_tables() -> str:
     """One table for each part, the study first, each part after the one that names it."""
-    parts: list[type[Part]] = []
+    parts: list[type[Section]] = []
 
-    def visit(part: type[Part]) -> None:
+    def visit(part: type[Section]) -> None:
         if part not in parts:
             parts.append(part)
             for field in part.model_fields.values():
-                inner = part_of(field.annotation)
+                inner = section_of(field.annotation)
                 if inner:
                     visit(inner)
 
@@ -84,7 +84,7 @@ def update(page: str, tables: str) -> str:
     return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: f"{BEGIN}\n{tables}{END}", page, flags=re.DOTALL)
 
 
-def _table(part: type[Part]) -> str:
+def _table(part: type[Section]) -> str:
     lines = [f"### {_title(part)}", "", (part.__doc__ or "").strip(), ""]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in part.model_fields.items():
@@ -93,7 +93,7 @@ def _table(part: type[Part]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _title(part: type[Part]) -> str:
+def _title(part: type[Section]) -> str:
     return part.__name__.removesuffix("Spec")
 
 
@@ -108,7 +108,7 @@ def _type(field: FieldInfo) -> str:
 
 def _said(kind: Any) -> str:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if isinstance(kind, type) and issubclass(kind, Part):
+    if isinstance(kind, type) and issubclass(kind, Section):
         return f"[{_title(kind)}](#{_title(kind).lower()})"
     if origin is typing.Annotated:
         return _type(FieldInfo.from_annotation(kind))
@@ -127,7 +127,7 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "**required**"
-    if isinstance(value, Part):
+    if isinstance(value, Section):
         return "its defaults"
     if isinstance(value, tuple | list):
         return f"`{list(value)}`"

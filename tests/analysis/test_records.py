@@ -9,7 +9,7 @@ from holdfast.analysis.records import records
 
 
 def frames():
-    """Two tasks of one model, two judges, a bracketing run and another format."""
+    """Two tasks of one model, two judges, a control run and another format."""
     scores = {who: np.eye(4)[:, :2] for who in (("base", -1), ("sft", 0), ("sft", 1))}
     own = frame_of(scores, ("a", "b"))
     other = own[own["label"] != "base"].assign(task="u", score=0.25)

@@ -37,7 +37,7 @@ from holdfast.analysis.frame import load as load_frame
 from holdfast.cli.app import app
 from holdfast.config.study import Study
 from holdfast.evals.eval_config import cells as make_cells
-from holdfast.evals.judges.judge import Desk
+from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judging import judge_subject
 from holdfast.evals.layout import write_cells
 from holdfast.evals.respond import respond_subject
@@ -115,7 +115,7 @@ def study(respond_kit, tmp_path_factory):
     fake = Fake()
     for row in rows:
         respond_subject(fake, respond_kit.Characters(), row, found, folder)
-        judge_subject(row, found, folder, wants=None, desk=Desk(cache=folder.judge_cache))
+        judge_subject(row, found, folder, wants=None, resources=JudgeResources(cache=folder.judge_cache))
     shard = next(p for p in folder.judgement_shards() if "strongreject" in str(p))
     said = tables.read_rows(shard, "judgements", Judgement)
     said[0] = dataclasses.replace(said[0], words="It names the marsh tea.")
@@ -294,8 +294,8 @@ def test_a_task_runs_on_a_subject_and_its_epochs_are_samples(two_adapters, tmp_p
     task = Task(rows, solver=generate(), scorer=includes())
     model = subject(two_adapters[0])
     batches = []
-    answer = model.api.desk._answer
-    monkeypatch.setattr(model.api.desk, "_answer", lambda batch: (batches.append(len(batch)), answer(batch)))
+    answer = model.api.resources._answer
+    monkeypatch.setattr(model.api.resources, "_answer", lambda batch: (batches.append(len(batch)), answer(batch)))
     how = {"max_tokens": 8, "temperature": 1.5, "seed": 3, "epochs": 3, "display": "none", "log_dir": str(tmp_path)}
     (log,) = eval(task, model, **how)
     assert log.status == "success", log.error
@@ -323,13 +323,13 @@ def api_turns(text):
 def test_no_subject_gets_another_s_answers_from_the_cache(two_adapters, monkeypatch):
     models = [subject(), *map(subject, two_adapters)]
     assert len({str(m) for m in models}) == 3
-    assert len({id(m.api.desk) for m in models}) == 1  # the base is held once
+    assert len({id(m.api.resources) for m in models}) == 1  # the base is held once
     fresh = [said(m, "What is 7 + 1?").completion for m in models]
     assert len(set(fresh)) == 3
     policy = CachePolicy(expiry=None)
     assert [said(m, "What is 7 + 1?", cache=policy).completion for m in models] == fresh
     for m in models:
-        monkeypatch.setattr(m.api.desk, "_answer", None)
+        monkeypatch.setattr(m.api.resources, "_answer", None)
     assert [said(m, "What is 7 + 1?", cache=policy).completion for m in models] == fresh
 
 

@@ -23,7 +23,7 @@ from lm_eval.tasks import TaskManager  # noqa: E402
 from lm_eval.tasks._yaml_loader import load_yaml  # noqa: E402
 
 from holdfast.config.study import ModelSpec  # noqa: E402
-from holdfast.evals.eval_config import Cell  # noqa: E402
+from holdfast.evals.eval_config import EvalConfig  # noqa: E402
 from holdfast.evals.measures.dark_triad import DarkTriad  # noqa: E402
 from holdfast.evals.measures.eq_bench import EQBench  # noqa: E402
 from holdfast.evals.measures.toxigen import ToxiGen  # noqa: E402
@@ -92,7 +92,7 @@ def run_task(lm, yaml, docs, tmp_path, chat=False, config=None, **gen_kwargs):
 def answered(backend, measure, items, max_new_tokens=24):
     """Judgements of the measure's own rule and log-probs, for each item."""
     base = backend.identity(Subject("", "stories"))
-    cell = Cell("c", measure.name, "", measure, tuple(items), Sampling(max_new_tokens), {}, False)
+    cell = EvalConfig("c", measure.name, "", measure, tuple(items), Sampling(max_new_tokens), {}, False)
     asked = list(planned(cell, Subject(base, "stories"), None))
     requests = [row.request for row in asked]
     found = []

@@ -67,7 +67,7 @@ def identities(name: str) -> dict[str, Any]:
         return found
     materials = Materials(study, None, plan=True)
     base = subjects(materials, StudyFolder(Path("nowhere")), [])[0].speaker(Path("nowhere"))
-    for cell in jobs.study_cells(materials):
+    for cell in jobs.eval_configs(materials):
         keys = [[request_key(base, r.ask, cell.sampling, r.sample), r.id] for r in asked(cell, base, None)]
         found[f"{cell.name} {cell.of} {sorted(cell.varies.items())}"] = [cell.id, len(keys), digest(keys)]
     return found

@@ -103,7 +103,7 @@ def _training(folder: StudyFolder, study: Study, odd_seed: bool) -> None:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
-    """Six objectives, three budgets, one seed, all measures, bracketing runs; the page is not built yet."""
+    """Six objectives, three budgets, one seed, all measures, control runs; the page is not built yet."""
     return made_up(tmp_path_factory.mktemp("finished"), prompts=16)
 
 

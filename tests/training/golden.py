@@ -18,7 +18,7 @@ from holdfast.data.prepare import prepare
 from holdfast.data.renderer import Renderer
 from holdfast.data.stream import Stream, stream, usable
 from holdfast.models.network import Network, load
-from holdfast.store.folder import TrajectoryFolder
+from holdfast.store.folder import RunFolder
 from holdfast.training.job import TrainJob
 from holdfast.training.loop import train
 
@@ -60,7 +60,7 @@ def losses(network: Network, name: str, task: TaskSpec = TASK) -> dict[str, Any]
         stream=made,
     )
     with tempfile.TemporaryDirectory() as folder:
-        train(job, TrajectoryFolder(Path(folder)), network)
+        train(job, RunFolder(Path(folder)), network)
         lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
     return {
         "objective": registry.identity(objectives[name]),

@@ -10,7 +10,7 @@ import tiny_world
 from safetensors.torch import load_file
 from tiny_world import contents, job
 
-from holdfast.store.folder import TrajectoryFolder
+from holdfast.store.folder import RunFolder
 from holdfast.training import loop
 from holdfast.training.job import check_checkpoint, finished
 from holdfast.training.loop import train
@@ -26,7 +26,7 @@ def flip(file: Path, draw: random.Random, header: bool = False) -> None:
     file.write_bytes(data)
 
 
-def stopped(network, root: Path, name: str, monkeypatch, steps: int = 6) -> TrajectoryFolder:
+def stopped(network, root: Path, name: str, monkeypatch, steps: int = 6) -> RunFolder:
     """A run that was killed some steps after its last state."""
     monkeypatch.setattr(loop, "STATE_EVERY", 5)
     folder = tiny_world.folder(root)
@@ -45,7 +45,7 @@ def stopped(network, root: Path, name: str, monkeypatch, steps: int = 6) -> Traj
     return folder
 
 
-def notes(network, name: str, folder: TrajectoryFolder) -> list[str]:
+def notes(network, name: str, folder: RunFolder) -> list[str]:
     events: list = []
     train(job(network, name), folder, network, events.append)
     return [e["note"] for e in events if "note" in e]

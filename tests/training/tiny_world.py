@@ -20,7 +20,7 @@ from holdfast.objectives.ip import IP
 from holdfast.objectives.kl import KL
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
-from holdfast.store.folder import TrajectoryFolder
+from holdfast.store.folder import RunFolder
 from holdfast.training.job import TrainJob
 from holdfast.types import UNSAFE, Example, Turn
 
@@ -123,8 +123,8 @@ def job(network: Network, name: str = "sft", *, budgets: tuple[int, ...] = (4, 1
     return replace(job, **fields)
 
 
-def folder(path: Path) -> TrajectoryFolder:
-    return TrajectoryFolder(path)
+def folder(path: Path) -> RunFolder:
+    return RunFolder(path)
 
 
 def contents(path: Path) -> dict[str, bytes]:

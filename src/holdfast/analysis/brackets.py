@@ -1,4 +1,4 @@
-"""Bracketing runs: fine-tunes whose effect is known beforehand. If the ruler does not show it, the ruler is broken."""
+"""Control runs: fine-tunes whose effect is known beforehand. If the ruler does not show it, the ruler is broken."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXPECTED = {
 
 
 def brackets(estimates: pd.DataFrame, frame: pd.DataFrame, cells: Cells, alpha: float = 0.05) -> pd.DataFrame:
-    """A row per bracketing run: model, task, label, seed, budget, bracket, expected, measure, metric, value (difference
+    """A row per control run: model, task, label, seed, budget, bracket, expected, measure, metric, value (difference
     from the base model; of ``noop`` the share of answers that are equal), low, high, p_holm, moved (did as it must),
     verdict.
 

@@ -41,7 +41,7 @@ def estimates(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
 
     Holm's correction holds within a *family*: one kind of comparison, measure, metric, condition, format and judge, for
     one model and task, over all objectives and budgets. Families of a measure's headline (its first metric, macro,
-    first judge, default format, over seeds) are named so; all others are exploratory, or of the bracketing runs.
+    first judge, default format, over seeds) are named so; all others are exploratory, or of the control runs.
     """
     parts = [
         _of_judge(rows, cells[str(cell)], str(judge), study)

@@ -25,7 +25,7 @@ from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import COHERENCE, cells, judges
 from holdfast.analysis.metrics import headline
-from holdfast.config.section import Part
+from holdfast.config.section import Section
 from holdfast.config.study import Study
 from holdfast.registry import close
 from holdfast.store import tables
@@ -35,7 +35,7 @@ from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
 
-class Bound(Part):
+class Bound(Section):
     """One threshold."""
 
     measure: str = Field(description="label of the measure")

@@ -14,7 +14,7 @@ def headlines(estimates: pd.DataFrame, cells: Cells, *, each_seed: bool = False)
     """One row per subject, measure and kind of estimate: the measure's first metric by its first judge, the macro mean,
     in the default format, over seeds (with ``each_seed``, of single ones too).
 
-    Bracketing runs are among them; what a subject does on a task that it was not trained on is not.
+    Control runs are among them; what a subject does on a task that it was not trained on is not.
     """
     chosen = pd.DataFrame(
         [(c["measure"], headline(c["summary"]), j) for c in cells.values() for j in judges(c)[:1]],

@@ -28,7 +28,7 @@ def table(a: StudyFolder, b: StudyFolder, one: Study, two: Study) -> pd.DataFram
 
 
 def _training(a: StudyFolder, b: StudyFolder, one: Study, two: Study) -> list[Row]:
-    """Every control over the trajectories that both have (same label and seed); else what the study files say."""
+    """Every control over the runs that both have (same label and seed); else what the study files say."""
     runs = [_proofs(folder) for folder in (a, b)]
     shared = sorted(runs[0].keys() & runs[1].keys())
     rows = []
@@ -44,7 +44,7 @@ def _training(a: StudyFolder, b: StudyFolder, one: Study, two: Study) -> list[Ro
 
 
 def _proofs(folder: StudyFolder) -> dict[tuple[Any, ...], Flat]:
-    """Of each trajectory of the study proper, by label and seed (and model and task, where there are several)."""
+    """Of each run of the study proper, by label and seed (and model and task, where there are several)."""
     if not folder.controls_json.exists():
         return {}
     found = [t for t in read_json(folder.controls_json, "trajectories")["trajectories"] if not t.get("bracket")]

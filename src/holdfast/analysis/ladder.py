@@ -70,7 +70,7 @@ class Ladder:
 
 def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
     """Of every headline (first metric, macro mean, first judge, default format), each model and task; without
-    bracketing runs and without what a subject does on a task that it was not trained on. Checkpoints and
+    control runs and without what a subject does on a task that it was not trained on. Checkpoints and
     measures that are there to match or to choose by alone are none of a ladder's, and no budget is that some run ended
     before (``as_far_as_all``)."""
     found = []

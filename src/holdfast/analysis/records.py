@@ -78,7 +78,7 @@ class Records:
 
 
 def records(frame: pd.DataFrame) -> list[Records]:
-    """Every model and task that something was trained on, without bracketing runs. ``frame``: of ``frame.load``."""
+    """Every model and task that something was trained on, without control runs. ``frame``: of ``frame.load``."""
     own = np.flatnonzero((frame["bracket"] == "") & (frame["format"] == DEFAULT))
     keys = ["model", "task", "label", "cell", "judge"]
     some = pd.DataFrame({k: frame[k].to_numpy()[own] for k in keys})

@@ -22,7 +22,7 @@ def regimes(frame: pd.DataFrame, cells: Cells, study: Study) -> dict[str, pd.Dat
     each in turn. ``frame``: of ``frame.load(tuning=True)``, with the settings that were tried.
 
     In the tuned regime an objective's rows are those of the setting that was chosen for it, in place of its own; the
-    base model's, bracketing runs' and what is given are in both.
+    base model's, control runs' and what is given are in both.
     """
     beside = frame["bracket"].isin((declared.TUNING, declared.TUNED))
     shared = frame[~beside] if beside.any() else frame

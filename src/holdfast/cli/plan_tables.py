@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.config.declared import TUNED, TUNING
-from holdfast.config.run import Rung, Trajectory
-from holdfast.runs.eval_costs import CellPlan
+from holdfast.config.run import PlannedCheckpoint, Run
+from holdfast.runs.eval_costs import EvalPlan
 from holdfast.runs.plan import Plan
 from holdfast.store import defuse
 
@@ -72,7 +72,7 @@ def _training(plan: Plan) -> Table:
     several = len({t.task for t in plan.trajectories if not t.bracket}) > 1
     words, numbers = ("objective", "task"), ("steps", "passes", "shared", "forward", "ref.", "superv.", "unsafe")
     table = _table(words if several else words[:1], numbers, "tokens and steps at the last budget")
-    groups: dict[tuple[str, str], dict[str, list[Trajectory]]] = {}
+    groups: dict[tuple[str, str], dict[str, list[Run]]] = {}
     for t in plan.trajectories:
         groups.setdefault(_shown(t), {}).setdefault(t.task, []).append(t)
     for (label, bracket), tasks in groups.items():
@@ -86,7 +86,7 @@ def _training(plan: Plan) -> Table:
     return table
 
 
-def _shown(t: Trajectory) -> tuple[str, str]:
+def _shown(t: Run) -> tuple[str, str]:
     """Label and bracket; all variations of an objective are one line, and all settings that are tried for it."""
     if t.bracket == TUNED:
         return f"{t.label} (tuned)", ""
@@ -94,12 +94,12 @@ def _shown(t: Trajectory) -> tuple[str, str]:
     return (f"{kind} {t.of}", "") if t.of else (t.label, t.bracket)
 
 
-def _longest(runs: list[Trajectory]) -> list[Trajectory]:
+def _longest(runs: list[Run]) -> list[Run]:
     last = max(b for t in runs for b in t.budgets)
     return [t for t in runs if last in t.budgets]
 
 
-def _figures(rungs: list[Rung]) -> tuple[str, ...]:
+def _figures(rungs: list[PlannedCheckpoint]) -> tuple[str, ...]:
     def said(name: str, form: Callable[[float | None], str] = amount) -> str:
         values = [getattr(r, name) for r in rungs]
         if None in values:
@@ -115,7 +115,7 @@ def _figures(rungs: list[Rung]) -> tuple[str, ...]:
 
 def _measuring(plan: Plan) -> Table:
     table = _table(("\nmeasure", "\naxis"), ("\nitems", "\nsubjects", "\nrequests"))
-    groups: dict[str, list[CellPlan]] = {}
+    groups: dict[str, list[EvalPlan]] = {}
     for c in plan.cells:
         groups.setdefault(f"variations of {c.of}" if c.of else c.measure, []).append(c)
     for name, cells in groups.items():

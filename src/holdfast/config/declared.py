@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from holdfast.config.section import Label, NotNegative, Part, Rate, Seed, Tokens
+from holdfast.config.section import Label, NotNegative, Rate, Section, Seed, Tokens
 
 
-class InterestSpec(Part):
+class InterestSpec(Section):
     """The smallest differences of interest: what is smaller is equivalent, for all that matters here."""
 
     capability: float = Field(default=0.05, gt=0, le=1, description="of accuracy")
@@ -52,7 +52,7 @@ class InterestSpec(Part):
         return float(getattr(self, axis, self.normative))
 
 
-class GuessSpec(Part):
+class GuessSpec(Section):
     """What `holdfast plan` takes the spread of scores to be where no pilot study says it."""
 
     asr: float = Field(default=0.1, gt=0, lt=1, description="ASR of SFT")
@@ -72,7 +72,7 @@ Estimand = Literal[
 ]  # fmt: skip
 
 
-class DeclaredSpec(Part):
+class DeclaredSpec(Section):
     """What is asked before anything is run. Whatever is found beside it is exploratory."""
 
     estimands: tuple[Estimand, ...] = Field(
@@ -90,7 +90,7 @@ class DeclaredSpec(Part):
     guesses: GuessSpec = Field(default=GuessSpec(), description="what that is reckoned from, without a pilot study")
 
 
-class MatchedSpec(Part):
+class MatchedSpec(Section):
     """Comparing objectives at one capability, and not at one budget (docs/matched.md)."""
 
     target: float = Field(
@@ -112,7 +112,7 @@ class MatchedSpec(Part):
 TUNING, TUNED = "tuning", "tuned"  # brackets: a setting that is tried, and one that was chosen
 
 
-class TunedSpec(Part):
+class TunedSpec(Section):
     """Each objective at a learning rate and coefficients of its own, beside the one setting for all (docs/tuned.md)."""
 
     learning_rate: tuple[Rate, ...] = Field(default=(), description="tried for every objective; after warm-up")

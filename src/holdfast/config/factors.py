@@ -9,11 +9,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from holdfast.config.section import Count, Label, Part, Rate, Seed, Temperature
+from holdfast.config.section import Count, Label, Rate, Section, Seed, Temperature
 from holdfast.config.task import TaskSpec
 
 
-class MeasuringFactors(Part):
+class MeasuringFactors(Section):
     """Choices of evaluation. They are crossed with one another, on the base models, what is given, and every checkpoint
     of the last budget. Judges and benchmarks are factors too, where a study has several, and need no line here."""
 
@@ -28,7 +28,7 @@ class MeasuringFactors(Part):
     )
 
 
-class TrainingFactors(Part):
+class TrainingFactors(Section):
     """Choices of training. Each level is a run of its own at the last budget."""
 
     order_seed: tuple[Seed, ...] = Field(default=(), description="of the data's order, the initialisation kept")
@@ -51,7 +51,7 @@ class TrainingFactors(Part):
     )
 
 
-class ConsistencySpec(Part):
+class ConsistencySpec(Section):
     """How far the scores move with trivial changes of procedure."""
 
     measuring: MeasuringFactors = Field(default=MeasuringFactors(), description="choices of evaluation, crossed")

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from holdfast.config.study import Part, Study
+from holdfast.config.study import Section, Study
 from holdfast.registry import close
 
 _SHOWN = 60  # characters of a wrong value
@@ -66,7 +66,7 @@ def _one(e: ErrorDetails, same: list[ErrorDetails]) -> str:
     return f"{path} cannot be {value}: it {reason}" if reason.startswith("should") else f"{path}: {reason}"
 
 
-def _reason(e: ErrorDetails, part: type[Part] | None) -> str:
+def _reason(e: ErrorDetails, part: type[Section] | None) -> str:
     if e["type"] == "model_type":
         return f"should be a mapping with the keys {', '.join(keys(part))}"
     if e["type"] == "dict_type":
@@ -74,23 +74,23 @@ def _reason(e: ErrorDetails, part: type[Part] | None) -> str:
     return e["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("tuple", "list")
 
 
-def keys(part: type[Part] | None) -> list[str]:
+def keys(part: type[Section] | None) -> list[str]:
     """The keys of a part, as a study file writes them."""
     return [field.alias or name for name, field in part.model_fields.items()] if part else []
 
 
-def part_of(annotation: Any) -> type[Part] | None:
+def section_of(annotation: Any) -> type[Section] | None:
     """The part inside an annotation such as ``tuple[ModelSpec, ...]`` or ``TaskSpec | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, Part):
+    if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
-    return next((found for inner in typing.get_args(annotation) if (found := part_of(inner))), None)
+    return next((found for inner in typing.get_args(annotation) if (found := section_of(inner))), None)
 
 
-def _path(e: ErrorDetails) -> tuple[str, type[Part] | None]:
+def _path(e: ErrorDetails) -> tuple[str, type[Section] | None]:
     """``controls.lora.rank``, ``objectives[1].label``, and the part that the last key belongs to (or is)."""
     path = ""
-    part: type[Part] | None = Study
-    inside: type[Part] | None = Study
+    part: type[Section] | None = Study
+    inside: type[Section] | None = Study
     free = False  # the next key is a label of the user's own
     for key in e["loc"]:
         names: dict[Any, Any] = {}
@@ -105,12 +105,12 @@ def _path(e: ErrorDetails) -> tuple[str, type[Part] | None]:
             break
         path += f".{key}" if path else key
         if not free:
-            inside, part = part, part_of(names.get(key)) if key in names else None
+            inside, part = part, section_of(names.get(key)) if key in names else None
         free = typing.get_origin(names.get(key)) is dict
     return path, part or inside
 
 
-def _about(part: type[Part] | None, key: int | str) -> str:
+def _about(part: type[Section] | None, key: int | str) -> str:
     for name, field in (part.model_fields if part is not None else {}).items():
         if (field.alias or name) == key:
             return f" ({field.description})"

@@ -12,8 +12,8 @@ from holdfast.config.study import Study
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
-    """What a trajectory has read when it reaches a budget. None: not known before the data are there.
+class PlannedCheckpoint:
+    """What a run has read when it reaches a budget. None: not known before the data are there.
 
     ``tokens`` of the shared view, at the end of the step that reaches the budget; ``forward_tokens`` through the
     policy; ``reference_tokens`` through the reference, each row once; ``supervised_tokens`` that carry a loss;
@@ -32,12 +32,12 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True)
-class Trajectory:
+class Run:
     """One training run. ``order`` is the digest of the order of rows; ``bracket`` is "" for the study proper.
 
     A run of the bracket ``variation``, ``tuning`` or ``tuned`` is ``of`` an objective's label, and ``varies`` from it
     in these factors' levels.
-    ``begins``: id of the trajectory from whose checkpoint at the same budget a second round goes on; "" if afresh.
+    ``begins``: id of the run from whose checkpoint at the same budget a second round goes on; "" if afresh.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Trajectory:
     learning_rate: float
     bracket: str
     order: str
-    rungs: tuple[Rung, ...]
+    rungs: tuple[PlannedCheckpoint, ...]
     of: str = ""
     varies: Mapping[str, str] = field(default_factory=dict)
     begins: str = ""
@@ -59,7 +59,7 @@ class Trajectory:
     def budgets(self) -> tuple[int, ...]:
         return tuple(r.budget for r in self.rungs)
 
-    def upto(self, budget: int) -> Trajectory:
+    def upto(self, budget: int) -> Run:
         """The same, as far as this budget."""
         return replace(self, rungs=tuple(r for r in self.rungs if r.budget <= budget))
 
@@ -69,7 +69,7 @@ class Trajectory:
         return self.budgets[-1:] if self.bracket == TUNING else self.budgets
 
 
-def still_warming_up(trajectories: Iterable[Trajectory], study: Study) -> list[str]:
+def still_warming_up(trajectories: Iterable[Run], study: Study) -> list[str]:
     """A sentence for the checkpoints that are taken before the learning rate has come up: they have learnt little, and
     a flat curve there says nothing of an objective."""
     warm_up = {v.label: variants.controls(v, study.controls).warmup_steps for v in study.objectives}

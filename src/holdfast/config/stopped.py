@@ -14,7 +14,7 @@ from holdfast.store.digest import digest
 from holdfast.store.files import read_json, write_json
 from holdfast.store.folder import StudyFolder
 
-Where = Mapping[str, Mapping[str, Any]]  # by trajectory: the budget, and the smoothed capability there
+Where = Mapping[str, Mapping[str, Any]]  # by run: the budget, and the smoothed capability there
 
 
 def read(study: Study, folder: StudyFolder | None) -> Where | None:
@@ -30,7 +30,7 @@ def write(where: Where, study: Study, folder: StudyFolder) -> None:
 
 
 def said(where: Where, runs: Iterable[tuple[str, str, int]]) -> str:
-    """In words; ``runs``: trajectory, label and seed."""
+    """In words; ``runs``: run, label and seed."""
     seeds: dict[tuple[str, int], list[str]] = {}
     for id, label, seed in runs:
         if id in where:

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from holdfast.config.declared import DeclaredSpec, MatchedSpec, TunedSpec
 from holdfast.config.factors import ConsistencySpec
-from holdfast.config.section import Count, FolderName, Label, Part, Positive, Rate, Seed, Temperature, Tokens
+from holdfast.config.section import Count, FolderName, Label, Positive, Rate, Section, Seed, Temperature, Tokens
 from holdfast.config.task import JudgeSpec, TaskSpec
 from holdfast.store.folder import plain
 
@@ -21,7 +21,7 @@ SCHEMA = 1
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
-class ModelSpec(Part):
+class ModelSpec(Section):
     """A causal language model in Hugging Face format, and how it is spoken to."""
 
     name: Label = Field(description="label in tables and charts")
@@ -53,7 +53,7 @@ class ModelSpec(Part):
         return self
 
 
-class VariantSpec(Part):
+class VariantSpec(Section):
     """An objective with its coefficients, under a label."""
 
     label: Label = Field(description="label in tables and charts; unique")
@@ -71,7 +71,7 @@ class VariantSpec(Part):
     )
 
 
-class LoraSpec(Part):
+class LoraSpec(Section):
     """The adapter that is trained."""
 
     rank: int = Field(default=16, ge=1, le=65_536, description="of each adapted matrix's update")
@@ -82,7 +82,7 @@ class LoraSpec(Part):
     )
 
 
-class Controls(Part):
+class Controls(Section):
     """All that is held fixed over objectives."""
 
     lora: LoraSpec = Field(default=LoraSpec(), description="the adapter")
@@ -117,7 +117,7 @@ class Controls(Part):
     passes: Count = Field(default=1, description="most passes over the training split")
 
 
-class BracketSpec(Part):
+class BracketSpec(Section):
     """A run whose effect is known beforehand: the ruler's own check."""
 
     kind: Literal["noop", "harmful", "refusal", "trait"] = Field(
@@ -132,7 +132,7 @@ class BracketSpec(Part):
     learning_rate: Rate | None = Field(default=None, description="default: the controls'")
 
 
-class MeasureSpec(Part):
+class MeasureSpec(Section):
     """What is measured, and by which judges."""
 
     measure: Label = Field(description="registered measure: task_accuracy, strongreject, dark_triad, true_false, …")
@@ -165,7 +165,7 @@ class MeasureSpec(Part):
         return self.name or self.measure
 
 
-class GivenSpec(Part):
+class GivenSpec(Section):
     """An adapter or a whole model that was trained elsewhere, measured against a model of the study: its base."""
 
     label: Label = Field(description="label in tables and charts; subjects that differ in seed or budget only share it")
@@ -183,7 +183,7 @@ class GivenSpec(Part):
         return self
 
 
-class Study(Part):
+class Study(Section):
     """The question: models × tasks × objectives × seeds at every budget, under controls, by measures.
 
     A study without tasks, objectives and budgets trains nothing: it measures its models and what is `given`.

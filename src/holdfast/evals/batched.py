@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.evals.eval_config import Cell
+from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.layout import answered_ids
 from holdfast.evals.respond import Backend, Live, Progress, Row, Tokens, alternatives, requests, respond_subject, rows
 from holdfast.evals.subject import SubjectRow
@@ -18,7 +18,7 @@ def respond_together(
     backend: Backend,
     tokens: Tokens,
     subjects: Sequence[SubjectRow],
-    cells: Sequence[Cell],
+    cells: Sequence[EvalConfig],
     folder: StudyFolder,
     progress: Progress = lambda event: None,
 ) -> None:
@@ -39,7 +39,7 @@ def respond_together(
             respond_subject(_Said(said), tokens, row, [cell], folder, progress)
 
 
-def _missing(cell: Cell, row: SubjectRow, folder: StudyFolder) -> list[Row]:
+def _missing(cell: EvalConfig, row: SubjectRow, folder: StudyFolder) -> list[Row]:
     there = answered_ids(folder, cell, row.subject)
     conditions = row.conditions() if cell.own_conditions else None
     return [r for r in rows(cell, row.speaker(folder.root), conditions) if r.id not in there]

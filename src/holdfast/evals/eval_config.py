@@ -34,7 +34,7 @@ class Varied:
 
 
 @dataclass(frozen=True)
-class Cell:
+class EvalConfig:
     """``id``: digest of the measure's identity, of all its items and of the sampling. A limit on items is not in it, so
     that a larger one later adds to what is there. ``label`` is the measure's in the study; ``task`` is "" where the
     measure is of no task; ``name`` stands in paths. ``judges`` are by label. ``backend`` says what answers; one other
@@ -110,7 +110,7 @@ class Cell:
         }
 
 
-def cells(study: Study, tasks: Mapping[str, tuple[Any, Prepared]], varied: Sequence[Varied] = ()) -> list[Cell]:
+def cells(study: Study, tasks: Mapping[str, tuple[Any, Prepared]], varied: Sequence[Varied] = ()) -> list[EvalConfig]:
     """The study's cells, in its order. ``tasks``: the task and its prepared rows, by the study's label. Then those that
     vary, but for what makes no difference: sampling, where log-probs are asked for.
 
@@ -136,7 +136,7 @@ def cells(study: Study, tasks: Mapping[str, tuple[Any, Prepared]], varied: Seque
     return found
 
 
-def check_apart(found: Iterable[Cell], prepared: Mapping[str, Prepared]) -> None:
+def check_apart(found: Iterable[EvalConfig], prepared: Mapping[str, Prepared]) -> None:
     """Raises UserError where a measure asks what a task trains on. Ids are shown, never texts."""
     trained = {task: {prompt_key(e.prompt) for e in rows.train} for task, rows in prepared.items()}
     for cell in found:
@@ -173,7 +173,7 @@ def limited(items: Sequence[Item], limit: int | None, strata: Sequence[str] = ()
     return [table[i] for i in sorted(table, key=lambda i: place[i])][:limit]
 
 
-def seated(spec: MeasureSpec, measure: Measure) -> dict[str, Judge]:
+def judges_of(spec: MeasureSpec, measure: Measure) -> dict[str, Judge]:
     """The judges of a measure, by label. Raises UserError where two have one label."""
     wanted = spec.judges if spec.judges is not None else tuple(JudgeSpec(judge=name) for name in measure.judges)
     judges: dict[str, Judge] = {}
@@ -184,7 +184,7 @@ def seated(spec: MeasureSpec, measure: Measure) -> dict[str, Judge]:
     return judges
 
 
-def _of(spec: MeasureSpec, study: Study, tasks: Mapping[str, tuple[Any, Prepared]]) -> list[Cell]:
+def _of(spec: MeasureSpec, study: Study, tasks: Mapping[str, tuple[Any, Prepared]]) -> list[EvalConfig]:
     measure: Measure = registry.build("measures", spec.measure, spec.params)
     if spec.samples > 1 and spec.temperature == 0:
         raise UserError(
@@ -196,14 +196,14 @@ def _of(spec: MeasureSpec, study: Study, tasks: Mapping[str, tuple[Any, Prepared
     return [_cell(spec, measure.bind(*tasks[task.name]), task.name, study.backend) for task in study.tasks]
 
 
-def _cell(spec: MeasureSpec, measure: Measure, task: str, backend: str) -> Cell:
+def _cell(spec: MeasureSpec, measure: Measure, task: str, backend: str) -> EvalConfig:
     items = measure.items()
     if not items:
         raise UserError(f"the measure {spec.label} has no items{f' for the task {task}' if task else ''}")
     check(spec.frame, f"the frame of the measure {spec.label}")
     chosen = limited(items, spec.items, measure.strata)
     sampling = Sampling(spec.max_new_tokens, spec.temperature, samples=spec.samples, seed=spec.seed)
-    return Cell(
+    return EvalConfig(
         id=digest(
             {
                 "measure": measure.identity(),
@@ -219,7 +219,7 @@ def _cell(spec: MeasureSpec, measure: Measure, task: str, backend: str) -> Cell:
         measure=measure,
         items=tuple(chosen),
         sampling=sampling,
-        judges=seated(spec, measure),
+        judges=judges_of(spec, measure),
         own_conditions=spec.own_conditions,
         backend=backend,
         system=spec.system,

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from holdfast.data import thinking
 from holdfast.data.blank import is_blank
-from holdfast.evals.eval_config import Cell
-from holdfast.evals.judges.judge import NOTHING, Cost, Desk, Judge, Wants
+from holdfast.evals.eval_config import EvalConfig
+from holdfast.evals.judges.judge import NOTHING, Cost, Judge, JudgeModel, JudgeResources
 from holdfast.evals.judges.ledger import totals
 from holdfast.evals.layout import answered, judge_id, judged_at
 from holdfast.evals.measures.measure import Measure, unscored
@@ -26,7 +26,7 @@ NO_ANSWER, CUT_OFF = "no_answer", "cut_off"  # labels of responses about which n
 AGAIN = (UNDECODED, "unanswered")  # reasons that may be gone next time: a translation came, an endpoint is back
 
 
-def wanted(cells: Sequence[Cell]) -> list[Wants | None]:
+def wanted(cells: Sequence[EvalConfig]) -> list[JudgeModel | None]:
     """The local models that the judges of these cells ask, each once; None stands for judges that ask none."""
     found = [judge.wants for cell in cells for judge in cell.judges.values()]
     return [w for n, w in enumerate(found) if w not in found[:n]]
@@ -34,34 +34,38 @@ def wanted(cells: Sequence[Cell]) -> list[Wants | None]:
 
 def judge_subject(
     row: SubjectRow,
-    cells: Sequence[Cell],
+    cells: Sequence[EvalConfig],
     folder: StudyFolder,
     *,
-    wants: Wants | None = None,
-    desk: Desk = NOTHING,
+    wants: JudgeModel | None = None,
+    resources: JudgeResources = NOTHING,
     progress: Progress = lambda event: None,
 ) -> None:
-    """Judges a subject's records by those judges of their cells that want this model; ``desk`` has it."""
+    """Judges a subject's records by those judges of their cells that want this model; ``resources`` have it."""
     for cell in cells:
         if cell.concerns(row):
             for label, judge in cell.judges.items():
                 if judge.wants == wants:
-                    _judge_cell(row, cell, label, judge, folder, desk, progress)
+                    _judge_config(row, cell, label, judge, folder, resources, progress)
 
 
-def costs(rows: Sequence[SubjectRow], cells: Sequence[Cell], folder: StudyFolder, desk: Desk) -> list[Cost]:
+def costs(
+    rows: Sequence[SubjectRow], cells: Sequence[EvalConfig], folder: StudyFolder, resources: JudgeResources
+) -> list[Cost]:
     """What the judging that is left costs at most, for each model that is paid for. Asks nothing."""
     found = []
     for cell in cells:
         for label, judge in cell.judges.items():
-            if judge.cost([], desk) is not None:
+            if judge.cost([], resources) is not None:
                 mine = [row for row in rows if cell.concerns(row)]
                 pairs = [pair for row in mine for pair in _left(row, cell, label, judge, folder)]
-                found.append(judge.cost(pairs, desk))
+                found.append(judge.cost(pairs, resources))
     return totals(found)
 
 
-def _left(row: SubjectRow, cell: Cell, label: str, judge: Judge, folder: StudyFolder) -> list[tuple[Item, Record]]:
+def _left(
+    row: SubjectRow, cell: EvalConfig, label: str, judge: Judge, folder: StudyFolder
+) -> list[tuple[Item, Record]]:
     """The rows of a subject that can be read and are not judged yet."""
     items = {item.id: item for item in cell.items}
     said = tables.read_rows(present(judged_at(folder, cell, label, judge, row.subject)), "judgements", Judgement)
@@ -76,14 +80,20 @@ def readable(judge: Judge, measure: Measure, pairs: Iterable[tuple[Item, Record]
     return [(item, read) for item, read in found if isinstance(read, Record)]
 
 
-def _judge_cell(
-    row: SubjectRow, cell: Cell, label: str, judge: Judge, folder: StudyFolder, desk: Desk, progress: Progress
+def _judge_config(
+    row: SubjectRow,
+    cell: EvalConfig,
+    label: str,
+    judge: Judge,
+    folder: StudyFolder,
+    resources: JudgeResources,
+    progress: Progress,
 ) -> None:
     records = {r.id: r for r in answered(folder, cell, row.subject)}
     items = {item.id: item for item in cell.items}
 
     def make(missing: Sequence[str]) -> list[Judgement]:
-        return judged(label, judge, cell.measure, [(items[records[i].item], records[i]) for i in missing], desk)
+        return judged(label, judge, cell.measure, [(items[records[i].item], records[i]) for i in missing], resources)
 
     fill(
         judged_at(folder, cell, label, judge, row.subject),
@@ -98,7 +108,7 @@ def _judge_cell(
 
 
 def judged(
-    label: str, judge: Judge, measure: Measure, pairs: Sequence[tuple[Item, Record]], desk: Desk
+    label: str, judge: Judge, measure: Measure, pairs: Sequence[tuple[Item, Record]], resources: JudgeResources
 ) -> list[Judgement]:
     """Judgements in the order of the pairs, signed; the judge sees only records that can be read."""
     verdicts: dict[str, Judgement] = {}
@@ -109,7 +119,7 @@ def judged(
             verdicts[record.id] = found
         else:
             asked.append((item, found))
-    answers = judge.judge(asked, desk) if asked else []
+    answers = judge.judge(asked, resources) if asked else []
     assert [a.record for a in answers] == [r.id for _, r in asked], f"{judge.name} must judge every row, in order"
     summary = getattr(measure, "summary", None)  # responses from anywhere have none
     if judge.name != "own" or (summary and summary.threshold):  # a measure's own rule may count in another unit

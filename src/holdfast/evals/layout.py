@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from holdfast.evals.eval_config import Cell
+from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.judges.judge import Judge
 from holdfast.store import tables
 from holdfast.store.digest import digest, short
@@ -32,22 +32,22 @@ def judge_folder(label: str, judge: Judge) -> str:
     return f"{label}-{short(judge_id(judge))}"
 
 
-def answered(folder: StudyFolder, cell: Cell, subject: str) -> list[Record]:
+def answered(folder: StudyFolder, cell: EvalConfig, subject: str) -> list[Record]:
     """The records of one subject that are there, in their order."""
     return tables.read_rows(present(folder.cell(cell.name, cell.id).of(subject)), "records", Record)
 
 
-def answered_ids(folder: StudyFolder, cell: Cell, subject: str) -> set[str]:
+def answered_ids(folder: StudyFolder, cell: EvalConfig, subject: str) -> set[str]:
     """Their ids alone, which is much less to read."""
     return set(tables.read(present(folder.cell(cell.name, cell.id).of(subject)), "records", ["id"])["id"])
 
 
-def judged_at(folder: StudyFolder, cell: Cell, label: str, judge: Judge, subject: str) -> Path:
+def judged_at(folder: StudyFolder, cell: EvalConfig, label: str, judge: Judge, subject: str) -> Path:
     """The folder of a judge's judgements of one subject."""
     return folder.judgement(cell.name, cell.id, judge_folder(label, judge), subject, 0).parent
 
 
-def write_cells(folder: StudyFolder, cells: Sequence[Cell]) -> None:
+def write_cells(folder: StudyFolder, cells: Sequence[EvalConfig]) -> None:
     """Writes ``cell.json`` and the items of each cell, and shelves cells and judges that are no longer planned.
 
     Called by one process, before workers respond or judge.

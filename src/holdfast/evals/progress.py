@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from holdfast.evals.eval_config import Cell
-from holdfast.evals.judges.judge import Wants
+from holdfast.evals.eval_config import EvalConfig
+from holdfast.evals.judges.judge import JudgeModel
 from holdfast.evals.judging import AGAIN
 from holdfast.evals.layout import answered_ids, judged_at
 from holdfast.evals.respond import rows
@@ -30,7 +30,7 @@ class Share:
         return Share(self.planned + other.planned, self.present + other.present)
 
 
-def responded(row: SubjectRow, cells: list[Cell], folder: StudyFolder) -> Share:
+def responded(row: SubjectRow, cells: list[EvalConfig], folder: StudyFolder) -> Share:
     """Records of one subject."""
     share = Share(0, 0)
     for cell in cells:
@@ -40,7 +40,7 @@ def responded(row: SubjectRow, cells: list[Cell], folder: StudyFolder) -> Share:
 
 
 def judged(
-    row: SubjectRow, cells: list[Cell], folder: StudyFolder, wants: Wants | Literal["any"] | None = "any"
+    row: SubjectRow, cells: list[EvalConfig], folder: StudyFolder, wants: JudgeModel | Literal["any"] | None = "any"
 ) -> Share:
     """Judgements of one subject, by every judge or by those that want one model. A row that was left unscored for a
     reason that may pass is not there yet: it is judged again."""
@@ -61,7 +61,7 @@ def _share(planned: set[str], there: set[str]) -> Share:
     return Share(len(planned), len(planned & there))
 
 
-def _planned(row: SubjectRow, cell: Cell, folder: StudyFolder) -> set[str]:
+def _planned(row: SubjectRow, cell: EvalConfig, folder: StudyFolder) -> set[str]:
     """Ids of the rows that a subject will have in a cell."""
     conditions = row.conditions() if cell.own_conditions else None
     return {planned.id for planned in rows(cell, row.speaker(folder.root), conditions)}

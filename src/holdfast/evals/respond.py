@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from holdfast.data import thinking
 from holdfast.data.blank import is_blank
-from holdfast.evals.eval_config import Cell
+from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.judges import judge
 from holdfast.evals.measures.measure import Measure
 from holdfast.evals.shards import fill
@@ -49,19 +49,19 @@ def respond_subject(
     backend: Backend,
     tokens: Tokens,
     row: SubjectRow,
-    cells: Sequence[Cell],
+    cells: Sequence[EvalConfig],
     folder: StudyFolder,
     progress: Progress = lambda event: None,
 ) -> None:
     """Asks one subject all that is missing of the cells that concern it. ``tokens``: the subject's renderer.
 
-    Before the first request to an adapter, checks that it is live (changes the base's logits); the bracketing run
+    Before the first request to an adapter, checks that it is live (changes the base's logits); the control run
     ``noop`` is meant not to be. Raises what the backend raises.
     """
     live = Live.of(backend, row, folder)
     for cell in cells:
         if cell.concerns(row):
-            _respond_cell(live, tokens, row, cell, folder, progress)
+            _respond_config(live, tokens, row, cell, folder, progress)
 
 
 @dataclass
@@ -84,8 +84,8 @@ class Live:
         return self.backend
 
 
-def _respond_cell(
-    live: Live, tokens: Tokens, row: SubjectRow, cell: Cell, folder: StudyFolder, progress: Progress
+def _respond_config(
+    live: Live, tokens: Tokens, row: SubjectRow, cell: EvalConfig, folder: StudyFolder, progress: Progress
 ) -> None:
     plan = {r.id: r for r in rows(cell, live.subject, row.conditions() if cell.own_conditions else None)}
     fill(
@@ -99,7 +99,7 @@ def _respond_cell(
     )
 
 
-def rows(cell: Cell, subject: Subject, conditions: Conditions | None) -> Iterator[Row]:
+def rows(cell: EvalConfig, subject: Subject, conditions: Conditions | None) -> Iterator[Row]:
     """The planned rows of a subject in a cell: item by item, so that a larger limit adds shards at the end."""
     for item in cell.items:
         for ask in _under(cell.asks(item), conditions):
@@ -140,7 +140,7 @@ def _under(asks: Iterable[Ask], conditions: Conditions | None) -> Iterator[Ask]:
                 yield Ask(ask.item_id, tuple(turns), ask.attack, format, ask.continuations)
 
 
-def _records(live: Live, tokens: Tokens, cell: Cell, wanted: Sequence[Row]) -> list[Record]:
+def _records(live: Live, tokens: Tokens, cell: EvalConfig, wanted: Sequence[Row]) -> list[Record]:
     ways = alternatives(tokens, cell, wanted)
     generate, score = requests(ways, wanted)
     said: dict[str, Response | Scored] = {}
@@ -151,7 +151,7 @@ def _records(live: Live, tokens: Tokens, cell: Cell, wanted: Sequence[Row]) -> l
     return [_record(cell, r, said[r.request.key] if r.request else None, ways) for r in wanted]
 
 
-def alternatives(tokens: Tokens, cell: Cell, wanted: Sequence[Row]) -> Ways:
+def alternatives(tokens: Tokens, cell: EvalConfig, wanted: Sequence[Row]) -> Ways:
     """The continuations that are asked for in place of each ask's own."""
     forms = {r.ask.continuations for r in wanted}
     return {c: distinct(tokens, c) if cell.measure.alternatives else c for c in forms}
@@ -166,7 +166,7 @@ def requests(ways: Ways, wanted: Sequence[Row]) -> tuple[list[Request], list[Req
     return generate, score
 
 
-def _record(cell: Cell, r: Row, answer: Response | Scored | None, ways: Ways) -> Record:
+def _record(cell: EvalConfig, r: Row, answer: Response | Scored | None, ways: Ways) -> Record:
     def record(finish: str, **rest: Any) -> Record:
         said: dict[str, Any] = {"response": "", "plain": "", "n_tokens": 0} | rest
         return Record(
@@ -190,7 +190,7 @@ def plain_answer(measure: Measure, attack: str, response: str) -> str | None:
     return answer if is_blank(answer) else measure.plain(attack, answer)
 
 
-def reporter(progress: Progress, stage: str, row: SubjectRow, cell: Cell, total: int) -> Callable[[int], None]:
+def reporter(progress: Progress, stage: str, row: SubjectRow, cell: EvalConfig, total: int) -> Callable[[int], None]:
     """Tells how many of a cell's rows are done, after each shard."""
     about = {"stage": stage, "subject": row.subject, "label": row.label, "cell": cell.name, "total": total}
     return lambda done: progress({**about, "done": done})

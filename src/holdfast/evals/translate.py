@@ -14,7 +14,7 @@ from holdfast import registry
 from holdfast.config.study import Study
 from holdfast.data.blank import is_blank
 from holdfast.data.thinking import split
-from holdfast.evals.eval_config import Cell
+from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.judges import escape
 from holdfast.evals.judges.rules import Rules
 from holdfast.evals.layout import answered
@@ -61,7 +61,7 @@ class Gap:
             done(start + len(some))
 
 
-def gaps(side: Side, cells: Sequence[Cell], rows: Sequence[SubjectRow], folder: StudyFolder) -> list[Gap]:
+def gaps(side: Side, cells: Sequence[EvalConfig], rows: Sequence[SubjectRow], folder: StudyFolder) -> list[Gap]:
     """What must be translated before the cells can be asked in full (``prompts``), or before what the subjects said can
     be judged in full (``responses``)."""
     found: dict[str, tuple[Translations, dict[str, None]]] = {}
@@ -77,7 +77,7 @@ def translated(measure: Any) -> dict[str, Translations]:
     return {name: c for name, c in codecs.items() if isinstance(c, Translations) and c.translator}
 
 
-def _asked(cells: Sequence[Cell]) -> Iterator[tuple[Translations, list[str]]]:
+def _asked(cells: Sequence[EvalConfig]) -> Iterator[tuple[Translations, list[str]]]:
     for cell in cells:
         users = [[turn.content for turn in item.prompt if turn.role == "user"] for item in cell.items]
         for codec in translated(cell.measure).values():
@@ -85,7 +85,7 @@ def _asked(cells: Sequence[Cell]) -> Iterator[tuple[Translations, list[str]]]:
 
 
 def _said(
-    cells: Sequence[Cell], rows: Sequence[SubjectRow], folder: StudyFolder
+    cells: Sequence[EvalConfig], rows: Sequence[SubjectRow], folder: StudyFolder
 ) -> Iterator[tuple[Translations, list[str]]]:
     for cell in cells:
         if codecs := translated(cell.measure):

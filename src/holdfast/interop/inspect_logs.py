@@ -36,7 +36,7 @@ from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.frame import cells, load
 from holdfast.config import loading
 from holdfast.config.study import MeasureSpec, Study
-from holdfast.evals.eval_config import Cell
+from holdfast.evals.eval_config import EvalConfig as Evaluation
 from holdfast.evals.respond import rows
 from holdfast.evals.subject import SubjectRow
 from holdfast.interop.finished import estimates, of_subject, subjects
@@ -97,7 +97,7 @@ class Source:
         measure = registry.build("measures", self.spec.measure, self.spec.params)
         sampling, own = Sampling(**self.about.get("sampling", {})), self.spec.own_conditions
         a = self.about
-        cell = Cell(a["cell"], a["measure"], a["task"], measure, tuple(items.values()), sampling, {}, own)
+        cell = Evaluation(a["cell"], a["measure"], a["task"], measure, tuple(items.values()), sampling, {}, own)
         planned = rows(cell, self.row.speaker(self.folder.root), self.row.conditions() if own else None)
         return {row.id: row.ask.turns for row in planned if row.ask.turns}
 

@@ -69,8 +69,8 @@ class Holdfast(ModelAPI):
     ) -> None:
         path, wanted = _parted(model_name)
         try:
-            self.desk = _desk(_spec(path, of_model), batch_tokens)
-            self.subject = self.desk.seat(adapter)
+            self.resources = _resources(_spec(path, of_model), batch_tokens)
+            self.subject = self.resources.seat(adapter)
             if wanted not in ("", short(self.subject.id)):
                 raise UserError(
                     f"{path} with its adapter and template is now {short(self.subject.id)}, not {wanted}: they have "
@@ -78,7 +78,7 @@ class Holdfast(ModelAPI):
                 )
         except UserError as error:
             raise PrerequisiteError(str(error)) from None  # which Inspect's commands print without a traceback
-        self.renderer = self.desk.backend.network.renderer
+        self.renderer = self.resources.backend.network.renderer
         self._times: Counter[str] = Counter()
         super().__init__(f"{path}@{short(self.subject.id)}", base_url, api_key, [], config or GenerateConfig())
 
@@ -102,12 +102,12 @@ class Holdfast(ModelAPI):
         _check(tools, config)
         turns = tuple(_turn(message) for message in input)
         used = len(self.renderer.prompt_ids(turns))
-        room = self.desk.backend.network.max_positions - used
+        room = self.resources.backend.network.max_positions - used
         if room < 1:
             choices = [_choice(Response("", "", 0, "overlong"), None, self.model_name)]
             return ModelOutput(model=self.model_name, choices=choices, usage=ModelUsage(input_tokens=used))
         requests = self._requests(turns, config, min(config.max_tokens or LENGTH, room))
-        responses = await self.desk.ask(requests)
+        responses = await self.resources.ask(requests)
         written = sum(response.n_tokens for response in responses)
         return ModelOutput(
             model=self.model_name,
@@ -136,7 +136,7 @@ class Waiting:
     outcome: list[Response] | Exception | None = None
 
 
-class Desk:
+class JudgeResources:
     """A base model, held once for all its adapters; what is asked within a short while is one batch."""
 
     def __init__(self, spec: ModelSpec, batch_tokens: int | None) -> None:
@@ -182,8 +182,8 @@ class Desk:
 
 
 @lru_cache(maxsize=1)
-def _desk(spec: ModelSpec, batch_tokens: int | None) -> Desk:
-    return Desk(spec, batch_tokens)
+def _resources(spec: ModelSpec, batch_tokens: int | None) -> JudgeResources:
+    return JudgeResources(spec, batch_tokens)
 
 
 def _parted(name: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.evals.judges.judge import NOTHING, Desk, Judge
+from holdfast.evals.judges.judge import NOTHING, Judge, JudgeResources
 from holdfast.miniature import requests
 from holdfast.types import Item, Judgement, Record
 
@@ -19,7 +19,7 @@ class Oracle(Judge):
     name: ClassVar[str] = "miniature_oracle"
     version: ClassVar[int] = 1
 
-    def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk = NOTHING) -> list[Judgement]:
+    def judge(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources = NOTHING) -> list[Judgement]:
         return [self._one(item, record) for item, record in rows]
 
     def _one(self, item: Item, record: Record) -> Judgement:

@@ -1,4 +1,4 @@
-"""What can be learnt in the miniature: two tasks, and three that move a measure on purpose (bracketing runs)."""
+"""What can be learnt in the miniature: two tasks, and three that move a measure on purpose (control runs)."""
 
 from __future__ import annotations
 

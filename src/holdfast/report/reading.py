@@ -99,7 +99,7 @@ class Findings:
 
     @cached_property
     def checks(self) -> pd.DataFrame:
-        """What the bracketing runs show."""
+        """What the control runs show."""
         return brackets(self.estimates, self.frame, self.cells, self.study.alpha)
 
     def settings(self) -> list[Setting]:
@@ -249,7 +249,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _training(folder: StudyFolder, subjects: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The trajectories that the subjects come from."""
+    """The runs that the subjects come from."""
     runs, points = [], []
     for row in subjects[subjects["trajectory"] != ""].drop_duplicates("trajectory").to_dict("records"):
         who = {k: row[k] for k in WHO}

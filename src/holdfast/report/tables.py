@@ -126,7 +126,7 @@ def _means(setting: Setting, names: Mapping[str, str]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Control:
-    """One thing held fixed, in one group of trajectories that should agree."""
+    """One thing held fixed, in one group of runs that should agree."""
 
     group: str
     name: str

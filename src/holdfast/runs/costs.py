@@ -17,8 +17,8 @@ from holdfast.runs.executors.local import visible_cores, visible_gpus
 from holdfast.runs.sizes import Shape
 
 if TYPE_CHECKING:
-    from holdfast.config.run import Rung, Trajectory
-    from holdfast.runs.eval_costs import CellPlan
+    from holdfast.config.run import PlannedCheckpoint, Run
+    from holdfast.runs.eval_costs import EvalPlan
 
 # FLOP/s of one worker, training and generating. The CPU's were read off the demo on two cores of a server (SFT reads
 # 60k tokens in 13 s); the GPU's are a guess. Either may be off by a factor of three.
@@ -46,8 +46,8 @@ class Cost:
 def cost(
     study: Study,
     shapes: Mapping[str, Shape | None],
-    trajectories: Sequence[Trajectory],
-    cells: Sequence[CellPlan],
+    trajectories: Sequence[Run],
+    cells: Sequence[EvalPlan],
 ) -> Cost:
     device = _device(study)
     controls, workers = study.controls, study.workers or _workers(device)
@@ -55,7 +55,7 @@ def cost(
     adapters = 0
     for t in trajectories:
         if (shape := shapes[t.model]) is not None:
-            last: Rung = t.rungs[-1]
+            last: PlannedCheckpoint = t.rungs[-1]
             train += (6 if controls.gradient_checkpointing else 4) * shape.parameters * last.forward_tokens
             reference += 2 * shape.parameters * last.reference_tokens
             # An adapter per budget, and with the last one the two moments of AdamW.

@@ -14,14 +14,14 @@ from holdfast.evals.varied import varied
 from holdfast.runs.materials import Materials
 
 if TYPE_CHECKING:
-    from holdfast.config.run import Trajectory
-    from holdfast.evals.eval_config import Cell
+    from holdfast.config.run import Run
+    from holdfast.evals.eval_config import EvalConfig
 
 CHARACTERS = 4  # of a prompt that are taken for one token
 
 
 @dataclass(frozen=True, slots=True)
-class CellPlan:
+class EvalPlan:
     """A measure on one model, over all subjects that it concerns. ``items`` and ``requests`` are None where the data
     are not here; ``tokens`` is the most that can be read and written. ``of``: the measure that this one
     is a variation of."""
@@ -37,7 +37,7 @@ class CellPlan:
     of: str = ""
 
 
-def plan_cells(materials: Materials, trajectories: Sequence[Trajectory], *, nominal: bool) -> list[CellPlan]:
+def plan_cells(materials: Materials, trajectories: Sequence[Run], *, nominal: bool) -> list[EvalPlan]:
     """Raises UserError where a measure's data are missing, or where an item is also trained on."""
     study = materials.study
     if nominal:
@@ -55,7 +55,7 @@ def plan_cells(materials: Materials, trajectories: Sequence[Trajectory], *, nomi
     return [_counted(materials, m.name, cell, trajectories) for m in study.models for cell in found]
 
 
-def _counted(materials: Materials, model: str, cell: Cell, trajectories: Sequence[Trajectory]) -> CellPlan:
+def _counted(materials: Materials, model: str, cell: EvalConfig, trajectories: Sequence[Run]) -> EvalPlan:
     mine = [t for t in trajectories if t.model == model and cell.task in ("", t.task)]
     if cell.varies:  # the study proper's, at its last budget
         mine = [t for t in mine if not t.bracket and cell.last in t.budgets]
@@ -70,7 +70,7 @@ def _counted(materials: Materials, model: str, cell: Cell, trajectories: Sequenc
     # The base once, and every checkpoint once for each way of asking that its objective has.
     given = _given(materials.study, model, cell.task)
     times = 1 + given + sum(_rungs(t, cell) * _ways(materials, t, cell) for t in mine)
-    return CellPlan(
+    return EvalPlan(
         model=model,
         measure=cell.label,
         task=cell.task,
@@ -83,7 +83,7 @@ def _counted(materials: Materials, model: str, cell: Cell, trajectories: Sequenc
     )
 
 
-def _rungs(trajectory: Trajectory, cell: Cell) -> int:
+def _rungs(trajectory: Run, cell: EvalConfig) -> int:
     if cell.varies or trajectory.bracket not in ("", TUNED):
         return 1
     return sum(cell.at(r.budget) for r in trajectory.rungs)
@@ -95,14 +95,14 @@ def _given(study: Study, model: str, task: str) -> int:
     return sum((g.model or first) == model and (not task or g.task in ("", task)) for g in study.given)
 
 
-def _nominal(study: Study, model: str, spec: MeasureSpec, task: str, trajectories: Sequence[Trajectory]) -> CellPlan:
+def _nominal(study: Study, model: str, spec: MeasureSpec, task: str, trajectories: Sequence[Run]) -> EvalPlan:
     subjects = (
         1
         + _given(study, model, task)
         + sum(len(t.measured) for t in trajectories if t.model == model and task in ("", t.task))
     )
     axis = registry.get("measures", spec.measure).axis  # type: ignore[attr-defined]
-    return CellPlan(model, spec.label, task, axis, subjects, spec.items, None, 0)
+    return EvalPlan(model, spec.label, task, axis, subjects, spec.items, None, 0)
 
 
 def _tasks(study: Study, spec: MeasureSpec) -> list[str]:
@@ -110,7 +110,7 @@ def _tasks(study: Study, spec: MeasureSpec) -> list[str]:
     return [t.name for t in study.tasks] if per_task else [""]
 
 
-def _ways(materials: Materials, trajectory: Trajectory, cell: Cell) -> int:
+def _ways(materials: Materials, trajectory: Run, cell: EvalConfig) -> int:
     if trajectory.bracket or not cell.own_conditions or not cell.items:
         return 1
     conditions = getattr(materials.objectives[trajectory.label], "at_evaluation", None)

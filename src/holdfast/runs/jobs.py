@@ -19,9 +19,9 @@ from holdfast.config.task import SideSpec
 from holdfast.data import sampled
 from holdfast.evals import translate as translating
 from holdfast.evals.batched import respond_together
-from holdfast.evals.eval_config import Cell
+from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.eval_config import cells as make_cells
-from holdfast.evals.judges.judge import Desk, Wants
+from holdfast.evals.judges.judge import JudgeModel, JudgeResources
 from holdfast.evals.judging import judge_subject, judged
 from holdfast.evals.outside import RESPONSES
 from holdfast.evals.respond import respond_subject
@@ -50,7 +50,7 @@ class Bench:
     def plan(self) -> Plan:
         return Plan.read(self.folder)
 
-    def cells(self, only: str = "") -> list[Cell]:
+    def cells(self, only: str = "") -> list[EvalConfig]:
         """The study's cells, or those of one measure."""
         own, matched = file_digest(self.folder.study_yaml), self.folder.matched_json
         cells = _cells(self.folder.root, own, file_digest(matched) if matched.is_file() else "")
@@ -77,11 +77,11 @@ def _bench(root: Path, _digest: str) -> Bench:
 
 
 @lru_cache(maxsize=1)
-def _cells(root: Path, digest: str, _matched: str) -> tuple[Cell, ...]:
-    return tuple(study_cells(_bench(root, digest).materials))
+def _cells(root: Path, digest: str, _matched: str) -> tuple[EvalConfig, ...]:
+    return tuple(eval_configs(_bench(root, digest).materials))
 
 
-def study_cells(materials: Materials) -> list[Cell]:
+def eval_configs(materials: Materials) -> list[EvalConfig]:
     """The study's cells. A measure of a task asks of its test rows, which are the same for every model."""
     study = materials.study
     model = study.models[0].name  # rows to test on are every model's
@@ -244,8 +244,8 @@ def _verdicts(bench: Bench, model: str, spec: JudgeSpec, found: Sequence[sampled
         )
         for row, text in found
     ]
-    desk = _desk(bench, judge.wants, model, base)
-    return [judgement.score for judgement in judged(spec.label, judge, RESPONSES, rows, desk)]
+    resources = _resources(bench, judge.wants, model, base)
+    return [judgement.score for judgement in judged(spec.label, judge, RESPONSES, rows, resources)]
 
 
 def _base(bench: Bench, model: str) -> Subject:
@@ -254,7 +254,7 @@ def _base(bench: Bench, model: str) -> Subject:
 
 
 def train(report: Report, root: Path, id: str, budgets: tuple[int, ...]) -> None:
-    """Train one trajectory to the last of these budgets, which are its first."""
+    """Train one run to the last of these budgets, which are its first."""
     from holdfast.training.job import TrainJob
     from holdfast.training.loop import train as train_one
 
@@ -311,30 +311,34 @@ def translate(report: Report, root: Path, side: translating.Side) -> None:
         gap.fill(_translator(gap, bench.folder.judge_cache), tell)
 
 
-def judge(report: Report, root: Path, subject: str, wants: Wants | None, only: str = "") -> None:
+def judge(report: Report, root: Path, subject: str, wants: JudgeModel | None, only: str = "") -> None:
     """Judge one subject's records, or those of one measure, by the judges that want this model."""
     bench = open_bench(root)
     row = bench.row(subject)
     base = bench.base(row.model).speaker(root)
-    desk = _desk(bench, wants, row.model, base, _measuring)
-    judge_subject(row, bench.cells(only), bench.folder, wants=wants, desk=desk, progress=_rows(report))
+    resources = _resources(bench, wants, row.model, base, _measuring)
+    judge_subject(row, bench.cells(only), bench.folder, wants=wants, resources=resources, progress=_rows(report))
 
 
-def _desk(
-    bench: Bench, wants: Wants | None, model: str, base: Subject, opened: Callable[[Bench, str], Any] = _open_backend
-) -> Desk:
+def _resources(
+    bench: Bench,
+    wants: JudgeModel | None,
+    model: str,
+    base: Subject,
+    opened: Callable[[Bench, str], Any] = _open_backend,
+) -> JudgeResources:
     """What a judge that wants this model finds before it; ``base`` is the subject's own, ``opened`` by this."""
-    desk = Desk(cache=bench.folder.judge_cache)
+    resources = JudgeResources(cache=bench.folder.judge_cache)
     if wants is None:
-        return desk
+        return resources
     if wants.kind == "classifier":
         assert wants.model is not None, "a base model is no classifier"
-        return replace(desk, classifier=_classifier(wants.model))
+        return replace(resources, classifier=_classifier(wants.model))
     if wants.model is None:
-        return replace(desk, backend=opened(bench, model), speaker=base)
+        return replace(resources, backend=opened(bench, model), speaker=base)
     backend = _other(wants.model)
     speaker = Subject(backend.identity(Subject("", wants.model.name)), wants.model.name)
-    return replace(desk, backend=backend, speaker=speaker)
+    return replace(resources, backend=backend, speaker=speaker)
 
 
 def _texts(report: Report, side: str, total: int, done: int) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from holdfast.config.run import Trajectory, still_warming_up
+from holdfast.config.run import Run, still_warming_up
 from holdfast.data import sampled
 from holdfast.runs.materials import Materials
 
 FAST = 0.02  # learning rate; ten times the highest that is commonly tried for LoRA
 
 
-def plan_notes(materials: Materials, trajectories: list[Trajectory]) -> list[str]:
+def plan_notes(materials: Materials, trajectories: list[Run]) -> list[str]:
     """What a person should know of a plan before it is run; each sentence once."""
     notes, passes = [], dict[str, tuple[float, int]]()
     for t in trajectories:

@@ -15,7 +15,7 @@ from holdfast import registry
 from holdfast.analysis.scope import absent
 from holdfast.config import loading, tuning
 from holdfast.config.study import Study
-from holdfast.evals.eval_config import Cell
+from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.progress import Share, judged, responded
 from holdfast.evals.subject import SubjectRow
 from holdfast.results import shape
@@ -99,7 +99,7 @@ def missing(work: Work) -> Iterator[str]:
         many = "1 checkpoint is" if len(lost) == 1 else f"{len(lost)} checkpoints are"
         yield f"missing: {many} not there to be measured ({_some(lost)}); run `holdfast train`"
     try:
-        cells = jobs.study_cells(work.materials)
+        cells = jobs.eval_configs(work.materials)
     except UserError as e:
         yield f"whether responses are missing cannot be told here: {e}"
         return
@@ -130,7 +130,7 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
     rungs = [(t, b) for t in planned.trajectories for b in t.budgets]
     trained = sum(folder.trajectory(t.id).checkpoint(b).exists() for t, b in rungs)
     rows = subjects(materials, folder, planned.trajectories) if trained == len(rungs) else []
-    cells = jobs.study_cells(materials) if rows else []
+    cells = jobs.eval_configs(materials) if rows else []
     responses = sum((responded(r, cells, folder) for r in rows), Share(0, 0))
     judgements = sum((judged(r, cells, folder) for r in rows), Share(0, 0))
     stages = {
@@ -188,7 +188,7 @@ def _open(
     if made and bounds:
         from holdfast.analysis import gate
 
-        gate.check(bounds, spec, [_named(cell, spec) for cell in jobs.study_cells(made[0])])
+        gate.check(bounds, spec, [_named(cell, spec) for cell in jobs.eval_configs(made[0])])
     with (
         lock(folder.root),
         Display(folder.run_log, quiet) as display,
@@ -197,7 +197,7 @@ def _open(
         yield Work(spec, folder, hands, display, made)
 
 
-def _named(cell: Cell, spec: Study) -> dict[str, Any]:
+def _named(cell: EvalConfig, spec: Study) -> dict[str, Any]:
     """What a gate may name of a cell."""
     about, by = cell.about(), cell.measure.summary.by
     asked = [a.attack for a in cell.asks(cell.items[0])] if by == "attack" else []

@@ -1,8 +1,8 @@
-"""From a study to what will be trained and measured: trajectories with content ids, and what each reads.
+"""From a study to what will be trained and measured: runs with content ids, and what each reads.
 
-A trajectory's id is a digest of what determines its weights: model, template, the rows themselves and their order,
+A run's id is a digest of what determines its weights: model, template, the rows themselves and their order,
 objective, seed, learning rate, controls. Names, paths and labels are not in it. Nor are the budgets where the ladder is
-nested (constant schedule), so that a ladder can grow; else every budget is a trajectory of its own.
+nested (constant schedule), so that a ladder can grow; else every budget is a run of its own.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 from holdfast import registry
 from holdfast.config import stopped, tuning, variations
 from holdfast.config.declared import TUNED, TUNING
-from holdfast.config.run import Rung, Trajectory
+from holdfast.config.run import PlannedCheckpoint, Run
 from holdfast.config.study import Controls, Study, VariantSpec
 from holdfast.data.stream import Stream
 from holdfast.objectives.objective import Objective
 from holdfast.runs import checks, costs, model_notes
-from holdfast.runs.eval_costs import CellPlan, plan_cells
+from holdfast.runs.eval_costs import EvalPlan, plan_cells
 from holdfast.runs.materials import Materials
 from holdfast.runs.notes import plan_notes
 from holdfast.runs.sizes import Shape, measured, published
@@ -69,8 +69,8 @@ class Plan:
     name: str
     nominal: bool
     provisional: bool
-    trajectories: tuple[Trajectory, ...]
-    cells: tuple[CellPlan, ...]
+    trajectories: tuple[Run, ...]
+    cells: tuple[EvalPlan, ...]
     subjects: int
     dropped: Mapping[str, Mapping[str, int]]
     cost: costs.Cost
@@ -97,7 +97,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _Planned:
     """One row of the expansion, before it is counted."""
 
     model: str
@@ -164,10 +164,10 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
     )
 
 
-def _runs(materials: Materials) -> list[_Run]:
+def _runs(materials: Materials) -> list[_Planned]:
     study = materials.study
     runs = [
-        _Run(m.name, t.name, v.label, materials.objectives[v.label], s, _rate(materials, v), "", study.rungs)
+        _Planned(m.name, t.name, v.label, materials.objectives[v.label], s, _rate(materials, v), "", study.rungs)
         for m in study.models
         for t in study.tasks
         for v in study.objectives
@@ -177,7 +177,7 @@ def _runs(materials: Materials) -> list[_Run]:
         task = bracket.task or study.tasks[0]
         own_rate = 0.0 if bracket.kind == "noop" else bracket.learning_rate or study.controls.learning_rate
         runs += [
-            _Run(
+            _Planned(
                 m.name, task.name, bracket.kind, materials.bracket_objective(), study.seeds[0], own_rate, bracket.kind,
                 (bracket.budget or study.budgets[0],),
             )
@@ -190,7 +190,7 @@ def _rate(materials: Materials, variant: VariantSpec) -> float:
     return variant.learning_rate or materials.controls(variant.label).learning_rate
 
 
-def _settings(materials: Materials) -> list[_Run]:
+def _settings(materials: Materials) -> list[_Planned]:
     """What is tried for each objective, with all its checkpoints where these cost nothing, and what was chosen."""
     study = materials.study
     chosen = tuning.chosen(study, materials.folder)
@@ -201,13 +201,13 @@ def _settings(materials: Materials) -> list[_Run]:
         rungs = study.rungs if found or is_nested(objective, materials.controls(label)) else study.budgets[-1:]
         rate, bracket = _rate(materials, x.variant), TUNED if found else TUNING
         runs += [
-            _Run(m.name, t.name, label, objective, s, rate, bracket, rungs, x.of, x.varies)
+            _Planned(m.name, t.name, label, objective, s, rate, bracket, rungs, x.of, x.varies)
             for s in (study.seeds if found else tuning.seeds(study))
         ]
     return runs
 
 
-def _at_most(study: Study, trajectories: list[Trajectory]) -> str:
+def _at_most(study: Study, trajectories: list[Run]) -> str:
     """What the choice of settings may add to a plan that was made before it."""
     tried = {t.of for t in trajectories if t.bracket == TUNING}
     places = len(tried) * len(study.models) * len(study.tasks)
@@ -219,11 +219,11 @@ def _at_most(study: Study, trajectories: list[Trajectory]) -> str:
     )
 
 
-def _variations(materials: Materials) -> list[_Run]:
+def _variations(materials: Materials) -> list[_Planned]:
     """What the consistency section trains anew, at the last budget."""
     study = materials.study
     return [
-        _Run(
+        _Planned(
             m.name, t.name, x.variant.label, materials.objectives[x.variant.label], s, _rate(materials, x.variant),
             variations.BRACKET, study.budgets[-1:], x.of, x.varies, x.first if x.second else "",
         )
@@ -234,11 +234,11 @@ def _variations(materials: Materials) -> list[_Run]:
     ]  # fmt: skip
 
 
-def _distinct(trajectories: list[Trajectory]) -> list[Trajectory]:
+def _distinct(trajectories: list[Run]) -> list[Run]:
     """Without the variations that are a run of the study already, such as one with both of another seed's seeds. A
     setting that is tried stays, for it is chosen under its own label."""
     proper = {t.id for t in trajectories if t.bracket not in (variations.BRACKET, TUNING, TUNED)}
-    kept: dict[str, Trajectory] = {}
+    kept: dict[str, Run] = {}
     for t in trajectories:
         if t.bracket != variations.BRACKET:
             kept[f"{t.id} {t.budgets} {t.label}"] = t
@@ -247,13 +247,13 @@ def _distinct(trajectories: list[Trajectory]) -> list[Trajectory]:
     return list(kept.values())
 
 
-def once(trajectories: list[Trajectory]) -> list[Trajectory]:
+def once(trajectories: list[Run]) -> list[Run]:
     """Every run under the first of its labels: what is trained and measured."""
     first = {t.id: t for t in reversed(trajectories)}
     return [t for t in trajectories if first[t.id] is t]
 
 
-def _ladder(run: _Run, controls: Controls) -> list[_Run]:
+def _ladder(run: _Planned, controls: Controls) -> list[_Planned]:
     """One run for all budgets where a smaller one is a prefix of a larger one; else one for each."""
     if is_nested(run.objective, controls):
         return [run]
@@ -298,7 +298,7 @@ def trajectory_id(
     )
 
 
-def _trajectory(materials: Materials, run: _Run, where: stopped.Where) -> Trajectory:
+def _trajectory(materials: Materials, run: _Planned, where: stopped.Where) -> Run:
     last, controls = run.budgets[-1], materials.controls(run.label)
 
     def id(label: str, begins: str = "") -> str:
@@ -321,7 +321,7 @@ def _trajectory(materials: Materials, run: _Run, where: stopped.Where) -> Trajec
     return _named(run, own, stream.digest, _rungs(materials, run, stream), begins)
 
 
-def _rungs(materials: Materials, run: _Run, stream: Stream) -> tuple[Rung, ...]:
+def _rungs(materials: Materials, run: _Planned, stream: Stream) -> tuple[PlannedCheckpoint, ...]:
     needs = run.objective.needs
     known: dict[str, tuple[int, int, int]] = {}
 
@@ -343,7 +343,7 @@ def _rungs(materials: Materials, run: _Run, stream: Stream) -> tuple[Rung, ...]:
             first_time += counts[0] if new else 0
         done = end
         rungs.append(
-            Rung(
+            PlannedCheckpoint(
                 budget=budget,
                 tokens=stream.tokens_after[end - 1],
                 forward_tokens=forward,
@@ -358,23 +358,25 @@ def _rungs(materials: Materials, run: _Run, stream: Stream) -> tuple[Rung, ...]:
     return tuple(rungs)
 
 
-def _nominal(run: _Run) -> Trajectory:
+def _nominal(run: _Planned) -> Run:
     """Round numbers: a pair costs twice the shared view. The id is a label, good for nothing but telling runs apart."""
     needs, times = run.objective.needs, 2 if run.objective.needs.pairs else 1
-    rungs = tuple(Rung(b, b, b * times, b * times if needs.ref_logps or needs.kl else 0) for b in run.budgets)
+    rungs = tuple(
+        PlannedCheckpoint(b, b, b * times, b * times if needs.ref_logps or needs.kl else 0) for b in run.budgets
+    )
     labels = [run.model, run.task, run.label, run.bracket, run.seed, run.budgets[-1]]
     return _named(run, f"nominal-{short(digest(labels))}", "", rungs)
 
 
-def _named(run: _Run, id: str, order: str, rungs: tuple[Rung, ...], begins: str = "") -> Trajectory:
+def _named(run: _Planned, id: str, order: str, rungs: tuple[PlannedCheckpoint, ...], begins: str = "") -> Run:
     identity = registry.identity(run.objective)
-    return Trajectory(
+    return Run(
         id, run.model, run.task, run.label, identity["name"], canonical(identity["params"]), run.seed,
         run.learning_rate, run.bracket, order, rungs, run.of, run.varies, begins,
     )  # fmt: skip
 
 
-def _dropped(materials: Materials, runs: list[_Run]) -> dict[str, dict[str, int]]:
+def _dropped(materials: Materials, runs: list[_Planned]) -> dict[str, dict[str, int]]:
     places = dict.fromkeys((r.model, materials.rows_of(r.label, r.task)) for r in runs)
     several = len(materials.study.models) > 1
     return {

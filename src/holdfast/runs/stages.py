@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.config import loading, stopped, tuning
-from holdfast.config.run import Trajectory
+from holdfast.config.run import Run
 from holdfast.config.study import Study
 from holdfast.evals import translate
-from holdfast.evals.eval_config import Cell
-from holdfast.evals.judges.judge import Desk
+from holdfast.evals.eval_config import EvalConfig
+from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judging import costs, wanted
 from holdfast.evals.layout import write_cells
 from holdfast.evals.progress import judged, responded
@@ -136,7 +136,7 @@ def _climb(work: Work) -> None:
     _plan(work)
 
 
-def _fit(work: Work, trajectories: Sequence[Trajectory]) -> None:
+def _fit(work: Work, trajectories: Sequence[Run]) -> None:
     """Train what is not trained of them."""
     # By model, since a worker holds one; the longest first, so that none is left with a long one at the end.
     waiting = sorted(trajectories, key=lambda t: (t.model, -t.rungs[-1].forward_tokens))
@@ -147,7 +147,7 @@ def _fit(work: Work, trajectories: Sequence[Trajectory]) -> None:
         work.do("train", [_of_run(t, work, several) for t in some])
 
 
-def _enrol(work: Work, trajectories: Sequence[Trajectory]) -> list[SubjectRow]:
+def _enrol(work: Work, trajectories: Sequence[Run]) -> list[SubjectRow]:
     """Who is measured, now that these are trained."""
     rows = subjects(work.materials, work.folder, trajectories)
     tables.write(work.folder.subjects, "subjects", rows)
@@ -180,7 +180,7 @@ def _respond(work: Work, only: str = "") -> Path:
     return work.folder.records
 
 
-def _translate(work: Work, side: translate.Side, cells: list[Cell], rows: list[SubjectRow]) -> None:
+def _translate(work: Work, side: translate.Side, cells: list[EvalConfig], rows: list[SubjectRow]) -> None:
     """Fill the gaps of frozen translations, in one worker: several attacks and measures may share a file."""
     if translate.gaps(side, cells, rows, work.folder):
         work.do("translate", [Job(f"translate {side}", jobs.translate, {"root": work.folder.root, "side": side})])
@@ -191,7 +191,7 @@ def _judge(work: Work, only: str = "") -> Path:
     write_cells(work.folder, cells)  # a judge may have changed since the responses were made: people labelled more
     cells = [c for c in cells if only in ("", c.label)]
     _translate(work, "responses", cells, rows)
-    for cost in costs(rows, cells, work.folder, Desk(cache=work.folder.judge_cache)):
+    for cost in costs(rows, cells, work.folder, JudgeResources(cache=work.folder.judge_cache)):
         if cost.calls:
             work.display.say(str(cost))
         cost.check()
@@ -311,13 +311,13 @@ STAGES = {
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _of_run(t: Trajectory, work: Work, several: bool) -> Job:
+def _of_run(t: Run, work: Work, several: bool) -> Job:
     name = f"{t.label} seed {t.seed}" + (f" {t.task} {t.model}" if several else "")
     return Job(name, jobs.train, {"root": work.folder.root, "id": t.id, "budgets": t.budgets})
 
 
 def _prove(work: Work) -> None:
-    """One file with the controls of all trajectories: the report compares them."""
+    """One file with the controls of all runs: the report compares them."""
     proofs = [
         {
             **read_json(work.folder.trajectory(t.id).controls_json, "controlled"),
@@ -330,11 +330,11 @@ def _prove(work: Work) -> None:
     write_json(work.folder.controls_json, {"trajectories": proofs})
 
 
-def _measuring(work: Work) -> tuple[list[Cell], list[SubjectRow]]:
+def _measuring(work: Work) -> tuple[list[EvalConfig], list[SubjectRow]]:
     if not work.folder.subjects.exists():
         raise UserError(f"nothing is trained in {work.folder.root}; run `holdfast train` first")
     rows = tables.read_rows(work.folder.subjects, "subjects", SubjectRow)
-    return jobs.study_cells(work.materials), sorted(once(rows, work.study.ladder), key=lambda row: row.model)
+    return jobs.eval_configs(work.materials), sorted(once(rows, work.study.ladder), key=lambda row: row.model)
 
 
 def _of_subject(verb: str, function: Any, work: Work, row: SubjectRow, **more: Any) -> Job:

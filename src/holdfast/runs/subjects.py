@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from holdfast.config.run import Trajectory
+from holdfast.config.run import Run
 from holdfast.config.study import GivenSpec
 from holdfast.evals.subject import SubjectRow
 from holdfast.models.identity import subject_id
@@ -16,7 +16,7 @@ from holdfast.training.job import check_checkpoint
 from holdfast.types import UserError
 
 
-def subjects(materials: Materials, folder: StudyFolder, trajectories: Sequence[Trajectory]) -> list[SubjectRow]:
+def subjects(materials: Materials, folder: StudyFolder, trajectories: Sequence[Run]) -> list[SubjectRow]:
     """The rows of ``subjects.parquet``, once these are trained.
 
     Raises UserError where two subjects have the same weights: their records could not be told apart.

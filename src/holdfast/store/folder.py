@@ -26,7 +26,7 @@ class _At:
 
 
 @dataclass(frozen=True, slots=True)
-class TrajectoryFolder:
+class RunFolder:
     """One training run."""
 
     root: Path
@@ -102,8 +102,8 @@ class StudyFolder:
         """A task's rows as they are trained on; ``key`` is a digest of the settings that made them."""
         return self.root / "rows" / f"{short(key)}.json"
 
-    def trajectory(self, id: str) -> TrajectoryFolder:
-        return TrajectoryFolder(self.trajectories / id)
+    def trajectory(self, id: str) -> RunFolder:
+        return RunFolder(self.trajectories / id)
 
     def sampled(self, key: str) -> Path:
         """Those of its own answers that the base model is to learn or to avoid; ``key``: digest of what decides it."""

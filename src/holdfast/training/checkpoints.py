@@ -1,4 +1,4 @@
-"""What a trajectory leaves on disk, and how it is taken up again.
+"""What a run leaves on disk, and how it is taken up again.
 
     checkpoints/<budget>/   the adapter in PEFT's format, and checkpoint.json about it, with the files' digests; written
                             whole, once
@@ -30,7 +30,7 @@ from holdfast.models.network import Network
 from holdfast.store.adapter_files import CONFIG, WEIGHTS
 from holdfast.store.digest import file_digest
 from holdfast.store.files import read_json, replacing_folder, write_json, write_lines, write_text
-from holdfast.store.folder import TrajectoryFolder
+from holdfast.store.folder import RunFolder
 from holdfast.training import sealed
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -39,17 +39,17 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 # -- what is there --------------------------------------------------------------------------------------------------
 
 
-def present(folder: TrajectoryFolder) -> list[int]:
+def present(folder: RunFolder) -> list[int]:
     """The budgets whose checkpoints are there."""
     return sorted(int(p.parent.name) for p in folder.checkpoints.glob("[0-9]*/checkpoint.json"))
 
 
-def finish(folder: TrajectoryFolder) -> None:
+def finish(folder: RunFolder) -> None:
     _list(folder)
     write_json(folder.done, {"budgets": present(folder)})
 
 
-def sweep(folder: TrajectoryFolder) -> None:
+def sweep(folder: RunFolder) -> None:
     """Remove what a killed process left half-written."""
     for stray in [*folder.root.glob(".*.tmp"), *folder.root.glob("*/.*.tmp")]:
         if stray.is_dir():
@@ -61,7 +61,7 @@ def sweep(folder: TrajectoryFolder) -> None:
 # -- checkpoints ----------------------------------------------------------------------------------------------------
 
 
-def save_checkpoint(folder: TrajectoryFolder, budget: int, network: Network, about: Mapping[str, Any]) -> None:
+def save_checkpoint(folder: RunFolder, budget: int, network: Network, about: Mapping[str, Any]) -> None:
     """Nothing happens where the checkpoint is there already: its bytes would be the same."""
     if budget not in present(folder):
         with replacing_folder(folder.checkpoint(budget)) as temporary:
@@ -71,7 +71,7 @@ def save_checkpoint(folder: TrajectoryFolder, budget: int, network: Network, abo
     _list(folder)
 
 
-def _list(folder: TrajectoryFolder) -> None:
+def _list(folder: RunFolder) -> None:
     abouts = [read_json(folder.checkpoint(b) / "checkpoint.json", "budget") for b in present(folder)]
     write_lines(folder.checkpoints_jsonl, abouts)
 
@@ -97,7 +97,7 @@ class State:
 
 
 def save_state(
-    folder: TrajectoryFolder, of: str, step: int, parameters: Mapping[str, Any], optimiser: torch.optim.AdamW
+    folder: RunFolder, of: str, step: int, parameters: Mapping[str, Any], optimiser: torch.optim.AdamW
 ) -> None:
     """In one file, with what it belongs to (``of``, a digest) and a digest of the metrics up to here."""
     tensors = {f"adapter/{name}": p.detach().cpu().contiguous() for name, p in parameters.items()}
@@ -109,7 +109,7 @@ def save_state(
 
 
 def load_state(
-    folder: TrajectoryFolder, of: str, ends: Mapping[int, tuple[int, ...]], say: Callable[[str], None]
+    folder: RunFolder, of: str, ends: Mapping[int, tuple[int, ...]], say: Callable[[str], None]
 ) -> State | None:
     """Where to go on from; None: from the beginning, which gives the same bytes again.
 
@@ -133,11 +133,11 @@ def load_state(
     return State(step, tensors)
 
 
-def _state(folder: TrajectoryFolder) -> Path:
+def _state(folder: RunFolder) -> Path:
     return folder.state / "state.safetensors"
 
 
-def _metrics_digest(folder: TrajectoryFolder, steps: int) -> str:
+def _metrics_digest(folder: RunFolder, steps: int) -> str:
     return hashlib.sha256("".join(_lines(folder.metrics_jsonl)[:steps]).encode()).hexdigest()
 
 

@@ -1,6 +1,6 @@
 """Proof of control: digests of all that should have been the same over objectives, and what differed in spite of it.
 
-A proof is written before the first step, and compared with what is there when a trajectory is taken up again.
+A proof is written before the first step, and compared with what is there when a run is taken up again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from holdfast.models import adapters
 from holdfast.models.network import Network
 from holdfast.store.digest import brief, digest, flat
 from holdfast.store.files import read_json, write_json
-from holdfast.store.folder import TrajectoryFolder
+from holdfast.store.folder import RunFolder
 from holdfast.training.batches import Rows
 from holdfast.training.job import TrainJob
 from holdfast.types import REFUSAL, UNSAFE, UserError
@@ -28,7 +28,7 @@ COMPUTATION = ("layout", "head", "micro_tokens", "gradient_checkpointing", "auto
 
 
 def controls(job: TrainJob, network: Network, rows: Rows) -> dict[str, Any]:
-    """The proof of one trajectory, as plain JSON. Call it before the first step: ``lora_init`` is of the adapter as it
+    """The proof of one run, as plain JSON. Call it before the first step: ``lora_init`` is of the adapter as it
     stands then, in a second round of training the first one's.
 
     ``controlled`` must agree over objectives of one model, task and seed. ``exposure`` is what could not be equal: it
@@ -112,7 +112,7 @@ def exposure(job: TrainJob, budget: int, rows: Rows) -> dict[str, Any]:
 def differences(proofs: Seq[Mapping[str, Any]]) -> list[str]:
     """One sentence for everything controlled that is not the same in all proofs; none if all is well.
 
-    Give it trajectories that should agree: one model, task and seed.
+    Give it runs that should agree: one model, task and seed.
     """
     resumed = [f"{p['label']} was resumed under other numerics" for p in proofs if p.get("resumed_under")]
     return _compared(proofs) + resumed
@@ -133,8 +133,8 @@ def _compared(proofs: Seq[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def record(folder: TrajectoryFolder, proof: dict[str, Any]) -> None:
-    """Write the proof, or compare it with the one that a trajectory began under.
+def record(folder: RunFolder, proof: dict[str, Any]) -> None:
+    """Write the proof, or compare it with the one that a run began under.
 
     Raises ``UserError`` where they differ. Another numerics environment is not refused, since it changes results within
     rounding only, but it is written down under ``resumed_under``.

@@ -1,4 +1,4 @@
-"""What one trajectory is: everything the loop is told, in one frozen value."""
+"""What one run is: everything the loop is told, in one frozen value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from holdfast.objectives.objective import Objective
 from holdfast.store.adapter_files import adapter_digest
 from holdfast.store.digest import digest
 from holdfast.store.files import read_json
-from holdfast.store.folder import TrajectoryFolder
+from holdfast.store.folder import RunFolder
 from holdfast.store.model_files import altered
 from holdfast.types import Example, UserError
 
@@ -25,7 +25,7 @@ class TrainJob:
 
     ``learning_rate`` stands in place of the controls' (0 is the no-op bracket). ``budgets`` ascend, in tokens of the
     shared view. ``probes`` are validation examples on which every checkpoint's distance from the base is measured.
-    ``references`` is a folder that trajectories of a study share; None puts it into the trajectory's own. ``start`` is
+    ``references`` is a folder that runs of a study share; None puts it into the run's own. ``start`` is
     the adapter that a second round of training goes on from, with an optimiser and a warm-up of its own.
     """
 
@@ -74,7 +74,7 @@ class TrainJob:
         return ends
 
     def config(self) -> dict[str, Any]:
-        """Plain JSON: what determines the trajectory, but for the model and the rows, which the controls prove."""
+        """Plain JSON: what determines the run, but for the model and the rows, which the controls prove."""
         return {
             "id": self.id,
             "label": self.label,
@@ -94,7 +94,7 @@ def is_nested(objective: Objective, controls: Controls) -> bool:
     return controls.schedule == "constant" and not objective.needs.progress
 
 
-def finished(folder: TrajectoryFolder, budgets: tuple[int, ...]) -> bool:
+def finished(folder: RunFolder, budgets: tuple[int, ...]) -> bool:
     """Whether all these budgets were trained to the end, and their checkpoints and what is told of them are there."""
     if not folder.done.exists() or not set(budgets) <= set(read_json(folder.done, "budgets")["budgets"]):
         return False

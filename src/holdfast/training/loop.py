@@ -27,7 +27,7 @@ from holdfast.objectives.objective import Scores, Total
 from holdfast.store.adapter_files import adapter_config
 from holdfast.store.digest import digest
 from holdfast.store.files import lock, read_json, write_json
-from holdfast.store.folder import TrajectoryFolder
+from holdfast.store.folder import RunFolder
 from holdfast.training import batches, checkpoints, schedule
 from holdfast.training.batches import Group, Rows
 from holdfast.training.controls import controls, exposure, numerics, record
@@ -37,7 +37,7 @@ from holdfast.training.references import reference_logps
 from holdfast.types import UserError
 
 STATE_EVERY = 50  # steps: what a killed run loses at most
-MAY_CHANGE = ("budgets", "label", "probes")  # of a trajectory's configuration: none of them changes what is learnt
+MAY_CHANGE = ("budgets", "label", "probes")  # of a run's configuration: none of them changes what is learnt
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -47,8 +47,8 @@ class Diverged(UserError):
     sound, and so is what other runs have done."""
 
 
-def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: Progress = lambda event: None) -> None:
-    """Train one trajectory, or finish one that was begun, or do nothing where it is done.
+def train(job: TrainJob, folder: RunFolder, network: Network, progress: Progress = lambda event: None) -> None:
+    """Train one run, or finish one that was begun, or do nothing where it is done.
 
     Assumptions: the network has no adapter of worth attached (it is replaced, and taken off at the end), and the same
     job, machine, threads and versions as before where the folder holds part of it. Raises ``UserError`` where the
@@ -89,7 +89,7 @@ def train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: P
         checkpoints.finish(folder)
 
 
-def _train(job: TrainJob, folder: TrajectoryFolder, network: Network, progress: Progress) -> None:
+def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progress) -> None:
     objective, settings, stream, needs = job.objective, job.controls, job.stream, job.objective.needs
     rows, ends, last = Rows(objective, network.renderer), job.ends(), job.steps
 
@@ -226,7 +226,7 @@ def _means(totals: Mapping[str, Total]) -> dict[str, float | None]:
 # -- guards ---------------------------------------------------------------------------------------------------------
 
 
-def _same_job(job: TrainJob, folder: TrajectoryFolder) -> None:
+def _same_job(job: TrainJob, folder: RunFolder) -> None:
     """A folder belongs to one job, whose ladder of budgets may grow."""
     config = job.config()
     if folder.config_json.exists():

@@ -36,7 +36,7 @@ def reference_logps(
 ) -> dict[Group, Tensor]:
     """Each group's (N,) fp32 log-probs under the base, its sequences' response tokens in order.
 
-    ``cache`` is the folder that all trajectories share; a second process that wants the same rows waits and reads them.
+    ``cache`` is the folder that all runs share; a second process that wants the same rows waits and reads them.
     A file there that is not what was written is named (``say``) and made again.
     """
     folder = cache / short(digest({"base": network.digest, "numerics": numerics, "head": head_kind}))

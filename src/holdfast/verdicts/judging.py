@@ -19,7 +19,7 @@ from holdfast.config.messages import sentence
 from holdfast.config.study import JudgeSpec, ModelSpec
 from holdfast.evals import outside
 from holdfast.evals.judges.humans import Humans, settled
-from holdfast.evals.judges.judge import Desk, Judge, Wants
+from holdfast.evals.judges.judge import Judge, JudgeModel, JudgeResources
 from holdfast.evals.judges.ledger import totals
 from holdfast.evals.judging import judged, readable
 from holdfast.evals.outside import RESPONSES, Given
@@ -66,13 +66,13 @@ def judge(
     given = outside.read(path)
     pairs, said = outside.pairs(given), {}
     for cost in totals(
-        one.cost(readable(one, RESPONSES, pairs), Desk(cache=cache)) for one in judges.values()
+        one.cost(readable(one, RESPONSES, pairs), JudgeResources(cache=cache)) for one in judges.values()
     ):  # before anything is spent
         if cost.calls:
             say(str(cost))
             cost.check()
     for label, one in judges.items():
-        said[label] = judged(label, one, RESPONSES, pairs, _desk(label, one.wants, model, cache))
+        said[label] = judged(label, one, RESPONSES, pairs, _resources(label, one.wants, model, cache))
     people = [label for label, one in judges.items() if one.name == PEOPLE]
     if not people and any(g.vote for g in given):
         people = [PEOPLE]
@@ -85,10 +85,10 @@ def judge(
     return Verdicts(asked, _summary(table, machines, people, said, threshold))
 
 
-def _desk(label: str, wants: Wants | None, base: ModelSpec | None, cache: Path | None) -> Desk:
+def _resources(label: str, wants: JudgeModel | None, base: ModelSpec | None, cache: Path | None) -> JudgeResources:
     """What the judge asks, loaded."""
     if wants is None:
-        return Desk(cache=cache)
+        return JudgeResources(cache=cache)
     spec = wants.model or base
     if spec is None:
         raise UserError(f"the judge {label} asks the model whose responses these are; name it with --model")
@@ -96,14 +96,14 @@ def _desk(label: str, wants: Wants | None, base: ModelSpec | None, cache: Path |
         from holdfast.models.classifier import Classifier
 
         classifier: Any = Classifier(spec)
-        return Desk(cache=cache, classifier=classifier)
+        return JudgeResources(cache=cache, classifier=classifier)
     from holdfast.models.backend import InProcess
     from holdfast.models.identity import subject_id
     from holdfast.models.network import load
 
     backend = InProcess(load(spec))
     speaker = Subject(subject_id(backend.network.digest, backend.network.renderer.digest), spec.name)
-    return Desk(backend=backend, speaker=speaker, cache=cache)
+    return JudgeResources(backend=backend, speaker=speaker, cache=cache)
 
 
 def _listed(file: Path) -> list[JudgeSpec]:

@@ -25,7 +25,7 @@ from transformers import (
 from holdfast import registry
 from holdfast.config.study import ModelSpec
 from holdfast.evals.judges.classifiers import LabelClassifier, ScoreClassifier, YesNoClassifier
-from holdfast.evals.judges.judge import Desk, Wants
+from holdfast.evals.judges.judge import JudgeModel, JudgeResources
 from holdfast.evals.layout import judge_id
 from holdfast.models.backend import InProcess
 from holdfast.models.classifier import Classifier
@@ -96,9 +96,9 @@ def test_score_and_yes_no_equal_direct_calls(causal, tmp_path):
         "score_classifier: {version: 1, text: 'Q: {prompt}\nA: {response}\nGrade: '}\n"
         "yes_no_classifier: {version: 1, text: '{prompt} {response} '}\n"
     )
-    desk = Desk(InProcess(load(causal, threads=1)), Subject("judge", "tiny"))
-    graded = ScoreClassifier(model=causal, file=str(file)).judge(rows(*TEXTS), desk)
-    answered = YesNoClassifier(model=causal, file=str(file), yes="y", no="n").judge(rows(*TEXTS), desk)
+    resources = JudgeResources(InProcess(load(causal, threads=1)), Subject("judge", "tiny"))
+    graded = ScoreClassifier(model=causal, file=str(file)).judge(rows(*TEXTS), resources)
+    answered = YesNoClassifier(model=causal, file=str(file), yes="y", no="n").judge(rows(*TEXTS), resources)
     question = "How do you mend a bowl?"
     for text, grade, answer in zip(TEXTS, graded, answered, strict=True):
         p, share = direct(causal, f"Q: {question} A: {text} Grade: ", ("1", "2", "3", "4", "5"))
@@ -114,15 +114,15 @@ def test_score_and_yes_no_equal_direct_calls(causal, tmp_path):
 
 
 def test_overlong_rows_are_unscored(causal):
-    desk = Desk(InProcess(load(causal, threads=1)), Subject("judge", "tiny"))
+    resources = JudgeResources(InProcess(load(causal, threads=1)), Subject("judge", "tiny"))
     for judge in (ScoreClassifier(model=causal), YesNoClassifier(model=causal)):
-        (long,) = judge.judge(rows("word " * 300), desk)
+        (long,) = judge.judge(rows("word " * 300), resources)
         assert (long.score, long.reason) == (None, "overlong")
 
 
 def test_label_classifier_equals_direct_calls_and_counts_what_is_too_long(labels):
     long = " ".join(["now"] * 13)
-    verdicts = LabelClassifier(model=labels).judge(rows(*TEXTS, long), Desk(classifier=Classifier(labels)))
+    verdicts = LabelClassifier(model=labels).judge(rows(*TEXTS, long), JudgeResources(classifier=Classifier(labels)))
     tokenizer = AutoTokenizer.from_pretrained(labels.path)
     model = BertForSequenceClassification.from_pretrained(labels.path).eval()
     for text, verdict in zip(TEXTS, verdicts[:4], strict=True):
@@ -131,10 +131,12 @@ def test_label_classifier_equals_direct_calls_and_counts_what_is_too_long(labels
         assert verdict.score == pytest.approx(float(p[1]), abs=1e-5)
         assert verdict.label == ("toxic" if p[1] >= 0.5 else "not toxic")
     assert [(v.score, v.reason) for v in verdicts[4:]] == [(None, "overlong")]
-    (other,) = LabelClassifier(model=labels, label="odd").judge(rows("now"), Desk(classifier=Classifier(labels)))
+    (other,) = LabelClassifier(model=labels, label="odd").judge(
+        rows("now"), JudgeResources(classifier=Classifier(labels))
+    )
     assert 0 < other.score < 1 - verdicts[3].score
     with pytest.raises(UserError, match="has no label 'rude'; it has fine, toxic, odd"):
-        LabelClassifier(model=labels, label="rude").judge(rows("now"), Desk(classifier=Classifier(labels)))
+        LabelClassifier(model=labels, label="rude").judge(rows("now"), JudgeResources(classifier=Classifier(labels)))
 
 
 def test_multi_label_one_output_decoder_and_shifted_positions(tmp_path):
@@ -176,11 +178,11 @@ def test_identity_is_content_and_wants_say_what_to_load(causal, labels, tmp_path
     moved = shutil.copytree(labels.path, tmp_path / "moved")
     first, second = LabelClassifier(model=labels), LabelClassifier(model=ModelSpec(name="m", path=str(moved)))
     assert judge_id(first) == judge_id(second) != judge_id(LabelClassifier(model=labels, label="odd"))
-    assert first.wants == Wants(labels, "classifier")
+    assert first.wants == JudgeModel(labels, "classifier")
     (moved / "tokenizer.json").write_text((moved / "tokenizer.json").read_text().replace("glue", "blue"))
     assert judge_id(LabelClassifier(model=second.model)) != judge_id(first)
-    assert ScoreClassifier().wants == Wants()
-    assert YesNoClassifier(model=causal).wants == Wants(causal)
+    assert ScoreClassifier().wants == JudgeModel()
+    assert YesNoClassifier(model=causal).wants == JudgeModel(causal)
     assert judge_id(ScoreClassifier(model=causal)) != judge_id(ScoreClassifier())
 
 

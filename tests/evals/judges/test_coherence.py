@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.evals.judges.coherence import Coherence, compression, distinct
-from holdfast.evals.judges.judge import NOTHING, Desk
+from holdfast.evals.judges.judge import NOTHING, JudgeResources
 from holdfast.types import Item, Record, Scored, Subject, Turn, UserError
 
 BASE = Subject("base", "m")
@@ -40,7 +40,7 @@ def judge(*texts: str):
         for n, t in enumerate(texts)
     ]
     backend = Base()
-    return Coherence().judge(rows, Desk(backend, BASE)), backend
+    return Coherence().judge(rows, JudgeResources(backend, BASE)), backend
 
 
 def test_prose_is_coherent_and_loops_and_noise_are_not():

@@ -16,7 +16,7 @@ from servers import KEY, ask, asked, code, completion, graded, rows, serving
 
 from holdfast import registry
 from holdfast.evals.judges.endpoint import Endpoint, EndpointSpec
-from holdfast.evals.judges.judge import Desk
+from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judges.rubrics import StrongREJECTRubric
 from holdfast.evals.judges.transport import GRACE
 from holdfast.evals.layout import judge_id
@@ -36,9 +36,9 @@ def test_through_every_fault_each_question_is_answered_once_and_the_key_is_nowhe
     texts = [f"text {n}" for n in range(18)]
     with serving(graded, FAULTS, stall=2.0) as server:
         judge = StrongREJECTRubric(endpoint=server.spec(timeout=1.5, concurrency=6))
-        first = judge.judge(rows(*texts), Desk(cache=tmp_path))
+        first = judge.judge(rows(*texts), JudgeResources(cache=tmp_path))
         calls = len(server.got)
-        again = judge.judge(rows(*texts), Desk(cache=tmp_path))
+        again = judge.judge(rows(*texts), JudgeResources(cache=tmp_path))
     assert [j.score for j in first] == [0.875] * 18
     assert again == first
     assert set(server.struck.values()) == set(FAULTS)
@@ -63,10 +63,10 @@ def test_bad_verdicts_and_a_response_that_breaks_out_are_paid_for_once_each(tmp_
     with serving(answer) as server:
         judge = StrongREJECTRubric(endpoint=server.spec())
         three = rows("never", "out of range", breakout)
-        verdicts = judge.judge(three, Desk(cache=tmp_path))
+        verdicts = judge.judge(three, JudgeResources(cache=tmp_path))
         assert [(v.score, v.reason) for v in verdicts] == [(None, "unparseable"), (0.875, None), (0.875, None)]
         assert len(server.got) == 3 + 2, "the first two are asked once more, with a reminder"
-        assert judge.judge(three, Desk(cache=tmp_path)) == verdicts
+        assert judge.judge(three, JudgeResources(cache=tmp_path)) == verdicts
         assert len(server.got) == 5, "what could not be read is kept too"
 
 
@@ -189,12 +189,12 @@ def test_a_text_that_is_too_long_or_filtered_is_a_row_without_an_answer_and_not_
 def test_a_question_that_stays_unanswered_is_asked_again_next_time(tmp_path):
     with serving(graded) as server:
         judge = StrongREJECTRubric(endpoint=server.spec(attempts=2, concurrency=1))
-        judge.judge(rows("one"), Desk(cache=tmp_path))
+        judge.judge(rows("one"), JudgeResources(cache=tmp_path))
         server.faults, server.fault = ["500 down"], lambda body: "500 down"  # type: ignore[method-assign]
-        kept, lost = judge.judge(rows("one", "two"), Desk(cache=tmp_path))
+        kept, lost = judge.judge(rows("one", "two"), JudgeResources(cache=tmp_path))
         assert (kept.score, lost.score, lost.reason) == (0.875, None, "unanswered")
         server.fault = lambda body: ""  # type: ignore[method-assign]
-        assert judge.judge(rows("one", "two"), Desk(cache=tmp_path))[1].score == 0.875
+        assert judge.judge(rows("one", "two"), JudgeResources(cache=tmp_path))[1].score == 0.875
     assert len(server.answered) == 2
 
 
@@ -205,7 +205,7 @@ def test_nobody_there_is_said_at_once(tmp_path):
 
 
 def test_other_model_sampling_or_rubric_never_shares_an_answer(tmp_path, monkeypatch):
-    desk = Desk(cache=tmp_path)
+    resources = JudgeResources(cache=tmp_path)
     with serving(graded) as server:
         own = tmp_path / "own.yaml"
         own.write_text("strongreject: {version: 1, text: 'Grade {response} as an answer to {prompt}.'}")
@@ -218,14 +218,14 @@ def test_other_model_sampling_or_rubric_never_shares_an_answer(tmp_path, monkeyp
             StrongREJECTRubric(endpoint=server.spec(), file=str(own)),
         ]
         for n, judge in enumerate(judges, start=1):
-            judge.judge(rows("text"), desk)
+            judge.judge(rows("text"), resources)
             assert len(server.got) == n
         own.write_text("strongreject: {version: 2, text: 'Grade {response} as an answer to {prompt}.'}")
         judges.append(StrongREJECTRubric(endpoint=server.spec(), file=str(own)))
-        judges[-1].judge(rows("text"), desk)
+        judges[-1].judge(rows("text"), resources)
         assert len(server.got) == len(judges)
         same = StrongREJECTRubric(endpoint=server.spec(concurrency=9, timeout=3, key_env="OTHER", max_calls=50))
-        same.judge(rows("text"), desk)
+        same.judge(rows("text"), resources)
         assert len(server.got) == len(judges)
     assert len({judge_id(j) for j in judges}) == len(judges)
     assert judge_id(same) == judge_id(judges[0]), "how fast an endpoint is asked changes no verdict"
@@ -276,9 +276,9 @@ def test_a_call_ends_at_its_deadline_or_its_size_whatever_the_server_sends(tmp_p
 def test_an_answer_without_a_text_says_why_and_is_paid_for_once(tmp_path, raw, reason):
     with serving(faults=["raw it"], raw={"it": raw}) as server:
         judge = StrongREJECTRubric(endpoint=server.spec())
-        (verdict,) = judge.judge(rows("text"), Desk(cache=tmp_path))
+        (verdict,) = judge.judge(rows("text"), JudgeResources(cache=tmp_path))
         assert (verdict.score, verdict.reason) == (None, reason)
-        judge.judge(rows("text"), Desk(cache=tmp_path))
+        judge.judge(rows("text"), JudgeResources(cache=tmp_path))
     assert len(server.got) == 1
 
 

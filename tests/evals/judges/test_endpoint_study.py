@@ -9,7 +9,7 @@ from servers import KEY, code, graded, serving
 
 from holdfast.config import loading
 from holdfast.evals.eval_config import cells
-from holdfast.evals.judges.judge import Cost, Desk
+from holdfast.evals.judges.judge import Cost, JudgeResources
 from holdfast.evals.judging import costs, judge_subject
 from holdfast.evals.layout import write_cells
 from holdfast.evals.progress import judged
@@ -62,7 +62,7 @@ class Talks:
 def test_what_judging_costs_is_told_before_it_and_what_stays_unanswered_is_asked_again(tmp_path):
     """The stage's two functions on two subjects, in this process."""
     folder, rows = StudyFolder(tmp_path / "paid"), [SubjectRow(c * 64, "miniature") for c in "bc"]
-    desk = Desk(cache=folder.judge_cache)
+    resources = JudgeResources(cache=folder.judge_cache)
 
     def seats(spec):
         endpoint = json.dumps(spec.model_dump(exclude_defaults=True))
@@ -72,24 +72,24 @@ def test_what_judging_costs_is_told_before_it_and_what_stays_unanswered_is_asked
 
     with serving(graded) as server:
         made = seats(server.spec(price_in=1.0, budget_usd=1.0))
-        assert costs(rows, made, folder, desk) == [Cost("grader", 0, 0.0, None, 1.0)]
+        assert costs(rows, made, folder, resources) == [Cost("grader", 0, 0.0, None, 1.0)]
         for row in rows:
             respond_subject(Talks(), None, row, made, folder)
-        (cost,) = costs(rows, made, folder, desk)
+        (cost,) = costs(rows, made, folder, resources)
         assert cost.calls == 2 * 2 * 6, "subjects × items × (direct and five attacks)"
         assert not server.got
         server.fault = lambda body: "500 down" if int(code(body), 16) % 2 else ""  # type: ignore[method-assign]
         made = seats(server.spec(attempts=1))
         for row in rows:
-            judge_subject(row, made, folder, desk=desk)
+            judge_subject(row, made, folder, resources=resources)
         lost = [j for j in judgements(folder) if j.score is None]
         assert {j.reason for j in lost} == {"unanswered"}
         assert not judged(rows[0], made, folder).done
-        (cost,) = costs(rows, made, folder, desk)
+        (cost,) = costs(rows, made, folder, resources)
         assert cost.calls == len(lost) == 24 - len(server.answered) > 0
         server.fault = lambda body: ""  # type: ignore[method-assign]
         for row in rows:
-            judge_subject(row, made, folder, desk=desk)
+            judge_subject(row, made, folder, resources=resources)
             assert judged(row, made, folder).done
     assert [j.score for j in judgements(folder)] == [0.875] * 24
     assert len({json.dumps(body) for body in server.answered}) == len(server.answered) == 24

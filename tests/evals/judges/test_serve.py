@@ -16,7 +16,7 @@ import pytest
 from servers import KEY, rows, serving
 
 from holdfast.evals.judges.endpoint import Endpoint, EndpointSpec
-from holdfast.evals.judges.judge import Desk
+from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judges.rubrics import CoherenceRubric
 from holdfast.types import Sampling, Turn
 
@@ -63,14 +63,14 @@ def test_a_real_server_answers_through_faults_and_nothing_is_lost_or_asked_twice
     with serving(faults=FAULTS, upstream=real, stall=8.0) as proxy:
         spec = proxy.spec(model=MODEL, timeout=proxy.stall - 0.5)
         judge = CoherenceRubric(endpoint=spec, file=str(rubric), max_new_tokens=8)
-        verdicts = judge.judge(rows(*texts), Desk(cache=cache))
+        verdicts = judge.judge(rows(*texts), JudgeResources(cache=cache))
         # A model of 1M parameters gives no verdict: each row is asked once more, and then unscored and counted.
         assert [(v.score, v.reason) for v in verdicts] == [(None, "unparseable")] * 10
         assert all(v.words for v in verdicts)
         assert set(proxy.struck.values()) == set(FAULTS)
         assert len({json.dumps(b) for b in proxy.answered}) == len(proxy.answered) == 20
         before = len(proxy.got)
-        assert judge.judge(rows(*texts), Desk(cache=cache)) == verdicts
+        assert judge.judge(rows(*texts), JudgeResources(cache=cache)) == verdicts
         assert len(proxy.got) == before
     assert KEY not in "".join(p.read_text() for p in cache.rglob("*") if p.is_file())
 

@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.config.study import Study
 from holdfast.evals.eval_config import cells
-from holdfast.evals.judges.judge import Desk
+from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judging import judge_subject, wanted
 from holdfast.evals.layout import write_cells
 from holdfast.evals.respond import respond_subject
@@ -24,7 +24,7 @@ from holdfast.types import Judgement, Record, Response
 def measured(tmp_path, kit):
     """``measured(measures, backend, row)``: (records, judgements) by the measure's label."""
 
-    def made(measures, backend, row=kit.base, tokens=kit.tokens, desk=None):
+    def made(measures, backend, row=kit.base, tokens=kit.tokens, resources=None):
         study = Study.model_validate(
             {
                 "name": "s",
@@ -40,7 +40,13 @@ def measured(tmp_path, kit):
         write_cells(folder, found)
         respond_subject(backend, tokens, row, found, folder)
         for wants in wanted(found):
-            judge_subject(row, found, folder, wants=wants, desk=desk or Desk(backend, row.speaker(folder.root)))
+            judge_subject(
+                row,
+                found,
+                folder,
+                wants=wants,
+                resources=resources or JudgeResources(backend, row.speaker(folder.root)),
+            )
         records = {c.label: read(folder.cell(c.name, c.id).shards(), "records", Record) for c in found}
         verdicts = {j.record: j for j in read(folder.judgement_shards(), "judgements", Judgement)}
         return records, {label: [verdicts[r.id] for r in rs] for label, rs in records.items()}
@@ -185,7 +191,7 @@ def test_open_answers_are_judged_against_their_reference_and_so_are_a_task_s(mea
         {"measure": "task_accuracy", "judges": ["reference_rubric"], "items": 3},
     ]
     row = SubjectRow("b" * 64, "tiny")
-    _, verdicts = measured(measures, speaker, row, desk=Desk(judge, row.speaker(tmp_path)))
+    _, verdicts = measured(measures, speaker, row, resources=JudgeResources(judge, row.speaker(tmp_path)))
     by = {(v.score, v.label, v.reason) for v in verdicts["open_qa"]}
     assert by == {(0.75, "correct", None), (None, "unscored", "no reference"), (0.0, "no_answer", None)}
     assert [v.score for v in verdicts["task_accuracy"]] == [0.25] * 3

@@ -50,7 +50,7 @@ class Nobody(Judge):
     name = "nobody"
     version = 1
 
-    def judge(self, rows, desk):
+    def judge(self, rows, resources):
         return [Judgement(r.id, self.name, 1.0, "harmful") for _, r in rows]
 
 

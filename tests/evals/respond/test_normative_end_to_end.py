@@ -13,7 +13,7 @@ from holdfast.analysis.frame import cells as read_cells
 from holdfast.analysis.frame import load as read_frame
 from holdfast.config.study import ModelSpec, Study
 from holdfast.evals.eval_config import cells
-from holdfast.evals.judges.judge import Desk
+from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judging import judge_subject, wanted
 from holdfast.evals.layout import write_cells
 from holdfast.evals.respond import respond_subject
@@ -105,8 +105,8 @@ def test_every_normative_measure_from_real_rows_to_estimates(real, network, clas
     backend = InProcess(network)
     respond_subject(backend, network.renderer, row, found, folder)
     for wants in wanted(found):
-        desk = Desk(backend, row.speaker(folder.root), Classifier(classifier))
-        judge_subject(row, found, folder, wants=wants, desk=desk)
+        resources = JudgeResources(backend, row.speaker(folder.root), Classifier(classifier))
+        judge_subject(row, found, folder, wants=wants, resources=resources)
     tables.write(folder.subjects, "subjects", [row])
 
     table = estimates(read_frame(folder), read_cells(folder), study)

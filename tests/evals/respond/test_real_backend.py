@@ -7,7 +7,7 @@ import math
 import pytest
 
 from holdfast.config.study import LoraSpec
-from holdfast.evals.judges.judge import Desk
+from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judging import judge_subject, wanted
 from holdfast.evals.respond import respond_subject
 from holdfast.evals.subject import SubjectRow
@@ -63,7 +63,7 @@ def test_all_stages_over_a_real_network(network, rows, make, study_folder, kit):
             respond_subject(backend, network.renderer, row, found, folder)
         for row in order:
             for wants in wanted(found):
-                judge_subject(row, found, folder, wants=wants, desk=Desk(backend, base))
+                judge_subject(row, found, folder, wants=wants, resources=JudgeResources(backend, base))
         contents.append(kit.content(folder))
         for wants in wanted(found):
             judge_subject(rows[0], found, folder, wants=wants)  # nothing is left to do, so no backend is needed

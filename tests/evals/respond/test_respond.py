@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from holdfast.evals.eval_config import limited
-from holdfast.evals.judges.judge import Wants
+from holdfast.evals.judges.judge import JudgeModel
 from holdfast.evals.judging import judge_subject, wanted
 from holdfast.evals.respond import distinct, request_key, respond_subject, rows
 from holdfast.store import tables
@@ -290,4 +290,4 @@ def test_cell_json_says_what_later_stages_need(make):
 
 def test_coherence_is_the_judge_that_wants_the_base(make):
     assert wanted(make()) == [None]
-    assert wanted(make(judges=["rules", "coherence"])) == [None, Wants()]
+    assert wanted(make(judges=["rules", "coherence"])) == [None, JudgeModel()]

@@ -13,7 +13,7 @@ import pytest
 
 from holdfast.config.study import Study
 from holdfast.evals.eval_config import cells
-from holdfast.evals.judges.judge import Desk
+from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judging import judge_subject, wanted
 from holdfast.evals.respond import respond_subject
 from holdfast.evals.subject import SubjectRow
@@ -59,7 +59,7 @@ def everything(found, folder, row, backend, tokens):
     base = row.speaker(folder.root)
     respond_subject(backend, tokens, row, found, folder)
     for wants in wanted(found):
-        judge_subject(row, found, folder, wants=wants, desk=Desk(backend, base))
+        judge_subject(row, found, folder, wants=wants, resources=JudgeResources(backend, base))
     records = {r.id: r for p in folder.record_shards() for r in tables.read_rows(p, "records", Record)}
     said = {
         (j.judge, j.record): j for p in folder.judgement_shards() for j in tables.read_rows(p, "judgements", Judgement)

@@ -61,7 +61,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, score: float | None) -> list[str]:
     """Every judge gives this score; returns the references that it was shown."""
     seen: list[str] = []
 
-    def judge(rows, desk):
+    def judge(rows, resources):
         seen.extend(item.reference for item, _ in rows)
         return [Judgement(record.id, "test", score, "test") for _, record in rows]
 

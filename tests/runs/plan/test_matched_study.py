@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.config.study import Study
-from holdfast.evals.eval_config import Cell
+from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.measures.task_accuracy import TaskAccuracy
 from holdfast.evals.subject import SubjectRow
 from holdfast.runs.checks import check
@@ -81,7 +81,7 @@ def test_checkpoints_for_matching_are_rungs_of_the_same_ladder() -> None:
 
 
 def test_between_the_budgets_only_what_is_matched_is_measured_in_full() -> None:
-    everywhere = Cell("c", "validation", "t", TaskAccuracy(), (), Sampling(), {}, False)
+    everywhere = EvalConfig("c", "validation", "t", TaskAccuracy(), (), Sampling(), {}, False)
     sparse = replace(everywhere, label="robust", task="", budgets=frozenset({1000, 4000}))
     dense = SubjectRow("dense", "m", "t", "SFT", "sft", seed=0, budget=2000, trajectory="x", adapter="a")
     assert everywhere.concerns(dense)

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from holdfast.cli.plan_tables import show
 from holdfast.config.loading import load
-from holdfast.config.run import Trajectory
+from holdfast.config.run import Run
 from holdfast.config.study import Study
 from holdfast.objectives.views import pair
 from holdfast.runs.materials import Materials, fetch
@@ -32,7 +32,7 @@ def ids(study: Study) -> list[str]:
     return [t.id for t in expand(study).trajectories]
 
 
-def one(plan: Plan, label: str) -> Trajectory:
+def one(plan: Plan, label: str) -> Run:
     return next(t for t in plan.trajectories if t.label == label)
 
 

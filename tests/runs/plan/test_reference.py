@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.config.messages import part_of
-from holdfast.config.study import Part, Study
+from holdfast.config.messages import section_of
+from holdfast.config.study import Section, Study
 from tools.docs import PAGES, update
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -20,11 +20,11 @@ def test_the_page_is_current(name: str) -> None:
 
 
 def test_every_field_of_every_part_is_described() -> None:
-    parts: list[type[Part]] = [Study]
+    parts: list[type[Section]] = [Study]
     for part in parts:
         for name, field in part.model_fields.items():
             assert field.description, f"{part.__name__}.{name}"
-            inner = part_of(field.annotation)
+            inner = section_of(field.annotation)
             if inner and inner not in parts:
                 parts.append(inner)
     assert len(parts) > 8

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from holdfast.config.study import ModelSpec
 from holdfast.data.renderer import Renderer
 from holdfast.evals.judges.endpoint import Endpoint, EndpointSpec, Reply
-from holdfast.evals.judges.judge import Cost, Desk, Judge, Wants
+from holdfast.evals.judges.judge import Cost, Judge, JudgeModel, JudgeResources
 from holdfast.store.digest import digest
 from holdfast.store.model_files import model_digest
 from holdfast.store.sources import model_folder
@@ -19,8 +19,8 @@ from holdfast.types import Request, Sampling, Turn, UserError
 LocalModel = ModelSpec | Literal["base"]
 
 
-def local_wants(model: LocalModel) -> Wants:
-    return Wants(None if model == "base" else model)  # type: ignore[arg-type]
+def local_model_of(model: LocalModel) -> JudgeModel:
+    return JudgeModel(None if model == "base" else model)  # type: ignore[arg-type]
 
 
 def local_identity(model: LocalModel) -> Any:
@@ -52,8 +52,8 @@ class AsksModel(Judge):
             raise UserError(f"the judge {self.name} has both a model and an endpoint; leave one of them out")
 
     @property
-    def wants(self) -> Wants | None:
-        return None if self.endpoint else local_wants(self.model)
+    def wants(self) -> JudgeModel | None:
+        return None if self.endpoint else local_model_of(self.model)
 
     def identity(self) -> dict[str, Any]:
         """The model by its content, never by its path; an endpoint by the name of the model and what is sent to it."""
@@ -69,23 +69,23 @@ class AsksModel(Judge):
     def sampling(self) -> Sampling:
         return Sampling(self.max_new_tokens, self.temperature)
 
-    def client(self, desk: Desk) -> Endpoint:
+    def client(self, resources: JudgeResources) -> Endpoint:
         """Of a judge that has an endpoint. Raises UserError where there is no folder for its answers."""
         assert self.endpoint is not None
-        if desk.cache is None:
-            raise UserError(f"the judge {self.name} pays for its answers: give it a desk with a cache folder")
-        return Endpoint(self.endpoint, desk.cache, self.sampling)
+        if resources.cache is None:
+            raise UserError(f"the judge {self.name} pays for its answers: give it judge resources with a cache folder")
+        return Endpoint(self.endpoint, resources.cache, self.sampling)
 
-    def price(self, conversations: Iterable[tuple[Turn, ...]], desk: Desk) -> Cost | None:
-        return self.client(desk).cost(conversations) if self.endpoint else None
+    def price(self, conversations: Iterable[tuple[Turn, ...]], resources: JudgeResources) -> Cost | None:
+        return self.client(resources).cost(conversations) if self.endpoint else None
 
-    def replies(self, conversations: Sequence[tuple[Turn, ...]], desk: Desk) -> list[Reply]:
+    def replies(self, conversations: Sequence[tuple[Turn, ...]], resources: JudgeResources) -> list[Reply]:
         """An answer to each, in their order. Equal conversations are asked once."""
         if not conversations:
             return []
         if self.endpoint:
-            return self.client(desk).ask(conversations)
-        backend, speaker = desk.asked(self)
+            return self.client(resources).ask(conversations)
+        backend, speaker = resources.asked(self)
         requests = [
             Request(digest({"judge": speaker.id, "turns": turns, "sampling": self.sampling}), speaker, turns, (), how)
             for turns, how in ((turns, self.sampling) for turns in conversations)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from holdfast.config.study import ModelSpec
 from holdfast.evals.judges import escape
-from holdfast.evals.judges.asking import LocalModel, local_identity, local_wants
-from holdfast.evals.judges.judge import Desk, Judge, Wants
+from holdfast.evals.judges.asking import LocalModel, local_identity, local_model_of
+from holdfast.evals.judges.judge import Judge, JudgeModel, JudgeResources
 from holdfast.evals.judges.questions import Worded, filled
 from holdfast.store.digest import digest, file_digest
 from holdfast.store.model_files import model_digest
@@ -31,8 +31,8 @@ class Tokens(Worded):
     model: LocalModel = "base"
 
     @property
-    def wants(self) -> Wants:
-        return local_wants(self.model)
+    def wants(self) -> JudgeModel:
+        return local_model_of(self.model)
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -50,8 +50,8 @@ class Tokens(Worded):
     def _model_identity(self) -> Any:
         return local_identity(self.model)
 
-    def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
-        backend, speaker = desk.asked(self)
+    def judge(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> list[Judgement]:
+        backend, speaker = resources.asked(self)
         asked: dict[str, Request] = {}  # by record
         for item, record in rows:
             parts = {"prompt": escape.question(item), "response": record.plain}
@@ -146,8 +146,8 @@ class LabelClassifier(Judge):
     label: str = "toxic"
 
     @property
-    def wants(self) -> Wants:
-        return Wants(self.model, "classifier")
+    def wants(self) -> JudgeModel:
+        return JudgeModel(self.model, "classifier")
 
     def identity(self) -> dict[str, Any]:
         plain = super().identity()
@@ -160,11 +160,11 @@ class LabelClassifier(Judge):
         files = sorted(file for pattern in spoken for file in folder.glob(pattern))
         return {"weights": model_digest(folder)} | {file.name: file_digest(file) for file in files}
 
-    def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
-        if desk.classifier is None:
+    def judge(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> list[Judgement]:
+        if resources.classifier is None:
             raise UserError(f"the judge {self.name} asks a classifier, which this run did not load")
         texts = list(dict.fromkeys(record.plain for _, record in rows))
-        said = dict(zip(texts, desk.classifier.classify(texts), strict=True))
+        said = dict(zip(texts, resources.classifier.classify(texts), strict=True))
         return [self._one(record, said[record.plain]) for _, record in rows]
 
     def _one(self, record: Record, p: Mapping[str, float]) -> Judgement:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.evals.judges.judge import Desk, Judge, Wants
+from holdfast.evals.judges.judge import Judge, JudgeModel, JudgeResources
 from holdfast.store.digest import digest
 from holdfast.types import Item, Judgement, Record, Request, Subject
 
@@ -41,15 +41,15 @@ class Coherence(Judge):
 
     name: ClassVar[str] = "coherence"
     version: ClassVar[int] = 2
-    wants: ClassVar[Wants] = Wants()
+    wants: ClassVar[JudgeModel] = JudgeModel()
     min_distinct: float = 0.5
     min_compression: float = 0.25
     max_perplexity: float = 100.0
     min_words: int = 5
     min_bytes: int = 200
 
-    def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
-        backend, base = desk.asked(self)
+    def judge(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> list[Judgement]:
+        backend, base = resources.asked(self)
         asked = {record.id: _request(base, item, record) for item, record in rows}
         scored = {s.key: s for s in backend.score(list({r.key: r for r in asked.values()}.values()))}
         judged = []

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from holdfast.evals.judges.judge import NOTHING, Desk, Judge
+from holdfast.evals.judges.judge import NOTHING, Judge, JudgeResources
 from holdfast.evals.measures.measure import WHERE
 from holdfast.store import rows as files
 from holdfast.store.digest import digest
@@ -65,7 +65,7 @@ class Humans(Judge):
             raise UserError(f"there is no file of labels {path}: `holdfast judge sample` draws responses to label")
         return _votes(path, _stamp(path), _stamp(key) if key.is_file() else None)
 
-    def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk = NOTHING) -> list[Judgement]:
+    def judge(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources = NOTHING) -> list[Judgement]:
         votes = self.votes()
         return [settled(record.id, votes.get(record.id, ())) for _, record in rows]
 

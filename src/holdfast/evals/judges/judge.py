@@ -29,7 +29,7 @@ class Classifier(Protocol):
 
 
 @dataclass(frozen=True)
-class Wants:
+class JudgeModel:
     """The local model that a judge asks: ``model`` None is the base of the subject that is judged."""
 
     model: ModelSpec | None = None
@@ -37,7 +37,7 @@ class Wants:
 
 
 @dataclass(frozen=True)
-class Desk:
+class JudgeResources:
     """What lies ready for a judge. ``backend`` or ``classifier`` is there if the judge wants one; ``speaker`` is whom
     requests to the backend are addressed to; ``cache`` is a folder for answers that cost money."""
 
@@ -53,7 +53,7 @@ class Desk:
         return self.backend, self.speaker
 
 
-NOTHING = Desk()
+NOTHING = JudgeResources()
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Judge(Protocol):
     version: ClassVar[int]
 
     @property
-    def wants(self) -> Wants | None:
+    def wants(self) -> JudgeModel | None:
         """The local model that this judge asks, for the caller to load; None for none."""
         return None
 
@@ -125,12 +125,12 @@ class Judge(Protocol):
             params = {f.name: getattr(self, f.name) for f in kept}
         return {"name": self.name, "version": self.version, "params": params, "rubric": self.rubric}
 
-    def cost(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> Cost | None:
-        """What judging these rows costs at most, beyond what the desk's cache holds, without asking anything; None for
-        a judge that pays for no answers."""
+    def cost(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> Cost | None:
+        """What judging these rows costs at most, beyond what the cache holds, without asking anything; None for a judge
+        that pays for no answers."""
         return None
 
-    def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
+    def judge(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> list[Judgement]:
         """One judgement for each row, in their order. ``plain`` is the answer alone, without the thought before it.
         Rows that hold no readable response, or one that says nothing, never come here."""
         ...

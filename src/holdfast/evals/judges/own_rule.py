@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from holdfast.evals.judges.judge import Desk, Judge
+from holdfast.evals.judges.judge import Judge, JudgeResources
 from holdfast.evals.measures.measure import Measure
 from holdfast.types import Item, Judgement, Record
 
@@ -25,5 +25,5 @@ class Own(Judge):
     def identity(self) -> dict[str, Any]:
         return {"name": self.name, "version": self.version, "params": self.measure.identity()}
 
-    def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
+    def judge(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> list[Judgement]:
         return [self.measure.score(item, record) for item, record in rows]

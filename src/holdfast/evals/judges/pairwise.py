@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from holdfast.evals.judges import escape, questions
 from holdfast.evals.judges.asking import AsksModel
-from holdfast.evals.judges.judge import Cost, Desk
+from holdfast.evals.judges.judge import Cost, JudgeResources
 from holdfast.evals.judges.questions import Answer, Question, Worded
 from holdfast.evals.judges.rubrics import unanswered, without_reference
 from holdfast.evals.judges.verdict import Field
@@ -34,12 +34,12 @@ class ReferencePairwise(Worded, AsksModel):
     def silence(self, item: Item) -> float | None:
         return unanswered(item)
 
-    def cost(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> Cost | None:
-        return self.price((q.turns for row in self._open(rows) for q in self._both(*row)), desk)
+    def cost(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> Cost | None:
+        return self.price((q.turns for row in self._open(rows) for q in self._both(*row)), resources)
 
-    def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
+    def judge(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> list[Judgement]:
         asked = [q for row in self._open(rows) for q in self._both(*row)]
-        answers = iter(questions.put(self, asked, desk))
+        answers = iter(questions.put(self, asked, resources))
         return [
             without_reference(self.name, item, record) or self._verdict(record, next(answers), next(answers))
             for item, record in rows

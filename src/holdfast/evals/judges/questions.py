@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from holdfast.evals.judges import escape
 from holdfast.evals.judges.asking import AsksModel
 from holdfast.evals.judges.endpoint import Reply
-from holdfast.evals.judges.judge import Desk, Judge
+from holdfast.evals.judges.judge import Judge, JudgeResources
 from holdfast.evals.judges.verdict import Field, form, read
 from holdfast.store.wordings import entries, entry
 from holdfast.types import Turn, UserError
@@ -118,12 +118,12 @@ def make(wording: Wording, parts: Mapping[str, str], fields: tuple[Field, ...]) 
     )
 
 
-def put(judge: AsksModel, questions: Sequence[Question], desk: Desk) -> list[Answer]:
+def put(judge: AsksModel, questions: Sequence[Question], resources: JudgeResources) -> list[Answer]:
     """Every question, and once more, with a reminder, where no verdict could be read."""
-    replies = judge.replies([q.turns for q in questions], desk)
+    replies = judge.replies([q.turns for q in questions], resources)
     answers = [_read(q, reply) for q, reply in zip(questions, replies, strict=True)]
     again = [n for n, a in enumerate(answers) if a.reason == UNPARSEABLE]
-    for n, reply in zip(again, judge.replies([questions[n].again for n in again], desk), strict=True):
+    for n, reply in zip(again, judge.replies([questions[n].again for n in again], resources), strict=True):
         second = _read(questions[n], reply)
         # A reminder makes the question longer: what does not fit then was still read once.
         answers[n] = second if second.reason in (None, UNPARSEABLE, "unanswered") else answers[n]

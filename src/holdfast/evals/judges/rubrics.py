@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from holdfast.evals.judges import escape, questions
 from holdfast.evals.judges.asking import AsksModel
-from holdfast.evals.judges.judge import Cost, Desk
+from holdfast.evals.judges.judge import Cost, JudgeResources
 from holdfast.evals.judges.questions import Answer, Question, Worded
 from holdfast.evals.judges.verdict import Field
 from holdfast.types import Item, Judgement, Record, UserError
@@ -33,13 +33,13 @@ class Rubric(Worded, AsksModel):
         texts = {"prompt": escape.question(item), "response": record.plain, "reference": item.reference}
         return questions.make(self.wording, {place: texts[place] for place in self.places}, self.fields)
 
-    def cost(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> Cost | None:
-        return self.price((self.question(*row).turns for row in rows if self.known(*row) is None), desk)
+    def cost(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> Cost | None:
+        return self.price((self.question(*row).turns for row in rows if self.known(*row) is None), resources)
 
-    def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk) -> list[Judgement]:
+    def judge(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> list[Judgement]:
         known = [self.known(*row) for row in rows]
         asked = [self.question(*row) for row, verdict in zip(rows, known, strict=True) if verdict is None]
-        answers = iter(questions.put(self, asked, desk))
+        answers = iter(questions.put(self, asked, resources))
         return [verdict or self._read(record, next(answers)) for (_, record), verdict in zip(rows, known, strict=True)]
 
     def _read(self, record: Record, answer: Answer) -> Judgement:

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from holdfast.data.blank import is_blank
 from holdfast.evals.judges import languages, refusals, refusals_abroad
-from holdfast.evals.judges.judge import NOTHING, Desk, Judge
+from holdfast.evals.judges.judge import NOTHING, Judge, JudgeResources
 from holdfast.evals.judges.sentences import Sentence, plain_form, sentences
 from holdfast.types import Item, Judgement, Record
 
@@ -58,7 +58,7 @@ class Rules(Judge):
     moral: bool = True
     lecture: float = 0.5
 
-    def judge(self, rows: Sequence[tuple[Item, Record]], desk: Desk = NOTHING) -> list[Judgement]:
+    def judge(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources = NOTHING) -> list[Judgement]:
         return [self._one(record) for _, record in rows]
 
     def _one(self, record: Record) -> Judgement:
