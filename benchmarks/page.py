@@ -29,7 +29,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from holdfast.analysis.asked import findings
+from holdfast.analysis import tables as shown
+from holdfast.analysis.asked import findings, joints
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import cells, load
 from holdfast.config.study import Study
@@ -253,11 +254,13 @@ def main() -> None:
         with timed("make", took):
             make(folder, study, asked.prompts, asked.samples)
         (folder.root / "MADE").touch()
-    if not folder.estimates_parquet.exists():
+    if not folder.analysis.exists():
         with timed("analyse", took):
             frame, about = load(folder), cells(folder)
+            each = joints(frame, about, study)
             tables.write(folder.estimates_parquet, "estimates", estimates(frame, about, study))
-            tables.write(folder.findings_parquet, "findings", findings(frame, about, study))
+            tables.write(folder.findings_parquet, "findings", findings(frame, about, study, each))
+            shown.write(folder, about, study, each)
         print("run again for the page, with the analysis out of memory")
         return
     with timed("build", took):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rows import cell_of, frame_of, study
 
 from holdfast.analysis.distance import STEPS, at_distance
-from holdfast.analysis.matched_rows import rows
+from holdfast.analysis.matched_rows import Joint, rows
 from holdfast.analysis.records import records
 
 BUDGETS = (1000, 3000, 7000)
@@ -118,7 +118,7 @@ def test_persona_has_the_floor_of_every_comparison(n, says):
 def test_a_difference_is_cut_off_at_its_metrics_own_range():
     frame = planted({k: {b: (far, x // 13) for b, (far, x) in v.items()} for k, v in SAFE.items()}, n=3, axis="persona")
     frame["score"] = 2 * frame["score"] - 1
-    (row,) = rows(frame, cells_of("persona"), study_of()).to_dict("records")
+    (row,) = rows(Joint(frame, cells_of("persona"), study_of())).to_dict("records")
     assert (row["low"], row["low_all"], row["high_all"]) == (-2, -2, 2)
 
 
@@ -147,7 +147,7 @@ def test_missing_scores_at_their_worst_bound_the_difference_and_its_verdict(lost
 @pytest.mark.parametrize("asked", [True, False])
 def test_it_is_a_finding_that_a_study_can_declare(asked):
     goal = study_of(declared={"estimands": ["at_distance" if asked else "last"]})
-    (row,) = rows(planted(SAFE), cells_of(), goal).to_dict("records")
+    (row,) = rows(Joint(planted(SAFE), cells_of(), goal)).to_dict("records")
     assert (row["finding"], row["label"], row["against"], row["declared"]) == ("at_distance", "orpo", "sft", asked)
     assert row["value"] == pytest.approx(-16 / 40)
     assert "at a KL of 0.3 nats per token" in row["note"]

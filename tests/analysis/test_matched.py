@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.optimize import isotonic_regression
 
 from holdfast.analysis import coherent, matched, pareto, paths
-from holdfast.analysis.matched_rows import rows
+from holdfast.analysis.matched_rows import Joint, rows
 from holdfast.analysis.records import records
 from holdfast.analysis.versus import Versus
 
@@ -141,12 +141,12 @@ def test_with_several_seeds_runs_are_matched_one_by_one():
     assert found.loc["orpo", "n_reached"] == 2
     assert found.loc["orpo", "n_seeds"] == 3
     assert found.loc["orpo", "value"] == pytest.approx((6 + 2 / 3) / 40)
-    table = rows(frame, cells_of(), study_of())
+    table = rows(Joint(frame, cells_of(), study_of()))
     assert "1 of 3 runs never get there" in table.set_index(["finding", "label"]).loc[("matched", "orpo"), "warning"]
 
 
 def compared(frame, goal=None):
-    table = rows(frame, cells_of(), goal or study_of())
+    table = rows(Joint(frame, cells_of(), goal or study_of()))
     return table.set_index(["finding", "label"]).loc[("matched", "orpo")]
 
 
@@ -346,7 +346,7 @@ def test_findings_are_rows_of_the_table(tmp_path):
     from holdfast.analysis.findings import NAMES
     from holdfast.store import tables
 
-    found = rows(planted(STEEP, seeds=(0, 1)), cells_of(), study_of())[list(NAMES)]
+    found = rows(Joint(planted(STEEP, seeds=(0, 1)), cells_of(), study_of()))[list(NAMES)]
     tables.write(tmp_path / "f.parquet", "findings", found, regime="shared")
     back = tables.read(tmp_path / "f.parquet", "findings")
     assert set(back["finding"]) == {"matched", "at_safety", "front"}
@@ -398,7 +398,7 @@ def unscored(levels, axis: str, label: str, lost: int) -> pd.DataFrame:
     ],
 )
 def test_a_matched_verdict_survives_the_worst_that_missing_scores_could_be_or_is_none(axis, label, lost, says):
-    found = rows(unscored(FAR, axis, label, lost), cells_of(), study_of()).set_index("finding")
+    found = rows(Joint(unscored(FAR, axis, label, lost), cells_of(), study_of())).set_index("finding")
     row = found.loc["matched"]
     assert np.isnan(row["bound_low"]) == np.isnan(row["bound_high"]) == (lost == 0)
     assert row["verdict"] == says
@@ -415,9 +415,9 @@ def test_capability_at_equal_safety_is_bounded_by_the_missing_scores_of_both():
         "orpo": {1000: (140, 44), 3000: (240, 52), 7000: (320, 72)},
     }
     frame = unscored(late, "capability", "orpo", 40)
-    row = rows(frame, cells_of(), study_of()).set_index("finding").loc["at_safety"]
+    row = rows(Joint(frame, cells_of(), study_of())).set_index("finding").loc["at_safety"]
     least, most = (
-        rows(frame.fillna({"score": end}), cells_of(), study_of()).set_index("finding").loc["at_safety"]
+        rows(Joint(frame.fillna({"score": end}), cells_of(), study_of())).set_index("finding").loc["at_safety"]
         for end in (0, 1)
     )
     assert row["bound_low"] == pytest.approx(least["low"])

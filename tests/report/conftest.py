@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from holdfast.analysis.asked import findings
+from holdfast.analysis import tables as shown
+from holdfast.analysis.asked import findings, joints
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import cells, load
+from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
 from holdfast.store import files, tables
 from holdfast.store.digest import digest
@@ -50,9 +52,11 @@ def made_up(root: Path, *, odd_seed: bool = False, prompts: int = 24, **study: A
 
 
 def analyse(folder: StudyFolder, study: Study) -> None:
-    frame, about = load(folder), cells(folder)
-    tables.write(folder.estimates_parquet, "estimates", estimates(frame, about, study))
-    tables.write(folder.findings_parquet, "findings", findings(frame, about, study))
+    frame, about = load(folder, tuning=True), cells(folder)
+    each = joints(frame, about, study)
+    tables.write(folder.estimates_parquet, "estimates", estimates(each[SHARED].frame, about, study))
+    tables.write(folder.findings_parquet, "findings", findings(frame, about, study, each))
+    shown.write(folder, about, study, each)
 
 
 def _training(folder: StudyFolder, study: Study, odd_seed: bool) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from holdfast.analysis import tables as analysed
+from holdfast.analysis.asked import joints
 from holdfast.config.study import MatchedSpec
 from holdfast.report import charts, distance, matched, stability
 from holdfast.report.reading import Setting, read
@@ -21,11 +24,14 @@ def setting(finished: StudyFolder) -> Setting:
     return read(finished).settings()[0]
 
 
-def aiming(setting: Setting, **goal: Any) -> Setting:
+def aiming(setting: Setting, at: Path, **goal: Any) -> Setting:
+    """The setting as it is analysed with this target, in a folder of its own."""
     spec = MatchedSpec(**{"measure": "task_accuracy"} | goal)
     study = setting.findings.study.model_copy(update={"matched": spec})
-    findings = replace(setting.findings, study=study)
-    findings.__dict__["whole"] = setting.findings.whole  # read once
+    findings = replace(setting.findings, study=study, folder=StudyFolder(at))
+    findings.__dict__["answers"] = setting.findings.answers
+    cells = setting.findings.cells
+    analysed.write(findings.folder, cells, study, joints(setting.findings.whole, cells, study))
     return replace(setting, findings=findings)
 
 
@@ -33,8 +39,8 @@ def said(group: Any) -> str:
     return " ".join(block.html for block in group.tables)
 
 
-def test_every_objective_is_compared_where_it_reaches_the_target(setting: Setting) -> None:
-    group = matched.group(aiming(setting, target=0.05))
+def test_every_objective_is_compared_where_it_reaches_the_target(setting: Setting, tmp_path: Path) -> None:
+    group = matched.group(aiming(setting, tmp_path, target=0.05))
     text = said(group)
     assert "At a capability of" in text
     assert "Who is on the front" in text
@@ -46,8 +52,8 @@ def test_every_objective_is_compared_where_it_reaches_the_target(setting: Settin
     assert set(gap.data["objective"]) <= set(setting.findings.labels) - {"sft"}
 
 
-def test_a_checkpoint_measured_where_one_run_was_matched_is_on_no_ladder(setting: Setting) -> None:
-    goal = aiming(setting, target=0.05)
+def test_a_checkpoint_measured_where_one_run_was_matched_is_on_no_ladder(setting: Setting, tmp_path: Path) -> None:
+    goal = aiming(setting, tmp_path, target=0.05)
     every = goal.findings.estimates
     chosen = every[(every["budget"] == setting.last) & (every["bracket"] == "")].assign(budget=40_000, n_seeds=1)
     e = replace(goal, findings=replace(goal.findings, estimates=pd.concat([every, chosen]))).estimates
@@ -55,10 +61,10 @@ def test_a_checkpoint_measured_where_one_run_was_matched_is_on_no_ladder(setting
     assert len(e[e["budget"] != 40_000]) == len(setting.estimates)
 
 
-def test_a_void_target_and_one_out_of_reach_are_said_to_be_so(setting: Setting) -> None:
-    void = said(matched.group(aiming(setting, target=0.01, relative="absolute")))
+def test_a_void_target_and_one_out_of_reach_are_said_to_be_so(setting: Setting, tmp_path: Path) -> None:
+    void = said(matched.group(aiming(setting, tmp_path, target=0.01, relative="absolute")))
     assert "already meets the target" in void
-    beyond = said(matched.group(aiming(setting, target=1.0, relative="absolute")))
+    beyond = said(matched.group(aiming(setting, tmp_path, target=1.0, relative="absolute")))
     assert "never" in beyond
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from holdfast.analysis.ladder import Account, caution
 from holdfast.analysis.matched import Matched, matched
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.pareto import Front, fronts
-from holdfast.analysis.records import records
+from holdfast.analysis.records import Records, records
 from holdfast.analysis.versus import reservations
 from holdfast.config.study import Study
 from holdfast.stats.design import Design
@@ -28,17 +30,42 @@ METHOD = (
 FRONT_METHOD = "share of joint crossed-bootstrap draws"
 
 
-def rows(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Joint:
+    """What joint draws of prompts and seeds say of the records of one regime (``frame``), each made once."""
+
+    frame: pd.DataFrame = field(repr=False)
+    cells: Cells
+    study: Study
+
+    @cached_property
+    def records(self) -> list[Records]:
+        return records(self.frame)
+
+    @cached_property
+    def matched(self) -> list[Matched]:
+        return matched(self.records, self.cells, self.study)
+
+    @cached_property
+    def at_distance(self) -> list[AtDistance]:
+        return at_distance(self.records, self.cells, self.study)
+
+    @cached_property
+    def fronts(self) -> list[Front]:
+        return fronts(self.records, self.cells, self.study)
+
+
+def rows(joint: Joint) -> pd.DataFrame:
     """Kinds: ``matched`` (attack success less SFT's where capability reaches the target), ``at_safety`` (capability
     less SFT's where attack success is at the ceiling), ``at_distance`` (attack success or P(match) less SFT's where
     both have moved equally far), ``front`` (probability of being on the last budget's front)."""
     parts: list[dict[str, Any]] = []
-    some = records(frame)
-    for one in matched(some, cells, study):
+    study = joint.study
+    for one in joint.matched:
         parts += _compared(one, "matched", study) + _compared(one, "at_safety", study)
-    for moved in at_distance(some, cells, study):
+    for moved in joint.at_distance:
         parts += _at_distance(moved, study)
-    for front in fronts(some, cells, study):
+    for front in joint.fronts:
         parts += _front(front)
     return finished(parts, study)
 

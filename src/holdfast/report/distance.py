@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from holdfast.analysis.distance import AtDistance, at_distance
-from holdfast.analysis.regimes import SHARED
+from holdfast.analysis.distance import AtDistance
 from holdfast.analysis.versus import reservations
 from holdfast.report import gap, markup, speak, tables
 from holdfast.report.charts import Figure, Look
@@ -23,7 +22,7 @@ _ACROSS = "KL from the base (nats per token)"
 
 def at_equal(s: Setting) -> tuple[tuple[Figure, ...], tuple[Block, ...]]:
     """A chart and a table per measure of robustness and persona; nothing where no distance is known."""
-    found = at_distance(s.records[SHARED], s.findings.cells, s.findings.study)
+    found = s.at_distance
     blocks: list[Block] = []
     for one in found:
         blocks += _table(s, one)

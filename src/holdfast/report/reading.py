@@ -11,15 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis import coherent, declaration, shown
+from holdfast.analysis import declaration, shown
+from holdfast.analysis import tables as tables_of
 from holdfast.analysis.brackets import brackets
+from holdfast.analysis.distance import AtDistance
 from holdfast.analysis.frame import as_far_as_all, cells, load
 from holdfast.analysis.gate import Verdict, verdict
-from holdfast.analysis.matched import Matched, matched
-from holdfast.analysis.pareto import Front, fronts
-from holdfast.analysis.records import Records, records
+from holdfast.analysis.matched import Matched
+from holdfast.analysis.pareto import Front
 from holdfast.analysis.regimes import SHARED, regimes
-from holdfast.analysis.stability import stability, ways
+from holdfast.analysis.stability import stability
 from holdfast.config import loading
 from holdfast.config.study import Study
 from holdfast.report.charts import Look
@@ -76,9 +77,24 @@ class Findings:
         return self.regimes[SHARED]
 
     @cached_property
-    def records(self) -> dict[str, list[Records]]:
-        """The same of each hyper-parameter regime, model and task, taken apart once for all sections."""
-        return {regime: records(rows) for regime, rows in self.regimes.items()}
+    def matched(self) -> list[Matched]:
+        return tables_of.read_matched(self.folder, self.cells)
+
+    @cached_property
+    def at_distance(self) -> list[AtDistance]:
+        return tables_of.read_at_distance(self.folder, self.cells)
+
+    @cached_property
+    def fronts(self) -> list[Front]:
+        return tables_of.read_fronts(self.folder)
+
+    @cached_property
+    def ways(self) -> pd.DataFrame:
+        return tables_of.read(self.folder, "ways")
+
+    @cached_property
+    def coherence(self) -> pd.DataFrame:
+        return tables_of.read(self.folder, "coherence")
 
     @cached_property
     def answers(self) -> pd.DataFrame:
@@ -147,16 +163,15 @@ class Setting:
         return e[own | (e["measure"].str.partition(" on ")[0] == study.matched.measure)]
 
     @cached_property
-    def records(self) -> dict[str, list[Records]]:
-        """By regime; one or none."""
-        each = self.findings.records.items()
-        return {k: [r for r in some if (r.model, r.task) == (self.model, self.task)] for k, some in each}
-
-    @cached_property
     def matched(self) -> list[Matched]:
         """Comparisons at equal capability; one of each measure of attack success."""
-        found = matched(self.records[SHARED], self.findings.cells, self.findings.study)
-        return [replace(one, at_target=self._judged(one.at_target, "matched", one)) for one in found]
+        mine = [one for one in self.findings.matched if (one.model, one.task) == (self.model, self.task)]
+        return [replace(one, at_target=self._judged(one.at_target, "matched", one)) for one in mine]
+
+    @property
+    def at_distance(self) -> list[AtDistance]:
+        """Those at equal distance; one of each measure of attack success and persona."""
+        return [one for one in self.findings.at_distance if (one.model, one.task) == (self.model, self.task)]
 
     def _judged(self, table: pd.DataFrame, finding: str, one: Matched) -> pd.DataFrame:
         """The table with the verdicts that the findings give: one comparison has one verdict on the whole page."""
@@ -164,14 +179,14 @@ class Setting:
         a = a[(a["finding"] == finding) & (a["measure"] == one.harm["measure"])].set_index("label")["verdict"]
         return table.assign(verdict=table["label"].map(a).fillna(table["verdict"])) if "verdict" in table else table
 
-    @cached_property
+    @property
     def fronts(self) -> list[Front]:
-        return fronts(self.records[SHARED], self.findings.cells, self.findings.study)
+        return [one for one in self.findings.fronts if (one.model, one.task) == (self.model, self.task)]
 
     @cached_property
     def ways(self) -> pd.DataFrame:
         """Every comparison of attack success under every choice."""
-        return ways(self.records, self.findings.cells, self.findings.study)
+        return self._own(self.findings.ways)
 
     @cached_property
     def stable(self) -> pd.DataFrame:
@@ -181,7 +196,11 @@ class Setting:
     @cached_property
     def coherence(self) -> pd.DataFrame:
         """Attack success and coherence, under every rule and by quadrant, as of ``analysis.coherent``."""
-        return coherent.rates(self.records[SHARED], self.findings.cells, self.findings.study)
+        return self._own(self.findings.coherence)
+
+    def _own(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows of this model and task alone."""
+        return rows[(rows["model"] == self.model) & (rows["task"] == self.task)].reset_index(drop=True)
 
     @cached_property
     def checkpoints(self) -> pd.DataFrame:

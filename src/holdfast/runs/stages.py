@@ -250,11 +250,12 @@ def _analyse(work: Work) -> Path:
     import pandas as pd
 
     from holdfast.analysis import consistency, declaration
-    from holdfast.analysis.asked import findings
+    from holdfast.analysis import tables as shown
+    from holdfast.analysis.asked import findings, joints
     from holdfast.analysis.claims import claims
     from holdfast.analysis.estimates import estimates
     from holdfast.analysis.frame import cells, load
-    from holdfast.analysis.regimes import SHARED, regimes
+    from holdfast.analysis.regimes import SHARED
     from holdfast.report import standing
 
     if work.study.tuned and work.plan.provisional:
@@ -267,10 +268,11 @@ def _analyse(work: Work) -> Path:
     declaration.look(work.study, work.folder, frame["record"].nunique(), about)
     if stands.kind != "recorded":
         work.display.say(f"note: {next(standing.sentences(stands))}")
-    table = estimates(regimes(frame, about, work.study)[SHARED], about, work.study)
+    each = joints(frame, about, work.study)
+    table = estimates(each[SHARED].frame, about, work.study)
     tables.write(work.folder.estimates_parquet, "estimates", table)
     write_text(work.folder.estimates_csv, csv(table))
-    found = findings(frame, about, work.study)
+    found = findings(frame, about, work.study, each)
     if work.study.consistency:
         varied = consistency.consistency(work.folder, work.study)
         consistency.write(varied, work.folder)
@@ -281,6 +283,7 @@ def _analyse(work: Work) -> Path:
     published = found[found["regime"] == SHARED]  # which is their design
     asked = claims(published, tables.read(work.folder.subjects, "subjects"), work.study)
     write_text(work.folder.claims_csv, csv(asked))
+    shown.write(work.folder, about, work.study, each)
     return work.folder.estimates_csv
 
 

@@ -89,6 +89,7 @@ class StudyFolder:
     estimates_parquet = _At("estimates.parquet")
     findings_csv = _At("findings.csv")
     findings_parquet = _At("findings.parquet")
+    analysis = _At("analysis")  # every other table that the page shows, as Parquet
     claims_csv = _At("claims.csv")  # what was published, and whether this study finds it
     consistency = _At("consistency")  # what trivial choices of procedure do to the scores, as CSV files
     gate_json = _At("gate.json")  # thresholds that estimates must keep, and whether they do

@@ -191,6 +191,48 @@ SCHEMAS: dict[str, tuple[int, pa.Schema]] = {
     for name, (version, columns) in COLUMNS.items()
 }
 
+# What the analysis leaves for the page, by name: version and columns. They are made of data frames whose functions say
+# what each column is (``analysis/tables.py`` names them); a file has those that apply, of the frame's own types.
+FRAMES: dict[str, tuple[int, str]] = {
+    "matched": (1, "model task match capability harm judge sft target void ceiling prompts"),
+    "at_distance": (1, "model task cell judge sft prompts"),
+    "versus": (
+        1,
+        "label level distance value low high share n_seeds n_reached budget between capability capability_low "
+        "capability_high gap gap_low gap_high p gap_share n_pairs untold bound_low bound_high p_adjusted verdict limit "
+        "sft",
+    ),
+    "fronts": (1, "model task measure judge n_seeds"),
+    "front": (1, "label budget capability harm on_front anywhere probability best"),
+    "dominance": (1, "label over probability"),
+    "ways": (
+        1,
+        "model task label benchmark judge threshold responses budgets regime against value low high p verdict declared "
+        "n_prompts n_seeds",
+    ),
+    "coherence": (1, "model task label budget measure judge what value low high n_prompts n_seeds"),
+}
+
+
+def write_frame(path: Path, name: str, frame: pd.DataFrame) -> None:
+    """One of ``FRAMES``, whole or not at all; ``read_frame`` gives the same back, types and all."""
+    version, columns = FRAMES[name]
+    assert not (unlike := set(frame.columns) - set(columns.split())), f"{name}: {sorted(unlike)}"
+    table = pa.Table.from_pandas(frame.reset_index(drop=True), preserve_index=False)
+    _put(path, name, version, table, (table.schema.metadata or {}))
+
+
+def read_frame(path: Path, name: str) -> pd.DataFrame:
+    with reading(path):
+        data = path.read_bytes()
+    try:
+        _check_seal(data)
+        file = pq.ParquetFile(pa.BufferReader(data))
+        _check_kind(file.schema_arrow.metadata or {}, path, name, FRAMES[name][0])
+        return file.read(use_threads=False).to_pandas()
+    except _DAMAGE as e:
+        raise _damaged(path, e) from None
+
 
 def write(path: Path | str, name: str, rows: Iterable[Any] | pd.DataFrame, **same: Any) -> None:
     """One file, whole or not at all. Rows are dataclasses, mappings or a data frame; ``same`` are columns that hold one
@@ -207,7 +249,12 @@ def write(path: Path | str, name: str, rows: Iterable[Any] | pd.DataFrame, **sam
             assert row.keys() == set(schema.names), f"{name}: {sorted(row.keys() ^ set(schema.names))}"
         table = pa.Table.from_pylist(plain, schema=schema)
     _check_values(table, name, path)
+    _put(path, name, version, table)
+
+
+def _put(path: Path | str, name: str, version: int, table: pa.Table, more: Mapping[bytes, bytes] | None = None) -> None:
     about = {b"holdfast.table": name.encode(), b"holdfast.schema": str(version).encode(), _SEAL: _BLANK}
+    about = {**(more or {}), **about}
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(about), buffer, compression="zstd")
     write_bytes(path, _sealed(buffer.getvalue()))
@@ -258,15 +305,7 @@ def _table(
         # A study is thousands of small files: pq.read_table, which can do far more, takes five times as long for each.
         file = pq.ParquetFile(pa.BufferReader(data))
         there = file.schema_arrow
-        about = there.metadata or {}
-        if about.get(b"holdfast.table") != name.encode():
-            raise UserError(f"{path} is not a table of {name} written by holdfast")
-        found = int(about.get(b"holdfast.schema", b"0"))
-        if found > version:
-            raise UserError(
-                f"{path} has version {found} of the {name} schema and this holdfast reads up to {version}; upgrade "
-                "holdfast"
-            )
+        _check_kind(there.metadata or {}, path, name, version)
         keep = None
         for column, values in (where or {}).items():
             mine = file.read([column], use_threads=False)[column]
@@ -284,11 +323,28 @@ def _table(
         table = table.replace_schema_metadata(None).select(schema.names).cast(schema)
         if not is_sealed:
             table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as e:
-        why = (str(e).splitlines() or [type(e).__name__])[0][:200]
-        raise UserError(f"{path} is damaged ({why}); delete it to have it made again") from None
+    except _DAMAGE as e:
+        raise _damaged(path, e) from None
     _check_values(table, name, path)
     return table
+
+
+def _check_kind(about: Mapping[bytes, bytes], path: Path | str, name: str, version: int) -> None:
+    if about.get(b"holdfast.table") != name.encode():
+        raise UserError(f"{path} is not a table of {name} written by holdfast")
+    found = int(about.get(b"holdfast.schema", b"0"))
+    if found > version:
+        raise UserError(
+            f"{path} has version {found} of the {name} schema and this holdfast reads up to {version}; upgrade holdfast"
+        )
+
+
+_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, OverflowError)
+
+
+def _damaged(path: Path | str, e: Exception) -> UserError:
+    why = (str(e).splitlines() or [type(e).__name__])[0][:200]
+    return UserError(f"{path} is damaged ({why}); delete it to have it made again")
 
 
 # -- whether a file is what was written -----------------------------------------------------------------------------
