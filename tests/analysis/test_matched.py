@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows import cell_of, frame_of, study
 from scipy import stats
-from scipy.optimize import isotonic_regression
 
-from holdfast.analysis import coherent, matched, pareto, paths
+from holdfast.analysis import coherent, matched, pareto
 from holdfast.analysis.matched_rows import Joint, rows
 from holdfast.analysis.records import records
 from holdfast.analysis.versus import Versus
@@ -98,16 +97,6 @@ def test_a_target_that_the_base_model_meets_is_void():
     found = one(STEEP, goal=study_of(0.15, relative="absolute"))
     assert found.void
     assert found.at_target.empty
-
-
-def test_a_dip_in_capability_is_read_as_noise():
-    assert paths.smooth(np.array([[0.1, 0.3, 0.2, 0.5]])) == pytest.approx(np.array([[0.1, 0.25, 0.25, 0.5]]))
-
-
-@settings(deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=7))
-def test_the_smoothed_curve_is_that_of_an_isotonic_regression(values):
-    assert paths.smooth(np.array([values]))[0] == pytest.approx(isotonic_regression(values).x, abs=1e-9)
 
 
 def test_the_gap_is_a_function_over_the_capability_that_both_reach():
@@ -357,19 +346,6 @@ def test_findings_are_rows_of_the_table(tmp_path):
     assert "matched on the very rows that are reported" in orpo["note"]
 
 
-def test_an_interval_also_holds_for_the_seeds_alone():
-    drawn = np.random.default_rng(0).normal(0.1, 0.001, (500, 1))
-    seeds = np.array([[0.0], [0.1], [0.2]])
-    found = paths.difference(np.concatenate([[[0.1]], drawn]), seeds, 1000)
-    alone = stats.ttest_1samp(seeds[:, 0], 0.0)
-    assert found.p[0] == pytest.approx(alone.pvalue)
-    assert [found.low[0], found.high[0]] == pytest.approx(list(alone.confidence_interval()))
-    one = paths.difference(np.concatenate([[[0.1]], drawn]), seeds[1:2], 1000)
-    assert one.high[0] - one.low[0] < 0.01
-    level = paths.level(np.concatenate([[[0.1]], drawn]), seeds, 1000)
-    assert level.high[0] - level.low[0] > 0.3
-
-
 FAR = {
     "base": {0: (80, 80)},
     "sft": {1000: (160, 240), 3000: (240, 240), 7000: (320, 240)},
@@ -422,12 +398,3 @@ def test_capability_at_equal_safety_is_bounded_by_the_missing_scores_of_both():
     )
     assert row["bound_low"] == pytest.approx(least["low"])
     assert row["bound_high"] == pytest.approx(most["high"])
-
-
-def test_a_mean_in_which_no_prompt_differs_has_the_spread_of_its_range_and_without_one_none():
-    nothing = np.zeros((50, 1))
-    found = [paths.difference(nothing, np.zeros((3, 1)), 98, width=w) for w in (1.0, 2.0, np.inf)]
-    assert found[0].variance[0] == pytest.approx(2 / (100 * 99))
-    assert found[1].variance[0] == pytest.approx(8 / (100 * 99))
-    assert np.isnan(found[2].p[0])
-    assert np.isinf(found[2].high[0])

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted import asked, cells, frame
 
-from holdfast.analysis import estimands, paths
+from holdfast.analysis import estimands
 from holdfast.analysis.frame import as_far_as_all
 from holdfast.analysis.pareto import fronts
 from holdfast.analysis.records import records
 from holdfast.analysis.stability import ways
+from holdfast.stats import curves
 
 BUDGETS = (1000, 2000, 4000)
 STEPS = {"sft": (0.5, 1.0, 1.5), "orpo": (0.2, 0.4, 0.6)}
@@ -63,5 +64,5 @@ def test_a_run_that_ended_before_the_first_budget_leaves_no_budget_to_compare_at
 @given(st.lists(st.integers(0, 20), min_size=2, max_size=8), st.integers(0, 20))
 def test_what_a_later_checkpoint_says_does_not_move_the_first_that_reached(scores, more):
     """So a run that ends where its smoothed capability first is at the target is matched there, too."""
-    before, after = (paths.smooth(np.array([s], dtype=float))[0] for s in (scores, [*scores, more]))
+    before, after = (curves.smooth(np.array([s], dtype=float))[0] for s in (scores, [*scores, more]))
     assert (after[:-1] <= before + 1e-9).all()

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from holdfast import rng
-from holdfast.stats.bootstrap import combine, percentile, resample, t_interval
+from holdfast.stats.bootstrap import combine, percentile, resample
 from holdfast.stats.linear import spread
+from tools.calibration.rivals import t_interval
 
 ONE = np.ones(1)
 

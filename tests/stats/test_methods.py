@@ -15,10 +15,7 @@ from holdfast.stats.equivalence import tost, verdict
 from holdfast.stats.linear import linearise
 from holdfast.stats.methods import (
     Found,
-    bonett_price,
     cluster_wilson,
-    mcnemar,
-    newcombe,
     rare_prompts,
     seed_means,
     seed_t,
@@ -28,6 +25,7 @@ from holdfast.stats.methods import (
 from holdfast.stats.multiple import correlation, holm, many_to_one
 from holdfast.stats.paired import Difference
 from holdfast.stats.simulate import balanced
+from tools.calibration.rivals import bonett_price, mcnemar, newcombe
 
 y_of = st.integers(0, 10**6).map(lambda s: np.random.default_rng(s).integers(0, 6, size=(3, 12)) / 5)
 

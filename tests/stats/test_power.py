@@ -5,10 +5,10 @@ from statsmodels.stats.power import TTestPower
 
 from holdfast import rng
 from holdfast.stats.design import Design, default_interval
-from holdfast.stats.methods import mcnemar
 from holdfast.stats.paired import sign_flip
 from holdfast.stats.power import Level, detectable, means, pilot, power, prompts_for, seeds_for, shares
 from holdfast.stats.simulate import ATTACKS, World, answers, balanced, intercept
+from tools.calibration.rivals import mcnemar
 
 
 def simulated(base, difference, seeds, prompts, sets, *, alpha=0.05, seed_sd=0.3, effect_sd=0.0, attacks=ATTACKS):

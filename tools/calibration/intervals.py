@@ -21,17 +21,13 @@ import numpy as np
 import pandas as pd
 
 from holdfast import rng
-from holdfast.stats.bootstrap import percentile, resample, t_interval
+from holdfast.stats.bootstrap import percentile, resample
 from holdfast.stats.design import Design, accounts, default_interval
 from holdfast.stats.equivalence import tost
 from holdfast.stats.linear import Linear, spread
 from holdfast.stats.methods import (
     Found,
-    bonett_price,
     cluster_wilson,
-    independent_wilson,
-    mcnemar,
-    newcombe,
     seed_t,
     two_way_t,
 )
@@ -39,6 +35,7 @@ from holdfast.stats.multiple import correlation, holm, many_to_one
 from holdfast.stats.paired import sign_flip
 from holdfast.stats.simulate import World, answers, balanced, intercept, rate
 from holdfast.stats.trend import over_budgets, slope_weights
+from tools.calibration.rivals import bonett_price, independent_wilson, mcnemar, newcombe, t_interval
 
 Array = np.ndarray
 RATES = (0.02, 0.05, 0.1, 0.25, 0.5)

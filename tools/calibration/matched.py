@@ -32,9 +32,11 @@ from holdfast.analysis.clusters import BASE, ClusterSums
 from holdfast.analysis.coupling import less, slope
 from holdfast.analysis.ladder import AT_BASE, Ladder, Rung
 from holdfast.analysis.matched import at, runs_of
-from holdfast.analysis.paths import Array, Levels, Run
+from holdfast.analysis.paths import Array, Levels
 from holdfast.analysis.versus import Versus
 from holdfast.config.study import Study
+from holdfast.stats import curves, resampled
+from holdfast.stats.curves import Curve
 from holdfast.stats.simulate import World, gauss, intercept
 
 BUDGETS = (25_000, 50_000, 100_000, 200_000, 400_000)
@@ -122,12 +124,12 @@ def _at_base(world: World, shape: Shape) -> list[World]:
 def _true(design: Design, rise: Array, start: Array) -> float:
     """Harm at the match: that of every seed that gets there, averaged."""
     match, harm, weights = of_seeds(design, rise, start)
-    place = paths.reached(match, paths.smooth(match.values), match.values[:, [0]] + TARGET)
-    read = paths.along(harm, place)[:, 0]
+    place = curves.reached(match, curves.smooth(match.values), match.values[:, [0]] + TARGET)
+    read = curves.along(harm, place)[:, 0]
     return float(np.average(np.nan_to_num(read), weights=weights * ~np.isnan(read)))
 
 
-def of_seeds(design: Design, rise: Array, start: Array) -> tuple[Run, Run, Array]:
+def of_seeds(design: Design, rise: Array, start: Array) -> tuple[Curve, Curve, Array]:
     """True capability and harm [D, K] of the seeds on a grid of two normal effects, and their weights [D]."""
     nodes, weights = gauss(15)
     able, harm = (
@@ -136,15 +138,15 @@ def of_seeds(design: Design, rise: Array, start: Array) -> tuple[Run, Run, Array
     )  # each [15, K]
     a, h = (x.ravel() for x in np.indices((len(nodes), len(nodes))))
     places = SHAPES[design.shape].places
-    at = paths.axis(places)
-    return Run(places, at, able[a]), Run(places, at, harm[h]), weights[a] * weights[h]
+    at = curves.axis(places)
+    return Curve(places, at, able[a]), Curve(places, at, harm[h]), weights[a] * weights[h]
 
 
-def means(design: Design, label: str) -> Run:
+def means(design: Design, label: str) -> Curve:
     """What the objective gains in capability, of all prompts and seeds: values [1, K], the base's 0."""
     shape = SHAPES[design.shape]
     gained = np.array(getattr(shape, label))
-    return Run(shape.places, paths.axis(shape.places), paths.smooth(gained[None] - gained[0]))
+    return Curve(shape.places, curves.axis(shape.places), curves.smooth(gained[None] - gained[0]))
 
 
 def _of_seed(odds: float, nodes: Array, world: World, trained: bool) -> Array:
@@ -185,7 +187,7 @@ def once(design: Design, study: Study, random: np.random.Generator) -> pd.DataFr
     """The table at the target of one data set."""
     known = {x: odds(design, x) for x in LABELS}
     match, unsafe = (levels(design, {x: (o[0], o[1])[k] for x, o in known.items()}, k, random) for k in (0, 1))
-    ask = Versus(study, "sft", paths.seed_weights(design.seeds, DRAWS), min(match.prompts, unsafe.prompts))
+    ask = Versus(study, "sft", resampled.seed_weights(design.seeds, DRAWS), min(match.prompts, unsafe.prompts))
     goal = match.of(BASE, 0)[:, [0]] + TARGET
     return ask.table({x: at(runs_of(x, match.seeds, match, match, unsafe), goal) for x in LABELS}).set_index("label")
 

@@ -22,10 +22,11 @@ from holdfast import rng
 from holdfast.analysis import paths
 from holdfast.analysis.distance import read
 from holdfast.analysis.matched import Runs, runs_of, under
-from holdfast.analysis.paths import Run
 from holdfast.analysis.versus import Versus
+from holdfast.stats import curves, resampled
 from holdfast.stats.components import intervals, mean_squares
 from holdfast.stats.correction import error_rates, prediction_powered, rogan_gladen
+from holdfast.stats.curves import Curve
 from holdfast.stats.design import Design, default_interval
 from holdfast.stats.linear import linearise
 from holdfast.stats.methods import Found, cluster_wilson, rare_prompts
@@ -163,16 +164,16 @@ def elsewhere(sets: int) -> Iterator[Row]:
 
 
 def _tables(
-    design: ladders.Design, odds: dict[str, Any], moved: dict[str, Run], random: np.random.Generator
+    design: ladders.Design, odds: dict[str, Any], moved: dict[str, Curve], random: np.random.Generator
 ) -> list[pd.DataFrame]:
     able, harm = (ladders.levels(design, {x: o[k] for x, o in odds.items()}, k, random) for k in (0, 1))
-    ask = Versus(ladders.study(), "sft", paths.seed_weights(design.seeds, ladders.DRAWS), design.prompts)
+    ask = Versus(ladders.study(), "sft", resampled.seed_weights(design.seeds, ladders.DRAWS), design.prompts)
     ceiling = harm.of(paths.BASE, 0)[:, 0] + SAFETY
     safe = {x: under(runs_of(x, able.seeds, able, able, harm), ceiling) for x in odds}
     seen = [
         i for i, b in enumerate(next(iter(moved.values())).budgets) if b in (0, *ladders.SHAPES[design.shape].budgets)
     ]
-    known = {x: Run(tuple(np.take(m.budgets, seen)), m.at[seen], m.values[:, seen]) for x, m in moved.items()}
+    known = {x: Curve(tuple(np.take(m.budgets, seen)), m.at[seen], m.values[:, seen]) for x, m in moved.items()}
     far = {x: read([(m, paths.run(harm, x, s)) for s in harm.seeds], FAR) for x, m in known.items()}
     return [ask.table(safe, "capability").set_index("label"), ask.table(far).set_index("label")]
 
@@ -180,16 +181,16 @@ def _tables(
 def _capability(design: ladders.Design, rise: Array, start: Array) -> float:
     """True, where harm first exceeds its ceiling: mean over all seeds."""
     able, harm, weights = ladders.of_seeds(design, rise, start)
-    runs = Runs((able,), (paths.smooth(able.values),), (able,), (harm,))
+    runs = Runs((able,), (curves.smooth(able.values),), (able,), (harm,))
     value = under(runs, harm.values[:, 0] + SAFETY).value[:, 0, 0]
     return float(np.average(np.nan_to_num(value), weights=weights * ~np.isnan(value)))
 
 
-def _harm(design: ladders.Design, start: Array, moved: Run) -> float:
+def _harm(design: ladders.Design, start: Array, moved: Curve) -> float:
     """True, where the distance is first ``FAR``: mean over all seeds."""
     _, harm, weights = ladders.of_seeds(design, start, start)
-    place = paths.reached(moved, moved.values, FAR[None])
-    return float(np.average(paths.along(harm, np.broadcast_to(place, (len(weights), 1)))[:, 0], weights=weights))
+    place = curves.reached(moved, moved.values, FAR[None])
+    return float(np.average(curves.along(harm, np.broadcast_to(place, (len(weights), 1)))[:, 0], weights=weights))
 
 
 def _percent(hits: Array) -> str:

@@ -27,7 +27,7 @@ COLUMNS = ["model", "task", "claim", "about", "verdict", "rule", "evidence", "wa
 
 
 @dataclass(frozen=True)
-class Part:
+class Condition:
     """A statement about rows of the findings. ``says``: ``better``, ``worse`` (than 0), ``differs`` (from 0),
     ``equivalent``, ``no worse`` (not by the margin) or ``shown``. ``objective``: registered name, "" for all together,
     "*" for each; ``budgets``: from and to, in tokens. ``any``: one row that agrees is enough, and it takes all of them
@@ -57,7 +57,7 @@ class Claim:
 
     name: str
     about: str
-    parts: tuple[Part, ...]
+    parts: tuple[Condition, ...]
 
     @property
     def rule(self) -> str:
@@ -65,12 +65,12 @@ class Claim:
 
 
 def _couples(objective: str, name: str, axis: str, what: str) -> Claim:
-    part = Part("coupling", axis, "worse", objective, "base")
+    part = Condition("coupling", axis, "worse", objective, "base")
     return Claim(f"{objective}-couples-{name}", f"{objective.upper()} couples capability to {what}", (part,))
 
 
 def _no_drift(objective: str) -> Claim:
-    part = Part("level", "persona", "equivalent", objective, "base")
+    part = Condition("level", "persona", "equivalent", objective, "base")
     about = f"{objective.upper()} shows no significant persona drift at any budget"
     return Claim(f"{objective}-no-drift", about, (part,))
 
@@ -80,8 +80,8 @@ CLAIMS = (
         "similar-then-apart",
         "Safety is similar over objectives at 25k–50k tokens and apart at 200k–800k",
         (
-            Part("apart", "robustness", "equivalent", budgets=(25_000, 50_000)),
-            Part("apart", "robustness", "differs", budgets=(200_000, 800_000), any=True),
+            Condition("apart", "robustness", "equivalent", budgets=(25_000, 50_000)),
+            Condition("apart", "robustness", "differs", budgets=(200_000, 800_000), any=True),
         ),
     ),
     _couples("sft", "asr", "robustness", "rising ASR"),
@@ -93,37 +93,37 @@ CLAIMS = (
     Claim(
         "ip-capability",
         "Inoculation (IP) matches the capability of SFT",
-        (Part("last", "capability", "no worse", "ip", "sft"),),
+        (Condition("last", "capability", "no worse", "ip", "sft"),),
     ),
     Claim(
         "ip-asr",
         "Inoculation (IP) has a lower ASR than SFT",
-        (Part("last", "robustness", "better", "ip", "sft"),),
+        (Condition("last", "robustness", "better", "ip", "sft"),),
     ),
     Claim(
         "ip-dissociates",
         "Inoculation (IP) lowers ASR against SFT but not the persona drift",
-        (Part("dissociation", "robustness", "shown", "ip", "sft"),),
+        (Condition("dissociation", "robustness", "shown", "ip", "sft"),),
     ),
     Claim(
         "orpo-weak-early",
         "ORPO's capability is behind SFT's at 25k–100k tokens",
-        (Part("level", "capability", "worse", "orpo", "sft", (25_000, 100_000), any=True),),
+        (Condition("level", "capability", "worse", "orpo", "sft", (25_000, 100_000), any=True),),
     ),
     Claim(
         "orpo-recovers",
         "ORPO's capability recovers with the budget: its slope is above SFT's",
-        (Part("slope", "capability", "better", "orpo", "sft"),),
+        (Condition("slope", "capability", "better", "orpo", "sft"),),
     ),
     Claim(
         "normative-stable",
         "Normative benchmarks are stable under every objective",
-        (Part("level", "normative", "equivalent", "*", "base"),),
+        (Condition("level", "normative", "equivalent", "*", "base"),),
     ),
     Claim(
         "drift-is-specific",
         "The persona drift of SFT and DPO is specific: normative benchmarks do not move with it",
-        tuple(Part("specificity", "persona", "shown", o, "base") for o in ("sft", "dpo")),
+        tuple(Condition("specificity", "persona", "shown", o, "base") for o in ("sft", "dpo")),
     ),
 )
 
@@ -162,7 +162,7 @@ def _label(objective: str, subjects: pd.DataFrame, study: Study) -> str:
     return next((label for label in study.labels if label in there), "")
 
 
-def _rows(part: Part, mine: pd.DataFrame, labels: dict[str, str]) -> pd.DataFrame:
+def _rows(part: Condition, mine: pd.DataFrame, labels: dict[str, str]) -> pd.DataFrame:
     named = (part.finding, "last") if part.finding == "level" else (part.finding,)  # the level at the last budget
     keep = mine["finding"].isin(named) & (mine["axis"] == part.axis) & (mine["against"] == part.against)
     if part.objective != "*":
@@ -172,7 +172,7 @@ def _rows(part: Part, mine: pd.DataFrame, labels: dict[str, str]) -> pd.DataFram
     return mine[keep & mine["value"].notna()]
 
 
-def _judged(part: Part, rows: pd.DataFrame) -> str:
+def _judged(part: Condition, rows: pd.DataFrame) -> str:
     if rows.empty:
         return NOT_ASKED
     agrees, opposed = (

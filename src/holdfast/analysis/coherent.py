@@ -16,7 +16,7 @@ from holdfast.analysis import paths
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import Metric, headline
-from holdfast.analysis.records import Part, Records
+from holdfast.analysis.records import JudgedRecords, Records
 from holdfast.config.study import Study
 from holdfast.stats.linear import linearise
 from holdfast.stats.methods import cluster_wilson, rare_prompts, two_way_t
@@ -55,7 +55,7 @@ def rates(some: Sequence[Records], cells: Cells, study: Study) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)[names] if found else pd.DataFrame(columns=names)
 
 
-def _rates(part: Part, study: Study) -> pd.DataFrame:
+def _rates(part: JudgedRecords, study: Study) -> pd.DataFrame:
     rows, cube, weights = part.rows, part.cube, part.weights
     assert weights is not None, "asked of what was measured"
     score, coherent = rows["score"].to_numpy(dtype=float), rows["coherent"].to_numpy(dtype=float)

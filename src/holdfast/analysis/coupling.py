@@ -21,44 +21,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from holdfast.analysis.findings import row
 from holdfast.analysis.ladder import AT_BASE, Account, Ends, Ladder, Rung, caution, contrast, smallest
-from holdfast.analysis.paths import axis
 from holdfast.config.study import Study
+from holdfast.stats.curves import axis
 from holdfast.stats.design import Design
 from holdfast.stats.equivalence import CANNOT_TELL
-from holdfast.stats.intervals import t_quantile
+from holdfast.stats.ratio import NOWHERE, Ratio
 
 Array = np.ndarray
-NOWHERE = (-np.inf, np.inf)
 STRICTER = 5  # of those told 93% hold wherever one in 7 is told (alpha / 5 may miss), and in all that was simulated
-
-
-class Part(NamedTuple):
-    """What one account of the error says: the change of safety and of capability, their variances and covariance. The
-    prompts of the two measures are others, so that only seeds, which are the same, let them err together."""
-
-    safety: float
-    capability: float
-    of_safety: float
-    of_capability: float
-    together: float
-    df: float
-
-    def ends(self, alpha: float) -> tuple[float, float]:
-        """Of Fieller's set at 1 - ``alpha``; all numbers where it is not bounded."""
-        t2 = float(t_quantile(self.df, alpha)) ** 2
-        a = self.capability**2 - t2 * self.of_capability
-        b = self.safety * self.capability - t2 * self.together
-        c = self.safety**2 - t2 * self.of_safety
-        if not a > 0:  # capability is not shown to move, or nothing is known
-            return NOWHERE
-        root = np.sqrt(max(b**2 - a * c, 0.0))
-        return float((b - root) / a), float((b + root) / a)
 
 
 @dataclass(frozen=True)
@@ -67,7 +43,7 @@ class Slope:
     scores of either measure at either worst; empty where none is missing."""
 
     value: float
-    parts: tuple[Part, ...]
+    parts: tuple[Ratio, ...]
     moved: float
     p_moved: float
     prompts: int
@@ -167,7 +143,7 @@ def _slope(moved: Account, harm: Account, unit: float) -> Slope:
     seeds = len(by_seed[0])
     together = float(np.cov(*by_seed)[0, 1]) / seeds if seeds > 1 else 0.0
     parts = tuple(
-        Part(*(float(x) for x in (a.centre, c.centre, a.variance, c.variance, together, np.fmin(a.df, c.df))))
+        Ratio(*(float(x) for x in (a.centre, c.centre, a.variance, c.variance, together, np.fmin(a.df, c.df))))
         for a, c in zip(harm.made, moved.made, strict=True)
     )
     value = harm.value / moved.value if abs(moved.value) > 1e-12 else np.nan

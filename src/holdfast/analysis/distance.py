@@ -20,10 +20,12 @@ from holdfast.analysis import paths
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
 from holdfast.analysis.matched import STEPS, reported
-from holdfast.analysis.paths import BASE, Array, Reads, Run
+from holdfast.analysis.paths import BASE, Array
 from holdfast.analysis.records import Records
 from holdfast.analysis.versus import Pairs, Versus
 from holdfast.config.study import Study
+from holdfast.stats import curves, resampled
+from holdfast.stats.curves import Curve, Reads
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) 
         found[label] = found[label]._replace(value=np.where(np.isnan(others[label].value), np.nan, found[label].value))
     if not found:
         return None
-    weights = paths.seed_weights(len(harm.seeds), draws)
+    weights = resampled.seed_weights(len(harm.seeds), draws)
 
     def at_worst(label: str) -> tuple[Pairs, Pairs]:
         assert filled is not None, "asked where scores are missing"
@@ -99,25 +101,25 @@ def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) 
     return AtDistance(rows.model, rows.task, cell, judges(cell)[0], sft, harm.prompts, table)
 
 
-def _moved(rows: Records, label: str, seed: int) -> Run:
+def _moved(rows: Records, label: str, seed: int) -> Curve:
     """A run's distance at its checkpoints (values [1, K]), the base first; smoothed, so that it never falls."""
     mine = rows.subjects[(rows.subjects["label"] == label) & (rows.subjects["seed"] == seed)]
     known = mine.dropna(subset=["distance"]).sort_values("budget")
     budgets = (0, *(int(b) for b in known["budget"]))
-    return Run(budgets, paths.axis(budgets), paths.smooth(np.array([[0.0, *known["distance"]]])))
+    return Curve(budgets, curves.axis(budgets), curves.smooth(np.array([[0.0, *known["distance"]]])))
 
 
-def _reach(moved: Run, harm: Run) -> float:
+def _reach(moved: Curve, harm: Curve) -> float:
     """How far the run is where harm was last measured; 0 where it never was, or distance never known."""
     last = min(moved.at[-1], harm.at[-1] if len(harm.at) else 0.0)
-    return float(paths.along(moved, np.array([[last]]))[0, 0])
+    return float(curves.along(moved, np.array([[last]]))[0, 0])
 
 
-def read(runs: Sequence[tuple[Run, Run]], far: Array) -> Reads:
+def read(runs: Sequence[tuple[Curve, Curve]], far: Array) -> Reads:
     """Harm where each run first is ``far`` [M] from the base."""
     moved, harm = [m for m, _ in runs], [h for _, h in runs]
     places = [
-        np.broadcast_to(paths.reached(m, m.values, far[None]), (len(h.values), len(far)))
+        np.broadcast_to(curves.reached(m, m.values, far[None]), (len(h.values), len(far)))
         for m, h in zip(moved, harm, strict=True)
     ]
-    return paths.reads(harm, moved, places)
+    return curves.reads(harm, moved, places)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis.agreement import PANEL, panel
+from holdfast.analysis.raters import PANEL, panel
 from holdfast.analysis.scope import Everything, apart, once, scope
 from holdfast.config.declared import TUNED, TUNING
 from holdfast.config.study import Study

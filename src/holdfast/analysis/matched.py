@@ -1,6 +1,6 @@
 """Safety at a stated capability, and capability at a stated safety, instead of either at an arbitrary step.
 
-Each run is matched by itself: where its smoothed capability (``paths.smooth``) on the *matching* measure first reaches
+Each run is matched by itself: where its smoothed capability (``curves.smooth``) on the *matching* measure first reaches
 the target, its attack success and its reported capability are read off, straight between checkpoints. The match is made
 anew in every draw of prompts and seeds, so that its own uncertainty is part of every interval. So is all that attack
 success does between the two checkpoints around it (``versus``): harm may be lost at once, capability may jump.
@@ -23,11 +23,13 @@ from holdfast.analysis import paths
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import headline
-from holdfast.analysis.paths import BASE, Array, Levels, Reads, Run
+from holdfast.analysis.paths import BASE, Array, Levels
 from holdfast.analysis.records import Records, records
 from holdfast.analysis.shown import aside
 from holdfast.analysis.versus import Pairs, Versus
 from holdfast.config.study import Study
+from holdfast.stats import curves, resampled
+from holdfast.stats.curves import Curve, Reads
 
 STEPS = 24  # levels of capability at which the gap is drawn
 SURE = 0.9  # share of draws that must reach a level of capability for anything to be said there
@@ -117,10 +119,10 @@ def instruments(cells: Cells, task: str, study: Study) -> Instruments | None:
 class Runs:
     """The runs of one label, by seed: capability on the matching rows and on the reported ones, and harm."""
 
-    match: tuple[Run, ...]
+    match: tuple[Curve, ...]
     rising: tuple[Array, ...]  # D K, each run's smoothed capability
-    reported: tuple[Run, ...]
-    harm: tuple[Run, ...]
+    reported: tuple[Curve, ...]
+    harm: tuple[Curve, ...]
 
 
 def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: Study, draws: int) -> Matched:
@@ -132,7 +134,7 @@ def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: 
     (match, able), (harm, harms) = levels(tools.match), levels(cell)
     reported = levels(tools.capability)[0] if tools.apart else match
     seeds = tuple(s for s in match.seeds if s in harm.seeds)
-    weights = paths.seed_weights(len(seeds), draws)
+    weights = resampled.seed_weights(len(seeds), draws)
     labels = [x for x in study.labels if any(a == x for a, _ in match.who) and any(a == x for a, _ in harm.who)]
     runs = {label: runs_of(label, seeds, match, reported, harm) for label in labels}
     sft = study.sft(runs)
@@ -195,17 +197,17 @@ def _target(study: Study, base: Array) -> tuple[Array, bool]:
 
 def runs_of(label: str, seeds: tuple[int, ...], match: Levels, reported: Levels, harm: Levels) -> Runs:
     each = [[paths.run(x, label, s) for s in seeds] for x in (match, reported, harm)]
-    return Runs(tuple(each[0]), tuple(paths.smooth(r.values) for r in each[0]), tuple(each[1]), tuple(each[2]))
+    return Runs(tuple(each[0]), tuple(curves.smooth(r.values) for r in each[0]), tuple(each[1]), tuple(each[2]))
 
 
 def at(r: Runs, target: Array) -> Reads:
     """Attack success, and the reported capability, at levels of capability [D, M]."""
-    places = [paths.reached(m, up, target) for m, up in zip(r.match, r.rising, strict=True)]
-    capability = np.stack([paths.along(c, at) for c, at in zip(r.reported, places, strict=True)], axis=1)
-    return paths.reads(r.harm, _rising(r), places)._replace(capability=capability)
+    places = [curves.reached(m, up, target) for m, up in zip(r.match, r.rising, strict=True)]
+    capability = np.stack([curves.along(c, at) for c, at in zip(r.reported, places, strict=True)], axis=1)
+    return curves.reads(r.harm, _rising(r), places)._replace(capability=capability)
 
 
-def _rising(r: Runs) -> list[Run]:
+def _rising(r: Runs) -> list[Curve]:
     return [m._replace(values=up) for m, up in zip(r.match, r.rising, strict=True)]
 
 
@@ -225,9 +227,9 @@ def under(r: Runs, ceiling: Array) -> Reads:
         end = h.at[before] + np.clip(share, 1e-7, 1) * (h.at[last] - h.at[before])
         places.append(np.where(k == 0, np.nan, np.minimum(end, m.at[-1]))[:, None])  # the base model is above it
         there = np.minimum(h.at, m.at[-1])
-        coarse.append(Run(h.budgets, h.at, paths.along(m, np.broadcast_to(there, (len(over), len(there))))))
-    value = np.stack([paths.along(m, end) for m, end in zip(rising, places, strict=True)], axis=1)
-    return paths.reads(coarse, rising, places)._replace(value=value)
+        coarse.append(Curve(h.budgets, h.at, curves.along(m, np.broadcast_to(there, (len(over), len(there))))))
+    value = np.stack([curves.along(m, end) for m, end in zip(rising, places, strict=True)], axis=1)
+    return curves.reads(coarse, rising, places)._replace(value=value)
 
 
 def _gaps(ask: Versus, runs: Mapping[str, Runs], base: Array) -> pd.DataFrame:
@@ -268,7 +270,7 @@ def choose(frame: pd.DataFrame, cells: Cells, study: Study, *, both: bool = Fals
         names = rows.subjects.set_index(["label", "seed", "budget"])["subject"]
         for label, seed in {(a, s) for a, s, _ in names.index if a != BASE}:
             one = paths.run(found, label, seed)
-            rising = paths.smooth(one.values)[0]
+            rising = curves.smooth(one.values)[0]
             enough = [k for k, v in enumerate(rising) if v >= target[0] - 1e-9 and one.budgets[k] > 0]
             if enough and not void:
                 first = enough[0]

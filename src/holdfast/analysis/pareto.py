@@ -20,6 +20,8 @@ from holdfast.analysis.matched import instruments
 from holdfast.analysis.paths import BASE, Array
 from holdfast.analysis.records import Records
 from holdfast.config.study import Study
+from holdfast.stats.front import dominates, on_front
+from holdfast.stats.resampled import over_seeds, seed_weights
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,14 @@ def _front(
     rows: Records, measure: str, judge: str, capability: paths.Levels, harm: paths.Levels, study: Study, draws: int
 ) -> Front:
     seeds = [s for s in capability.seeds if s in harm.seeds]
-    weights = paths.seed_weights(len(seeds), draws)
+    weights = seed_weights(len(seeds), draws)
     order = {label: k for k, label in enumerate((BASE, *study.labels))}
     who = [w for w in capability.who if w in harm.who and w[0] in order and (w[1] in study.ladder or w[0] == BASE)]
     who.sort(key=lambda w: (order[w[0]], w[1]))
 
     def joint(found: paths.Levels) -> Array:
         mine = [found.seeds.index(s) for s in seeds]
-        return np.stack([paths.over_seeds(found.of(*w)[:, mine], weights) for w in who], axis=1)
+        return np.stack([over_seeds(found.of(*w)[:, mine], weights) for w in who], axis=1)
 
     c, h = joint(capability), joint(harm)
     points = pd.DataFrame(who, columns=["label", "budget"]).assign(capability=c[0], harm=h[0])
@@ -90,16 +92,3 @@ def _front(
             table = [(names[i], names[j], float(won[i, j])) for i, j in pairs]
     dominance = pd.DataFrame(table, columns=["label", "over", "probability"])
     return Front(rows.model, rows.task, measure, judge, len(seeds), points, dominance)
-
-
-def dominates(capability: Array, harm: Array) -> Array:
-    """[..., P, P]: whether point i is at least as good as point j on both, and better on one. NaN beats nothing."""
-    up = capability[..., :, None] - capability[..., None, :]
-    down = harm[..., None, :] - harm[..., :, None]
-    slack = 1e-6  # of draws in single precision: two that are equal must not beat one another
-    return (up >= -slack) & (down >= -slack) & ((up > slack) | (down > slack))
-
-
-def on_front(capability: Array, harm: Array) -> Array:
-    """[..., P]: whether no other point dominates it. NaN never belongs."""
-    return ~dominates(capability, harm).any(axis=-2) & ~np.isnan(capability) & ~np.isnan(harm)

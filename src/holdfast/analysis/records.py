@@ -23,7 +23,7 @@ _WHERE = [*SUBJECT, "format", "item", "attack"]
 _SAID = ["item", "verdict", "score", "coherent"]  # and the details that a metric may be of
 
 
-class Part(NamedTuple):
+class JudgedRecords(NamedTuple):
     """What one judge said in one cell. ``rows``: item, verdict, score, coherent and ``d_*`` of each record."""
 
     cell: Mapping[str, Any]
@@ -45,9 +45,9 @@ class Records:
     task: str
     frame: pd.DataFrame = field(repr=False)
     at: Mapping[tuple[str, str], Array] = field(repr=False)
-    _parts: dict[tuple[str, str], Part] = field(default_factory=dict, repr=False)
+    _parts: dict[tuple[str, str], JudgedRecords] = field(default_factory=dict, repr=False)
 
-    def part(self, cell: Mapping[str, Any], judge: str = "") -> Part | None:
+    def part(self, cell: Mapping[str, Any], judge: str = "") -> JudgedRecords | None:
         """Of one judge (the cell's first); None where it did not speak."""
         key = (str(cell["cell"]), judge or judges(cell)[0])
         if key not in self._parts and key in self.at:
@@ -55,7 +55,7 @@ class Records:
             details = [f"d_{name}" for name in cell["summary"].get("secondary") or ()]
             rows = self._take([*_WHERE, *_SAID[1:], by, *details], self.at[key])
             kept = rows[[c for c in (*_SAID, *details) if c in rows]]
-            self._parts[key] = Part(cell, kept, grid(rows, cell["summary"]))
+            self._parts[key] = JudgedRecords(cell, kept, grid(rows, cell["summary"]))
         return self._parts.get(key)
 
     def measured(self, cell: Mapping[str, Any]) -> bool:

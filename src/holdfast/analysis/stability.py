@@ -23,7 +23,7 @@ from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.matched import reported
 from holdfast.analysis.metrics import Metric
-from holdfast.analysis.records import Part, Records
+from holdfast.analysis.records import JudgedRecords, Records
 from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
 from holdfast.stats.design import Design, default_interval
@@ -62,7 +62,7 @@ def ways(some: Mapping[str, Sequence[Records]], cells: Cells, study: Study) -> p
     return table[names]
 
 
-def _of_judge(part: Part, study: Study) -> Iterator[dict[str, Any]]:
+def _of_judge(part: JudgedRecords, study: Study) -> Iterator[dict[str, Any]]:
     score, coherent = part.rows["score"].to_numpy(dtype=float), part.rows["coherent"].to_numpy(dtype=float)
     weights = part.weights
     if weights is None:

@@ -1,7 +1,7 @@
 """Every label's value with its interval, and its difference from SFT paired by seed, with a verdict: the tables of
 matched capability and of equal distance, from joint draws of ``paths``.
 
-A value that is read between two checkpoints is known no closer than by what it is at both (``paths.Reads``). Intervals
+A value that is read between two checkpoints is known no closer than by what it is at both (``curves.Reads``). Intervals
 are therefore unions over the readings, on the line and at either end, of both sides of a difference; a test holds if
 it holds for each (Imbens and Manski, *Econometrica* 72 (2004), on intervals about a number that is only bounded).
 """
@@ -16,9 +16,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis import paths
-from holdfast.analysis.paths import Array, Found, Reads
 from holdfast.config.study import Study
+from holdfast.stats import resampled
+from holdfast.stats.curves import Array, Reads
 from holdfast.stats.equivalence import CANNOT_TELL, ONE_SEED, verdict
 from holdfast.stats.paired import Difference
 
@@ -161,12 +161,12 @@ class Versus:
             said.append(f"{where}: checkpoints between would narrow the interval" if far else "")
         return said
 
-    def _of(self, values: Array, *, gap: bool = False) -> Found:
-        over = paths.over_seeds(values, self.weights)
+    def _of(self, values: Array, *, gap: bool = False) -> resampled.Resampled:
+        over = resampled.over_seeds(values, self.weights)
         if gap:
             fixed = self.study.declared.prompts == "fixed"
-            return paths.difference(over, values[0], self.prompts, self.study.alpha, width=self.width, fixed=fixed)
-        return paths.level(over, values[0], self.prompts, self.study.alpha)
+            return resampled.difference(over, values[0], self.prompts, self.study.alpha, width=self.width, fixed=fixed)
+        return resampled.level(over, values[0], self.prompts, self.study.alpha)
 
 
 READINGS = 5  # of a difference: on the line, and at either end of both

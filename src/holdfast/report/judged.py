@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis import agreement
+from holdfast.analysis import raters
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.frame import judges, people
 from holdfast.report import gist, markup, speak, tables
@@ -81,7 +81,7 @@ def agreements(findings: Findings) -> pd.DataFrame:
         rivals = [j for j in _spoke(rows, judges(cell)) if j not in labelled]
         if len(rivals) + len(labelled) > 1:
             table, alpha = _verdicts(rows, cell, findings), findings.study.alpha
-            pairs = agreement.agreements(table, rivals, labelled, alpha)
+            pairs = raters.agreements(table, rivals, labelled, alpha)
             parts.append(pd.DataFrame([_shown(cell, pair) for pair in pairs.to_dict("records")]))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
@@ -95,7 +95,7 @@ def confusions(findings: Findings) -> pd.DataFrame:
         for person in set(spoke) & set(people(cell)):
             table = _verdicts(mine, cell, findings)
             for judge in (j for j in spoke if j not in people(cell)):
-                found = agreement.confusion(table, judge, person)
+                found = raters.confusion(table, judge, person)
                 about = {"measure": plain(str(cell["measure"])), "judge": plain(judge), "people": plain(person)}
                 rows.append(about | {_WORDS.get(k, k): v for k, v in found.items()})
     return pd.DataFrame(rows)
@@ -160,7 +160,7 @@ def _said(findings: Findings, cell: Mapping[str, Any]) -> pd.DataFrame:
 def _verdicts(rows: pd.DataFrame, cell: Mapping[str, Any], findings: Findings) -> pd.DataFrame:
     threshold = findings.study.threshold if cell["summary"].get("threshold") else 0.5
     rows = rows.drop_duplicates(["record", "judge"]).rename(columns={"item": "prompt"})
-    return agreement.verdicts(rows[rows["judge"] != ""], threshold)
+    return raters.verdicts(rows[rows["judge"] != ""], threshold)
 
 
 def _spoke(rows: pd.DataFrame, named: list[str]) -> list[str]:

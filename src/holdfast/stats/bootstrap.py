@@ -15,8 +15,6 @@ from typing import Literal
 
 import numpy as np
 
-from holdfast.stats.intervals import t_quantile
-
 Array = np.ndarray
 Scheme = Literal["crossed", "nested", "prompts", "seeds"]
 _CHUNK = 1 << 21  # prompt weights held at a time
@@ -117,17 +115,7 @@ def combine(sums: Array, counts: Array, weights: Array, seeds: Array) -> Array:
     return np.where(n > 0, (u * by_seed).sum(axis=-1) / np.where(n > 0, n, 1.0), np.nan)
 
 
-# -- intervals from draws, which stand on the first axis ---------------------------------------------------------------
-
-
 def percentile(drawn: Array, alpha: float = 0.05) -> tuple[Array, Array]:
-    """Efron's percentile interval."""
+    """Efron's percentile interval, of draws on the first axis."""
     low, high = np.nanquantile(drawn, [alpha / 2, 1 - alpha / 2], axis=0)
     return low, high
-
-
-def t_interval(value: Array, drawn: Array, df: Array | float, alpha: float = 0.05) -> tuple[Array, Array]:
-    """The bootstrap's standard error times Student's t. ``df``: ``linear.spread`` says it; with few seeds the
-    percentiles of a bootstrap know nothing of the uncertainty of its own variance, this does."""
-    half = t_quantile(df, alpha) * np.nanstd(drawn, axis=0, ddof=1)
-    return value - half, value + half

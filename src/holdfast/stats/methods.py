@@ -1,10 +1,7 @@
-"""Every way in which this package can put an interval on a level or on a paired difference, under one name each.
+"""The ways in which this package puts an interval on a level or on a paired difference, under one name each.
 
-``calibration`` says how each of them covers; ``design.default_method`` chooses among them. All are vectorised over a
-batch and take the linearised estimate (``linear.Linear``).
-
-Sources: see ``intervals`` and ``paired``; Newcombe, *Statistics in Medicine* 17 (1998) (independent proportions);
-Student's t on the seeds' means treats the prompts as fixed; McNemar, *Psychometrika* 12 (1947).
+``design.default_method`` chooses among them. All are vectorised over a batch and take the linearised estimate
+(``linear.Linear``). Student's t on the means of seeds treats the prompts as fixed. Sources: ``intervals``, ``paired``.
 """
 
 from __future__ import annotations
@@ -12,11 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import bdtr
 
-from holdfast.stats.intervals import mean_interval, share_interval, t_quantile, wilson
+from holdfast.stats.intervals import mean_interval, share_interval, t_quantile
 from holdfast.stats.linear import Linear, level_spread, spread
-from holdfast.stats.paired import Difference, difference, t_test
+from holdfast.stats.paired import Difference, t_test
 
 Array = np.ndarray
 
@@ -27,14 +23,6 @@ class Found(NamedTuple):
     low: Array
     high: Array
     p: Array | float = np.nan
-
-
-# -- levels ----------------------------------------------------------------------------------------------------------
-
-
-def independent_wilson(value: Array, n: Array | float, alpha: float = 0.05) -> Found:
-    """As if all ``n`` answers were independent. Wrong wherever prompts or seeds have an effect: for comparison."""
-    return Found(*wilson(value, n, alpha))
 
 
 def rare_prompts(y: Array) -> Array:
@@ -88,33 +76,6 @@ def seed_t(found: Linear, bounds: tuple[float, float] = (-np.inf, np.inf), alpha
     )
 
 
-# -- differences -----------------------------------------------------------------------------------------------------
-
-
-def newcombe(a: Array, b: Array, n: Array | float, alpha: float = 0.05) -> Found:
-    """a - b of two shares of ``n`` independent answers each, neither paired nor clustered: for comparison."""
-    (low_a, high_a), (low_b, high_b) = wilson(a, n, alpha), wilson(b, n, alpha)
-    low = a - b - np.sqrt((a - low_a) ** 2 + (high_b - b) ** 2)
-    high = a - b + np.sqrt((high_a - a) ** 2 + (b - low_b) ** 2)
-    return Found(low, high)
-
-
-def bonett_price(found: Linear, alpha: float = 0.05) -> Found:
-    """Two-way t with two imagined prompts: what paired differences of shares have (``paired.difference``)."""
-    made = difference(found, share=True, width=1.0, alpha=alpha)
-    return Found(made.low, made.high, t_test(made.centre, made.variance, made.df))
-
-
 def wider(one: Found, other: Found) -> Found:
     """The union of two intervals about the same difference, with the larger p: covers at least as often as either."""
     return Found(np.minimum(one.low, other.low), np.maximum(one.high, other.high), np.fmax(one.p, other.p))
-
-
-def mcnemar(b: Array, c: Array) -> Array:
-    """Exact two-sided p of McNemar's test: ``b`` pairs in which only the first succeeded, ``c`` only the second.
-
-    Its pairs must be independent: one seed, one answer to a prompt. 1 where no pair differs.
-    """
-    b, c = np.asarray(b), np.asarray(c)
-    n = b + c
-    return np.where(n > 0, np.minimum(2 * bdtr(np.minimum(b, c).astype(float), np.maximum(n, 1), 0.5), 1.0), 1.0)

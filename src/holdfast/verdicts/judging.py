@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from holdfast import registry
-from holdfast.analysis import agreement
+from holdfast.analysis import raters
 from holdfast.analysis.frame import COHERENCE, PEOPLE
 from holdfast.config.messages import sentence
 from holdfast.config.study import JudgeSpec, ModelSpec
@@ -80,7 +80,7 @@ def judge(
     table = _table(given, said)
     machines = [label for label in said if label not in (*people, COHERENCE)]
     if len(machines) > 2:
-        table = pd.concat([table, agreement.panel(table, machines)], ignore_index=True)
+        table = pd.concat([table, raters.panel(table, machines)], ignore_index=True)
     asked = [j for label, some in said.items() if label in judges and label != PEOPLE for j in some]
     return Verdicts(asked, _summary(table, machines, people, said, threshold))
 
@@ -117,7 +117,7 @@ def _listed(file: Path) -> list[JudgeSpec]:
 
 
 def _table(given: Sequence[Given], said: Mapping[str, Sequence[Judgement]]) -> pd.DataFrame:
-    """A row a response and judge, as ``analysis.agreement`` wants it."""
+    """A row a response and judge, as ``analysis.raters`` wants it."""
     coherent = {g.record.id: g.coherent for g in given}
     for j in said.get(COHERENCE, ()):
         coherent[j.record] = None if j.score is None else float(j.score >= 0.5)
@@ -134,9 +134,9 @@ def _table(given: Sequence[Given], said: Mapping[str, Sequence[Judgement]]) -> p
 def _summary(
     table: pd.DataFrame, machines: list[str], people: list[str], said: Mapping[str, Any], threshold: float
 ) -> dict[str, Any]:
-    rivals = [*machines, *([agreement.PANEL] if len(machines) > 2 else [])]
-    wide = agreement.verdicts(table, threshold)
-    pairs = agreement.agreements(wide, rivals, people)
+    rivals = [*machines, *([raters.PANEL] if len(machines) > 2 else [])]
+    wide = raters.verdicts(table, threshold)
+    pairs = raters.agreements(wide, rivals, people)
     summary: dict[str, Any] = {
         "responses": len(wide),
         "prompts": int(wide["prompt"].nunique()),
@@ -152,7 +152,7 @@ def _summary(
         summary |= {k: first.iloc[0][k] if len(first) else v for k, v in named.items()}
         strata = {"all": wide, "coherent": wide[wide["coherent"] == 1], "incoherent": wide[wide["coherent"] == 0]}
         summary["confusion"] = [
-            {"judge": label, "humans": person, "stratum": name} | agreement.confusion(part, label, person)
+            {"judge": label, "humans": person, "stratum": name} | raters.confusion(part, label, person)
             for person in people
             for label in rivals
             for name, part in strata.items()

@@ -1,69 +1,23 @@
-"""How far judges agree: raw agreement, Cohen's κ and Krippendorff's α, with intervals clustered by prompt.
+"""What judges and people say of the same responses: how far they agree (``stats.agreement``), and a panel's verdict.
 
 What is compared are *verdicts*: whether a score is at or above the threshold, 1 or 0; NaN where a judge gave no score.
 A pair of judges is compared on the responses that both scored.
-
-Sources: Cohen, *Educational and Psychological Measurement* 20 (1960); Krippendorff, *Content Analysis* (2004), ch. 11
-(nominal α, from the matrix of coincidences); the interval is the percentile bootstrap over prompts (Efron 1979), since
-responses to one prompt are judged alike.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from holdfast import rng
+from holdfast.stats.agreement import Agreement, agreement, contingency, interval, panel_alpha
 
 Array = np.ndarray
 STRATA = ("all", "coherent", "incoherent")
-REPLICATES = 1000
 PANEL = "panel"
-
-
-class Agreement(NamedTuple):
-    """NaN where it is not defined: nothing to compare, or (κ, α) one verdict throughout."""
-
-    raw: Array
-    kappa: Array
-    alpha: Array
-
-
-def agreement(counts: Array) -> Agreement:
-    """Of tables [..., 2, 2] of responses by the verdicts of two judges."""
-    counts = np.asarray(counts, dtype=float)
-    n = counts.sum(axis=(-1, -2))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        raw = np.trace(counts, axis1=-2, axis2=-1) / n
-        chance = (counts.sum(axis=-1) * counts.sum(axis=-2)).sum(axis=-1) / n**2
-        kappa = np.where(chance < 1 - 1e-12, (raw - chance) / (1 - chance), np.nan)
-        values = counts.sum(axis=-1) + counts.sum(axis=-2)  # how often each verdict was given, by either
-        expected = values.prod(axis=-1) * 2 / (2 * n * (2 * n - 1))
-        alpha = np.where(expected > 1e-12, 1 - (1 - raw) / expected, np.nan)
-    return Agreement(raw, kappa, alpha)
-
-
-def panel_alpha(verdicts: Array) -> float:
-    """Krippendorff's nominal α of several judges, [judges, responses] with NaN; NaN where it is not defined."""
-    import krippendorff
-
-    known = verdicts[:, (~np.isnan(verdicts)).sum(axis=0) >= 2]
-    if len(np.unique(known[~np.isnan(known)])) < 2:
-        return float("nan")
-    return float(krippendorff.alpha(reliability_data=known, level_of_measurement="nominal"))
-
-
-def contingency(a: Array, b: Array, prompts: Array) -> Array:
-    """[P, 2, 2]: for each prompt its responses by the two verdicts; those that only one judge scored are left out."""
-    both = ~(np.isnan(a) | np.isnan(b))
-    codes, found = pd.factorize(prompts[both])
-    at = codes * 4 + a[both].astype(int) * 2 + b[both].astype(int)
-    return np.bincount(at, minlength=4 * len(found)).reshape(-1, 2, 2)
 
 
 def agreements(
@@ -101,21 +55,11 @@ def _strata(table: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
 
 
 def _numbers(tables: Array, name: tuple[str, ...], alpha: float) -> dict[str, object]:
-    p = len(tables)
-    draws = rng.generator("agreement", *name).multinomial(p, np.full(p, 1 / p), size=REPLICATES)
-    replicates = agreement(np.tensordot(draws, tables, axes=1))
-    found: dict[str, object] = {"n": int(tables.sum()), "n_prompts": p}
-    for field, value, drawn in zip(Agreement._fields, agreement(tables.sum(axis=0)), replicates, strict=True):
-        low, high = _percentiles(drawn, alpha) if p > 1 else (np.nan, np.nan)
-        found |= {field: float(value), f"{field}_low": low, f"{field}_high": high}
+    found: dict[str, object] = {"n": int(tables.sum()), "n_prompts": len(tables)}
+    ends = interval(tables, rng.generator("agreement", *name), alpha)
+    for field, value, low, high in zip(Agreement._fields, agreement(tables.sum(axis=0)), *ends, strict=True):
+        found |= {field: float(value), f"{field}_low": float(low), f"{field}_high": float(high)}
     return found
-
-
-def _percentiles(drawn: Array, alpha: float) -> tuple[float, float]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # undefined in every replicate: NaN, and said as such
-        low, high = np.nanquantile(drawn, [alpha / 2, 1 - alpha / 2])
-    return float(low), float(high)
 
 
 # -- tables of judgements --------------------------------------------------------------------------------------------

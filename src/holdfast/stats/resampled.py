@@ -1,0 +1,127 @@
+"""Intervals and tests from joint draws of prompts, and of seeds as weights.
+
+Shapes: D draws (the first is what was measured), S seeds, ``...`` any batch.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtri, stdtr
+
+from holdfast import rng
+from holdfast.stats.intervals import t_quantile, wilson
+
+Array = np.ndarray
+
+
+def seed_weights(seeds: int, draws: int) -> Array:
+    """[D, S]: how often each seed is in a draw; once in what was measured. One seed is kept."""
+    some = rng.generator("seeds of paths", seeds, draws).multinomial(max(seeds - 1, 1), [1 / seeds] * seeds, size=draws)
+    return np.concatenate([np.ones((1, seeds)), some.astype(float)])
+
+
+def over_seeds(values: Array, weights: Array) -> Array:
+    """[D, ...]: mean over the seeds of ``values`` [D, S, ...] that have one; NaN where none of a draw has."""
+    known = ~np.isnan(values)
+    w = weights.reshape(*weights.shape, *([1] * (values.ndim - 2))) * known
+    total = w.sum(axis=1)
+    return np.where(total > 0, (w * np.where(known, values, 0.0)).sum(axis=1) / np.where(total > 0, total, 1.0), np.nan)
+
+
+class Resampled(NamedTuple):
+    """``share``: of the draws that have a value; the others never reached it. ``by_seed``, ``by_seed_df``: variance of
+    the mean by the seeds' own values alone, and its degrees of freedom; with one seed those of the draws."""
+
+    value: Array
+    low: Array
+    high: Array
+    p: Array  # that the value is 0
+    variance: Array
+    df: Array
+    share: Array
+    by_seed: Array
+    by_seed_df: Array
+
+
+def level(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05) -> Resampled:
+    """Wilson's interval on the effective n that the variance is worth: of the draws or, where that is worth less, of
+    the seeds' values. Draws that are all alike, as of a rate of 0, are worth one trial a prompt. Arguments as in
+    ``difference``; p is NaN."""
+    found = _spread(drawn, by_seed, prompts)
+    value, some = drawn[0], drawn[0] * (1 - drawn[0])
+    variance = np.maximum(*((t_quantile(df, alpha) / ndtri(alpha / 2)) ** 2 * v for v, df in found.accounts))
+    known = (found.variance > 1e-9) & (some > 1e-9)
+    n = np.where(known, some / np.where(known, np.maximum(variance, found.variance), 1.0), float(prompts))
+    low, high = wilson(np.clip(value, 0, 1), n, alpha)
+    gone = np.isnan(value)
+    low, high = (np.where(gone, np.nan, x) for x in (low, high))
+    return Resampled(value, low, high, np.full(np.shape(value), np.nan), *found)
+
+
+def difference(
+    drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05, *, width: float = 1.0, fixed: bool = False
+) -> Resampled:
+    """Of draws [D, ...] whose first is the value; ``by_seed`` [S, ...]: the value of each seed; ``width``: of the
+    metric's range (inf: none).
+
+    The bootstrap's standard error times Student's t. Its degrees of freedom are Satterthwaite's: the part of the
+    variance that the seeds' own values show has one less than seeds, the rest one less than prompts. With several seeds
+    interval and p also hold for t on the seeds' values alone, as everywhere in this library. Where (nearly) no prompt
+    differs the bootstrap knows nothing of those that might, so the variance is at least that of two imagined prompts,
+    one worse and one better by the whole range, among others that are alike: those of ``paired.difference``, whatever
+    the metric, for draws do not tell many prompts that differ a little from a few that differ much. Without bounds,
+    where nothing differs, the variance is unknown and p NaN.
+
+    ``fixed``: the prompts are all there are. Then the seeds' values alone count, and of one seed, or several that are
+    all alike, nothing is known: the interval is all there can be, and there is no p.
+    """
+    bounded = np.isfinite(width)
+    found = _spread(drawn, by_seed, prompts, 2.0 * width**2 / ((prompts + 2.0) * (prompts + 1.0)) if bounded else 0.0)
+    if not bounded:
+        found = found._replace(variance=np.where(found.variance < 1e-12, np.nan, found.variance))
+    if fixed:
+        several = ((~np.isnan(by_seed)).sum(axis=0) > 1) & (found.by_seed > 1e-12)
+        alone = np.where(several, found.by_seed, np.nan)
+        found = found._replace(variance=alone, df=found.by_seed_df, by_seed=alone)
+    value = drawn[0]
+    half = np.maximum(*(t_quantile(df, alpha) * np.sqrt(np.where(np.isnan(v), np.inf, v)) for v, df in found.accounts))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.fmax(*(2 * stdtr(df, -np.abs(value) / np.sqrt(v)) for v, df in found.accounts))
+    p = np.where(np.isnan(value) | np.isnan(found.variance), np.nan, p)
+    return Resampled(value, np.maximum(value - half, -width), np.minimum(value + half, width), p, *found)
+
+
+class _Spread(NamedTuple):
+    variance: Array
+    df: Array
+    share: Array
+    by_seed: Array
+    by_seed_df: Array
+
+    @property
+    def accounts(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        return (self.variance, self.df), (self.by_seed, self.by_seed_df)
+
+
+def _spread(drawn: Array, by_seed: Array, prompts: int, least: float = 0.0) -> _Spread:
+    """Variance of the draws that have a value (``least`` or more), its degrees of freedom and their share; and what the
+    seeds' values say of it."""
+    some = drawn[1:]
+    known = ~np.isnan(some)
+    n = known.sum(axis=0)
+    mean = np.where(known, some, 0.0).sum(axis=0) / np.maximum(n, 1)
+    variance = np.maximum((np.where(known, some - mean, 0.0) ** 2).sum(axis=0) / np.maximum(n - 1, 1), least)
+    s = (~np.isnan(by_seed)).sum(axis=0)
+    centre = np.nansum(by_seed, axis=0) / np.maximum(s, 1)
+    between = np.nansum((by_seed - centre) ** 2, axis=0) / np.maximum(s - 1, 1) / np.maximum(s, 1)
+    shown = np.where(s > 1, np.minimum(between, variance), 0.0)
+    few = shown**2 / np.maximum(s - 1, 1)
+    most = max(prompts - 1.0, 1.0)
+    seen = variance > 1e-9  # draws in single precision
+    parts = few + (variance - shown) ** 2 / most
+    df = np.clip(np.where(seen, variance**2 / np.where(seen, parts, 1.0), most), 1.0, most)
+    several = s > 1
+    alone = np.where(several, between, variance), np.where(several, np.maximum(s - 1.0, 1.0), df)
+    return _Spread(variance, df, n / max(len(some), 1), *alone)
