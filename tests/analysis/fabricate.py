@@ -83,7 +83,7 @@ def study_of(seeds: tuple[int, ...] = (0,), budgets: tuple[int, ...] = (15_000, 
                 {"measure": "miniature_dark_triad"},
                 {"measure": "miniature_facts"},
             ],
-            "brackets": [{"kind": k} for k in BRACKETS],
+            "control_runs": [{"kind": k} for k in BRACKETS],
             **more,
         }
     )
@@ -140,7 +140,7 @@ def _subjects(study: Study) -> Iterator[dict]:
                     who = {"model": model.name, "task": task.name, "label": v.label, "objective": v.objective}
                     for budget in study.budgets:
                         yield _subject(who | {"params": "{}", "seed": seed}, budget, "")
-        for bracket in study.brackets:
+        for bracket in study.control_runs:
             who = {"model": model.name, "task": study.tasks[0].name, "label": bracket.kind, "objective": "sft"}
             yield _subject(who | {"params": "{}", "seed": study.seeds[0]}, study.budgets[-1], bracket.kind)
 

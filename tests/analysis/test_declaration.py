@@ -162,7 +162,7 @@ def test_an_altered_declaration_is_believed_in_nothing(tmp_path: Path) -> None:
             "IP",
             [0, 1, 2, 4],
         ),
-        ("seeds: [0, 1]", "seeds: [0, 1]\nbrackets: [{kind: noop}]", "brackets.noop", [0, 1, 2, 3, 4]),
+        ("seeds: [0, 1]", "seeds: [0, 1]\ncontrol_runs: [{kind: noop}]", "brackets.noop", [0, 1, 2, 3, 4]),
         ("[rules, miniature_oracle]", "[rules, miniature_oracle, coherence]", "judges.coherence", [0, 1, 2, 3, 4]),
     ],
 )

@@ -127,7 +127,7 @@ def preset():
     study = load("miniature")
     few = (study.tasks[0].model_copy(update={"params": {"count": 100}}),)
     study = study.model_copy(
-        update={"tasks": few, "objectives": study.objectives[:3], "budgets": (3000,), "brackets": ()}
+        update={"tasks": few, "objectives": study.objectives[:3], "budgets": (3000,), "control_runs": ()}
     )
     return study, expand(study)
 

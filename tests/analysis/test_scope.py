@@ -30,7 +30,7 @@ def made(root: Path, **more: Any) -> StudyFolder:
     parts = {
         "objectives": OBJECTIVES,
         "measures": MEASURES,
-        "brackets": [],
+        "control_runs": [],
         "seeds": (0, 1),
         "budgets": (15_000, 30_000),
     }

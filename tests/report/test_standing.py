@@ -26,7 +26,7 @@ def declared(tmp_path_factory: pytest.TempPathFactory, make_study: Any, fabricat
     """A study of two objectives that was declared with its margins before it had results."""
     root = tmp_path_factory.mktemp("declared")
     objectives = [{"label": o, "objective": o} for o in ("sft", "dpo")]
-    parts = {"declared": {"interest": {"robustness": 0.05}}, "objectives": objectives, "brackets": []}
+    parts = {"declared": {"interest": {"robustness": 0.05}}, "objectives": objectives, "control_runs": []}
     record(fabrication.study_of(**parts), StudyFolder(root))
     return make_study(root, prompts=8, **parts)
 

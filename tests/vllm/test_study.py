@@ -22,7 +22,7 @@ controls: {batch_rows: 4, warmup_steps: 2, learning_rate: 1.0e-3}
 measures:
   - {measure: miniature_robustness, items: 4, max_new_tokens: 24, judges: [rules, coherence]}
   - {measure: miniature_dark_triad, items: 12}
-brackets: [{kind: noop}]
+control_runs: [{kind: noop}]
 workers: 1
 """
 SERVED = STUDY.replace('model"}]', 'model", backend: vllm}]')

@@ -89,6 +89,7 @@ class Standing:
 def content(study: Study) -> dict[str, Any]:
     """All of the study that decides a verdict, as plain JSON; what is listed stands by its label, with their order."""
     plain = study.model_dump(mode="json", exclude=_NO_SAY)
+    plain["brackets"] = plain.pop("control_runs")  # digests were made under the earlier name
     for key, name in _LISTED.items():
         plain[key] = _by_label([p | {"label": p.get(name) or p["measure"]} for p in plain[key]])
     for given in plain["given"]:

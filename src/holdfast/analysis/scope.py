@@ -120,7 +120,7 @@ class Scope(Everything):
         on = s["task"].isin([t.name for t in study.tasks]) & s["seed"].isin(study.seeds)
         at = on & s["budget"].isin(study.rungs)
         proper = (s["bracket"] == "") & ~base & ((at & pairs.isin(objectives)) | places.isin(given))
-        beside = s["bracket"].isin([b.kind for b in study.brackets])
+        beside = s["bracket"].isin([b.kind for b in study.control_runs])
         beside |= s["bracket"].isin((TUNING, TUNED)) & at & s["label"].isin(settings)
         beside |= (s["bracket"] == variations.BRACKET) & s["label"].isin(varied)
         return s[s["model"].isin([m.name for m in study.models]) & (base | proper | beside)]

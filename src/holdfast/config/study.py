@@ -117,7 +117,7 @@ class Controls(Section):
     passes: Count = Field(default=1, description="most passes over the training split")
 
 
-class BracketSpec(Section):
+class ControlRunSpec(Section):
     """A run whose effect is known beforehand: the ruler's own check."""
 
     kind: Literal["noop", "harmful", "refusal", "trait"] = Field(
@@ -205,7 +205,7 @@ class Study(Section):
     )
     controls: Controls = Field(default=Controls(), description="all that is held fixed")
     measures: tuple[MeasureSpec, ...] = Field(min_length=1, description="what is measured at every budget")
-    brackets: tuple[BracketSpec, ...] = Field(
+    control_runs: tuple[ControlRunSpec, ...] = Field(
         default=(), description="runs whose effect is known beforehand, one of a kind"
     )
     declared: DeclaredSpec = Field(default=DeclaredSpec(), description="what is asked before anything is run")
@@ -224,6 +224,16 @@ class Study(Section):
 
     model_config = ConfigDict(populate_by_name=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_names(cls, given: Any) -> Any:
+        """``brackets`` is what ``control_runs`` was called before."""
+        if not isinstance(given, dict) or "brackets" not in given:
+            return given
+        if "control_runs" in given:
+            raise ValueError("`brackets` is the earlier name of `control_runs`: give one of the two")
+        return {"control_runs" if key == "brackets" else key: value for key, value in given.items()}
+
     @model_validator(mode="after")
     def _labels_are_unique(self) -> Study:
         for what, labels in (
@@ -231,7 +241,7 @@ class Study(Section):
             ("task names", [t.name for t in self.tasks]),
             ("model names", [m.name for m in self.models]),
             ("measure names", [m.label for m in self.measures]),
-            ("bracket kinds", [b.kind for b in self.brackets]),
+            ("kinds of control runs", [b.kind for b in self.control_runs]),
             ("budgets", list(self.budgets)),
             ("seeds", list(self.seeds)),
         ):
@@ -245,7 +255,7 @@ class Study(Section):
     def _trains_wholly_or_not_at_all(self) -> Study:
         parts = {"tasks": self.tasks, "objectives": self.objectives, "budgets": self.budgets}
         absent = [name for name, part in parts.items() if not part]
-        if absent and (len(absent) < len(parts) or self.brackets):
+        if absent and (len(absent) < len(parts) or self.control_runs):
             raise ValueError(f"{' and '.join(absent)} must have at least one entry, for a study that trains")
         spoken = [*self.models, *(g.weights for g in self.given if g.weights)]
         if len({m.backend for m in spoken}) > 1:

@@ -256,7 +256,7 @@ def dropped(findings: Findings) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task", "reason", "rows", "for"])
 
 
-_OF_TRAINING = {"tasks", "objectives", "budgets", "seeds", "controls", "brackets", "matched", "tuned"}
+_OF_TRAINING = {"tasks", "objectives", "budgets", "seeds", "controls", "control_runs", "matched", "tuned"}
 
 
 def parameters(study: Study) -> pd.DataFrame:

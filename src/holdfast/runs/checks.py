@@ -10,7 +10,7 @@ from holdfast import registry
 from holdfast.config import tuning, variants, variations
 from holdfast.config.declared import DeclaredSpec
 from holdfast.config.prompt_format import check as check_frame
-from holdfast.config.study import BracketSpec, MatchedSpec, MeasureSpec, Study, TaskSpec
+from holdfast.config.study import ControlRunSpec, MatchedSpec, MeasureSpec, Study, TaskSpec
 from holdfast.evals.varied import varied
 from holdfast.store.digest import digest
 from holdfast.store.rows import Source
@@ -27,8 +27,8 @@ def check(study: Study) -> list[str]:
         _task(task, f"tasks[{n}]")
     for at, task in _second(study):
         _task(task, at)
-    for n, bracket in enumerate(study.brackets):
-        _bracket(study, bracket, f"brackets[{n}]")
+    for n, bracket in enumerate(study.control_runs):
+        _bracket(study, bracket, f"control_runs[{n}]")
     for n, measure in enumerate(study.measures):
         _measure(measure, f"measures[{n}]")
         if not study.tasks and getattr(registry.get("measures", measure.measure), "per_task", False):
@@ -56,7 +56,7 @@ def files(study: Study) -> None:
         _at(at, lambda judge=judge: judge.rubric)  # reads its file
         if judge.wants and judge.wants.model and judge.wants.model.template:
             _at(at, data_file, judge.wants.model.template)
-    beside = [(f"brackets[{n}].task", b.task) for n, b in enumerate(study.brackets) if b.task is not None]
+    beside = [(f"control_runs[{n}].task", b.task) for n, b in enumerate(study.control_runs) if b.task is not None]
     tasks = [
         (at, spec, registry.build("tasks", spec.task, spec.params))
         for at, spec in [*((f"tasks[{n}]", t) for n, t in enumerate(study.tasks)), *beside, *_second(study)]
@@ -117,7 +117,7 @@ def _task(task: TaskSpec, at: str) -> None:
         raise UserError(f"{at}.unsafe.source is set but {at}.unsafe.regime is none; choose a regime or remove it")
 
 
-def _bracket(study: Study, bracket: BracketSpec, at: str) -> None:
+def _bracket(study: Study, bracket: ControlRunSpec, at: str) -> None:
     if bracket.kind == "noop":
         if bracket.task is not None or bracket.learning_rate is not None:
             raise UserError(f"{at} is a noop, which trains the first task at rate 0; remove its task and learning_rate")
@@ -125,7 +125,7 @@ def _bracket(study: Study, bracket: BracketSpec, at: str) -> None:
     if bracket.task is None:
         raise UserError(f"{at} ({bracket.kind}) needs a task with the rows that move its measure")
     _task(bracket.task, f"{at}.task")
-    others = [*study.tasks, *(b.task for b in study.brackets if b.task is not None)]
+    others = [*study.tasks, *(b.task for b in study.control_runs if b.task is not None)]
     if any(other.name == bracket.task.name and other != bracket.task for other in others):
         raise UserError(f"{at}.task has the name {bracket.task.name!r} of a different task; choose another name")
 

@@ -89,7 +89,7 @@ class Materials:
         self._known: dict[tuple[Any, ...], Any] = {}
         self.models: Mapping[str, ModelSpec] = {m.name: m for m in study.models}
         self.speakers = self.models | {g.weights.name: g.weights for g in study.given if g.weights}
-        own = [b.task for b in study.brackets if b.task is not None]
+        own = [b.task for b in study.control_runs if b.task is not None]
         self.variants: Mapping[str, VariantSpec] = {
             v.label: v
             for v in (*study.objectives, *(x.variant for x in (*variations(study), *tuning.candidates(study))))

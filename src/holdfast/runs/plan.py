@@ -173,7 +173,7 @@ def _runs(materials: Materials) -> list[_Planned]:
         for v in study.objectives
         for s in study.seeds
     ]
-    for bracket in study.brackets:
+    for bracket in study.control_runs:
         task = bracket.task or study.tasks[0]
         own_rate = 0.0 if bracket.kind == "noop" else bracket.learning_rate or study.controls.learning_rate
         runs += [

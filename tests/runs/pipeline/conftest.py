@@ -28,7 +28,7 @@ measures:
   - {measure: task_accuracy, items: 6, max_new_tokens: 24}
   - {measure: miniature_robustness, items: 3, max_new_tokens: 24}
   - {measure: miniature_dark_triad, items: 12}
-brackets: [{kind: noop}]
+control_runs: [{kind: noop}]
 workers: 2
 """
 

@@ -126,7 +126,7 @@ def test_init_does_not_overwrite(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_says_how_to_go_on_and_leaves_a_folder_that_does(tmp_path: Path, small_study: str) -> None:
-    tiny = small_study.replace("  - {label: DPO, objective: dpo}\n", "").replace("brackets: [{kind: noop}]", "")
+    tiny = small_study.replace("  - {label: DPO, objective: dpo}\n", "").replace("control_runs: [{kind: noop}]", "")
     (tmp_path / "s.yaml").write_text(tiny.replace("[600, 1200]", "[600]").replace("workers: 2", "workers: 1"))
     command = [sys.executable, "-m", "holdfast", "run", "s.yaml", "--out", "out"]
     process = subprocess.Popen(command, cwd=tmp_path, text=True, stderr=subprocess.PIPE, start_new_session=True)

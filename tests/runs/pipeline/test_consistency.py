@@ -21,7 +21,7 @@ SECTION = {
 
 def small(text: str, **more) -> dict:
     study = yaml.safe_load(text)
-    study |= {"objectives": [{"label": "SFT", "objective": "sft"}], "budgets": [1500], "brackets": [], "workers": 1}
+    study |= {"objectives": [{"label": "SFT", "objective": "sft"}], "budgets": [1500], "control_runs": [], "workers": 1}
     study["tasks"][0] |= {"unsafe": {"regime": "none"}}
     return study | more
 

@@ -25,7 +25,7 @@ def test_a_matched_checkpoint_is_measured_in_full_and_only_once(
     tmp_path: Path, small_study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = small_study.replace("budgets: [600, 1200]", "budgets: [3000]")
-    text = text.replace("\nbrackets:", MATCHED.rstrip() + "\nbrackets:").replace("workers: 2", "workers: 1")
+    text = text.replace("\ncontrol_runs:", MATCHED.rstrip() + "\ncontrol_runs:").replace("workers: 2", "workers: 1")
     study, folder = loading.parse(text), StudyFolder(tmp_path)
 
     def measured(measure: str) -> set[str]:

@@ -111,7 +111,7 @@ def test_a_study_grows_by_seed_budget_variant_and_measure_without_redoing(
     grown = (
         study.replace("budgets: [600, 1200]", "budgets: [600, 1200, 1800]\nseeds: [0, 1]")
         .replace("  - {label: DPO, objective: dpo}", "  - {label: DPO, objective: dpo}\n  - {label: KL, objective: kl}")
-        .replace("brackets:", "  - {measure: miniature_facts, items: 4}\nbrackets:")
+        .replace("control_runs:", "  - {measure: miniature_facts, items: 4}\ncontrol_runs:")
     )
     pipeline.run(parse(grown), out, quiet=True)
     assert {p: (out / p).stat().st_mtime_ns for p in old} == old
@@ -122,7 +122,7 @@ def test_a_study_grows_by_seed_budget_variant_and_measure_without_redoing(
 @pytest.mark.usefixtures("here")
 def test_a_checkpoint_of_two_budgets_is_measured_in_full_as_the_one_of_the_ladder(tmp_path: Path, small_study) -> None:
     text = small_study.replace("[600, 1200]", "[240]").replace(
-        "brackets: [{kind: noop}]", "matched: {target: 0.9, checkpoints: [230], measure: task_accuracy}"
+        "control_runs: [{kind: noop}]", "matched: {target: 0.9, checkpoints: [230], measure: task_accuracy}"
     )
     (tmp_path / "s.yaml").write_text(text.replace("items: 6", "items: 1").replace("items: 12", "items: 1"))
     for stage in ("train", "respond"):

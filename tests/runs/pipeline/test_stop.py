@@ -31,7 +31,7 @@ controls: {batch_rows: 8, warmup_steps: 1}
 measures:
   - {measure: task_accuracy, name: validation, params: {split: validation}, items: 2, max_new_tokens: 2}
   - {measure: miniature_dark_triad, items: 2}
-brackets: [{kind: noop}]
+control_runs: [{kind: noop}]
 """
 
 

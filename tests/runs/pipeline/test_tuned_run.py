@@ -27,7 +27,7 @@ def test_a_run_that_is_killed_while_it_tunes_goes_on_and_repeats_nothing(
 ) -> None:
     text = small_study.replace("budgets: [600, 1200]", "budgets: [1500]").replace("workers: 2", "workers: 1")
     text = text.replace("\n  - {measure: miniature_dark_triad, items: 12}", "").replace("items: 6", "items: 4")
-    text = text.replace("\nbrackets: [{kind: noop}]", TUNED.rstrip() + "\nseeds: [0, 1]")
+    text = text.replace("\ncontrol_runs: [{kind: noop}]", TUNED.rstrip() + "\nseeds: [0, 1]")
     study, folder = loading.parse(text), StudyFolder(tmp_path)
     choose = tuned.choose
 

@@ -36,12 +36,12 @@ DPO = {"label": "DPO", "objective": "dpo"}
         ),
         ({"measures": [{"measure": "strongreject", "judges": ["own"]}]}, "has no rule of its own"),
         ({"measures": [{"measure": "strongreject", "params": {"attacks": ["dam"]}}]}, r"params\.attacks: .*'dam'"),
-        ({"brackets": [{"kind": "noop", "task": ROWS}]}, r"brackets\[0\] is a noop"),
-        ({"brackets": [{"kind": "noop", "learning_rate": 1}]}, r"brackets\[0\] is a noop"),
-        ({"brackets": [{"kind": "trait"}]}, r"brackets\[0\] \(trait\) needs a task"),
+        ({"control_runs": [{"kind": "noop", "task": ROWS}]}, r"control_runs\[0\] is a noop"),
+        ({"control_runs": [{"kind": "noop", "learning_rate": 1}]}, r"control_runs\[0\] is a noop"),
+        ({"control_runs": [{"kind": "trait"}]}, r"control_runs\[0\] \(trait\) needs a task"),
         (
-            {"brackets": [{"kind": "trait", "task": ROWS | {"params": {"path": "other.jsonl"}}}]},
-            r"brackets\[0\]\.task has the name 'rows' of a different task",
+            {"control_runs": [{"kind": "trait", "task": ROWS | {"params": {"path": "other.jsonl"}}}]},
+            r"control_runs\[0\]\.task has the name 'rows' of a different task",
         ),
     ],
 )

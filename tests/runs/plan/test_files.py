@@ -121,8 +121,8 @@ def test_a_whole_number_and_the_same_as_a_float_are_one_study() -> None:
         ),
         ("seeds: [0.5]", "seeds[0] cannot be 0.5: it should be a valid integer"),
         ("seeds: [1, 1]", "seeds must be unique, but are [1, 1]"),
-        ("brackets: [{task: {name: t}}]", "brackets[0].kind is missing"),
-        ("brackets: [{kind: noop}, {kind: noop}]", "bracket kinds must be unique"),
+        ("control_runs: [{task: {name: t}}]", "control_runs[0].kind is missing"),
+        ("control_runs: [{kind: noop}, {kind: noop}]", "kinds of control runs must be unique"),
         ("alpha: 3\nthreshold: 9", "alpha cannot be 3: it should be less than 1 (and 1 more problem)"),
         ("name: y", "the key 'name' stands there twice (line 8)"),
         ("schema: 9", "has schema 9 and this holdfast reads up to 1; upgrade holdfast"),
@@ -213,3 +213,12 @@ def test_numbers_that_no_run_can_have_are_refused_by_their_key(line: str, said: 
         parse(f"{text}\n{line}\n")
     assert said in str(e.value)
     assert key in str(e.value)
+
+
+def test_the_earlier_name_of_control_runs_is_read_and_not_beside_the_new_one(tmp_path):
+    text = dump(load("miniature"))
+    earlier = text.replace("\ncontrol_runs:", "\nbrackets:")
+    assert earlier != text
+    assert parse(earlier) == parse(text)
+    with pytest.raises(UserError, match="earlier name of `control_runs`"):
+        parse(text + "brackets: []\n")

@@ -40,7 +40,7 @@ controls: {batch_rows: 4, warmup_steps: 2, learning_rate: 1.0e-3, betas: [0.9, 0
 measures:
   - {measure: task_accuracy, name: validation, params: {split: validation}, items: 6, max_new_tokens: 24}
   - {measure: miniature_robustness, items: 3, judges: [rules, {judge: coherence, params: {min_words: 2}}], samples: 1}
-brackets: [{kind: noop}]
+control_runs: [{kind: noop}]
 declared: {estimands: [last], interest: {capability: 0.1}, guesses: {items: 100}}
 matched: {target: 0.1, checkpoints: [300]}
 tuned: {learning_rate: [1.0e-4], coefficients: {DPO: {beta: [0.2]}}, measure: validation}

@@ -300,7 +300,7 @@ def test_the_miniatures_can_be_planned_as_they_stand(name: str) -> None:
     plan = expand(study)
     assert not plan.nominal
     assert not plan.provisional
-    assert len(plan.trajectories) == len(study.tasks) * 6 * len(study.seeds) + len(study.brackets)
+    assert len(plan.trajectories) == len(study.tasks) * 6 * len(study.seeds) + len(study.control_runs)
 
 
 @pytest.fixture
