@@ -7,8 +7,6 @@ ids do not depend on the prompt, and ``agreement`` can compare both with a row's
 
 from __future__ import annotations
 
-import copy
-import re
 from array import array
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from holdfast.data import template as chat
 from holdfast.data import thinking as thought
 from holdfast.data import tokenizer as tokens
+from holdfast.data.literal_names import LiteralNames, unguarded
 from holdfast.store.digest import digest, file_digest
 from holdfast.store.sources import data_file, model_folder
 from holdfast.types import Segment, Sequence, Turn, UserError
@@ -30,9 +29,6 @@ QUESTION = (Turn("user", "?"),)
 SENTINEL = "holdfastsentinel"
 KNOWN = 2**14  # prompts and responses whose ids are remembered
 _TAIL = 16  # tokens of a prompt in which a mark of thinking at its end stands whole
-# Around a special token's name that stands in a turn's text: it is encoded as text. Unicode keeps both for private use.
-_OPEN, _CLOSE = "\ufdd0", "\ufdd1"
-_LITERAL = re.compile(f"{_OPEN}(.*?){_CLOSE}", re.DOTALL)
 # Answers by which a template and tokenizer are tried: beginnings that tokenizers treat each in their own way.
 _TRIED = (
     "Yes",
@@ -101,9 +97,9 @@ class Renderer:
         self._marks = {i: t.content for i, t in self._added.items() if t.special and thought.is_mark(t.content)}
         # Thoughts stand in texts by right, unlike a format's own channels.
         thoughts = {i for i, mark in self._marks.items() if mark not in thought.HARMONY}
-        names_of = (t.content for i, t in self._added.items() if t.special and t.content and i not in thoughts)
-        special = sorted(map(re.escape, names_of), key=len)
-        self._special = re.compile("|".join(reversed(special)) or r"(?!)")
+        names_of = [t.content for i, t in self._added.items() if t.special and t.content and i not in thoughts]
+        self._literal = LiteralNames(self._tokenizer, names_of)
+        self._encode, self._guarded = self._literal.encode, self._literal.guarded
         self._complete: set[tuple[str, ...]] = set()
         # A plan goes over the same rows for every run; as arrays, for a tuple keeps an object for each id.
         self._prompt_known = lru_cache(KNOWN)(lambda turns: array("q", self._encode(self._prompt(turns))))
@@ -155,7 +151,7 @@ class Renderer:
 
         Raises ``UserError`` where the template refuses the turns, or leaves one out.
         """
-        return _unguarded(self._prompt(turns))
+        return unguarded(self._prompt(turns))
 
     def prompt_ids(self, turns: tuple[Turn, ...]) -> tuple[int, ...]:
         """``prompt_text`` as token ids. The template alone says whether there is a BOS; none is added.
@@ -172,8 +168,7 @@ class Renderer:
 
     def markup(self, text: str) -> str | None:
         """The first special token of this model whose name stands in the text."""
-        found = self._special.search(text)
-        return found[0] if found else None
+        return self._literal.first(text)
 
     # -- responses -------------------------------------------------------------------------------------------------
 
@@ -232,7 +227,7 @@ class Renderer:
         """What a segment is as one: the text here, the template's own, and the ids of that up to the end of turn."""
         turns = (*segment.prompt, Turn("assistant", segment.response))
         whole, ours = self._render(turns, False), self._prompt(segment.prompt) + self._written(segment.response)
-        return _unguarded(ours), _unguarded(whole), self._encode(whole[: len(ours)])
+        return unguarded(ours), unguarded(whole), self._encode(whole[: len(ours)])
 
     def count(self, text: str) -> int:
         """The tokens of a text by itself."""
@@ -268,7 +263,7 @@ class Renderer:
             text = self._template.render(guarded, generation_prompt=generation_prompt)
         except chat.Refused as error:
             raise UserError(f"the chat template of {self._folder} refuses a prompt ({error}): {mend}") from None
-        if missing := self._missing(turns, _unguarded(text)):
+        if missing := self._missing(turns, unguarded(text)):
             mend = "set the model's `system: fold`" if missing == "system" else "correct the model's `template:`"
             raise UserError(f"the chat template of {self._folder} leaves {_a(missing)} turn out: {mend}")
         return text
@@ -310,7 +305,7 @@ class Renderer:
                 "leave thoughts out of the responses, set the model's `thinking:`, or name another `template:`"
             )
         body = whole[len(self._anchor) : len(whole) - len(answer.after)]
-        if _squashed(text) not in _squashed(_unguarded(body)):
+        if _squashed(text) not in _squashed(unguarded(body)):
             raise UserError(
                 f"the chat template of {self._folder} leaves a part of a response out (of a thought, as a rule): "
                 "take it out of the rows or name another `template:`"
@@ -338,25 +333,6 @@ class Renderer:
             if whole[: len(ids)] == ids:
                 return whole[len(ids) :]
         return self._encode(text)
-
-    def _guarded(self, text: str) -> str:
-        return self._special.sub(lambda found: f"{_OPEN}{found[0]}{_CLOSE}", text)
-
-    def _encode(self, text: str) -> tuple[int, ...]:
-        if _OPEN not in text:
-            return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
-        found: list[int] = []
-        for n, piece in enumerate(_LITERAL.split(text)):
-            how = self._literal if n % 2 else self._tokenizer
-            found += how.encode(piece, add_special_tokens=False).ids if piece else []
-        return tuple(found)
-
-    @cached_property
-    def _literal(self) -> tokens.Tokenizer:
-        """The same tokenizer, to which special tokens are letters."""
-        literal = copy.deepcopy(self._tokenizer)
-        literal.encode_special_tokens = True
-        return literal
 
     def _id(self, token: str | None) -> int | None:
         return None if token is None else self._tokenizer.token_to_id(token)
@@ -450,10 +426,6 @@ def _folded(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
         raise UserError("`system: fold` needs a user turn to put the system turn before, but a prompt has none")
     rest[first] = Turn("user", "\n\n".join([*systems, rest[first].content]))
     return tuple(rest)
-
-
-def _unguarded(text: str) -> str:
-    return text.replace(_OPEN, "").replace(_CLOSE, "") if _OPEN in text else text
 
 
 def _squashed(text: str) -> str:
