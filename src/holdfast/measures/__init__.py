@@ -1,1 +1,0 @@
-"""What is measured: items, attacks, extraction, scoring rules; a card each."""
