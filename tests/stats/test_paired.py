@@ -7,7 +7,8 @@ from scipy.stats import t as student
 
 from holdfast.stats.equivalence import tost
 from holdfast.stats.linear import linearise
-from holdfast.stats.paired import difference, sign_flip, t_test
+from holdfast.stats.paired import difference, sign_flip
+from holdfast.stats.pivot import t_test
 
 
 def by_hand(d):
@@ -48,8 +49,8 @@ def test_bonett_price_by_hand():
     d = np.array([1.0] * 6 + [-1.0] * 2 + [0.0] * 32)
     made = difference(linearise(d[None, None, :, None], np.ones(1)), share=True, width=1.0)
     both = np.append(d, [1.0, -1.0])
-    assert float(made.centre[0]) == pytest.approx(4 / 42)
-    assert float(made.variance[0]) == pytest.approx(both.var(ddof=1) / 42)
+    assert float(made.pivots[0].centre[0]) == pytest.approx(4 / 42)
+    assert float(made.pivots[0].variance[0]) == pytest.approx(both.var(ddof=1) / 42)
     assert float(made.low[0]) < 0 < float(made.high[0])
 
 
@@ -59,7 +60,9 @@ def test_equal_answers_do_not_prove_equality():
     assert 0.03 < float(share.high[0]) < 0.1
     mean = difference(none, share=False, width=1.0)
     assert (float(mean.low[0]), float(mean.high[0])) == pytest.approx((-float(share.high[0]), float(share.high[0])))
-    assert np.isnan(difference(none, share=False, width=np.inf).variance[0])  # without bounds nothing is known
+    assert np.isnan(
+        difference(none, share=False, width=np.inf).pivots[0].variance[0]
+    )  # without bounds nothing is known
 
 
 def test_t_test_at_its_edges():
@@ -74,11 +77,11 @@ def test_t_test_at_its_edges():
 def test_where_no_prompt_differs_few_prompts_show_no_equivalence(prompts, share):
     """A twentieth of prompts that lose everything is the margin, and is not seen in 10 prompts in 60% of cases."""
     made = difference(linearise(np.zeros((1, 1, prompts, 1)), np.ones(1)), share=share, width=1.0)
-    found = tost(made, margin=0.05)
+    found = tost(*made.pivots, margin=0.05)
     assert found.p[0] > 0.05
     assert found.high[0] > 0.05
     many = difference(linearise(np.zeros((1, 1, 400, 1)), np.ones(1)), share=share, width=1.0)
-    assert tost(many, margin=0.05).p[0] < 0.05
+    assert tost(*many.pivots, margin=0.05).p[0] < 0.05
 
 
 def _rare(r, shape, mean):
@@ -106,4 +109,4 @@ def test_a_difference_of_the_margin_is_called_equivalent_in_five_per_cent_at_mos
     d = draw(r, (sets, 1, prompts, 1), 0.05)
     for share in (False, True) if draw is _rare else (False,):
         made = difference(linearise(d, np.ones(1)), share=share, width=1.0)
-        assert (tost(made, margin=0.05).p < 0.05).mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / sets)
+        assert (tost(*made.pivots, margin=0.05).p < 0.05).mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / sets)

@@ -22,11 +22,11 @@ import pandas as pd
 
 from holdfast import rng
 from holdfast.stats.bootstrap import percentile, resample
-from holdfast.stats.design import Design, accounts, default_interval
+from holdfast.stats.design import Design, default_interval, pivots
 from holdfast.stats.equivalence import tost
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import Linear, spread
 from holdfast.stats.methods import (
-    Found,
     cluster_wilson,
     seed_t,
     two_way_t,
@@ -107,7 +107,7 @@ def _chunk(cell: Cell, sets: int, boots: int, random: np.random.Generator) -> It
             yield "test", "sign flips of prompts", p < 0.05, np.nan
         if kind == "difference":
             design = Design("difference", True, cell.seeds, cell.prompts)
-            yield "test", "equivalence (at the margin)", tost(*accounts(d, design), margin=aim).p < 0.05, np.nan
+            yield "test", "equivalence (at the margin)", tost(*pivots(d, design), margin=aim).p < 0.05, np.nan
     if drawn.raw is not None:
         one, two = drawn.raw[1], drawn.raw[0]
         b, c = (one & ~two), (two & ~one)
@@ -115,7 +115,7 @@ def _chunk(cell: Cell, sets: int, boots: int, random: np.random.Generator) -> It
         yield "test", "McNemar, all answers", mcnemar(*(x.sum(axis=(1, 2, 3)) for x in (b, c))) < 0.05, np.nan
 
 
-def _levels(level: Linear, n: int, boots: int, random: np.random.Generator) -> Iterator[tuple[str, Found]]:
+def _levels(level: Linear, n: int, boots: int, random: np.random.Generator) -> Iterator[tuple[str, Estimate]]:
     seeds, prompts = level.pseudo.shape[-2:]
     yield "independent Wilson", independent_wilson(level.value, n)
     yield "cluster Wilson", cluster_wilson(level, n)
@@ -128,7 +128,7 @@ def _levels(level: Linear, n: int, boots: int, random: np.random.Generator) -> I
 
 def _differences(
     d: Linear, pair: tuple[Array, Array], n: int, boots: int, random: np.random.Generator
-) -> Iterator[tuple[str, Found]]:
+) -> Iterator[tuple[str, Estimate]]:
     seeds, prompts = d.pseudo.shape[-2:]
     yield "independent Newcombe", newcombe(*pair, n)
     yield "Bonett–Price", bonett_price(d)
@@ -139,22 +139,22 @@ def _differences(
     yield "default", default_interval(d, Design("difference", True, seeds, prompts))
 
 
-def _bootstraps(found: Linear, boots: int, random: np.random.Generator) -> Iterator[tuple[str, Found]]:
+def _bootstraps(found: Linear, boots: int, random: np.random.Generator) -> Iterator[tuple[str, Estimate]]:
     """The draws are shared by all data sets of a chunk: what is random here is the data."""
     if not boots:
         return
     pseudo = found.pseudo[:boots]
     sums = pseudo.astype(np.float32)[..., None]
     crossed = resample(sums, None, np.ones(1), DRAWS, random, scheme="crossed")
-    yield "crossed bootstrap", Found(*percentile(crossed))
+    yield "crossed bootstrap", Estimate(found.value[:boots], *percentile(crossed))
     df = spread(pseudo, found.present[:boots]).df
-    yield "crossed bootstrap t", Found(*t_interval(found.value[:boots], crossed, df))
+    yield "crossed bootstrap t", Estimate(found.value[:boots], *t_interval(found.value[:boots], crossed, df))
     if pseudo.shape[-2] > 1:
         nested = resample(sums, None, np.ones(1), DRAWS, random, scheme="nested", less=0)
-        yield "nested bootstrap", Found(*percentile(nested))
+        yield "nested bootstrap", Estimate(found.value[:boots], *percentile(nested))
 
 
-def _covered(kind: str, name: str, found: Found, aim: float) -> tuple[str, str, Array, float]:
+def _covered(kind: str, name: str, found: Estimate, aim: float) -> tuple[str, str, Array, float]:
     slack = 1e-7  # of single precision
     return kind, name, (found.low <= aim + slack) & (aim - slack <= found.high), float(np.mean(found.high - found.low))
 

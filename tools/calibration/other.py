@@ -28,8 +28,9 @@ from holdfast.stats.components import intervals, mean_squares
 from holdfast.stats.correction import error_rates, prediction_powered, rogan_gladen
 from holdfast.stats.curves import Curve
 from holdfast.stats.design import Design, default_interval
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import linearise
-from holdfast.stats.methods import Found, cluster_wilson, rare_prompts
+from holdfast.stats.methods import cluster_wilson, rare_prompts
 from holdfast.stats.paired import sign_flip
 from tools.calibration import matched as ladders
 
@@ -64,11 +65,11 @@ def missing(sets: int, prompts: int = 200, rate: float = 0.3) -> Iterator[Row]:
         }
 
 
-def _level(y: Array) -> Found:
+def _level(y: Array) -> Estimate:
     return cluster_wilson(linearise(y, np.ones(1)), (~np.isnan(y)).sum(axis=(-1, -2, -3)), ALPHA, rare_prompts(y))
 
 
-def _difference(y: Array) -> Found:
+def _difference(y: Array) -> Estimate:
     found = linearise(y, np.ones(1))
     return default_interval(found, Design("difference", True, *y.shape[-3:-1]), alpha=ALPHA, bounds=(-1.0, 1.0))
 

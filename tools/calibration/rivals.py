@@ -8,31 +8,30 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import bdtr
 
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.intervals import t_quantile, wilson
 from holdfast.stats.linear import Linear
-from holdfast.stats.methods import Found
-from holdfast.stats.paired import difference, t_test
+from holdfast.stats.paired import difference
 
 Array = np.ndarray
 
 
-def independent_wilson(value: Array, n: Array | float, alpha: float = 0.05) -> Found:
+def independent_wilson(value: Array, n: Array | float, alpha: float = 0.05) -> Estimate:
     """As if all ``n`` answers were independent. Wrong wherever prompts or seeds have an effect: for comparison."""
-    return Found(*wilson(value, n, alpha))
+    return Estimate(value, *wilson(value, n, alpha))
 
 
-def newcombe(a: Array, b: Array, n: Array | float, alpha: float = 0.05) -> Found:
+def newcombe(a: Array, b: Array, n: Array | float, alpha: float = 0.05) -> Estimate:
     """a - b of two shares of ``n`` independent answers each, neither paired nor clustered: for comparison."""
     (low_a, high_a), (low_b, high_b) = wilson(a, n, alpha), wilson(b, n, alpha)
     low = a - b - np.sqrt((a - low_a) ** 2 + (high_b - b) ** 2)
     high = a - b + np.sqrt((high_a - a) ** 2 + (b - low_b) ** 2)
-    return Found(low, high)
+    return Estimate(a - b, low, high)
 
 
-def bonett_price(found: Linear, alpha: float = 0.05) -> Found:
+def bonett_price(found: Linear, alpha: float = 0.05) -> Estimate:
     """Two-way t with two imagined prompts: what paired differences of shares have (``paired.difference``)."""
-    made = difference(found, share=True, width=1.0, alpha=alpha)
-    return Found(made.low, made.high, t_test(made.centre, made.variance, made.df))
+    return difference(found, share=True, width=1.0, alpha=alpha)
 
 
 def t_interval(value: Array, drawn: Array, df: Array | float, alpha: float = 0.05) -> tuple[Array, Array]:

@@ -29,13 +29,14 @@ from scipy.special import expit
 
 from holdfast import rng
 from holdfast.analysis.findings import NAMES, better, finished
-from holdfast.analysis.ladder import Account
 from holdfast.analysis.recommend import recommend
 from holdfast.config.study import Study
-from holdfast.stats.design import Design, accounts
+from holdfast.stats.design import Design, pivots
 from holdfast.stats.equivalence import BETTER, DIFFERS, EQUIVALENT, SMALL, WORSE, above, below, tost
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import linearise
-from holdfast.stats.paired import Difference, difference, t_test
+from holdfast.stats.paired import difference
+from holdfast.stats.pivot import Pivot
 from holdfast.stats.simulate import ATTACKS, World, balanced, intercept
 
 Array = np.ndarray
@@ -139,7 +140,7 @@ def rows(cell: Cell, sets: int, random: np.random.Generator) -> pd.DataFrame:
             for label in (SFT, *OTHERS):
                 if label != against:
                     found = balanced(y[label] - y[against], len(attacks))
-                    made = accounts(found, Design("difference", share, cell.seeds, cell.prompts))
+                    made = pivots(found, Design("difference", share, cell.seeds, cell.prompts))
                     about = {
                         "finding": "last", "task": "t", "label": label, "against": against, "axis": axis,
                         "measure": name, "metric": metric, "budget": 100_000, "n_seeds": cell.seeds, "_way": way,
@@ -150,27 +151,25 @@ def rows(cell: Cell, sets: int, random: np.random.Generator) -> pd.DataFrame:
     return table.reindex(columns=[*NAMES, *table.columns.difference(NAMES)])
 
 
-def _numbers(value: Array, made: tuple[Difference, ...], margin: float, way: str, prompts: int) -> dict[str, Any]:
-    """What ``findings.row`` has of an account, for a batch of studies."""
+def _numbers(value: Array, made: tuple[Pivot, ...], margin: float, way: str, prompts: int) -> dict[str, Any]:
+    """What ``findings.row`` has of an estimate, for a batch of studies."""
     within = tost(*made, margin=margin).p
     one_sided = {"lower": below, "higher": above}.get(way)
     bound = margin if way == "lower" else -margin
     worse = within if one_sided is None else np.fmax.reduce([one_sided(d, bound) for d in made])
     each = [tuple(_of(d, i) for d in made) for i in range(len(value))]
-    found = [
-        Account(v, d, np.nan, np.nan, np.nan, prompts, 2, "", "", limit=1.0) for v, d in zip(value, each, strict=True)
-    ]
+    found = [Estimate(v, np.nan, np.nan, np.nan, d, prompts, 2, limit=1.0) for v, d in zip(value, each, strict=True)]
     at = [x.interval for x in found]
     ends = np.array([f(0.05) for f in at])
     return {
         "model": [str(i) for i in range(len(value))], "value": value, "low": ends[:, 0], "high": ends[:, 1],
-        "p": np.fmax.reduce([t_test(d.centre, d.variance, d.df) for d in made]),
+        "p": np.fmax.reduce([d.p() for d in made]),
         "_within": within, "_worse": worse, "_at": at, "_pool": found,
     }  # fmt: skip
 
 
-def _of(d: Difference, i: int) -> Difference:
-    return Difference(*(np.asarray(np.asarray(x)[i] if np.ndim(x) else x) for x in d))
+def _of(d: Pivot, i: int) -> Pivot:
+    return Pivot(*(np.asarray(np.asarray(x)[i] if np.ndim(x) else x) for x in d))
 
 
 # -- what came out -----------------------------------------------------------------------------------------------------
@@ -242,7 +241,9 @@ def scores(sets: int) -> pd.DataFrame:
 
 
 def _equal(d: Array) -> float:
-    return float((tost(difference(linearise(d, np.ones(1)), share=False, width=1.0), margin=0.05).p < 0.05).mean())
+    return float(
+        (tost(*difference(linearise(d, np.ones(1)), share=False, width=1.0).pivots, margin=0.05).p < 0.05).mean()
+    )
 
 
 # -- the document ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ from holdfast.analysis.metrics import Metric, metrics
 from holdfast.config import loading
 from holdfast.config.study import Study
 from holdfast.stats.design import Design, default_interval
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import linearise
 from holdfast.stats.multiple import holm
 from holdfast.store import tables
@@ -37,16 +38,7 @@ _WHO = ["estimate", "model", "task", "label", "budget", "measure", "metric"]
 _NUMBERS = ["value", "low", "high"]
 
 
-class Gap(NamedTuple):
-    """A difference with its interval, and the p of none."""
-
-    value: float
-    low: float
-    high: float
-    p: float
-
-
-def independent(a: tuple[float, float, float], b: tuple[float, float, float], alpha: float = 0.05) -> Gap:
+def independent(a: tuple[float, float, float], b: tuple[float, float, float], alpha: float = 0.05) -> Estimate:
     """b minus a of two independent estimates, each (value, low, high) with its interval at 1 - ``alpha``.
 
     The interval is MOVER's; p is the normal one that is below ``alpha`` exactly where the interval leaves out 0.
@@ -57,7 +49,7 @@ def independent(a: tuple[float, float, float], b: tuple[float, float, float], al
     side = down if value > 0 else up
     z = abs(value) / side * ndtri(1 - alpha / 2) if side > 0 else np.inf * abs(value)
     p = 1.0 if value == 0 else float(2 * ndtr(-z))
-    return Gap(float(value), float(value - down), float(value + up), p)
+    return Estimate(float(value), float(value - down), float(value + up), p)
 
 
 @dataclass(frozen=True)
@@ -117,7 +109,7 @@ def _row(one: Side, two: Side, r: Mapping[Any, Any], alpha: float) -> dict[str, 
     sides = {f"{side}{'' if k == 'value' else f'_{k}'}": r[f"{k}_{side}"] for side in "ab" for k in _NUMBERS}
     if one.who(about) == two.who(about) and _cell_of(one, about) == _cell_of(two, about):
         # Answers are kept by content: there is one set of them, in two folders.
-        same = Gap(0.0, 0.0, 0.0, np.nan)._asdict()
+        same = {"value": 0.0, "low": 0.0, "high": 0.0, "p": np.nan}
         counts = {n: int(r[f"{n}_a"]) for n in ("n_prompts", "n_seeds")}
         return {**about, **sides, **same, "how": "the very same answers", **counts}
     found, how, prompts, seeds = _paired(one, two, about, alpha)
@@ -125,7 +117,14 @@ def _row(one: Side, two: Side, r: Mapping[Any, Any], alpha: float) -> dict[str, 
         a, b = ((r[f"value_{s}"], r[f"low_{s}"], r[f"high_{s}"]) for s in "ab")
         found = independent(a, b, alpha)  # type: ignore[arg-type]
         prompts, seeds = (min(int(r[f"{n}_a"]), int(r[f"{n}_b"])) for n in ("n_prompts", "n_seeds"))
-    return {**about, **sides, **found._asdict(), "how": how, "n_prompts": prompts, "n_seeds": seeds}
+    return {
+        **about,
+        **sides,
+        **{k: getattr(found, k) for k in (*_NUMBERS, "p")},
+        "how": how,
+        "n_prompts": prompts,
+        "n_seeds": seeds,
+    }
 
 
 def _cell_of(side: Side, r: Mapping[str, Any]) -> list[str]:
@@ -181,21 +180,21 @@ class Side:
         return set(s.loc[s["label"].isin(labels) & ((s["budget"] == r["budget"]) | (s["label"] == BASE)), "subject"])
 
     @cached_property
-    def scores(self) -> dict[str, Scores]:
+    def scores(self) -> dict[str, HeadlineScores]:
         return {}
 
-    def cell(self, measure: str) -> Scores | None:
+    def cell(self, measure: str) -> HeadlineScores | None:
         """The scores of a measure's headline metric; None for a measure of several cells (another task's)."""
         mine = [c for c in self.about.values() if c["measure"] == measure]
         if len(mine) != 1:
             return None
         if measure not in self.scores:
-            self.scores[measure] = Scores.of(self.frame, mine[0], self.study)
+            self.scores[measure] = HeadlineScores.of(self.frame, mine[0], self.study)
         return self.scores[measure]
 
 
 @dataclass(frozen=True)
-class Scores:
+class HeadlineScores:
     """Of a cell's headline metric."""
 
     metric: Metric
@@ -204,7 +203,7 @@ class Scores:
     weights: Mapping[str, float]  # of each group in the macro mean
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, cell: Mapping[str, Any], study: Study) -> Scores:
+    def of(cls, frame: pd.DataFrame, cell: Mapping[str, Any], study: Study) -> HeadlineScores:
         rows = frame[(frame["cell"] == cell["cell"]) & (frame["judge"] == judges(cell)[0])].reset_index(drop=True)
         cube = grid(rows, cell["summary"])
         metric = metrics(rows, cell["summary"], study.threshold)[0]
@@ -223,7 +222,7 @@ class Scores:
         return there[[self.sums.seeds.index(s) for s in seeds]] if label != BASE else there[:1]
 
 
-def _paired(one: Side, two: Side, r: Mapping[str, Any], alpha: float) -> tuple[Gap | None, str, int, int]:
+def _paired(one: Side, two: Side, r: Mapping[str, Any], alpha: float) -> tuple[Estimate | None, str, int, int]:
     """The paired difference; or None, and why the two must be taken as independent."""
     x, y = one.cell(r["measure"]), two.cell(r["measure"])
     if x is None or y is None:
@@ -246,11 +245,11 @@ def _paired(one: Side, two: Side, r: Mapping[str, Any], alpha: float) -> tuple[G
     wide = (low, high) if level else (2 * low, 2 * high)
     design = Design("difference", level and x.metric.kind == "share", seeds, prompts)
     ends = default_interval(found, design, bounds=wide, alpha=alpha)
-    gap = Gap(*(float(v) for v in (found.value, ends.low, ends.high, ends.p)))
+    gap = Estimate(float(found.value), float(ends.low), float(ends.high), float(ends.p))
     return gap, "paired by seed and prompt" if seeds > 1 else "paired by prompt", prompts, seeds
 
 
-def _gap(x: Scores, y: Scores, one: Side, two: Side, r: Mapping[str, Any]) -> tuple[Array, bool] | None:
+def _gap(x: HeadlineScores, y: HeadlineScores, one: Side, two: Side, r: Mapping[str, Any]) -> tuple[Array, bool] | None:
     """[S, I, G]: b's score minus a's, of a difference the differences' difference; and whether it is one of scores, as
     it is also where both studies have the same reference."""
     a, b = (_read(s, r, r["label"]) for s in (x, y))
@@ -266,5 +265,5 @@ def _gap(x: Scores, y: Scores, one: Side, two: Side, r: Mapping[str, Any]) -> tu
     return (b - b0) - (a - a0), False
 
 
-def _read(scores: Scores, r: Mapping[str, Any], label: str) -> Array | None:
+def _read(scores: HeadlineScores, r: Mapping[str, Any], label: str) -> Array | None:
     return scores.values(label, int(r["budget"]), list(scores.sums.seeds))

@@ -26,11 +26,12 @@ from typing import Any
 import numpy as np
 
 from holdfast.analysis.findings import row
-from holdfast.analysis.ladder import AT_BASE, Account, Ends, Ladder, Rung, caution, contrast, smallest
+from holdfast.analysis.ladder import AT_BASE, Ladder, Rung, caution, contrast
 from holdfast.config.study import Study
 from holdfast.stats.curves import axis
 from holdfast.stats.design import Design
 from holdfast.stats.equivalence import CANNOT_TELL
+from holdfast.stats.estimate import Ends, Estimate, smallest
 from holdfast.stats.ratio import NOWHERE, Ratio
 
 Array = np.ndarray
@@ -51,7 +52,7 @@ class Slope:
     worst: tuple[Slope, ...] = ()
 
     def set(self, alpha: float) -> tuple[float, float]:
-        """Ends of Fieller's set at 1 - ``alpha``: of the union over the accounts, for each must hold."""
+        """Ends of Fieller's set at 1 - ``alpha``: of the union over the pivots, for each must hold."""
         some = [x.ends(alpha) for x in self.parts]
         return min(a for a, _ in some), max(b for _, b in some)
 
@@ -85,7 +86,7 @@ def _of_pair(
             said: dict[str, Any] = {"measure": measure, "metric": f"{safety.metric} per {capability.metric}"}
             if len(set(capability.budgets(label)) & set(safety.budgets(label))) == 1:
                 said["note"] = "one budget: the ratio of two changes, not a slope along a ladder"
-            made = account(value, ends, both, study)
+            made = estimated(value, ends, both, study)
             said |= _bounds(both, study.alpha)
             if not np.isfinite([made.low, made.high]).all():
                 seen = " and ".join(f"p {x.p_moved:.2g}" for x in both if not np.isfinite(x.ends(study.alpha)).all())
@@ -120,7 +121,7 @@ def slope(capability: Ladder, safety: Ladder, label: str, study: Study) -> Slope
     there = ~np.any(gone, axis=0)  # S
     weights = instrument(rungs)
 
-    def taken(x: Ladder, up: bool | None = None) -> Account | None:
+    def taken(x: Ladder, up: bool | None = None) -> Estimate | None:
         """The contrast, with missing scores so that it is at its highest (``up``), its lowest, or (None) as it is."""
         values = {r: x.values[r] if up is None else x.worst[r][int((w > 0) is up)] for r, w in weights.items()}
         return contrast(replace(x, values={r: v[there] for r, v in values.items()}, worst={}), weights, study)
@@ -138,13 +139,13 @@ def slope(capability: Ladder, safety: Ladder, label: str, study: Study) -> Slope
     return replace(found, worst=tuple(x for x in worst if x is not None))
 
 
-def _slope(moved: Account, harm: Account, unit: float) -> Slope:
+def _slope(moved: Estimate, harm: Estimate, unit: float) -> Slope:
     by_seed = [unit * x.linear.pseudo[:, x.linear.present].mean(axis=-1) for x in (harm, moved) if x.linear is not None]
     seeds = len(by_seed[0])
     together = float(np.cov(*by_seed)[0, 1]) / seeds if seeds > 1 else 0.0
     parts = tuple(
         Ratio(*(float(x) for x in (a.centre, c.centre, a.variance, c.variance, together, np.fmin(a.df, c.df))))
-        for a, c in zip(harm.made, moved.made, strict=True)
+        for a, c in zip(harm.pivots, moved.pivots, strict=True)
     )
     value = harm.value / moved.value if abs(moved.value) > 1e-12 else np.nan
     prompts = min(harm.n_prompts, moved.n_prompts)
@@ -175,15 +176,14 @@ def less(one: Slope, other: Slope) -> Ends:
     return ends
 
 
-def account(value: float, ends: Ends, of: tuple[Slope, ...], study: Study) -> Account:
+def estimated(value: float, ends: Ends, of: tuple[Slope, ...], study: Study) -> Estimate:
     """``of``: the slopes that it is made of."""
     s, m = min(x.seeds for x in of), min(x.prompts for x in of)
     fixed = study.declared.prompts == "fixed"
     over = "seeds" if fixed else "seeds × prompts of both measures" if s > 1 else "prompts of both measures"
     low, high = ends(study.alpha)
-    return Account(
+    return Estimate(
         value=value,
-        made=(),
         low=low,
         high=high,
         p=smallest(lambda alpha: not ends(alpha)[0] <= 0 <= ends(alpha)[1]),

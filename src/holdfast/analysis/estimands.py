@@ -20,7 +20,6 @@ from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import OVER_LADDER, better, finished, row
 from holdfast.analysis.ladder import (
     AT_BASE,
-    Account,
     Ladder,
     Rung,
     contrast,
@@ -29,6 +28,7 @@ from holdfast.analysis.ladder import (
     settings,
 )
 from holdfast.config.study import Study
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.multiple import correlation, many_to_one
 from holdfast.stats.trend import area_weights, slope_weights
 
@@ -129,18 +129,18 @@ def omnibus(
     asked = [
         {(x, b): w * ((x == one) - 1 / n) for x in ladder.labels for b, w in weights.items()} for one in ladder.labels
     ]
-    accounts = [x for x in contrasts(ladder, asked, study) if x is not None]
-    if len(accounts) < n:
+    estimates = [x for x in contrasts(ladder, asked, study) if x is not None]
+    if len(estimates) < n:
         return row(ladder, finding, None, interest=margin, **more)
-    raw = np.array([x.two_sided() for x in accounts])  # by what the interval is made of, not by sign flips
-    values = np.array([x.value for x in accounts])
-    corrected, each = many_to_one(raw, _together(accounts), study.alpha, DRAWS)
+    raw = np.array([x.two_sided() for x in estimates])  # by what the interval is made of, not by sign flips
+    values = np.array([x.value for x in estimates])
+    corrected, each = many_to_one(raw, _together(estimates), study.alpha, DRAWS)
     # Of equal p (none at all, or 1) the furthest.
     k = min(range(n), key=lambda i: (np.nan_to_num(raw[i], nan=2.0), -abs(values[i])))
     part = each / study.alpha
 
     def at(alpha: float) -> tuple[float, float]:
-        return accounts[k].interval(alpha * part)
+        return estimates[k].interval(alpha * part)
 
     names = ladder.labels
     said: dict[str, Any] = {
@@ -150,17 +150,17 @@ def omnibus(
         "p": float(corrected[k]),
         "note": f"most clearly apart from the mean of all: {names[k]}; "
         f"highest {names[int(np.argmax(values))]}, lowest {names[int(np.argmin(values))]}",
-        "method": f"{accounts[k].method.split(';')[0]}, simultaneous; many-to-one",
-        "_within": max(x.within(margin) for x in accounts),
+        "method": f"{estimates[k].method.split(';')[0]}, simultaneous; many-to-one",
+        "_within": max(x.within(margin) for x in estimates),
         "_way": "",
     }
-    return row(ladder, finding, accounts[k], interest=margin, **said, **more)
+    return row(ladder, finding, estimates[k], interest=margin, **said, **more)
 
 
-def _together(accounts: list[Account]) -> np.ndarray:
+def _together(estimates: list[Estimate]) -> np.ndarray:
     """How the contrasts err together, from their pseudo-values."""
-    pseudo = np.stack([x.linear.pseudo for x in accounts if x.linear is not None])
-    present = np.all([x.linear.present for x in accounts if x.linear is not None], axis=0)
+    pseudo = np.stack([x.linear.pseudo for x in estimates if x.linear is not None])
+    present = np.all([x.linear.present for x in estimates if x.linear is not None], axis=0)
     return correlation(pseudo[..., present])
 
 
@@ -207,7 +207,7 @@ def specificities(some: list[Ladder], study: Study) -> Iterator[Row]:
             )  # fmt: skip
 
 
-def _pairs(a: Ladder, b: Ladder, study: Study) -> Iterator[tuple[str, str, int, Account, Account]]:
+def _pairs(a: Ladder, b: Ladder, study: Study) -> Iterator[tuple[str, str, int, Estimate, Estimate]]:
     for against in REFERENCES:
         for label in a.labels:
             reference = a.reference(against)
@@ -220,14 +220,14 @@ def _pairs(a: Ladder, b: Ladder, study: Study) -> Iterator[tuple[str, str, int, 
                 yield label, against, last, one, other
 
 
-def _last(ladder: Ladder, label: str, budget: int, study: Study, reference: str = AT_BASE[0]) -> Account | None:
+def _last(ladder: Ladder, label: str, budget: int, study: Study, reference: str = AT_BASE[0]) -> Estimate | None:
     weights = versus(ladder, label, reference, {budget: 1.0})
     return contrast(ladder, weights, study) if weights.keys() <= ladder.values.keys() else None
 
 
-def _spoken(x: Account) -> str:
+def _spoken(x: Estimate) -> str:
     return f"{x.value:+.3f} [{x.low:+.3f}, {x.high:+.3f}]"
 
 
-def _worst(*some: Account) -> str:
+def _worst(*some: Estimate) -> str:
     return " ".join(dict.fromkeys(x.warning for x in some if x.warning))

@@ -16,9 +16,10 @@ from holdfast.analysis.metrics import Metric, coherence, headline, metrics
 from holdfast.analysis.people import corrected
 from holdfast.config.study import Study
 from holdfast.stats.design import Design, default_interval, default_method
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.intervals import mean_interval, share_interval
 from holdfast.stats.linear import Linear, level_spread, linearise
-from holdfast.stats.methods import Found, rare_prompts, seed_t, wider
+from holdfast.stats.methods import rare_prompts, seed_t, wider
 from holdfast.stats.multiple import holm
 from holdfast.stats.paired import sign_flip
 from holdfast.store.tables import COLUMNS
@@ -179,7 +180,10 @@ def _level(values: Array, estimate: Linear, metric: Metric, alpha: float, cube: 
     else:
         prompts = estimate.present.sum(axis=-1)
         own = mean_interval(estimate.value, variance, df, prompts, metric.bounds, alpha)
-    design, found = Design("level", metric.kind == "share", *values.shape[-3:-1]), Found(own.low, own.high)
+    design, found = (
+        Design("level", metric.kind == "share", *values.shape[-3:-1]),
+        Estimate(estimate.value, own.low, own.high),
+    )
     if design.seeds > 1:  # it has to hold for the seeds' means, too (``docs/calibration.md``)
         found = wider(found, seed_t(estimate, metric.bounds, alpha))
     return {**own._asdict(), "low": found.low, "high": found.high, "method": default_method(design), "p": np.nan}

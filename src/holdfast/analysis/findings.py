@@ -13,11 +13,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis.ladder import Account, Ladder
+from holdfast.analysis.ladder import Ladder
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import CANNOT_TELL, ONE_SEED, above, below, decided, tost
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.intervals import t_quantile
-from holdfast.stats.paired import Difference, t_test
+from holdfast.stats.pivot import Pivot
 from holdfast.store.tables import COLUMNS
 
 NAMES = tuple(c.name for c in COLUMNS["findings"][1] if c.name != "regime")  # ``asked`` says of which regime a row is
@@ -41,7 +42,7 @@ def better(axis: str, metric: str) -> Better:
 def row(
     ladder: Ladder,
     finding: str,
-    found: Account | None,
+    found: Estimate | None,
     *,
     label: str = "",
     against: str = "",
@@ -52,7 +53,7 @@ def row(
     """One finding about one measure. ``found`` None: nothing was scored. ``more`` replaces what it says.
 
     For ``finished``, which leaves them in the table: ``_at``, a function of alpha that gives the interval at 1 - alpha;
-    ``_pool``, the account where the spread of its seeds may be pooled with other labels' (``_pool``), else None;
+    ``_pool``, the estimate where the spread of its seeds may be pooled with other labels' (``_pool``), else None;
     ``_within`` and ``_worse``, p of equivalence and p of being worse by the smallest value of interest or more;
     ``_fails``, p that a statement with several conditions does not hold (NaN: no such statement); ``_decided``, a
     verdict that was reached otherwise; ``_way``, which way is better.
@@ -77,7 +78,7 @@ def row(
     return what | numbers | judged | more
 
 
-def no_worse(found: Account, interest: float, way: Better) -> float:
+def no_worse(found: Estimate, interest: float, way: Better) -> float:
     """p that the value is worse by ``interest`` or more; where neither way is better, that it is so far either way."""
     if not way:
         return found.within(interest)
@@ -153,7 +154,7 @@ def _pool(table: pd.DataFrame, tests: np.ndarray, alpha: float) -> None:
     half, have (S - 1) 4K / (K + 3) (Satterthwaite: their squares' correlations are 1/4). What prompts add is each row's
     own. No family interval is narrower than the row's own.
     """
-    may = np.array([isinstance(x, Account) for x in table["_pool"]]) & (table["n_seeds"].to_numpy() > 1)
+    may = np.array([isinstance(x, Estimate) for x in table["_pool"]]) & (table["n_seeds"].to_numpy() > 1)
     if not may.any():
         return
     k = table[may].groupby(_LIKE, sort=False)["label"].transform("size")
@@ -161,7 +162,7 @@ def _pool(table: pd.DataFrame, tests: np.ndarray, alpha: float) -> None:
     if rows.empty:
         return
     some, k = table.loc[rows], k[rows].to_numpy(float)
-    *own, seeds = (_stacked(made) for made in zip(*(x.made for x in some["_pool"]), strict=True))
+    *own, seeds = (_stacked(made) for made in zip(*(x.pivots for x in some["_pool"]), strict=True))
     variance = pd.Series(seeds.variance, index=rows).groupby([some[c] for c in _LIKE], sort=False).transform("mean")
     pooled = np.maximum(variance.to_numpy(), seeds.variance)
     df = (some["n_seeds"].to_numpy() - 1) * 4 * k / (k + 3)
@@ -180,13 +181,13 @@ def _pool(table: pd.DataFrame, tests: np.ndarray, alpha: float) -> None:
     less, more = (np.fmax.reduce([test(d, b) for d in made]) for test, b in ((below, far), (above, -far)))
     table.loc[rows, "low_all"] = np.minimum(low, some["low"].to_numpy(float))
     table.loc[rows, "high_all"] = np.maximum(high, some["high"].to_numpy(float))
-    table.loc[rows, "p_adjusted"] = np.fmax.reduce([t_test(d.centre, d.variance, d.df) for d in made])
+    table.loc[rows, "p_adjusted"] = np.fmax.reduce([d.p() for d in made])
     table.loc[rows, "p_equal"] = within
     table.loc[rows, "p_worse"] = np.where(way == "lower", less, np.where(way == "higher", more, within))
 
 
-def _stacked(made: Sequence[Difference]) -> Difference:
-    return Difference(*(np.array(x, dtype=float) for x in zip(*made, strict=True)))
+def _stacked(made: Sequence[Pivot]) -> Pivot:
+    return Pivot(*(np.array(x, dtype=float) for x in zip(*made, strict=True)))
 
 
 _OBJECTS = ("_at", "_decided", "_pool", "_way")

@@ -8,9 +8,8 @@ difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -23,17 +22,16 @@ from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.metrics import metrics
 from holdfast.analysis.shown import aside
 from holdfast.config.study import Study
-from holdfast.stats.design import FEW_SEEDS, Design, accounts, default_method
+from holdfast.stats.design import FEW_SEEDS, Design, default_method, pivots
 from holdfast.stats.design import warning as about_design
-from holdfast.stats.equivalence import above, below, tost
-from holdfast.stats.intervals import t_quantile
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import Linear, linearise
 from holdfast.stats.methods import seed_means
-from holdfast.stats.paired import Difference, sign_flip, t_test
+from holdfast.stats.paired import sign_flip
+from holdfast.stats.pivot import Pivot
 
 Array = np.ndarray
 Rung = tuple[str, int]  # label and budget
-Ends = Callable[[float], tuple[float, float]]
 AT_BASE: Rung = (BASE, 0)
 
 
@@ -144,68 +142,7 @@ def settings(found: list[Ladder]) -> Iterator[list[Ladder]]:
         yield [x for x in found if (x.model, x.task) == key]
 
 
-class Account(NamedTuple):
-    """What is known of one number: its value, the accounts of its error (``design.accounts``: all must agree),
-    interval, two-sided p of 0."""
-
-    value: float
-    made: tuple[Difference, ...]
-    low: float
-    high: float
-    p: float
-    n_prompts: int
-    n_seeds: int
-    method: str
-    warning: str
-    linear: Linear | None = None
-    ends: Ends | None = None  # where it is no t interval, and nothing is ``made``: its ends at any 1 - alpha
-    limit: float = np.inf  # how far the value can be from 0 at all
-    bound_low: float = np.nan  # ends of the interval with missing scores at their worst; NaN: none is missing
-    bound_high: float = np.nan
-
-    def interval(self, alpha: float) -> tuple[float, float]:
-        """At 1 - ``alpha``: the union over the accounts, cut off at what is possible."""
-        if self.ends is not None:
-            return self.ends(alpha)
-        ends = [t_interval(one, alpha) for one in self.made]
-        return max(min(a for a, _ in ends), -self.limit), min(max(b for _, b in ends), self.limit)
-
-    def below(self, bound: float) -> float:
-        """One-sided p that the value is at ``bound`` or above it: small where it is below."""
-        if (ends := self.ends) is not None:
-            return smallest(lambda alpha: ends(2 * alpha)[1] < bound)
-        return float(np.fmax.reduce([below(one, bound) for one in self.made]))
-
-    def above(self, bound: float) -> float:
-        """One-sided p that the value is at ``bound`` or below it."""
-        if (ends := self.ends) is not None:
-            return smallest(lambda alpha: ends(2 * alpha)[0] > bound)
-        return float(np.fmax.reduce([above(one, bound) for one in self.made]))
-
-    def two_sided(self) -> float:
-        """p of 0 by the t tests that agree with the interval's ends."""
-        return float(np.fmax.reduce([t_test(d.centre, d.variance, d.df) for d in self.made]))
-
-    def within(self, margin: float) -> float:
-        """p of the two one-sided tests: small where the value is shown to lie within ±``margin``."""
-        if (ends := self.ends) is not None:
-            return smallest(lambda alpha: -margin < ends(2 * alpha)[0] and ends(2 * alpha)[1] < margin)
-        return float(tost(*self.made, margin=margin).p)
-
-
-def smallest(shown: Callable[[float], bool]) -> float:
-    """p by inversion of a confidence set: the smallest alpha up to a half at which something is ``shown``, 1 if at
-    none. What is shown at one alpha is at every larger one."""
-    low, high = 1e-9, 0.5
-    if shown(low) or not shown(high):
-        return low if shown(low) else 1.0
-    for _ in range(40):
-        half = np.sqrt(low * high)
-        low, high = (low, half) if shown(half) else (half, high)
-    return float(high)
-
-
-def contrasts(ladder: Ladder, asked: Sequence[Mapping[Rung, float]], study: Study) -> list[Account | None]:
+def contrasts(ladder: Ladder, asked: Sequence[Mapping[Rung, float]], study: Study) -> list[Estimate | None]:
     """Of each, the sum of the rungs' values by its weights. Seeds that lack a rung are left out; None: no seed has them
     all.
 
@@ -222,13 +159,13 @@ def contrasts(ladder: Ladder, asked: Sequence[Mapping[Rung, float]], study: Stud
         made.append((found, width, unit) if found is not None and not np.isnan(found.value) else None)
     flipped = {k: x[0].raw[0] for k, x in enumerate(made) if x and len(x[0].raw) == 1}  # raw is 0 for absent prompts
     signs = dict(zip(flipped, sign_flip(np.stack(list(flipped.values()))), strict=True)) if flipped else {}
-    every = [x and account(x[0], ladder.share, x[1], x[2], study, signs.get(k, np.nan)) for k, x in enumerate(made)]
+    every = [x and estimated(x[0], ladder.share, x[1], x[2], study, signs.get(k, np.nan)) for k, x in enumerate(made)]
     if not ladder.worst:
         return every
     return [x and _bounded(x, ladder, weights, study) for x, weights in zip(every, asked, strict=True)]
 
 
-def _bounded(found: Account, ladder: Ladder, weights: Mapping[Rung, float], study: Study) -> Account:
+def _bounded(found: Estimate, ladder: Ladder, weights: Mapping[Rung, float], study: Study) -> Estimate:
     """With the ends of its interval where each missing score is at the worst for that end, and a warning where a
     comparison lacks more scores on one side than on the other. As it is where none is missing."""
     used = {rung: w for rung, w in weights.items() if w}
@@ -237,11 +174,11 @@ def _bounded(found: Account, ladder: Ladder, weights: Mapping[Rung, float], stud
         return found
     unit = max(abs(w) for w in used.values())
 
-    def of(values: Mapping[Rung, Array]) -> Account | None:
+    def of(values: Mapping[Rung, Array]) -> Estimate | None:
         y = np.sum([np.multiply(values[rung], w / unit) for rung, w in used.items()], axis=0)
         y = y[~np.isnan(y).all(axis=(-1, -2))]
         linear = linearise(y, ladder.weights) if len(y) else None
-        return account(linear, ladder.share, found.limit / unit, unit, study, np.nan) if linear else None
+        return estimated(linear, ladder.share, found.limit / unit, unit, study, np.nan) if linear else None
 
     low, high = (of({rung: ladder.worst[rung][int((w > 0) is up)] for rung, w in used.items()}) for up in (False, True))
     assert low is not None, "filled in, it is measured wherever it was"
@@ -249,28 +186,29 @@ def _bounded(found: Account, ladder: Ladder, weights: Mapping[Rung, float], stud
     warning, unequal = found.warning, of(lost) if abs(sum(used.values())) < 1e-9 else None
     if unequal is not None and unequal.two_sided() < study.alpha:
         warning = f"{warning} Scores are missing more often on one side of some comparison.".strip()
-    return found._replace(bound_low=low.low, bound_high=high.high, warning=warning)
+    return replace(found, bound_low=low.low, bound_high=high.high, warning=warning)
 
 
-def contrast(ladder: Ladder, weights: Mapping[Rung, float], study: Study) -> Account | None:
+def contrast(ladder: Ladder, weights: Mapping[Rung, float], study: Study) -> Estimate | None:
     """One of ``contrasts``."""
     return contrasts(ladder, [weights], study)[0]
 
 
-def account(found: Linear, share: bool, width: float, unit: float, study: Study, flipped: float) -> Account:
+def estimated(found: Linear, share: bool, width: float, unit: float, study: Study, flipped: float) -> Estimate:
     """A linearised number in its default method, multiplied by ``unit``; of fixed prompts, by the seeds alone.
     ``flipped``: p by sign flips, which a single seed is judged by, so far as its interval agrees."""
     seeds, prompts = found.pseudo.shape[-2], int(found.present.sum())
     design = Design("difference", share, seeds, prompts)
     fixed = study.declared.prompts == "fixed"
-    made = tuple(_scaled(d, unit) for d in (_of_seeds(found) if fixed else accounts(found, design, width, study.alpha)))
-    p, test = float(np.fmax.reduce([t_test(d.centre, d.variance, d.df) for d in made])), "t test"
+    own = _of_seeds(found) if fixed else pivots(found, design, width, study.alpha)
+    made = tuple(one.scaled(unit) for one in own)
+    p, test = float(np.fmax.reduce([one.p() for one in made])), "t test"
     if seeds == 1 and not fixed:
         # Flips see no prompt that was not drawn; the interval does. A p beside it that says other than it does is none.
         p, test = float(np.fmax(p, flipped)), "sign-flip test, or t of the interval if larger"
-    known = Account(
+    known = Estimate(
         value=float(found.value) * unit,
-        made=made,
+        pivots=made,
         low=np.nan,
         high=np.nan,
         p=p,
@@ -282,24 +220,13 @@ def account(found: Linear, share: bool, width: float, unit: float, study: Study,
         limit=width * unit,
     )
     low, high = known.interval(study.alpha)
-    return known._replace(low=low, high=high)
+    return replace(known, low=low, high=high)
 
 
-def _of_seeds(found: Linear) -> tuple[Difference]:
+def _of_seeds(found: Linear) -> tuple[Pivot]:
     """Of fixed prompts: the seeds alone. Where these agree to the last digit, nothing is known of how others might."""
     one = seed_means(found)
     return (one._replace(variance=np.where(one.variance < 1e-24, np.nan, one.variance)),)
-
-
-def t_interval(one: Difference, alpha: float) -> tuple[float, float]:
-    """Infinite where the variance is not known."""
-    half = float(t_quantile(one.df, alpha) * np.sqrt(one.variance)) if np.isfinite(one.variance) else np.inf
-    return float(one.centre) - half, float(one.centre) + half
-
-
-def _scaled(d: Difference, unit: float) -> Difference:
-    """In the value's own unit."""
-    return Difference(d.low * unit, d.high * unit, d.centre * unit, d.variance * unit**2, d.df, d.lean * unit)
 
 
 def caution(design: Design, study: Study) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from holdfast.analysis.distance import AtDistance, at_distance
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import OVER_LADDER, better, finished, no_worse
-from holdfast.analysis.ladder import Account, caution
+from holdfast.analysis.ladder import caution
 from holdfast.analysis.matched import Matched, matched
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.pareto import Front, fronts
@@ -22,6 +22,7 @@ from holdfast.analysis.versus import reservations
 from holdfast.config.study import Study
 from holdfast.stats.design import Design
 from holdfast.stats.equivalence import CANNOT_TELL
+from holdfast.stats.estimate import Estimate
 
 METHOD = (
     "match in every draw of a crossed bootstrap; t with Satterthwaite's degrees of freedom; union over the checkpoints "
@@ -116,7 +117,7 @@ def _from_sft(
                 "unit": "seed and prompt" if pairs > 1 else "prompt",
                 "warning": " ".join(filter(None, warned)),
             }
-            found = _account(r, about, pairs)
+            found = _estimate(r, about, pairs)
             if r.get("untold"):
                 said["_decided"] = CANNOT_TELL
             said |= {"_at": found.interval, "_within": found.within(about["interest"])}
@@ -124,10 +125,10 @@ def _from_sft(
             yield about | numbers | said | {k: r[k] for k in ("label", "p", "note", "bound_low", "bound_high")}
 
 
-def _account(r: dict[str, Any], about: dict[str, Any], pairs: int) -> Account:
+def _estimate(r: dict[str, Any], about: dict[str, Any], pairs: int) -> Estimate:
     """Of a row, for its interval at any level: by all readings, as its ends at alpha are."""
     ends = (r["gap_low"], r["gap_high"])
-    return Account(r["gap"], r["made"], *ends, r["p"], about["n_prompts"], pairs, METHOD, "", limit=r["limit"])
+    return Estimate(r["gap"], *ends, r["p"], r["made"], about["n_prompts"], pairs, METHOD, limit=r["limit"])
 
 
 def _note(one: Matched, safe: bool) -> str:

@@ -148,7 +148,7 @@ def _row(
     theirs = (figure["value"], figure["value"] - half, figure["value"] + half)
     gap = independent(theirs, own, alpha)
     return row | {
-        **dict(zip(("difference", "d_low", "d_high", "p"), gap, strict=True)),
+        **dict(zip(("difference", "d_low", "d_high", "p"), (gap.value, gap.low, gap.high, gap.p), strict=True)),
         "verdict": "compatible" if gap.p >= alpha else "higher here" if gap.value > 0 else "lower here",
     }
 

@@ -20,7 +20,7 @@ from holdfast.config.study import Study
 from holdfast.stats import resampled
 from holdfast.stats.curves import Array, Reads
 from holdfast.stats.equivalence import CANNOT_TELL, ONE_SEED, verdict
-from holdfast.stats.paired import Difference
+from holdfast.stats.pivot import Pivot
 
 Axis = Literal["robustness", "persona", "capability"]
 Pairs = Sequence[tuple[Reads, Reads]]
@@ -56,7 +56,7 @@ class Versus:
         n_seeds, n_reached (runs that do), budget (median over them), between (the checkpoints around it, where that
         must be said), capability with its ends, and against SFT gap, gap_low, gap_high, p, gap_share, n_pairs,
         bound_low, bound_high (by ``worst``), p_adjusted and verdict (Bonferroni, over the labels), untold (why there is
-        none), limit (of the gap's size), made (the accounts of its error, for ``equivalence``; no number).
+        none), limit (of the gap's size), made (the pivots of its error, for ``equivalence``; no number).
         """
         margin = self.study.declared.interest.of(axis)
         parts = [
@@ -68,7 +68,7 @@ class Versus:
         table = pd.concat(parts, ignore_index=True).sort_values("level", kind="stable", ignore_index=True)
         if "gap" in table:
             tests = max(len(found) - 1, 1)
-            made = [d for k in range(READINGS) for d in _differences(table, k)]
+            made = [d for k in range(READINGS) for d in _pivots(table, k)]
             better: Literal["lower", "higher"] = "higher" if axis == "capability" else "lower"
             p, alpha = table["p"].to_numpy(), self.study.alpha
             said = verdict(*made, margin=margin, better=better, alpha=alpha, tests=tests, p=p)
@@ -129,8 +129,7 @@ class Versus:
         columns |= {"gap_high": np.max([x.high for x in each], axis=0), "p": np.where(known, p, np.nan)}
         columns |= {"gap_share": gap.share, "n_pairs": both.sum(axis=0), "untold": untold}
         for k, x in enumerate(each):
-            columns |= {f"_{k}": x.value, f"_{k}_low": x.low, f"_{k}_high": x.high}
-            columns |= {f"_{k}_draws": x.variance, f"_{k}_draws_df": x.df}
+            columns |= {f"_{k}": x.value, f"_{k}_draws": x.variance, f"_{k}_draws_df": x.df}
             columns |= {f"_{k}_seeds": x.by_seed, f"_{k}_seeds_df": x.by_seed_df}
         return columns
 
@@ -172,16 +171,13 @@ class Versus:
 READINGS = 5  # of a difference: on the line, and at either end of both
 
 
-def _differences(table: pd.DataFrame, k: int) -> list[Difference]:
-    """The two accounts of reading ``k``: of the draws and of the seeds."""
-    return [
-        Difference(*(table[c].to_numpy() for c in (f"_{k}_low", f"_{k}_high", f"_{k}", f"_{k}_{v}", f"_{k}_{v}_df")))
-        for v in ("draws", "seeds")
-    ]
+def _pivots(table: pd.DataFrame, k: int) -> list[Pivot]:
+    """The two pivots of reading ``k``: of the draws and of the seeds."""
+    return [Pivot(*(table[c].to_numpy() for c in (f"_{k}", f"_{k}_{v}", f"_{k}_{v}_df"))) for v in ("draws", "seeds")]
 
 
-def _of_row(one: Difference, i: int) -> Difference:
-    return Difference(*(np.asarray(float(x[i])) for x in one[:5]))
+def _of_row(one: Pivot, i: int) -> Pivot:
+    return Pivot(*(np.asarray(float(x[i])) for x in one[:3]))
 
 
 def reservations(r: Mapping[str, Any]) -> str:

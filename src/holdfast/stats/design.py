@@ -5,13 +5,16 @@ The rule is read off the simulations in ``docs/calibration.md``; a slow test hol
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import Linear
-from holdfast.stats.methods import Found, cluster_wilson, seed_means, seed_t, two_way_t, wider
-from holdfast.stats.paired import Difference, difference, t_test
+from holdfast.stats.methods import cluster_wilson, seed_means, seed_t, two_way_t, wider
+from holdfast.stats.paired import difference
+from holdfast.stats.pivot import Pivot
 
 Array = np.ndarray
 FEW_SEEDS = 6  # with fewer, 95% limits of the seeds' variance (by χ²) are a factor of 23 apart, or more
@@ -38,12 +41,12 @@ def default_method(design: Design) -> str:
     return f"{own}, seeds × prompts, or t on seed means if wider"
 
 
-def accounts(found: Linear, design: Design, width: float = 1.0, alpha: float = 0.05) -> tuple[Difference, ...]:
-    """What a paired difference is judged by: the two-way account and, of several seeds, that of the seeds' means. An
+def pivots(found: Linear, design: Design, width: float = 1.0, alpha: float = 0.05) -> tuple[Pivot, ...]:
+    """What a paired difference is judged by: the two-way pivot and, of several seeds, that of the seeds' means. An
     interval is their union, a p the largest: Satterthwaite's degrees of freedom alone promise too much, with few seeds
     everywhere and far out in the tail, where many comparisons at once are decided, with more of them too."""
     own = difference(found, share=design.share, width=width, alpha=alpha)
-    return (own, seed_means(found)) if design.seeds > 1 else (own,)
+    return (*own.pivots, seed_means(found)) if design.seeds > 1 else own.pivots
 
 
 def default_interval(
@@ -54,7 +57,7 @@ def default_interval(
     rare: Array | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
     alpha: float = 0.05,
-) -> Found:
+) -> Estimate:
     """The default interval of a linearised estimate and, of a difference, the p of none.
 
     ``n``, ``rare``: of a share's level, as in ``methods.cluster_wilson``; ``bounds``: of the metric.
@@ -64,11 +67,10 @@ def default_interval(
         own = cluster_wilson(found, n, alpha, rare) if design.share else two_way_t(found, bounds, alpha)
         limits = bounds
     else:
-        account = difference(found, share=design.share, width=width, alpha=alpha)
-        own = Found(account.low, account.high, t_test(account.centre, account.variance, account.df))
+        own = difference(found, share=design.share, width=width, alpha=alpha)
         limits = (-width, width)
     made = wider(own, seed_t(found, limits, alpha)) if design.seeds > 1 else own
-    return made if design.kind == "difference" else made._replace(p=np.nan)
+    return made if design.kind == "difference" else replace(made, p=np.nan)
 
 
 def warning(design: Design) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from holdfast.stats.intervals import t_quantile
-from holdfast.stats.paired import Difference, t_test
+from holdfast.stats.pivot import Pivot, t_test
 
 Array = np.ndarray
 EQUIVALENT, WORSE, BETTER, DIFFERS = "equivalent", "worse", "better", "differs"
@@ -33,7 +33,7 @@ class Equivalence(NamedTuple):
     high: Array
 
 
-def above(one: Difference, bound: Array | float) -> Array:
+def above(one: Pivot, bound: Array | float) -> Array:
     """One-sided p that the difference is at ``bound`` or below it: small where it is shown to be above."""
     centre, variance, df = (np.asarray(x, dtype=float) for x in (one.centre, one.variance, one.df))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -42,20 +42,20 @@ def above(one: Difference, bound: Array | float) -> Array:
 
 
 def _sure(t: Array) -> Array:
-    """p of seeds that agree to the last digit: it is for the other account to doubt them."""
+    """p of seeds that agree to the last digit: it is for the other pivot to doubt them."""
     return np.where(np.isnan(t), np.nan, np.where(t > 0, 0.0, 1.0))
 
 
-def below(one: Difference, bound: Array | float) -> Array:
+def below(one: Pivot, bound: Array | float) -> Array:
     """Likewise, that it is at ``bound`` or above it: small where it is shown to be below."""
     return above(one._replace(centre=-np.asarray(one.centre)), -np.asarray(bound))
 
 
-def tost(*made: Difference, margin: Array | float, alpha: float = 0.05) -> Equivalence:
+def tost(*made: Pivot, margin: Array | float, alpha: float = 0.05) -> Equivalence:
     """Two one-sided t tests of a paired difference against the smallest difference of interest, ``margin`` > 0.
 
-    Several ``made`` are several accounts of the same difference (``design.accounts``): each must reject, so that p is
-    the largest and the interval their union. No variance known, or none in any account: p is NaN and the interval
+    Several ``made`` are several pivots of the same difference (``design.pivots``): each must reject, so that p is
+    the largest and the interval their union. No variance known, or none in any of them: p is NaN and the interval
     infinite, for what does not vary says nothing of how it might.
     """
     assert np.all(np.asarray(margin) > 0), "the smallest difference of interest is a positive number"
@@ -84,7 +84,7 @@ def decided(apart: Array, equal: Array, up: Array, better: Array | str) -> Array
 
 
 def verdict(
-    *made: Difference,
+    *made: Pivot,
     margin: float,
     better: Literal["lower", "higher"],
     alpha: float = 0.05,

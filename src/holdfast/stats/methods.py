@@ -6,23 +6,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from holdfast.stats.intervals import mean_interval, share_interval, t_quantile
+from holdfast.stats.estimate import Estimate
+from holdfast.stats.intervals import mean_interval, share_interval
 from holdfast.stats.linear import Linear, level_spread, spread
-from holdfast.stats.paired import Difference, t_test
+from holdfast.stats.pivot import Pivot
 
 Array = np.ndarray
-
-
-class Found(NamedTuple):
-    """An interval and, of a difference, the two-sided p of no difference (NaN: this method tests nothing)."""
-
-    low: Array
-    high: Array
-    p: Array | float = np.nan
 
 
 def rare_prompts(y: Array) -> Array:
@@ -32,7 +23,7 @@ def rare_prompts(y: Array) -> Array:
     return np.minimum(some.sum(axis=-1), not_all.sum(axis=-1))
 
 
-def cluster_wilson(found: Linear, n: Array | float, alpha: float = 0.05, rare: Array | None = None) -> Found:
+def cluster_wilson(found: Linear, n: Array | float, alpha: float = 0.05, rare: Array | None = None) -> Estimate:
     """Wilson on the cluster-effective n, with the two-way variance where there are several seeds: what shares have.
 
     ``n``: scored answers; ``rare``: from ``rare_prompts``, needed only where answers are missing.
@@ -40,20 +31,21 @@ def cluster_wilson(found: Linear, n: Array | float, alpha: float = 0.05, rare: A
     rare = rare_prompts(found.raw[..., None]) if rare is None else rare
     variance, df = level_spread(found, True)
     made = share_interval(found.value, variance, df, np.asarray(n, dtype=float), found.shares, rare, alpha)
-    return Found(made.low, made.high)
+    return Estimate(found.value, made.low, made.high)
 
 
-def two_way_t(found: Linear, bounds: tuple[float, float] = (-np.inf, np.inf), alpha: float = 0.05) -> Found:
+def two_way_t(found: Linear, bounds: tuple[float, float] = (-np.inf, np.inf), alpha: float = 0.05) -> Estimate:
     """t with the two-way variance (seed + prompt - rest) and Satterthwaite's degrees of freedom."""
     variance, df = spread(found.pseudo, found.present)
     made = mean_interval(found.value, variance, df, found.present.sum(axis=-1), bounds, alpha)
-    return Found(made.low, made.high, t_test(found.value, variance, df))
+    pivot = Pivot(found.value, variance, df)
+    return Estimate(found.value, made.low, made.high, pivot.p(), (pivot,))
 
 
-def seed_means(found: Linear) -> Difference:
+def seed_means(found: Linear) -> Pivot:
     """Mean of the seeds' means, its variance and degrees of freedom: prompts are fixed, seeds alone replicate.
 
-    One seed: the variance is NaN, for nothing is known of others. ``low`` and ``high``: at 95%.
+    One seed: the variance is NaN, for nothing is known of others.
     """
     by_seed = np.where(found.present[..., None, :], found.pseudo, 0.0).sum(axis=-1) / np.maximum(
         found.present.sum(axis=-1)[..., None], 1
@@ -61,21 +53,17 @@ def seed_means(found: Linear) -> Difference:
     s = by_seed.shape[-1]
     variance = by_seed.var(axis=-1, ddof=1) / s if s > 1 else np.full(by_seed.shape[:-1], np.nan)
     df = np.full(by_seed.shape[:-1], s - 1.0)
-    half = np.where(np.isnan(variance), np.inf, t_quantile(np.maximum(df, 1), 0.05) * np.sqrt(np.nan_to_num(variance)))
-    return Difference(found.value - half, found.value + half, found.value, variance, df)
+    return Pivot(found.value, variance, df)
 
 
-def seed_t(found: Linear, bounds: tuple[float, float] = (-np.inf, np.inf), alpha: float = 0.05) -> Found:
+def seed_t(found: Linear, bounds: tuple[float, float] = (-np.inf, np.inf), alpha: float = 0.05) -> Estimate:
     """Student's t on the seeds' means, of a level or of paired differences."""
-    one = seed_means(found)
-    centre, variance, df = one.centre, one.variance, one.df
-    with np.errstate(invalid="ignore"):
-        half = np.where(np.isnan(variance), np.inf, t_quantile(df, alpha) * np.sqrt(variance))
-    return Found(
-        np.maximum(centre - half, bounds[0]), np.minimum(centre + half, bounds[1]), t_test(centre, variance, df)
-    )
+    pivot = seed_means(found)
+    low, high = pivot.ends(alpha)
+    return Estimate(found.value, np.maximum(low, bounds[0]), np.minimum(high, bounds[1]), pivot.p(), (pivot,))
 
 
-def wider(one: Found, other: Found) -> Found:
+def wider(one: Estimate, other: Estimate) -> Estimate:
     """The union of two intervals about the same difference, with the larger p: covers at least as often as either."""
-    return Found(np.minimum(one.low, other.low), np.maximum(one.high, other.high), np.fmax(one.p, other.p))
+    low, high = np.minimum(one.low, other.low), np.maximum(one.high, other.high)
+    return Estimate(one.value, low, high, np.fmax(one.p, other.p), one.pivots + other.pivots)

@@ -8,14 +8,13 @@ Genetics and Molecular Biology* 9 (2010) (a drawn permutation p is never 0).
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtr
 
 from holdfast import rng
-from holdfast.stats.intervals import t_quantile
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import Linear, spread
+from holdfast.stats.pivot import Pivot
 
 Array = np.ndarray
 EXACT = 12  # up to so many prompts that differ, all 2^n sign patterns are gone through
@@ -23,25 +22,8 @@ DRAWS = 9999
 _CHUNK = 1 << 24  # elements of a block of sums
 
 
-class Difference(NamedTuple):
-    """``centre`` of the interval, its variance and degrees of freedom: what every test of the same difference needs.
-
-    ``lean``: how far one more prompt that differs might move the mean. A one-sided test at a bound other than 0 must
-    hold for a centre that much nearer to the bound, for differences that are rare and of one sign are skewed: with k
-    of many prompts that differ, t reaches 2.3, 3.8, 5.3 (k = 0, 1, 2) where exact Poisson limits are 3.0, 4.7, 6.3, and
-    3.3, 4.8, 6.3 with one prompt more.
-    """
-
-    low: Array
-    high: Array
-    centre: Array
-    variance: Array
-    df: Array
-    lean: Array | float = 0.0
-
-
-def difference(d: Linear, *, share: bool, width: float, alpha: float = 0.05) -> Difference:
-    """Interval of a paired difference, and the one spread that all its tests go by.
+def difference(d: Linear, *, share: bool, width: float, alpha: float = 0.05) -> Estimate:
+    """A paired difference: its interval, p, and the one pivot that all its tests go by.
 
     ``d`` is the linearised difference; ``share``: both sides are shares; ``width``: of the metric's range (inf: none).
     Where few prompts differ, the spread of the differences is itself unknown and the t interval too short: all that is
@@ -67,12 +49,11 @@ def difference(d: Linear, *, share: bool, width: float, alpha: float = 0.05) -> 
         centre = np.where(np.isnan(value), np.nan, by_seed[..., 0].mean(axis=-1))
         lean = edge / (m + 2)
     variance, df = spread(pseudo, present)
-    variance = np.where(variance < 1e-24, np.nan, variance)
-    with np.errstate(invalid="ignore"):
-        half = np.where(np.isnan(variance), np.inf, t_quantile(df, alpha) * np.sqrt(np.maximum(variance, 0)))
-    low, high = np.maximum(centre - half, -width), np.minimum(centre + half, width)
+    pivot = Pivot(centre, np.where(variance < 1e-24, np.nan, variance), df, lean)
+    low, high = pivot.ends(alpha)
     unknown = np.isnan(value)
-    return Difference(np.where(unknown, np.nan, low), np.where(unknown, np.nan, high), centre, variance, df, lean)
+    low, high = (np.where(unknown, np.nan, x) for x in (np.maximum(low, -width), np.minimum(high, width)))
+    return Estimate(value, low, high, pivot.p(), (pivot,))
 
 
 def _edge(d: Linear, share: bool, width: float) -> Array:
@@ -88,15 +69,6 @@ def _edge(d: Linear, share: bool, width: float) -> Array:
         return np.sqrt((k * step**2 + 1) / (k + 1.0))
     k = size.mean(axis=-2).sum(axis=-1) / width
     return np.sqrt(((size**3).mean(axis=-2).sum(axis=-1) / width + width**2) / (k + 1.0))
-
-
-def t_test(centre: Array, variance: Array, df: Array) -> Array:
-    """Two-sided p of a mean of 0. No variance: 1 where the mean is 0, else NaN (nothing to judge it by)."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        # What is left of a variance of nought by rounding is none: no t is a thousand million.
-        t = np.abs(centre) / np.sqrt(np.where(variance > (1e-9 * centre) ** 2, variance, np.nan))
-        p = 2 * stdtr(np.maximum(df, 1e-9), -t)
-    return np.where(np.abs(centre) < 1e-12, 1.0, p)
 
 
 def sign_flip(d: Array, draws: int = DRAWS) -> Array:

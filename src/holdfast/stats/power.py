@@ -3,7 +3,7 @@
 The spread of a paired difference is that of seeds, of prompts and of the rest, as the two-way variance of ``linear``
 has it. Given these, the mean squares of a study are independent multiples of χ² and the mean is normal (Searle,
 Casella and McCulloch, *Variance Components* (1992), ch. 4), so that the power of the very rule that will judge the
-study (``design.accounts``) is an average over them: by quadrature for the mean squares, exact for the mean. ``shares``
+study (``design.pivots``) is an average over them: by quadrature for the mean squares, exact for the mean. ``shares``
 gets the spread from a base rate and standard deviations in log-odds, ``means`` from standard deviations, ``pilot`` from
 data.
 
