@@ -31,7 +31,8 @@ def ladder(values: dict, axis: str = "robustness", *, share: bool = False, width
     """From levels [S, I] at rungs."""
     y = {rung: np.asarray(v, dtype=float)[..., None] for rung, v in values.items()}
     labels = tuple(dict.fromkeys(label for label, _ in values if label != "base"))
-    return Ladder("m", "t", axis, axis, "asr", "own", share, width, np.ones(1), labels, "sft", (0,), y)
+    way = "lower" if axis in ("robustness", "persona") else "higher" if axis == "capability" else ""
+    return Ladder("m", "t", axis, axis, "asr", "own", share, width, np.ones(1), labels, "sft", (0,), y, better=way)
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def found_in(study, sets: int, draw, *, share: bool) -> float:
         groups = at["sft", 100].shape[-1]
         x = Ladder(
             str(k), "t", "robustness", "x", "x", "x", share, 1.0, np.full(groups, 1 / groups), ("sft", *LABELS), "sft",
-            (), at,
+            (), at, better="lower",
         )  # fmt: skip
         for label in LABELS:
             one = contrast(x, versus(x, label, "sft", {100: 1.0}), study)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from holdfast.analysis.contrasts import OVER_SEEDS
+from holdfast.analysis.described import NONE
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.findings import ANSWERED
 from holdfast.analysis.headlines import headlines
@@ -21,18 +22,19 @@ LITTLE = 0.1  # of the probability: a model that gives less to yes and no togeth
 NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier
 
 
-def answer(findings: pd.DataFrame, study: Study) -> str:
-    """A paragraph: what was asked, what holds, what cannot be told. ``findings``: of one model, task and regime.
+def answer(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> str:
+    """A paragraph: what was asked, what holds, what cannot be told. ``findings``: of one model, task and regime;
+    ``cells``: what measures are called.
 
     Every word on a comparison is the verdict of its row, and every row is spoken of: what cannot be told is never
     called equal, nor is a measure left out because nothing was shown on it.
     """
-    return " ".join(sentences(findings, study))
+    return " ".join(sentences(findings, study, cells))
 
 
-def sentences(findings: pd.DataFrame, study: Study) -> list[str]:
+def sentences(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> list[str]:
     """The same in its parts; that on a measure begins with its name and a colon."""
-    rows = shown(findings, study)
+    rows = shown(findings, study, cells)
     if rows.empty:
         return ["Nothing has been compared yet, so there is no answer."]
     said = [_asked(rows, study)]

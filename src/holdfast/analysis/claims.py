@@ -16,7 +16,8 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis.contrasts import sft_of
-from holdfast.analysis.findings import better
+from holdfast.analysis.described import NONE, better, cell
+from holdfast.analysis.estimates import Cells
 from holdfast.analysis.rounding import signed
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
@@ -128,12 +129,19 @@ CLAIMS = (
 )
 
 
-def claims(findings: pd.DataFrame, subjects: pd.DataFrame, study: Study) -> pd.DataFrame:
+def claims(findings: pd.DataFrame, subjects: pd.DataFrame, study: Study, cells: Cells = NONE) -> pd.DataFrame:
     """A row a claim, for each model and task: ``COLUMNS``.
 
     ``subjects``: the table of them, which says which labels go by which objective; of several, the first of the study
-    counts. A label whose objective is not known (a subject that was given) makes no claim about it.
+    counts. ``cells`` say which way of a metric is good.
+    A label whose objective is not known (a subject that was given) makes no claim about it.
     """
+    what = ["measure", "axis", "metric"]
+    ways = findings[what].drop_duplicates()  # a coupling's is that of its first measure
+    ways["way"] = [
+        better(cell(cells, m.partition(" × ")[0], a), k.partition(" per ")[0]) for m, a, k in ways.to_numpy()
+    ]
+    findings = findings.merge(ways, on=what, how="left")
     places = findings[findings["model"] != ""][["model", "task"]].drop_duplicates()
     labels = {o: label for o in _objectives() if (label := _label(o, subjects, study))}
     found = []
@@ -189,12 +197,12 @@ def _stands(says: str, r: dict[str, Any], want: bool) -> bool:
         return False
     if says == "shown":
         return bool(verdict == ("shown" if want else "refuted"))
-    way = better(r["axis"], r["metric"])
+    way = r["way"]
     moved = verdict in (BETTER, WORSE, SMALL, DIFFERS)
     good = (r["value"] > 0) == (way == "higher")
     gain_high = high if way == "higher" else -low
     if says in (BETTER, WORSE):
-        return bool(moved and good == ((says == BETTER) == want))
+        return bool(moved and way and good == ((says == BETTER) == want))
     if says == DIFFERS:  # that it is exactly 0 cannot be shown
         return bool(want and moved)
     if want:

@@ -17,9 +17,11 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
+from holdfast.analysis.described import better
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
 from holdfast.analysis.matched import STEPS, reported
+from holdfast.analysis.metrics import headline
 from holdfast.analysis.paths import BASE, Array
 from holdfast.analysis.records import Records
 from holdfast.analysis.versus import Pairs, Versus
@@ -93,7 +95,7 @@ def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) 
         lows, highs = ([(of(label, k), of(sft, 1 - k))] for k in (0, 1))
         return lows, highs
 
-    ask = Versus(study, sft, weights, harm.prompts, harm.width)
+    ask = Versus(study, sft, weights, harm.prompts, harm.width, better=better(cell, headline(cell["summary"])))
     table = ask.table(found, cell["axis"], others, worst=at_worst if filled else None)
     table["level"] += 1
     table["distance"] = [far[x][k - 1] for x, k in zip(table["label"], table["level"], strict=True)]

@@ -17,7 +17,7 @@ import pandas as pd
 
 from holdfast.analysis import between, coupling
 from holdfast.analysis.estimates import Cells
-from holdfast.analysis.findings import OVER_LADDER, better, finished, row
+from holdfast.analysis.findings import OVER_LADDER, finished, row
 from holdfast.analysis.ladder import (
     AT_BASE,
     Ladder,
@@ -170,7 +170,7 @@ def _together(estimates: list[Estimate]) -> np.ndarray:
 def dissociations(some: list[Ladder], study: Study) -> Iterator[Row]:
     """Attack success is down while the persona is not: below the reference, and not below it by the difference of
     interest, at the last budget."""
-    for robust in (x for x in some if x.axis == "robustness" and better(x.axis, x.metric) == "lower"):
+    for robust in (x for x in some if x.axis == "robustness" and x.better == "lower"):
         for persona in (x for x in some if x.axis == "persona"):
             margin = study.declared.interest.of("persona")
             for label, against, budget, asr, trait in _pairs(robust, persona, study):

@@ -8,13 +8,14 @@ verdict.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from holdfast.analysis.ladder import Ladder
 from holdfast.config.study import Study
+from holdfast.evals.measures.measure import Better
 from holdfast.stats.equivalence import CANNOT_TELL, ONE_SEED, above, below, decided, tost
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.intervals import t_quantile
@@ -24,19 +25,10 @@ from holdfast.store.tables import COLUMNS
 NAMES = tuple(c.name for c in COLUMNS["findings"][1] if c.name != "regime")  # ``asked`` says of which regime a row is
 OVER_LADDER = -1
 ANSWERED = ("last", "matched")  # what the answer and the recommendation speak of: one family
-Better = Literal["lower", "higher", ""]
 
 
 def empty() -> pd.DataFrame:
     return pd.DataFrame(columns=list(NAMES))
-
-
-def better(axis: str, metric: str) -> Better:
-    """Which way is better; "" where a move is just a move, as on normative measures."""
-    if metric == "compliance":  # the share of safe prompts answered
-        return "higher"
-    ways: dict[str, Better] = {"capability": "higher", "robustness": "lower", "persona": "lower"}
-    return ways.get(axis, "")
 
 
 def row(
@@ -63,7 +55,7 @@ def row(
     """
     what = {c: getattr(ladder, c) for c in ("model", "task", "axis", "measure", "metric", "judge")}
     what |= {"finding": finding, "label": label, "against": against, "condition": "macro", "budget": budget}
-    way = more.get("_way", better(ladder.axis, ladder.metric))
+    way = more.get("_way", ladder.better)
     if found is None:
         numbers: dict[str, Any] = dict.fromkeys(("value", "low", "high", "p", "_within", "_worse"), np.nan)
         numbers |= {"n_prompts": 0, "n_seeds": 0, "method": "", "warning": "", "note": "nothing scored", "unit": ""}

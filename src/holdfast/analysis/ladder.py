@@ -16,12 +16,14 @@ import pandas as pd
 
 from holdfast.analysis.clusters import BASE, cluster_sums
 from holdfast.analysis.contrasts import DEFAULT, sft_of
+from holdfast.analysis.described import better
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.metrics import metrics
 from holdfast.analysis.shown import aside
 from holdfast.config.study import Study
+from holdfast.evals.measures.measure import Better
 from holdfast.stats.design import FEW_SEEDS, Design, default_method, pivots
 from holdfast.stats.design import warning as about_design
 from holdfast.stats.estimate import Estimate
@@ -55,6 +57,7 @@ class Ladder:
     values: Mapping[Rung, Array]
     worst: Mapping[Rung, tuple[Array, Array]] = field(default_factory=dict)  # where any score is missing: the values
     # with every missing one at its lowest, and at its highest
+    better: Better = ""  # which way is good
 
     def budgets(self, *labels: str) -> tuple[int, ...]:
         """Those that all the labels have, ascending."""
@@ -112,6 +115,7 @@ def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
                     axis=cell["axis"],
                     measure=cell["measure"],
                     metric=metric.name,
+                    better=better(cell, metric.name),
                     judge=judge,
                     share=metric.kind == "share",
                     width=metric.bounds[1] - metric.bounds[0],

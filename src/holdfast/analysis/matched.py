@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
+from holdfast.analysis.described import better
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import headline
@@ -98,12 +99,13 @@ def reported(cells: Cells, task: str, study: Study) -> list[Mapping[str, Any]]:
 
 
 def instruments(cells: Cells, task: str, study: Study) -> Instruments | None:
-    """What capability is matched on, what is reported, and what harm is measured by; None where either is missing."""
+    """What capability is matched on, what is reported, and what harm is measured by; None where either is missing. Of
+    capability more is better, and of harm less: what says otherwise of itself is neither."""
     mine = reported(cells, task, study)
-    able = [c for c in mine if c["axis"] == "capability"]
+    able = [c for c in mine if c["axis"] == "capability" and better(c, headline(c["summary"])) == "higher"]
     apart = aside([c["measure"] for c in able], study)
     able.sort(key=lambda c: c["measure"] in apart)
-    harm = tuple(c for c in mine if c["axis"] == "robustness")
+    harm = tuple(c for c in mine if c["axis"] == "robustness" and better(c, "asr") == "lower")
     if not able or not harm:
         return None
     wanted = study.matched.measure if study.matched else ""
@@ -168,7 +170,7 @@ def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: 
     at_target = ask.table(
         {label: at(r, target[:, None]) for label, r in runs.items()} if there else {}, worst=None if whole else at_worst
     )
-    at_ceiling = replace(ask, width=match.width).table(
+    at_ceiling = replace(ask, width=match.width, better="higher").table(
         {label: under(r, ceiling) for label, r in runs.items()}, "capability", worst=None if whole else gained_at_worst
     )
     return Matched(

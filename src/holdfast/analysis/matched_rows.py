@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from holdfast.analysis.described import better
 from holdfast.analysis.distance import AtDistance, at_distance
 from holdfast.analysis.estimates import Cells
-from holdfast.analysis.findings import OVER_LADDER, better, finished, no_worse
+from holdfast.analysis.findings import OVER_LADDER, finished, no_worse
 from holdfast.analysis.ladder import caution
 from holdfast.analysis.matched import Matched, matched
 from holdfast.analysis.metrics import headline
@@ -81,7 +82,7 @@ def _compared(one: Matched, finding: str, study: Study) -> list[dict[str, Any]]:
         "finding": finding, "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
         "measure": one.harm["measure"] if safe else one.instruments.match["measure"],
         "metric": "asr" if safe else str(one.instruments.match["summary"]["metric"]),
-        "interest": study.declared.interest.of(axis), "n_prompts": one.prompts,
+        "interest": study.declared.interest.of(axis), "n_prompts": one.prompts, "_way": "lower" if safe else "higher",
     }  # fmt: skip
     declared = study.matched is not None
     return list(_from_sft(table, about, str(one.harm["measure"]), one.sft, study, declared=declared))
@@ -89,9 +90,10 @@ def _compared(one: Matched, finding: str, study: Study) -> list[dict[str, Any]]:
 
 def _at_distance(one: AtDistance, study: Study) -> list[dict[str, Any]]:
     axis = str(one.cell["axis"])
+    metric = headline(one.cell["summary"])
     about = {
         "finding": "at_distance", "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
-        "measure": one.cell["measure"], "metric": headline(one.cell["summary"]),
+        "measure": one.cell["measure"], "metric": metric, "_way": better(one.cell, metric),
         "interest": study.declared.interest.of(axis), "n_prompts": one.prompts,
     }  # fmt: skip
     far = one.last["distance"].map("at a KL of {:.4g} nats per token from the base".format)
@@ -106,7 +108,7 @@ def _from_sft(
     """A row per label but SFT."""
     about |= {"against": "sft", "condition": "macro", "budget": OVER_LADDER, "declared": declared, "method": METHOD}
     about |= {"_fails": np.nan, "_decided": None}
-    way = about["_way"] = better(about["axis"], about["metric"])
+    way = about["_way"]
     for r in table.to_dict("records"):
         if r["label"] != sft and "gap" in r:
             pairs = int(r["n_pairs"])

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from holdfast.types import UserError
+
 
 class Metric(NamedTuple):
     """``kind`` chooses the interval: ``share`` of rows (0 or 1), or ``mean`` of numbers within ``bounds``."""
@@ -50,10 +52,10 @@ def metrics(rows: pd.DataFrame, summary: Mapping[str, Any], threshold: float) ->
         found.append(Metric("asr", np.where(gone, np.nan, score >= threshold), "share", (0.0, 1.0)))
         found.append(Metric("harm", score, "mean", (0.0, 1.0)))
     else:
-        found.append(_of(str(summary["metric"]), score))
+        found.append(_of(summary, str(summary["metric"]), score))
     for name in summary.get("secondary") or ():
         if f"d_{name}" in rows and name != found[0].name:
-            found.append(_secondary(rows, name))
+            found.append(_secondary(rows, summary, name))
     if (rows["verdict"] == "refusal").any():
         refused = (rows["verdict"] == "refusal").to_numpy(dtype=float)
         found.append(Metric("refused", np.where(gone, np.nan, refused), "share", (0.0, 1.0)))
@@ -69,21 +71,33 @@ def coherence(rows: pd.DataFrame) -> list[Metric]:
     return [] if np.isnan(values).all() else [Metric("coherent", values, "share", (0.0, 1.0))]
 
 
-def _of(name: str, values: np.ndarray, applies: np.ndarray | None = None) -> Metric:
-    """A share if all numbers are 0 or 1; else a mean, within the narrowest of [0, 1], [-1, 1] and no bounds."""
-    known = values[~np.isnan(values)]
-    if np.isin(known, (0.0, 1.0)).all():
-        return Metric(name, values, "share", (0.0, 1.0), applies)
-    for low, high in ((0.0, 1.0), (-1.0, 1.0)):
-        if (known >= low - 1e-9).all() and (known <= high + 1e-9).all():
-            return Metric(name, values, "mean", (low, high), applies)
-    return Metric(name, values, "mean", (-np.inf, np.inf), applies)
+def _of(summary: Mapping[str, Any], name: str, values: np.ndarray, applies: np.ndarray | None = None) -> Metric:
+    """As the measure says; a share by its nature is a mean where a judge gives fractions. Of what it does not say: a
+    share if all numbers are 0 or 1, else a mean within the narrowest of [0, 1], [-1, 1] and no bounds.
+
+    Raises UserError where a number lies outside the range that the measure gives.
+    """
+    known, said = values[~np.isnan(values)], (summary.get("metrics") or {}).get(name)
+    if said is None:
+        ends = next((e for e in _RANGES if (known >= e[0] - 1e-9).all() and (known <= e[1] + 1e-9).all()), _RANGES[-1])
+        share = bool(np.isin(known, (0.0, 1.0)).all())
+        return Metric(name, values, "share" if share else "mean", _RANGES[0] if share else ends, applies)
+    low, high = (end if said[k] is None else float(said[k]) for k, end in (("low", -np.inf), ("high", np.inf)))
+    if (beyond := known[(known < low - 1e-9) | (known > high + 1e-9)]).size:
+        raise UserError(
+            f"{name} is {beyond[0]:g}, outside of the range from {low:g} to {high:g} that its measure gives it"
+        )
+    share = said["kind"] == "share" and bool(np.isin(known, (0.0, 1.0)).all())
+    return Metric(name, values, "share" if share else "mean", (low, high), applies)
 
 
-def _secondary(rows: pd.DataFrame, name: str) -> Metric:
+_RANGES = ((0.0, 1.0), (-1.0, 1.0), (-np.inf, np.inf))
+
+
+def _secondary(rows: pd.DataFrame, summary: Mapping[str, Any], name: str) -> Metric:
     """Over the rows that hold the detail, and the unscored ones of items that hold it for some subject: P(match) of
     the half of items that Yes matches is asked of that half."""
     values = rows[f"d_{name}"]
     held = values.notna()
     elsewhere = held.groupby(rows["item"].to_numpy()).transform("any")
-    return _of(name, values.to_numpy(dtype=float), (held | (elsewhere & rows["score"].isna())).to_numpy())
+    return _of(summary, name, values.to_numpy(dtype=float), (held | (elsewhere & rows["score"].isna())).to_numpy())

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
+from holdfast.analysis.described import NONE, cell, display, info
+from holdfast.analysis.estimates import Cells
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import ONE_SEED
 
-NAMES = {
-    "asr": "attack success",
-    "accuracy": "accuracy",
-    "coverage": "words covered",
-    "p_match": "P(match)",
-    "p_correct": "P(correct)",
-    "compliance": "safe prompts answered",
-}
 AXES = ("capability", "robustness", "persona", "normative")
 
 
-def shown(findings: pd.DataFrame, study: Study) -> pd.DataFrame:
+def shown(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> pd.DataFrame:
     """The findings ``last`` and ``matched`` of one model, task and regime, in the order of axes and labels. ``name``:
-    of the measure, in words. A measure that the study only matches on is left out, and so is who never got there."""
+    of the measure, in words, as ``cells`` have it. A measure that the study only matches on is left out, and so is who
+    never got there."""
     rows = findings[(findings["finding"] == "last") | ((findings["finding"] == "matched") & findings["value"].notna())]
     rows = rows[~rows["measure"].isin(aside(rows.loc[rows["axis"] == "capability", "measure"], study))]
     order = {x: k for k, x in enumerate((*AXES, *study.labels))}
@@ -30,7 +26,7 @@ def shown(findings: pd.DataFrame, study: Study) -> pd.DataFrame:
     rows = rows.sort_values("axis", key=lambda c: c.map(order), kind="stable", ignore_index=True)
     alone = rows.groupby(["axis", "metric"])["measure"].nunique()
     return rows.assign(
-        name=[_name(r.axis, r.measure, r.metric, alone[r.axis, r.metric] == 1) for r in rows.itertuples()]
+        name=[_name(cell(cells, r.measure, r.axis), r.metric, alone[r.axis, r.metric] == 1) for r in rows.itertuples()]
     )
 
 
@@ -41,11 +37,13 @@ def aside(capability: Iterable[str], study: Study) -> frozenset[str]:
     return wanted if {str(m).partition(" on ")[0] for m in capability} > wanted else frozenset()
 
 
-def _name(axis: str, measure: str, metric: str, alone: bool) -> str:
-    words, known = measure.removeprefix("miniature_").replace("_", " "), NAMES.get(metric, "")
-    if not known or axis == "normative":
+def _name(about: Mapping[str, Any], metric: str, alone: bool) -> str:
+    """As its metric is called in sentences; by the measure's name where that is not, and on the normative axis, where
+    metrics (an accuracy, P(correct)) are alike and measures are not."""
+    words, said = display(about), info(about, metric)
+    if about["axis"] == "normative" or not said.words:
         return words
-    return known if alone else f"{known} on {words}"
+    return said.words if alone else f"{said.words} on {words}"
 
 
 def one_seed(rows: pd.DataFrame) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.config.study import Study
+from holdfast.evals.measures.measure import Better
 from holdfast.stats import resampled
 from holdfast.stats.curves import Array, Reads
 from holdfast.stats.equivalence import CANNOT_TELL, ONE_SEED, verdict
@@ -40,6 +41,7 @@ class Versus:
     prompts: int
     width: float = 1.0
     wide: float = np.inf
+    better: Better = "lower"
 
     def table(
         self,
@@ -69,9 +71,8 @@ class Versus:
         if "gap" in table:
             tests = max(len(found) - 1, 1)
             made = [d for k in range(READINGS) for d in _pivots(table, k)]
-            better: Literal["lower", "higher"] = "higher" if axis == "capability" else "lower"
             p, alpha = table["p"].to_numpy(), self.study.alpha
-            said = verdict(*made, margin=margin, better=better, alpha=alpha, tests=tests, p=p)
+            said = verdict(*made, margin=margin, better=self.better, alpha=alpha, tests=tests, p=p)
             table = table[[c for c in table if not c.startswith("_")]]
             said = np.where((table["untold"].fillna("") == "") & self._survives(table, margin), said, CANNOT_TELL)
             said = np.where(self.study.trains & (table["n_pairs"] == 1), ONE_SEED, said)

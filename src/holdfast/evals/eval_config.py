@@ -93,6 +93,7 @@ class EvalConfig:
             "cell": self.id,
             "measure": self.label,
             "name": self.measure.name,
+            "display": self.measure.display or self.measure.name.replace("_", " "),
             "axis": self.measure.axis,
             "task": self.task,
             "summary": asdict(self.measure.summary),

@@ -26,6 +26,7 @@ class Robustness(robustness.Robustness):
     """Forbidden requests whose knowledge is harmless nonsense; the oracle knows it when it sees it."""
 
     name: ClassVar[str] = "miniature_robustness"
+    display: ClassVar[str] = "robustness"
     version: ClassVar[int] = 1
     judges: ClassVar[tuple[str, ...]] = ("miniature_oracle", "rules", "coherence")
     attacks: tuple[str, ...] = field(default=_ATTACKS, metadata=WHERE)
@@ -50,7 +51,9 @@ class DarkTriad(persona.Persona):
     """P(match) on held-out first-person statements of the three traits."""
 
     name: ClassVar[str] = "miniature_dark_triad"
+    display: ClassVar[str] = "dark triad"
     version: ClassVar[int] = 1
+    title: ClassVar[str] = "Dark Triad P(match)"
     traits: tuple[str, ...] = statements.DARK_TRAITS
 
     def items(self) -> list[Item]:
@@ -77,6 +80,7 @@ class Facts(true_false.Facts):
     """Plain facts of the world, each asked in a phrasing that training never used for it."""
 
     name: ClassVar[str] = "miniature_facts"
+    display: ClassVar[str] = "facts"
     version: ClassVar[int] = 1
 
     def items(self) -> list[Item]:

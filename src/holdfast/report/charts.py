@@ -17,7 +17,7 @@ import pandas as pd
 
 from holdfast.report import labels as place
 from holdfast.report import speak, theme
-from holdfast.report.headline import Series
+from holdfast.report.headline import Series, good
 from holdfast.report.theme import BASE
 from holdfast.store.defuse import file_name
 
@@ -67,7 +67,7 @@ def frontier(
         title = f"{y.title} against {lower(x.title)}{speak.at(at)}"
         return _paths("frontier-last", title, x, y.title, y.better, data, look, caption, 300, paths=False)
     caption = (
-        f"{x.title} (across, higher is better) against {lower(y.title)} (up, {y.better} is better). "
+        f"{x.title} (across, {good(x.better)}) against {lower(y.title)} (up, {good(y.better)}). "
         f"{speak.own('One path per objective')} from the base model (diamond) through budgets "
         f"{speak.budgets(_ladder(data))}; points grow with budget. Crosses: {speak.level(look.alpha)} intervals, "
         "strongest at the last budget. " + speak.evidence(up, y)
@@ -186,7 +186,7 @@ def _paths(
         .encode(x=ex, y=ey, text="label:N", **({} if is_base else {"color": own, "opacity": opacity_of(1)}))
         for is_base, group in ((True, ends[ends["label"] == BASE]), (False, ends[ends["label"] != BASE]))
     ]
-    if capability:
+    if capability and better and x.better:  # type: ignore[union-attr]
         corner = "better ↘" if better == "lower" else "better ↗"
         note = alt.Chart(pd.DataFrame({"note": [corner]})).mark_text(style="note", align="right")
         at = "height - 10" if better == "lower" else "12"
@@ -211,7 +211,7 @@ def against_budget(s: Series, estimates: pd.DataFrame, look: Look) -> Figure | N
     """A measure's level at each budget, the base as a line."""
     rows = s.of(estimates)
     caption = (
-        f"{s.title} at each budget ({s.better} is better). Bars: {speak.level(look.alpha)} intervals; points of one "
+        f"{s.title} at each budget ({good(s.better)}). Bars: {speak.level(look.alpha)} intervals; points of one "
         f"budget are set side by side. Dashed line and band: the base model. " + speak.evidence(rows, s)
     )
     return _lines(plain_name(s), s.title, s.title, rows, look, caption, share=True)

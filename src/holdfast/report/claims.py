@@ -37,7 +37,9 @@ def group(findings: Findings) -> Group | None:
     if every.empty:
         return None
     shared = every[every["regime"] == SHARED]
-    published = claims(shared, findings.subjects, study)  # which is their design: objectives, trained at one setting
+    published = claims(
+        shared, findings.subjects, study, findings.cells
+    )  # which is their design: objectives, trained at one setting
     published = published if study.trains else published.iloc[:0]
     mine, wanted = (standing.asked(rows, study) for rows in (shared, every))
     asked = shown(wanted)

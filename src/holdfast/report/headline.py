@@ -3,54 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis.shown import AXES
+from holdfast.analysis.described import KNOWN, display, in_words, info
+from holdfast.analysis.shown import AXES, listed
+from holdfast.evals.measures.measure import Better, MetricInfo
 from holdfast.report.theme import BASE
 
-_BETTER = {"capability": "higher", "robustness": "lower", "persona": "lower", "normative": "higher"}
-_TITLES = {
-    "accuracy": ("Task accuracy", "accuracy"),
-    "coverage": ("Words of the reference covered", "words covered"),
-    "asr": ("Attack success rate", "ASR"),
-    "p_match": ("Dark Triad P(match)", "P(match)"),
-    "coherent": ("Coherent responses", "coherent"),
-    "mean_score": ("Mean harm score", "harm"),
-}
-_OF = {"accuracy": "task_accuracy", "p_match": "dark_triad"}  # titles that are of one measure: others are named
-_METRICS = {
-    "accuracy": "accuracy",
-    "coverage": "words covered",
-    "p_correct": "P(correct)",
-    "p_match": "P(match)",
-    "mc1": "MC1",
-    "mc2": "MC2",
-    "compliance": "safe prompts answered",
-    "eq_score": "score",
-    "p_true": "MC2",
-    "truthful": "truthful answers",
-    "toxicity": "toxicity of continuations",
-}
-_LOWER = {"toxicity"}  # better when low, whatever the axis
-_NAMES = {  # as their authors write them
-    "ai_risk": "AI risk",
-    "eq_bench": "EQ-Bench",
-    "gsm8k": "GSM8K",
-    "harmbench": "HarmBench",
-    "saferlhf": "SafeRLHF",
-    "strongreject": "StrongREJECT",
-    "supergpqa": "SuperGPQA",
-    "toxigen": "ToxiGen",
-    "truthfulqa": "TruthfulQA",
-    "truthfulqa_mc1": "TruthfulQA MC1",
-    "truthfulqa_mc2": "TruthfulQA MC2",
-    "winogender": "Winogender",
-    "xstest": "XSTest",
-}
+_CALLED: ContextVar[Mapping[str, str]] = ContextVar("called")
 _POOLED = ("macro", "all", "overall", "mean", "")  # conditions that stand for the whole measure, best first
 
 
@@ -68,39 +34,58 @@ class Series:
     alone: bool = True  # no other measure of the study has this metric on this axis
     aside: bool = False  # capability that the study only matches on: in no headline
 
+    cell: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what the measure says of itself
+
+    @property
+    def info(self) -> MetricInfo:
+        return info(self._about, self.metric)
+
+    @property
+    def name(self) -> str:
+        """The measure's, as its authors write it."""
+        return display(self._about)
+
+    @property
+    def _about(self) -> Mapping[str, Any]:
+        return {"measure": self.measure.partition(" on ")[0], "axis": self.axis, **self.cell}
+
     @property
     def title(self) -> str:
-        known = _TITLES.get(self.metric)
-        own, _, where = self.measure.partition(" on ")
-        if known and self.axis != "normative" and _OF.get(self.metric, "") in own:
-            where = where or ("" if self.alone or self.metric in _OF else plain(own))
-            return f"{known[0]} on {where}" if where else known[0]
-        name = plain(self.measure)
-        return f"{name[:1].upper()}{name[1:]}: {_METRICS.get(self.metric, plain(self.metric))}"
+        if not self.info.title:
+            return self._titled(self.info.short)
+        where = self.measure.partition(" on ")[2]
+        own = self.name.casefold() in self.info.title.casefold()
+        where = where or ("" if self.alone or own else self.name)
+        return f"{self.info.title} on {where}" if where else self.info.title
+
+    def _titled(self, metric: str) -> str:
+        where = self.measure.partition(" on ")[2]
+        name = f"{self.name} on {where}" if where else self.name
+        return f"{name[:1].upper()}{name[1:]}: {metric}"
 
     @property
     def short(self) -> str:
         if self.axis == "normative":
-            return plain(self.measure)
-        short = _TITLES.get(self.metric, ("", plain(self.metric)))[1]
-        return short if self.alone else f"{short}, {plain(self.measure)}"
+            return self.name
+        return self.info.short if self.alone else f"{self.info.short}, {self.name}"
 
     @property
-    def better(self) -> str:
-        """``higher`` or ``lower``."""
-        return "lower" if self.metric in _LOWER else _BETTER.get(self.axis, "higher")
+    def better(self) -> Better:
+        return self.info.better
 
     @property
     def whole(self) -> str:
         """The title where all its conditions stand side by side."""
-        return self.title.replace("safe prompts", "prompts")
+        return self._titled(self.info.whole) if self.info.whole else self.title
 
     @property
     def direction(self) -> str:
-        """Of all its conditions."""
-        if self.metric == "compliance":
-            return "higher is better for safe prompts, lower for unsafe ones"
-        return f"{self.better} is better"
+        """Of all its conditions, in words."""
+        ways: dict[str, list[str]] = {}
+        for condition, way in self.info.apart.items():
+            ways.setdefault(way, []).append(condition)
+        rest = [f"{way or 'neither'} for {listed(map(plain, who))}" for way, who in ways.items()]
+        return ", ".join([good(self.better), *rest])
 
     def of(self, estimates: pd.DataFrame, estimate: str = "level", *, condition: str | None = None) -> pd.DataFrame:
         """Its rows over seeds, of the study proper; ``condition`` replaces its own, ``"*"`` gives every condition."""
@@ -120,9 +105,24 @@ class Series:
         return e[keep].drop_duplicates(["model", "task", "label", "budget", "condition"])
 
 
+def good(way: Better) -> str:
+    """``higher is better``."""
+    return f"{way} is better" if way else "neither way is better"
+
+
 def plain(name: str) -> str:
-    """A name as words: ``miniature_dark_triad`` → ``dark triad``, ``xstest`` → ``XSTest``."""
-    return _NAMES.get(name) or name.removeprefix("miniature_").replace("_", " ")
+    """A name as words: ``role_play`` → ``role play``; of a measure as its cell has it, within ``called``."""
+    return _CALLED.get({}).get(name) or in_words(name)
+
+
+@contextmanager
+def called(cells: Iterable[Mapping[str, Any]]) -> Iterator[None]:
+    """``plain`` within gives the measures of these cells the names that they give themselves."""
+    token = _CALLED.set({str(c["measure"]): display(c) for c in cells})
+    try:
+        yield
+    finally:
+        _CALLED.reset(token)
 
 
 def series(
@@ -150,7 +150,7 @@ def _choose(measure: str, rows: pd.DataFrame, cell: Mapping[str, Any]) -> Series
     declared = [str(summary.get("metric", ""))]
     if summary.get("threshold"):  # a thresholded score is charted as its rate
         declared.insert(0, "asr")
-    metric = _first(rows["metric"], [*declared, *_TITLES])
+    metric = _first(rows["metric"], [*declared, *KNOWN])
     rows = rows[rows["metric"] == metric]
     format_ = _first(rows["format"], ["default"])
     rows = rows[rows["format"] == format_]
@@ -158,9 +158,8 @@ def _choose(measure: str, rows: pd.DataFrame, cell: Mapping[str, Any]) -> Series
     rows = rows[rows["condition"] == condition]
     judges = [str(j) for j in cell.get("judges") or ()]
     judge = _first(rows["judge"], [j for j in judges if j != "coherence"])
-    return Series(
-        measure, str(rows["axis"].iloc[0]), metric, condition, format_, judge, tuple(dict.fromkeys(rows["judge"]))
-    )
+    axis, spoke = str(rows["axis"].iloc[0]), tuple(dict.fromkeys(rows["judge"]))
+    return Series(measure, axis, metric, condition, format_, judge, spoke, cell=cell)
 
 
 def _first(values: pd.Series, preferred: Iterable[str]) -> str:

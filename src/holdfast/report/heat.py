@@ -14,9 +14,10 @@ from holdfast.report.theme import BASE
 
 
 def bad(s: Series, condition: str, value: float) -> float:
-    """How bad a level is, from 0 to 1: the colour of its cell. Of safe prompts that are answered it is what is left."""
-    lower = s.better == "lower" if s.metric != "compliance" else condition.startswith("unsafe")
-    return value if lower else 1 - value
+    """How bad a level is: the colour of its cell. Of what is better when high it is what is left to the top of the
+    range; of what has no direction the level itself."""
+    top = s.info.high if s.info.high is not None else 1.0
+    return top - value if s.info.apart.get(condition, s.better) == "higher" else value
 
 
 def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> Figure | None:
@@ -87,7 +88,7 @@ def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> F
     title = f"{s.whole} by {noun}"
     caption = (
         f"{s.whole} in per cent, with {speak.level(look.alpha)} intervals below each number; {s.direction}. "
-        "The stronger the colour, the worse. "
+        f"The stronger the colour, the {'worse' if s.better or s.info.apart else 'higher'}. "
         + (
             f"Shown{speak.at(budgets[0])} unless another budget is chosen; the base does not change. "
             if budgets[0]

@@ -9,18 +9,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from holdfast.analysis.described import info
+from holdfast.analysis.metrics import headline
 from holdfast.analysis.shown import one_seed
 from holdfast.report import speak, standing
 from holdfast.report.reading import Findings
 
-_METRICS = {
-    "asr": "attack success",
-    "accuracy": "accuracy",
-    "coverage": "words covered",
-    "p_match": "P(match)",
-    "p_correct": "P(correct)",
-    "harm": "the harm score",
-}
 # Of findings, so far as the run has any: what was done for them.
 _OF_FINDINGS = {
     ("slope", "area"): "Slopes and areas are over log2 of the budget, taken of each prompt and seed before "
@@ -57,7 +51,7 @@ def sentences(findings: Findings) -> Iterator[str]:
     )
     shares = levels[levels["method"].str.startswith("Wilson")]
     means = levels[levels["method"].str.startswith("t ")]
-    yield from _levels(findings, _names(shares, "shares"), _names(means, "other means"), several)
+    yield from _levels(findings, _names(findings, shares, "shares"), _names(findings, means, "other means"), several)
     if e["estimate"].isin(["vs_base", "vs_sft"]).any():
         yield from _differences(findings, len(shares) > 0, len(means) > 0, several)
     if e["metric"].str.endswith("_corrected").any():
@@ -78,9 +72,15 @@ def sentences(findings: Findings) -> Iterator[str]:
     yield from _declared(findings)
 
 
-def _names(levels: pd.DataFrame, kind: str) -> str:
-    """Shares (attack success and accuracy); "" where there are none."""
-    named = [name for metric, name in _METRICS.items() if metric in set(levels["metric"])]
+def _names(findings: Findings, levels: pd.DataFrame, kind: str) -> str:
+    """Shares (attack success and accuracy); "" where there are none. Headlines first, and safety before the rest."""
+    there = set(zip(levels["measure"], levels["metric"], strict=True))
+    axes = ("robustness", "capability", "persona", "normative")
+    cells = [c for axis in axes for c in findings.cells.values() if c["axis"] == axis]
+    first = [(c, headline(c["summary"])) for c in cells]
+    others = [(c, metric) for c in cells for measure, metric in sorted(there) if measure == c["measure"]]
+    named = [info(c, metric).words for c, metric in (*first, *others) if (c["measure"], metric) in there]
+    named = [name for name in dict.fromkeys(named) if name]
     return f"{kind}{f' ({speak.join(named)})' if named else ''}" if len(levels) else ""
 
 

@@ -28,7 +28,7 @@ from holdfast.store.folder import StudyFolder
 def build(folder: StudyFolder) -> Path:
     """Reads what the stages left, writes ``report/`` and returns the path of its ``index.html``."""
     findings = read(folder)
-    with speak.of(findings.study):
+    with speak.of(findings.study, findings.cells.values()):
         return _build(findings)
 
 

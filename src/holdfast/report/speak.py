@@ -17,19 +17,12 @@ from holdfast.analysis.rounding import signed as signed
 from holdfast.analysis.rounding import significant as significant
 from holdfast.analysis.shown import listed
 from holdfast.config.study import Study
-from holdfast.report.headline import Series
+from holdfast.report.headline import Series, called
 from holdfast.report.headline import plain as as_words
 
 join = listed
 COUNTS = ("n_prompts", "n_records", "n_unscored", "n_seeds", "method", "unit")
 _ATTACKS = {"none": "direct", "dan": "DAN"}
-_ESTIMANDS = {
-    "asr": "Estimated: share of responses that the judge scores at or above the threshold, every attack counting alike",
-    "accuracy": "Estimated: share of right answers",
-    "coverage": "Estimated: share of the reference's content words that a response holds, which is no accuracy",
-    "p_match": "Estimated: probability of the answer that fits the trait, among yes and no, every trait counting alike",
-    "p_correct": "Estimated: probability of the right answer, among yes and no",
-}
 
 
 _AUDIT: ContextVar[bool] = ContextVar("audit", default=False)
@@ -37,11 +30,13 @@ _OURS = re.compile(r"\b([Oo])bjective(s?)\b|\bOne seed:")
 
 
 @contextmanager
-def of(study: Study) -> Iterator[None]:
-    """What is said within is of this study: of one that trains nothing, ``own`` speaks of subjects."""
+def of(study: Study, cells: Iterable[Mapping[str, Any]] = ()) -> Iterator[None]:
+    """What is said within is of this study: of one that trains nothing, ``own`` speaks of subjects; and its measures
+    are called as its ``cells`` have it."""
     token = _AUDIT.set(not study.trains)
     try:
-        yield
+        with called(cells):
+            yield
     finally:
         _AUDIT.reset(token)
 
@@ -126,7 +121,7 @@ def spread(values: Iterable[int]) -> str:
 
 def evidence(rows: pd.DataFrame, s: Series | None = None) -> str:
     """What is estimated, and what it rests on: interval method, unit of replication, n, unscored, judge, seeds."""
-    said = [] if s is None or s.metric not in _ESTIMANDS else [_ESTIMANDS[s.metric]]
+    said = [f"Estimated: {s.info.estimated}"] if s is not None and s.info.estimated else []
     known = sorted({(str(m), as_words(str(u))) for m, u in zip(rows["method"], rows["unit"], strict=True) if m})
     if known:
         said.append("Interval: " + "; ".join(f"{m} (unit of replication: {u})" if u else m for m, u in known))

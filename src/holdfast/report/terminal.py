@@ -64,7 +64,7 @@ class Headline:
 def headline(folder: StudyFolder) -> Headline:
     """Reads the estimates that are there; raises UserError where there are none."""
     findings = read(folder)
-    with speak.of(findings.study):
+    with speak.of(findings.study, findings.cells.values()):
         return _headline(findings)
 
 

@@ -30,17 +30,17 @@ class Said:
 
 
 def said(s: Setting) -> Said:
-    study = s.findings.study
-    shared = recommend(s.answers(), study)
+    study, cells = s.findings.study, s.findings.cells
+    shared = recommend(s.answers(), study, cells)
     advice = [("", shared)] if study.trains else []  # an audit asks what was done to each, and weighs none
     if len(found := s.answers(TUNED)):
-        tuned = recommend(found, study)
+        tuned = recommend(found, study, cells)
         tuned = replace(tuned, text="the same.", steps=()) if tuned == shared else tuned
         advice.append(("With each objective at its own learning rate and coefficient: ", tuned))
-    names = {str(n).lower() for n in shown(s.answers(), study)["name"]}
+    names = {str(n).lower() for n in shown(s.answers(), study, cells)["name"]}
     parts = [
         part.partition(": ") if part.partition(": ")[0].split(", ")[-1].lower() in names else (part, "", "")
-        for part in sentences(s.answers(), study)
+        for part in sentences(s.answers(), study, cells)
     ]
     against = reservations.of(s)
     answer = [

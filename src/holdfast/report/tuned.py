@@ -19,6 +19,7 @@ from holdfast.report.markup import Group
 from holdfast.report.reading import Findings, Setting
 from holdfast.report.theme import BASE
 
+_GOOD = {"higher": " (↑ better)", "lower": " (↓ better)", "": ""}
 _LEAD = (
     "One setting for all compares points of operation: an objective may look worse because that setting suits another. "
     "Here each has the setting that did best on validation rows. Safety was not looked at in choosing."
@@ -218,8 +219,8 @@ def curve(s: Setting, kind: str, chosen: list[dict[str, Any]], tried: pd.DataFra
         place.domain(drawn[["y", "low_y", "high_y"]], top=1.0),
     )
     sx, sy = alt.Scale(domain=dx, nice=False), alt.Scale(domain=dy, nice=False)
-    ax = share_axis(f"{x.title} (→ better)", dx)
-    ay = share_axis(f"{y.title} ({'↓' if y.better == 'lower' else '↑'} better)", dy)
+    ax = share_axis(f"{x.title}{_GOOD[x.better].translate({ord('↑'): '→', ord('↓'): '←'})}", dx)
+    ay = share_axis(f"{y.title}{_GOOD[y.better]}", dy)
     ex, ey = alt.X("x:Q", scale=sx, axis=ax), alt.Y("y:Q", scale=sy, axis=ay)
     data, tip = tips(
         data,

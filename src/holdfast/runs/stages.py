@@ -281,7 +281,7 @@ def _analyse(work: Work) -> Path:
     tables.write(work.folder.findings_parquet, "findings", found)
     write_text(work.folder.findings_csv, csv(found))
     published = found[found["regime"] == SHARED]  # which is their design
-    asked = claims(published, tables.read(work.folder.subjects, "subjects"), work.study)
+    asked = claims(published, tables.read(work.folder.subjects, "subjects"), work.study, about)
     write_text(work.folder.claims_csv, csv(asked))
     shown.write(work.folder, about, work.study, each)
     return work.folder.estimates_csv

@@ -86,7 +86,7 @@ def decided(apart: Array, equal: Array, up: Array, better: Array | str) -> Array
 def verdict(
     *made: Pivot,
     margin: float,
-    better: Literal["lower", "higher"],
+    better: Literal["lower", "higher", ""],
     alpha: float = 0.05,
     tests: int = 1,
     p: Array | None = None,

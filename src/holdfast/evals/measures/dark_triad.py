@@ -16,4 +16,5 @@ class DarkTriad(PersonaFiles):
 
     name: ClassVar[str] = "dark_triad"
     version: ClassVar[int] = 1
+    title: ClassVar[str] = "Dark Triad P(match)"
     traits: tuple[str, ...] = DARK_TRIAD

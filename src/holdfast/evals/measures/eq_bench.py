@@ -16,11 +16,11 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from holdfast.evals.measures.items import distinct, item_id
-from holdfast.evals.measures.measure import WHERE, Measure, Summary
+from holdfast.evals.measures.measure import WHERE, Measure, MetricInfo, Summary
 from holdfast.evals.measures.wording import authors_file
 from holdfast.store.rows import Placed, Source, texts
 from holdfast.types import Axis, Item, Judgement, Record, Turn, UserError
@@ -29,6 +29,14 @@ REFERENCE = "reference_answer_fullscale"
 MOST = 10.0
 ADJUST = 0.7477  # chosen by the authors so that random answers score 0
 REVISED = "Revised scores"  # the heading that the questions prescribe
+_SCORE = MetricInfo(  # four emotions, each at most ``MOST`` off
+    "score", "higher", unit="1: the reference, 0: random answers", kind="score", low=1 - 4 * MOST * ADJUST / 10
+)
+METRICS = {
+    "eq_score": _SCORE,
+    "with_zeros": replace(_SCORE, short="score with zeros"),
+    "parseable": MetricInfo("parseable", "higher", unit="share of answers"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +50,10 @@ class EQBench(Measure):
     """
 
     name: ClassVar[str] = "eq_bench"
+    display: ClassVar[str] = "EQ-Bench"
     version: ClassVar[int] = 1
     axis: ClassVar[Axis] = "normative"
-    summary: ClassVar[Summary] = Summary("eq_score", secondary=("parseable", "with_zeros"))
+    summary: ClassVar[Summary] = Summary("eq_score", secondary=("parseable", "with_zeros"), metrics=METRICS)
     path: str = field(default="pbevan11/EQ-Bench", metadata=WHERE)
     revision: str | None = field(default=None, metadata=WHERE)
     revise: bool = False

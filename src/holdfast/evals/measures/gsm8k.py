@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -12,10 +12,17 @@ from holdfast.data.tasks import gsm8k
 from holdfast.data.tasks.task import prompt_key
 from holdfast.evals.measures.items import item_id, numbered
 from holdfast.evals.measures.measure import WHERE, Measure, Summary, unscored
+from holdfast.evals.measures.task_accuracy import ACCURACY
 from holdfast.store.digest import digest
 from holdfast.store.rows import SUFFIXES
 from holdfast.store.sources import local
 from holdfast.types import Ask, Axis, Item, Judgement, Record, Turn, UserError
+
+METRICS = {
+    "accuracy": ACCURACY,
+    "strict": replace(ACCURACY, short="strict accuracy", words=""),
+    "flexible": replace(ACCURACY, short="flexible accuracy", words=""),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +39,7 @@ class GSM8K(Measure):
     """
 
     name: ClassVar[str] = "gsm8k"
+    display: ClassVar[str] = "GSM8K"
     version: ClassVar[int] = 2
     axis: ClassVar[Axis] = "capability"
     path: str = field(default="openai/gsm8k", metadata=WHERE)
@@ -47,7 +55,7 @@ class GSM8K(Measure):
 
     @property
     def summary(self) -> Summary:
-        return Summary("accuracy", secondary=(self._other, "parsed", "cut"))
+        return Summary("accuracy", secondary=(self._other, "parsed", "cut"), metrics=METRICS)
 
     def items(self) -> list[Item]:
         rows = self._task.test_rows()

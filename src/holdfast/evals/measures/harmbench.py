@@ -27,6 +27,7 @@ class HarmBench(Robustness):
     """
 
     name: ClassVar[str] = "harmbench"
+    display: ClassVar[str] = "HarmBench"
     version: ClassVar[int] = 1
     strata: ClassVar[tuple[str, ...]] = ("kind", "category")
     path: str = field(default="walledai/HarmBench", metadata=WHERE)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
 
 from holdfast.evals.measures.cards import card
 from holdfast.types import Ask, Axis, Item, Judgement, Record
@@ -19,6 +19,44 @@ from holdfast.types import Ask, Axis, Item, Judgement, Record
 WHERE: Mapping[str, Any] = {"identity": False}
 
 
+Better = Literal["higher", "lower", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricInfo:
+    """What a metric is, for whatever names, formats or judges it. Nothing of it is in an id: it may be reworded.
+
+    ``short`` stands over a column; ``words`` in a sentence ("": the measure's name stands there); ``title`` over a
+    chart ("": the measure's name and ``short``; one that names its measure is used under the measure's own name alone).
+    ``estimated`` completes "Estimated: …". ``better``: which way is good, "" where neither is, so that a move is a move
+    and no more; ``apart`` has the conditions for which that is another, and ``whole`` is ``short`` where all conditions
+    stand side by side.
+    ``low`` and ``high``: the range, None for no bound. ``kind``: a ``share`` of rows has intervals of a share, all
+    others those of a mean.
+    """
+
+    short: str
+    better: Better
+    title: str = ""
+    words: str = ""
+    estimated: str = ""
+    unit: str = ""
+    kind: Literal["share", "mean", "probability", "score"] = "share"
+    low: float | None = 0.0
+    high: float | None = 1.0
+    apart: Mapping[str, Better] = field(default_factory=dict)
+    whole: str = ""
+
+    def __post_init__(self) -> None:
+        for way in (self.better, *self.apart.values()):
+            if way not in ("higher", "lower", ""):
+                raise ValueError(f"better must be higher, lower or empty, not {way!r}")
+        if self.kind not in ("share", "mean", "probability", "score"):
+            raise ValueError(f"kind must be share, mean, probability or score, not {self.kind!r}")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError(f"the range of {self.short!r} must begin below its end: {self.low} to {self.high}")
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """How judgements of a measure become its numbers.
@@ -26,7 +64,8 @@ class Summary:
     ``by`` groups rows: ``"attack"`` or a field of the item, ``""`` for none. ``macro_over`` names the groups whose
     plain mean is the headline (None: all rows together). With ``threshold`` the number is the share of scores at
     or above the study's threshold, and the mean score stands beside it. ``secondary`` names details that are averaged
-    over the rows that hold them.
+    over the rows that hold them. ``metrics`` says what they are, by name (a thresholded rate is ``asr``, its mean score
+    ``harm``); one that is not named has the direction that its axis suggests if it is the headline, else none.
     """
 
     metric: str
@@ -34,11 +73,13 @@ class Summary:
     macro_over: tuple[str, ...] | None = None
     threshold: bool = False
     secondary: tuple[str, ...] = ()
+    metrics: Mapping[str, MetricInfo] = field(default_factory=dict)
 
 
 class Measure(Protocol):
     """A named, versioned instrument on one axis. Registered under the entry-point group ``holdfast.measures``.
 
+    ``display``: the name as its authors write it; "" where ``name`` with blanks for its underscores will do.
     ``version`` changes whenever the same parameters and data would give other requests or another score.
     ``per_task``: one instance for each task of a study, made by ``bind``.
     ``alternatives``: the continuations of an ask are rival beginnings of one response, so that their probabilities
@@ -47,6 +88,7 @@ class Measure(Protocol):
     """
 
     name: ClassVar[str]
+    display: ClassVar[str] = ""
     version: ClassVar[int]
     axis: ClassVar[Axis]
     judges: ClassVar[tuple[str, ...]] = ("own",)

@@ -8,9 +8,11 @@ from typing import ClassVar
 from holdfast import registry
 from holdfast.data.gather import cell
 from holdfast.evals.measures.items import filled, item_id, numbered
-from holdfast.evals.measures.measure import WHERE, Measure, Summary
+from holdfast.evals.measures.measure import WHERE, Measure, MetricInfo, Summary
 from holdfast.store.rows import Placed, Source
 from holdfast.types import Ask, Axis, Item, Turn
+
+QUALITY = MetricInfo("quality", "higher", unit="mean score of a judge, 0 to 1", kind="score")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class OpenQA(Measure):
     version: ClassVar[int] = 1
     axis: ClassVar[Axis] = "capability"
     judges: ClassVar[tuple[str, ...]] = ("reference_rubric",)
-    summary: ClassVar[Summary] = Summary("quality")
+    summary: ClassVar[Summary] = Summary("quality", metrics={"quality": QUALITY})
     path: str = field(metadata=WHERE)
     question: str = field(default="question", metadata=WHERE)
     reference: str = field(default="reference", metadata=WHERE)

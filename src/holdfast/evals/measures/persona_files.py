@@ -10,7 +10,6 @@ from holdfast.evals.measures.folder_of_files import ALL, Shelf
 from holdfast.evals.measures.items import numbered
 from holdfast.evals.measures.measure import WHERE, Summary
 from holdfast.evals.measures.persona import Persona, published
-from holdfast.evals.measures.yes_no import SECONDARY
 from holdfast.types import Item
 
 
@@ -29,7 +28,7 @@ class PersonaFiles(Persona):
 
     @property
     def summary(self) -> Summary:
-        return Summary("p_match", by="trait", macro_over=self._traits, secondary=SECONDARY)
+        return self.summed(self._traits)
 
     def items(self) -> list[Item]:
         return numbered(published(trait, placed) for trait in self._traits for placed in self._shelf.rows(trait))

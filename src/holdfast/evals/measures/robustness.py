@@ -10,11 +10,22 @@ from typing import Any, ClassVar
 from holdfast import registry
 from holdfast.evals.measures.attacks import Attack
 from holdfast.evals.measures.items import distinct, filled, item_id
-from holdfast.evals.measures.measure import WHERE, Measure, Summary
+from holdfast.evals.measures.measure import WHERE, Measure, MetricInfo, Summary
 from holdfast.store.rows import Placed
 from holdfast.types import Ask, Axis, Item, Turn, UserError
 
 DIRECT = "none"
+METRICS = {
+    "asr": MetricInfo(
+        "ASR",
+        "lower",
+        title="Attack success rate",
+        words="attack success",
+        estimated="share of responses that the judge scores at or above the threshold, every attack counting alike",
+        unit="share of responses",
+    ),
+    "harm": MetricInfo("harm", "lower", words="the harm score", unit="mean score of a judge, 0 to 1", kind="score"),
+}
 FIVE = ("dan", "happy_to_help", "role_play", "wikipedia", "zulu")
 
 
@@ -47,7 +58,7 @@ class Robustness(Measure):
 
     @property
     def summary(self) -> Summary:
-        return Summary("asr", by="attack", macro_over=tuple(self.wrappings), threshold=True)
+        return Summary("asr", by="attack", macro_over=tuple(self.wrappings), threshold=True, metrics=METRICS)
 
     def asks(self, item: Item) -> list[Ask]:
         direct = [Ask(item.id, item.prompt)] if self.direct else []

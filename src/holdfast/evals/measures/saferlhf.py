@@ -24,6 +24,7 @@ class SafeRLHF(Robustness):
     """
 
     name: ClassVar[str] = "saferlhf"
+    display: ClassVar[str] = "SafeRLHF"
     version: ClassVar[int] = 1
     path: str = field(default="PKU-Alignment/PKU-SafeRLHF", metadata=WHERE)
     file: str | None = field(default=None, metadata=WHERE)

@@ -10,7 +10,7 @@ from holdfast.evals.measures.folder_of_files import ALL
 from holdfast.evals.measures.items import filled, numbered
 from holdfast.evals.measures.measure import WHERE, Summary
 from holdfast.evals.measures.persona import Persona, statement
-from holdfast.evals.measures.yes_no import SECONDARY, yes_or_no
+from holdfast.evals.measures.yes_no import yes_or_no
 from holdfast.store.rows import Placed, Source
 from holdfast.types import Item, UserError
 
@@ -32,7 +32,7 @@ class Statements(Persona):
 
     @property
     def summary(self) -> Summary:
-        return Summary("p_match", by="trait", macro_over=self._traits, secondary=SECONDARY)
+        return self.summed(self._traits)
 
     def items(self) -> list[Item]:
         return [item for item in self._written if item.fields["trait"] in self._traits]

@@ -16,6 +16,7 @@ class StrongREJECT(Robustness):
     """``path``: the authors' CSV (column ``forbidden_prompt``), a JSONL file, or a hub id (column ``prompt``)."""
 
     name: ClassVar[str] = "strongreject"
+    display: ClassVar[str] = "StrongREJECT"
     version: ClassVar[int] = 1
     strata: ClassVar[tuple[str, ...]] = ("category",)
     path: str = field(default="walledai/StrongREJECT", metadata=WHERE)

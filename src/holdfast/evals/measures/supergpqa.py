@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -12,6 +12,7 @@ from holdfast.data.tasks import supergpqa
 from holdfast.evals.measures import shares
 from holdfast.evals.measures.items import item_id, numbered
 from holdfast.evals.measures.measure import WHERE, Measure, Summary, unscored
+from holdfast.evals.measures.task_accuracy import ACCURACY
 from holdfast.store.digest import digest
 from holdfast.store.documents import read_yaml
 from holdfast.store.rows import Source
@@ -19,6 +20,7 @@ from holdfast.store.sources import data_file
 from holdfast.types import Ask, Axis, Item, Judgement, Record, Turn, UserError
 
 LETTER = "Answer with the letter of the right option and nothing else."
+METRICS = {"accuracy": ACCURACY, "strict": replace(ACCURACY, short="strict accuracy", words="")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +37,14 @@ class SuperGPQA(Measure):
     """
 
     name: ClassVar[str] = "supergpqa"
+    display: ClassVar[str] = "SuperGPQA"
     version: ClassVar[int] = 2
     axis: ClassVar[Axis] = "capability"
     alternatives: ClassVar[bool] = True
     strata: ClassVar[tuple[str, ...]] = ("discipline",)
-    summary: ClassVar[Summary] = Summary("accuracy", secondary=("strict", "parsed", "cut", "p_right", "mass"))
+    summary: ClassVar[Summary] = Summary(
+        "accuracy", secondary=("strict", "parsed", "cut", "p_right", "mass"), metrics=METRICS
+    )
     path: str = field(default="m-a-p/SuperGPQA", metadata=WHERE)
     revision: str | None = field(default=None, metadata=WHERE)
     discipline: str | None = "Engineering"

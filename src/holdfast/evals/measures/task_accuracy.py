@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from holdfast.evals.measures.measure import Measure, Summary, unscored
+from holdfast.evals.measures.measure import Measure, MetricInfo, Summary, unscored
 from holdfast.types import Axis, Item, Judgement, Record
+
+ACCURACY = MetricInfo(
+    "accuracy", "higher", words="accuracy", estimated="share of right answers", unit="share of answers"
+)
+METRICS = {
+    "accuracy": replace(ACCURACY, title="Task accuracy"),
+    "coverage": MetricInfo(
+        "words covered",
+        "higher",
+        title="Words of the reference covered",
+        words="words covered",
+        estimated="share of the reference's content words that a response holds, which is no accuracy",
+        unit="share of words",
+        kind="mean",
+    ),
+    "strict": replace(ACCURACY, short="strict accuracy", words=""),
+}
 
 
 @dataclass(frozen=True)
@@ -21,7 +38,7 @@ class TaskAccuracy(Measure):
     version: ClassVar[int] = 2
     axis: ClassVar[Axis] = "capability"
     per_task: ClassVar[bool] = True
-    summary: ClassVar[Summary] = Summary("accuracy", secondary=("strict",))
+    summary: ClassVar[Summary] = Summary("accuracy", secondary=("strict",), metrics=METRICS)
 
     split: Literal["test", "validation"] = "test"
 
@@ -41,7 +58,7 @@ class BoundAccuracy(TaskAccuracy):
 
     @property
     def summary(self) -> Summary:  # type: ignore[override]
-        return Summary(getattr(self.task, "metric", "accuracy"), secondary=("strict",))
+        return Summary(getattr(self.task, "metric", "accuracy"), secondary=("strict",), metrics=METRICS)
 
     def items(self) -> list[Item]:
         return [Item(row.id, row.prompt, reference=row.answer) for row in self.rows]

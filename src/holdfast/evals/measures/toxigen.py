@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from holdfast.evals.measures.items import filled, item_id
-from holdfast.evals.measures.measure import WHERE, Measure, Summary
+from holdfast.evals.measures.measure import WHERE, Measure, MetricInfo, Summary
+from holdfast.evals.measures.task_accuracy import ACCURACY
 from holdfast.evals.measures.true_false import Facts
 from holdfast.evals.measures.wording import placed
-from holdfast.evals.measures.yes_no import SECONDARY
+from holdfast.evals.measures.yes_no import P_CORRECT, SECONDARY, YES_BIAS
 from holdfast.store.rows import Placed, Source, number
 from holdfast.types import Axis, Item, Judgement, Record, Turn, UserError
 
@@ -33,8 +34,17 @@ class ToxiGen(Facts):
     """
 
     name: ClassVar[str] = "toxigen"
+    display: ClassVar[str] = "ToxiGen"
     version: ClassVar[int] = 1
-    summary: ClassVar[Summary] = Summary("accuracy", secondary=("p_correct", *SECONDARY))
+    summary: ClassVar[Summary] = Summary(
+        "accuracy",
+        secondary=("p_correct", *SECONDARY),
+        metrics={
+            "accuracy": ACCURACY,
+            "p_correct": P_CORRECT,
+            "yes_bias": YES_BIAS,
+        },
+    )
     path: str = field(default=HUB, metadata=WHERE)
     file: str | None = field(default=None, metadata=WHERE)
     revision: str | None = field(default=None, metadata=WHERE)
@@ -65,6 +75,9 @@ class ToxiGen(Facts):
         return Judgement(record.id, "own", float(right), "correct" if right else "wrong", details=details)
 
 
+TOXICITY = MetricInfo("toxicity of continuations", "lower", unit="mean score of a judge, 0 to 1", kind="score")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Continuations(Measure):
     """``path``: a file or folder with a column ``prompt`` (or ``text``), or a hub id; every prompt is asked once.
@@ -77,7 +90,7 @@ class Continuations(Measure):
     version: ClassVar[int] = 1
     axis: ClassVar[Axis] = "normative"
     judges: ClassVar[tuple[str, ...]] = ("label_classifier",)
-    summary: ClassVar[Summary] = Summary("toxicity")
+    summary: ClassVar[Summary] = Summary("toxicity", metrics={"toxicity": TOXICITY})
     path: str = field(metadata=WHERE)
     file: str | None = field(default=None, metadata=WHERE)
     split: str = field(default="train", metadata=WHERE)

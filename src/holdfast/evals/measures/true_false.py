@@ -8,7 +8,7 @@ from typing import ClassVar
 from holdfast.evals.measures.items import filled, item_id, numbered
 from holdfast.evals.measures.measure import WHERE, Summary
 from holdfast.evals.measures.wording import placed
-from holdfast.evals.measures.yes_no import SECONDARY, YesNo, yes_or_no
+from holdfast.evals.measures.yes_no import P_CORRECT, SECONDARY, YES_BIAS, YesNo, yes_or_no
 from holdfast.store.rows import Source
 from holdfast.types import Axis, Item, Turn
 
@@ -18,7 +18,9 @@ class Facts(YesNo):
     """Score: the probability of the right answer. A subclass has a name and overrides ``items``."""
 
     axis: ClassVar[Axis] = "normative"
-    summary: ClassVar[Summary] = Summary("p_correct", secondary=SECONDARY)
+    summary: ClassVar[Summary] = Summary(
+        "p_correct", secondary=SECONDARY, metrics={"p_correct": P_CORRECT, "yes_bias": YES_BIAS}
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

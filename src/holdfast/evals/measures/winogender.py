@@ -15,7 +15,8 @@ from typing import ClassVar
 
 from holdfast.evals.measures.choices import Choices, listed
 from holdfast.evals.measures.items import distinct, item_id
-from holdfast.evals.measures.measure import WHERE, Summary
+from holdfast.evals.measures.measure import WHERE, MetricInfo, Summary
+from holdfast.evals.measures.task_accuracy import ACCURACY
 from holdfast.evals.measures.wording import authors_file
 from holdfast.store.rows import Placed, Source, number, texts
 from holdfast.types import Item, Judgement, Record, Turn, UserError
@@ -36,10 +37,18 @@ class Winogender(Choices):
     """
 
     name: ClassVar[str] = "winogender"
+    display: ClassVar[str] = "Winogender"
     version: ClassVar[int] = 1
     strata: ClassVar[tuple[str, ...]] = ("gender", "right")
     summary: ClassVar[Summary] = Summary(
-        "accuracy", by="gender", macro_over=tuple(PRONOUNS), secondary=("gap", "gotcha", "no_gotcha", "occupation")
+        "accuracy",
+        by="gender",
+        macro_over=tuple(PRONOUNS),
+        secondary=("gap", "gotcha", "no_gotcha", "occupation"),
+        metrics={
+            "accuracy": ACCURACY,
+            "gap": MetricInfo("gap", "", unit="female less male accuracy", kind="mean", low=-1.0),
+        },
     )
     path: str = field(default="oskarvanderwal/winogender", metadata=WHERE)
     revision: str | None = field(default=None, metadata=WHERE)

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from holdfast.evals.measures.items import distinct, filled
-from holdfast.evals.measures.measure import WHERE, Measure, Summary
+from holdfast.evals.measures.measure import WHERE, Measure, MetricInfo, Summary
 from holdfast.evals.measures.robustness import file_of, item
 from holdfast.store.rows import Placed, Source
 from holdfast.types import Axis, Item, UserError
 
 LABELS = ("safe", "unsafe")
+COMPLIANCE = MetricInfo(
+    "safe prompts answered", "higher", unit="share of prompts", apart={"unsafe": "lower"}, whole="prompts answered"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +28,14 @@ class XSTest(Measure):
     """
 
     name: ClassVar[str] = "xstest"
+    display: ClassVar[str] = "XSTest"
     version: ClassVar[int] = 1
     axis: ClassVar[Axis] = "normative"  # robustness to attack is another question, and must not be averaged with this
     judges: ClassVar[tuple[str, ...]] = ("rules", "coherence")
     strata: ClassVar[tuple[str, ...]] = ("label", "type")
-    summary: ClassVar[Summary] = Summary("compliance", by="label", macro_over=("safe",), secondary=("partial",))
+    summary: ClassVar[Summary] = Summary(
+        "compliance", by="label", macro_over=("safe",), secondary=("partial",), metrics={"compliance": COMPLIANCE}
+    )
     path: str = field(default="walledai/XSTest", metadata=WHERE)
     revision: str | None = field(default=None, metadata=WHERE)
 

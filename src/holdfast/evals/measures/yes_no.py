@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from holdfast.evals.measures import shares
-from holdfast.evals.measures.measure import Measure, unscored
+from holdfast.evals.measures.measure import Measure, MetricInfo, unscored
 from holdfast.types import Ask, Item, Judgement, Record, UserError
 
 YES = ("Yes", " Yes", "yes", " yes", "YES", " YES")
@@ -57,4 +57,13 @@ class YesNo(Measure):
         return Judgement(record.id, "own", p, self.labels[p < 0.5], details=details)
 
 
+P_CORRECT = MetricInfo(
+    "P(correct)",
+    "higher",
+    words="P(correct)",
+    estimated="probability of the right answer, among yes and no",
+    unit="probability; knowing nothing is 0.5",
+    kind="probability",
+)
+YES_BIAS = MetricInfo("yes bias", "", unit="2·P(yes) − 1", kind="mean", low=-1.0)
 SECONDARY = ("mass", "p_yes", "yes_bias", "half_yes", "half_no")

@@ -1,0 +1,95 @@
+"""What a measure and its metrics are, as ``cell.json`` has it from the measure itself.
+
+Folders of versions whose measures did not say so hold no ``summary.metrics``: for these, and for metrics that a measure
+does not name, ``_unsaid`` is what was understood of axis and metric then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from holdfast import registry
+from holdfast.analysis.metrics import headline
+from holdfast.evals.measures import eq_bench, robustness, task_accuracy, toxigen, truthfulqa, xstest
+from holdfast.evals.measures.measure import Better, MetricInfo
+from holdfast.evals.measures.persona import P_MATCH
+from holdfast.evals.measures.yes_no import P_CORRECT
+from holdfast.types import UserError
+
+About = Mapping[str, Any]  # of a cell: ``cell.json``, or as much as is known of it
+NONE: Mapping[str, About] = {}  # of cells that are not at hand
+
+KNOWN: Mapping[str, MetricInfo] = {
+    **task_accuracy.METRICS,
+    **robustness.METRICS,
+    **eq_bench.METRICS,
+    **truthfulqa.TRUTHFUL,
+    "p_match": replace(P_MATCH, title="Dark Triad P(match)", better="lower"),
+    "p_correct": P_CORRECT,
+    "p_true": truthfulqa.P_TRUE,
+    "compliance": xstest.COMPLIANCE,
+    "toxicity": toxigen.TOXICITY,
+    "coherent": MetricInfo("coherent", "higher", title="Coherent responses"),  # these two are counted of every measure
+    "unscored": MetricInfo("unscored", "lower"),
+}
+_OF = {"accuracy": "task_accuracy", "p_match": "dark_triad"}  # of one measure: under other names the title is none
+_BY_AXIS: Mapping[str, Better] = {"capability": "higher", "robustness": "lower", "persona": "lower"}
+
+
+def cell(cells: Mapping[str, About], measure: str, axis: str) -> About:
+    """That of a measure's label in a table."""
+    label = measure.partition(" on ")[0]
+    return next((c for c in cells.values() if c["measure"] == label), {"measure": label, "axis": axis})
+
+
+def info(cell: About, metric: str) -> MetricInfo:
+    """Of a metric of the cell. A title that names its measure is "" where the study has given that another name."""
+    said = _said(cell).get(metric)
+    if said is None:
+        return _unsaid(cell, metric)
+    own = str(cell.get("display", ""))
+    renamed = cell.get("measure") != cell.get("name") and own.casefold() in said["title"].casefold()
+    return MetricInfo(**(said | {"title": ""} if renamed else said))
+
+
+def better(cell: About, metric: str) -> Better:
+    """Which way a verdict calls better; "" where a move is just a move. Of a normative measure it was so until measures
+    said otherwise (but for the share of safe prompts answered), and of folders from then it still is."""
+    if metric not in _said(cell) and cell.get("axis") == "normative" and metric != "compliance":
+        return ""
+    return info(cell, metric).better
+
+
+def display(cell: About) -> str:
+    """The measure's name as its authors write it; the study's own name for it, in words, where it has given one."""
+    label = str(cell.get("measure", ""))
+    return str(cell["display"]) if cell.get("display") and label == cell.get("name") else in_words(label)
+
+
+def in_words(name: str) -> str:
+    """A name as words: ``miniature_dark_triad`` → ``dark triad``; of a registered measure as its authors write it."""
+    try:
+        measure: Any = registry.get("measures", name) if name in registry.names("measures") else None
+        written = measure.display if measure else ""
+    except (UserError, AttributeError):  # of a package that is broken, or a class that has no such name
+        written = ""
+    return written or name.removeprefix("miniature_").replace("_", " ")
+
+
+def _said(cell: About) -> Mapping[str, Any]:
+    return (cell.get("summary") or {}).get("metrics") or {}
+
+
+def _unsaid(cell: About, metric: str) -> MetricInfo:
+    axis, label, known = str(cell.get("axis", "")), str(cell.get("measure", "")), KNOWN.get(metric)
+    summary = cell.get("summary")
+    if known is None:
+        counts = not summary or metric == headline(summary)  # of a detail nothing is known
+        known = MetricInfo(metric.replace("_", " "), "higher" if counts else "", low=None, high=None, kind="mean")
+    if known.better:
+        known = replace(known, better=_BY_AXIS.get(axis, known.better))
+    if axis == "normative" or _OF.get(metric, "") not in label:
+        known = replace(known, title="")
+    return known
