@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from holdfast import registry
 from holdfast.analysis.metrics import headline
 from holdfast.evals.measures import eq_bench, robustness, task_accuracy, toxigen, truthfulqa, xstest
 from holdfast.evals.measures.measure import Better, MetricInfo
 from holdfast.evals.measures.persona import P_MATCH
 from holdfast.evals.measures.yes_no import P_CORRECT
-from holdfast.types import UserError
 
 About = Mapping[str, Any]  # of a cell: ``cell.json``, or as much as is known of it
 NONE: Mapping[str, About] = {}  # of cells that are not at hand
@@ -69,13 +67,8 @@ def display(cell: About) -> str:
 
 
 def in_words(name: str) -> str:
-    """A name as words: ``miniature_dark_triad`` → ``dark triad``; of a registered measure as its authors write it."""
-    try:
-        measure: Any = registry.get("measures", name) if name in registry.names("measures") else None
-        written = measure.display if measure else ""
-    except (UserError, AttributeError):  # of a package that is broken, or a class that has no such name
-        written = ""
-    return written or name.removeprefix("miniature_").replace("_", " ")
+    """``miniature_dark_triad`` → ``dark triad``."""
+    return name.removeprefix("miniature_").replace("_", " ")
 
 
 def _said(cell: About) -> Mapping[str, Any]:

@@ -11,10 +11,12 @@ from typing import Any
 
 import pandas as pd
 
+from holdfast import registry
 from holdfast.analysis.described import KNOWN, display, in_words, info
 from holdfast.analysis.shown import AXES, listed
 from holdfast.evals.measures.measure import Better, MetricInfo
 from holdfast.report.theme import BASE
+from holdfast.types import UserError
 
 _CALLED: ContextVar[Mapping[str, str]] = ContextVar("called")
 _POOLED = ("macro", "all", "overall", "mean", "")  # conditions that stand for the whole measure, best first
@@ -43,7 +45,7 @@ class Series:
     @property
     def name(self) -> str:
         """The measure's, as its authors write it."""
-        return display(self._about)
+        return display(self._about) if self.cell.get("display") else plain(str(self._about["measure"]))
 
     @property
     def _about(self) -> Mapping[str, Any]:
@@ -111,14 +113,20 @@ def good(way: Better) -> str:
 
 
 def plain(name: str) -> str:
-    """A name as words: ``role_play`` → ``role play``; of a measure as its cell has it, within ``called``."""
-    return _CALLED.get({}).get(name) or in_words(name)
+    """A name as words: ``role_play`` → ``role play``; a measure's as its cell (within ``called``) or class has it."""
+    if name in (called := _CALLED.get({})):
+        return called[name]
+    try:
+        measure: Any = registry.get("measures", name) if name in registry.names("measures") else None
+        return getattr(measure, "display", "") or in_words(name)
+    except UserError:  # of a package that is broken
+        return in_words(name)
 
 
 @contextmanager
 def called(cells: Iterable[Mapping[str, Any]]) -> Iterator[None]:
     """``plain`` within gives the measures of these cells the names that they give themselves."""
-    token = _CALLED.set({str(c["measure"]): display(c) for c in cells})
+    token = _CALLED.set({str(c["measure"]): display(c) for c in cells if c.get("display")})
     try:
         yield
     finally:
