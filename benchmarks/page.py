@@ -258,9 +258,10 @@ def main() -> None:
         with timed("analyse", took):
             frame, about = load(folder), cells(folder)
             each = joints(frame, about, study)
-            tables.write(folder.estimates_parquet, "estimates", estimates(frame, about, study))
-            tables.write(folder.findings_parquet, "findings", findings(frame, about, study, each))
-            shown.write(folder, about, study, each)
+            table, found = estimates(frame, about, study), findings(frame, about, study, each)
+            tables.write(folder.estimates_parquet, "estimates", table)
+            tables.write(folder.findings_parquet, "findings", found)
+            shown.write(folder, about, study, frame, each, table, found)
         print("run again for the page, with the analysis out of memory")
         return
     with timed("build", took):

@@ -54,9 +54,10 @@ def made_up(root: Path, *, odd_seed: bool = False, prompts: int = 24, **study: A
 def analyse(folder: StudyFolder, study: Study) -> None:
     frame, about = load(folder, tuning=True), cells(folder)
     each = joints(frame, about, study)
-    tables.write(folder.estimates_parquet, "estimates", estimates(each[SHARED].frame, about, study))
-    tables.write(folder.findings_parquet, "findings", findings(frame, about, study, each))
-    shown.write(folder, about, study, each)
+    table, found = estimates(each[SHARED].frame, about, study), findings(frame, about, study, each)
+    tables.write(folder.estimates_parquet, "estimates", table)
+    tables.write(folder.findings_parquet, "findings", found)
+    shown.write(folder, about, study, frame, each, table, found)
 
 
 def _training(folder: StudyFolder, study: Study, odd_seed: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from holdfast.analysis import tables as analysed
 from holdfast.analysis.asked import joints
+from holdfast.analysis.frame import load
 from holdfast.config.study import MatchedSpec
 from holdfast.report import charts, distance, matched, stability
 from holdfast.report.reading import Setting, read
@@ -30,8 +32,10 @@ def aiming(setting: Setting, at: Path, **goal: Any) -> Setting:
     study = setting.findings.study.model_copy(update={"matched": spec})
     findings = replace(setting.findings, study=study, folder=StudyFolder(at))
     findings.__dict__["answers"] = setting.findings.answers
-    cells = setting.findings.cells
-    analysed.write(findings.folder, cells, study, joints(setting.findings.whole, cells, study))
+    cells, frame = setting.findings.cells, load(setting.findings.folder)
+    shutil.copy(setting.findings.folder.subjects, findings.folder.subjects)
+    each = joints(frame, cells, study)
+    analysed.write(findings.folder, cells, study, frame, each, findings.estimates, findings.answers)
     return replace(setting, findings=findings)
 
 

@@ -21,14 +21,8 @@ def rates(**incoherent: float) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def records(good: int, bad: int) -> pd.DataFrame:
-    """Each response stands twice, as under two judges."""
-    some = pd.DataFrame({"record": range(good + bad), "coherent": [1.0] * good + [0.0] * bad})
-    return pd.concat([some, some, pd.DataFrame({"record": [-1], "coherent": [None]})])
-
-
 def test_incoherence_elsewhere_is_said_beside_none_at_the_last_budget():
-    said = gist.coherent(rates(base=0.0, sft=0.0), records(843, 157), " at 60k tokens")
+    said = gist.coherent(rates(base=0.0, sft=0.0), 1_000, 157, " at 60k tokens")
     assert said == (
         "Incoherent under attack at 60k tokens: 0.0% throughout. Of all 1,000 responses that were judged 157 are "
         "incoherent."
@@ -36,7 +30,7 @@ def test_incoherence_elsewhere_is_said_beside_none_at_the_last_budget():
 
 
 def test_incoherence_that_rounds_to_nothing_is_not_nothing():
-    assert "from 0.0% (sft) to 0.03% (kl)" in gist.coherent(rates(sft=0.0, kl=0.0003), records(10, 1), "")
+    assert "from 0.0% (sft) to 0.03% (kl)" in gist.coherent(rates(sft=0.0, kl=0.0003), 11, 1, "")
 
 
 def test_what_was_left_out_is_all_of_it():

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from holdfast.analysis import answered
 from holdfast.analysis.estimates import estimates
 from holdfast.config.study import Study
 from holdfast.report import judged
@@ -51,7 +52,13 @@ def findings(tmp_path) -> Any:
     )
     folder = SimpleNamespace(report=tmp_path)
     table = estimates(frame, cells, study)
-    return SimpleNamespace(study=study, cells=cells, frame=frame, estimates=table, folder=folder, labels=("sft",))
+    found = SimpleNamespace(study=study, cells=cells, frame=frame, estimates=table, folder=folder, labels=("sft",))
+    found.table = lambda name: {
+        "agreement": answered.agreements(found.frame, cells, study),
+        "confusion": answered.confusions(found.frame, cells, study),
+        "verdicts": answered.verdicts(found.frame),
+    }[name]
+    return found
 
 
 def test_pairs_of_judges_are_told_with_people_and_by_coherence(findings):

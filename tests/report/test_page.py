@@ -14,6 +14,7 @@ import pytest
 from holdfast.report import figures
 from holdfast.report.charts import Figure
 from holdfast.report.page import build
+from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 
 pytestmark = pytest.mark.xdist_group("page")  # one worker, so that what all share is made once
@@ -29,14 +30,30 @@ def drawn() -> dict[str, Figure]:
 
 
 @pytest.fixture(scope="module")
-def page(finished: StudyFolder, drawn: dict[str, Figure]) -> Path:
+def reads() -> set[tuple[str, bool]]:
+    """What tables were read for the page, and whether only rows that were asked for."""
+    return set()
+
+
+@pytest.fixture(scope="module")
+def page(finished: StudyFolder, drawn: dict[str, Figure], reads: set[tuple[str, bool]]) -> Path:
     def write(folder: Path, name: str, figure: Figure, *rest: Any) -> None:
         drawn[name] = figure
         figures.write(folder, name, figure, *rest)
 
+    def read(path: Any, name: str, columns: Any = (), where: Any = None) -> pd.DataFrame:
+        reads.add((name, where is not None))
+        return plain(path, name, columns, where)
+
+    plain = tables.read
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "read", read)
         patch.setattr("holdfast.report.page.figures", SimpleNamespace(**vars(figures) | {"write": write}))
         return build(finished)
+
+
+def test_of_records_only_the_sample_that_is_printed_is_read(page: Path, reads: set[tuple[str, bool]]) -> None:
+    assert {x for x in reads if x[0] in ("records", "judgements")} == {("records", True), ("judgements", True)}
 
 
 class _Loads(HTMLParser):

@@ -34,7 +34,7 @@ COLUMNS = [
     "source", "model", "task", "label", "budget", "measure", "metric", "published", "printed", "value", "low", "high",
     "difference", "d_low", "d_high", "p", "verdict", "doubt", "note",
 ]  # fmt: skip
-_MEAN = "mean"
+MEAN = "mean"
 
 
 @cache
@@ -75,7 +75,7 @@ def beside(study: Study, estimates: pd.DataFrame, about: Cells, frame: Any) -> p
                 if cell.get("name", cell["measure"]) not in named or cell.get("task") not in ("", None, task):
                     continue
                 who = {"model": model, "task": task, "label": label}
-                if figure["budget"] == _MEAN:
+                if figure["budget"] == MEAN:
                     own, note = _mean(study, frame(), cell, who, data()["sources"][figure["source"]]["budgets"])
                 else:
                     own, note = _level(estimates, about, cell, who, figure)

@@ -12,34 +12,89 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis import coherent
+from holdfast.analysis import answered, coherent, published, tuned
+from holdfast.analysis.brackets import brackets
+from holdfast.analysis.claims import claims
 from holdfast.analysis.distance import AtDistance
 from holdfast.analysis.estimates import Cells
 from holdfast.analysis.matched import Instruments, Matched
 from holdfast.analysis.matched_rows import Joint
 from holdfast.analysis.pareto import Front
 from holdfast.analysis.regimes import SHARED
-from holdfast.analysis.stability import ways
+from holdfast.analysis.stability import stability, ways
+from holdfast.config import tuning
 from holdfast.config.study import Study
+from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 from holdfast.store.tables import read_frame, write_frame
 from holdfast.types import UserError
 
 
-def write(folder: StudyFolder, cells: Cells, study: Study, each: Mapping[str, Joint]) -> None:
-    """All of them, in place of those of an earlier analysis. ``each``: of ``asked.joints``."""
+def write(
+    folder: StudyFolder,
+    cells: Cells,
+    study: Study,
+    frame: pd.DataFrame,
+    each: Mapping[str, Joint],
+    estimates: pd.DataFrame,
+    asked_and_found: pd.DataFrame,
+) -> None:
+    """All of them, in place of those of an earlier analysis. ``frame``: of ``frame.load(tuning=True)``; ``each``: of
+    ``asked.joints``; ``asked_and_found``: the findings."""
     shutil.rmtree(folder.analysis, ignore_errors=True)
     at, shared = folder.analysis, each[SHARED]
+    rows, subjects = shared.frame, tables.read(folder.subjects, "subjects")
     _write_matched(at, shared.matched)
     _write_at_distance(at, shared.at_distance)
     _write_fronts(at, shared.fronts)
-    _write(at, "ways", ways({k: joint.records for k, joint in each.items()}, cells, study))
-    _write(at, "coherence", coherent.rates(shared.records, cells, study))
+    every = ways({k: joint.records for k, joint in each.items()}, cells, study)
+    _write(at, "ways", every)
+    _write(at, "stability", stability(every))
+    _write(at, "agreement", answered.agreements(rows, cells, study))
+    _write(at, "confusion", answered.confusions(rows, cells, study))
+    _write(at, "verdicts", answered.verdicts(rows))
+    _write(at, "asked", answered.asked(rows))
+    _write(at, "screened", answered.screened(rows))
+    _write(at, "sample", answered.shown_prompts(rows, cells, subjects, study))
+    _write(at, "brackets", brackets(estimates, rows, cells, study.alpha))
+    _write(at, "settings", _settings(folder, cells, study, frame, each))
+    printed = published.beside(study, estimates, cells, lambda: rows)
+    _write(at, "published", printed.assign(budget=printed["budget"].astype(str)))  # or "mean"
+    _write(at, "claims", printed_claims(asked_and_found, subjects, study, cells))
+    _write(at, LAST, coherent.rates(shared.records, cells, study))
+
+
+def printed_claims(found: pd.DataFrame, subjects: pd.DataFrame, study: Study, cells: Cells) -> pd.DataFrame:
+    """``claims.claims``, of the one setting for all objectives, which is their design."""
+    return claims(found[found["regime"] == SHARED], subjects, study, cells)
+
+
+def of(rows: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
+    """Rows of a model that belong to the task or, as the base model's do, to none. The task's own come first."""
+    mine = rows[(rows["model"] == model) & rows["task"].isin(("", task))]
+    return mine.sort_values("task", key=lambda t: t != task, kind="stable")
+
+
+def _settings(
+    folder: StudyFolder, cells: Cells, study: Study, frame: pd.DataFrame, each: Mapping[str, Joint]
+) -> pd.DataFrame:
+    """Levels at the last budget (of ``tuned.levels``) in each regime, and of every setting that was tried (regime
+    ``tried``): those of one model and task together, with its base model."""
+    parts = []
+    for model, task in sorted({(c["model"], c["task"]) for c in tuning.read(study, folder)}):
+        about = {"of_model": model, "of_task": task}
+        parts.append(tuned.tried(of(frame, model, task), cells, study).assign(**about, regime=TRIED))
+        for regime, joint in each.items():
+            parts.append(tuned.levels(of(joint.frame, model, task), cells, study).assign(**about, regime=regime))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def read(folder: StudyFolder, name: str) -> pd.DataFrame:
     """One that is a single table: of all models and tasks."""
-    return read_frame(_there(folder) / f"{name}.parquet", name)
+    found = read_frame(_there(folder) / f"{name}.parquet", name)
+    if name == "published":
+        found["budget"] = [b if b == published.MEAN else int(b) for b in found["budget"]]
+    return found
 
 
 def read_matched(folder: StudyFolder, cells: Cells) -> list[Matched]:
@@ -125,3 +180,4 @@ def _there(folder: StudyFolder) -> Path:
 
 
 LAST = "coherence"  # that is written
+TRIED = "tried"

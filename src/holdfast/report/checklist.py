@@ -183,7 +183,7 @@ def _training(findings: Findings) -> Iterator[Row]:
 
 
 def _measuring(findings: Findings) -> Iterator[Row]:
-    items = findings.frame.groupby("cell")["item"].nunique() if len(findings.frame) else {}
+    items = findings.table("asked").set_index("cell")["items"]
     for id, cell in findings.cells.items():
         part = f"measure {plain(str(cell['measure']))}" + (f" ({cell['task']})" if cell.get("task") else "")
         identity = cell.get("identity") or {}
@@ -208,7 +208,7 @@ def _runs(findings: Findings) -> Iterator[Row]:
     runs, study = findings.trajectories, findings.study
     kinds = runs["bracket"] if len(runs) else pd.Series(dtype=str)
     yield "number of runs", "subjects measured", int(findings.subjects["subject"].nunique())
-    yield "number of runs", "responses", int(findings.frame["record"].nunique())
+    yield "number of runs", "responses", int(findings.table("asked")["responses"].sum())
     yield "number of runs", "threshold of success; alpha", f"{study.threshold:g}; {study.alpha:g}"
     if not study.trains:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from holdfast.analysis.claims import NOT_ASKED, claims
+from holdfast.analysis.claims import NOT_ASKED
 from holdfast.analysis.regimes import SHARED
 from holdfast.report import gist, markup, speak, standing, tables
 from holdfast.report.headline import plain
@@ -37,9 +37,7 @@ def group(findings: Findings) -> Group | None:
     if every.empty:
         return None
     shared = every[every["regime"] == SHARED]
-    published = claims(
-        shared, findings.subjects, study, findings.cells
-    )  # which is their design: objectives, trained at one setting
+    published = findings.table("claims")
     published = published if study.trains else published.iloc[:0]
     mine, wanted = (standing.asked(rows, study) for rows in (shared, every))
     asked = shown(wanted)

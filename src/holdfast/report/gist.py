@@ -102,18 +102,16 @@ def slopes(found: pd.DataFrame) -> str:
     return " ".join(said)
 
 
-def coherent(rates: pd.DataFrame, records: pd.DataFrame, at: str) -> str:
-    """How much is incoherent: under attack at the last budget (``rates``: of ``analysis.coherent``), and of all
-    ``records`` (record, coherent) together, whatever their budget, format and attack."""
+def coherent(rates: pd.DataFrame, judged: int, gone: int, at: str) -> str:
+    """How much is incoherent: under attack at the last budget (``rates``: of ``analysis.coherent``), and that
+    ``gone`` are of all that were ``judged``, whatever their budget, format and attack."""
     shares = rates[rates["what"].isin(_INCOHERENT)]
     shares = shares.groupby(["measure", "judge", "label"], sort=False)["value"].sum(min_count=1).dropna()
-    judged = records.drop_duplicates("record")["coherent"].dropna()
-    if shares.empty or judged.empty:
+    if shares.empty or not judged:
         return ""
     frame = shares.rename("value").reset_index()
-    gone = int((judged == 0).sum())
     return (
-        f"{_range(f'Incoherent under attack{at}', frame, speak.percent)} Of all {len(judged):,} responses that were "
+        f"{_range(f'Incoherent under attack{at}', frame, speak.percent)} Of all {judged:,} responses that were "
         f"judged {gone:,} {'is' if gone == 1 else 'are'} incoherent."
     )
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis import raters
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.frame import judges, people
 from holdfast.report import gist, markup, speak, tables
@@ -74,30 +73,17 @@ def _parted(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
 
 def agreements(findings: Findings) -> pd.DataFrame:
     """A row per measure, pair of judges and stratum of coherence."""
-    parts = []
-    for cell in findings.cells.values():
-        rows = _said(findings, cell)
-        labelled = _spoke(rows, people(cell))
-        rivals = [j for j in _spoke(rows, judges(cell)) if j not in labelled]
-        if len(rivals) + len(labelled) > 1:
-            table, alpha = _verdicts(rows, cell, findings), findings.study.alpha
-            pairs = raters.agreements(table, rivals, labelled, alpha)
-            parts.append(pd.DataFrame([_shown(cell, pair) for pair in pairs.to_dict("records")]))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    pairs = findings.table("agreement")
+    return pd.DataFrame([_shown(findings.cells[pair["cell"]], pair) for pair in pairs.to_dict("records")])
 
 
 def confusions(findings: Findings) -> pd.DataFrame:
     """A row per measure, judge and people."""
     rows = []
-    for cell in findings.cells.values():
-        mine = _said(findings, cell)
-        spoke = _spoke(mine, [*judges(cell), *people(cell)])
-        for person in set(spoke) & set(people(cell)):
-            table = _verdicts(mine, cell, findings)
-            for judge in (j for j in spoke if j not in people(cell)):
-                found = raters.confusion(table, judge, person)
-                about = {"measure": plain(str(cell["measure"])), "judge": plain(judge), "people": plain(person)}
-                rows.append(about | {_WORDS.get(k, k): v for k, v in found.items()})
+    for found in findings.table("confusion").to_dict("records"):
+        about = {"measure": plain(str(findings.cells[found.pop("cell")]["measure"]))}
+        about |= {who: plain(found.pop(who)) for who in ("judge", "people")}
+        rows.append(about | {_WORDS.get(k, k): v for k, v in found.items()})
     return pd.DataFrame(rows)
 
 
@@ -111,16 +97,16 @@ _WORDS = {
 
 def unscored(findings: Findings) -> pd.DataFrame:
     """A row per measure and judge that left responses unscored, where there are several judges."""
-    rows = []
-    for cell in findings.cells.values():
-        mine = _said(findings, cell)
+    rows, every = [], findings.table("verdicts")
+    for id, cell in findings.cells.items():
         for judge in [*judges(cell), *people(cell)] if len({*judges(cell), *people(cell)}) > 1 else ():
-            some = mine[mine["judge"] == judge]
-            gone = some.loc[some["score"].isna(), "reason"].fillna("no reason given")
+            mine = every[(every["cell"] == id) & (every["judge"] == judge)]
+            gone = mine[mine["reason"].notna()]
             if len(gone):
-                why = ", ".join(f"{reason} {n:,}" for reason, n in gone.value_counts().items())
+                why = ", ".join(f"{r.reason} {r.responses:,}" for r in gone.itertuples())
+                n, of = int(gone["responses"].sum()), int(mine["responses"].sum())
                 about = {"measure": plain(str(cell["measure"])), "judge": plain(judge)}
-                rows.append(about | {"unscored": speak.percent(len(gone) / len(some)), "why": why, "of": len(some)})
+                rows.append(about | {"unscored": speak.percent(n / of), "why": why, "of": of})
     return pd.DataFrame(rows)
 
 
@@ -150,22 +136,6 @@ def corrected(findings: Findings) -> pd.DataFrame:
         rows.append(shown | {"by the judge": speak.estimate(raw.iloc[0]) if len(raw) else "–", other: said[other]})
     first = {plain(j): k for cell in findings.cells.values() for k, j in enumerate(judges(cell))}
     return pd.DataFrame(rows).sort_values("judge", key=lambda c: c.map(first), kind="stable", ignore_index=True)
-
-
-def _said(findings: Findings, cell: Mapping[str, Any]) -> pd.DataFrame:
-    f = findings.frame
-    return f.loc[f["cell"] == cell["cell"], ["record", "item", "judge", "score", "coherent", "reason"]]
-
-
-def _verdicts(rows: pd.DataFrame, cell: Mapping[str, Any], findings: Findings) -> pd.DataFrame:
-    threshold = findings.study.threshold if cell["summary"].get("threshold") else 0.5
-    rows = rows.drop_duplicates(["record", "judge"]).rename(columns={"item": "prompt"})
-    return raters.verdicts(rows[rows["judge"] != ""], threshold)
-
-
-def _spoke(rows: pd.DataFrame, named: list[str]) -> list[str]:
-    there = set(rows.loc[rows["score"].notna(), "judge"])
-    return [j for j in dict.fromkeys(named) if j in there]
 
 
 def _shown(cell: Mapping[str, Any], pair: Mapping[str, Any]) -> dict[str, Any]:

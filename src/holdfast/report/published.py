@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis.published import beside, data, procedures
+from holdfast.analysis.published import data, procedures
 from holdfast.report import gist, markup, speak, tables
 from holdfast.report.headline import plain
 from holdfast.report.markup import Group
@@ -27,7 +27,7 @@ _CAPTION = (
 def group(findings: Findings) -> Group | None:
     """The section *Beside what was published*."""
     study, mark = findings.study, findings.study.mark
-    found = beside(study, findings.estimates, findings.cells, lambda: findings.frame)
+    found = findings.table("published")
     if found.empty:
         return None
     how = procedures(study, findings.cells, found)

@@ -13,14 +13,12 @@ import pandas as pd
 
 from holdfast.analysis import declaration, shown
 from holdfast.analysis import tables as tables_of
-from holdfast.analysis.brackets import brackets
 from holdfast.analysis.distance import AtDistance
-from holdfast.analysis.frame import as_far_as_all, cells, load
+from holdfast.analysis.frame import as_far_as_all, cells
 from holdfast.analysis.gate import Verdict, verdict
 from holdfast.analysis.matched import Matched
 from holdfast.analysis.pareto import Front
-from holdfast.analysis.regimes import SHARED, regimes
-from holdfast.analysis.stability import stability
+from holdfast.analysis.regimes import SHARED
 from holdfast.config import loading
 from holdfast.config.study import Study
 from holdfast.report.charts import Look
@@ -62,21 +60,6 @@ class Findings:
         return self.study.sft() or "SFT"
 
     @cached_property
-    def whole(self) -> pd.DataFrame:
-        """Records with every judge's verdict, and their coherence; of the settings that were tried, too."""
-        return load(self.folder, tuning=True)
-
-    @cached_property
-    def regimes(self) -> Mapping[str, pd.DataFrame]:
-        """The records of each regime, under the study's labels."""
-        return regimes(self.whole, self.cells, self.study)
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The records of the study's own settings."""
-        return self.regimes[SHARED]
-
-    @cached_property
     def matched(self) -> list[Matched]:
         return tables_of.read_matched(self.folder, self.cells)
 
@@ -89,12 +72,14 @@ class Findings:
         return tables_of.read_fronts(self.folder)
 
     @cached_property
-    def ways(self) -> pd.DataFrame:
-        return tables_of.read(self.folder, "ways")
+    def _tables(self) -> dict[str, pd.DataFrame]:
+        return {}
 
-    @cached_property
-    def coherence(self) -> pd.DataFrame:
-        return tables_of.read(self.folder, "coherence")
+    def table(self, name: str) -> pd.DataFrame:
+        """One that the analysis left (``store.tables.FRAMES``), of all models and tasks; read once."""
+        if name not in self._tables:
+            self._tables[name] = tables_of.read(self.folder, name)
+        return self._tables[name]
 
     @cached_property
     def answers(self) -> pd.DataFrame:
@@ -113,10 +98,10 @@ class Findings:
         """What the gate says, if the study has one."""
         return verdict(self.folder)
 
-    @cached_property
+    @property
     def checks(self) -> pd.DataFrame:
-        """What the control runs show."""
-        return brackets(self.estimates, self.frame, self.cells, self.study.alpha)
+        """What the bracketing runs show."""
+        return self.table("brackets")
 
     def settings(self) -> list[Setting]:
         """A model and a task: what one frontier is drawn for."""
@@ -186,20 +171,21 @@ class Setting:
     @cached_property
     def ways(self) -> pd.DataFrame:
         """Every comparison of attack success under every choice."""
-        return self._own(self.findings.ways)
+        return self._own("ways")
 
     @cached_property
     def stable(self) -> pd.DataFrame:
         """What they say together; empty where there are none."""
-        return stability(self.ways) if len(self.ways) else pd.DataFrame()
+        return self._own("stability")
 
     @cached_property
     def coherence(self) -> pd.DataFrame:
         """Attack success and coherence, under every rule and by quadrant, as of ``analysis.coherent``."""
-        return self._own(self.findings.coherence)
+        return self._own("coherence")
 
-    def _own(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def _own(self, name: str) -> pd.DataFrame:
         """Rows of this model and task alone."""
+        rows = self.findings.table(name)
         return rows[(rows["model"] == self.model) & (rows["task"] == self.task)].reset_index(drop=True)
 
     @cached_property
@@ -235,8 +221,7 @@ class Setting:
 
     def of(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Rows of this model that belong to the task or, as the base model's do, to none. The task's own come first."""
-        mine = rows[(rows["model"] == self.model) & rows["task"].isin(("", self.task))]
-        return mine.sort_values("task", key=lambda t: t != self.task, kind="stable")
+        return tables_of.of(rows, self.model, self.task)
 
 
 def read(folder: StudyFolder) -> Findings:

@@ -16,17 +16,14 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis.frame import judges
+from holdfast.analysis.answered import PROMPTS, shown_subjects
 from holdfast.data.thinking import split
 from holdfast.report import speak
 from holdfast.report.headline import plain
 from holdfast.report.reading import Findings
-from holdfast.report.theme import BASE
 from holdfast.store import tables
-from holdfast.store.digest import digest
 from holdfast.store.folder import CellFolder
 
-PROMPTS = 12  # of each cell
 LONGEST = 2_000  # characters of a response
 MOST = 9_000_000  # characters of the whole sample, before compression to a third or less; shared by the cells
 REFUSALS = ("refusal", "refused")
@@ -34,7 +31,7 @@ REFUSALS = ("refusal", "refused")
 
 def sample(findings: Findings) -> dict[str, Any]:
     """What page.js reads: subjects, cells with their prompts, and answers as short rows."""
-    who = _subjects(findings)
+    who = shown_subjects(findings.subjects, findings.study)
     if who.empty:
         return {"subjects": [], "cells": []}
     every = [
@@ -60,24 +57,11 @@ def packed(sampled: dict[str, Any]) -> str:
     return base64.b64encode(gzip.compress(raw, 9, mtime=0)).decode()
 
 
-def _subjects(findings: Findings) -> pd.DataFrame:
-    """The base and, of every objective, the first seed's checkpoints and the other seeds' last ones."""
-    s = findings.subjects
-    order = {label: i for i, label in enumerate((BASE, *findings.labels))}
-    s = s[(s["bracket"] == "") & s["label"].isin(order) & s["seed"].isin((-1, *findings.study.draws))]
-    last = s.groupby(["model", "task"])["budget"].transform("max")
-    s = s[s["seed"].isin((-1, findings.study.draws[0])) | (s["budget"] == last)]
-    return s.sort_values(
-        ["model", "task", "seed", "budget", "label"], key=lambda c: c.map(order) if c.name == "label" else c
-    )
-
-
 def _cell(findings: Findings, about: Any, at: CellFolder, who: pd.DataFrame, most: int) -> dict[str, Any]:
     items = tables.read(at.items, "items")
-    planned = findings.frame.loc[findings.frame["cell"] == about["cell"], "item"]
-    items = items[items["id"].isin(planned)]
     place = {s: i for i, s in enumerate(who["subject"])}
-    chosen = _chosen(findings, about, set(place), list(items["id"]))
+    sample = findings.table("sample")
+    chosen = list(sample.loc[sample["cell"] == about["cell"], "item"])
     items = items.set_index("id").loc[chosen]
     short = {s[:12] for s in place}
     shards = [p for p in at.shards() if p.parent.name in short]
@@ -117,20 +101,6 @@ def _cell(findings: Findings, about: Any, at: CellFolder, who: pd.DataFrame, mos
         ],
         "answers": [a for a in answers if a[0] < kept],
     }
-
-
-def _chosen(findings: Findings, about: Any, subjects: set[str], items: list[str]) -> list[str]:
-    """The prompts of a cell, in the order in which they are kept."""
-    order = sorted(items, key=lambda i: digest(["shown", i]))
-    f = findings.frame
-    f = f[(f["cell"] == about["cell"]) & (f["judge"] == judges(about)[0]) & (f["format"] == "default")]
-    f = f[f["subject"].isin(subjects) & (f["sample"] == 0)]
-    strata = {key: set(rows) for key, rows in f.groupby(["attack", "verdict"])["item"]}
-    chosen: list[str] = []
-    for key in sorted(strata, key=lambda key: (len(strata[key]), key)):
-        if not strata[key] & set(chosen):
-            chosen.append(next(i for i in order if i in strata[key]))
-    return [*chosen, *(i for i in order if i not in chosen)][:PROMPTS]
 
 
 def _kept(answers: list[list[Any]], most: int) -> int:

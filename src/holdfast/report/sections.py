@@ -131,7 +131,7 @@ def of_setting(s: Setting) -> Part:
             _some(four),
             matched.coherence(s),
             absent="No judge of coherence has spoken in this study.",
-            finding=gist.coherent(_at_last(s.coherence, last), _answered(s, robusts), speak.at(float(last))),
+            finding=gist.coherent(_at_last(s.coherence, last), *_screened(s, robusts), speak.at(float(last))),
         ),
         matched.group(s),
         *([each] if (each := tuned.group(s)) else []),
@@ -181,10 +181,11 @@ def _at_last(rates: pd.DataFrame, last: int) -> pd.DataFrame:
     return rates[(rates["budget"] == last) | (rates["label"] == BASE)]
 
 
-def _answered(s: Setting, robusts: Sequence[Series]) -> pd.DataFrame:
-    """Every response to the measures of robustness, and whether it is coherent."""
-    f = s.of(s.findings.frame)
-    return f[f["measure"].isin([x.measure for x in robusts])][["record", "coherent"]]
+def _screened(s: Setting, robusts: Sequence[Series]) -> tuple[int, int]:
+    """How many responses to the measures of robustness were judged on coherence, and how many are incoherent."""
+    mine = s.of(s.findings.table("screened"))
+    mine = mine[mine["measure"].isin([x.measure for x in robusts])]
+    return int(mine["responses"].sum()), int(mine["incoherent"].sum())
 
 
 def _moved(s: Setting, robust: Any) -> tuple[list[Figure | None], tuple[Block, ...], pd.DataFrame]:

@@ -227,15 +227,12 @@ def brackets(findings: Findings) -> pd.DataFrame:
 
 def unscored(findings: Findings) -> pd.DataFrame:
     """Responses that no score was given to, by reason."""
-    f = findings.frame
-    gone = f[f["score"].isna() & (f["judge"] != "") & (f["reason"] != "not labelled")]  # by people: see ``judged``
-    if gone.empty:
+    every = findings.table("verdicts")
+    gone = every[every["reason"].notna() & (every["judge"] != "") & (every["reason"] != "not labelled")]
+    if gone.empty:  # by people: see ``judged``
         return pd.DataFrame(columns=["measure", "judge", "reason", "responses", "of"])
-    total = f.groupby(["measure", "judge"]).size().rename("of")
-    reasons = gone["reason"].fillna("no reason given")
-    counts = (
-        gone.assign(reason=reasons).groupby(["measure", "judge", "reason"]).size().rename("responses").reset_index()
-    )
+    total = every.groupby(["measure", "judge"])["responses"].sum().rename("of")
+    counts = gone.groupby(["measure", "judge", "reason"])["responses"].sum().reset_index()
     return counts.join(total, on=["measure", "judge"])
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from holdfast.analysis import tuned
 from holdfast.analysis.regimes import SHARED, TUNED
+from holdfast.analysis.tables import TRIED
 from holdfast.config.tuning import candidates, read, seeds
 from holdfast.report import consistency, markup, speak, tables
 from holdfast.report import labels as place
@@ -49,7 +50,8 @@ def group(s: Setting) -> Group | None:
         return None
     mark, names = study.mark, findings.labels
     said = {"level": speak.level(study.alpha), "budget": speak.tokens(study.budgets[-1])}
-    tried = tuned.tried(s.of(findings.whole), findings.cells, study)
+    levels = _by_regime(s)  # of all seeds
+    tried = levels.pop(TRIED)
     shown, every = _chosen(chosen), _settings(s, chosen, tried)
     tables.save(s, "tuned-settings", every, "Settings that were tried")
     assert study.tuned is not None
@@ -60,9 +62,6 @@ def group(s: Setting) -> Group | None:
         markup.table(shown, mark, caption, labels=names),
         markup.folded("Every setting that was tried", markup.table(every, mark, f"{_EVERY} {caption}", labels=names)),
     ]
-    levels = {
-        regime: tuned.levels(s.of(rows), findings.cells, study) for regime, rows in findings.regimes.items()
-    }  # of all seeds
     changed, compared, against = list[str](), list[str](), ""
     for x in (lead(s.shown, axis) for axis in ("capability", "robustness", "persona")):
         if x is not None:
@@ -83,6 +82,16 @@ def group(s: Setting) -> Group | None:
     return Group(
         "tuned", "Each at its own setting", _LEAD, figures, (*blocks, *consistency.proof(findings, made)), finding=found
     )
+
+
+def _by_regime(s: Setting) -> dict[str, pd.DataFrame]:
+    """Levels at the last budget: of every setting that was tried, and of each regime."""
+    every = s.findings.table("settings")
+    mine = every[(every["of_model"] == s.model) & (every["of_task"] == s.task)]
+    return {
+        regime: rows.drop(columns=["of_model", "of_task", "regime"]).reset_index(drop=True)
+        for regime, rows in mine.groupby("regime", sort=False)
+    }
 
 
 def method(findings: Findings) -> list[str]:

@@ -252,7 +252,6 @@ def _analyse(work: Work) -> Path:
     from holdfast.analysis import consistency, declaration
     from holdfast.analysis import tables as shown
     from holdfast.analysis.asked import findings, joints
-    from holdfast.analysis.claims import claims
     from holdfast.analysis.estimates import estimates
     from holdfast.analysis.frame import cells, load
     from holdfast.analysis.regimes import SHARED
@@ -280,10 +279,8 @@ def _analyse(work: Work) -> Path:
     found = declaration.confirmed(found, stands)
     tables.write(work.folder.findings_parquet, "findings", found)
     write_text(work.folder.findings_csv, csv(found))
-    published = found[found["regime"] == SHARED]  # which is their design
-    asked = claims(published, tables.read(work.folder.subjects, "subjects"), work.study, about)
-    write_text(work.folder.claims_csv, csv(asked))
-    shown.write(work.folder, about, work.study, each)
+    shown.write(work.folder, about, work.study, frame, each, table, found)
+    write_text(work.folder.claims_csv, csv(shown.read(work.folder, "claims")))
     return work.folder.estimates_csv
 
 

@@ -210,7 +210,32 @@ FRAMES: dict[str, tuple[int, str]] = {
         "model task label benchmark judge threshold responses budgets regime against value low high p verdict declared "
         "n_prompts n_seeds",
     ),
+    "stability": (
+        1,
+        "model task label against value verdict n_ways n_distinct agree same_sign higher unclear lower flips loses",
+    ),
     "coherence": (1, "model task label budget measure judge what value low high n_prompts n_seeds"),
+    "agreement": (
+        1,
+        "cell judge_a judge_b stratum n n_prompts raw raw_low raw_high kappa kappa_low kappa_high alpha alpha_low "
+        "alpha_high",
+    ),
+    "confusion": (1, "cell judge people both_pass judge_only humans_only neither sensitivity specificity"),
+    "verdicts": (1, "cell measure judge reason responses"),
+    "asked": (1, "cell items responses"),
+    "screened": (1, "model task measure responses incoherent"),
+    "sample": (1, "cell item"),
+    "brackets": (
+        1,
+        "model task label seed budget bracket expected measure metric value low high p_holm moved verdict",
+    ),
+    "settings": (1, "of_model of_task regime " + " ".join(c.name for c in COLUMNS["estimates"][1])),
+    "published": (
+        1,
+        "source model task label budget measure metric published printed value low high difference d_low d_high p "
+        "verdict doubt note",
+    ),
+    "claims": (1, "model task claim about verdict rule evidence warning source"),
 }
 
 

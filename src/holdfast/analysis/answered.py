@@ -1,0 +1,135 @@
+"""What was answered and by whom it was judged, counted once: judges against each other and against people, what went
+unscored, how many answers make sense, and which prompts the page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from holdfast.analysis import raters
+from holdfast.analysis.clusters import BASE
+from holdfast.analysis.estimates import Cells
+from holdfast.analysis.frame import judges, people
+from holdfast.config.study import Study
+from holdfast.store.digest import digest
+
+PROMPTS = 12  # of each cell, on the page
+
+
+# -- judges -----------------------------------------------------------------------------------------------------------
+
+
+def agreements(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
+    """A row per cell, pair of judges and stratum of coherence: cell, and the columns of ``raters.agreements``."""
+    parts = []
+    for cell in cells.values():
+        rows = _said(frame, cell)
+        labelled = _spoke(rows, people(cell))
+        rivals = [j for j in _spoke(rows, judges(cell)) if j not in labelled]
+        if len(rivals) + len(labelled) > 1:
+            pairs = raters.agreements(_verdicts(rows, cell, study), rivals, labelled, study.alpha)
+            parts.append(pairs.assign(cell=cell["cell"]))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def confusions(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
+    """A row per cell, judge and people: these, and what ``raters.confusion`` counts."""
+    rows = []
+    for cell in cells.values():
+        mine = _said(frame, cell)
+        spoke = _spoke(mine, [*judges(cell), *people(cell)])
+        for person in set(spoke) & set(people(cell)):
+            table = _verdicts(mine, cell, study)
+            for judge in (j for j in spoke if j not in people(cell)):
+                about = {"cell": cell["cell"], "judge": judge, "people": person}
+                rows.append(about | raters.confusion(table, judge, person))
+    return pd.DataFrame(rows)
+
+
+def _said(frame: pd.DataFrame, cell: Mapping[str, Any]) -> pd.DataFrame:
+    return frame.loc[frame["cell"] == cell["cell"], ["record", "item", "judge", "score", "coherent", "reason"]]
+
+
+def _verdicts(rows: pd.DataFrame, cell: Mapping[str, Any], study: Study) -> pd.DataFrame:
+    threshold = study.threshold if cell["summary"].get("threshold") else 0.5
+    rows = rows.drop_duplicates(["record", "judge"]).rename(columns={"item": "prompt"})
+    return raters.verdicts(rows[rows["judge"] != ""], threshold)
+
+
+def _spoke(rows: pd.DataFrame, named: list[str]) -> list[str]:
+    there = set(rows.loc[rows["score"].notna(), "judge"])
+    return [j for j in dict.fromkeys(named) if j in there]
+
+
+# -- counts -----------------------------------------------------------------------------------------------------------
+
+
+def verdicts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns: cell, measure, judge, reason (why there is no score; None: there is one), responses; the commonest
+    reason first."""
+    return pd.DataFrame(_reasons(frame), columns=["cell", "measure", "judge", "reason", "responses"])
+
+
+def _reasons(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    keys = ["cell", "measure", "judge"]
+    for who, some in frame[[*keys, "score", "reason"]].groupby(keys, sort=False):
+        gone = some.loc[some["score"].isna(), "reason"].fillna("no reason given")
+        yield (*who, None, len(some) - len(gone))
+        yield from ((*who, reason, int(n)) for reason, n in gone.value_counts().items())
+
+
+def asked(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns: cell, items, responses."""
+    return (
+        frame.groupby("cell", sort=False).agg(items=("item", "nunique"), responses=("record", "nunique")).reset_index()
+    )
+
+
+def screened(frame: pd.DataFrame) -> pd.DataFrame:
+    """Of the responses whose coherence was judged: model, task, measure, responses, incoherent."""
+    keys = ["model", "task", "measure"]
+    each = frame.loc[frame["coherent"].notna(), [*keys, "record", "coherent"]].drop_duplicates([*keys, "record"])
+    each = each.assign(incoherent=each["coherent"] == 0)
+    return (
+        each.groupby(keys, sort=False).agg(responses=("record", "size"), incoherent=("incoherent", "sum")).reset_index()
+    )
+
+
+# -- which prompts are shown ------------------------------------------------------------------------------------------
+
+
+def shown_subjects(subjects: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """The base and, of every objective, the first seed's checkpoints and the other seeds' last ones."""
+    order = {label: i for i, label in enumerate((BASE, *study.labels))}
+    s = subjects[(subjects["bracket"] == "") & subjects["label"].isin(order)]
+    s = s[s["seed"].isin((-1, *study.draws))]
+    last = s.groupby(["model", "task"])["budget"].transform("max")
+    s = s[s["seed"].isin((-1, study.draws[0])) | (s["budget"] == last)]
+    return s.sort_values(
+        ["model", "task", "seed", "budget", "label"], key=lambda c: c.map(order) if c.name == "label" else c
+    )
+
+
+def shown_prompts(frame: pd.DataFrame, cells: Cells, subjects: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Columns: cell, item, in the order in which they are kept."""
+    who = set(shown_subjects(subjects, study)["subject"])
+    f = frame[(frame["format"] == "default") & frame["subject"].isin(who) & (frame["sample"] == 0)]
+    rows = []
+    for id, about in cells.items():
+        every = frame.loc[frame["cell"] == id, "item"].unique()
+        mine = f[(f["cell"] == id) & (f["judge"] == judges(about)[0])]
+        rows += [(id, item) for item in _chosen(mine, every)]
+    return pd.DataFrame(rows, columns=["cell", "item"])
+
+
+def _chosen(mine: pd.DataFrame, every: Any) -> list[str]:
+    """One for each verdict under each attack, the rarest first, then any others."""
+    order = sorted(every, key=lambda i: digest(["shown", i]))
+    strata = {key: set(rows) for key, rows in mine.groupby(["attack", "verdict"])["item"]}
+    chosen: list[str] = []
+    for key in sorted(strata, key=lambda key: (len(strata[key]), key)):
+        if not strata[key] & set(chosen):
+            chosen.append(next(i for i in order if i in strata[key]))
+    return [*chosen, *(i for i in order if i not in chosen)][:PROMPTS]
