@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from holdfast.analysis import tables as analysed
+from holdfast.analysis.asked import findings, joints
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import cells, load
 from holdfast.config import loading
@@ -63,6 +65,9 @@ def test_fewer_items_than_are_there(folder: StudyFolder) -> None:
     assert set(levels["n_prompts"]) <= {2}
     assert set(levels.loc[levels["n_seeds"] < 2, "n_records"]) == {2}
     tables.write(folder.estimates_parquet, "estimates", estimates(frame, cells(folder), study))
+    each = joints(frame, cells(folder), study)
+    left = findings(frame, cells(folder), study, each)
+    analysed.write(folder, cells(folder), study, frame, each, table, left)
     (shown,) = sample(read(folder))["cells"]  # which used to end in StopIteration
     assert len(shown["prompts"]) == 2
 

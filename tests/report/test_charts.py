@@ -8,12 +8,13 @@ import re
 import shutil
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 import pandas as pd
 import pytest
 
-from holdfast.report import charts, gap, labels, page, sections, speak
+from holdfast.report import charts, consistency, gap, harm, heat, labels, page, sections, speak, tuned
 from holdfast.report.charts import Look
 from holdfast.report.figures import for_page
 from holdfast.report.reading import read
@@ -36,6 +37,27 @@ def test_every_chart_is_valid_and_says_what_it_rests_on(finished: StudyFolder) -
         assert len(f.data) > 0
         spec = for_page(f, "a mark")
         assert spec["title"]["text"] == ["a mark"]
+
+
+def test_a_chart_is_what_altair_makes_of_its_layers_with_their_data_in_them(
+    finished: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = []
+
+    def twice(layers: Any, *params: Any) -> dict:
+        chart = alt.layer(*layers).add_params(alt.param(name="focus", value=""), *params)
+        with alt.data_transformers.enable("default", consolidate_datasets=True, max_rows=None):
+            whole = chart.to_dict(validate=False)
+        both.append((plain(layers, *params), {k: v for k, v in whole.items() if k not in ("$schema", "config")}))
+        return both[-1][0]
+
+    plain = charts.layer
+    for module in (charts, consistency, gap, harm, heat, tuned):
+        monkeypatch.setattr(module, "layer", twice)
+    sections.of_setting(read(finished).settings()[0])
+    assert len(both) > 10
+    for made, whole in both:
+        assert json.dumps(made) == json.dumps(whole)
 
 
 def rounded(spec: dict) -> set[str]:

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import altair as alt
@@ -318,11 +319,22 @@ def plain_name(s: Series) -> str:
 
 def layer(layers: Sequence[Any], *params: alt.Parameter) -> dict[str, Any]:
     """The layers as one specification, without the address of its schema or Altair's own colours. Its validation takes
-    a second a chart and is the tests' business (tests/report/test_charts.py)."""
-    chart = alt.layer(*layers).add_params(alt.param(name="focus", value=""), *params)
-    with alt.data_transformers.enable("default", consolidate_datasets=True, max_rows=None):
-        spec = chart.to_dict(validate=False)
-    return {k: v for k, v in spec.items() if k not in ("$schema", "config")}
+    a second a chart and is the tests' business (tests/report/test_charts.py). Data go in by name: Altair would copy
+    every row of every layer, five times."""
+    datasets: dict[str, Any] = {}
+    named: dict[int, alt.NamedData] = {}
+    parts = []
+    for one in layers:
+        if id(one.data) not in named:
+            values = alt.to_values(one.data)["values"]
+            # As Altair names what it consolidates: charts that were exported before keep their bytes.
+            name = f"data-{sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:32]}"
+            datasets[name], named[id(one.data)] = values, alt.NamedData(name=name)
+        part = one.copy(deep=False)
+        part.data = named[id(one.data)]
+        parts.append(part)
+    spec = alt.layer(*parts).add_params(alt.param(name="focus", value=""), *params).to_dict(validate=False)
+    return {k: v for k, v in spec.items() if k not in ("$schema", "config")} | {"datasets": datasets}
 
 
 def _scale(look: Look, range_: Any) -> alt.Scale:
