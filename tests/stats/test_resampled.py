@@ -21,7 +21,7 @@ def test_an_interval_also_holds_for_the_seeds_alone():
 def test_a_mean_in_which_no_prompt_differs_has_the_spread_of_its_range_and_without_one_none():
     nothing = np.zeros((50, 1))
     found = [resampled.difference(nothing, np.zeros((3, 1)), 98, width=w) for w in (1.0, 2.0, np.inf)]
-    assert found[0].variance[0] == pytest.approx(2 / (100 * 99))
-    assert found[1].variance[0] == pytest.approx(8 / (100 * 99))
+    assert found[0].pivots[0].variance[0] == pytest.approx(2 / (100 * 99))
+    assert found[1].pivots[0].variance[0] == pytest.approx(8 / (100 * 99))
     assert np.isnan(found[2].p[0])
     assert np.isinf(found[2].high[0])

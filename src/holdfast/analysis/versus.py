@@ -21,6 +21,7 @@ from holdfast.evals.measures.measure import Better
 from holdfast.stats import resampled
 from holdfast.stats.curves import Array, Reads
 from holdfast.stats.equivalence import CANNOT_TELL, ONE_SEED, verdict
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.pivot import Pivot
 
 Axis = Literal["robustness", "persona", "capability"]
@@ -99,7 +100,7 @@ class Versus:
         level = [self._of(x) for x in (some.value, some.before, some.after)]
         columns: dict[str, Any] = {"label": label, "level": np.arange(some.value.shape[2]), "value": level[0].value}
         columns |= {"low": np.min([x.low for x in level], axis=0), "high": np.max([x.high for x in level], axis=0)}
-        columns |= {"share": level[0].share, "n_seeds": some.value.shape[1]}
+        columns |= {"share": self._share(some.value), "n_seeds": some.value.shape[1]}
         columns |= {"n_reached": reached.sum(axis=0), "budget": tokens.median().to_numpy()}
         columns["between"] = between = self._between(label, some, margin)
         if some.capability is not None:
@@ -128,10 +129,10 @@ class Versus:
         known = (np.array(untold) == "") & np.all([~np.isnan(x.p) for x in each], axis=0)
         columns: dict[str, Any] = {"gap": gap.value, "gap_low": np.min([x.low for x in each], axis=0)}
         columns |= {"gap_high": np.max([x.high for x in each], axis=0), "p": np.where(known, p, np.nan)}
-        columns |= {"gap_share": gap.share, "n_pairs": both.sum(axis=0), "untold": untold}
+        columns |= {"gap_share": self._share(some.value - other.value), "n_pairs": both.sum(axis=0), "untold": untold}
         for k, x in enumerate(each):
-            columns |= {f"_{k}": x.value, f"_{k}_draws": x.variance, f"_{k}_draws_df": x.df}
-            columns |= {f"_{k}_seeds": x.by_seed, f"_{k}_seeds_df": x.by_seed_df}
+            for v, one in zip(("draws", "seeds"), x.pivots, strict=True):
+                columns |= {f"_{k}": one.centre, f"_{k}_{v}": one.variance, f"_{k}_{v}_df": one.df}
         return columns
 
     def _bounds(self, worst: tuple[Pairs, Pairs], n_pairs: Array) -> dict[str, Array]:
@@ -161,7 +162,10 @@ class Versus:
             said.append(f"{where}: checkpoints between would narrow the interval" if far else "")
         return said
 
-    def _of(self, values: Array, *, gap: bool = False) -> resampled.Resampled:
+    def _share(self, values: Array) -> Array:
+        return resampled.share(resampled.over_seeds(values, self.weights))
+
+    def _of(self, values: Array, *, gap: bool = False) -> Estimate:
         over = resampled.over_seeds(values, self.weights)
         if gap:
             fixed = self.study.declared.prompts == "fixed"

@@ -5,13 +5,13 @@ Shapes: D draws (the first is what was measured), S seeds, ``...`` any batch.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.special import ndtri, stdtr
 
 from holdfast import rng
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.intervals import t_quantile, wilson
+from holdfast.stats.pivot import Pivot
 
 Array = np.ndarray
 
@@ -30,39 +30,24 @@ def over_seeds(values: Array, weights: Array) -> Array:
     return np.where(total > 0, (w * np.where(known, values, 0.0)).sum(axis=1) / np.where(total > 0, total, 1.0), np.nan)
 
 
-class Resampled(NamedTuple):
-    """``share``: of the draws that have a value; the others never reached it. ``by_seed``, ``by_seed_df``: variance of
-    the mean by the seeds' own values alone, and its degrees of freedom; with one seed those of the draws."""
-
-    value: Array
-    low: Array
-    high: Array
-    p: Array  # that the value is 0
-    variance: Array
-    df: Array
-    share: Array
-    by_seed: Array
-    by_seed_df: Array
-
-
-def level(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05) -> Resampled:
+def level(drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05) -> Estimate:
     """Wilson's interval on the effective n that the variance is worth: of the draws or, where that is worth less, of
     the seeds' values. Draws that are all alike, as of a rate of 0, are worth one trial a prompt. Arguments as in
     ``difference``; p is NaN."""
-    found = _spread(drawn, by_seed, prompts)
-    value, some = drawn[0], drawn[0] * (1 - drawn[0])
-    variance = np.maximum(*((t_quantile(df, alpha) / ndtri(alpha / 2)) ** 2 * v for v, df in found.accounts))
-    known = (found.variance > 1e-9) & (some > 1e-9)
-    n = np.where(known, some / np.where(known, np.maximum(variance, found.variance), 1.0), float(prompts))
+    pivots = _pivots(drawn, by_seed, prompts)
+    value, some, own = drawn[0], drawn[0] * (1 - drawn[0]), pivots[0].variance
+    variance = np.maximum(*((t_quantile(x.df, alpha) / ndtri(alpha / 2)) ** 2 * x.variance for x in pivots))
+    known = (own > 1e-9) & (some > 1e-9)
+    n = np.where(known, some / np.where(known, np.maximum(variance, own), 1.0), float(prompts))
     low, high = wilson(np.clip(value, 0, 1), n, alpha)
     gone = np.isnan(value)
     low, high = (np.where(gone, np.nan, x) for x in (low, high))
-    return Resampled(value, low, high, np.full(np.shape(value), np.nan), *found)
+    return Estimate(value, low, high, np.full(np.shape(value), np.nan), pivots)
 
 
 def difference(
     drawn: Array, by_seed: Array, prompts: int, alpha: float = 0.05, *, width: float = 1.0, fixed: bool = False
-) -> Resampled:
+) -> Estimate:
     """Of draws [D, ...] whose first is the value; ``by_seed`` [S, ...]: the value of each seed; ``width``: of the
     metric's range (inf: none).
 
@@ -78,36 +63,32 @@ def difference(
     all alike, nothing is known: the interval is all there can be, and there is no p.
     """
     bounded = np.isfinite(width)
-    found = _spread(drawn, by_seed, prompts, 2.0 * width**2 / ((prompts + 2.0) * (prompts + 1.0)) if bounded else 0.0)
+    least = 2.0 * width**2 / ((prompts + 2.0) * (prompts + 1.0)) if bounded else 0.0
+    own, seeds = _pivots(drawn, by_seed, prompts, least)
     if not bounded:
-        found = found._replace(variance=np.where(found.variance < 1e-12, np.nan, found.variance))
+        own = own._replace(variance=np.where(own.variance < 1e-12, np.nan, own.variance))
     if fixed:
-        several = ((~np.isnan(by_seed)).sum(axis=0) > 1) & (found.by_seed > 1e-12)
-        alone = np.where(several, found.by_seed, np.nan)
-        found = found._replace(variance=alone, df=found.by_seed_df, by_seed=alone)
+        several = ((~np.isnan(by_seed)).sum(axis=0) > 1) & (seeds.variance > 1e-12)
+        own = seeds = seeds._replace(variance=np.where(several, seeds.variance, np.nan))
     value = drawn[0]
-    half = np.maximum(*(t_quantile(df, alpha) * np.sqrt(np.where(np.isnan(v), np.inf, v)) for v, df in found.accounts))
+    both = own, seeds
+    half = np.maximum(
+        *(t_quantile(x.df, alpha) * np.sqrt(np.where(np.isnan(x.variance), np.inf, x.variance)) for x in both)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.fmax(*(2 * stdtr(df, -np.abs(value) / np.sqrt(v)) for v, df in found.accounts))
-    p = np.where(np.isnan(value) | np.isnan(found.variance), np.nan, p)
-    return Resampled(value, np.maximum(value - half, -width), np.minimum(value + half, width), p, *found)
+        p = np.fmax(*(2 * stdtr(x.df, -np.abs(value) / np.sqrt(x.variance)) for x in both))
+    p = np.where(np.isnan(value) | np.isnan(own.variance), np.nan, p)
+    return Estimate(value, np.maximum(value - half, -width), np.minimum(value + half, width), p, both)
 
 
-class _Spread(NamedTuple):
-    variance: Array
-    df: Array
-    share: Array
-    by_seed: Array
-    by_seed_df: Array
-
-    @property
-    def accounts(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        return (self.variance, self.df), (self.by_seed, self.by_seed_df)
+def share(drawn: Array) -> Array:
+    """Of the draws that have a value; the others never reached it."""
+    return (~np.isnan(drawn[1:])).sum(axis=0) / max(len(drawn) - 1, 1)
 
 
-def _spread(drawn: Array, by_seed: Array, prompts: int, least: float = 0.0) -> _Spread:
-    """Variance of the draws that have a value (``least`` or more), its degrees of freedom and their share; and what the
-    seeds' values say of it."""
+def _pivots(drawn: Array, by_seed: Array, prompts: int, least: float = 0.0) -> tuple[Pivot, Pivot]:
+    """By the variance of the draws that have a value (``least`` or more), and by the seeds' own values alone; with one
+    seed by that of the draws again."""
     some = drawn[1:]
     known = ~np.isnan(some)
     n = known.sum(axis=0)
@@ -124,4 +105,4 @@ def _spread(drawn: Array, by_seed: Array, prompts: int, least: float = 0.0) -> _
     df = np.clip(np.where(seen, variance**2 / np.where(seen, parts, 1.0), most), 1.0, most)
     several = s > 1
     alone = np.where(several, between, variance), np.where(several, np.maximum(s - 1.0, 1.0), df)
-    return _Spread(variance, df, n / max(len(some), 1), *alone)
+    return Pivot(drawn[0], variance, df), Pivot(drawn[0], *alone)
