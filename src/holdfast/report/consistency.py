@@ -10,7 +10,7 @@ import pandas as pd
 
 from holdfast.analysis import consistency
 from holdfast.analysis.consistency import Consistency
-from holdfast.analysis.repeats import PROMPT
+from holdfast.analysis.repeats import PROMPT, REST
 from holdfast.config.variants import is_declared
 from holdfast.config.variations import Variation, variations
 from holdfast.report import gist, markup, speak, tables
@@ -19,7 +19,6 @@ from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
 from holdfast.report.reading import Findings
 from holdfast.report.theme import BASE
-from holdfast.stats.components import REST
 from holdfast.store import defuse
 
 PROMPTS, TOGETHER = "prompts and noise", "choices together"
