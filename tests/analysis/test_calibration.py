@@ -6,8 +6,9 @@ import pytest
 
 from holdfast import rng
 from holdfast.stats.linear import linearise
-from holdfast.stats.simulate import World, answers, balanced, intercept, rate
+from holdfast.stats.world import World, intercept, rate
 from tools.calibration import intervals
+from tools.calibration.answers import answers, balanced
 from tools.calibration.intervals import Cell, families, simulate
 
 

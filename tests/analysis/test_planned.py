@@ -21,10 +21,11 @@ from holdfast.evals.measures.measure import Summary
 from holdfast.runs.plan import expand
 from holdfast.runs.planned_power import guessed, level, powers
 from holdfast.stats import power as reckon
-from holdfast.stats.simulate import World, answers, intercept
+from holdfast.stats.world import World, intercept
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
+from tools.calibration.answers import answers
 
 ASR = Summary("asr", "attack", ("a", "b", "c", "d", "e"), threshold=True)
 

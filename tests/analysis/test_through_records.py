@@ -14,7 +14,7 @@ from holdfast.analysis.records import records
 from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.stability import stability, ways
 from holdfast.stats import power as reckon
-from holdfast.stats.simulate import World, intercept
+from holdfast.stats.world import World, intercept
 
 BUDGETS = (100, 400)
 UP, FLAT = (1.0, 2.4), (0.0, 0.0)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from holdfast.stats.design import Design, default_interval, pivots
 from holdfast.stats.estimate import Estimate
-from holdfast.stats.simulate import balanced
+from tools.calibration.answers import balanced
 
 
 @settings(max_examples=30, deadline=None)

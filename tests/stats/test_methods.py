@@ -24,7 +24,7 @@ from holdfast.stats.methods import (
 )
 from holdfast.stats.multiple import correlation, holm, many_to_one
 from holdfast.stats.pivot import Pivot
-from holdfast.stats.simulate import balanced
+from tools.calibration.answers import balanced
 from tools.calibration.rivals import bonett_price, mcnemar, newcombe
 
 y_of = st.integers(0, 10**6).map(lambda s: np.random.default_rng(s).integers(0, 6, size=(3, 12)) / 5)

@@ -7,7 +7,8 @@ from holdfast import rng
 from holdfast.stats.design import Design, default_interval
 from holdfast.stats.paired import sign_flip
 from holdfast.stats.power import Level, detectable, means, pilot, power, prompts_for, seeds_for, shares
-from holdfast.stats.simulate import ATTACKS, World, answers, balanced, intercept
+from holdfast.stats.world import ATTACKS, World, intercept
+from tools.calibration.answers import answers, balanced
 from tools.calibration.rivals import mcnemar
 
 

@@ -2,7 +2,7 @@
 
     python -m tools.calibration.intervals [--quick] [--out docs]
 
-Answers are drawn from ``simulate``'s world: prompt effects of SD 1.5 in log-odds under five attacks, seed effects of SD
+Answers are drawn from the world of `stats`: prompt effects of SD 1.5 in log-odds under five attacks, seed effects of SD
 0 to 0.6 that each objective has of its own. Differences are paired by prompt and seed: without effect, and with one of
 half a log-odd. ``--out`` is the folder of ``statistics.md`` (a summary between marker comments),
 ``calibration.md`` (by seed effect) and ``calibration.csv`` (everything).
@@ -33,8 +33,9 @@ from holdfast.stats.methods import (
 )
 from holdfast.stats.multiple import correlation, holm, many_to_one
 from holdfast.stats.paired import sign_flip
-from holdfast.stats.simulate import World, answers, balanced, intercept, rate
 from holdfast.stats.trend import over_budgets, slope_weights
+from holdfast.stats.world import World, intercept, rate
+from tools.calibration.answers import answers, balanced
 from tools.calibration.rivals import bonett_price, independent_wilson, mcnemar, newcombe, t_interval
 
 Array = np.ndarray

@@ -2,7 +2,7 @@
 
     python -m tools.calibration.matched [--sets 120] [--quick] [--out docs/matched.md]
 
-Three objectives are trained along a ladder of checkpoints in ``simulate``'s world: SFT; one that learns at another pace
+Three objectives are trained along a ladder of checkpoints in the world of `stats`: SFT; one that learns at another pace
 and is exactly as harmful where it has SFT's capability; and one that is ``MARGIN`` more harmful there. Prompts have
 effects on capability and on harm, objectives on prompts, seeds on each run. What is true at the match is read off the
 true rates by the same rules and averaged over seeds. In some shapes checkpoints are hidden from the analysis: harm that
@@ -37,7 +37,7 @@ from holdfast.analysis.versus import Versus
 from holdfast.config.study import Study
 from holdfast.stats import curves, resampled
 from holdfast.stats.curves import Curve
-from holdfast.stats.simulate import World, gauss, intercept
+from holdfast.stats.world import World, gauss, intercept
 
 BUDGETS = (25_000, 50_000, 100_000, 200_000, 400_000)
 LABELS = ("sft", "same", "other")

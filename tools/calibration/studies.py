@@ -37,7 +37,8 @@ from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import linearise
 from holdfast.stats.paired import difference
 from holdfast.stats.pivot import Pivot
-from holdfast.stats.simulate import ATTACKS, World, balanced, intercept
+from holdfast.stats.world import ATTACKS, World, intercept
+from tools.calibration.answers import balanced
 
 Array = np.ndarray
 OTHERS = ("dpo", "cft", "ip", "orpo", "kl")

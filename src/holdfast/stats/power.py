@@ -28,7 +28,7 @@ from scipy.special import bdtr, bdtrik, binom, expit, gammaincinv, gammaln, ndtr
 from holdfast.stats.components import mean_squares, solve
 from holdfast.stats.intervals import t_quantile
 from holdfast.stats.linear import two_way
-from holdfast.stats.simulate import ATTACKS, PROMPT_SD, World, gauss, intercept
+from holdfast.stats.world import ATTACKS, PROMPT_SD, World, gauss, intercept
 
 Array = np.ndarray
 POINTS = 1024  # of the quadrature over the mean squares

@@ -1,54 +1,16 @@
-"""Made-up answers with known truth, for calibration and power: logistic scores with prompt, seed and attack effects.
-
-The log-odds of success are intercept + prompt + seed + attack (+ effect). A prompt's effect is its own under every
-seed, attack and objective; a seed's belongs to one objective; attacks are fixed; ``effect`` is what one objective does
-to one prompt, under every seed. Given these, answers are independent.
-"""
+"""Made-up answers with known truth, from the world of ``stats.world``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.polynomial.hermite_e import hermegauss
-from scipy.optimize import brentq
-from scipy.special import expit
 
 from holdfast.stats.linear import Linear
+from holdfast.stats.world import World
 
 Array = np.ndarray
-ATTACKS = tuple(float(x) for x in np.linspace(-0.6, 0.6, 5))
-PROMPT_SD = 1.5
-
-
-class World(NamedTuple):
-    """Standard deviations in log-odds, and the attacks' effects."""
-
-    prompt_sd: float = PROMPT_SD
-    seed_sd: float = 0.0
-    attacks: tuple[float, ...] = ATTACKS
-    effect_sd: float = 0.0
-
-
-@lru_cache(maxsize=8)
-def gauss(n: int) -> tuple[Array, Array]:
-    """Nodes and weights of Gauss–Hermite quadrature for a standard normal variable; weights sum to 1."""
-    nodes, weights = hermegauss(n)
-    return nodes, weights / weights.sum()
-
-
-def rate(intercept: float, world: World) -> float:
-    """The share of successes over all prompts, seeds and attacks."""
-    nodes, weights = gauss(61)
-    sd = np.sqrt(world.prompt_sd**2 + world.seed_sd**2 + world.effect_sd**2)
-    return float(weights @ expit(intercept + sd * nodes[:, None] + np.asarray(world.attacks)).mean(axis=1))
-
-
-def intercept(share: float, world: World) -> float:
-    """The intercept that gives this share of successes."""
-    return float(brentq(lambda x: rate(x, world) - share, -25, 25, xtol=1e-10))
 
 
 class Answers(NamedTuple):
@@ -88,7 +50,7 @@ def answers(
 
 
 def balanced(y: Array, groups: int) -> Linear:
-    """``linear.linearise`` of complete answers [..., S, I] that are means over ``groups`` that weigh alike: then the
+    """``linearise`` of complete answers [..., S, I] that are means over ``groups`` that weigh alike: then the
     pseudo-values are the answers themselves. Test: equal to ``linearise``."""
     y = np.asarray(y, dtype=float)
     m = y.shape[-1]
