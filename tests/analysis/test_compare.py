@@ -22,7 +22,7 @@ from holdfast.types import UserError
 
 def made(root: Path, *, accuracy: float = 1.6, prompts: int = 20, **more) -> Path:
     """One objective at one budget, and the proof of control that training leaves."""
-    study = study_of(budgets=(20_000,), objectives=[{"label": "sft", "objective": "sft"}], brackets=[], **more)
+    study = study_of(budgets=(20_000,), objectives=[{"label": "sft", "objective": "sft"}], control_runs=[], **more)
     truth = Truth(accuracy={"sft": accuracy}, harm={"sft": 0.5}, trait={"sft": 0.2})
     fabricate(root, study=study, prompts=prompts, truth=truth)
     folder = StudyFolder(root)

@@ -52,7 +52,7 @@ def planted(tmp_path_factory) -> tuple[StudyFolder, Study, consistency.Consisten
     root = tmp_path_factory.mktemp("varied")
     objectives = [{"label": o, "objective": o} for o in ("sft", "kl")]
     section = {"consistency": {"measuring": {"frame": FRAMES}, "measures": [ROBUST]}}
-    study = study_of(seeds=(0, 1), budgets=(20_000,), objectives=objectives, brackets=[], **section)
+    study = study_of(seeds=(0, 1), budgets=(20_000,), objectives=objectives, control_runs=[], **section)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "_flush", lambda path: None)
         fabricate(root, study=study, prompts=20)

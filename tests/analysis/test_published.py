@@ -44,14 +44,14 @@ def test_every_figure_has_a_source_and_known_doubts_and_is_a_share() -> None:
     ],
 )
 def test_a_cell_is_matched_by_family_task_and_objective(path, task, found) -> None:
-    study = study_of(models=[{"name": "m", "path": path}], tasks=task, brackets=[])
+    study = study_of(models=[{"name": "m", "path": path}], tasks=task, control_runs=[])
     assert list(matches(study, figure("dpo"))) == ([("m", task[0]["name"], "dpo")] if found else [])
 
 
 @pytest.fixture(scope="module")
 def matched(made):
     """The fabricated study as if it had been of the published model, task and measure."""
-    study = study_of(seeds=(0, 1), budgets=(25_000, 800_000), models=LLAMA, tasks=GSM8K, brackets=[])
+    study = study_of(seeds=(0, 1), budgets=(25_000, 800_000), models=LLAMA, tasks=GSM8K, control_runs=[])
     budgets, names = {20_000: 25_000, 40_000: 800_000}, {"tiny": "mine", "arithmetic": "maths"}
 
     def renamed(table: pd.DataFrame) -> pd.DataFrame:

@@ -22,7 +22,7 @@ SECTION = {"learning_rate": [0.001], "coefficients": {"kl": {"weight": [1.0, 0.0
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> SimpleNamespace:
     root = tmp_path_factory.mktemp("tuned")
-    study = study_of((0, 1), (15_000, 30_000), objectives=OBJECTIVES, tuned=SECTION, brackets=[])
+    study = study_of((0, 1), (15_000, 30_000), objectives=OBJECTIVES, tuned=SECTION, control_runs=[])
     knows = {"sft": 0.0, FAST: 4.0, "kl": 3.0, WEAK: 0.0, STRONG: 0.0, "kl~learning_rate=0.001": -3.0}
     fabricate(root, study=study, prompts=4, truth=Truth(accuracy=knows), chosen=(FAST,))
     folder = StudyFolder(root)

@@ -17,7 +17,7 @@ from holdfast.types import UserError
 @pytest.fixture(scope="module")
 def study(made_up, tmp_path_factory):
     measures = [{"measure": "task_accuracy"}, {"measure": "miniature_robustness"}]
-    return made_up(tmp_path_factory.mktemp("study"), prompts=8, budgets=(15_000,), measures=measures, brackets=[])
+    return made_up(tmp_path_factory.mktemp("study"), prompts=8, budgets=(15_000,), measures=measures, control_runs=[])
 
 
 def test_every_subject_has_a_file_with_its_own_levels(study, tmp_path):

@@ -29,7 +29,7 @@ MEASURES = [
 @pytest.fixture(scope="module")
 def folder(made_up, tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
-    return made_up(root, prompts=6, budgets=(15_000,), seeds=(0, 1), measures=MEASURES, brackets=[])
+    return made_up(root, prompts=6, budgets=(15_000,), seeds=(0, 1), measures=MEASURES, control_runs=[])
 
 
 @pytest.fixture(scope="module")

@@ -171,7 +171,7 @@ def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_files")
 @pytest.mark.parametrize("name", list(ODD))
 def test_an_odd_study_has_a_page_and_a_difference_of_control_is_loud(name: str, tmp_path, make_study) -> None:
-    folder = make_study(tmp_path, prompts=5, brackets=[], **ODD[name])
+    folder = make_study(tmp_path, prompts=5, control_runs=[], **ODD[name])
     text = page.build(folder).read_text(encoding="utf-8")
     for label in (v.label for v in read(folder).study.objectives):
         assert label in text
@@ -186,7 +186,7 @@ def test_an_odd_study_has_a_page_and_a_difference_of_control_is_loud(name: str, 
 
 @pytest.mark.usefixtures("no_files")
 def test_a_study_without_robustness_judges_or_training_files_has_a_page(tmp_path, make_study) -> None:
-    folder = make_study(tmp_path, prompts=5, brackets=[], objectives=[{"label": "sft", "objective": "sft"}])
+    folder = make_study(tmp_path, prompts=5, control_runs=[], objectives=[{"label": "sft", "objective": "sft"}])
     table = store.read(folder.estimates_parquet, "estimates")
     few = table[(table["axis"] == "capability") & (table["metric"] == "accuracy")].assign(value=0.0, low=0.0, high=0.02)
     store.write(folder.estimates_parquet, "estimates", few)

@@ -40,7 +40,7 @@ def hostile(make_study: Any, fabrication: Any, tmp_path_factory: Any) -> Path:
         measures=[{"measure": m, "name": n} for m, n in NAMES.items()],
         budgets=(15_000, 30_000),
         matched={"target": 0.05, "measure": NAMES["task_accuracy"]},
-        brackets=[],
+        control_runs=[],
     )
     made, own = fabrication._cells, make_study.__globals__
     with pytest.MonkeyPatch.context() as patch:

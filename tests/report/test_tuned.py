@@ -23,7 +23,7 @@ BEST = "kl~weight=0.01"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, fabrication) -> SimpleNamespace:
     root = tmp_path_factory.mktemp("settings")
-    study = fabrication.study_of((0,), (15_000,), objectives=OBJECTIVES, tuned=SECTION, brackets=[])
+    study = fabrication.study_of((0,), (15_000,), objectives=OBJECTIVES, tuned=SECTION, control_runs=[])
     truth = fabrication.Truth(accuracy={"kl": -4.0, BEST: 6.0})
     fabrication.fabricate(root, study=study, prompts=3, truth=truth, chosen=(BEST,))
     folder = StudyFolder(root)
