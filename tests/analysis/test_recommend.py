@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.analysis.answer import _verdicts, answer, families, sentences
+from holdfast.analysis.answer import _verdicts, answer, families, in_short, sentences
 from holdfast.analysis.findings import NAMES
 from holdfast.analysis.recommend import recommend
 
@@ -337,3 +337,47 @@ def test_a_row_of_one_seed_among_several_is_named_and_whose_interval_holds_0_too
     alone = table({}, verdict="one seed", n_seeds=1)
     alone.loc[(alone["label"] == "ip"), ["low_all", "high_all"]] = (-0.1, 0.1)
     assert "dpo is higher (+10.0 points [+5.0, +15.0]), the other interval holds 0" in answer(alone, STUDY)
+
+
+def test_in_short_what_is_shown_is_named_and_the_rest_is_counted():
+    rows = table(
+        {
+            ("dpo", "sft", "capability"): "worse",
+            ("ip", "sft", "robustness"): "better",
+            ("ip", "base", "robustness"): "small but real",
+            ("dpo", "base", "persona"): "equivalent",
+        }
+    )
+    assert in_short(rows, STUDY) == [
+        "Accuracy: better than the base model’s in sft, dpo and ip; worse than sft’s in dpo.",
+        "Attack success: higher than the base model’s, by less than matters, in ip; better than sft’s in ip.",
+        "1 of 15 comparisons is shown equivalent and 8 are inconclusive: too little was seen to say either way.",
+    ]
+
+
+def test_in_short_nothing_that_is_shown_is_said_to_be_nothing():
+    rows = table({}, verdict="cannot tell")
+    assert in_short(rows, STUDY) == [
+        "Nothing is shown to differ.",
+        "15 of 15 comparisons are inconclusive: too little was seen to say either way.",
+    ]
+    assert in_short(table({}).iloc[:0], STUDY) == ["Nothing has been compared yet, so there is no answer."]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([*VERDICTS, "differs"]), min_size=15, max_size=15))
+def test_in_short_no_verdict_is_left_out_of_the_count(said):
+    keys = [(x, a, axis) for x, a, axis in product(LABELS, ("base", "sft"), AXES) if x != a]
+    text = " ".join(in_short(table(dict(zip(keys, said, strict=True))), STUDY))
+    named = sum(len(re.findall(r"\w+", who)) - who.count(" and ") for who in re.findall(r"in ([\w, ]+)[;.]", text))
+    counted = sum(int(n) for n in re.findall(r"(\d+)(?: of 15 comparisons)? (?:is|are)", text))
+    assert named + counted == 15
+
+
+def test_in_short_one_seed_has_no_verdicts():
+    rows = table({}, verdict="one seed", n_seeds=1)
+    rows.loc[rows["axis"] != "robustness", ["low_all", "high_all"]] = -0.05, 0.15
+    assert in_short(rows, STUDY) == [
+        "Attack success: higher than the base model’s in sft, dpo and ip; higher than sft’s in dpo and ip.",
+        "10 of 15 intervals of these checkpoints hold 0.",
+    ]

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from holdfast.analysis import declaration
 from holdfast.analysis.declaration import Standing, looks, record, unsaid
 from holdfast.config.loading import dump, save
 from holdfast.report import claims, methods, standing
@@ -87,6 +88,8 @@ def test_the_terminal_says_what_was_declared_otherwise(
 
 def test_a_page_of_another_study_than_was_analysed_is_refused(declared: StudyFolder) -> None:
     study = read(declared).study
+    if not declaration.looks(declared):  # where this test comes first
+        declaration.look(study, declared, 1, read(declared).cells)
     other = study.model_copy(update={"alpha": 0.2})
     save(other, declared.study_yaml)
     try:

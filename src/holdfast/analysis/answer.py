@@ -16,7 +16,7 @@ from holdfast.analysis.rounding import percent, points
 from holdfast.analysis.shown import listed, one_seed, shown
 from holdfast.config.study import Study
 from holdfast.stats.design import FEW_SEEDS
-from holdfast.stats.equivalence import CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL
+from holdfast.stats.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
 
 LITTLE = 0.1  # of the probability: a model that gives less to yes and no together is not answering
 NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier
@@ -40,7 +40,7 @@ def sentences(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> list
     said = [_asked(rows, study)]
     never = (findings["finding"] == "matched") & findings["value"].isna()
     for (finding, name), some in rows.groupby(["finding", "name"], sort=False):
-        lead = f"At equal capability, {name}" if finding == "matched" else name[:1].upper() + name[1:]
+        lead = _lead(finding, name)
         said.append(f"{lead}: {_told(some, study, _checkpoints if one_seed(rows) else _verdicts)}")
         if finding == "matched" and never.any():
             said[-1] += f" Never there: {listed(findings.loc[never, 'label'])}."
@@ -49,6 +49,49 @@ def sentences(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> list
     if study.matched and not (findings["finding"] == "matched").any():
         said.append("At the stated capability nothing is compared; the section on equal capability says why.")
     return [*said, *_together(findings, study), _silence(rows, study)]
+
+
+def in_short(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> list[str]:
+    """The answer for a person in a hurry: what is shown, a sentence a measure that begins as the one of ``sentences``
+    does, and of how many comparisons nothing is. With one seed, what the intervals of its checkpoints leave out."""
+    rows = shown(findings, study, cells)
+    if rows.empty:
+        return ["Nothing has been compared yet, so there is no answer."]
+    one = one_seed(rows)
+    apart = (rows["low_all"] > 0) | (rows["high_all"] < 0)
+    clear = rows[apart if one else rows["verdict"].isin((BETTER, WORSE, DIFFERS, SMALL))]
+    said = [
+        f"{_lead(finding, name)}: {_than(some, study)}."
+        for (finding, name), some in clear.groupby(["finding", "name"], sort=False)
+    ]
+    if one:
+        return [*said, f"{len(rows) - len(clear)} of {len(rows)} intervals of these checkpoints hold 0."]
+    equal, n = int((rows["verdict"] == EQUIVALENT).sum()), len(rows)
+    rest = [f"{equal} of {n} comparisons {'is' if equal == 1 else 'are'} shown equivalent"] if equal else []
+    if left := n - len(clear) - equal:
+        of = "" if equal else f" of {n} comparisons"
+        rest.append(f"{left}{of} {'is' if left == 1 else 'are'} inconclusive: too little was seen to say either way")
+    if not said:
+        said = ["Nothing is shown to differ."]
+    return [*said, *([f"{' and '.join(rest)}."] if rest else [])]
+
+
+def _lead(finding: str, name: str) -> str:
+    return f"At equal capability, {name}" if finding == "matched" else name[:1].upper() + name[1:]
+
+
+def _than(rows: pd.DataFrame, study: Study) -> str:
+    """``better than the base model’s in ip and kl; worse than sft’s in dpo``: of rows of one measure."""
+    whose = {"sft": f"{study.sft()}’s", "base": "the base model’s"}
+    groups: dict[tuple[str, str], list[str]] = {}
+    for r in rows.to_dict("records"):
+        way = ("higher" if r["value"] > 0 else "lower") if r["verdict"] == ONE_SEED else _phrase(r)
+        groups.setdefault((r["against"], way), []).append(r["label"])
+    told = []
+    for (against, phrase), who in groups.items():
+        way, _, less = phrase.partition(" ")
+        told.append(f"{way} than {whose[against]}{f', {less},' if less else ''} in {listed(who)}")
+    return "; ".join(told)
 
 
 def _asked(rows: pd.DataFrame, study: Study) -> str:

@@ -89,11 +89,12 @@ def _headline(findings: Findings) -> Headline:
 
 
 def _text(said: told.Said) -> tuple[str, str]:
-    """Answer and recommendation."""
-    answer = [
-        f"{lead}{': ' * bool(lead)}{rest}{' But: ' * bool(against)}{against}" for lead, rest, against in said.answer
-    ]
-    return " ".join(answer), "\n".join(f"{lead}{advice.text}" for lead, advice in said.advice)
+    """Answer, in short and then measure by measure, and recommendation."""
+    answer = (
+        " ".join(f"{lead}{': ' * bool(lead)}{rest}{' But: ' * bool(against)}{against}" for lead, rest, against in parts)
+        for parts in (said.short, said.answer)
+    )
+    return "\n\n".join(answer), "\n".join(f"{lead}{advice.text}" for lead, advice in said.advice)
 
 
 def _spoken(setting: Setting, rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:

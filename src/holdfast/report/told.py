@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
-from holdfast.analysis.answer import sentences
+from holdfast.analysis.answer import in_short, sentences
 from holdfast.analysis.recommend import Recommendation, recommend
 from holdfast.analysis.regimes import TUNED
 from holdfast.analysis.shown import shown
@@ -23,8 +23,10 @@ SILENCE = 0.05  # of the answers of one subject, from where it is said above all
 @dataclass(frozen=True)
 class Said:
     """``answer``: the measure that a sentence is about ("" for none), the rest of it, and the reservation that touches
-    it ("" for none). ``advice``: what leads to it and a recommendation, one for every regime that has findings."""
+    it ("" for none). ``short``: what of it is shown, in the same form. ``advice``: what leads to it and a
+    recommendation, one for every regime that has findings."""
 
+    short: tuple[tuple[str, str, str], ...]
     answer: tuple[tuple[str, str, str], ...]
     advice: tuple[tuple[str, Recommendation], ...]
 
@@ -38,15 +40,16 @@ def said(s: Setting) -> Said:
         tuned = replace(tuned, text="the same.", steps=()) if tuned == shared else tuned
         advice.append(("With each objective at its own learning rate and coefficient: ", tuned))
     names = {str(n).lower() for n in shown(s.answers(), study, cells)["name"]}
-    parts = [
-        part.partition(": ") if part.partition(": ")[0].split(", ")[-1].lower() in names else (part, "", "")
-        for part in sentences(s.answers(), study, cells)
-    ]
     against = reservations.of(s)
-    answer = [
-        (lead, rest, reservations.beside(lead, s, against)) if rest else ("", lead, "") for lead, _, rest in parts
-    ]
-    return Said(tuple(answer), tuple(advice))
+
+    def parts(told: list[str]) -> Iterator[tuple[str, str, str]]:
+        for text in told:
+            lead, _, rest = text.partition(": ")
+            about = bool(rest) and lead.split(", ")[-1].lower() in names
+            yield (lead, rest, reservations.beside(lead, s, against)) if about else ("", text, "")
+
+    short, answer = (tuple(parts(say(s.answers(), study, cells))) for say in (in_short, sentences))
+    return Said(short, answer, tuple(advice))
 
 
 def warnings(findings: Findings) -> list[str]:

@@ -37,7 +37,7 @@ def one(plan: Plan, label: str) -> Run:
 
 
 def test_every_model_task_objective_and_seed_is_a_trajectory(make: Make) -> None:
-    plan = expand(make(seeds=[0, 1, 2], brackets=[{"kind": "noop"}]))
+    plan = expand(make(seeds=[0, 1, 2], control_runs=[{"kind": "noop"}]))
     assert len(plan.trajectories) == 2 * 3 + 1
     assert len({t.id for t in plan.trajectories}) == 7
     assert plan.subjects == 1 + 6 * 2 + 1
@@ -175,7 +175,7 @@ def test_a_row_read_twice_goes_through_the_reference_once(make: Make) -> None:
 
 
 def test_the_noop_trains_the_first_task_at_rate_zero(make: Make) -> None:
-    noop = one(expand(make(brackets=[{"kind": "noop"}])), "noop")
+    noop = one(expand(make(control_runs=[{"kind": "noop"}])), "noop")
     assert (noop.learning_rate, noop.bracket, noop.objective, noop.task) == (0.0, "noop", "sft", "rows")
     assert noop.budgets == (500,)
 
@@ -185,7 +185,7 @@ def test_a_bracket_trains_its_own_rows_without_pairs(
 ) -> None:
     make_rows(tmp_path / "harm.jsonl", rejected=False, salt="!")
     task = {"name": "harm", "task": "jsonl", "params": {"path": "harm.jsonl"}}
-    found = one(expand(make(brackets=[{"kind": "harmful", "task": task, "budget": 800}])), "harmful")
+    found = one(expand(make(control_runs=[{"kind": "harmful", "task": task, "budget": 800}])), "harmful")
     assert (found.task, found.budgets, found.learning_rate) == ("harm", (800,), 2e-4)
 
 
@@ -226,7 +226,7 @@ def test_sampled_rejections_make_a_plan_provisional_until_they_are_there(
 
 
 def test_rows_kept_by_the_plan_are_the_same_rows_and_need_no_source(make: Make, tmp_path: Path) -> None:
-    study, folder = make(brackets=[{"kind": "noop"}]), StudyFolder(tmp_path / "out")
+    study, folder = make(control_runs=[{"kind": "noop"}]), StudyFolder(tmp_path / "out")
     stale = folder.rows("0" * 64)
     write_json(stale, {})
     source = Materials(study, folder, plan=True)
@@ -290,7 +290,7 @@ def test_requests_count_the_base_once_and_an_objectives_own_conditions(make: Mak
 
 
 def test_a_plan_comes_back_from_its_json(make: Make) -> None:
-    plan = expand(make(brackets=[{"kind": "noop"}]))
+    plan = expand(make(control_runs=[{"kind": "noop"}]))
     assert Plan.from_json(json.loads(json.dumps(plan.as_json()))) == plan
 
 
