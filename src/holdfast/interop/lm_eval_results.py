@@ -20,6 +20,7 @@ import pandas as pd
 
 from holdfast import __version__
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
+from holdfast.analysis.described import info
 from holdfast.analysis.frame import cells
 from holdfast.interop.finished import estimates
 from holdfast.store.defuse import file_name
@@ -27,11 +28,6 @@ from holdfast.store.files import write_json
 from holdfast.store.folder import StudyFolder
 
 SUBJECT = ["model", "task", "label", "budget"]
-BETTER = {  # of the metrics that have a good direction
-    **dict.fromkeys(("accuracy", "strict", "truthful", "p_true", "p_correct", "eq_score", "with_zeros"), True),
-    **dict.fromkeys(("parseable", "coherent"), True),
-    **dict.fromkeys(("asr", "harm", "toxicity", "unscored"), False),
-}
 
 
 def write(root: Path, to: Path) -> list[Path]:
@@ -96,7 +92,7 @@ def _results(name: str, rows: pd.DataFrame, about: Mapping[str, Mapping[str, Any
         "configs": {task: _config(task, cell[task]) for task in results},
         "versions": {task: cell[task].get("identity", {}).get("version", "N/A") for task in results},
         "n-shot": {task: int(cell[task].get("identity", {}).get("params", {}).get("shots", 0)) for task in results},
-        "higher_is_better": {task: _better(entry) for task, entry in results.items()},
+        "higher_is_better": {task: _better(entry, cell[task]) for task, entry in results.items()},
         "n-samples": samples,
         "config": {"model": "holdfast", "model_args": {"pretrained": name}, "limit": None, "bootstrap_iters": 0},
         "git_hash": None,
@@ -121,9 +117,10 @@ def _config(task: str, cell: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _better(entry: Mapping[str, Any]) -> dict[str, bool]:
-    metrics = {key.partition(",")[0] for key in entry}
-    return {metric: better for metric, better in BETTER.items() if metric in metrics}
+def _better(entry: Mapping[str, Any], cell: Mapping[str, Any]) -> dict[str, bool]:
+    """Of the metrics that have a good direction."""
+    ways = {metric: info(cell, metric).better for metric in (key.partition(",")[0] for key in entry)}
+    return {metric: way == "higher" for metric, way in ways.items() if way}
 
 
 def _plain(value: Any) -> Any:

@@ -220,7 +220,7 @@ class Headline:
 
 def headlines(setting: Setting, numbers: pd.DataFrame) -> list[Headline]:
     """A row per objective, a column per measure; in a cell the level, and its differences from SFT and the base. The
-    normative measures, of which no way is better, are a table of their own."""
+    normative measures are a table of their own."""
     if numbers.empty:
         return []
     there = [s for s in setting.shown if s.measure in set(numbers["measure"])]

@@ -258,3 +258,16 @@ def test_statements_from_a_table_without_traits(tmp_path):
     path.write_text("statement,answer\n ,Yes\n")
     with pytest.raises(UserError, match="line 2: the column 'statement' is empty"):
         Statements(path=str(path)).items()
+
+
+def test_a_trait_says_which_way_is_good_and_a_mean_over_traits_where_all_have_the_same():
+    def of(*traits: str, **better: str):
+        return PersonaFiles(path="nowhere", traits=traits, better=better).summary.metrics["p_match"]
+
+    assert of("machiavellianism", "narcissism", "psychopathy").better == "lower"
+    assert of("agreeableness").better == "higher"
+    assert (of("openness").better, of("openness", openness="higher").better) == ("", "higher")
+    mixed = of("agreeableness", "psychopathy", "openness")
+    assert (mixed.better, mixed.apart) == ("", {"agreeableness": "higher", "psychopathy": "lower"})
+    with pytest.raises(ValueError, match="better must be"):
+        of("openness", openness="up")
