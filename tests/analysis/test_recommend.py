@@ -381,3 +381,9 @@ def test_in_short_one_seed_has_no_verdicts():
         "Attack success: higher than the base model’s in sft, dpo and ip; higher than sft’s in dpo and ip.",
         "10 of 15 intervals of these checkpoints hold 0.",
     ]
+
+
+def test_in_short_as_many_comparisons_are_counted_as_the_family_has():
+    rows = table({}, matched("ip", "cannot tell") | {"family": ""}, verdict="cannot tell")
+    assert "15 of 15 comparisons" in in_short(rows, STUDY)[-1]
+    assert "These 15 comparisons are one family" in answer(rows, STUDY)

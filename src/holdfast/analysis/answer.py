@@ -55,6 +55,7 @@ def in_short(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> list[
     """The answer for a person in a hurry: what is shown, a sentence a measure that begins as the one of ``sentences``
     does, and of how many comparisons nothing is. With one seed, what the intervals of its checkpoints leave out."""
     rows = shown(findings, study, cells)
+    rows = rows[rows["family"].astype(str) != ""]  # what could not be tested is in no family, nor counted
     if rows.empty:
         return ["Nothing has been compared yet, so there is no answer."]
     one = one_seed(rows)
