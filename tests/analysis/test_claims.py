@@ -31,7 +31,7 @@ def said(rows: pd.DataFrame, claim: str) -> str:
     ("verdicts", "expected"),
     [
         (("equivalent", "equivalent"), "reproduced"),
-        (("equivalent", "cannot tell"), "cannot tell"),
+        (("equivalent", "inconclusive"), "inconclusive"),
         (("equivalent", "worse"), "contradicted"),
         ((), "not asked"),
     ],
@@ -64,13 +64,13 @@ def test_a_drift_at_the_last_budget_is_a_drift_at_some_budget():
         ("equivalent", "differs", "reproduced"),
         ("small but real", "differs", "reproduced"),
         ("differs", "differs", "contradicted"),
-        ("equivalent", "equivalent", "cannot tell"),  # that nothing at all is there cannot be shown
-        ("cannot tell", "differs", "cannot tell"),
+        ("equivalent", "equivalent", "inconclusive"),  # that nothing at all is there cannot be shown
+        ("inconclusive", "differs", "inconclusive"),
     ],
 )
 def test_similar_then_apart_needs_both_ends_of_the_ladder(early, late, expected):
     at = {"finding": "apart", "axis": "robustness", "measure": "robust"}
-    wide = {"low_all": -0.1, "high_all": 0.1} if early == "cannot tell" else {}
+    wide = {"low_all": -0.1, "high_all": 0.1} if early == "inconclusive" else {}
     rows = table({**at, **wide, "budget": 25_000, "verdict": early}, {**at, "budget": 400_000, "verdict": late})
     assert said(rows, "similar-then-apart") == expected
     assert said(rows[rows["budget"] == 25_000], "similar-then-apart") == "not asked"
@@ -81,13 +81,13 @@ def test_similar_then_apart_needs_both_ends_of_the_ladder(early, late, expected)
     [
         # Lower than SFT: a small fall is a fall, and only what is shown not to be one stands against it.
         ("ip-asr", "last", "robustness", "sft", "small but real", -0.03, -0.01, "reproduced"),
-        ("ip-asr", "last", "robustness", "sft", "equivalent", -0.03, 0.01, "cannot tell"),
+        ("ip-asr", "last", "robustness", "sft", "equivalent", -0.03, 0.01, "inconclusive"),
         ("ip-asr", "last", "robustness", "sft", "small but real", 0.01, 0.03, "contradicted"),
         # No capability lost, by the margin: a loss that is real and may be less than that leaves it open.
-        ("ip-capability", "last", "capability", "sft", "worse", -0.08, -0.01, "cannot tell"),
+        ("ip-capability", "last", "capability", "sft", "worse", -0.08, -0.01, "inconclusive"),
         ("ip-capability", "last", "capability", "sft", "worse", -0.12, -0.06, "contradicted"),
         ("ip-capability", "last", "capability", "sft", "small but real", -0.04, -0.01, "reproduced"),
-        ("ip-asr", "last", "robustness", "sft", "one seed", -0.3, -0.2, "cannot tell"),
+        ("ip-asr", "last", "robustness", "sft", "one seed", -0.3, -0.2, "inconclusive"),
     ],
 )
 def test_a_claim_is_refuted_at_its_own_threshold(claim, finding, axis, against, verdict, low, high, expected):
@@ -96,7 +96,7 @@ def test_a_claim_is_refuted_at_its_own_threshold(claim, finding, axis, against, 
     assert said(table(row), claim) == expected
 
 
-@pytest.mark.parametrize(("low", "high", "expected"), [(0.01, 0.09, "cannot tell"), (0.04, 0.09, "contradicted")])
+@pytest.mark.parametrize(("low", "high", "expected"), [(0.01, 0.09, "inconclusive"), (0.04, 0.09, "contradicted")])
 def test_a_drift_that_is_real_but_may_be_small_does_not_contradict_that_there_is_none_that_matters(low, high, expected):
     row = {"finding": "level", "label": "kl", "budget": 25_000, "verdict": "worse", "low_all": low, "high_all": high}
     assert said(table(row | PERSONA), "kl-no-drift") == expected

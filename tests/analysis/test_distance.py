@@ -67,7 +67,7 @@ def test_a_distance_before_sfts_first_checkpoint_tells_nothing():
     last = found(planted(early)).last.loc[0]
     assert last["distance"] == pytest.approx(0.06)
     assert "first checkpoint of sft" in last["untold"]
-    assert (last["verdict"], np.isnan(last["p"])) == ("cannot tell", True)
+    assert (last["verdict"], np.isnan(last["p"])) == ("inconclusive", True)
 
 
 def test_between_two_checkpoints_sfts_value_is_known_no_closer_than_by_both():
@@ -101,7 +101,7 @@ def test_a_run_whose_distance_is_unknown_is_left_out_of_both_sides():
     assert at_distance(records(frame.assign(distance=np.nan)), cells_of(), study_of(), 9) == []
 
 
-@pytest.mark.parametrize(("n", "says"), [(40, "cannot tell"), (800, "small but real")])
+@pytest.mark.parametrize(("n", "says"), [(40, "inconclusive"), (800, "small but real")])
 def test_persona_has_the_floor_of_every_comparison(n, says):
     """The spread is at least that of two imagined prompts that differ by all there is, as in ``paired.difference``."""
     frame = planted(
@@ -126,7 +126,7 @@ def test_prompts_that_all_agree_prove_no_equal_persona():
     same = {k: {b: (far, 0) for b, (far, _) in v.items()} for k, v in SAFE.items()}
     last = found(planted(same, axis="persona"), axis="persona").last.loc[0]
     assert last["gap"] == 0
-    assert last["verdict"] == "cannot tell"
+    assert last["verdict"] == "inconclusive"
 
 
 @pytest.mark.parametrize("lost", [0, 1, 12])
@@ -141,7 +141,7 @@ def test_missing_scores_at_their_worst_bound_the_difference_and_its_verdict(lost
     else:
         assert last["bound_low"] <= -16 / 40
         assert last["bound_high"] > (lost - 16) / 40
-    assert last["verdict"] == ("better" if lost < 12 else "cannot tell")
+    assert last["verdict"] == ("better" if lost < 12 else "inconclusive")
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -93,10 +93,10 @@ def test_one_seed_in_a_study_that_trains_has_no_verdict_and_an_audit_keeps_its_o
     [
         (0.2, (np.nan, np.nan), "worse"),
         (0.2, (0.05, 0.4), "worse"),
-        (0.2, (-0.02, 0.4), "cannot tell"),
+        (0.2, (-0.02, 0.4), "inconclusive"),
         (0.0, (np.nan, np.nan), "equivalent"),
         (0.0, (-0.04, 0.04), "equivalent"),
-        (0.0, (-0.04, 0.06), "cannot tell"),
+        (0.0, (-0.04, 0.06), "inconclusive"),
     ],
 )
 def test_a_verdict_survives_the_worst_that_missing_scores_could_be_or_is_none(asked, value, bounds, says):
@@ -194,7 +194,7 @@ def test_verdicts_declared_and_families(asked):
         ],
         asked,
     )
-    assert list(said["verdict"]) == ["worse", "better", "differs", "equivalent", "cannot tell"]
+    assert list(said["verdict"]) == ["worse", "better", "differs", "equivalent", "inconclusive"]
     assert list(said["declared"]) == [True, True, True, False, True]
     assert said["family"][3].startswith("exploratory: level")
     assert set(said["family"].drop(3)) == {"answer: m, t"}  # over measures too: the answer speaks of all of them
@@ -284,7 +284,7 @@ def test_a_statement_is_refuted_at_its_own_threshold_alone(asked):
 
     assert said(0.48) == ["shown"]
     assert said(0.52) == ["refuted"]
-    assert said(0.4995, sd=0.05) == ["cannot tell"]  # equivalent to the reference's, which is no contrary of a fall
+    assert said(0.4995, sd=0.05) == ["inconclusive"]  # equivalent to the reference's, which is no contrary of a fall
 
 
 # -- coupling and models -----------------------------------------------------------------------------------------------
@@ -342,7 +342,7 @@ def test_noise_in_capability_does_not_draw_a_coupling_to_nought(seeds):
 @pytest.mark.parametrize(
     ("lost", "n", "says"),
     [("", 0, "worse"), ("robustness", 20, "worse"), ("capability", 20, "worse"), ("both", 20, "worse"),
-     ("robustness", 240, "cannot tell"), ("capability", 240, "cannot tell")],
+     ("robustness", 240, "inconclusive"), ("capability", 240, "inconclusive")],
 )  # fmt: skip
 def test_a_couplings_verdict_survives_the_worst_that_missing_scores_could_be_or_is_none(lost, n, says):
     """A slope of 1 on 0.3 of capability; ``n`` of 400 answers to a measure at the last budget go unscored."""
@@ -382,7 +382,7 @@ def test_harm_that_never_differs_does_not_prove_that_it_is_not_coupled():
     capability, safety = along(0.4, 0.0, r, seeds=3, prompts=8)
     still = replace(safety, values={k: np.zeros_like(v) for k, v in safety.values.items()})
     (one,) = finished(list(coupling_rows([capability, still], study)), study).to_dict("records")
-    assert one["verdict"] == "cannot tell"
+    assert one["verdict"] == "inconclusive"
     assert np.isnan(one["low"]) or one["high"] - one["low"] > 0.1
 
 
@@ -444,7 +444,7 @@ def verdict(found: pd.DataFrame, finding: str, label: str, axis: str, against: s
         ("dissociation", "ip", "robustness", "sft", "shown"),
         ("dissociation", "kl", "robustness", "sft", "refuted"),
         ("specificity", "sft", "persona", "base", "shown"),
-        ("specificity", "kl", "persona", "base", "cannot tell"),
+        ("specificity", "kl", "persona", "base", "inconclusive"),
         ("interaction", "", "robustness", "", "differs"),
         ("interaction", "", "normative", "", "equivalent"),
     ],
@@ -467,7 +467,7 @@ def test_a_persona_that_is_down_by_less_than_matters_does_not_stand_against_a_di
 def test_a_null_is_equivalent_or_cannot_be_told(found):
     nulls = found[(found["label"] == "kl") & found["axis"].isin(["persona", "normative"])]
     nulls = nulls[nulls["finding"].isin(["level", "last", "slope", "area"]) & (nulls["against"] == "base")]
-    assert set(nulls["verdict"]) <= {"equivalent", "cannot tell"}
+    assert set(nulls["verdict"]) <= {"equivalent", "inconclusive"}
 
 
 def test_models_that_do_the_same_differ_less_than_objectives(asked):
@@ -530,7 +530,7 @@ def test_a_verdict_that_missing_scores_could_overturn_is_not_given():
     found = last(some)
     assert found["high"] < 0  # less harmful, to look at
     assert found["bound_high"] > 0  # for what is missing may be harmful
-    assert found["verdict"] == "cannot tell"
+    assert found["verdict"] == "inconclusive"
     assert "missing more often on one side" in found["warning"]
 
 

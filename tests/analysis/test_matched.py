@@ -89,7 +89,7 @@ def test_a_run_that_never_reaches_the_target_is_censored():
     assert found.loc["orpo", "n_reached"] == 0
     assert np.isnan(found.loc["orpo", "value"])
     assert np.isnan(found.loc["orpo", "gap"])
-    assert found.loc["orpo", "verdict"] == "cannot tell"
+    assert found.loc["orpo", "verdict"] == "inconclusive"
     assert found.loc["sft", "n_reached"] == 1
 
 
@@ -181,7 +181,7 @@ def test_between_the_base_and_the_first_checkpoint_nothing_is_told_and_the_row_s
     assert found["value"] == pytest.approx(8 / 40)  # half way from 20 to 4: invented by the line
     assert found["low"] < 0 < found["high"]
     assert np.isnan(found["p"])
-    assert found["verdict"] == "cannot tell"
+    assert found["verdict"] == "inconclusive"
     assert "before the first checkpoint of orpo" in found["warning"]
     known = {**AT_ONCE, "orpo": {1000: (10, 4), 3000: (24, 4), 7000: (32, 4)}}
     found = compared(planted(known, seeds=(0, 1, 2), n=40))
@@ -201,7 +201,7 @@ def test_where_harm_moves_between_two_checkpoints_an_interval_holds_all_of_it(ha
     found = compared(planted(levels, seeds=(0, 1, 2)))
     assert found["low"] < -4 / 40
     assert found["high"] > 12 / 40
-    assert found["verdict"] == "cannot tell"
+    assert found["verdict"] == "inconclusive"
     assert "orpo lies between 3,000 and 7,000 tokens" in found["warning"]
     assert "capability rises by 52 points" in found["warning"]
     level = one(levels, seeds=(0, 1, 2)).at_target.set_index("label").loc["orpo"]
@@ -222,7 +222,7 @@ def test_capability_under_a_ceiling_of_harm_is_known_no_closer_than_by_both_ends
     found = one(levels, seeds=(0, 1, 2), n=40).at_ceiling.set_index("label").loc["orpo"]
     assert found["gap_low"] < -6 / 40
     assert found["gap_high"] > 18 / 40
-    assert found["verdict"] == "cannot tell"
+    assert found["verdict"] == "inconclusive"
 
 
 def test_of_every_run_the_first_checkpoint_at_the_target_is_chosen():
@@ -326,7 +326,7 @@ def test_prompts_that_all_agree_are_no_proof_of_equivalence():
     few, many = found(1), found(10)
     assert few["gap"] == pytest.approx(0)
     assert few["gap_high"] - few["gap_low"] > 0.05
-    assert few["verdict"] == "cannot tell"
+    assert few["verdict"] == "inconclusive"
     assert many["gap_high"] - many["gap_low"] < (few["gap_high"] - few["gap_low"]) / 5
     assert many["verdict"] == "equivalent"
 
@@ -367,10 +367,10 @@ def unscored(levels, axis: str, label: str, lost: int) -> pd.DataFrame:
     [
         ("robustness", "orpo", 0, "better"),
         ("robustness", "orpo", 4, "better"),
-        ("robustness", "orpo", 260, "cannot tell"),  # might all be harmful, where SFT has 240
+        ("robustness", "orpo", 260, "inconclusive"),  # might all be harmful, where SFT has 240
         ("robustness", "sft", 100, "better"),  # harmless already where they are taken to be
         ("capability", "orpo", 4, "better"),
-        ("capability", "orpo", 40, "cannot tell"),  # were they right, the target lay before its first checkpoint
+        ("capability", "orpo", 40, "inconclusive"),  # were they right, the target lay before its first checkpoint
     ],
 )
 def test_a_matched_verdict_survives_the_worst_that_missing_scores_could_be_or_is_none(axis, label, lost, says):

@@ -52,7 +52,7 @@ def found_in(study, sets: int, draw, *, share: bool) -> float:
         parts += [{**parts[-1], **alike, "model": str(k), "measure": "others", "_pool": None}] * (FAMILY - len(LABELS))
     table = finished(parts, study)
     assert table.groupby("family").size().eq(FAMILY).all()
-    assert table["verdict"].isin(["better", "worse", "cannot tell", "one seed"]).all()
+    assert table["verdict"].isin(["better", "worse", "inconclusive", "one seed"]).all()
     mine = table[table["label"] == "kl"]
     return float(((mine["p_adjusted"] < study.alpha) & ((mine["low_all"] > 0) | (mine["high_all"] < 0))).mean())
 

@@ -17,7 +17,7 @@ from holdfast.analysis.findings import NAMES
 from holdfast.analysis.recommend import recommend
 
 LABELS = ("sft", "dpo", "ip")
-VERDICTS = ("better", "worse", "equivalent", "small but real", "cannot tell")
+VERDICTS = ("better", "worse", "equivalent", "small but real", "inconclusive")
 
 
 def asked(*labels: str, **more):
@@ -39,7 +39,7 @@ def table(verdicts: dict[tuple[str, str, str], str], *more: dict, **same) -> pd.
     for label, against, axis in product(LABELS, ("base", "sft"), AXES):
         if label == against:
             continue
-        usual = "better" if (against, axis) == ("base", "capability") else "cannot tell"
+        usual = "better" if (against, axis) == ("base", "capability") else "inconclusive"
         about = {"label": label, "against": against, "axis": axis, "measure": AXES[axis][0], "metric": AXES[axis][1]}
         rows.append(BLANK | about | {"verdict": verdicts.get((label, against, axis), usual)} | same)
     return pd.DataFrame([*rows, *(BLANK | m for m in more)], columns=list(NAMES))
@@ -56,7 +56,7 @@ def test_where_equal_capability_decides_and_not_the_last_budget_the_recommendati
     """Else it would say that nobody is shown better beside an answer that says who is."""
     better = {("ip", "sft", "robustness"): "better"}
     said = "attack success counts as it is at equal capability, not at the last budget"
-    found = recommend(table(better, matched("ip", "cannot tell"), **FINE), STUDY)
+    found = recommend(table(better, matched("ip", "inconclusive"), **FINE), STUDY)
     assert found.chosen == ()
     assert said in found.text
     assert said not in recommend(table({}, **FINE), STUDY).text
@@ -77,7 +77,7 @@ def test_what_cannot_be_told_is_not_taken_for_no_worse():
 
 
 @pytest.mark.parametrize(("axis", "metric"), [("normative", "accuracy"), ("normative", "compliance")])
-@pytest.mark.parametrize("verdict", ["differs", "worse", "cannot tell"])
+@pytest.mark.parametrize("verdict", ["differs", "worse", "inconclusive"])
 def test_normative_and_over_refusal_measures_count(axis, metric, verdict):
     more = {"label": "ip", "against": "sft", "axis": axis, "measure": "xstest", "metric": metric, "verdict": verdict}
     rows = table({("ip", "sft", "robustness"): "better"}, **FINE)
@@ -116,14 +116,14 @@ def test_what_is_shown_worse_anywhere_is_not_recommended():
 
 
 def test_where_nothing_is_learnt_there_is_nothing_to_recommend():
-    verdicts = {(x, "base", "capability"): "cannot tell" for x in LABELS}
+    verdicts = {(x, "base", "capability"): "inconclusive" for x in LABELS}
     found = recommend(table(verdicts | {("ip", "sft", "robustness"): "better"}), STUDY)
     assert found.chosen == ()
     assert "no objective is shown to have learnt" in found.text
 
 
 def test_sft_does_not_stand_where_it_is_not_shown_to_have_learnt():
-    found = recommend(table({("sft", "base", "capability"): "cannot tell"}), STUDY)
+    found = recommend(table({("sft", "base", "capability"): "inconclusive"}), STUDY)
     assert found.text.startswith("No recommendation: sft")
 
 
@@ -140,7 +140,7 @@ def test_attack_success_is_judged_at_equal_capability_where_it_was_matched():
     found = recommend(table(last, matched("ip", "worse"), matched("dpo", "better"), **FINE), STUDY)
     assert found.chosen == ("dpo",)
     assert "attack success at equal capability" in found.text
-    never = recommend(table(last, matched("ip", "cannot tell", np.nan), **FINE), STUDY)  # it never got there
+    never = recommend(table(last, matched("ip", "inconclusive", np.nan), **FINE), STUDY)  # it never got there
     assert never.chosen == ("ip",)
     assert "at equal capability" not in never.text
 
@@ -198,7 +198,7 @@ def test_nobody_is_recommended_who_is_shown_worse_or_is_not_shown_better(said):
     for label in found.chosen:
         own = [verdicts[label, "sft", axis] for axis in AXES]
         assert verdicts[label, "base", "capability"] == "better"
-        assert not {"worse", "cannot tell"} & set(own)
+        assert not {"worse", "inconclusive"} & set(own)
         assert "better" in own
 
 
@@ -223,7 +223,7 @@ def test_every_sentence_says_of_every_row_what_its_verdict_is(said, signs):
                 word = {
                     "small but real": f"{way} by less than matters",
                     "differs": way,
-                    "cannot tell": "be told",
+                    "inconclusive": "be told",
                 }
                 phrase = word.get(r["verdict"], r["verdict"])
                 mine = re.split(r"(?<=\w), (?=\w+(?:, \w+)*(?: and \w+)? (?:is|are|can|cannot) )", told)
@@ -231,7 +231,7 @@ def test_every_sentence_says_of_every_row_what_its_verdict_is(said, signs):
                 assert len(mine) == 1
                 assert re.sub(r"^.*? (is|are|can|cannot) ", "", mine[0]) == phrase
                 denied = re.search(r"\b(cannot|none|neither)\b", mine[0])
-                assert bool(denied) == (r["verdict"] == "cannot tell"), "what can be told of none is not told of all"
+                assert bool(denied) == (r["verdict"] == "inconclusive"), "what can be told of none is not told of all"
 
 
 def test_the_answer_says_what_holds_what_cannot_be_told_and_what_the_study_cannot_say():
@@ -240,7 +240,7 @@ def test_the_answer_says_what_holds_what_cannot_be_told_and_what_the_study_canno
     told = "Attack success: Against sft, ip is worse, dpo is equivalent; against the base model, none can be told."
     assert told in text
     assert text.endswith("for 3 seeds know their own spread poorly.")
-    there = answer(table({}, matched("ip", "equivalent"), matched("dpo", "cannot tell", np.nan)), STUDY)
+    there = answer(table({}, matched("ip", "equivalent"), matched("dpo", "inconclusive", np.nan)), STUDY)
     assert "At equal capability, attack success: Against sft, ip is equivalent." in there
     assert "Never there: dpo." in there
     assert "no answer" in answer(table({}).iloc[:0], STUDY)
@@ -250,7 +250,7 @@ def test_the_answer_says_what_holds_what_cannot_be_told_and_what_the_study_canno
     ("verdict", "one", "some", "both", "every"),
     [
         ("better", "a is better", "a and b are better", "both are better", "all are better"),
-        ("cannot tell", "a cannot be told", "a and b cannot be told", "neither can be told", "none can be told"),
+        ("inconclusive", "a cannot be told", "a and b cannot be told", "neither can be told", "none can be told"),
         ("one seed", "a rests on one seed", "a and b rest on one seed", "both rest on one seed",
          "all rest on one seed"),
         ("equivalent", "a is equivalent", "a and b are equivalent", "both are equivalent", "all are equivalent"),
@@ -327,7 +327,7 @@ def test_where_nobody_can_be_compared_at_the_target_the_answer_says_so():
 def test_where_the_target_is_void_the_answer_is_not_silent_about_it():
     study = asked(*LABELS, matched={"target": 0.1, "measure": "task_accuracy"}, measures=[{"measure": "task_accuracy"}])
     assert "At the stated capability nothing is compared" in answer(table({}), study)
-    assert "nothing is compared" not in answer(table({}, matched("ip", "cannot tell")), study)
+    assert "nothing is compared" not in answer(table({}, matched("ip", "inconclusive")), study)
     assert "nothing is compared" not in answer(table({}), STUDY)
 
 
@@ -356,7 +356,7 @@ def test_in_short_what_is_shown_is_named_and_the_rest_is_counted():
 
 
 def test_in_short_nothing_that_is_shown_is_said_to_be_nothing():
-    rows = table({}, verdict="cannot tell")
+    rows = table({}, verdict="inconclusive")
     assert in_short(rows, STUDY) == [
         "Nothing is shown to differ.",
         "15 of 15 comparisons are inconclusive: too little was seen to say either way.",
@@ -384,6 +384,6 @@ def test_in_short_one_seed_has_no_verdicts():
 
 
 def test_in_short_as_many_comparisons_are_counted_as_the_family_has():
-    rows = table({}, matched("ip", "cannot tell") | {"family": ""}, verdict="cannot tell")
+    rows = table({}, matched("ip", "inconclusive") | {"family": ""}, verdict="inconclusive")
     assert "15 of 15 comparisons" in in_short(rows, STUDY)[-1]
     assert "These 15 comparisons are one family" in answer(rows, STUDY)

@@ -119,7 +119,7 @@ def _texts(page: str) -> dict[str, str]:
 def differences(found: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[str]:
     """In what two states differ, a line each."""
     for was, now in MEANT.items():
-        kept = {k: v.replace(was, now) for k, v in kept.items()}
+        found, kept = ({k: v.replace(was, now) for k, v in state.items()} for state in (found, kept))
     found, kept = ({k: DATE.sub("DATE", v) for k, v in state.items()} for state in (found, kept))
     for name in sorted(found.keys() | kept.keys()):
         if name not in found or name not in kept:
@@ -128,7 +128,8 @@ def differences(found: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[s
             yield from (f"{name}: {line}" for line in _unlike(found[name], kept[name]))
 
 
-MEANT = {"brackets · ": "control_runs · "}  # what was to change since, as it was and is
+# What was to change since, as it was and is.
+MEANT = {"brackets · ": "control_runs · ", "cannot tell": "inconclusive", "Cannot tell": "Inconclusive"}
 DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d)?")
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?|-?\d+e[+-]?\d+")
 

@@ -39,7 +39,7 @@ def planted(monkeypatch: Any, kappa: str, agree: float, share: float) -> dict[st
     )  # fmt: skip
     answers = pd.DataFrame(
         {"finding": "last", "measure": "m", "label": ["DPO", "KL", "IP"], "against": ["sft", "base", "sft"],
-         "verdict": ["worse", "better", "cannot tell"], "value": [0.2, -0.1, 0.1], "low_all": 0.0, "high_all": 0.0}
+         "verdict": ["worse", "better", "inconclusive"], "value": [0.2, -0.1, 0.1], "low_all": 0.0, "high_all": 0.0}
     )  # fmt: skip
     monkeypatch.setattr(reservations.judged, "agreements", lambda _: pairs)
     monkeypatch.setattr(reservations.consistency, "read", lambda _: SimpleNamespace(components=parts))
@@ -167,7 +167,7 @@ def test_a_thought_is_set_apart_from_the_answer_that_is_judged():
     assert "I could comply" not in text
 
 
-@pytest.mark.parametrize("verdict", ["better", "equivalent", "cannot tell", "one seed", "small but real"])
+@pytest.mark.parametrize("verdict", ["better", "equivalent", "inconclusive", "one seed", "small but real"])
 def test_a_table_explains_the_verdicts_that_stand_in_it_and_no_others(setting: Setting, verdict: str):
     numbers = tables.headline(setting, setting.last)
     for k in ("vs_sft", "vs_base"):

@@ -115,7 +115,7 @@ def test_the_front_is_told_by_its_own_table():
 
 def test_who_never_reaches_the_capability_is_told_beside_the_verdicts():
     table = pd.DataFrame(
-        {"label": ["SFT", "DPO", "KL"], "n_reached": [3, 3, 0], "verdict": ["", "worse", "cannot tell"]}
+        {"label": ["SFT", "DPO", "KL"], "n_reached": [3, 3, 0], "verdict": ["", "worse", "inconclusive"]}
     )
     one = SimpleNamespace(at_target=table, sft="SFT", harm={"measure": "m"})
     assert gist.equal([one]) == "Attack success there, against SFT: worse: DPO; never there: KL."

@@ -265,7 +265,7 @@ def test_equivalence_is_shown_where_the_90_percent_interval_lies_within_the_marg
         (0.03, 0.005, "small but real"),
         (0.20, 0.03, "worse"),
         (-0.20, 0.03, "better"),
-        (0.02, 0.05, "cannot tell"),
+        (0.02, 0.05, "inconclusive"),
         (0.06, 0.01, "worse"),
     ],
 )
@@ -280,13 +280,13 @@ def test_two_accounts_must_both_show_it():
     sharp, blunt = made_of(0.0, 0.01, 60), made_of(0.0, 0.01, 2)
     assert tost(sharp, margin=0.025).p < 0.05
     assert float(tost(sharp, blunt, margin=0.025).p) == float(tost(blunt, margin=0.025).p) > 0.05
-    assert str(verdict(sharp, blunt, margin=0.025, better="lower")) == "cannot tell"
+    assert str(verdict(sharp, blunt, margin=0.025, better="lower")) == "inconclusive"
 
 
 def test_a_verdict_among_many_is_at_a_level_of_its_own_for_a_difference_and_for_equivalence():
     far, near = made_of(0.2, 0.08, 30), made_of(0.0, 0.025, 30)
     assert [str(verdict(x, margin=0.05, better="lower")) for x in (far, near)] == ["worse", "equivalent"]
-    assert [str(verdict(x, margin=0.05, better="lower", tests=5)) for x in (far, near)] == ["cannot tell"] * 2
+    assert [str(verdict(x, margin=0.05, better="lower", tests=5)) for x in (far, near)] == ["inconclusive"] * 2
 
 
 def test_nothing_known_is_not_equivalence():

@@ -20,7 +20,7 @@ from holdfast.report.tables import Control
 from holdfast.report.theme import BASE
 
 _VERDICTS = (
-    "better", "worse", "shown", "refuted", "differs", "small but real", "equivalent", "cannot tell", "one seed",
+    "better", "worse", "shown", "refuted", "differs", "small but real", "equivalent", "inconclusive", "one seed",
 )  # fmt: skip
 _INCOHERENT = [q for q in QUADRANTS if q.endswith(" incoherent")]
 
@@ -32,7 +32,7 @@ def _ordered(found: pd.Series) -> list[str]:
 
 
 def verdicts(found: pd.DataFrame) -> str:
-    """``better: DPO; equivalent: IP and KL; cannot tell: CFT``."""
+    """``better: DPO; equivalent: IP and KL; inconclusive: CFT``."""
     if one_seed(found):
         return "no verdict, for each rests on one seed"
     by = {v: list(dict.fromkeys(some["label"])) for v, some in found.groupby("verdict", sort=False)}

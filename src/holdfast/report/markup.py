@@ -173,7 +173,7 @@ def _side_by_side(found: Sequence[Control], mark: str) -> Block:
 # -- the headline table ------------------------------------------------------------------------------------------
 
 SIGNS = {
-    "better": "▲", "worse": "▼", "shown": "✓", "refuted": "✗", "differs": "◆", "equivalent": "=", "cannot tell": "?",
+    "better": "▲", "worse": "▼", "shown": "✓", "refuted": "✗", "differs": "◆", "equivalent": "=", "inconclusive": "?",
     "small but real": "≈", "one seed": "○",
 }  # fmt: skip
 
@@ -263,7 +263,7 @@ def _meaning(setting: Setting, numbers: pd.DataFrame) -> str:
              f"{standing.little(setting.findings.stands)}. By two one-sided tests, corrected likewise; the "
              f"{speak.level(study.alpha)} interval may reach further."),
             (("small but real",), "Small but real: both are shown."),
-            (("cannot tell",), "Cannot tell: neither is shown; that is not equality."),
+            (("inconclusive",), "Inconclusive: neither is shown; that is not equality."),
             (("one seed",), "One seed: no verdict on objectives, for these differences are of single checkpoints."),
         )  # fmt: skip
         said[0] += " ".join(text for verdicts, text in means if there & set(verdicts)) + undeclared

@@ -17,7 +17,7 @@ from holdfast.stats.pivot import Pivot, t_test
 Array = np.ndarray
 EQUIVALENT, WORSE, BETTER, DIFFERS = "equivalent", "worse", "better", "differs"
 SMALL = "small but real"  # shown not to be 0, and shown to be less than matters
-CANNOT_TELL = "cannot tell"
+CANNOT_TELL = "inconclusive"
 ONE_SEED = "one seed"  # a difference between two checkpoints, which decides nothing about objectives
 VERDICTS = (EQUIVALENT, WORSE, BETTER, DIFFERS, SMALL, CANNOT_TELL, ONE_SEED)
 

@@ -173,8 +173,8 @@ COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
             Column(
                 "verdict",
                 TEXT,
-                "worse, better, differs (where neither way is better), equivalent, small but real (both), cannot tell; "
-                "shown, refuted or cannot tell, of a statement with several conditions; one seed: no verdict",
+                "worse, better, differs (neither way is better), equivalent, small but real (both), inconclusive; of a "
+                "statement with several conditions shown, refuted or inconclusive; one seed: no verdict",
             ),
             Column("method", TEXT, "of interval and test"),
             Column("unit", TEXT, "unit of replication: prompt, seed, …"),
