@@ -28,7 +28,8 @@ import pandas as pd
 from scipy.special import expit
 
 from holdfast import rng
-from holdfast.analysis.findings import NAMES, better, finished
+from holdfast.analysis.described import better
+from holdfast.analysis.findings import NAMES, finished
 from holdfast.analysis.recommend import recommend
 from holdfast.config.study import Study
 from holdfast.stats.design import Design, pivots
@@ -136,7 +137,7 @@ def rows(cell: Cell, sets: int, random: np.random.Generator) -> pd.DataFrame:
     parts = []
     for name, (axis, metric, share, attacks, *_) in MEASURES.items():
         y = _scores(name, cell, sets, random)
-        margin, way = study().declared.interest.of(axis), better(axis, metric)
+        margin, way = study().declared.interest.of(axis), better({"axis": axis}, metric)
         for against in ("base", SFT):
             for label in (SFT, *OTHERS):
                 if label != against:
