@@ -22,6 +22,8 @@ from holdfast.store import files
 from holdfast.store.folder import StudyFolder
 from holdfast.types import Axis, UserError
 
+pytestmark = pytest.mark.xdist_group("page of described")  # its studies are made once
+
 
 @dataclass(frozen=True, kw_only=True)
 class Flattery(Measure):

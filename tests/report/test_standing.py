@@ -21,6 +21,8 @@ from holdfast.runs import pipeline
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
+pytestmark = pytest.mark.xdist_group("page of standing")  # its studies are made once
+
 
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory, make_study: Any, fabrication: ModuleType) -> Iterator[Any]:
