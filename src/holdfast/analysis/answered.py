@@ -40,7 +40,7 @@ def confusions(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
     for cell in cells.values():
         mine = _said(frame, cell)
         spoke = _spoke(mine, [*judges(cell), *people(cell)])
-        for person in set(spoke) & set(people(cell)):
+        for person in sorted(set(spoke) & set(people(cell))):
             table = _verdicts(mine, cell, study)
             for judge in (j for j in spoke if j not in people(cell)):
                 about = {"cell": cell["cell"], "judge": judge, "people": person}
