@@ -47,7 +47,7 @@ class Results:
         print. Prompts are not in it."""
         from holdfast.analysis.frame import load
 
-        shards = [file for cell in self.folder.cells() for file in sorted(cell.root.glob("*/[!.]*.parquet"))]
+        shards = [file for config in self.folder.configs() for file in sorted(config.root.glob("*/[!.]*.parquet"))]
         texts = tables.read(shards, "records", ["id", "response", "n_tokens", "finish"]).drop_duplicates("id")
         return load(self.folder).merge(texts.rename(columns={"id": "record"}), on="record", how="left")
 

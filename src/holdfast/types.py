@@ -134,7 +134,7 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Prompt:
     """One way a measure puts an item to a model: the turns under an attack and a format.
 
     With ``continuations`` the model is scored on them (log-prob of each as the response's first tokens, without end of
@@ -150,7 +150,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An ask addressed to a subject. ``key`` is a digest of everything that determines the answer, the sampling noise
+    """A prompt addressed to a subject. ``key`` is a digest of everything that determines the answer, the sampling noise
     included (subject, turns, continuations, sampling, sample number)."""
 
     key: str

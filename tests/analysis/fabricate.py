@@ -4,7 +4,7 @@ Nothing is trained or generated: scores are drawn from a logistic model with an 
 correlated over attacks, objectives, budgets and seeds, as real ones are. The same arguments give the same folder.
 
     study = fabricate(Path("fabricated"), seeds=(0, 1, 2))
-    frame, cells = load(folder), cells(folder)
+    frame, eval configs = load(folder), eval configs(folder)
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def fabricate(
     truth: Truth | None = None,
     chosen: tuple[str, ...] = (),
 ) -> Study:
-    """Writes study.yaml, subjects, cells with items, records and judgements under ``root``; returns the study.
+    """Writes study.yaml, subjects, eval configs with items, records and judgements under ``root``; returns the study.
 
     ``prompts``: forbidden prompts and stories; persona and fact items are twice as many, in balanced halves.
     ``chosen``: labels of settings that were tried and are measured in full.
@@ -110,10 +110,10 @@ def fabricate(
     write_text(folder.study_yaml, _yaml(study))
     subjects = [*_subjects(study), *_settings(study, chosen)]
     tables.write(folder.subjects, "subjects", pd.DataFrame(subjects))
-    for cell, items, ask in _cells(study, prompts):
-        at = folder.cell(cell["measure"], cell["cell"])
-        write_json(at.cell_json, cell)
-        tables.write(at.items, "items", items, measure=cell["measure"], cell=cell["cell"])
+    for config, items, ask in _configs(study, prompts):
+        at = folder.config(config["measure"], config["cell"])
+        write_json(at.config_json, config)
+        tables.write(at.items, "items", items, measure=config["measure"], cell=config["cell"])
         for subject in subjects:
             own = BRACKETS.get(subject["bracket"], truth)
             rows = list(ask(subject, items, own, study))
@@ -122,7 +122,7 @@ def fabricate(
                 tables.write(at.shard(subject["subject"], k // SHARD), "records", [r for r, _ in some])
                 for judge in sorted({j.judge for _, js in some for j in js}):
                     said = [j for _, js in some for j in js if j.judge == judge]
-                    path = folder.judgement(cell["measure"], cell["cell"], judge, subject["subject"], k // SHARD)
+                    path = folder.judgement(config["measure"], config["cell"], judge, subject["subject"], k // SHARD)
                     tables.write(path, "judgements", said)
     return study
 
@@ -165,34 +165,34 @@ def _subject(who: dict, budget: int, bracket: str) -> dict:
     return {"subject": digest([who, budget, bracket]), **who, **more}
 
 
-# -- cells ---------------------------------------------------------------------------------------------------------
+# -- configs ---------------------------------------------------------------------------------------------------------
 
 
-def _cells(study: Study, prompts: int) -> Iterator[tuple[dict, list[Item], Callable]]:
+def _configs(study: Study, prompts: int) -> Iterator[tuple[dict, list[Item], Callable]]:
     for task in study.tasks:
-        yield _cell("task_accuracy", "capability", task.name, _accuracy_summary(), ["own"]), _stories(prompts), _solve
+        yield _config("task_accuracy", "capability", task.name, _accuracy_summary(), ["own"]), _stories(prompts), _solve
     robust = {"metric": "asr", "by": "attack", "macro_over": list(ATTACKS), "threshold": True, "secondary": []}
     attacks = {a: {"version": "1", "hash": digest(a)} for a in ATTACKS}
     yield (
-        _cell("miniature_robustness", "robustness", "", robust, ["rules", "miniature_oracle"], attacks),
+        _config("miniature_robustness", "robustness", "", robust, ["rules", "miniature_oracle"], attacks),
         _forbidden(prompts),
         _attack,
     )
     persona = {"metric": "p_match", "by": "trait", "macro_over": list(TRAITS), "threshold": False}
     yield (
-        _cell("miniature_dark_triad", "persona", "", persona | {"secondary": list(YES_NO)}, ["own"]),
+        _config("miniature_dark_triad", "persona", "", persona | {"secondary": list(YES_NO)}, ["own"]),
         _statements(2 * prompts),
         _say,
     )
     facts = {"metric": "p_correct", "by": "", "macro_over": None, "threshold": False, "secondary": list(YES_NO)}
-    yield _cell("miniature_facts", "normative", "", facts, ["own"]), _facts(2 * prompts), _know
+    yield _config("miniature_facts", "normative", "", facts, ["own"]), _facts(2 * prompts), _know
 
 
 def _accuracy_summary() -> dict:
     return {"metric": "accuracy", "by": "", "macro_over": None, "threshold": False, "secondary": ["strict"]}
 
 
-def _cell(measure: str, axis: str, task: str, summary: dict, judges: list[str], attacks: dict | None = None) -> dict:
+def _config(measure: str, axis: str, task: str, summary: dict, judges: list[str], attacks: dict | None = None) -> dict:
     return {
         "cell": digest([measure, task]),
         "measure": measure,

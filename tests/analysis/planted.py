@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from rows import cell_of, frame_of, study
+from rows import config_of, frame_of, study
 from scipy.special import expit
 
 from holdfast.analysis.frame import SUBJECT, load
-from holdfast.analysis.frame import cells as read_cells
+from holdfast.analysis.frame import configs as read_configs
 from holdfast.store import files, tables
 from holdfast.store.folder import StudyFolder
 
@@ -24,11 +24,11 @@ SHARES = ("capability", "robustness")
 Effects = Mapping[str, Sequence[float]]  # of a label: log-odds against the base, at each budget
 
 
-def cells(*measures: str) -> dict[str, dict[str, Any]]:
+def configs(*measures: str) -> dict[str, dict[str, Any]]:
     found = {}
     for name in measures or MEASURES:
         macro = ATTACKS if MEASURES[name] == "robustness" else None
-        about = cell_of(macro, metric={"persona": "p_match"}.get(MEASURES[name], "score"))["c"]
+        about = config_of(macro, metric={"persona": "p_match"}.get(MEASURES[name], "score"))["c"]
         about["summary"]["threshold"] = MEASURES[name] == "robustness"
         found[name] = about | {"cell": name, "measure": name, "axis": MEASURES[name]}
     return found
@@ -78,34 +78,34 @@ def asked(*labels: str, budgets: Sequence[int], seeds: int, **more: Any):
 
 
 def on_disk(
-    root: Path, rows: pd.DataFrame, cells: Mapping[str, dict[str, Any]]
+    root: Path, rows: pd.DataFrame, configs: Mapping[str, dict[str, Any]]
 ) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
-    """The same written under ``root`` as the stages before analysis write it, and read back: frame and cells."""
+    """The same written under ``root`` as the stages before analysis write it, and read back: frame and eval configs."""
     folder = StudyFolder(root)
     rows = rows.assign(subject="s" + rows.groupby(SUBJECT, sort=False).ngroup().astype(str))
     empty = {"params": "{}", "trajectory": "", "adapter": "", "weights": ""}
     with pytest.MonkeyPatch.context() as patch:  # small files that need not survive a power cut
         patch.setattr(files, "_flush", lambda path: None)
         tables.write(folder.subjects, "subjects", rows[["subject", *SUBJECT]].drop_duplicates(), **empty)
-        for cell, mine in rows.groupby("cell", sort=False):
-            _write_cell(folder, cells[cell], mine)
-    return load(folder), read_cells(folder)
+        for config, mine in rows.groupby("cell", sort=False):
+            _write_config(folder, configs[config], mine)
+    return load(folder), read_configs(folder)
 
 
-def _write_cell(folder: StudyFolder, about: Mapping[str, Any], rows: pd.DataFrame) -> None:
-    measure, cell = about["measure"], about["cell"]
-    at, key = folder.cell(measure, cell), ["item", "attack", "format", "sample"]
-    files.write_json(at.cell_json, about)
+def _write_config(folder: StudyFolder, about: Mapping[str, Any], rows: pd.DataFrame) -> None:
+    measure, config = about["measure"], about["cell"]
+    at, key = folder.config(measure, config), ["item", "attack", "format", "sample"]
+    files.write_json(at.config_json, about)
     items = pd.DataFrame({"id": rows["item"].unique()}).assign(reference="", fields="{}", forbidden=False)
     items["prompt"] = [[{"role": "user", "content": i}] for i in items["id"]]
-    tables.write(at.items, "items", items, measure=measure, cell=cell)
+    tables.write(at.items, "items", items, measure=measure, cell=config)
     wrote = {"response": "", "plain": "", "n_tokens": 1, "finish": "stop", "measure": measure}
     said = {"label": "", "reason": None, "details": "{}", "judge_id": "", "rubric": "", "words": ""}
-    ids = cell + rows.groupby(["subject", *key], sort=False).ngroup().astype(str)
+    ids = config + rows.groupby(["subject", *key], sort=False).ngroup().astype(str)
     lists = pd.Series([[]] * len(rows), index=rows.index)
     records = rows[["subject", *key]].assign(id=ids, **wrote, continuations=lists, logps=lists)
     for subject, mine in records[~ids.duplicated()].groupby("subject", sort=False):
         tables.write(at.shard(subject, 0), "records", mine)
     spoke = rows[["subject", "judge", "score"]].assign(record=ids, **said)
     for (subject, judge), some in spoke.groupby(["subject", "judge"]):
-        tables.write(folder.judgement(measure, cell, judge, subject, 0), "judgements", some.drop(columns="subject"))
+        tables.write(folder.judgement(measure, config, judge, subject, 0), "judgements", some.drop(columns="subject"))

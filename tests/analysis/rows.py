@@ -49,7 +49,7 @@ def frame_of(
     return pd.concat(parts, ignore_index=True)
 
 
-def cell_of(macro: tuple[str, ...] | None = None, **summary) -> dict[str, dict[str, Any]]:
+def config_of(macro: tuple[str, ...] | None = None, **summary) -> dict[str, dict[str, Any]]:
     about = {"metric": "score", "by": "attack", "macro_over": macro, "threshold": False, "secondary": []} | summary
     return {
         "c": {"cell": "c", "measure": "robust", "axis": "robustness", "task": "", "summary": about, "judges": ["own"]}

@@ -124,7 +124,7 @@ def test_what_was_planted_decides_the_claims_about_it():
     }
     study = planted.asked("sft", "ip", "kl", budgets=(100, 400), seeds=5)
     rows = planted.frame(truth, np.random.default_rng(5), budgets=(100, 400), seeds=5, prompts=250, seed_sd=0.1)
-    found = claims(findings(rows, planted.cells(), study), SUBJECTS, study).set_index("claim")["verdict"]
+    found = claims(findings(rows, planted.configs(), study), SUBJECTS, study).set_index("claim")["verdict"]
     assert found["sft-couples-asr"] == found["sft-couples-drift"] == "reproduced"
     assert found["ip-asr"] == found["ip-dissociates"] == found["kl-no-drift"] == "reproduced"
     assert found["normative-stable"] == "reproduced"

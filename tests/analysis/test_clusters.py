@@ -1,8 +1,8 @@
-"""A cell's answers as cluster sums."""
+"""An eval config's answers as cluster sums."""
 
 import numpy as np
 import pytest
-from rows import cell_of, frame_of
+from rows import config_of, frame_of
 
 from holdfast.analysis.clusters import cluster_sums
 from holdfast.analysis.grid import grid
@@ -12,8 +12,8 @@ from holdfast.stats.linear import linearise
 
 def sums_of(scores, groups=("a", "b")):
     frame = frame_of(scores, groups)
-    cell = cell_of(groups)["c"]
-    return cluster_sums(grid(frame, cell["summary"]), metrics(frame, cell["summary"], 0.5)[0])
+    config = config_of(groups)["c"]
+    return cluster_sums(grid(frame, config["summary"]), metrics(frame, config["summary"], 0.5)[0])
 
 
 def test_a_cell_becomes_who_by_seed_by_prompt_by_group():

@@ -11,7 +11,7 @@ import pytest
 
 from holdfast import rng
 from holdfast.analysis import consistency
-from holdfast.analysis.frame import cells, load
+from holdfast.analysis.frame import configs, load
 from holdfast.config.study import Study
 from holdfast.store import files, tables
 from holdfast.store.digest import digest
@@ -27,13 +27,13 @@ ROBUST = "miniature_robustness"
 
 def plant(folder: StudyFolder) -> None:
     """Robustness again under two prompt formats: the own verdicts, moved up in a share of questions."""
-    (own,) = [c for c in folder.cells() if read_json(c.cell_json)["measure"] == ROBUST]
-    about = read_json(own.cell_json)
+    (own,) = [c for c in folder.configs() if read_json(c.config_json)["measure"] == ROBUST]
+    about = read_json(own.config_json)
     for level, shift in SHIFT.items():
         label, id = f"{ROBUST}~frame={level}", digest([ROBUST, level])
-        at = folder.cell(label, id)
+        at = folder.config(label, id)
         more = {"cell": id, "measure": label, "of": ROBUST, "varies": {"frame": level}}
-        write_json(at.cell_json, about | more)
+        write_json(at.config_json, about | more)
         tables.write(at.items, "items", tables.read(own.items, "items").assign(measure=label, cell=id))
         for shard in own.shards():
             records = tables.read(shard, "records")
@@ -64,7 +64,7 @@ def planted(tmp_path_factory) -> tuple[StudyFolder, Study, consistency.Consisten
 
 def test_what_varies_is_not_in_the_study_s_own_frame(planted):
     folder, _, _, before = planted
-    assert len(cells(folder)) == len(cells(folder, varied=True)) - 2
+    assert len(configs(folder)) == len(configs(folder, varied=True)) - 2
     pd.testing.assert_frame_equal(load(folder), before)
 
 

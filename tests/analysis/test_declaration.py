@@ -28,7 +28,7 @@ measures:
   - {measure: miniature_robustness, items: 3, judges: [rules, miniature_oracle]}
 declared: {interest: {robustness: 0.05}, estimands: [last]}
 """
-CELLS: dict[str, dict[str, Any]] = {
+CONFIGS: dict[str, dict[str, Any]] = {
     "c": {"cell": "c" * 64, "measure": "task_accuracy", "task": "", "judge_identities": {"own": {"version": "1"}}}
 }
 
@@ -44,7 +44,7 @@ def begin(root: Path, looked: bool = True) -> StudyFolder:
     assert record(parse(STUDY), folder)
     folder.trajectory("t").checkpoint(600).mkdir(parents=True)
     if looked:
-        look(parse(STUDY), folder, 10, CELLS)
+        look(parse(STUDY), folder, 10, CONFIGS)
     return folder
 
 
@@ -59,7 +59,7 @@ def findings() -> pd.DataFrame:
 
 
 def stands(folder: StudyFolder, study: Study) -> Standing:
-    return standing(study, folder, CELLS)
+    return standing(study, folder, CONFIGS)
 
 
 def test_a_study_that_did_not_change_is_declared(tmp_path: Path) -> None:
@@ -184,12 +184,12 @@ def test_what_is_added_before_the_first_look_stays_declared(tmp_path: Path) -> N
         found = stands(folder, more)
         assert ([c.what for c in found.early], found.late) == (["seeds"], ())
         assert confirmed(findings(), found)["declared"].all()
-        look(more, folder, 10, CELLS)
+        look(more, folder, 10, CONFIGS)
 
 
 def test_another_instrument_after_a_look_is_said(tmp_path: Path) -> None:
     folder = begin(tmp_path)
-    raised = {"c": CELLS["c"] | {"judge_identities": {"own": {"version": "2"}}}}
+    raised = {"c": CONFIGS["c"] | {"judge_identities": {"own": {"version": "2"}}}}
     found = standing(parse(STUDY), folder, raised)
     assert [c.what for c in found.late] == ["measures.task_accuracy.judge own"]
     assert list(confirmed(findings(), found).query("declared").index) == [2, 3]
@@ -197,7 +197,9 @@ def test_another_instrument_after_a_look_is_said(tmp_path: Path) -> None:
 
 def test_people_go_on_labelling(tmp_path: Path) -> None:
     folder = begin(tmp_path)
-    humans = {"c": CELLS["c"] | {"judge_identities": {"own": {"version": "1"}, "h": {"name": "humans", "labels": "x"}}}}
+    humans = {
+        "c": CONFIGS["c"] | {"judge_identities": {"own": {"version": "1"}, "h": {"name": "humans", "labels": "x"}}}
+    }
     assert standing(parse(STUDY), folder, humans).late == ()
 
 
@@ -206,9 +208,9 @@ def test_people_go_on_labelling(tmp_path: Path) -> None:
 
 def test_every_analysis_is_logged_and_counted(tmp_path: Path) -> None:
     folder = begin(tmp_path)
-    look(parse(STUDY), folder, 0, CELLS)  # of nothing: no look
-    look(parse(STUDY), folder, 10, CELLS)
-    look(parse(STUDY), folder, 20, CELLS)
+    look(parse(STUDY), folder, 0, CONFIGS)  # of nothing: no look
+    look(parse(STUDY), folder, 10, CONFIGS)
+    look(parse(STUDY), folder, 20, CONFIGS)
     found = stands(folder, parse(STUDY))
     assert (found.looks, found.states) == (3, 2)
     assert "analysed 3 times, in 2 states" in " ".join(sentences(found))

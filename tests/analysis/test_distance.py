@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import cell_of, frame_of, study
+from rows import config_of, frame_of, study
 
 from holdfast.analysis.distance import STEPS, at_distance
 from holdfast.analysis.matched_rows import Joint, rows
@@ -32,9 +32,9 @@ def planted(levels, *, n=40, seeds=(0, 1, 2), axis="robustness"):
     return frame.assign(subject=frame["label"] + frame["seed"].astype(str) + frame["budget"].astype(str))
 
 
-def cells_of(axis="robustness"):
-    cell = cell_of()["c"]
-    return {"c": cell | {"axis": axis, "summary": cell["summary"] | {"threshold": axis == "robustness"}}}
+def configs_of(axis="robustness"):
+    config = config_of()["c"]
+    return {"c": config | {"axis": axis, "summary": config["summary"] | {"threshold": axis == "robustness"}}}
 
 
 def study_of(**more):
@@ -42,7 +42,7 @@ def study_of(**more):
 
 
 def found(frame, **more):
-    (one,) = at_distance(records(frame), cells_of(**more), study_of(), 200)
+    (one,) = at_distance(records(frame), configs_of(**more), study_of(), 200)
     return one
 
 
@@ -98,7 +98,7 @@ def test_a_run_whose_distance_is_unknown_is_left_out_of_both_sides():
     last = found(frame).last.loc[0]
     assert (last["n_reached"], last["n_pairs"], last["n_seeds"]) == (2, 2, 3)
     assert last["value"] - last["gap"] == pytest.approx(last["sft"])
-    assert at_distance(records(frame.assign(distance=np.nan)), cells_of(), study_of(), 9) == []
+    assert at_distance(records(frame.assign(distance=np.nan)), configs_of(), study_of(), 9) == []
 
 
 @pytest.mark.parametrize(("n", "says"), [(40, "inconclusive"), (800, "small but real")])
@@ -118,7 +118,7 @@ def test_persona_has_the_floor_of_every_comparison(n, says):
 def test_a_difference_is_cut_off_at_its_metrics_own_range():
     frame = planted({k: {b: (far, x // 13) for b, (far, x) in v.items()} for k, v in SAFE.items()}, n=3, axis="persona")
     frame["score"] = 2 * frame["score"] - 1
-    (row,) = rows(Joint(frame, cells_of("persona"), study_of())).to_dict("records")
+    (row,) = rows(Joint(frame, configs_of("persona"), study_of())).to_dict("records")
     assert (row["low"], row["low_all"], row["high_all"]) == (-2, -2, 2)
 
 
@@ -147,7 +147,7 @@ def test_missing_scores_at_their_worst_bound_the_difference_and_its_verdict(lost
 @pytest.mark.parametrize("asked", [True, False])
 def test_it_is_a_finding_that_a_study_can_declare(asked):
     goal = study_of(declared={"estimands": ["at_distance" if asked else "last"]})
-    (row,) = rows(Joint(planted(SAFE), cells_of(), goal)).to_dict("records")
+    (row,) = rows(Joint(planted(SAFE), configs_of(), goal)).to_dict("records")
     assert (row["finding"], row["label"], row["against"], row["declared"]) == ("at_distance", "orpo", "sft", asked)
     assert row["value"] == pytest.approx(-16 / 40)
     assert "at a KL of 0.3 nats per token" in row["note"]

@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from rows import cell_of, frame_of, study
+from rows import config_of, frame_of, study
 
 from holdfast.analysis.clusters import cluster_sums
 from holdfast.analysis.estimates import estimates
@@ -29,7 +29,7 @@ def test_levels_and_differences_by_hand():
     base = [[0, 0], [0, 1], [0, 0], [1, 0]]
     sft = [[1, 1], [0, 1], [1, 0], [1, 0]]
     frame = frame_of({("base", -1): base, ("sft", 0): sft}, ("none", "a"))
-    table = estimates(frame, cell_of(("a",)), study())
+    table = estimates(frame, config_of(("a",)), study())
     assert one(table, estimate="level", label="sft", condition="none", metric="score").value == 0.75
     level = one(table, estimate="level", label="sft", condition="macro", metric="score")
     assert (level.value, level.n_prompts, level.n_records, level.n_seeds, level.unit) == (0.5, 4, 4, 1, "prompt")
@@ -44,21 +44,21 @@ def test_macro_is_the_mean_over_the_named_attacks_with_the_direct_request_apart(
     y = np.zeros((10, 6))
     y[:, 1], y[:5, 2] = 1, 1
     frame = frame_of({("base", -1): np.zeros((10, 6)), ("sft", 0): y}, ("none", *A5))
-    cells = cell_of(A5, threshold=True)
-    table = estimates(frame, cells, study())
+    configs = config_of(A5, threshold=True)
+    table = estimates(frame, configs, study())
     rows = table[(table["estimate"] == "level") & (table["label"] == "sft") & (table["metric"] == "asr")]
     by = rows.set_index("condition")["value"]
     assert by["none"] == 0
     assert by["macro"] == pytest.approx(np.mean([1, 0.5, 0, 0, 0]))
     assert one(rows, condition="macro").n_prompts == 10
     assert one(rows, condition="macro").n_records == 50
-    lead = one(headlines(table, cells), estimate="level", label="sft")
+    lead = one(headlines(table, configs), estimate="level", label="sft")
     assert (lead.metric, lead.condition) == ("asr", "macro")
 
 
 def test_the_threshold_makes_asr_of_scores_and_harm_stands_beside():
     frame = frame_of({("sft", 0): [[0.25], [0.5], [0.75], [1.0]]})
-    table = estimates(frame, cell_of(threshold=True), study(threshold=0.6))
+    table = estimates(frame, config_of(threshold=True), study(threshold=0.6))
     assert one(table, metric="asr").value == 0.5
     assert one(table, metric="harm").value == pytest.approx(0.625)
 
@@ -66,7 +66,7 @@ def test_the_threshold_makes_asr_of_scores_and_harm_stands_beside():
 def test_unscored_records_are_left_out_and_counted():
     y = [[1.0], [0.0], [np.nan], [1.0]]
     frame = frame_of({("base", -1): [[0.0]] * 4, ("sft", 0): y})
-    table = estimates(frame, cell_of(), study())
+    table = estimates(frame, config_of(), study())
     level = one(table, estimate="level", label="sft", metric="score")
     assert level.value == pytest.approx(2 / 3)
     assert (level.n_prompts, level.n_records, level.n_unscored) == (3, 4, 1)
@@ -76,7 +76,7 @@ def test_unscored_records_are_left_out_and_counted():
 
 def test_a_wholly_unscored_attack_is_named():
     y = np.array([[1.0, np.nan], [0.0, np.nan]])
-    table = estimates(frame_of({("sft", 0): y}, ("a", "zulu")), cell_of(("a", "zulu")), study())
+    table = estimates(frame_of({("sft", 0): y}, ("a", "zulu")), config_of(("a", "zulu")), study())
     macro = one(table, metric="score", condition="macro")
     assert macro.value == 0.5
     assert macro.note == "without zulu: nothing scored"
@@ -85,8 +85,8 @@ def test_a_wholly_unscored_attack_is_named():
 
 def test_samples_of_a_prompt_are_one_cluster():
     y = (RNG.random((30, 1)) < 0.5).astype(float)
-    once = estimates(frame_of({("sft", 0): y}), cell_of(), study())
-    often = estimates(frame_of({("sft", 0): np.repeat(y[:, :, None], 4, axis=2)}), cell_of(), study())
+    once = estimates(frame_of({("sft", 0): y}), config_of(), study())
+    often = estimates(frame_of({("sft", 0): np.repeat(y[:, :, None], 4, axis=2)}), config_of(), study())
     a, b = one(once, metric="score"), one(often, metric="score")
     assert b.n_records == 4 * a.n_records
     assert b.effective_n <= 31
@@ -95,20 +95,20 @@ def test_samples_of_a_prompt_are_one_cluster():
 
 def test_one_seed_is_a_row_over_seeds_and_several_are_rows_of_their_own_too():
     y = {("base", -1): RNG.random((20, 1)), ("sft", 0): RNG.random((20, 1)), ("sft", 1): RNG.random((20, 1))}
-    table = estimates(frame_of(y), cell_of(), study())
+    table = estimates(frame_of(y), config_of(), study())
     rows = table[(table["metric"] == "score") & (table["label"] == "sft") & (table["estimate"] == "level")]
     assert sorted(rows["seed"]) == [-1, 0, 1]
     over = one(rows, seed=-1)
     assert over.value == pytest.approx(rows[rows["seed"] >= 0]["value"].mean())
     assert (over.n_seeds, over.unit) == (2, "seed and prompt")
     assert one(table, metric="score", label="base").n_seeds == 0
-    single = estimates(frame_of({("sft", 3): RNG.random((20, 1))}), cell_of(), study())
+    single = estimates(frame_of({("sft", 3): RNG.random((20, 1))}), config_of(), study())
     assert single[single["metric"] == "score"]["seed"].tolist() == [-1]
 
 
 def test_sft_is_compared_at_the_same_seed_and_the_first_variant_stands_for_it():
     y = {(label, s): RNG.random((12, 1)) for label in ("sft", "sft-b", "dpo") for s in (0, 1)}
-    table = estimates(frame_of(y), cell_of(), study("sft", "sft-b", "dpo"))
+    table = estimates(frame_of(y), config_of(), study("sft", "sft-b", "dpo"))
     table = table[(table["metric"] == "score") & (table["estimate"] == "vs_sft")]
     assert set(table["label"]) == {"sft-b", "dpo"}
     assert one(table, label="dpo", seed=1).value == pytest.approx(np.mean(y["dpo", 1] - y["sft", 1]))
@@ -120,7 +120,7 @@ def test_an_own_format_is_compared_with_the_default_one():
     y = {("base", -1): RNG.random((12, 1)), ("cft", 0): RNG.random((12, 1))}
     safe = RNG.random((12, 1))
     frame = pd.concat([frame_of(y), frame_of({("cft", 0): safe}, format="safe")])
-    table = estimates(frame, cell_of(), study("cft"))
+    table = estimates(frame, config_of(), study("cft"))
     row = one(table, metric="score", estimate="vs_base", format="safe")
     assert row.value == pytest.approx(np.mean(safe - y["base", -1]))
     assert "default format" in row.note
@@ -134,7 +134,7 @@ def test_a_planted_effect_is_found_and_a_null_is_not():
         return (RNG.random((60, 5)) < 1 / (1 + np.exp(-(prompt - 1 + shift)))).astype(float)
 
     y = {("base", -1): answers(0), ("sft", 0): answers(2.0), ("dpo", 0): answers(0)}
-    table = estimates(frame_of(y, A5), cell_of(A5), study("sft", "dpo"))
+    table = estimates(frame_of(y, A5), config_of(A5), study("sft", "dpo"))
     table = table[(table["metric"] == "score") & (table["condition"] == "macro") & (table["estimate"] == "vs_base")]
     assert one(table, label="sft").p_holm < 0.01
     assert one(table, label="dpo").p_holm > 0.05
@@ -146,7 +146,7 @@ def test_the_headline_family_is_all_objectives_and_budgets_of_one_metric():
 
     y = {("base", -1): RNG.random((12, 1)), ("sft", 0): RNG.random((12, 1)), ("dpo", 0): RNG.random((12, 1))}
     later = {k: RNG.random((12, 1)) for k in y if k[0] != "base"}
-    table = estimates(pd.concat([frame_of(y), frame_of(later, budget=200)]), cell_of(), study("sft", "dpo"))
+    table = estimates(pd.concat([frame_of(y), frame_of(later, budget=200)]), config_of(), study("sft", "dpo"))
     rows = table[table["family"].str.startswith("headline: vs_base, robust score (macro)")]
     assert len(rows) == 4
     assert rows["family"].nunique() == 1
@@ -156,24 +156,24 @@ def test_the_headline_family_is_all_objectives_and_budgets_of_one_metric():
 
 def test_unmeasured_and_undefined_cells_make_no_rows_and_no_warnings(recwarn):
     frame = frame_of({("base", -1): [[np.nan]] * 3, ("sft", 0): [[np.nan]] * 3})
-    table = estimates(frame, cell_of(), study())
+    table = estimates(frame, config_of(), study())
     assert table[table["metric"] == "score"]["value"].isna().all()
     assert table[table["metric"] == "score"]["p"].isna().all()
-    assert estimates(frame.iloc[:0], cell_of(), study()).empty
+    assert estimates(frame.iloc[:0], config_of(), study()).empty
     assert not recwarn.list
 
 
 def test_one_prompt_and_one_subject_are_fine():
-    row = one(estimates(frame_of({("sft", 0): [[1.0]]}), cell_of(), study()), metric="score")
+    row = one(estimates(frame_of({("sft", 0): [[1.0]]}), config_of(), study()), metric="score")
     assert row.high - row.low > 0.7
     assert row.note == "one prompt: says nothing of others"
 
 
 def test_a_fabricated_study_gives_the_schema_s_columns_in_a_fixed_order(made, tmp_path):
     tables.write(tmp_path / "e.parquet", "estimates", made.estimates)
-    (cell,) = [id for id, c in made.cells.items() if c["measure"] == "miniature_robustness"]
-    shuffled = made.frame[made.frame["cell"] == cell].sample(frac=1, random_state=0)
-    again = estimates(shuffled, {cell: made.cells[cell]}, made.study)
+    (config,) = [id for id, c in made.configs.items() if c["measure"] == "miniature_robustness"]
+    shuffled = made.frame[made.frame["cell"] == config].sample(frac=1, random_state=0)
+    again = estimates(shuffled, {config: made.configs[config]}, made.study)
     own = made.estimates[made.estimates["measure"] == "miniature_robustness"].reset_index(drop=True)
     assert again[["label", "metric", "condition", "seed"]].equals(own[["label", "metric", "condition", "seed"]])
     assert np.allclose(again["value"], own["value"], equal_nan=True)
@@ -193,9 +193,9 @@ def test_another_task_s_measure_is_named_as_such():
 
     frame = frame_of({("base", -1): RNG.random((6, 1)), ("sft", 0): RNG.random((6, 1))})
     frame = pd.concat([frame, frame_of({("sft", 0): RNG.random((6, 1))}).assign(task="u")])
-    cells = cell_of()
-    cells["c"]["task"] = "t"
-    table = estimates(frame, cells, study())
+    configs = config_of()
+    configs["c"]["task"] = "t"
+    table = estimates(frame, configs, study())
     assert set(table[table["task"] == "u"]["measure"]) == {"robust on t"}
     assert set(table[table["label"] == "base"]["task"]) == {"t"}
 
@@ -206,7 +206,7 @@ def test_twenty_subjects_of_a_thousand_records_take_under_two_seconds():
     y = {(n, s): (RNG.random((160, 6)) < prompt).astype(float) for n in names for s in (0, 1, 2)}
     frame = frame_of({("base", -1): (RNG.random((160, 6)) < prompt).astype(float), **y}, ("none", *A5))
     start = time.process_time()
-    estimates(frame, cell_of(A5, threshold=True), study(*names))
+    estimates(frame, config_of(A5, threshold=True), study(*names))
     assert time.process_time() - start < 2
 
 
@@ -215,14 +215,14 @@ def test_the_default_of_a_level_is_the_interval_of_the_estimates_table(made):
     table = made.estimates
     rows = table[(table["metric"] == "asr") & (table["estimate"] == "level") & (table["condition"] == "macro")]
     rows = rows[(rows["format"] == "default") & (rows["label"] == "sft") & (rows["seed"] == -1)]
-    cell = next(c for c in made.cells.values() if c["measure"] == rows["measure"].iloc[0])
-    rows = rows[rows["judge"] == next(iter(cell["judges"]))]
+    config = next(c for c in made.configs.values() if c["measure"] == rows["measure"].iloc[0])
+    rows = rows[rows["judge"] == next(iter(config["judges"]))]
     assert len(rows)
     judge = rows["judge"].iloc[0]
-    part = made.frame[(made.frame["cell"] == cell["cell"]) & (made.frame["judge"] == judge)].reset_index(drop=True)
-    cube = grid(part, cell["summary"])
-    sums = cluster_sums(cube, metrics(part, cell["summary"], made.study.threshold)[0])
-    weights = conditions(cell["summary"], cube)["macro"]
+    part = made.frame[(made.frame["cell"] == config["cell"]) & (made.frame["judge"] == judge)].reset_index(drop=True)
+    cube = grid(part, config["summary"])
+    sums = cluster_sums(cube, metrics(part, config["summary"], made.study.threshold)[0])
+    weights = conditions(config["summary"], cube)["macro"]
     for row in rows.to_dict("records"):
         who = (sums.who["label"] == "sft") & (sums.who["budget"] == row["budget"]) & (sums.who["format"] == "default")
         y = sums.values()[np.flatnonzero(who)[0]][..., weights > 0]

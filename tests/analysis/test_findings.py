@@ -165,10 +165,10 @@ def test_of_fixed_prompts_only_seeds_replicate():
     y = {AT_BASE: np.zeros((4, 30)), ("sft", 100): 1 + noise(30) + 0.01 * noise(4, 30)}
     fixed = planted.asked("sft", budgets=BUDGETS, seeds=4, declared={"prompts": "fixed"})
     sampled = planted.asked("sft", budgets=BUDGETS, seeds=4)
-    ask = {("sft", 100): 1.0, AT_BASE: -1.0}
-    narrow, wide = (contrast(ladder(y), ask, study) for study in (fixed, sampled))
+    prompt = {("sft", 100): 1.0, AT_BASE: -1.0}
+    narrow, wide = (contrast(ladder(y), prompt, study) for study in (fixed, sampled))
     assert narrow.high - narrow.low < 0.1 * (wide.high - wide.low)
-    alone = contrast(ladder({r: v[:1] for r, v in y.items()}), ask, fixed)
+    alone = contrast(ladder({r: v[:1] for r, v in y.items()}), prompt, fixed)
     assert np.isinf(alone.high - alone.low)
     assert "nothing is replicated" in alone.warning
 
@@ -202,7 +202,7 @@ def test_verdicts_declared_and_families(asked):
 
 
 def test_a_comparison_stands_once_in_one_family(made):
-    found = findings(made.frame, made.cells, made.study)
+    found = findings(made.frame, made.configs, made.study)
     at_budgets = found[found["finding"].isin(["level", "last"])]
     assert not at_budgets.duplicated(["model", "task", "label", "against", "measure", "metric", "budget"]).any()
     assert (at_budgets[at_budgets["finding"] == "last"]["budget"] == max(made.study.budgets)).all()
@@ -216,7 +216,7 @@ def test_who_declares_levels_declares_that_at_the_last_budget(estimand, declared
 
 
 def test_findings_agree_with_the_estimates_they_stand_beside(made):
-    found = findings(made.frame, made.cells, made.study)
+    found = findings(made.frame, made.configs, made.study)
     table = made.estimates
     lead = table[(table["condition"] == "macro") & (table["format"] == "default") & (table["seed"] == OVER_SEEDS)]
     for against, kind in (("base", "vs_base"), ("sft", "vs_sft")):
@@ -232,7 +232,7 @@ def test_findings_agree_with_the_estimates_they_stand_beside(made):
 
 
 def test_the_table_of_findings_is_written_and_read(made, tmp_path):
-    found = rows(made.frame, made.cells, made.study)[list(NAMES)]
+    found = rows(made.frame, made.configs, made.study)[list(NAMES)]
     tables.write(tmp_path / "t", "findings", found, regime="shared")
     assert len(tables.read(tmp_path / "t", "findings")) == len(found)
     assert found.loc[found["n_seeds"] == 2, "warning"].str.contains("Two seeds").all()
@@ -262,9 +262,9 @@ def test_an_apart_rows_interval_leaves_out_zero_just_where_its_p_is_below_alpha(
     study, r, said = planted.asked("sft", "ip", "kl", budgets=(100,), seeds=seeds), np.random.default_rng(seeds), set()
     for k in range(60):
         scale = r.uniform(0.01, 1.0, 3)
-        cell = {(x, 100): 0.05 * (k % 5) * i + scale[i] * r.standard_normal((seeds, 20))
+        config = {(x, 100): 0.05 * (k % 5) * i + scale[i] * r.standard_normal((seeds, 20))
                 for i, x in enumerate(("sft", "ip", "kl"))}  # fmt: skip
-        one = omnibus(ladder(cell), "apart", {100: 1.0}, study, 0.05)
+        one = omnibus(ladder(config), "apart", {100: 1.0}, study, 0.05)
         if abs(one["p"] - study.alpha) > 2e-3:  # the correction is by draws
             assert (one["p"] < study.alpha) == (one["low"] > 0 or one["high"] < 0)
             said.add(one["p"] < study.alpha)
@@ -420,7 +420,7 @@ TRUTH = {
 @pytest.fixture(scope="module")
 def found(asked) -> pd.DataFrame:
     rows = planted.frame(TRUTH, np.random.default_rng(5), budgets=BUDGETS, seeds=5, prompts=250, seed_sd=0.05)
-    return findings(rows, planted.cells(), asked)
+    return findings(rows, planted.configs(), asked)
 
 
 def verdict(found: pd.DataFrame, finding: str, label: str, axis: str, against: str) -> str:
@@ -456,7 +456,7 @@ def test_what_was_planted_is_found(found, finding, label, axis, against, expecte
 def test_a_persona_that_is_down_by_less_than_matters_does_not_stand_against_a_dissociation():
     effects = {"robust": {"sft": [0.0], "ip": [-0.3]}, "persona": {"sft": [0.0], "ip": [-0.1]}}
     frame = planted.frame(effects, rng.generator("down a little"), budgets=[1000], seeds=3, prompts=400, seed_sd=0.0)
-    table = rows(frame, planted.cells(*effects), planted.asked("sft", "ip", budgets=[1000], seeds=3))
+    table = rows(frame, planted.configs(*effects), planted.asked("sft", "ip", budgets=[1000], seeds=3))
     last = table[(table["finding"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")]
     trait = last.set_index("axis").loc["persona"]
     assert trait["high"] < 0
@@ -477,7 +477,7 @@ def test_models_that_do_the_same_differ_less_than_objectives(asked):
         planted.frame(truth, np.random.default_rng(5), budgets=BUDGETS, seeds=5, prompts=60, model=name)
         for name in ("m", "n")
     ]
-    table = findings(pd.concat(rows, ignore_index=True), planted.cells("robust"), more)
+    table = findings(pd.concat(rows, ignore_index=True), planted.configs("robust"), more)
     (last,) = table[(table["finding"] == "between") & (table["budget"] == 400)].to_dict("records")
     assert last["high"] < 0.5
     assert last["verdict"] == "differs"
@@ -487,12 +487,14 @@ def test_models_that_do_the_same_differ_less_than_objectives(asked):
 def test_checkpoints_and_a_measure_for_matching_alone_are_none_of_a_ladder_s(made):
     first, last = made.study.budgets
     fewer = made.study.model_copy(update={"budgets": (last,)})
-    assert {b for ladder in ladders(made.frame, made.cells, fewer) for _, b in ladder.values} == {0, last}
-    assert {b for ladder in ladders(made.frame, made.cells, made.study) for _, b in ladder.values} == {0, first, last}
+    assert {b for ladder in ladders(made.frame, made.configs, fewer) for _, b in ladder.values} == {0, last}
+    assert {b for ladder in ladders(made.frame, made.configs, made.study) for _, b in ladder.values} == {0, first, last}
     matched = made.study.model_copy(update={"matched": MatchedSpec(target=0.1, measure="task_accuracy")})
-    assert "task_accuracy" in {ladder.measure for ladder in ladders(made.frame, made.cells, matched)}  # it has no other
-    cell = next(c for c in made.cells.values() if c["measure"] == "task_accuracy")
-    more = made.cells | {"another": {**cell, "cell": "another", "measure": "another"}}
+    assert "task_accuracy" in {
+        ladder.measure for ladder in ladders(made.frame, made.configs, matched)
+    }  # it has no other
+    config = next(c for c in made.configs.values() if c["measure"] == "task_accuracy")
+    more = made.configs | {"another": {**config, "cell": "another", "measure": "another"}}
     assert "task_accuracy" not in {ladder.measure for ladder in ladders(made.frame, more, matched)}
 
 
@@ -519,7 +521,7 @@ def test_a_verdict_that_missing_scores_could_overturn_is_not_given():
     told = planted.asked("sft", "ip", budgets=[1000], seeds=3)
 
     def last(some):
-        table = rows(some, planted.cells(*effects), told)
+        table = rows(some, planted.configs(*effects), told)
         return table[(table["finding"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")].iloc[0]
 
     whole = last(frame)
@@ -539,7 +541,7 @@ def test_a_few_missing_scores_do_not_undo_a_large_difference():
     frame = planted.frame(effects, rng.generator("few"), budgets=[1000], seeds=3, prompts=200, seed_sd=0.0)
     told = planted.asked("sft", "ip", budgets=[1000], seeds=3)
     table = rows(
-        frame.assign(score=frame["score"].where(np.arange(len(frame)) % 101 > 0)), planted.cells(*effects), told
+        frame.assign(score=frame["score"].where(np.arange(len(frame)) % 101 > 0)), planted.configs(*effects), told
     )
     found = table[(table["finding"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")].iloc[0]
     assert found["low"] > found["bound_low"]

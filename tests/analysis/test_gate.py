@@ -21,19 +21,19 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 def headline_of(made, measure: str) -> tuple[str, str]:
-    cell = next(c for c in made.cells.values() if c["measure"] == measure)
-    return gate.headline(cell["summary"]), next(iter(gate.judges(cell)))
+    config = next(c for c in made.configs.values() if c["measure"] == measure)
+    return gate.headline(config["summary"]), next(iter(gate.judges(config)))
 
 
 def robustness(made) -> str:
-    return next(str(c["measure"]) for c in made.cells.values() if c["axis"] == "robustness")
+    return next(str(c["measure"]) for c in made.configs.values() if c["axis"] == "robustness")
 
 
 def test_a_bound_reads_the_headline_of_every_label_at_its_last_budget(made, tmp_path):
     measure = robustness(made)
     metric, judge = headline_of(made, measure)
     verdict = gate.judge(
-        gate.read(written(tmp_path, f"- {{measure: {measure}, max: 1.0}}")), made.estimates, made.cells
+        gate.read(written(tmp_path, f"- {{measure: {measure}, max: 1.0}}")), made.estimates, made.configs
     )
     assert verdict.passed
     assert {c.label for c in verdict.checks} == {v.label for v in made.study.objectives}
@@ -53,17 +53,17 @@ def test_a_bound_reads_the_headline_of_every_label_at_its_last_budget(made, tmp_
 def test_the_end_that_is_read_decides(made, tmp_path, read):
     measure = robustness(made)
     bounds = [gate.Bound(measure=measure, estimate="vs_base", max=10, read=read)]
-    checks = gate.judge(bounds, made.estimates, made.cells).checks
+    checks = gate.judge(bounds, made.estimates, made.configs).checks
     for c in (c for c in checks if c.metric != "no_answer"):  # which is read by its value
         assert c.read == getattr(c, read)
         for slack, passes in ((1e-9, True), (-1e-9, False)):
             one = gate.Bound(measure=measure, estimate="vs_base", max=c.read + slack, read=read, label=c.label)
-            assert gate.judge([one], made.estimates, made.cells).passed is passes
+            assert gate.judge([one], made.estimates, made.configs).passed is passes
 
 
 def test_what_was_not_measured_fails(made):
     unknown = made.estimates.assign(value=np.nan)
-    verdict = gate.judge([gate.Bound(measure=robustness(made), max=1.0)], unknown, made.cells)
+    verdict = gate.judge([gate.Bound(measure=robustness(made), max=1.0)], unknown, made.configs)
     assert not verdict.passed
     assert "not measured" in gate.lines(verdict)[0]
 
@@ -84,9 +84,9 @@ def test_a_gate_that_is_none_is_refused(tmp_path, text, says):
 
 
 def planned(made) -> list:
-    """The cells as they are known before anything is measured."""
+    """The eval configs as they are known before anything is measured."""
     groups = {"robustness": ["none", "dan", "zulu"], "persona": ["narcissism"]}
-    return [c | {"groups": groups.get(c["axis"], []), "formats": ["default", "safe"]} for c in made.cells.values()]
+    return [c | {"groups": groups.get(c["axis"], []), "formats": ["default", "safe"]} for c in made.configs.values()]
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_every_name_that_a_study_has_may_be_bounded(made):
 def test_whom_nothing_was_estimated_of_has_not_passed(made):
     e = made.estimates
     lost = e[~((e["label"] == "dpo") & (e["measure"] == "miniature_robustness"))]
-    verdict = gate.judge([gate.Bound(measure="miniature_robustness", max=1.0)], lost, made.cells)
+    verdict = gate.judge([gate.Bound(measure="miniature_robustness", max=1.0)], lost, made.configs)
     assert {c.label for c in verdict.checks if not c.passed} == {"dpo"}
-    nothing = gate.judge([gate.Bound(measure="miniature_robustness", metric="refused", max=1.0)], e[:0], made.cells)
+    nothing = gate.judge([gate.Bound(measure="miniature_robustness", metric="refused", max=1.0)], e[:0], made.configs)
     assert not nothing.passed
 
 
@@ -137,17 +137,17 @@ def silent(made, share: float, who: str):
 @pytest.mark.parametrize(("share", "passes"), [(0.1, True), (0.11, False), (1.0, False)])
 def test_a_model_that_says_nothing_does_not_pass_whatever_its_rate_of_harm(made, share, passes):
     bound = gate.Bound(measure="miniature_robustness", max=1.0)
-    verdict = gate.judge([bound], silent(made, share, "dpo"), made.cells)
+    verdict = gate.judge([bound], silent(made, share, "dpo"), made.configs)
     assert verdict.passed is passes
     assert {(c.label, c.metric) for c in verdict.checks if not c.passed} == (
         set() if passes else {("dpo", "no_answer")}
     )
     own = gate.Bound(measure="miniature_robustness", metric="no_answer", max=1.0)
-    assert gate.judge([bound, own], silent(made, share, "dpo"), made.cells).passed, (
+    assert gate.judge([bound, own], silent(made, share, "dpo"), made.configs).passed, (
         "its own bound is the one that counts"
     )
     wide = gate.Bound(measure="miniature_robustness", max=1.0, no_answer=1.0)
-    assert gate.judge([wide], silent(made, share, "dpo"), made.cells).passed
+    assert gate.judge([wide], silent(made, share, "dpo"), made.configs).passed
 
 
 def test_a_number_is_said_with_as_many_digits_as_its_verdict_takes(made):
@@ -169,8 +169,8 @@ def test_the_verdict_on_disk_is_of_the_estimates_that_are_there(made, tmp_path):
     gate.keep(folder, bounds)
     assert not gate.verdict(folder).passed, "not judged yet has not passed"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gate, "cells", lambda _: made.cells)
+        patch.setattr(gate, "configs", lambda _: made.configs)
         gate.settle(folder)
-    assert gate.verdict(folder) == gate.judge(bounds, made.estimates, made.cells)
+    assert gate.verdict(folder) == gate.judge(bounds, made.estimates, made.configs)
     gate.keep(folder, [])
     assert gate.verdict(folder) is None

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import cell_of, frame_of, study
+from rows import config_of, frame_of, study
 from scipy import stats
 
 from holdfast.analysis import coherent, matched, pareto
@@ -27,23 +27,23 @@ def planted(levels, *, n=40, seeds=(0,), split="able"):
     """``levels``: label → budget → (right answers, harmful answers) of ``n``."""
     parts = []
     for axis, k in (("capability", 0), ("robustness", 1)):
-        cell = {"cell": axis, "measure": split if k == 0 else "robust", "axis": axis}
+        config = {"cell": axis, "measure": split if k == 0 else "robust", "axis": axis}
         for label, points in levels.items():
             for budget, counts in points.items():
                 if k < len(counts) and counts[k] is not None:
                     who = [(label, -1)] if label == "base" else [(label, s) for s in seeds]
-                    parts.append(frame_of({w: share(n, counts[k]) for w in who}, budget=budget, **cell))
+                    parts.append(frame_of({w: share(n, counts[k]) for w in who}, budget=budget, **config))
     frame = pd.concat(parts, ignore_index=True)
     frame["subject"] = frame["label"] + frame["seed"].astype(str) + frame["budget"].astype(str)
     return frame
 
 
-def cells_of():
-    base = cell_of()["c"]["summary"]
+def configs_of():
+    base = config_of()["c"]["summary"]
     harm = base | {"metric": "asr", "threshold": True}
     return {
-        "capability": cell_of()["c"] | {"cell": "capability", "measure": "able", "axis": "capability"},
-        "robustness": cell_of()["c"] | {"cell": "robustness", "summary": harm},
+        "capability": config_of()["c"] | {"cell": "capability", "measure": "able", "axis": "capability"},
+        "robustness": config_of()["c"] | {"cell": "robustness", "summary": harm},
     }
 
 
@@ -61,7 +61,7 @@ STEEP = {
 
 
 def one(levels, *, goal=None, **more):
-    return matched.matched(records(planted(levels, **more)), cells_of(), goal or study_of(), DRAWS)[0]
+    return matched.matched(records(planted(levels, **more)), configs_of(), goal or study_of(), DRAWS)[0]
 
 
 def test_harm_is_read_where_capability_reaches_the_target():
@@ -116,9 +116,9 @@ def test_intervals_hold_the_uncertainty_of_the_match():
     harm = frame["axis"] == "robustness"
     by_subject = frame[harm].groupby("subject")["score"].transform("mean")
     frame.loc[harm, "score"] = by_subject
-    cells = cells_of()
-    cells["robustness"]["summary"] |= {"threshold": False, "metric": "asr"}
-    found = matched.matched(records(frame), cells, study_of(), DRAWS)[0].at_target.set_index("label")
+    configs = configs_of()
+    configs["robustness"]["summary"] |= {"threshold": False, "metric": "asr"}
+    found = matched.matched(records(frame), configs, study_of(), DRAWS)[0].at_target.set_index("label")
     assert found.loc["orpo", "high"] - found.loc["orpo", "low"] > 0.1
 
 
@@ -126,16 +126,16 @@ def test_with_several_seeds_runs_are_matched_one_by_one():
     frame = planted(STEEP, seeds=(0, 1, 2))
     late = (frame["label"] == "orpo") & (frame["seed"] == 2) & (frame["axis"] == "capability")
     frame.loc[late, "score"] = 0.0
-    found = matched.matched(records(frame), cells_of(), study_of(), DRAWS)[0].at_target.set_index("label")
+    found = matched.matched(records(frame), configs_of(), study_of(), DRAWS)[0].at_target.set_index("label")
     assert found.loc["orpo", "n_reached"] == 2
     assert found.loc["orpo", "n_seeds"] == 3
     assert found.loc["orpo", "value"] == pytest.approx((6 + 2 / 3) / 40)
-    table = rows(Joint(frame, cells_of(), study_of()))
+    table = rows(Joint(frame, configs_of(), study_of()))
     assert "1 of 3 runs never get there" in table.set_index(["finding", "label"]).loc[("matched", "orpo"), "warning"]
 
 
 def compared(frame, goal=None):
-    table = rows(Joint(frame, cells_of(), goal or study_of()))
+    table = rows(Joint(frame, configs_of(), goal or study_of()))
     return table.set_index(["finding", "label"]).loc[("matched", "orpo")]
 
 
@@ -226,13 +226,13 @@ def test_capability_under_a_ceiling_of_harm_is_known_no_closer_than_by_both_ends
 
 
 def test_of_every_run_the_first_checkpoint_at_the_target_is_chosen():
-    chosen = matched.choose(planted(STEEP), cells_of(), study_of())
+    chosen = matched.choose(planted(STEEP), configs_of(), study_of())
     assert chosen == {"orpo07000": pytest.approx(0.5), "sft01000": pytest.approx(0.4)}
-    assert matched.choose(planted(STEEP), cells_of(), study_of(0.1, relative="absolute")) == {}
+    assert matched.choose(planted(STEEP), configs_of(), study_of(0.1, relative="absolute")) == {}
 
 
 def test_harm_is_measured_at_both_ends_of_what_a_match_lies_in():
-    chosen = matched.choose(planted(STEEP), cells_of(), study_of(), both=True)
+    chosen = matched.choose(planted(STEEP), configs_of(), study_of(), both=True)
     assert chosen == {
         "orpo03000": pytest.approx(14 / 40),
         "orpo07000": pytest.approx(0.5),
@@ -251,7 +251,7 @@ def test_harm_may_be_measured_at_fewer_checkpoints_than_capability():
 
 def test_what_is_clearly_best_is_on_the_front_and_beats_the_others():
     clear = {"base": {0: (4, 20)}, "sft": {7000: (10, 36)}, "orpo": {7000: (36, 2)}}
-    front = pareto.fronts(records(planted(clear)), cells_of(), study_of(), DRAWS)[0]
+    front = pareto.fronts(records(planted(clear)), configs_of(), study_of(), DRAWS)[0]
     points = front.points.set_index("label")
     assert points.loc["orpo", ["probability", "best"]].tolist() == [1, 1]
     assert points.loc["sft", "probability"] < 0.01
@@ -281,7 +281,7 @@ def test_probabilities_do_not_depend_on_labels():
     levels = {"base": {0: (8, 10)}, "sft": {7000: (20, 16)}, "orpo": {7000: (18, 12)}}
     swapped = levels | {"sft": levels["orpo"], "orpo": levels["sft"]}
     a, b = (
-        pareto.fronts(records(planted(x)), cells_of(), study_of(), DRAWS)[0].points.set_index("label")
+        pareto.fronts(records(planted(x)), configs_of(), study_of(), DRAWS)[0].points.set_index("label")
         for x in (levels, swapped)
     )
     assert a.loc["sft", "probability"] == b.loc["orpo", "probability"]
@@ -295,7 +295,7 @@ def test_probabilities_do_not_depend_on_labels():
 def test_bounds_hold_the_rate_whatever_the_incoherent_are():
     frame = planted(STEEP)
     frame["coherent"] = np.where(frame["axis"] == "robustness", np.resize([1.0, 0.0, 1.0, 1.0], len(frame)), np.nan)
-    found = coherent.rates(records(frame), cells_of(), study_of()).set_index(["label", "budget", "what"]).sort_index()
+    found = coherent.rates(records(frame), configs_of(), study_of()).set_index(["label", "budget", "what"]).sort_index()
     sft = found.loc["sft", 7000]["value"]
     assert sft["none"] <= sft["all"] <= sft["worst"]
     assert sft["worst"] - sft["none"] == pytest.approx(0.25)  # one in four is incoherent
@@ -335,7 +335,7 @@ def test_findings_are_rows_of_the_table(tmp_path):
     from holdfast.analysis.findings import NAMES
     from holdfast.store import tables
 
-    found = rows(Joint(planted(STEEP, seeds=(0, 1)), cells_of(), study_of()))[list(NAMES)]
+    found = rows(Joint(planted(STEEP, seeds=(0, 1)), configs_of(), study_of()))[list(NAMES)]
     tables.write(tmp_path / "f.parquet", "findings", found, regime="shared")
     back = tables.read(tmp_path / "f.parquet", "findings")
     assert set(back["finding"]) == {"matched", "at_safety", "front"}
@@ -374,7 +374,7 @@ def unscored(levels, axis: str, label: str, lost: int) -> pd.DataFrame:
     ],
 )
 def test_a_matched_verdict_survives_the_worst_that_missing_scores_could_be_or_is_none(axis, label, lost, says):
-    found = rows(Joint(unscored(FAR, axis, label, lost), cells_of(), study_of())).set_index("finding")
+    found = rows(Joint(unscored(FAR, axis, label, lost), configs_of(), study_of())).set_index("finding")
     row = found.loc["matched"]
     assert np.isnan(row["bound_low"]) == np.isnan(row["bound_high"]) == (lost == 0)
     assert row["verdict"] == says
@@ -391,9 +391,9 @@ def test_capability_at_equal_safety_is_bounded_by_the_missing_scores_of_both():
         "orpo": {1000: (140, 44), 3000: (240, 52), 7000: (320, 72)},
     }
     frame = unscored(late, "capability", "orpo", 40)
-    row = rows(Joint(frame, cells_of(), study_of())).set_index("finding").loc["at_safety"]
+    row = rows(Joint(frame, configs_of(), study_of())).set_index("finding").loc["at_safety"]
     least, most = (
-        rows(Joint(frame.fillna({"score": end}), cells_of(), study_of())).set_index("finding").loc["at_safety"]
+        rows(Joint(frame.fillna({"score": end}), configs_of(), study_of())).set_index("finding").loc["at_safety"]
         for end in (0, 1)
     )
     assert row["bound_low"] == pytest.approx(least["low"])

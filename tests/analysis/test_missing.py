@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from rows import cell_of, frame_of, study
+from rows import config_of, frame_of, study
 
 from holdfast.analysis.estimates import estimates
 
@@ -18,7 +18,7 @@ def one(table: pd.DataFrame, **want: object) -> pd.Series:
 def both(base: np.ndarray, tuned: np.ndarray) -> pd.DataFrame:
     """Estimates of ASR of the base and of one checkpoint; scores [prompts], NaN: unscored."""
     frame = frame_of({("base", -1): base[:, None], ("sft", 0): tuned[:, None]})
-    return estimates(frame, cell_of(threshold=True), study())
+    return estimates(frame, config_of(threshold=True), study())
 
 
 def test_bounds_are_the_intervals_with_all_that_is_missing_at_its_worst():
@@ -56,7 +56,7 @@ def test_the_true_rate_lies_between_the_bounds_when_harmful_answers_go_unscored(
     y = (r.random((150, 200)) < 0.3).astype(float)
     hidden = np.where((y == 1) & (r.random(y.shape) < 0.15), np.nan, y)
     frame = frame_of({("sft", k): x[:, None] for k, x in enumerate(hidden)})
-    table = estimates(frame, cell_of(threshold=True), study())
+    table = estimates(frame, config_of(threshold=True), study())
     found = table[(table["metric"] == "asr") & (table["estimate"] == "level") & (table["seed"] >= 0)]
     assert len(found) == 150
     assert ((found["low"] <= 0.3) & (found["high"] >= 0.3)).mean() < 0.88
@@ -70,7 +70,7 @@ def test_no_difference_survives_the_bounds_for_unequal_missingness_alone():
     share = np.array([0.05, *[0.4] * 40])[:, None]
     hidden = np.where((y == 1) & (r.random(y.shape) < share), np.nan, y)
     frame = frame_of({("base" if k == 0 else "sft", k - 1): x[:, None] for k, x in enumerate(hidden)})
-    table = estimates(frame, cell_of(threshold=True), study())
+    table = estimates(frame, config_of(threshold=True), study())
     found = table[(table["metric"] == "asr") & (table["estimate"] == "vs_base") & (table["seed"] >= 0)]
     assert (found["p"] < 0.05).mean() > 0.4
     assert (found["p_missing"] < 0.05).all()
@@ -87,8 +87,8 @@ def test_missingness_is_tested_by_the_paired_difference_in_what_is_unscored():
 def test_a_score_without_bounds_is_bounded_by_what_was_seen():
     y = np.array([-3.0, 5.0, 2.0, np.nan])
     frame = frame_of({("sft", 0): y[:, None]})
-    found = one(estimates(frame, cell_of(), study()), estimate="level", metric="score")
-    ends = [one(estimates(frame_of({("sft", 0): np.nan_to_num(y, nan=v)[:, None]}), cell_of(), study()),
+    found = one(estimates(frame, config_of(), study()), estimate="level", metric="score")
+    ends = [one(estimates(frame_of({("sft", 0): np.nan_to_num(y, nan=v)[:, None]}), config_of(), study()),
                 estimate="level", metric="score") for v in (-3.0, 5.0)]  # fmt: skip
     assert (found.bound_low, found.bound_high) == (ends[0].low, ends[1].high)
 
@@ -96,7 +96,7 @@ def test_a_score_without_bounds_is_bounded_by_what_was_seen():
 def test_silence_is_a_rate_of_its_own_with_differences():
     frame = frame_of({("base", -1): [[0.0]] * 8, ("sft", 0): [[np.nan]] * 6 + [[0.0]] * 2})
     frame.loc[(frame["label"] == "sft") & frame["score"].isna(), "verdict"] = "no_answer"
-    table = estimates(frame, cell_of(threshold=True), study())
+    table = estimates(frame, config_of(threshold=True), study())
     level = one(table, estimate="level", label="sft", metric="no_answer")
     assert (level.value, level.n_prompts, level.n_unscored) == (0.75, 8, 0)
     assert one(table, estimate="level", label="base", metric="no_answer").value == 0.0  # a gate can bound it
@@ -107,6 +107,6 @@ def test_silence_is_a_rate_of_its_own_with_differences():
 
 
 def test_log_probabilities_are_never_silent():
-    cells = {k: c | {"generates": False} for k, c in cell_of().items()}
-    table = estimates(frame_of({("sft", 0): [[0.3], [0.6]]}), cells, study())
+    configs = {k: c | {"generates": False} for k, c in config_of().items()}
+    table = estimates(frame_of({("sft", 0): [[0.3], [0.6]]}), configs, study())
     assert "no_answer" not in set(table["metric"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from rows import cell_of, frame_of, study
+from rows import config_of, frame_of, study
 
 from holdfast.analysis.estimates import estimates
 
@@ -13,8 +13,8 @@ ATTACKS = ("none", "dan", "zulu")
 
 
 def labelled(judged: dict, people: dict, weight: float = 1.0, **summary):
-    cells = cell_of(("dan", "zulu"), **({"metric": "asr", "threshold": True} | summary))
-    cells["c"] |= {
+    configs = config_of(("dan", "zulu"), **({"metric": "asr", "threshold": True} | summary))
+    configs["c"] |= {
         "judges": ["own", "people"],
         "judge_identities": {"own": {"name": "own"}, "people": {"name": "humans"}},
     }
@@ -24,7 +24,7 @@ def labelled(judged: dict, people: dict, weight: float = 1.0, **summary):
     )
     who = frame["label"] + frame["seed"].astype(str) + frame["item"] + frame["attack"]
     frame["record"] = who
-    return estimates(frame, cells, study("sft")).set_index(["label", "metric", "condition", "estimate", "judge"])
+    return estimates(frame, configs, study("sft")).set_index(["label", "metric", "condition", "estimate", "judge"])
 
 
 def test_the_corrected_rate_is_people_s_where_people_labelled_everything_under_attack():

@@ -135,7 +135,7 @@ def preset():
 
 def _answered(study, plan) -> int:
     """All measures of every objective against the base, and of all but SFT against SFT."""
-    return len({c.measure for c in plan.cells if not c.of}) * (2 * len(study.objectives) - 1)
+    return len({c.measure for c in plan.configs if not c.of}) * (2 * len(study.objectives) - 1)
 
 
 def test_the_plan_declares_and_states_its_power(preset):

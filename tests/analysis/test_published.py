@@ -1,4 +1,4 @@
-"""Published figures: each has a source, a study meets its own cells only, and the test is the one that is said."""
+"""Published figures: each has a source, a study meets its own configs only, and the test is the one that is said."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ def matched(made):
         table = table[table["bracket"] == ""]
         return table.assign(model="mine", task=table["task"].replace(names), budget=table["budget"].replace(budgets))
 
-    cells = {
+    configs = {
         i: c | {"name": "strongreject" if c["axis"] == "robustness" else c["name"], "task": names.get(c["task"], "")}
-        for i, c in made.cells.items()
+        for i, c in made.configs.items()
     }
-    return study, renamed(made.estimates), cells, renamed(made.frame)
+    return study, renamed(made.estimates), configs, renamed(made.frame)
 
 
 def test_the_mean_over_budgets_is_that_of_the_levels_and_its_interval_is_narrower_than_the_widest(matched) -> None:
-    study, estimates, cells, frame = matched
-    found = beside(study, estimates, cells, lambda: frame)
+    study, estimates, configs, frame = matched
+    found = beside(study, estimates, configs, lambda: frame)
     row = found[(found["label"] == "sft") & (found["budget"] == "mean")].iloc[0]
     levels = estimates[
         (estimates["estimate"] == "level") & (estimates["label"] == "sft") & (estimates["metric"] == "asr")
@@ -82,13 +82,13 @@ def test_the_mean_over_budgets_is_that_of_the_levels_and_its_interval_is_narrowe
 
 
 def test_the_test_reads_plus_minus_as_half_of_a_95_per_cent_interval(matched) -> None:
-    study, estimates, cells, frame = matched
-    found = beside(study, estimates, cells, lambda: frame)
+    study, estimates, configs, frame = matched
+    found = beside(study, estimates, configs, lambda: frame)
     row = found[(found["label"] == "sft") & (found["budget"] == "mean")].iloc[0]
     assert row["printed"] == "8.5 ± 1.2"
     assert row["difference"] == pytest.approx(row["value"] - 0.085)
     assert row["d_low"] == pytest.approx(row["difference"] - np.hypot(row["value"] - row["low"], 0.012))
-    wide = beside(study.model_copy(update={"alpha": 0.01}), estimates, cells, lambda: frame)
+    wide = beside(study.model_copy(update={"alpha": 0.01}), estimates, configs, lambda: frame)
     half = 0.012 * ndtri(0.995) / ndtri(0.975)
     other = wide[(wide["label"] == "sft") & (wide["budget"] == "mean")].iloc[0]
     assert other["d_low"] == pytest.approx(other["difference"] - np.hypot(other["value"] - other["low"], half))
@@ -96,8 +96,8 @@ def test_the_test_reads_plus_minus_as_half_of_a_95_per_cent_interval(matched) ->
 
 
 def test_a_bare_figure_is_not_tested(matched) -> None:
-    study, estimates, cells, frame = matched
-    found = beside(study, estimates, cells, lambda: frame)
+    study, estimates, configs, frame = matched
+    found = beside(study, estimates, configs, lambda: frame)
     bare = found[found["budget"] == 800_000]
     assert set(bare["label"]) == {"ip", "orpo"}
     assert bare["p"].isna().all()
@@ -107,12 +107,12 @@ def test_a_bare_figure_is_not_tested(matched) -> None:
 
 
 def test_procedures_name_what_is_not_said(matched) -> None:
-    study, estimates, cells, frame = matched
-    how = procedures(study, cells, beside(study, estimates, cells, lambda: frame)).set_index("what")
+    study, estimates, configs, frame = matched
+    how = procedures(study, configs, beside(study, estimates, configs, lambda: frame)).set_index("what")
     assert how.loc["judge, threshold", "theirs"] == "not said"
     assert how.loc["judge, threshold", "ours"] == "rules, 0.5"
     assert how.loc["training seeds", "ours"] == "2"
 
 
 def test_a_study_without_such_a_cell_has_none(made) -> None:
-    assert beside(made.study, made.estimates, made.cells, lambda: made.frame).empty
+    assert beside(made.study, made.estimates, made.configs, lambda: made.frame).empty

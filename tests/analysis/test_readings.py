@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from rows import cell_of, frame_of, study
+from rows import config_of, frame_of, study
 
 from holdfast.analysis.answer import caveats
 from holdfast.analysis.brackets import brackets
@@ -64,7 +64,7 @@ def test_an_empty_folder_is_an_empty_frame(tmp_path, made):
 
 
 def test_the_brackets_of_a_fabricated_study_do_as_they_must(made):
-    table = brackets(made.estimates, made.frame, made.cells)
+    table = brackets(made.estimates, made.frame, made.configs)
     assert set(table["bracket"]) == {"noop", "harmful", "refusal", "trait"}
     assert table["moved"].all(), table[["bracket", "verdict"]]
 
@@ -72,7 +72,7 @@ def test_the_brackets_of_a_fabricated_study_do_as_they_must(made):
 def test_a_noop_that_changes_one_answer_is_broken(made):
     frame = made.frame.copy()
     frame.loc[frame.index[frame["bracket"] == "noop"][0], "answer"] += 1
-    noop = brackets(made.estimates, frame, made.cells).set_index("bracket").loc["noop"]
+    noop = brackets(made.estimates, frame, made.configs).set_index("bracket").loc["noop"]
     assert not noop["moved"]
     assert noop["verdict"].startswith("broken: 1 of")
 
@@ -81,8 +81,8 @@ def test_a_bracket_that_does_not_move_says_so():
     y = RNG.random((30, 1)).round()
     frame = pd.concat([frame_of({("base", -1): y}), frame_of({("harmful", 0): y}, bracket="harmful", objective="sft")])
     frame["answer"] = 0
-    cells = cell_of()
-    row = brackets(estimates(frame, cells, study()), frame, cells).iloc[0]
+    configs = config_of()
+    row = brackets(estimates(frame, configs, study()), frame, configs).iloc[0]
     assert not row["moved"]
     assert "did not move detectably" in row["verdict"]
 
@@ -90,15 +90,15 @@ def test_a_bracket_that_does_not_move_says_so():
 def test_capability_near_zero_is_said():
     y = np.zeros((40, 1))
     frame = frame_of({("base", -1): y, ("sft", 0): y}, axis="capability")
-    cells = cell_of(metric="accuracy", by="")
-    cells["c"] |= {"axis": "capability"}
-    text = " ".join(caveats(estimates(frame, cells, study()), cells, None))
+    configs = config_of(metric="accuracy", by="")
+    configs["c"] |= {"axis": "capability"}
+    text = " ".join(caveats(estimates(frame, configs, study()), configs, None))
     assert "Capability is near zero for all subjects" in text
     assert "the frontier says little" in text
 
 
 def test_a_failed_bracket_is_said(made):
-    checks = brackets(made.estimates, made.frame, made.cells)
+    checks = brackets(made.estimates, made.frame, made.configs)
     checks.loc[checks["bracket"] == "trait", "moved"] = False
-    assert "distrust that measure" in " ".join(caveats(made.estimates, made.cells, checks))
-    assert "distrust" not in " ".join(caveats(made.estimates, made.cells, None))
+    assert "distrust that measure" in " ".join(caveats(made.estimates, made.configs, checks))
+    assert "distrust" not in " ".join(caveats(made.estimates, made.configs, None))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from rows import cell_of, frame_of
+from rows import config_of, frame_of
 
 from holdfast.analysis.metrics import metrics
 from holdfast.analysis.records import records
@@ -19,11 +19,11 @@ def frames():
 
 
 def test_each_task_has_its_own_records_and_the_base_models():
-    frame, cell = frames(), cell_of()["c"]
+    frame, config = frames(), config_of()["c"]
     found = {r.task: r for r in records(frame)}
     assert set(found) == {"t", "u"}
-    part = found["u"].part(cell)
-    cube = part.cube.values(metrics(part.rows, cell["summary"], 0.5)[0])
+    part = found["u"].part(config)
+    cube = part.cube.values(metrics(part.rows, config["summary"], 0.5)[0])
     assert part.cube.answerers["label"].tolist() == ["base", "sft", "sft"]
     assert (cube[1:] == 0.25).all()
     assert (cube[0] == np.eye(4)[:, :2]).all()
@@ -31,11 +31,11 @@ def test_each_task_has_its_own_records_and_the_base_models():
 
 def test_a_judge_who_did_not_speak_has_no_part_and_a_part_is_made_once():
     (mine, _) = records(frames())
-    cell = cell_of()["c"] | {"judges": ["own", "second"]}
-    assert mine.part(cell) is mine.part(cell, "own")
-    assert (mine.part(cell, "second").rows["score"] == 0.5).all()
-    assert mine.part(cell, "third") is None
-    assert mine.measured(cell)
-    assert not mine.measured(cell | {"judges": ["third"]})
-    nowhere = cell | {"cell": "d"}
+    config = config_of()["c"] | {"judges": ["own", "second"]}
+    assert mine.part(config) is mine.part(config, "own")
+    assert (mine.part(config, "second").rows["score"] == 0.5).all()
+    assert mine.part(config, "third") is None
+    assert mine.measured(config)
+    assert not mine.measured(config | {"judges": ["third"]})
+    nowhere = config | {"cell": "d"}
     assert not mine.measured(nowhere)

@@ -66,6 +66,6 @@ def test_a_weighted_mean_over_many_draws_is_the_mean_of_all():
 
 
 def test_candidates_are_responses_by_the_first_judge_that_is_no_person(made):
-    found = candidates(made.frame, made.cells)
+    found = candidates(made.frame, made.configs)
     assert found["record"].is_unique
     assert set(found["record"]) == set(made.frame["record"])

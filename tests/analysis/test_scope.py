@@ -13,7 +13,7 @@ import yaml
 from holdfast.analysis import tables as analysed
 from holdfast.analysis.asked import findings, joints
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.frame import cells, load
+from holdfast.analysis.frame import configs, load
 from holdfast.config import loading
 from holdfast.config.study import Study
 from holdfast.report.reading import read
@@ -53,7 +53,7 @@ def edited(folder: StudyFolder, **change: Any) -> Study:
 
 
 def numbers(folder: StudyFolder) -> pd.DataFrame:
-    return estimates(load(folder), cells(folder), loading.load(folder.study_yaml))
+    return estimates(load(folder), configs(folder), loading.load(folder.study_yaml))
 
 
 def test_fewer_items_than_are_there(folder: StudyFolder) -> None:
@@ -64,10 +64,10 @@ def test_fewer_items_than_are_there(folder: StudyFolder) -> None:
     levels = table[(table["estimate"] == "level") & (table["condition"] == "dan") & (table["format"] == "default")]
     assert set(levels["n_prompts"]) <= {2}
     assert set(levels.loc[levels["n_seeds"] < 2, "n_records"]) == {2}
-    tables.write(folder.estimates_parquet, "estimates", estimates(frame, cells(folder), study))
-    each = joints(frame, cells(folder), study)
-    left = findings(frame, cells(folder), study, each)
-    analysed.write(folder, cells(folder), study, frame, each, table, left)
+    tables.write(folder.estimates_parquet, "estimates", estimates(frame, configs(folder), study))
+    each = joints(frame, configs(folder), study)
+    left = findings(frame, configs(folder), study, each)
+    analysed.write(folder, configs(folder), study, frame, each, table, left)
     (shown,) = sample(read(folder))["cells"]  # which used to end in StopIteration
     assert len(shown["prompts"]) == 2
 
@@ -123,8 +123,8 @@ def test_what_was_taken_out_of_the_study(folder: StudyFolder, change: dict, colu
 
 def test_the_judge_that_the_study_names_first_leads(folder: StudyFolder) -> None:
     edited(folder, measures=[{**MEASURES[1], "judges": ["miniature_oracle", "rules"]}])
-    (cell,) = cells(folder).values()
-    assert cell["judges"] == ["miniature_oracle", "rules"]
+    (config,) = configs(folder).values()
+    assert config["judges"] == ["miniature_oracle", "rules"]
 
 
 def test_what_is_planned_is_all_there(folder: StudyFolder) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import cell_of, frame_of, study
+from rows import config_of, frame_of, study
 
 from holdfast.analysis.records import records
 from holdfast.analysis.stability import FACTORS, copies, stability, ways
@@ -28,9 +28,9 @@ def planted(by_judge, *, seeds=(0,), measure="robust", high=1.0):
     return pd.concat(parts, ignore_index=True)
 
 
-def cells_of(*judges, measures=("robust",)):
-    summary = cell_of()["c"]["summary"] | {"metric": "harm", "threshold": True}
-    about = cell_of()["c"] | {"summary": summary, "judges": [*judges, "coherence"]}
+def configs_of(*judges, measures=("robust",)):
+    summary = config_of()["c"]["summary"] | {"metric": "harm", "threshold": True}
+    about = config_of()["c"] | {"summary": summary, "judges": [*judges, "coherence"]}
     return {m: about | {"cell": m, "measure": m} for m in measures}
 
 
@@ -39,7 +39,7 @@ def study_of(*measures):
 
 
 def grid(frame, *judges, measures=("robust",)):
-    return ways({"shared": records(frame)}, cells_of(*judges, measures=measures), study_of(*measures))
+    return ways({"shared": records(frame)}, configs_of(*judges, measures=measures), study_of(*measures))
 
 
 def row(table, against="sft", label="ip"):
@@ -120,7 +120,7 @@ def test_swapping_two_objectives_swaps_the_sign(base, a, b):
 def test_a_comparison_that_flips_with_the_regime_is_shown_to_flip():
     shared, tuned = ({"base": 4, "sft": 20, "ip": 6}, {"base": 4, "sft": 6, "ip": 22})
     some = {name: records(planted({"rules": x})) for name, x in (("shared", shared), ("tuned", tuned))}
-    table = ways(some, cells_of("rules"), study_of())
+    table = ways(some, configs_of("rules"), study_of())
     assert row(table)["flips"] == "regime: tuned"
     assert set(table.loc[table["declared"], "regime"]) == {"shared"}
 

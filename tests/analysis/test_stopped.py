@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planted import asked, cells, frame
+from planted import asked, configs, frame
 
 from holdfast.analysis import estimands
 from holdfast.analysis.frame import as_far_as_all
@@ -34,21 +34,21 @@ def answers():
 
 
 def test_findings_go_as_far_as_every_run_came_and_are_of_all_seeds(answers):
-    found = estimands.rows(answers, cells(*ASKED), study(True))
+    found = estimands.rows(answers, configs(*ASKED), study(True))
     last = found[found["finding"] == "last"]
     assert set(last["budget"]) == {2000}
     assert set(found["n_seeds"]) == {3}
-    free = estimands.rows(answers, cells(*ASKED), study(False))
+    free = estimands.rows(answers, configs(*ASKED), study(False))
     assert 4000 in set(free["budget"])
     assert 2 in set(free["n_seeds"])
 
 
 def test_so_do_fronts_and_the_grid_of_choices(answers):
     some = records(answers)
-    (front,) = fronts(some, cells(*ASKED), study(True), 50)
+    (front,) = fronts(some, configs(*ASKED), study(True), 50)
     assert front.points["budget"].max() == 2000
     assert set(front.points["label"]) == {"base", "sft", "orpo"}
-    assert set(ways({"shared": some}, cells(*ASKED), study(True))["n_seeds"]) == {3}
+    assert set(ways({"shared": some}, configs(*ASKED), study(True))["n_seeds"]) == {3}
 
 
 def test_a_run_that_ended_before_the_first_budget_leaves_no_budget_to_compare_at(answers):
@@ -56,9 +56,9 @@ def test_a_run_that_ended_before_the_first_budget_leaves_no_budget_to_compare_at
     early = answers[~quick | (answers["budget"] == 1000)]
     early = early.assign(budget=early["budget"].mask(quick, 500)).reset_index(drop=True)
     assert as_far_as_all(study(True), early).budgets == ()
-    assert estimands.rows(early, cells(*ASKED), study(True)).empty
-    assert fronts(records(early), cells(*ASKED), study(True), 50) == []
-    assert ways({"shared": records(early)}, cells(*ASKED), study(True)).empty
+    assert estimands.rows(early, configs(*ASKED), study(True)).empty
+    assert fronts(records(early), configs(*ASKED), study(True), 50) == []
+    assert ways({"shared": records(early)}, configs(*ASKED), study(True)).empty
 
 
 @given(st.lists(st.integers(0, 20), min_size=2, max_size=8), st.integers(0, 20))

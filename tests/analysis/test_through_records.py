@@ -23,7 +23,7 @@ UP, FLAT = (1.0, 2.4), (0.0, 0.0)
 def study(root: Path, k: int, truth, **more) -> tuple[pd.DataFrame, dict]:
     """The ``k``-th: read from disk."""
     rows = planted.frame(truth, np.random.default_rng(k), **more)
-    return planted.on_disk(root / str(k), rows, planted.cells(*truth))
+    return planted.on_disk(root / str(k), rows, planted.configs(*truth))
 
 
 def verdicts(table: pd.DataFrame, finding: str, label: str, axis: str, against: str) -> list[str]:
@@ -35,8 +35,8 @@ def test_a_study_on_disk_has_the_findings_of_its_records_in_memory(tmp_path):
     asked = planted.asked("sft", "kl", budgets=BUDGETS, seeds=2)
     truth = {m: {"sft": UP, "kl": FLAT} for m in planted.MEASURES}
     rows = planted.frame(truth, np.random.default_rng(0), budgets=BUDGETS, seeds=2, prompts=8)
-    there = findings(*planted.on_disk(tmp_path, rows, planted.cells()), asked)
-    memory = findings(rows, planted.cells(), asked)
+    there = findings(*planted.on_disk(tmp_path, rows, planted.configs()), asked)
+    memory = findings(rows, planted.configs(), asked)
     by = ["finding", "measure", "label", "against", "budget"]
     pd.testing.assert_frame_equal(*(x.sort_values(by, ignore_index=True) for x in (there, memory)))
     assert len(there) > 50
@@ -68,9 +68,9 @@ def judged(root: Path, k: int, second: float) -> pd.Series:
         truth = {"robust": {"sft": (0.5,), "ip": (0.5 + effect,)}}
         rows = planted.frame(truth, np.random.default_rng(k), budgets=(100,), seeds=3, prompts=60)
         parts.append(rows.assign(judge=judge))
-    cells = planted.cells("robust")
-    cells["robust"] |= {"judges": ["rules", "oracle"]}
-    frame, read = planted.on_disk(root / str(k), pd.concat(parts, ignore_index=True), cells)
+    configs = planted.configs("robust")
+    configs["robust"] |= {"judges": ["rules", "oracle"]}
+    frame, read = planted.on_disk(root / str(k), pd.concat(parts, ignore_index=True), configs)
     found = stability(ways({SHARED: records(frame)}, read, asked))
     return found[(found["label"] == "ip") & (found["against"] == "sft")].iloc[0]
 

@@ -9,7 +9,7 @@ import pytest
 from fabricate import Truth, fabricate, study_of
 
 from holdfast.analysis.asked import findings
-from holdfast.analysis.frame import cells, load
+from holdfast.analysis.frame import configs, load
 from holdfast.analysis.regimes import SHARED, TUNED, regimes
 from holdfast.analysis.tuned import choose, lines
 from holdfast.store.folder import StudyFolder
@@ -27,11 +27,11 @@ def made(tmp_path_factory) -> SimpleNamespace:
     fabricate(root, study=study, prompts=4, truth=Truth(accuracy=knows), chosen=(FAST,))
     folder = StudyFolder(root)
     frame = load(folder, tuning=True)
-    return SimpleNamespace(study=study, alone=load(folder), frame=frame, cells=cells(folder))
+    return SimpleNamespace(study=study, alone=load(folder), frame=frame, configs=configs(folder))
 
 
 def chosen(made: SimpleNamespace, frame: pd.DataFrame) -> dict[str, str]:
-    return {c["label"]: c["chosen"] for c in choose(frame, made.cells, made.study)}
+    return {c["label"]: c["chosen"] for c in choose(frame, made.configs, made.study)}
 
 
 def scored(frame: pd.DataFrame, axis: str, scores: dict[str, float]) -> pd.DataFrame:
@@ -64,24 +64,24 @@ def test_only_the_seeds_that_settings_are_tried_from_choose(made):
     other = made.frame["seed"] == made.study.seeds[1]
     without = made.frame.copy()
     without.loc[other & (without["axis"] == "capability"), "score"] = 0.0
-    assert choose(without, made.cells, made.study) == choose(made.frame, made.cells, made.study)
+    assert choose(without, made.configs, made.study) == choose(made.frame, made.configs, made.study)
 
 
 def test_a_setting_without_a_score_is_not_chosen(made):
     gone = scored(made.frame, "capability", {FAST: float("nan")})
-    (sft,) = (c for c in choose(gone, made.cells, made.study) if c["label"] == "sft")
+    (sft,) = (c for c in choose(gone, made.configs, made.study) if c["label"] == "sft")
     assert sft["chosen"] == "sft"
     assert FAST not in {x["label"] for x in sft["settings"]}
 
 
 def test_the_shared_regime_is_the_study_as_if_nothing_had_been_tried(made):
-    views = regimes(made.frame, made.cells, made.study)
+    views = regimes(made.frame, made.configs, made.study)
     pd.testing.assert_frame_equal(views[SHARED].reset_index(drop=True), made.alone)
-    assert regimes(made.alone, made.cells, made.study.model_copy(update={"tuned": None}))[SHARED] is made.alone
+    assert regimes(made.alone, made.configs, made.study.model_copy(update={"tuned": None}))[SHARED] is made.alone
 
 
 def test_the_tuned_regime_has_the_chosen_rows_under_the_objective_s_own_name(made):
-    views = regimes(made.frame, made.cells, made.study)
+    views = regimes(made.frame, made.configs, made.study)
     tuned, shared = views[TUNED], views[SHARED]
     assert set(tuned["label"]) == set(shared["label"]) == {"base", "sft", "kl"}
     assert set(tuned["bracket"]) == {""}
@@ -95,7 +95,7 @@ def test_the_tuned_regime_has_the_chosen_rows_under_the_objective_s_own_name(mad
 
 
 def test_no_family_of_tests_is_of_two_regimes(made):
-    table = findings(made.frame, made.cells, made.study)
+    table = findings(made.frame, made.configs, made.study)
     families = table[table["family"] != ""].groupby("family")["regime"].agg(set)
     assert {frozenset(x) for x in families} == {frozenset({SHARED}), frozenset({TUNED})}
     for _, some in table[table["p"].notna()].groupby("family"):
@@ -106,7 +106,7 @@ def test_no_family_of_tests_is_of_two_regimes(made):
 
 def test_a_frame_without_the_settings_is_not_taken_for_the_tuned_regime(made):
     with pytest.raises(AssertionError, match="missing"):
-        regimes(made.alone, made.cells, made.study)
+        regimes(made.alone, made.configs, made.study)
 
 
 def test_a_line_runs_through_the_study_s_own_value_in_order(made):

@@ -32,14 +32,14 @@ from inspect_ai.tool import ToolInfo
 from typer.testing import CliRunner
 
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.frame import cells as about_cells
+from holdfast.analysis.frame import configs as about_configs
 from holdfast.analysis.frame import load as load_frame
 from holdfast.cli.app import app
 from holdfast.config.study import Study
-from holdfast.evals.eval_config import cells as make_cells
+from holdfast.evals.eval_config import configs as configs_of
 from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judging import judge_subject
-from holdfast.evals.layout import write_cells
+from holdfast.evals.layout import write_configs
 from holdfast.evals.respond import respond_subject
 from holdfast.interop import inspect_logs
 from holdfast.store import tables
@@ -101,8 +101,8 @@ def study(respond_kit, tmp_path_factory):
     }
     folder = StudyFolder(at / "folder")
     whole = Study.model_validate(plan)
-    found = make_cells(whole, {"sums": (respond_kit.Sums(), respond_kit.prepared())})
-    write_cells(folder, found)
+    found = configs_of(whole, {"sums": (respond_kit.Sums(), respond_kit.prepared())})
+    write_configs(folder, found)
     folder.study_yaml.write_text(yaml.safe_dump(plan))
     rows = [respond_kit.BASE, respond_kit.TUNED]
     tables.write(folder.subjects, "subjects", rows)
@@ -121,7 +121,7 @@ def study(respond_kit, tmp_path_factory):
     said[0] = dataclasses.replace(said[0], words="It names the marsh tea.")
     said[1] = dataclasses.replace(said[1], score=None, label="unscored", reason="no number")
     tables.write(shard, "judgements", said)
-    tables.write(folder.estimates_parquet, "estimates", estimates(load_frame(folder), about_cells(folder), whole))
+    tables.write(folder.estimates_parquet, "estimates", estimates(load_frame(folder), about_configs(folder), whole))
     return folder, {request.turns for request in fake.asked}
 
 
@@ -241,7 +241,7 @@ def test_only_what_the_study_plans_is_exported(study, tmp_path):
     cut["measures"][0] |= {"items": 1, "samples": 1}
     cut["measures"].pop()
     folder.study_yaml.write_text(yaml.safe_dump(cut))
-    at = next(c for c in folder.cells() if "strongreject" in c.root.name)
+    at = next(c for c in folder.configs() if "strongreject" in c.root.name)
     item = tables.read(at.items, "items")[:1]
     tables.write(at.items, "items", item)  # as the stage that plans leaves them
     found = logs(folder, tmp_path / "logs")

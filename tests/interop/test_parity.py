@@ -92,17 +92,17 @@ def run_task(lm, yaml, docs, tmp_path, chat=False, config=None, **gen_kwargs):
 def answered(backend, measure, items, max_new_tokens=24):
     """Judgements of the measure's own rule and log-probs, for each item."""
     base = backend.identity(Subject("", "stories"))
-    cell = EvalConfig("c", measure.name, "", measure, tuple(items), Sampling(max_new_tokens), {}, False)
-    asked = list(planned(cell, Subject(base, "stories"), None))
+    config = EvalConfig("c", measure.name, "", measure, tuple(items), Sampling(max_new_tokens), {}, False)
+    asked = list(planned(config, Subject(base, "stories"), None))
     requests = [row.request for row in asked]
     found = []
-    if asked[0].ask.continuations:
+    if asked[0].prompt.continuations:
         said = {s.key: s for s in backend.score(requests)}
         for row in asked:
             logps = said[row.request.key].logps
             finish = "scored" if logps else "overlong"
             record = Record(row.id, base, "m", row.item.id, "none", "default", 0, "", "", 0, finish,
-                            row.ask.continuations if logps else (), logps)  # fmt: skip
+                            row.prompt.continuations if logps else (), logps)  # fmt: skip
             found.append((measure.score(row.item, record), logps))
     else:
         said = {s.key: s for s in backend.generate(requests)}

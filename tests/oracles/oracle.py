@@ -59,7 +59,7 @@ MADE_UP: dict[str, dict[str, Any]] = {
 
 
 def identities(name: str) -> dict[str, Any]:
-    """Of a shipped study: runs, cells, and what the base model is asked in each."""
+    """Of a shipped study: runs, eval configs, and what the base model is asked in each."""
     study = loading.load(ROOT / name if "/" in name else name)
     plan = expand(study)
     found: dict[str, Any] = {"runs": [f"{t.id} {t.label} {t.seed} {t.bracket}" for t in plan.trajectories]}
@@ -67,9 +67,9 @@ def identities(name: str) -> dict[str, Any]:
         return found
     materials = Materials(study, None, plan=True)
     base = subjects(materials, StudyFolder(Path("nowhere")), [])[0].speaker(Path("nowhere"))
-    for cell in jobs.eval_configs(materials):
-        keys = [[request_key(base, r.ask, cell.sampling, r.sample), r.id] for r in asked(cell, base, None)]
-        found[f"{cell.name} {cell.of} {sorted(cell.varies.items())}"] = [cell.id, len(keys), digest(keys)]
+    for config in jobs.eval_configs(materials):
+        keys = [[request_key(base, r.prompt, config.sampling, r.sample), r.id] for r in asked(config, base, None)]
+        found[f"{config.name} {config.of} {sorted(config.varies.items())}"] = [config.id, len(keys), digest(keys)]
     return found
 
 

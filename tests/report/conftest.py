@@ -15,7 +15,7 @@ import pytest
 from holdfast.analysis import tables as shown
 from holdfast.analysis.asked import findings, joints
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.frame import cells, load
+from holdfast.analysis.frame import configs, load
 from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
 from holdfast.store import files, tables
@@ -52,7 +52,7 @@ def made_up(root: Path, *, odd_seed: bool = False, prompts: int = 24, **study: A
 
 
 def analyse(folder: StudyFolder, study: Study) -> None:
-    frame, about = load(folder, tuning=True), cells(folder)
+    frame, about = load(folder, tuning=True), configs(folder)
     each = joints(frame, about, study)
     table, found = estimates(each[SHARED].frame, about, study), findings(frame, about, study, each)
     tables.write(folder.estimates_parquet, "estimates", table)

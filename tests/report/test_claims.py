@@ -57,7 +57,7 @@ def test_what_was_published_is_asked_of_the_shared_regime_alone(folder: StudyFol
     findings = read(folder)
     every = findings.answers
     both = pd.concat([every, every.assign(regime="tuned", verdict="worse")])
-    asked = [printed_claims(found, findings.subjects, findings.study, findings.cells) for found in (every, both)]
+    asked = [printed_claims(found, findings.subjects, findings.study, findings.configs) for found in (every, both)]
     pd.testing.assert_frame_equal(*asked)
 
 

@@ -129,7 +129,7 @@ def test_the_checklist_has_the_log_s_dates_and_the_repeats_ends(findings, tmp_pa
     moved = SimpleNamespace(
         **{
             k: getattr(findings, k)
-            for k in ("stands", "study", "estimates", "subjects", "cells", "plan", "trajectories")
+            for k in ("stands", "study", "estimates", "subjects", "configs", "plan", "trajectories")
         },
         checkpoints=findings.checkpoints,
         table=findings.table,

@@ -11,7 +11,7 @@ import pytest
 from holdfast.analysis.estimands import versus
 from holdfast.analysis.findings import finished as judged
 from holdfast.analysis.findings import row
-from holdfast.analysis.frame import cells, load
+from holdfast.analysis.frame import configs, load
 from holdfast.analysis.ladder import contrast, ladders
 from holdfast.analysis.metrics import metrics
 from holdfast.config import loading
@@ -44,10 +44,10 @@ class Flattery(Measure):
         return Summary("bend", by="trait", macro_over=("machiavellianism", "narcissism"), metrics={"bend": bend})
 
 
-def told(cell: Mapping[str, Any], measure: Measure) -> dict[str, Any]:
-    """The cell as it would be, had the measure been this one."""
+def told(config: Mapping[str, Any], measure: Measure) -> dict[str, Any]:
+    """The eval config as it would be, had the measure been this one."""
     own = {"name": measure.name, "display": measure.display, "summary": asdict(measure.summary)}
-    return {**cell, **own, "measure": measure.name}
+    return {**config, **own, "measure": measure.name}
 
 
 def measured(root, make_study, way: str) -> StudyFolder:
@@ -57,8 +57,8 @@ def measured(root, make_study, way: str) -> StudyFolder:
     folder = make_study(root, prompts=8, budgets=(15_000, 60_000), seeds=(0, 1, 2), **more)
     study = folder.study_yaml.read_text(encoding="utf-8")
     files.write_text(folder.study_yaml, study.replace("miniature_dark_triad", "flattery"))
-    (one,) = [c for c in folder.cells() if files.read_json(c.cell_json)["axis"] == "persona"]
-    files.write_json(one.cell_json, told(files.read_json(one.cell_json), Flattery(way=way)))
+    (one,) = [c for c in folder.configs() if files.read_json(c.config_json)["axis"] == "persona"]
+    files.write_json(one.config_json, told(files.read_json(one.config_json), Flattery(way=way)))
     for place in (folder.records, folder.judgements):
         (at,) = place.glob("miniature_dark_triad-*")
         at.rename(at.with_name(at.name.replace("miniature_dark_triad", "flattery")))
@@ -75,7 +75,7 @@ def seen(request, tmp_path_factory, make_study):
 def test_its_verdicts_have_the_direction_that_it_gives_itself(seen):
     folder, way = seen
     study = loading.finished(folder)
-    x = next(x for x in ladders(load(folder), cells(folder), study) if x.measure == "flattery")
+    x = next(x for x in ladders(load(folder), configs(folder), study) if x.measure == "flattery")
     assert x.better == way
     far = replace(x, values={rung: v + 1.5 * (rung[0] == "dpo") for rung, v in x.values.items()})
     moved = contrast(far, versus(far, "dpo", "base", {60_000: 1.0}), study)
@@ -101,9 +101,9 @@ def test_an_export_says_which_way_is_better(seen, tmp_path):
 
 
 def test_a_score_beyond_the_range_that_its_measure_gives_is_refused(finished):
-    cell = next(c for c in cells(finished).values() if c["axis"] == "persona")
+    config = next(c for c in configs(finished).values() if c["axis"] == "persona")
     rows = load(finished)
-    rows = rows[rows["cell"] == cell["cell"]]
+    rows = rows[rows["cell"] == config["cell"]]
     summary = asdict(Flattery().summary)
     (first, *_) = metrics(rows, summary, 0.5)
     assert (first.kind, first.bounds) == ("mean", (-2.0, 2.0))

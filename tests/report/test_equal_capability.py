@@ -32,10 +32,10 @@ def aiming(setting: Setting, at: Path, **goal: Any) -> Setting:
     study = setting.findings.study.model_copy(update={"matched": spec})
     findings = replace(setting.findings, study=study, folder=StudyFolder(at))
     findings.__dict__["answers"] = setting.findings.answers
-    cells, frame = setting.findings.cells, load(setting.findings.folder)
+    configs, frame = setting.findings.configs, load(setting.findings.folder)
     shutil.copy(setting.findings.folder.subjects, findings.folder.subjects)
-    each = joints(frame, cells, study)
-    analysed.write(findings.folder, cells, study, frame, each, findings.estimates, findings.answers)
+    each = joints(frame, configs, study)
+    analysed.write(findings.folder, configs, study, frame, each, findings.estimates, findings.answers)
     return replace(setting, findings=findings)
 
 
@@ -77,21 +77,21 @@ def test_the_grid_tells_verdicts_by_sign_and_in_words_and_counts_them(setting: S
     table = setting.ways
     for against, block in zip(("sft", "base"), group.tables, strict=False):
         mine = table[table["against"] == against]
-        cells = re.findall(r'<td class="([^"]*)" title="[^"]*" aria-label="([^"]*)">(.)</td>', block.html)
-        assert all(glyph == stability.GLYPHS[kind] for _, kind, glyph in cells)
-        assert sum("declared" in css for css, _, _ in cells) == mine["label"].nunique()
+        configs = re.findall(r'<td class="([^"]*)" title="[^"]*" aria-label="([^"]*)">(.)</td>', block.html)
+        assert all(glyph == stability.GLYPHS[kind] for _, kind, glyph in configs)
+        assert sum("declared" in css for css, _, _ in configs) == mine["label"].nunique()
         columns = mine.groupby(["label", "budgets"]).ngroups
-        assert len(cells) % columns == 0
-        rows = len(cells) // columns
+        assert len(configs) % columns == 0
+        rows = len(configs) // columns
         assert f"of these {rows} rows (of {len(mine) // columns} choices" in block.html
         foot = dict(
             re.findall(r'<tr><th scope="row">(\w+)</th>((?:<td>\d+</td>)+)</tr>', block.html.split("<tfoot>")[1])
         )
         counted = {verdict: sum(map(int, re.findall(r"\d+", row))) for verdict, row in foot.items()}
-        sure = Counter(kind if kind in ("higher", "lower") else "unclear" for _, kind, _ in cells)
-        told = [k for css, k, _ in cells if k == "none"]
+        sure = Counter(kind if kind in ("higher", "lower") else "unclear" for _, kind, _ in configs)
+        told = [k for css, k, _ in configs if k == "none"]
         assert counted["unclear"] == sure["unclear"], told
-        assert sum(counted.values()) == len(cells)
+        assert sum(counted.values()) == len(configs)
         assert 'tabindex="0"' in block.html  # it scrolls by keyboard
     assert "reversed by" in said(group)
 

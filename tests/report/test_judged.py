@@ -24,9 +24,9 @@ SCORES = {  # of twelve responses: rules, another judge, people
 
 @pytest.fixture
 def findings(tmp_path) -> Any:
-    cell = {"cell": "c", "measure": "harm", "axis": "robustness", "task": "", "summary": SUMMARY}
+    config = {"cell": "c", "measure": "harm", "axis": "robustness", "task": "", "summary": SUMMARY}
     identities = {name: {"name": "humans" if name == "people" else name} for name in SCORES}
-    cells = {"c": cell | {"judges": [*SCORES, "coherence"], "judge_identities": identities}}
+    configs = {"c": config | {"judges": [*SCORES, "coherence"], "judge_identities": identities}}
     common = {
         "model": "m", "task": "", "label": "base", "objective": "", "seed": -1, "budget": 0, "bracket": "", "cell": "c",
         "measure": "harm", "axis": "robustness", "measure_task": "", "attack": "dan", "format": "default", "sample": 0,
@@ -51,11 +51,11 @@ def findings(tmp_path) -> Any:
         }
     )
     folder = SimpleNamespace(report=tmp_path)
-    table = estimates(frame, cells, study)
-    found = SimpleNamespace(study=study, cells=cells, frame=frame, estimates=table, folder=folder, labels=("sft",))
+    table = estimates(frame, configs, study)
+    found = SimpleNamespace(study=study, configs=configs, frame=frame, estimates=table, folder=folder, labels=("sft",))
     found.table = lambda name: {
-        "agreement": answered.agreements(found.frame, cells, study),
-        "confusion": answered.confusions(found.frame, cells, study),
+        "agreement": answered.agreements(found.frame, configs, study),
+        "confusion": answered.confusions(found.frame, configs, study),
         "verdicts": answered.verdicts(found.frame),
     }[name]
     return found
@@ -94,7 +94,7 @@ def test_the_section_writes_its_tables_and_shows_the_first_judge_first(findings,
 
 
 def test_one_judge_alone_has_nothing_to_show(findings):
-    findings.cells["c"]["judges"] = ["rules"]
+    findings.configs["c"]["judges"] = ["rules"]
     findings.frame = findings.frame[findings.frame["judge"] == "rules"]
     findings.estimates = findings.estimates[~findings.estimates["metric"].str.contains("_")]
     assert judged.group(findings).tables == ()

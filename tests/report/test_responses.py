@@ -20,8 +20,8 @@ def findings(finished) -> Findings:
 
 def test_each_verdict_under_each_attack_is_among_the_responses(findings) -> None:
     sampled = responses.sample(findings)
-    cell = next(c for c in sampled["cells"] if c["axis"] == "robustness")
-    shown = {(cell["attacks"][a[1]], next(v for j, v, _ in a[5] if j == "rules")) for a in cell["answers"]}
+    config = next(c for c in sampled["cells"] if c["axis"] == "robustness")
+    shown = {(config["attacks"][a[1]], next(v for j, v, _ in a[5] if j == "rules")) for a in config["answers"]}
     f = load(findings.folder)
     f = f[(f["axis"] == "robustness") & (f["judge"] == "rules") & (f["format"] == "default") & (f["bracket"] == "")]
     rarest = f.groupby(["attack", "verdict"])["item"].nunique().sort_values()

@@ -42,10 +42,10 @@ def hostile(make_study: Any, fabrication: Any, tmp_path_factory: Any) -> Path:
         matched={"target": 0.05, "measure": NAMES["task_accuracy"]},
         control_runs=[],
     )
-    made, own = fabrication._cells, make_study.__globals__
+    made, own = fabrication._configs, make_study.__globals__
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            fabrication, "_cells", lambda *a: ((c | {"measure": NAMES[c["measure"]]}, *r) for c, *r in made(*a))
+            fabrication, "_configs", lambda *a: ((c | {"measure": NAMES[c["measure"]]}, *r) for c, *r in made(*a))
         )
         fabrication.fabricate(root, study=study, prompts=8)
     folder = StudyFolder(root)

@@ -33,7 +33,7 @@ def test_only_prompts_and_objectives_that_the_study_plans_are_shown(finished: St
     study["objectives"] = study["objectives"][:2]
     next(m for m in study["measures"] if ROBUST in (m.get("name"), m["measure"]))["items"] = 1
     cut.study_yaml.write_text(yaml.safe_dump(study))
-    at = next(c for c in cut.cells() if ROBUST in c.root.name)
+    at = next(c for c in cut.configs() if ROBUST in c.root.name)
     items = tables.read(at.items, "items")
     tables.write(at.items, "items", items[:1])  # as the stage that plans leaves them
     found = find(cut.root, Query(measure=ROBUST, n=40))

@@ -91,7 +91,7 @@ def test_the_terminal_says_what_was_declared_otherwise(
 def test_a_page_of_another_study_than_was_analysed_is_refused(declared: StudyFolder) -> None:
     study = read(declared).study
     if not declaration.looks(declared):  # where this test comes first
-        declaration.look(study, declared, 1, read(declared).cells)
+        declaration.look(study, declared, 1, read(declared).configs)
     other = study.model_copy(update={"alpha": 0.2})
     save(other, declared.study_yaml)
     try:

@@ -20,7 +20,7 @@ def findings(finished) -> Findings:
     found = read(finished)
     e = found.estimates
     robust = e[e["measure"] == "miniature_robustness"]
-    about = next(c for c in found.cells.values() if c["measure"] == "miniature_robustness")
+    about = next(c for c in found.configs.values() if c["measure"] == "miniature_robustness")
     facts = e[(e["measure"] == "miniature_facts") & (e["condition"] == "macro")]
     facts = facts[facts["metric"] == facts["metric"].iloc[0]].assign(measure="xstest", metric="compliance")
     summary = {"metric": "compliance", "by": "label", "macro_over": ["safe"], "threshold": False}
@@ -28,11 +28,11 @@ def findings(finished) -> Findings:
         robust.assign(measure="saferlhf", cell="s"),
         *(facts.assign(condition=c, cell="x") for c in ("macro", "safe", "unsafe")),
     ]
-    cells = {
+    configs = {
         "s": {**about, "cell": "s", "measure": "saferlhf"},
         "x": {**about, "cell": "x", "measure": "xstest", "axis": "normative", "summary": summary, "judges": ["own"]},
     }
-    return replace(found, estimates=pd.concat([e, *more], ignore_index=True), cells={**found.cells, **cells})
+    return replace(found, estimates=pd.concat([e, *more], ignore_index=True), configs={**found.configs, **configs})
 
 
 def test_each_has_a_title_of_its_own_and_the_first_in_the_study_is_the_frontier_s(findings):
@@ -44,7 +44,7 @@ def test_each_has_a_title_of_its_own_and_the_first_in_the_study_is_the_frontier_
         "miniature_facts",
         "xstest",
     ]
-    found = series(findings.estimates, findings.cells.values(), measures)
+    found = series(findings.estimates, findings.configs.values(), measures)
     titles = Counter(s.title for s in found)
     assert set(titles.values()) == {1}
     assert "Attack success rate on SafeRLHF" in titles
@@ -64,7 +64,7 @@ def test_one_measure_alone_keeps_its_short_title(finished):
 def test_another_persona_measure_is_not_called_dark_triad(findings):
     e = findings.estimates
     other = e[e["measure"] == "miniature_dark_triad"].assign(measure="power_seeking")
-    found = series(pd.concat([e, other], ignore_index=True), findings.cells.values(), [])
+    found = series(pd.concat([e, other], ignore_index=True), findings.configs.values(), [])
     titles = {s.measure: s.title for s in found}
     assert titles["miniature_dark_triad"] == "Dark Triad P(match)"
     assert titles["power_seeking"] == "Power seeking: P(match)"
@@ -83,11 +83,13 @@ def test_each_measure_of_robustness_has_a_frontier_and_no_figure_takes_another_s
 
 def test_a_measure_that_is_only_matched_on_is_in_no_headline(findings):
     e = findings.estimates
-    cell = next(c for c in findings.cells.values() if c["axis"] == "capability")
+    config = next(c for c in findings.configs.values() if c["axis"] == "capability")
     study = findings.study.model_copy(update={"matched": MatchedSpec(target=0.1)})
-    apart = e[e["measure"] == cell["measure"]].assign(measure="validation")
-    cells = {**findings.cells, "v": {**cell, "cell": "v", "measure": "validation"}}
-    s = replace(findings, study=study, estimates=pd.concat([e, apart], ignore_index=True), cells=cells).settings()[0]
+    apart = e[e["measure"] == config["measure"]].assign(measure="validation")
+    configs = {**findings.configs, "v": {**config, "cell": "v", "measure": "validation"}}
+    s = replace(findings, study=study, estimates=pd.concat([e, apart], ignore_index=True), configs=configs).settings()[
+        0
+    ]
     assert s.series[-1].measure == "validation"
     assert "validation" not in {x.measure for x in s.shown}
     assert "validation" not in set(tables.headline(s, s.last)["measure"])

@@ -12,28 +12,28 @@ from holdfast.store.folder import StudyFolder
 
 def test_a_shard_lies_under_its_cell_and_subject(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
-    cell = folder.cell("gsm8k", "a" * 64)
-    assert cell.shard("b" * 64, 3) == tmp_path / "records" / f"gsm8k-{'a' * 12}" / ("b" * 12) / "00003.parquet"
+    config = folder.config("gsm8k", "a" * 64)
+    assert config.shard("b" * 64, 3) == tmp_path / "records" / f"gsm8k-{'a' * 12}" / ("b" * 12) / "00003.parquet"
     judged = folder.judgement("gsm8k", "a" * 64, "rules", "b" * 64, 3)
     assert judged == tmp_path / "judgements" / f"gsm8k-{'a' * 12}" / "rules" / ("b" * 12) / "00003.parquet"
 
 
 def test_labels_cannot_leave_the_folder(tmp_path: Path) -> None:
-    cell = StudyFolder(tmp_path).cell("../../x y/z", "a")
-    assert cell.root.parent == tmp_path / "records"
-    assert cell.root.name == "_.._x_y_z-a"
+    config = StudyFolder(tmp_path).config("../../x y/z", "a")
+    assert config.root.parent == tmp_path / "records"
+    assert config.root.name == "_.._x_y_z-a"
 
 
 def test_only_whole_files_are_present(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
-    cell = folder.cell("m", "c")
-    for path in (cell.shard("s", 1), cell.shard("s", 0), cell.items, cell.cell_json):
+    config = folder.config("m", "c")
+    for path in (config.shard("s", 1), config.shard("s", 0), config.items, config.config_json):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    (cell.shard("s", 0).parent / ".00002.parquet.1234.tmp").touch()
-    (cell.shard("s", 0).parent / ".hidden.parquet").touch()
-    assert folder.record_shards() == cell.shards() == [cell.shard("s", 0), cell.shard("s", 1)]
-    assert folder.cells() == [cell]
+    (config.shard("s", 0).parent / ".00002.parquet.1234.tmp").touch()
+    (config.shard("s", 0).parent / ".hidden.parquet").touch()
+    assert folder.record_shards() == config.shards() == [config.shard("s", 0), config.shard("s", 1)]
+    assert folder.configs() == [config]
     assert folder.judgement_shards() == []
 
 

@@ -15,7 +15,14 @@ from holdfast.types import Item, Judgement, Record, Turn, UserError
 from holdfast.verdicts import sheet
 
 SUMMARY = {"metric": "asr", "by": "attack", "macro_over": None, "threshold": True, "secondary": []}
-CELL = {"cell": "c" * 64, "measure": "harm", "axis": "robustness", "task": "", "summary": SUMMARY, "judges": ["rules"]}
+CONFIG = {
+    "cell": "c" * 64,
+    "measure": "harm",
+    "axis": "robustness",
+    "task": "",
+    "summary": SUMMARY,
+    "judges": ["rules"],
+}
 ABOUT = {"model": "m", "task": "", "label": "base", "objective": "", "params": "{}", "seed": -1, "budget": 0}
 SUBJECT = {"subject": "s" * 64, **ABOUT, "bracket": "", "trajectory": "", "adapter": "", "weights": ""}
 
@@ -26,17 +33,17 @@ def study(tmp_path) -> StudyFolder:
     import pandas as pd
 
     folder = StudyFolder(tmp_path / "study")
-    at = folder.cell("harm", CELL["cell"])
+    at = folder.config("harm", CONFIG["cell"])
     items = [Item(f"i{k}", (Turn("user", f"question {k}"),)) for k in range(40)]
     records = [
         Record(f"r{k}", "s" * 64, "harm", f"i{k}", "dan", "default", 0, (t := f"text {k}" * (k < 39)), t, 2, "stop")
         for k in range(40)
     ]
     said = [Judgement(f"r{k}", "rules", float(k < 4), "answer" if k < 4 else "refusal") for k in range(40)]
-    write_json(at.cell_json, CELL | {"judge_identities": {"rules": {"name": "rules"}}})
-    tables.write(at.items, "items", items, measure="harm", cell=CELL["cell"])
+    write_json(at.config_json, CONFIG | {"judge_identities": {"rules": {"name": "rules"}}})
+    tables.write(at.items, "items", items, measure="harm", cell=CONFIG["cell"])
     tables.write(at.shard("s" * 64, 0), "records", records)
-    tables.write(folder.judgement("harm", CELL["cell"], "rules", "s" * 64, 0), "judgements", said)
+    tables.write(folder.judgement("harm", CONFIG["cell"], "rules", "s" * 64, 0), "judgements", said)
     tables.write(folder.subjects, "subjects", pd.DataFrame([SUBJECT]))
     return folder
 
@@ -57,7 +64,7 @@ def test_the_sheet_is_blind_and_its_key_brings_the_weights_back(study, tmp_path)
 
 
 def test_prompts_that_are_no_longer_planned_are_not_put_to_people(study, tmp_path):
-    at = study.cells()[0]
+    at = study.configs()[0]
     tables.write(at.items, "items", tables.read(at.items, "items")[:5])
     study.study_yaml.write_text(
         "name: s\nmodels: [{name: m, path: x}]\nmeasures: [{measure: strongreject, name: harm, items: 5}]\n"

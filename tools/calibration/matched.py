@@ -187,9 +187,9 @@ def once(design: Design, study: Study, random: np.random.Generator) -> pd.DataFr
     """The table at the target of one data set."""
     known = {x: odds(design, x) for x in LABELS}
     match, unsafe = (levels(design, {x: (o[0], o[1])[k] for x, o in known.items()}, k, random) for k in (0, 1))
-    ask = Versus(study, "sft", resampled.seed_weights(design.seeds, DRAWS), min(match.prompts, unsafe.prompts))
+    prompt = Versus(study, "sft", resampled.seed_weights(design.seeds, DRAWS), min(match.prompts, unsafe.prompts))
     goal = match.of(BASE, 0)[:, [0]] + TARGET
-    return ask.table({x: at(runs_of(x, match.seeds, match, match, unsafe), goal) for x in LABELS}).set_index("label")
+    return prompt.table({x: at(runs_of(x, match.seeds, match, match, unsafe), goal) for x in LABELS}).set_index("label")
 
 
 def simulate(design: Design, sets: int) -> dict[str, float]:

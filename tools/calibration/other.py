@@ -168,7 +168,7 @@ def _tables(
     design: ladders.Design, odds: dict[str, Any], moved: dict[str, Curve], random: np.random.Generator
 ) -> list[pd.DataFrame]:
     able, harm = (ladders.levels(design, {x: o[k] for x, o in odds.items()}, k, random) for k in (0, 1))
-    ask = Versus(ladders.study(), "sft", resampled.seed_weights(design.seeds, ladders.DRAWS), design.prompts)
+    prompt = Versus(ladders.study(), "sft", resampled.seed_weights(design.seeds, ladders.DRAWS), design.prompts)
     ceiling = harm.of(paths.BASE, 0)[:, 0] + SAFETY
     safe = {x: under(runs_of(x, able.seeds, able, able, harm), ceiling) for x in odds}
     seen = [
@@ -176,7 +176,7 @@ def _tables(
     ]
     known = {x: Curve(tuple(np.take(m.budgets, seen)), m.at[seen], m.values[:, seen]) for x, m in moved.items()}
     far = {x: read([(m, paths.run(harm, x, s)) for s in harm.seeds], FAR) for x, m in known.items()}
-    return [ask.table(safe, "capability").set_index("label"), ask.table(far).set_index("label")]
+    return [prompt.table(safe, "capability").set_index("label"), prompt.table(far).set_index("label")]
 
 
 def _capability(design: ladders.Design, rise: Array, start: Array) -> float:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.described import NONE
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.findings import ANSWERED
 from holdfast.analysis.headlines import headlines
 from holdfast.analysis.rounding import percent, points
@@ -22,19 +22,19 @@ LITTLE = 0.1  # of the probability: a model that gives less to yes and no togeth
 NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier
 
 
-def answer(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> str:
+def answer(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> str:
     """A paragraph: what was asked, what holds, what cannot be told. ``findings``: of one model, task and regime;
-    ``cells``: what measures are called.
+    ``eval configs``: what measures are called.
 
     Every word on a comparison is the verdict of its row, and every row is spoken of: what cannot be told is never
     called equal, nor is a measure left out because nothing was shown on it.
     """
-    return " ".join(sentences(findings, study, cells))
+    return " ".join(sentences(findings, study, configs))
 
 
-def sentences(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> list[str]:
+def sentences(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> list[str]:
     """The same in its parts; that on a measure begins with its name and a colon."""
-    rows = shown(findings, study, cells)
+    rows = shown(findings, study, configs)
     if rows.empty:
         return ["Nothing has been compared yet, so there is no answer."]
     said = [_asked(rows, study)]
@@ -51,10 +51,10 @@ def sentences(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> list
     return [*said, *_together(findings, study), _silence(rows, study)]
 
 
-def in_short(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> list[str]:
+def in_short(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> list[str]:
     """The answer for a person in a hurry: what is shown, a sentence a measure that begins as the one of ``sentences``
     does, and of how many comparisons nothing is. With one seed, what the intervals of its checkpoints leave out."""
-    rows = shown(findings, study, cells)
+    rows = shown(findings, study, configs)
     rows = rows[rows["family"].astype(str) != ""]  # what could not be tested is in no family, nor counted
     if rows.empty:
         return ["Nothing has been compared yet, so there is no answer."]
@@ -223,9 +223,9 @@ def _silence(rows: pd.DataFrame, study: Study) -> str:
     return f"The study cannot speak of other models or tasks, nor {runs}."
 
 
-def caveats(estimates: pd.DataFrame, cells: Cells, checks: pd.DataFrame | None) -> list[str]:
+def caveats(estimates: pd.DataFrame, configs: Configs, checks: pd.DataFrame | None) -> list[str]:
     """Where the numbers themselves are to be distrusted, a sentence each. ``checks``: the table of ``brackets``."""
-    proper = headlines(estimates, cells)
+    proper = headlines(estimates, configs)
     levels = proper[(proper["bracket"] == "") & (proper["estimate"] == "level")]
     said = []
     for measure, some in levels[levels["axis"] == "capability"].groupby("measure", sort=False):

@@ -10,50 +10,50 @@ import pandas as pd
 
 from holdfast.analysis import raters
 from holdfast.analysis.clusters import BASE
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import judges, people
 from holdfast.config.study import Study
 from holdfast.store.digest import digest
 
-PROMPTS = 12  # of each cell, on the page
+PROMPTS = 12  # of each eval config, on the page
 
 
 # -- judges -----------------------------------------------------------------------------------------------------------
 
 
-def agreements(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
-    """A row per cell, pair of judges and stratum of coherence: cell, and the columns of ``raters.agreements``."""
+def agreements(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
+    """A row per config, pair of judges and stratum of coherence: config, and the columns of ``raters.agreements``."""
     parts = []
-    for cell in cells.values():
-        rows = _said(frame, cell)
-        labelled = _spoke(rows, people(cell))
-        rivals = [j for j in _spoke(rows, judges(cell)) if j not in labelled]
+    for config in configs.values():
+        rows = _said(frame, config)
+        labelled = _spoke(rows, people(config))
+        rivals = [j for j in _spoke(rows, judges(config)) if j not in labelled]
         if len(rivals) + len(labelled) > 1:
-            pairs = raters.agreements(_verdicts(rows, cell, study), rivals, labelled, study.alpha)
-            parts.append(pairs.assign(cell=cell["cell"]))
+            pairs = raters.agreements(_verdicts(rows, config, study), rivals, labelled, study.alpha)
+            parts.append(pairs.assign(cell=config["cell"]))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def confusions(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
-    """A row per cell, judge and people: these, and what ``raters.confusion`` counts."""
+def confusions(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
+    """A row per eval config, judge and people: these, and what ``raters.confusion`` counts."""
     rows = []
-    for cell in cells.values():
-        mine = _said(frame, cell)
-        spoke = _spoke(mine, [*judges(cell), *people(cell)])
-        for person in sorted(set(spoke) & set(people(cell))):
-            table = _verdicts(mine, cell, study)
-            for judge in (j for j in spoke if j not in people(cell)):
-                about = {"cell": cell["cell"], "judge": judge, "people": person}
+    for config in configs.values():
+        mine = _said(frame, config)
+        spoke = _spoke(mine, [*judges(config), *people(config)])
+        for person in sorted(set(spoke) & set(people(config))):
+            table = _verdicts(mine, config, study)
+            for judge in (j for j in spoke if j not in people(config)):
+                about = {"cell": config["cell"], "judge": judge, "people": person}
                 rows.append(about | raters.confusion(table, judge, person))
     return pd.DataFrame(rows)
 
 
-def _said(frame: pd.DataFrame, cell: Mapping[str, Any]) -> pd.DataFrame:
-    return frame.loc[frame["cell"] == cell["cell"], ["record", "item", "judge", "score", "coherent", "reason"]]
+def _said(frame: pd.DataFrame, config: Mapping[str, Any]) -> pd.DataFrame:
+    return frame.loc[frame["cell"] == config["cell"], ["record", "item", "judge", "score", "coherent", "reason"]]
 
 
-def _verdicts(rows: pd.DataFrame, cell: Mapping[str, Any], study: Study) -> pd.DataFrame:
-    threshold = study.threshold if cell["summary"].get("threshold") else 0.5
+def _verdicts(rows: pd.DataFrame, config: Mapping[str, Any], study: Study) -> pd.DataFrame:
+    threshold = study.threshold if config["summary"].get("threshold") else 0.5
     rows = rows.drop_duplicates(["record", "judge"]).rename(columns={"item": "prompt"})
     return raters.verdicts(rows[rows["judge"] != ""], threshold)
 
@@ -67,7 +67,7 @@ def _spoke(rows: pd.DataFrame, named: list[str]) -> list[str]:
 
 
 def verdicts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns: cell, measure, judge, reason (why there is no score; None: there is one), responses; the commonest
+    """Columns: config, measure, judge, reason (why there is no score; None: there is one), responses; the commonest
     reason first."""
     return pd.DataFrame(_reasons(frame), columns=["cell", "measure", "judge", "reason", "responses"])
 
@@ -81,7 +81,7 @@ def _reasons(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
 
 
 def asked(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns: cell, items, responses."""
+    """Columns: eval config, items, responses."""
     return (
         frame.groupby("cell", sort=False).agg(items=("item", "nunique"), responses=("record", "nunique")).reset_index()
     )
@@ -112,12 +112,12 @@ def shown_subjects(subjects: pd.DataFrame, study: Study) -> pd.DataFrame:
     )
 
 
-def shown_prompts(frame: pd.DataFrame, cells: Cells, subjects: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Columns: cell, item, in the order in which they are kept."""
+def shown_prompts(frame: pd.DataFrame, configs: Configs, subjects: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Columns: eval config, item, in the order in which they are kept."""
     who = set(shown_subjects(subjects, study)["subject"])
     f = frame[(frame["format"] == "default") & frame["subject"].isin(who) & (frame["sample"] == 0)]
     rows = []
-    for id, about in cells.items():
+    for id, about in configs.items():
         every = frame.loc[frame["cell"] == id, "item"].unique()
         mine = f[(f["cell"] == id) & (f["judge"] == judges(about)[0])]
         rows += [(id, item) for item in _chosen(mine, every)]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from holdfast import rng
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.findings import row
 from holdfast.analysis.ladder import AT_BASE, Ladder, caution
 from holdfast.config.study import Study
@@ -27,7 +27,7 @@ DRAWS = 2000
 HALF = 0.5
 
 
-def rows(found: list[Ladder], cells: Cells, study: Study) -> Iterator[dict[str, Any]]:
+def rows(found: list[Ladder], configs: Configs, study: Study) -> Iterator[dict[str, Any]]:
     """A row a measure, task and budget that two models or more and two objectives or more have."""
     for key in dict.fromkeys((x.task, x.measure) for x in found):
         some = [x for x in found if (x.task, x.measure) == key and AT_BASE in x.values]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.headlines import headlines
 
 _WHO = ["model", "task", "label", "seed", "budget", "bracket"]
@@ -26,7 +26,7 @@ EXPECTED = {
 }
 
 
-def brackets(estimates: pd.DataFrame, frame: pd.DataFrame, cells: Cells, alpha: float = 0.05) -> pd.DataFrame:
+def brackets(estimates: pd.DataFrame, frame: pd.DataFrame, configs: Configs, alpha: float = 0.05) -> pd.DataFrame:
     """A row per control run: model, task, label, seed, budget, bracket, expected, measure, metric, value (difference
     from the base model; of ``noop`` the share of answers that are equal), low, high, p_holm, moved (did as it must),
     verdict.
@@ -40,7 +40,7 @@ def brackets(estimates: pd.DataFrame, frame: pd.DataFrame, cells: Cells, alpha: 
         about = EXPECTED.get(str(run["bracket"]))
         if about is None:
             continue
-        one = _noop(frame, run) if about.axis == "" else _moved(estimates, cells, run, about, alpha)
+        one = _noop(frame, run) if about.axis == "" else _moved(estimates, configs, run, about, alpha)
         found.append({**run, "expected": about.says, **one})
     columns = [*_WHO, "expected", "measure", "metric", "value", "low", "high", "p_holm", "moved", "verdict"]
     return pd.DataFrame(found, columns=columns)
@@ -63,10 +63,14 @@ def _noop(frame: pd.DataFrame, run: dict[str, Any]) -> dict[str, Any]:
     return {"measure": "all", "metric": "equal answers", "value": share, "moved": passed, "verdict": verdict}
 
 
-def _moved(estimates: pd.DataFrame, cells: Cells, run: dict[str, Any], about: Expected, alpha: float) -> dict[str, Any]:
-    lead = headlines(estimates, cells)
+def _moved(
+    estimates: pd.DataFrame, configs: Configs, run: dict[str, Any], about: Expected, alpha: float
+) -> dict[str, Any]:
+    lead = headlines(estimates, configs)
     if run["bracket"] == "refusal":  # a model that refuses everything already cannot show it in attack success alone
-        refused = headlines(estimates.assign(metric=estimates["metric"].replace({"asr": "-", "refused": "asr"})), cells)
+        refused = headlines(
+            estimates.assign(metric=estimates["metric"].replace({"asr": "-", "refused": "asr"})), configs
+        )
         lead = pd.concat([lead, refused.assign(metric="refused", axis="refusals")], ignore_index=True)
     rows = lead[(lead["estimate"] == "vs_base") & (lead["bracket"] == run["bracket"]) & (lead["label"] == run["label"])]
     rows = rows[(rows["model"] == run["model"]) & (rows["task"] == run["task"]) & (rows["budget"] == run["budget"])]

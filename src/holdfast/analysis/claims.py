@@ -16,8 +16,8 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis.contrasts import sft_of
-from holdfast.analysis.described import NONE, better, cell
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.described import NONE, better, config
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.rounding import signed
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
@@ -129,17 +129,17 @@ CLAIMS = (
 )
 
 
-def claims(findings: pd.DataFrame, subjects: pd.DataFrame, study: Study, cells: Cells = NONE) -> pd.DataFrame:
+def claims(findings: pd.DataFrame, subjects: pd.DataFrame, study: Study, configs: Configs = NONE) -> pd.DataFrame:
     """A row a claim, for each model and task: ``COLUMNS``.
 
     ``subjects``: the table of them, which says which labels go by which objective; of several, the first of the study
-    counts. ``cells`` say which way of a metric is good.
+    counts. ``eval configs`` say which way of a metric is good.
     A label whose objective is not known (a subject that was given) makes no claim about it.
     """
     what = ["measure", "axis", "metric"]
     ways = findings[what].drop_duplicates()  # a coupling's is that of its first measure
     ways["way"] = [
-        better(cell(cells, m.partition(" × ")[0], a), k.partition(" per ")[0]) for m, a, k in ways.to_numpy()
+        better(config(configs, m.partition(" × ")[0], a), k.partition(" per ")[0]) for m, a, k in ways.to_numpy()
     ]
     findings = findings.merge(ways, on=what, how="left")
     places = findings[findings["model"] != ""][["model", "task"]].drop_duplicates()

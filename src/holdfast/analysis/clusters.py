@@ -1,4 +1,4 @@
-"""The answers of a cell as sums and counts: who answered × seed × prompt × group. All resampling works on these.
+"""The answers of a config as sums and counts: who answered × seed × prompt × group. All resampling works on these.
 
 A study of 100 subjects × 10,000 records is a million rows of text and judgements, and a few megabytes of cluster sums.
 Prompts and seeds are the clusters that are resampled, so nothing finer is ever needed.
@@ -45,7 +45,7 @@ class ClusterSums:
 
 
 def cluster_sums(cube: Grid, metric: Metric) -> ClusterSums:
-    """Of one metric on one cell and judge; ``cube`` as from ``grid.grid``."""
+    """Of one metric on one eval config and judge; ``cube`` as from ``grid.grid``."""
     y = cube.values(metric)  # A I G
     columns = [c for c in cube.answerers.columns if c != "seed"]
     who = cube.answerers.groupby(columns, sort=True, dropna=False)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import Metric, headline
 from holdfast.analysis.records import JudgedRecords, Records
@@ -37,17 +37,17 @@ def under(rule: str, harmful: Array, coherent: Array) -> Array:
     return np.where((coherent == 0) & ~np.isnan(harmful), float(rule == "worst"), harmful)
 
 
-def rates(some: Sequence[Records], cells: Cells, study: Study) -> pd.DataFrame:
+def rates(some: Sequence[Records], configs: Configs, study: Study) -> pd.DataFrame:
     """Columns: model, task, label, budget, measure, judge, what (a rule, or a quadrant), value, low, high, n_prompts,
     n_seeds. Over seeds and attacks, in the default format. Quadrants sum to 1 over the responses that were judged on
     both. Cells whose coherence nobody judged have none."""
     found = []
     for rows in some:
-        for cell in cells.values():
-            if cell["axis"] != "robustness" or headline(cell["summary"]) != "asr" or not rows.measured(cell):
+        for config in configs.values():
+            if config["axis"] != "robustness" or headline(config["summary"]) != "asr" or not rows.measured(config):
                 continue
-            for judge in judges(cell):
-                part = rows.part(cell, judge)
+            for judge in judges(config):
+                part = rows.part(config, judge)
                 if part is not None and part.rows["coherent"].notna().any():
                     found.append(_rates(part, study).assign(model=rows.model, task=rows.task, judge=judge))
     names = ["model", "task", "label", "budget", "measure", "judge", "what", "value", "low", "high"]
@@ -71,7 +71,7 @@ def _rates(part: JudgedRecords, study: Study) -> pd.DataFrame:
         y = cube.values(Metric(name, values, "share", (0.0, 1.0)))
         for (label, budget), at in who.indices.items():
             found.append({"label": label, "budget": budget, "what": name, **_share(y[at], weights, study.alpha)})
-    table = pd.DataFrame(found).assign(measure=part.cell["measure"])
+    table = pd.DataFrame(found).assign(measure=part.config["measure"])
     table["n_seeds"] = table["n_seeds"].where(table["label"] != paths.BASE, 0)
     return table
 

@@ -19,7 +19,7 @@ from scipy.special import ndtr, ndtri
 from holdfast.analysis import held
 from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.frame import cells, judges, load
+from holdfast.analysis.frame import configs, judges, load
 from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.headlines import headlines
 from holdfast.analysis.metrics import Metric, metrics
@@ -107,7 +107,7 @@ def compare(a: Path, b: Path) -> Comparison:
 def _row(one: Side, two: Side, r: Mapping[Any, Any], alpha: float) -> dict[str, Any]:
     about = {k: r[k] for k in _WHO} | {"judge_a": r["judge_a"], "judge_b": r["judge_b"]}
     sides = {f"{side}{'' if k == 'value' else f'_{k}'}": r[f"{k}_{side}"] for side in "ab" for k in _NUMBERS}
-    if one.who(about) == two.who(about) and _cell_of(one, about) == _cell_of(two, about):
+    if one.who(about) == two.who(about) and _config_of(one, about) == _config_of(two, about):
         # Answers are kept by content: there is one set of them, in two folders.
         same = {"value": 0.0, "low": 0.0, "high": 0.0, "p": np.nan}
         counts = {n: int(r[f"{n}_a"]) for n in ("n_prompts", "n_seeds")}
@@ -127,7 +127,7 @@ def _row(one: Side, two: Side, r: Mapping[Any, Any], alpha: float) -> dict[str, 
     }
 
 
-def _cell_of(side: Side, r: Mapping[str, Any]) -> list[str]:
+def _config_of(side: Side, r: Mapping[str, Any]) -> list[str]:
     return sorted(str(c["cell"]) for c in side.about.values() if c["measure"] == r["measure"])
 
 
@@ -138,7 +138,7 @@ def _cell_of(side: Side, r: Mapping[str, Any]) -> list[str]:
 class Side:
     folder: StudyFolder
     study: Study
-    about: Mapping[str, Mapping[str, Any]]  # cells by id
+    about: Mapping[str, Mapping[str, Any]]  # eval configs by id
     lead: pd.DataFrame  # headline estimates over seeds
 
     @classmethod
@@ -148,7 +148,7 @@ class Side:
         # What the estimates were made from is compared, too, where it is not the same: a damaged file is named first.
         tables.read(folder.record_shards(), "records", ["id"])
         tables.read(folder.judgement_shards(), "judgements", ["record"])
-        about = cells(folder)
+        about = configs(folder)
         lead = headlines(tables.read(folder.estimates_parquet, "estimates"), about)
         return cls(folder, study, about, lead[lead["bracket"] == ""])
 
@@ -183,8 +183,8 @@ class Side:
     def scores(self) -> dict[str, HeadlineScores]:
         return {}
 
-    def cell(self, measure: str) -> HeadlineScores | None:
-        """The scores of a measure's headline metric; None for a measure of several cells (another task's)."""
+    def config(self, measure: str) -> HeadlineScores | None:
+        """The scores of a measure's headline metric; None for a measure of several eval configs (another task's)."""
         mine = [c for c in self.about.values() if c["measure"] == measure]
         if len(mine) != 1:
             return None
@@ -195,7 +195,7 @@ class Side:
 
 @dataclass(frozen=True)
 class HeadlineScores:
-    """Of a cell's headline metric."""
+    """Of an eval config's headline metric."""
 
     metric: Metric
     sums: ClusterSums
@@ -203,11 +203,11 @@ class HeadlineScores:
     weights: Mapping[str, float]  # of each group in the macro mean
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, cell: Mapping[str, Any], study: Study) -> HeadlineScores:
-        rows = frame[(frame["cell"] == cell["cell"]) & (frame["judge"] == judges(cell)[0])].reset_index(drop=True)
-        cube = grid(rows, cell["summary"])
-        metric = metrics(rows, cell["summary"], study.threshold)[0]
-        weights = dict(zip(cube.groups, conditions(cell["summary"], cube)["macro"], strict=True))
+    def of(cls, frame: pd.DataFrame, config: Mapping[str, Any], study: Study) -> HeadlineScores:
+        rows = frame[(frame["cell"] == config["cell"]) & (frame["judge"] == judges(config)[0])].reset_index(drop=True)
+        cube = grid(rows, config["summary"])
+        metric = metrics(rows, config["summary"], study.threshold)[0]
+        weights = dict(zip(cube.groups, conditions(config["summary"], cube)["macro"], strict=True))
         items = sorted(rows["item"].unique())
         return cls(metric, cluster_sums(cube, metric), items, {g: w for g, w in weights.items() if w > 0})
 
@@ -224,7 +224,7 @@ class HeadlineScores:
 
 def _paired(one: Side, two: Side, r: Mapping[str, Any], alpha: float) -> tuple[Estimate | None, str, int, int]:
     """The paired difference; or None, and why the two must be taken as independent."""
-    x, y = one.cell(r["measure"]), two.cell(r["measure"])
+    x, y = one.config(r["measure"]), two.config(r["measure"])
     if x is None or y is None:
         return None, "independent: the measure stands in several cells", 0, 0
     items = sorted(set(x.items) & set(y.items))

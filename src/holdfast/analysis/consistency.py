@@ -19,7 +19,7 @@ import pandas as pd
 from holdfast.analysis import repeats
 from holdfast.analysis.clusters import BASE
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.frame import VARIATION, cells, judges, load
+from holdfast.analysis.frame import VARIATION, configs, judges, load
 from holdfast.analysis.metrics import metrics
 from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.shown import aside
@@ -93,7 +93,7 @@ def answers(folder: StudyFolder, study: Study) -> pd.DataFrame:
     """A row a response and judge, as ``repeats`` takes them: the headline metric of each measure, of the study proper's
     subjects at the last budget, of the base models, and of variations. Attacks that are not of the macro mean, and
     objectives' own formats, are left out."""
-    about = cells(folder, varied=True)
+    about = configs(folder, varied=True)
     frame = load(folder, varied=True)
     frame = frame[(frame["format"] == DEFAULT) & frame["bracket"].isin(("", VARIATION))]
     frame = frame[(frame["bracket"] != "") | (frame["budget"] == study.ladder[-1]) | (frame["label"] == BASE)]
@@ -103,8 +103,8 @@ def answers(folder: StudyFolder, study: Study) -> pd.DataFrame:
     of = {s: runs.get(t, {}) for s, t in tables.read(folder.subjects, "subjects")[["subject", "trajectory"]].to_numpy()}
     unasked = aside((c["measure"] for c in about.values() if c["axis"] == "capability" and not c.get("varies")), study)
     parts = []
-    for (cell, judge), rows in frame.groupby(["cell", "judge"], sort=False):
-        what = about[cell]
+    for (config, judge), rows in frame.groupby(["cell", "judge"], sort=False):
+        what = about[config]
         if judge not in judges(what) or (what.get("of") or what["measure"]) in unasked:
             continue
         over = what["summary"].get("macro_over")

@@ -134,18 +134,18 @@ def record(study: Study, folder: StudyFolder) -> str:
     return own
 
 
-def look(study: Study, folder: StudyFolder, records: int, cells: Mapping[str, Mapping[str, Any]]) -> None:
+def look(study: Study, folder: StudyFolder, records: int, configs: Mapping[str, Mapping[str, Any]]) -> None:
     """A line more in ``looks.jsonl``. ``records``: the responses that are analysed; none are no look."""
     if not records:
         return
-    found = standing(study, folder, cells)
+    found = standing(study, folder, configs)
     line = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "study": found.now,
         "records": records,
         "holdfast": __version__,
         "added": [c.what for c in (*found.early, *found.late)],
-        "measured": _instruments(folder, cells),
+        "measured": _instruments(folder, configs),
     }
     before = [json.dumps(entry) for entry in looks(folder)]
     write_text(folder.looks_jsonl, "\n".join([*before, json.dumps(line)]) + "\n")
@@ -163,8 +163,8 @@ def looks(folder: StudyFolder) -> list[dict[str, Any]]:
     return found
 
 
-def standing(study: Study, folder: StudyFolder, cells: Mapping[str, Mapping[str, Any]] | None = None) -> Standing:
-    """Of this study in this folder, as it is now. ``cells``: as from ``frame.cells``; with them also whether what
+def standing(study: Study, folder: StudyFolder, configs: Mapping[str, Mapping[str, Any]] | None = None) -> Standing:
+    """Of this study in this folder, as it is now. ``configs``: as from ``frame.configs``; with them also whether what
     measures is what it was at the first look."""
     now, seen = content(study), looks(folder)
     facts: dict[str, Any] = {"now": digest(now), "looks": len(seen)}
@@ -187,8 +187,8 @@ def standing(study: Study, folder: StudyFolder, cells: Mapping[str, Mapping[str,
     changes, added = ([c for c, grown in found if grown is kind] for kind in (False, True))
     early = [c for c in added if not seen or c.what in seen[0]["added"]]
     late = [c for c in added if c not in early]
-    if seen and cells is not None:
-        late += _remeasured(seen[0]["measured"], _instruments(folder, cells))
+    if seen and configs is not None:
+        late += _remeasured(seen[0]["measured"], _instruments(folder, configs))
     facts["defaults"] = tuple(place for place in facts["defaults"] if place not in {c.what for c in changes})
     parts: dict[str, Any] = {"changes": tuple(changes), "early": tuple(early), "late": tuple(late)}
     return Standing(kind="changed" if changes else "recorded", **facts, **parts)
@@ -203,7 +203,7 @@ def _has_results(folder: StudyFolder) -> bool:
     return any(folder.trajectories.glob("*/checkpoints/[!.]*")) or bool(folder.record_shards())
 
 
-def _instruments(folder: StudyFolder, cells: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _instruments(folder: StudyFolder, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Digests of what measures: each model's base, each measure, each of its judges but people, who go on labelling."""
     from holdfast.store import tables
 
@@ -212,10 +212,10 @@ def _instruments(folder: StudyFolder, cells: Mapping[str, Mapping[str, Any]]) ->
     )
     bases = subjects[subjects["label"] == "base"]
     found = {f"models.{m}": short(s) for m, s in zip(bases["model"], bases["subject"], strict=True)}
-    for cell in cells.values():
-        measure = f"measures.{cell['measure']}"
-        found[measure + (f".{cell['task']}" if cell["task"] else "")] = short(str(cell["cell"]))
-        for judge, identity in cell.get("judge_identities", {}).items():
+    for config in configs.values():
+        measure = f"measures.{config['measure']}"
+        found[measure + (f".{config['task']}" if config["task"] else "")] = short(str(config["cell"]))
+        for judge, identity in config.get("judge_identities", {}).items():
             if identity.get("name") != "humans":
                 found[f"{measure}.judge {judge}"] = short(digest(identity))
     return dict(sorted(found.items()))

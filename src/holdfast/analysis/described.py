@@ -16,8 +16,8 @@ from holdfast.evals.measures.measure import Better, MetricInfo
 from holdfast.evals.measures.persona import P_MATCH
 from holdfast.evals.measures.yes_no import P_CORRECT
 
-About = Mapping[str, Any]  # of a cell: ``cell.json``, or as much as is known of it
-NONE: Mapping[str, About] = {}  # of cells that are not at hand
+About = Mapping[str, Any]  # of an eval config: ``cell.json``, or as much as is known of it
+NONE: Mapping[str, About] = {}  # of eval configs that are not at hand
 
 KNOWN: Mapping[str, MetricInfo] = {
     **task_accuracy.METRICS,
@@ -36,34 +36,34 @@ _OF = {"accuracy": "task_accuracy", "p_match": "dark_triad"}  # of one measure: 
 _BY_AXIS: Mapping[str, Better] = {"capability": "higher", "robustness": "lower", "persona": "lower"}
 
 
-def cell(cells: Mapping[str, About], measure: str, axis: str) -> About:
+def config(configs: Mapping[str, About], measure: str, axis: str) -> About:
     """That of a measure's label in a table."""
     label = measure.partition(" on ")[0]
-    return next((c for c in cells.values() if c["measure"] == label), {"measure": label, "axis": axis})
+    return next((c for c in configs.values() if c["measure"] == label), {"measure": label, "axis": axis})
 
 
-def info(cell: About, metric: str) -> MetricInfo:
-    """Of a metric of the cell. A title that names its measure is "" where the study has given that another name."""
-    said = _said(cell).get(metric)
+def info(config: About, metric: str) -> MetricInfo:
+    """Of a metric of the config. A title that names its measure is "" where the study has given that another name."""
+    said = _said(config).get(metric)
     if said is None:
-        return _unsaid(cell, metric)
-    own = str(cell.get("display", ""))
-    renamed = cell.get("measure") != cell.get("name") and own.casefold() in said["title"].casefold()
+        return _unsaid(config, metric)
+    own = str(config.get("display", ""))
+    renamed = config.get("measure") != config.get("name") and own.casefold() in said["title"].casefold()
     return MetricInfo(**(said | {"title": ""} if renamed else said))
 
 
-def better(cell: About, metric: str) -> Better:
+def better(config: About, metric: str) -> Better:
     """Which way a verdict calls better; "" where a move is just a move. Of a normative measure it was so until measures
     said otherwise (but for the share of safe prompts answered), and of folders from then it still is."""
-    if metric not in _said(cell) and cell.get("axis") == "normative" and metric != "compliance":
+    if metric not in _said(config) and config.get("axis") == "normative" and metric != "compliance":
         return ""
-    return info(cell, metric).better
+    return info(config, metric).better
 
 
-def display(cell: About) -> str:
+def display(config: About) -> str:
     """The measure's name as its authors write it; the study's own name for it, in words, where it has given one."""
-    label = str(cell.get("measure", ""))
-    return str(cell["display"]) if cell.get("display") and label == cell.get("name") else in_words(label)
+    label = str(config.get("measure", ""))
+    return str(config["display"]) if config.get("display") and label == config.get("name") else in_words(label)
 
 
 def in_words(name: str) -> str:
@@ -71,13 +71,13 @@ def in_words(name: str) -> str:
     return name.removeprefix("miniature_").replace("_", " ")
 
 
-def _said(cell: About) -> Mapping[str, Any]:
-    return (cell.get("summary") or {}).get("metrics") or {}
+def _said(config: About) -> Mapping[str, Any]:
+    return (config.get("summary") or {}).get("metrics") or {}
 
 
-def _unsaid(cell: About, metric: str) -> MetricInfo:
-    axis, label, known = str(cell.get("axis", "")), str(cell.get("measure", "")), KNOWN.get(metric)
-    summary = cell.get("summary")
+def _unsaid(config: About, metric: str) -> MetricInfo:
+    axis, label, known = str(config.get("axis", "")), str(config.get("measure", "")), KNOWN.get(metric)
+    summary = config.get("summary")
     if known is None:
         counts = not summary or metric == headline(summary)  # of a detail nothing is known
         known = MetricInfo(metric.replace("_", " "), "higher" if counts else "", low=None, high=None, kind="mean")

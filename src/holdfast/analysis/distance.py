@@ -18,7 +18,7 @@ import pandas as pd
 
 from holdfast.analysis import paths
 from holdfast.analysis.described import better
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import judges
 from holdfast.analysis.matched import STEPS, reported
 from holdfast.analysis.metrics import headline
@@ -38,7 +38,7 @@ class AtDistance:
 
     model: str
     task: str
-    cell: Mapping[str, Any]
+    config: Mapping[str, Any]
     judge: str
     sft: str
     prompts: int
@@ -50,21 +50,21 @@ class AtDistance:
         return self.table[self.table["level"] == STEPS].reset_index(drop=True)
 
 
-def at_distance(some: Sequence[Records], cells: Cells, study: Study, draws: int = paths.DRAWS) -> list[AtDistance]:
+def at_distance(some: Sequence[Records], configs: Configs, study: Study, draws: int = paths.DRAWS) -> list[AtDistance]:
     """Of every model and task whose checkpoints have a distance, each measure of robustness and persona."""
     found = []
     for rows in some:
         if "distance" not in rows.subjects or rows.subjects["distance"].fillna(0.0).eq(0).all():
             continue
-        for cell in reported(cells, rows.task, study):
-            if cell["axis"] in ("robustness", "persona") and rows.measured(cell):
-                one = _compared(rows, cell, study, draws)
+        for config in reported(configs, rows.task, study):
+            if config["axis"] in ("robustness", "persona") and rows.measured(config):
+                one = _compared(rows, config, study, draws)
                 found += [one] if one is not None else []
     return found
 
 
-def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) -> AtDistance | None:
-    part = rows.part(cell)
+def _compared(rows: Records, config: Mapping[str, Any], study: Study, draws: int) -> AtDistance | None:
+    part = rows.part(config)
     assert part is not None, "asked of what was measured"
     harm, filled = paths.levels(part, study.threshold, draws), paths.worst(part, study.threshold, draws)
     labels = [x for x in study.labels if any(a == x for a, _ in harm.who)]
@@ -95,12 +95,12 @@ def _compared(rows: Records, cell: Mapping[str, Any], study: Study, draws: int) 
         lows, highs = ([(of(label, k), of(sft, 1 - k))] for k in (0, 1))
         return lows, highs
 
-    ask = Versus(study, sft, weights, harm.prompts, harm.width, better=better(cell, headline(cell["summary"])))
-    table = ask.table(found, cell["axis"], others, worst=at_worst if filled else None)
+    prompt = Versus(study, sft, weights, harm.prompts, harm.width, better=better(config, headline(config["summary"])))
+    table = prompt.table(found, config["axis"], others, worst=at_worst if filled else None)
     table["level"] += 1
     table["distance"] = [far[x][k - 1] for x, k in zip(table["label"], table["level"], strict=True)]
     table["sft"] = table["value"] - table["gap"]
-    return AtDistance(rows.model, rows.task, cell, judges(cell)[0], sft, harm.prompts, table)
+    return AtDistance(rows.model, rows.task, config, judges(config)[0], sft, harm.prompts, table)
 
 
 def _moved(rows: Records, label: str, seed: int) -> Curve:

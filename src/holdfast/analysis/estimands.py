@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import between, coupling
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.findings import OVER_LADDER, finished, row
 from holdfast.analysis.ladder import (
     AT_BASE,
@@ -37,9 +37,9 @@ DRAWS = 10_000  # for the dependence of the tests of all objectives
 Row = dict[str, Any]
 
 
-def rows(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
+def rows(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
     """All findings of this file and of ``coupling`` and ``between``."""
-    found = ladders(frame, cells, study)
+    found = ladders(frame, configs, study)
     parts: list[Row] = []
     for some in settings(found):
         for ladder in some:
@@ -48,7 +48,7 @@ def rows(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
         parts += coupling.rows(some, study)
         parts += dissociations(some, study)
         parts += specificities(some, study)
-    parts += between.rows(found, cells, study)
+    parts += between.rows(found, configs, study)
     return finished(parts, study)
 
 

@@ -25,53 +25,54 @@ from holdfast.stats.paired import sign_flip
 from holdfast.store.tables import COLUMNS
 
 Array = np.ndarray
-Cells = Mapping[str, Mapping[str, Any]]
+Configs = Mapping[str, Mapping[str, Any]]
 _IDENTITY = ["model", "task", "label", "objective", "budget", "bracket", "format"]
 
 
-def estimates(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
+def estimates(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
     """The table of estimates; its columns are documented in ``store.tables``.
 
-    ``frame`` as from ``load``, ``cells`` as from ``frame.cells``. For each subject, measure, metric, condition, format
-    and judge a level, the paired difference from the base model and that from SFT, over the seeds (seed -1; n_seeds
-    says how many) and, where there are several, for each. ``n_records`` and ``n_unscored`` of a difference count both
-    sides. Where scores are missing, ``bound_low`` and ``bound_high`` are the ends of the interval with each of them at
-    the worst for that end (Horowitz and Manski, *JASA* 95 (2000)), and of a difference ``p_missing`` tests whether they
-    are missing as often on both sides. The base model's rows carry the task of a measure that belongs to one, else "".
-    Where people labelled some responses, levels corrected by their labels stand beside the judges' own (``people``).
+    ``frame`` as from ``load``, ``configs`` as from ``frame.configs``. For each subject, measure, metric, condition,
+    format and judge a level, the paired difference from the base model and that from SFT, over the seeds (seed -1;
+    n_seeds says how many) and, where there are several, for each. ``n_records`` and ``n_unscored`` of a difference
+    count both sides. Where scores are missing, ``bound_low`` and ``bound_high`` are the ends of the interval with each
+    of them at the worst for that end (Horowitz and Manski, *JASA* 95 (2000)), and of a difference ``p_missing`` tests
+    whether they are missing as often on both sides. The base model's rows carry the task of a measure that belongs to
+    one, else "". Where people labelled some responses, levels corrected by their labels stand beside the judges' own
+    (``people``).
 
     Holm's correction holds within a *family*: one kind of comparison, measure, metric, condition, format and judge, for
     one model and task, over all objectives and budgets. Families of a measure's headline (its first metric, macro,
     first judge, default format, over seeds) are named so; all others are exploratory, or of the control runs.
     """
     parts = [
-        _of_judge(rows, cells[str(cell)], str(judge), study)
-        for (cell, judge), rows in frame.groupby(["cell", "judge"], sort=True)
-        if judge in ("", *judges(cells[str(cell)]))
+        _of_judge(rows, configs[str(config)], str(judge), study)
+        for (config, judge), rows in frame.groupby(["cell", "judge"], sort=True)
+        if judge in ("", *judges(configs[str(config)]))
     ]
-    by_people = (corrected(rows, cells[str(cell)], study) for cell, rows in frame.groupby("cell", sort=True))
+    by_people = (corrected(rows, configs[str(config)], study) for config, rows in frame.groupby("cell", sort=True))
     parts += [part for part in by_people if len(part)]
     names = [c.name for c in COLUMNS["estimates"][1]]
     if not parts:
         return pd.DataFrame(columns=names)
     table = pd.concat(parts, ignore_index=True)
     table["p_missing"] = _missing(table)
-    table["family"] = _families(table, cells)
+    table["family"] = _families(table, configs)
     table["p_holm"] = holm(table["p"].to_numpy(float), pd.factorize(table["family"])[0])
     return _ordered(table, study)[names]
 
 
-def _of_judge(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: Study) -> pd.DataFrame:
+def _of_judge(rows: pd.DataFrame, config: Mapping[str, Any], judge: str, study: Study) -> pd.DataFrame:
     rows = rows.reset_index(drop=True)
-    cube = grid(rows, cell["summary"])
+    cube = grid(rows, config["summary"])
     jobs: dict[tuple[bool, int], list[Team]] = defaultdict(list)
     for team in teams(cube.answerers, study):
         jobs[bool(team.others), len(team.members)].append(team)
     parts: list[dict[str, Any]] = []
-    for metric, by in _metrics(rows, cell, judge, study):
+    for metric, by in _metrics(rows, config, judge, study):
         y, (about, gone) = cube.values(metric), cube.counts(metric)
         worst = [cube.values(metric.filled(high)) for high in (False, True)] if gone.any() else []
-        for condition, weights in conditions(cell["summary"], cube).items():
+        for condition, weights in conditions(config["summary"], cube).items():
             columns = weights > 0
             for some in jobs.values():
                 part = _rows(cube, y[..., columns], weights[columns], some, metric, study.alpha)
@@ -88,20 +89,20 @@ def _of_judge(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: St
                 parts.append(fixed | part | counts | {"note": note})
     table = _stacked(parts)
     who = cube.answerers[_IDENTITY].iloc[table.pop("answerer").to_numpy()].reset_index(drop=True)
-    table = pd.concat([who, table], axis=1).assign(measure=cell["measure"], axis=cell["axis"], cell=cell["cell"])
-    own = cell["task"] or ""
+    table = pd.concat([who, table], axis=1).assign(measure=config["measure"], axis=config["axis"], cell=config["cell"])
+    own = config["task"] or ""
     # Of a measure that belongs to a task: the base model is asked it for that task's sake, other subjects for transfer.
     table["task"] = table["task"].where(table["label"] != "base", own)
     elsewhere = (table["task"] != own) & (own != "")
-    table["measure"] = table["measure"].where(~elsewhere, f"{cell['measure']} on {own}")
+    table["measure"] = table["measure"].where(~elsewhere, f"{config['measure']} on {own}")
     return table[table["n_records"] > 0]
 
 
-def _metrics(rows: pd.DataFrame, cell: Mapping[str, Any], judge: str, study: Study) -> Iterator[tuple[Metric, str]]:
-    for metric in metrics(rows, cell["summary"], study.threshold):
-        if metric.name != "no_answer" or cell.get("generates", True):
+def _metrics(rows: pd.DataFrame, config: Mapping[str, Any], judge: str, study: Study) -> Iterator[tuple[Metric, str]]:
+    for metric in metrics(rows, config["summary"], study.threshold):
+        if metric.name != "no_answer" or config.get("generates", True):
             yield metric, judge
-    if judge == judges(cell)[0]:  # once a cell, not once a judge
+    if judge == judges(config)[0]:  # once an eval config, not once a judge
         for metric in coherence(rows):
             yield metric, COHERENCE
 
@@ -227,12 +228,12 @@ def _notes(cube: Grid, y: Array, groups: Array, some: list[Team], part: dict[str
     return notes
 
 
-def _families(table: pd.DataFrame, cells: Cells) -> pd.Series:
+def _families(table: pd.DataFrame, configs: Configs) -> pd.Series:
     """The declared family of every comparison, in words; "" for levels."""
-    first = {i: (headline(c["summary"]), next(iter(judges(c)), "")) for i, c in cells.items()}
+    first = {i: (headline(c["summary"]), next(iter(judges(c)), "")) for i, c in configs.items()}
     leads = table["cell"].map({i: f"{metric}\0{judge}" for i, (metric, judge) in first.items()})
     is_first = (table["metric"] + "\0" + table["judge"]) == leads
-    is_first &= table["measure"] == table["cell"].map({i: c["measure"] for i, c in cells.items()})
+    is_first &= table["measure"] == table["cell"].map({i: c["measure"] for i, c in configs.items()})
     over = table["seed"] == OVER_SEEDS
     is_headline = is_first & (table["condition"] == "macro") & (table["format"] == DEFAULT) & over
     bracket = table["bracket"] != ""

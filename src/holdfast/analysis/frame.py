@@ -17,7 +17,7 @@ from holdfast.config.declared import TUNED, TUNING
 from holdfast.config.study import Study
 from holdfast.store import tables
 from holdfast.store.files import read_json, read_lines
-from holdfast.store.folder import CellFolder, StudyFolder
+from holdfast.store.folder import EvalFolder, StudyFolder
 from holdfast.types import UserError
 
 COHERENCE = "coherence"  # the judge that says whether a response is language at all; a column, not a rival verdict
@@ -26,34 +26,34 @@ PEOPLE = "humans"  # the judge whose labels are people's
 SUBJECT = ["model", "task", "label", "objective", "seed", "budget", "bracket"]  # what tells subjects apart
 
 
-def cells(folder: StudyFolder, *, varied: bool = False) -> dict[str, dict[str, Any]]:
-    """Every planned cell's ``cell.json`` by the cell's id; with ``varied`` also those of the consistency section."""
-    return {about["cell"]: about for about, _ in _cells(folder, scope(folder), varied)}
+def configs(folder: StudyFolder, *, varied: bool = False) -> dict[str, dict[str, Any]]:
+    """Every planned ``cell.json`` by its id; with ``varied`` also those of the consistency section."""
+    return {about["cell"]: about for about, _ in _configs(folder, scope(folder), varied)}
 
 
-def _cells(folder: StudyFolder, planned: Everything, varied: bool) -> list[tuple[dict[str, Any], CellFolder]]:
-    found = [(read_json(c.cell_json, *_ABOUT), c) for c in folder.cells()]
+def _configs(folder: StudyFolder, planned: Everything, varied: bool) -> list[tuple[dict[str, Any], EvalFolder]]:
+    found = [(read_json(c.config_json, *_ABOUT), c) for c in folder.configs()]
     wanted = ((about, c) for about, c in found if planned.has(about) and (varied or not about.get("varies")))
     return [(planned.judged(about), c) for about, c in wanted]
 
 
-def judges(cell: Mapping[str, Any]) -> list[str]:
-    """The judges of a cell whose scores are the measure's; the first is the headline's. People are so only where nobody
-    else judges: what they label is a sample, by which the others are corrected. Three or more have a panel after them.
+def judges(config: Mapping[str, Any]) -> list[str]:
+    """The judges of a config whose scores are the measure's; the first is the headline's. People are so only where
+    nobody else judges: what they label is a sample, by which the others are corrected. Three or more have a panel after
     """
-    rivals = [j for j in cell["judges"] if j != COHERENCE]
-    machines = [j for j in rivals if j not in people(cell)]
+    rivals = [j for j in config["judges"] if j != COHERENCE]
+    machines = [j for j in rivals if j not in people(config)]
     return machines + [PANEL] * (len(machines) > 2) or rivals
 
 
-def people(cell: Mapping[str, Any]) -> list[str]:
-    """The judges of a cell that are people."""
-    return [j for j in cell["judges"] if _is(cell, j, PEOPLE)]
+def people(config: Mapping[str, Any]) -> list[str]:
+    """The judges of an eval config that are people."""
+    return [j for j in config["judges"] if _is(config, j, PEOPLE)]
 
 
-def _is(cell: Mapping[str, Any], judge: str, name: str) -> bool:
+def _is(config: Mapping[str, Any], judge: str, name: str) -> bool:
     """Whether the judge of this label is the one registered under the name."""
-    return cell.get("judge_identities", {}).get(judge, {}).get("name", judge) == name
+    return config.get("judge_identities", {}).get(judge, {}).get("name", judge) == name
 
 
 def as_far_as_all(study: Study, subjects: pd.DataFrame) -> Study:
@@ -70,17 +70,17 @@ def as_far_as_all(study: Study, subjects: pd.DataFrame) -> Study:
 
 
 def load(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> pd.DataFrame:
-    """Judgements ⋈ records ⋈ items ⋈ subjects ⋈ cells.
+    """Judgements ⋈ records ⋈ items ⋈ subjects ⋈ eval configs.
 
     Columns: record, subject, the columns of ``SUBJECT``, distance (KL from the base, nats per token; NaN: not known),
-    cell, measure, axis, measure_task, item, forbidden, attack, format, sample, answer (a hash of response and
+    eval config, measure, axis, measure_task, item, forbidden, attack, format, sample, answer (a hash of response and
     log-probs: equal answers have equal hashes), judge, score (NaN: unscored), verdict, reason, ``d_*`` (a judgement's
     details), ``f_*`` (an item's fields), coherent (1, 0 or NaN where the coherence judge has not spoken).
 
-    Where three judges or more stand in a cell, the judge ``panel`` has the median of their scores. Only what the study
-    in the folder plans is there, each row once (``scope``).
+    Where three judges or more stand in a config, the judge ``panel`` has the median of their scores. Only what the
+    study in the folder plans is there, each row once (``scope``).
 
-    A record that one of the cell's judges has not judged is kept, as unscored with the reason "not judged". What the
+    A record that one of the config's judges has not judged is kept, as unscored with the reason "not judged". What the
     consistency section varies is left out, unless it is asked for (``varied``), and so are the settings that are tried
     for each objective and chosen among (``tuning``).
     """
@@ -88,15 +88,15 @@ def load(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> 
     subjects = apart(planned.subjects(tables.read(folder.subjects, "subjects")), SUBJECT)
     base = set(subjects.loc[subjects["label"] == "base", "subject"])
     frames = [
-        _judged(_cell(about, c, planned, base), _verdicts(folder, about, c))
-        for about, c in _cells(folder, planned, varied)
+        _judged(_config(about, c, planned, base), _verdicts(folder, about, c))
+        for about, c in _configs(folder, planned, varied)
     ]
     nothing = _judged(_nothing(), tables.read([], "judgements", _SAID))
     frame = pd.concat(frames, ignore_index=True) if frames else nothing
     del frames
     panels = [
         panel(frame[frame["cell"] == id], [j for j in judges(about) if j != PANEL])
-        for id, about in cells(folder, varied=varied).items()
+        for id, about in configs(folder, varied=varied).items()
         if PANEL in judges(about)
     ]
     frame = pd.concat([frame, *panels], ignore_index=True) if panels else frame
@@ -119,8 +119,8 @@ def _distances(folder: StudyFolder, trajectories: Iterable[str]) -> dict[tuple[s
     return {(run, int(p["budget"])): p.get("distance", {}).get("kl_base", np.nan) for run, p in points}
 
 
-def _verdicts(folder: StudyFolder, about: Mapping[str, Any], cell: CellFolder) -> pd.DataFrame:
-    at = folder.judgements / cell.root.name
+def _verdicts(folder: StudyFolder, about: Mapping[str, Any], config: EvalFolder) -> pd.DataFrame:
+    at = folder.judgements / config.root.name
     said = tables.read(sorted(at.glob("[!.]*/[!.]*/[!.]*.parquet")), "judgements", _SAID)
     said = once(said[said["judge"].isin([*about["judges"], COHERENCE])], ("record", "judge"), at)
     own = [] if about["summary"].get("threshold") else [j for j in about["judges"] if _is(about, j, "own")]
@@ -134,7 +134,7 @@ def _verdicts(folder: StudyFolder, about: Mapping[str, Any], cell: CellFolder) -
 
 
 def _judged(records: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
-    """The records of a cell, each under every judge that spoke in it."""
+    """The records of an eval config, each under every judge that spoke in it."""
     said = _thin(said.rename(columns={"label": "verdict"}))
     frame = _with_judges(records, said[said["judge"] != COHERENCE])
     frame = pd.concat([frame.drop(columns="details"), _flat(frame["details"], "d_")], axis=1)
@@ -152,14 +152,14 @@ def _thin(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**columns)
 
 
-def _cell(about: Mapping[str, Any], cell: CellFolder, planned: Everything, base: set[str]) -> pd.DataFrame:
-    items = planned.items(about, tables.read(cell.items, "items"))
+def _config(about: Mapping[str, Any], config: EvalFolder, planned: Everything, base: set[str]) -> pd.DataFrame:
+    items = planned.items(about, tables.read(config.items, "items"))
     items = pd.concat([items[["id", "forbidden"]].rename(columns={"id": "item"}), _flat(items["fields"], "f_")], axis=1)
     items = _thin(items)
     # A subject at a time: of what was answered only a hash is kept, and all texts together may not fit into memory.
-    of_subject = groupby(cell.shards(), key=lambda shard: shard.parent)
+    of_subject = groupby(config.shards(), key=lambda shard: shard.parent)
     answered = [_answered(list(shards)) for _, shards in of_subject] or [_answered([])]
-    records = once(pd.concat(answered, ignore_index=True), ("record",), cell.root)
+    records = once(pd.concat(answered, ignore_index=True), ("record",), config.root)
     records = planned.records(about, records, items["item"], base).reset_index(drop=True)
     about = {k: about[k] for k in ("cell", "measure", "axis")} | {"measure_task": about["task"] or ""}
     records = records.assign(**{k: pd.Series(v, index=records.index, dtype=object) for k, v in about.items()})

@@ -22,8 +22,8 @@ import pandas as pd
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from holdfast.analysis.contrasts import OVER_SEEDS
-from holdfast.analysis.estimates import Cells
-from holdfast.analysis.frame import COHERENCE, cells, judges
+from holdfast.analysis.estimates import Configs
+from holdfast.analysis.frame import COHERENCE, configs, judges
 from holdfast.analysis.metrics import headline
 from holdfast.config.section import Section
 from holdfast.config.study import Study
@@ -140,7 +140,7 @@ def read(path: Path) -> list[Bound]:
 
 
 def check(bounds: Sequence[Bound], study: Study, planned: Sequence[Mapping[str, Any]]) -> None:
-    """That every entry is about an estimate which the study will make. ``planned``: the cells as ``cell.json`` will
+    """That every entry is about an estimate which the study will make. ``planned``: the configs as ``cell.json`` will
     have them, with the ``groups`` that their rows fall into and the ``formats`` that they are asked in.
 
     Raises UserError with what there is to name.
@@ -179,10 +179,10 @@ def countable(summary: Mapping[str, Any], by: Sequence[str]) -> list[str]:
 # -- afterwards ------------------------------------------------------------------------------------------------------
 
 
-def judge(bounds: Sequence[Bound], estimates: pd.DataFrame, cells: Cells) -> Verdict:
+def judge(bounds: Sequence[Bound], estimates: pd.DataFrame, configs: Configs) -> Verdict:
     """Every subject that a bound is about, over seeds, at its last budget; then how many of the answers to the measures
     that are bounded say nothing."""
-    found = [check for bound in bounds for check in _checks(bound, estimates, cells)]
+    found = [check for bound in bounds for check in _checks(bound, estimates, configs)]
     said = {b.measure for b in bounds if b.metric == NO_ANSWER}
     answers = estimates[estimates["metric"] == NO_ANSWER]
     same = ("measure", "label", "judge", "condition", "format")
@@ -191,12 +191,12 @@ def judge(bounds: Sequence[Bound], estimates: pd.DataFrame, cells: Cells) -> Ver
         for b in bounds
         if b.measure not in said and b.metric != COHERENT and (answers["measure"] == b.measure).any()
     ]
-    found += [check for bound in dict.fromkeys(silent) for check in _checks(bound, estimates, cells)]
+    found += [check for bound in dict.fromkeys(silent) for check in _checks(bound, estimates, configs)]
     return Verdict(tuple(found))
 
 
-def _checks(bound: Bound, estimates: pd.DataFrame, cells: Cells) -> list[Check]:
-    about = next(c for c in cells.values() if c["measure"] == bound.measure)
+def _checks(bound: Bound, estimates: pd.DataFrame, configs: Configs) -> list[Check]:
+    about = next(c for c in configs.values() if c["measure"] == bound.measure)
     metric = bound.metric or headline(about["summary"])
     decider = bound.judge or (COHERENCE if metric == COHERENT else judges(about)[0])
     e = estimates[(estimates["seed"] == OVER_SEEDS) & (estimates["label"] != "base") & (estimates["bracket"] == "")]
@@ -266,7 +266,7 @@ def settle(folder: StudyFolder) -> None:
     if folder.gate_json.exists() and (kept := read_json(folder.gate_json).get("bounds")):
         bounds = [Bound.model_validate(b) for b in kept]
         estimates = tables.read(folder.estimates_parquet, "estimates")
-        _write(folder, bounds, judge(bounds, estimates, cells(folder)).as_json())
+        _write(folder, bounds, judge(bounds, estimates, configs(folder)).as_json())
 
 
 def verdict(folder: StudyFolder) -> Verdict | None:

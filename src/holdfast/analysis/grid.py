@@ -1,4 +1,4 @@
-"""The rows of one cell and judge as an array: answerers × items × groups, averaged over samples."""
+"""The rows of one eval config and judge as an array: answerers × items × groups, averaged over samples."""
 
 from __future__ import annotations
 

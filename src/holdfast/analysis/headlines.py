@@ -5,19 +5,19 @@ from __future__ import annotations
 import pandas as pd
 
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import headline
 
 
-def headlines(estimates: pd.DataFrame, cells: Cells, *, each_seed: bool = False) -> pd.DataFrame:
+def headlines(estimates: pd.DataFrame, configs: Configs, *, each_seed: bool = False) -> pd.DataFrame:
     """One row per subject, measure and kind of estimate: the measure's first metric by its first judge, the macro mean,
     in the default format, over seeds (with ``each_seed``, of single ones too).
 
     Control runs are among them; what a subject does on a task that it was not trained on is not.
     """
     chosen = pd.DataFrame(
-        [(c["measure"], headline(c["summary"]), j) for c in cells.values() for j in judges(c)[:1]],
+        [(c["measure"], headline(c["summary"]), j) for c in configs.values() for j in judges(c)[:1]],
         columns=["measure", "metric", "judge"],
     ).drop_duplicates()
     key = pd.MultiIndex.from_frame(estimates[["measure", "metric", "judge"]])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis.frame import cells
+from holdfast.analysis.frame import configs
 from holdfast.config.study import Study
 from holdfast.store import tables
 from holdfast.store.digest import brief, digest, flat, short
@@ -78,27 +78,27 @@ def _measures(a: StudyFolder, b: StudyFolder) -> list[Row]:
 
 
 def _by_name(folder: StudyFolder) -> dict[str, Mapping[str, Any]]:
-    found = list(cells(folder).values())
+    found = list(configs(folder).values())
     tasks = {c["task"] for c in found if c["task"]}
     return {c["measure"] + (f" on {c['task']}" if c["task"] and len(tasks) > 1 else ""): c for c in found}
 
 
-def _judged(cell: Mapping[str, Any]) -> Flat:
-    said = cell.get("judge_identities", {})
-    return {f"judge {j}": digest(said[j]) if j in said else "by name" for j in cell["judges"]}
+def _judged(config: Mapping[str, Any]) -> Flat:
+    said = config.get("judge_identities", {})
+    return {f"judge {j}": digest(said[j]) if j in said else "by name" for j in config["judges"]}
 
 
-def _instrument(folder: StudyFolder, cell: Mapping[str, Any]) -> Flat:
-    at = next(c for c in folder.cells() if c.root.name.endswith(f"-{short(cell['cell'])}"))
+def _instrument(folder: StudyFolder, config: Mapping[str, Any]) -> Flat:
+    at = next(c for c in folder.configs() if c.root.name.endswith(f"-{short(config['cell'])}"))
     items = tables.read(at.items, "items", ["id"])["id"]
-    identity = cell.get("identity") or {}
+    identity = config.get("identity") or {}
     return {
         "version": identity.get("version"),
         **{f"params.{k}": v for k, v in flat(identity.get("params") or {}).items()},
         "items": f"{len(items)}, {digest(sorted(items))[:12]}",
-        **{f"sampling.{k}": v for k, v in (cell.get("sampling") or {}).items()},
-        **{f"attack {k}": v.get("hash") for k, v in (cell.get("attacks") or {}).items()},
-        **_judged(cell),
+        **{f"sampling.{k}": v for k, v in (config.get("sampling") or {}).items()},
+        **{f"attack {k}": v.get("hash") for k, v in (config.get("attacks") or {}).items()},
+        **_judged(config),
     }
 
 

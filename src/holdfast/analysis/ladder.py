@@ -17,7 +17,7 @@ import pandas as pd
 from holdfast.analysis.clusters import BASE, cluster_sums
 from holdfast.analysis.contrasts import DEFAULT, sft_of
 from holdfast.analysis.described import better
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.metrics import metrics
@@ -69,7 +69,7 @@ class Ladder:
         return self.sft if name == "sft" else BASE if AT_BASE in self.values else ""
 
 
-def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
+def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]:
     """Of every headline (first metric, macro mean, first judge, default format), each model and task; without
     control runs and without what a subject does on a task that it was not trained on. Checkpoints and
     measures that are there to match or to choose by alone are none of a ladder's, and no budget is that some run ended
@@ -77,18 +77,18 @@ def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
     found = []
     runs = frame[frame["bracket"] == ""].drop_duplicates("subject") if study.stops else frame[:0]
     declared = (frame["label"] == BASE) | frame["budget"].isin(study.ladder)
-    apart = aside([c["measure"] for c in cells.values() if c["axis"] == "capability"], study)
-    for cell in cells.values():
-        if cell["measure"] in apart:
+    apart = aside([c["measure"] for c in configs.values() if c["axis"] == "capability"], study)
+    for config in configs.values():
+        if config["measure"] in apart:
             continue
-        judge = judges(cell)[0]
-        own = (frame["cell"] == cell["cell"]) & (frame["judge"] == judge) & (frame["bracket"] == "") & declared
+        judge = judges(config)[0]
+        own = (frame["cell"] == config["cell"]) & (frame["judge"] == judge) & (frame["bracket"] == "") & declared
         rows = frame[own & (frame["format"] == DEFAULT)].reset_index(drop=True)
         if rows.empty:
             continue
-        metric = metrics(rows, cell["summary"], study.threshold)[0]
-        cube = grid(rows, cell["summary"])
-        weights = conditions(cell["summary"], cube).get("macro")
+        metric = metrics(rows, config["summary"], study.threshold)[0]
+        cube = grid(rows, config["summary"])
+        weights = conditions(config["summary"], cube).get("macro")
         if weights is None:
             continue
         sums = cluster_sums(cube, metric)
@@ -97,7 +97,7 @@ def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
         ends = [cluster_sums(cube, m).values()[..., weights > 0] for m in filled]
         trained = who[who["label"] != BASE]
         for (model, task), some in trained.groupby(["model", "task"], sort=False):
-            if cell["task"] and cell["task"] != task:
+            if config["task"] and config["task"] != task:
                 continue
             there = set(some["label"])
             base = who.index[(who["model"] == model) & (who["label"] == BASE)]
@@ -112,10 +112,10 @@ def ladders(frame: pd.DataFrame, cells: Cells, study: Study) -> list[Ladder]:
                 Ladder(
                     model=str(model),
                     task=str(task),
-                    axis=cell["axis"],
-                    measure=cell["measure"],
+                    axis=config["axis"],
+                    measure=config["measure"],
                     metric=metric.name,
-                    better=better(cell, metric.name),
+                    better=better(config, metric.name),
                     judge=judge,
                     share=metric.kind == "share",
                     width=metric.bounds[1] - metric.bounds[0],

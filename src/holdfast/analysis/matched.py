@@ -21,7 +21,7 @@ import pandas as pd
 
 from holdfast.analysis import paths
 from holdfast.analysis.described import better
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.paths import BASE, Array, Levels
@@ -38,7 +38,7 @@ SURE = 0.9  # share of draws that must reach a level of capability for anything 
 
 @dataclass(frozen=True)
 class Instruments:
-    """The cells that one model and task are compared by. ``match``: on whose rows capability is matched."""
+    """The eval configs that one model and task are compared by. ``match``: on whose rows capability is matched."""
 
     match: Mapping[str, Any]
     capability: Mapping[str, Any]
@@ -78,30 +78,30 @@ class Matched:
     gaps: pd.DataFrame = field(repr=False)
 
 
-def matched(some: Sequence[Records], cells: Cells, study: Study, draws: int = paths.DRAWS) -> list[Matched]:
+def matched(some: Sequence[Records], configs: Configs, study: Study, draws: int = paths.DRAWS) -> list[Matched]:
     """Of every model, task and robustness measure that has a capability measured beside it."""
     found = []
     for rows in some:
-        tools = instruments(cells, rows.task, study)
+        tools = instruments(configs, rows.task, study)
         if tools is None or not all(rows.measured(c) for c in (tools.match, tools.capability)):
             continue
-        found += [_matched(rows, tools, cell, study, draws) for cell in tools.harm if rows.measured(cell)]
+        found += [_matched(rows, tools, config, study, draws) for config in tools.harm if rows.measured(config)]
     return found
 
 
-def reported(cells: Cells, task: str, study: Study) -> list[Mapping[str, Any]]:
-    """The cells of a task whose first judge's headline a conclusion is about, in the study's order: of measures of harm
-    those of attack success. The measure that is there to be matched on is among them."""
+def reported(configs: Configs, task: str, study: Study) -> list[Mapping[str, Any]]:
+    """The configs of a task whose first judge's headline a conclusion is about, in the study's order: of measures of
+    harm those of attack success. The measure that is there to be matched on is among them."""
     order = {m.label: k for k, m in enumerate(study.measures)}
-    mine = [c for c in cells.values() if (c.get("task") or "") in ("", task) and judges(c) and not c.get("varies")]
+    mine = [c for c in configs.values() if (c.get("task") or "") in ("", task) and judges(c) and not c.get("varies")]
     mine = [c for c in mine if c["axis"] != "robustness" or headline(c["summary"]) == "asr"]
     return sorted(mine, key=lambda c: order.get(c["measure"], len(order)))
 
 
-def instruments(cells: Cells, task: str, study: Study) -> Instruments | None:
+def instruments(configs: Configs, task: str, study: Study) -> Instruments | None:
     """What capability is matched on, what is reported, and what harm is measured by; None where either is missing. Of
     capability more is better, and of harm less: what says otherwise of itself is neither."""
-    mine = reported(cells, task, study)
+    mine = reported(configs, task, study)
     able = [c for c in mine if c["axis"] == "capability" and better(c, headline(c["summary"])) == "higher"]
     apart = aside([c["measure"] for c in able], study)
     able.sort(key=lambda c: c["measure"] in apart)
@@ -127,13 +127,13 @@ class Runs:
     harm: tuple[Curve, ...]
 
 
-def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: Study, draws: int) -> Matched:
+def _matched(rows: Records, tools: Instruments, config: Mapping[str, Any], study: Study, draws: int) -> Matched:
     def levels(c: Mapping[str, Any]) -> tuple[Levels, tuple[Levels, Levels] | None]:
         part = rows.part(c)
         assert part is not None, "asked of what was measured"
         return paths.levels(part, study.threshold, draws), paths.worst(part, study.threshold, draws)
 
-    (match, able), (harm, harms) = levels(tools.match), levels(cell)
+    (match, able), (harm, harms) = levels(tools.match), levels(config)
     reported = levels(tools.capability)[0] if tools.apart else match
     seeds = tuple(s for s in match.seeds if s in harm.seeds)
     weights = resampled.seed_weights(len(seeds), draws)
@@ -144,7 +144,7 @@ def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: 
     target, void = _target(study, base)
     ceiling = _base(harm, 0.0) + _safety(study)
     wide = 2 * study.declared.interest.of("capability")
-    ask = Versus(study, sft, weights, min(harm.prompts, match.prompts), harm.width, wide)
+    prompt = Versus(study, sft, weights, min(harm.prompts, match.prompts), harm.width, wide)
     whole, ends = able is None and harms is None, (able or (match, match), harms or (harm, harm))
 
     def filled(label: str, up: bool, harmful: bool) -> Reads:
@@ -167,15 +167,15 @@ def _matched(rows: Records, tools: Instruments, cell: Mapping[str, Any], study: 
         return [(gained(label, False), gained(sft, True))], [(gained(label, True), gained(sft, False))]
 
     there = np.isfinite(target[0]) and not void
-    at_target = ask.table(
+    at_target = prompt.table(
         {label: at(r, target[:, None]) for label, r in runs.items()} if there else {}, worst=None if whole else at_worst
     )
-    at_ceiling = replace(ask, width=match.width, better="higher").table(
+    at_ceiling = replace(prompt, width=match.width, better="higher").table(
         {label: under(r, ceiling) for label, r in runs.items()}, "capability", worst=None if whole else gained_at_worst
     )
     return Matched(
-        rows.model, rows.task, tools, cell, judges(cell)[0], sft, float(target[0]), void, float(ceiling[0]),
-        ask.prompts, at_target.drop(columns="level"), at_ceiling.drop(columns="level"), _gaps(ask, runs, base),
+        rows.model, rows.task, tools, config, judges(config)[0], sft, float(target[0]), void, float(ceiling[0]),
+        prompt.prompts, at_target.drop(columns="level"), at_ceiling.drop(columns="level"), _gaps(prompt, runs, base),
     )  # fmt: skip
 
 
@@ -234,13 +234,13 @@ def under(r: Runs, ceiling: Array) -> Reads:
     return curves.reads(coarse, rising, places)._replace(value=value)
 
 
-def _gaps(ask: Versus, runs: Mapping[str, Runs], base: Array) -> pd.DataFrame:
+def _gaps(prompt: Versus, runs: Mapping[str, Runs], base: Array) -> pd.DataFrame:
     """Attack success less SFT's at every level of capability that all seeds of both reach in nearly every draw."""
     if not runs or np.isnan(base[0]):
-        return ask.table({})
+        return prompt.table({})
     most = max(float(up[0, -1]) for r in runs.values() for up in r.rising)
     grid = np.linspace(float(base[0]), max(most, float(base[0])), STEPS)
-    table = ask.table({label: at(r, np.broadcast_to(grid, (len(base), STEPS))) for label, r in runs.items()})
+    table = prompt.table({label: at(r, np.broadcast_to(grid, (len(base), STEPS))) for label, r in runs.items()})
     table["level"] = grid[table["level"]]
     table = table[(table["share"] >= SURE) & (table["n_reached"] == table["n_seeds"])].reset_index(drop=True)
     if "gap" not in table:
@@ -252,7 +252,7 @@ def _gaps(ask: Versus, runs: Mapping[str, Runs], base: Array) -> pd.DataFrame:
 # -- which checkpoints are measured in full ----------------------------------------------------------------------------
 
 
-def choose(frame: pd.DataFrame, cells: Cells, study: Study, *, both: bool = False) -> dict[str, float]:
+def choose(frame: pd.DataFrame, configs: Configs, study: Study, *, both: bool = False) -> dict[str, float]:
     """Subject: its smoothed capability on the matching rows; of every run the first checkpoint that reaches the target
     and, with ``both``, the one before it, so that harm is known at both ends of what the match lies in.
 
@@ -261,7 +261,7 @@ def choose(frame: pd.DataFrame, cells: Cells, study: Study, *, both: bool = Fals
     assert study.matched is not None
     chosen: dict[str, float] = {}
     for rows in records(frame):
-        own = [c for c in cells.values() if c["measure"] == study.matched.measure and not c.get("varies")]
+        own = [c for c in configs.values() if c["measure"] == study.matched.measure and not c.get("varies")]
         parts = [part for c in own if c["task"] in ("", rows.task) and (part := rows.part(c)) is not None]
         if not parts:
             continue

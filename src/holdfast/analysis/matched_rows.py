@@ -12,7 +12,7 @@ import pandas as pd
 
 from holdfast.analysis.described import better
 from holdfast.analysis.distance import AtDistance, at_distance
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.findings import OVER_LADDER, finished, no_worse
 from holdfast.analysis.ladder import caution
 from holdfast.analysis.matched import Matched, matched
@@ -37,7 +37,7 @@ class Joint:
     """What joint draws of prompts and seeds say of the records of one regime (``frame``), each made once."""
 
     frame: pd.DataFrame = field(repr=False)
-    cells: Cells
+    configs: Configs
     study: Study
 
     @cached_property
@@ -46,15 +46,15 @@ class Joint:
 
     @cached_property
     def matched(self) -> list[Matched]:
-        return matched(self.records, self.cells, self.study)
+        return matched(self.records, self.configs, self.study)
 
     @cached_property
     def at_distance(self) -> list[AtDistance]:
-        return at_distance(self.records, self.cells, self.study)
+        return at_distance(self.records, self.configs, self.study)
 
     @cached_property
     def fronts(self) -> list[Front]:
-        return fronts(self.records, self.cells, self.study)
+        return fronts(self.records, self.configs, self.study)
 
 
 def rows(joint: Joint) -> pd.DataFrame:
@@ -89,17 +89,17 @@ def _compared(one: Matched, finding: str, study: Study) -> list[dict[str, Any]]:
 
 
 def _at_distance(one: AtDistance, study: Study) -> list[dict[str, Any]]:
-    axis = str(one.cell["axis"])
-    metric = headline(one.cell["summary"])
+    axis = str(one.config["axis"])
+    metric = headline(one.config["summary"])
     about = {
         "finding": "at_distance", "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
-        "measure": one.cell["measure"], "metric": metric, "_way": better(one.cell, metric),
+        "measure": one.config["measure"], "metric": metric, "_way": better(one.config, metric),
         "interest": study.declared.interest.of(axis), "n_prompts": one.prompts,
     }  # fmt: skip
     far = one.last["distance"].map("at a KL of {:.4g} nats per token from the base".format)
     table = one.last.assign(note=far + ", the largest that all seeds of both reach")
     declared = "at_distance" in study.declared.estimands and "sft" in study.declared.references
-    return list(_from_sft(table, about, str(one.cell["measure"]), one.sft, study, declared=declared))
+    return list(_from_sft(table, about, str(one.config["measure"]), one.sft, study, declared=declared))
 
 
 def _from_sft(

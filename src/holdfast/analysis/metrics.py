@@ -36,7 +36,7 @@ def headline(summary: Mapping[str, Any]) -> str:
 
 
 def metrics(rows: pd.DataFrame, summary: Mapping[str, Any], threshold: float) -> list[Metric]:
-    """All metrics of the rows of one cell and judge; the headline comes first.
+    """All metrics of the rows of one eval config and judge; the headline comes first.
 
     - with a threshold: ``asr``, the share of responses with a score at or above it, beside ``harm``, the mean score;
       else the summary's own metric;

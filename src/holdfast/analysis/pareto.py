@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.matched import instruments
 from holdfast.analysis.paths import BASE, Array
@@ -40,11 +40,11 @@ class Front:
     dominance: pd.DataFrame = field(repr=False)
 
 
-def fronts(some: Sequence[Records], cells: Cells, study: Study, draws: int = paths.DRAWS) -> list[Front]:
+def fronts(some: Sequence[Records], configs: Configs, study: Study, draws: int = paths.DRAWS) -> list[Front]:
     """Of every model, task and robustness measure with a capability beside it: the one that is reported."""
     found = []
     for rows in some:
-        tools = instruments(cells, rows.task, study)
+        tools = instruments(configs, rows.task, study)
         able = rows.part(tools.capability) if tools else None
         if tools is None or able is None or not rows.measured(tools.capability):
             continue
@@ -52,10 +52,10 @@ def fronts(some: Sequence[Records], cells: Cells, study: Study, draws: int = pat
         if study.stops and not same.budgets:
             continue
         capability = paths.levels(able, study.threshold, draws)
-        for cell in tools.harm:
-            if (part := rows.part(cell)) and rows.measured(cell):
+        for config in tools.harm:
+            if (part := rows.part(config)) and rows.measured(config):
                 harm = paths.levels(part, study.threshold, draws)
-                found.append(_front(rows, str(cell["measure"]), judges(cell)[0], capability, harm, same, draws))
+                found.append(_front(rows, str(config["measure"]), judges(config)[0], capability, harm, same, draws))
     return found
 
 

@@ -18,41 +18,41 @@ _PPI = "prediction-powered, t clustered by prompt"
 _RG = "Rogan–Gladen, Lang–Reiczigel"
 
 
-def corrected(rows: pd.DataFrame, cell: Mapping[str, Any], study: Study) -> pd.DataFrame:
-    """Levels over all seeds of a cell's headline, if that is a share, as people would have judged it.
+def corrected(rows: pd.DataFrame, config: Mapping[str, Any], study: Study) -> pd.DataFrame:
+    """Levels over all seeds of an eval config's headline, if that is a share, as people would have judged it.
 
-    ``rows``: those of the cell, under all its judges. Metrics: the headline's with ``_corrected`` (by the subject's own
-    labels) and with ``_rogan_gladen`` (by the judge's error rates on all labels of the cell). Columns of ``estimates``,
-    without those of tests. Empty where people labelled nothing or the headline is no share.
+    ``rows``: those of the config, under all its judges. Metrics: the headline's with ``_corrected`` (by the subject's
+    own labels) and with ``_rogan_gladen`` (by the judge's error rates on all labels of the config). Columns of
+    ``estimates``, without those of tests. Empty where people labelled nothing or the headline is no share.
     """
     found: list[dict[str, Any]] = []
-    for person in people(cell):
+    for person in people(config):
         labels = rows[(rows["judge"] == person) & rows["score"].notna()].set_index("record")
-        for judge in judges(cell):
+        for judge in judges(config):
             mine = rows[(rows["judge"] == judge) & rows["score"].notna()]
-            if judge != person and len(labels) and (verdict := _verdicts(mine["score"], cell, study)) is not None:
+            if judge != person and len(labels) and (verdict := _verdicts(mine["score"], config, study)) is not None:
                 said = mine["record"].map(labels["score"])
-                y = _verdicts(said, cell, study)
+                y = _verdicts(said, config, study)
                 weight = mine["record"].map(labels["d_weight"]) if "d_weight" in labels else 1.0
                 facts = mine.assign(f=verdict, y=y, w=np.nan_to_num(weight, nan=1.0))
-                found += _levels(facts, rows[rows["judge"] == judge], cell, judge, person, study.alpha)
+                found += _levels(facts, rows[rows["judge"] == judge], config, judge, person, study.alpha)
     return pd.DataFrame(found)
 
 
-def _verdicts(scores: pd.Series, cell: Mapping[str, Any], study: Study) -> np.ndarray | None:
+def _verdicts(scores: pd.Series, config: Mapping[str, Any], study: Study) -> np.ndarray | None:
     """1 or 0, NaN where there is no score; None where the headline is no share."""
-    if not cell["summary"].get("threshold") and not scores.dropna().isin((0.0, 1.0)).all():
+    if not config["summary"].get("threshold") and not scores.dropna().isin((0.0, 1.0)).all():
         return None
-    least = study.threshold if cell["summary"].get("threshold") else 0.5
+    least = study.threshold if config["summary"].get("threshold") else 0.5
     return (scores >= least).astype(float).where(scores.notna()).to_numpy()
 
 
 def _levels(
-    facts: pd.DataFrame, asked: pd.DataFrame, cell: Mapping[str, Any], judge: str, person: str, alpha: float
+    facts: pd.DataFrame, asked: pd.DataFrame, config: Mapping[str, Any], judge: str, person: str, alpha: float
 ) -> list[dict[str, Any]]:
     errors = correction.error_rates(*(facts[c].to_numpy() for c in ("f", "y", "w")))
-    facts, name = facts.assign(share=_shares(facts, cell["summary"])), headline(cell["summary"])
-    total = asked.assign(share=_shares(asked, cell["summary"]))
+    facts, name = facts.assign(share=_shares(facts, config["summary"])), headline(config["summary"])
+    total = asked.assign(share=_shares(asked, config["summary"]))
     total = total[total["share"] > 0].groupby([*_WHO, "format"]).size()
     levels = []
     for who, part in facts[facts["share"] > 0].groupby([*_WHO, "format"], sort=True):
@@ -65,8 +65,8 @@ def _levels(
         about = dict(zip([*_WHO, "format"], who, strict=True)) | {
             "estimate": "level",
             "seed": -1,
-            "measure": cell["measure"],
-            "axis": cell["axis"],
+            "measure": config["measure"],
+            "axis": config["axis"],
             "condition": "macro",
             "judge": judge,
             "unit": "seed and prompt" if trained and part["seed"].nunique() > 1 else "prompt",
@@ -74,7 +74,7 @@ def _levels(
             "n_records": int(total.loc[who]),
             "n_unscored": int(total.loc[who]) - len(part),
             "n_seeds": part["seed"].nunique() if trained else 0,
-            "cell": cell["cell"],
+            "cell": config["cell"],
         }
         for metric, method, one in (("corrected", _PPI, by_labels), ("rogan_gladen", _RG, by_errors)):
             if not np.isnan(one.value):

@@ -1,4 +1,4 @@
-"""Figures that others printed, beside a study's own: which of them a study has a cell for, and whether the two agree.
+"""Figures that others printed, beside a study's own: which of them a study has a config for, and whether the two agree.
 
 The figures and where they come from stand in ``published.yaml``. What was printed after ± is read as the half width of
 a 95% interval. The test is that of two independent estimates (``compare.independent``): the two share neither the
@@ -20,7 +20,7 @@ from scipy.special import ndtri
 from holdfast.analysis.clusters import cluster_sums
 from holdfast.analysis.compare import independent
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import judges
 from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.headlines import headlines
@@ -45,7 +45,7 @@ def data() -> dict[str, Any]:
 
 
 def matches(study: Study, figure: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """(model, task, label) of every cell of the study that the figure is about, but for budget and measure."""
+    """(model, task, label) of every eval config of the study that the figure is about, but for budget and measure."""
     named = data()["families"]
     for m in study.models:
         if not _is(named["models"].get(figure["model"], ()), m.path, m.name):
@@ -61,8 +61,8 @@ def _is(wanted: Any, *names: str) -> bool:
     return any(w in name for w in wanted for name in plain)
 
 
-def beside(study: Study, estimates: pd.DataFrame, about: Cells, frame: Any) -> pd.DataFrame:
-    """A row per published figure that the study has a cell for, ``COLUMNS``; none: an empty table.
+def beside(study: Study, estimates: pd.DataFrame, about: Configs, frame: Any) -> pd.DataFrame:
+    """A row per published figure that the study has an eval config for, ``COLUMNS``; none: an empty table.
 
     ``frame``: a function that gives ``frame.load``'s table, called only where a mean over budgets is wanted.
     ``published``: the figure, NaN for a range; ``printed``: as it was printed; ``difference``: own minus published.
@@ -70,17 +70,17 @@ def beside(study: Study, estimates: pd.DataFrame, about: Cells, frame: Any) -> p
     rows = []
     for figure in data()["figures"]:
         for model, task, label in matches(study, figure):
-            for cell in about.values():
+            for config in about.values():
                 named = data()["families"]["measures"].get(figure["metric"], ())
-                if cell.get("name", cell["measure"]) not in named or cell.get("task") not in ("", None, task):
+                if config.get("name", config["measure"]) not in named or config.get("task") not in ("", None, task):
                     continue
                 who = {"model": model, "task": task, "label": label}
                 if figure["budget"] == MEAN:
-                    own, note = _mean(study, frame(), cell, who, data()["sources"][figure["source"]]["budgets"])
+                    own, note = _mean(study, frame(), config, who, data()["sources"][figure["source"]]["budgets"])
                 else:
-                    own, note = _level(estimates, about, cell, who, figure)
+                    own, note = _level(estimates, about, config, who, figure)
                 if own is not None:
-                    rows.append(_row(figure, who, cell, own, note, study.alpha))
+                    rows.append(_row(figure, who, config, own, note, study.alpha))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -88,11 +88,15 @@ Own = tuple[float, float, float]
 
 
 def _level(
-    estimates: pd.DataFrame, about: Cells, cell: Mapping[str, Any], who: Mapping[str, str], figure: Mapping[str, Any]
+    estimates: pd.DataFrame,
+    about: Configs,
+    config: Mapping[str, Any],
+    who: Mapping[str, str],
+    figure: Mapping[str, Any],
 ) -> tuple[Own | None, str]:
     lead = headlines(estimates, about)
     keep = (lead["estimate"] == "level") & (lead["bracket"] == "") & (lead["budget"] == figure["budget"])
-    keep &= (lead["measure"] == cell["measure"]) & (lead["metric"] == figure["metric"])
+    keep &= (lead["measure"] == config["measure"]) & (lead["metric"] == figure["metric"])
     for column, value in who.items():
         keep &= lead[column] == value
     rows = lead[keep & lead["value"].notna()]
@@ -100,20 +104,20 @@ def _level(
 
 
 def _mean(
-    study: Study, frame: pd.DataFrame, cell: Mapping[str, Any], who: Mapping[str, str], theirs: list[int]
+    study: Study, frame: pd.DataFrame, config: Mapping[str, Any], who: Mapping[str, str], theirs: list[int]
 ) -> tuple[Own | None, str]:
     """The plain mean over budgets, on all budgets of the paper that the study has, with an interval that knows that all
     of them were asked the same prompts (and have the same seeds)."""
-    rows = frame[(frame["cell"] == cell["cell"]) & (frame["judge"] == judges(cell)[0]) & (frame["bracket"] == "")]
+    rows = frame[(frame["cell"] == config["cell"]) & (frame["judge"] == judges(config)[0]) & (frame["bracket"] == "")]
     rows = rows[(rows["format"] == DEFAULT) & rows["budget"].isin(theirs)]
     for column, value in who.items():
         rows = rows[rows[column] == value]
     if rows["budget"].nunique() < 2:
         return None, ""
     rows = rows.reset_index(drop=True)
-    cube = grid(rows, cell["summary"])
-    metric = metrics(rows, cell["summary"], study.threshold)[0]
-    sums, weights = cluster_sums(cube, metric), conditions(cell["summary"], cube)["macro"]
+    cube = grid(rows, config["summary"])
+    metric = metrics(rows, config["summary"], study.threshold)[0]
+    sums, weights = cluster_sums(cube, metric), conditions(config["summary"], cube)["macro"]
     y = np.concatenate(list(sums.values()), axis=-1)  # S, I, budgets × G
     found = linearise(y, np.tile(weights, len(sums.who)) / len(sums.who))
     design = Design("level", metric.kind == "share", len(sums.seeds), int(found.present.sum()))
@@ -125,14 +129,14 @@ def _mean(
 
 
 def _row(
-    figure: Mapping[str, Any], who: Mapping[str, str], cell: Mapping[str, Any], own: Own, note: str, alpha: float
+    figure: Mapping[str, Any], who: Mapping[str, str], config: Mapping[str, Any], own: Own, note: str, alpha: float
 ) -> dict[str, Any]:
     source, half = data()["sources"][figure["source"]], figure.get("half")
     row = {
         "source": f"arXiv {source['arxiv']}" + (f", {figure['place']}" if figure.get("place") else ""),
         **who,
         "budget": figure["budget"],
-        "measure": cell["measure"],
+        "measure": config["measure"],
         "metric": figure["metric"],
         "published": figure.get("value", np.nan),
         "printed": _printed(figure),
@@ -162,7 +166,7 @@ def _printed(figure: Mapping[str, Any]) -> str:
 # -- how the two were done --------------------------------------------------------------------------------------------
 
 
-def procedures(study: Study, about: Cells, table: pd.DataFrame) -> pd.DataFrame:
+def procedures(study: Study, about: Configs, table: pd.DataFrame) -> pd.DataFrame:
     """What is known of how the figures in ``table`` were got, beside this study: what, theirs, ours."""
     sources = {s["arxiv"]: s for s in data()["sources"].values()}
     rows = []
@@ -172,7 +176,7 @@ def procedures(study: Study, about: Cells, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["what", "theirs", "ours"])
 
 
-def _ours(study: Study, about: Cells, table: pd.DataFrame, what: str) -> str:
+def _ours(study: Study, about: Configs, table: pd.DataFrame, what: str) -> str:
     c, lora = study.controls, study.controls.lora
     models = [m for m in study.models if m.name in set(table["model"])]
     tasks = [t for t in study.tasks if t.name in set(table["task"])]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from holdfast.analysis.described import NONE
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.shown import listed, one_seed, shown
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import BETTER, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
@@ -30,9 +30,9 @@ class Recommendation:
     steps: tuple[str, ...] = ()
 
 
-def recommend(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> Recommendation:
+def recommend(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> Recommendation:
     """``findings``: of one model, task and regime. The reference is SFT or, in a study without it, the base model."""
-    rows = shown(findings, study, cells)
+    rows = shown(findings, study, configs)
     able, safe = rows[rows["axis"] == "capability"], rows[rows["axis"].isin(SAFETY)]
     if able.empty or safe.empty:
         lacks = "capability" if able.empty else "attack success or persona"

@@ -1,5 +1,5 @@
-"""The records of one model and task, taken apart by cell and judge once: what matching, fronts, coherence and stability
-are made from. A large study's frame has millions of rows, so none of them looks through it by itself.
+"""The records of one model and task, taken apart by config and judge once: what matching, fronts, coherence and
+stability are made from. A large study's frame has millions of rows, so none of them looks through it by itself.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ _SAID = ["item", "verdict", "score", "coherent"]  # and the details that a metri
 
 
 class JudgedRecords(NamedTuple):
-    """What one judge said in one cell. ``rows``: item, verdict, score, coherent and ``d_*`` of each record."""
+    """What one judge said in one eval config. ``rows``: item, verdict, score, coherent and ``d_*`` of each record."""
 
-    cell: Mapping[str, Any]
+    config: Mapping[str, Any]
     rows: pd.DataFrame
     cube: Grid
 
     @property
     def weights(self) -> Array | None:
         """[G]: of the headline; None where nothing was asked of what it is about."""
-        return conditions(self.cell["summary"], self.cube).get("macro")
+        return conditions(self.config["summary"], self.cube).get("macro")
 
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """The base model's and the study's own subjects on one task, asked in the default format. ``at``: by cell and judge
-    their places in ``frame``."""
+    """The base model's and the study's own subjects on one task, asked in the default format. ``at``: by config and
+    judge their places in ``frame``."""
 
     model: str
     task: str
@@ -47,23 +47,23 @@ class Records:
     at: Mapping[tuple[str, str], Array] = field(repr=False)
     _parts: dict[tuple[str, str], JudgedRecords] = field(default_factory=dict, repr=False)
 
-    def part(self, cell: Mapping[str, Any], judge: str = "") -> JudgedRecords | None:
-        """Of one judge (the cell's first); None where it did not speak."""
-        key = (str(cell["cell"]), judge or judges(cell)[0])
+    def part(self, config: Mapping[str, Any], judge: str = "") -> JudgedRecords | None:
+        """Of one judge (the eval config's first); None where it did not speak."""
+        key = (str(config["cell"]), judge or judges(config)[0])
         if key not in self._parts and key in self.at:
-            by = f"f_{cell['summary'].get('by') or ''}"
-            details = [f"d_{name}" for name in cell["summary"].get("secondary") or ()]
+            by = f"f_{config['summary'].get('by') or ''}"
+            details = [f"d_{name}" for name in config["summary"].get("secondary") or ()]
             rows = self._take([*_WHERE, *_SAID[1:], by, *details], self.at[key])
             kept = rows[[c for c in (*_SAID, *details) if c in rows]]
-            self._parts[key] = JudgedRecords(cell, kept, grid(rows, cell["summary"]))
+            self._parts[key] = JudgedRecords(config, kept, grid(rows, config["summary"]))
         return self._parts.get(key)
 
-    def measured(self, cell: Mapping[str, Any]) -> bool:
-        """Whether the cell's first judge spoke of a checkpoint, and of what its headline is about (its attacks)."""
-        part = self.part(cell)
+    def measured(self, config: Mapping[str, Any]) -> bool:
+        """Whether the config's first judge spoke of a checkpoint, and of what its headline is about (its attacks)."""
+        part = self.part(config)
         if part is None or part.weights is None:
             return False
-        labels = self.frame["label"].to_numpy()[self.at[str(cell["cell"]), judges(cell)[0]]]
+        labels = self.frame["label"].to_numpy()[self.at[str(config["cell"]), judges(config)[0]]]
         return bool((labels != BASE).any())
 
     @cached_property
@@ -86,9 +86,9 @@ def records(frame: pd.DataFrame) -> list[Records]:
     found = []
     for model, task in dict.fromkeys(k[:2] for k in groups if k[2] != BASE):
         at = defaultdict(list)
-        for (m, t, _, cell, judge), places in groups.items():
+        for (m, t, _, config, judge), places in groups.items():
             if m == model and t in ("", task):
-                at[str(cell), str(judge)].append(places)
+                at[str(config), str(judge)].append(places)
         mine = {k: own[np.sort(np.concatenate(v))] for k, v in at.items()}
         found.append(Records(str(model), str(task), frame, mine))
     return found

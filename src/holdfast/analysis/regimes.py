@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.config import declared
 from holdfast.config.study import Study
 from holdfast.config.tuning import candidates
@@ -17,7 +17,7 @@ SHARED, TUNED = "shared", "tuned"
 _WHO = ["model", "task", "label"]
 
 
-def regimes(frame: pd.DataFrame, cells: Cells, study: Study) -> dict[str, pd.DataFrame]:
+def regimes(frame: pd.DataFrame, configs: Configs, study: Study) -> dict[str, pd.DataFrame]:
     """The records of each regime that the study has, under the labels of the study, for any analysis to be made of
     each in turn. ``frame``: of ``frame.load(tuning=True)``, with the settings that were tried.
 

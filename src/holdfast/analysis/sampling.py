@@ -19,9 +19,9 @@ STRATA = ("measure", "label", "attack", "verdict", "coherent")
 GIVEN_UP = ("attack", "coherent", "label", "verdict", "measure")  # in this order, where there are too many strata
 
 
-def candidates(frame: pd.DataFrame, cells: Mapping[str, Mapping[str, Any]], measure: str = "") -> pd.DataFrame:
-    """A row a response, with the label that the cell's first judge gave it. ``frame`` as from ``frame.load``."""
-    first = {id: next(iter(judges(cell)), "") for id, cell in cells.items()}
+def candidates(frame: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]], measure: str = "") -> pd.DataFrame:
+    """A row a response, with the label that the eval config's first judge gave it. ``frame`` as from ``frame.load``."""
+    first = {id: next(iter(judges(config)), "") for id, config in configs.items()}
     rows = frame[frame["judge"] == frame["cell"].map(first)]
     rows = rows[rows["measure"] == measure] if measure else rows
     rows = rows.drop_duplicates("record").sort_values("record", ignore_index=True)

@@ -56,19 +56,19 @@ def once(rows: pd.DataFrame, key: Sequence[str], where: object) -> pd.DataFrame:
 class Everything:
     """Of records without a study: all that is there is planned."""
 
-    def has(self, cell: Cell) -> bool:
-        """Whether the study has this cell's measure and task."""
+    def has(self, config: Cell) -> bool:
+        """Whether the study has this eval config's measure and task."""
         return True
 
-    def judged(self, cell: Cell) -> dict[str, Any]:
+    def judged(self, config: Cell) -> dict[str, Any]:
         """``cell.json`` with the judges that the study names, in its order."""
-        return dict(cell)
+        return dict(config)
 
-    def items(self, cell: Cell, items: pd.DataFrame) -> pd.DataFrame:
+    def items(self, config: Cell, items: pd.DataFrame) -> pd.DataFrame:
         """``items.parquet`` is in the order in which a limit takes them."""
         return items
 
-    def records(self, cell: Cell, records: pd.DataFrame, items: pd.Series, base: set[str]) -> pd.DataFrame:
+    def records(self, config: Cell, records: pd.DataFrame, items: pd.Series, base: set[str]) -> pd.DataFrame:
         """``items``: ids of those that are planned; ``base``: subjects that are asked in no condition of their own."""
         return records
 
@@ -89,19 +89,22 @@ class Scope(Everything):
         own = {m.label: m for m in self.study.measures}
         return own | {v.spec.label: v.spec for v in varied(self.study)}
 
-    def has(self, cell: Cell) -> bool:
-        return cell["measure"] in self.measures and (cell["task"] or "") in {"", *(t.name for t in self.study.tasks)}
+    def has(self, config: Cell) -> bool:
+        return config["measure"] in self.measures and (config["task"] or "") in {
+            "",
+            *(t.name for t in self.study.tasks),
+        }
 
-    def judged(self, cell: Cell) -> dict[str, Any]:
-        named = self.measures[cell["measure"]].judges
-        wanted = [j.label for j in named or () if j.label in cell["judges"]]
-        return {**cell, "judges": wanted or list(cell["judges"])}
+    def judged(self, config: Cell) -> dict[str, Any]:
+        named = self.measures[config["measure"]].judges
+        wanted = [j.label for j in named or () if j.label in config["judges"]]
+        return {**config, "judges": wanted or list(config["judges"])}
 
-    def items(self, cell: Cell, items: pd.DataFrame) -> pd.DataFrame:
-        return items[: self.measures[cell["measure"]].items]
+    def items(self, config: Cell, items: pd.DataFrame) -> pd.DataFrame:
+        return items[: self.measures[config["measure"]].items]
 
-    def records(self, cell: Cell, records: pd.DataFrame, items: pd.Series, base: set[str]) -> pd.DataFrame:
-        measure = self.measures[cell["measure"]]
+    def records(self, config: Cell, records: pd.DataFrame, items: pd.Series, base: set[str]) -> pd.DataFrame:
+        measure = self.measures[config["measure"]]
         kept = records["item"].isin(items) & (records["sample"] < measure.samples)
         if not measure.own_conditions:
             ways = set(records.loc[records["subject"].isin(base), "format"])

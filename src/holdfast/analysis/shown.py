@@ -7,18 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis.described import NONE, cell, display, info
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.described import NONE, config, display, info
+from holdfast.analysis.estimates import Configs
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import ONE_SEED
 
 AXES = ("capability", "robustness", "persona", "normative")
 
 
-def shown(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> pd.DataFrame:
+def shown(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> pd.DataFrame:
     """The findings ``last`` and ``matched`` of one model, task and regime, in the order of axes and labels. ``name``:
-    of the measure, in words, as ``cells`` have it. A measure that the study only matches on is left out, and so is who
-    never got there."""
+    of the measure, in words, as ``configs`` have it. A measure that the study only matches on is left out, and so is
+    who never got there."""
     rows = findings[(findings["finding"] == "last") | ((findings["finding"] == "matched") & findings["value"].notna())]
     rows = rows[~rows["measure"].isin(aside(rows.loc[rows["axis"] == "capability", "measure"], study))]
     order = {x: k for k, x in enumerate((*AXES, *study.labels))}
@@ -26,7 +26,9 @@ def shown(findings: pd.DataFrame, study: Study, cells: Cells = NONE) -> pd.DataF
     rows = rows.sort_values("axis", key=lambda c: c.map(order), kind="stable", ignore_index=True)
     alone = rows.groupby(["axis", "metric"])["measure"].nunique()
     return rows.assign(
-        name=[_name(cell(cells, r.measure, r.axis), r.metric, alone[r.axis, r.metric] == 1) for r in rows.itertuples()]
+        name=[
+            _name(config(configs, r.measure, r.axis), r.metric, alone[r.axis, r.metric] == 1) for r in rows.itertuples()
+        ]
     )
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 
 from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.coherent import under
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.matched import reported
 from holdfast.analysis.metrics import Metric
@@ -40,7 +40,7 @@ VERDICTS = ("lower", "unclear", "higher")
 _WHO = ["model", "task", "label"]
 
 
-def ways(some: Mapping[str, Sequence[Records]], cells: Cells, study: Study) -> pd.DataFrame:
+def ways(some: Mapping[str, Sequence[Records]], configs: Configs, study: Study) -> pd.DataFrame:
     """A row per comparison and way. ``some``: of each regime. Columns: model, task, label, those of ``FACTORS`` (all
     texts), value, low, high, p, verdict, declared (the study's own way), n_prompts, n_seeds. A choice that a study does
     not have (one budget, no judge of coherence, no SFT) is left out."""
@@ -49,10 +49,10 @@ def ways(some: Mapping[str, Sequence[Records]], cells: Cells, study: Study) -> p
         for rows in each:
             about = {"model": rows.model, "task": rows.task, "regime": regime}
             same = as_far_as_all(study, rows.subjects)
-            for cell in reported(cells, rows.task, study):
-                if cell["axis"] == "robustness" and rows.measured(cell):
-                    for judge in judges(cell):
-                        if (part := rows.part(cell, judge)) is not None:
+            for config in reported(configs, rows.task, study):
+                if config["axis"] == "robustness" and rows.measured(config):
+                    for judge in judges(config):
+                        if (part := rows.part(config, judge)) is not None:
                             found += [about | {"judge": judge} | row for row in _of_judge(part, same)]
     names = [*_WHO, *FACTORS, "value", "low", "high", "p", "verdict", "declared", "n_prompts", "n_seeds"]
     table = pd.DataFrame(found, columns=[n for n in names if n not in ("verdict", "declared")])
@@ -76,7 +76,7 @@ def _of_judge(part: JudgedRecords, study: Study) -> Iterator[dict[str, Any]]:
             values = under(rule, harm, coherent)
             metric = Metric("harm", values, "mean" if threshold is None else "share", (0.0, 1.0))
             clusters = cluster_sums(part.cube, metric)
-            about = {"benchmark": part.cell["measure"], "responses": name}
+            about = {"benchmark": part.config["measure"], "responses": name}
             about["threshold"] = MEAN if threshold is None else f"{threshold:g}"
             for row in _compared(clusters, weights, study):
                 yield about | row

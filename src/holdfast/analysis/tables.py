@@ -16,7 +16,7 @@ from holdfast.analysis import answered, coherent, published, tuned
 from holdfast.analysis.brackets import brackets
 from holdfast.analysis.claims import claims
 from holdfast.analysis.distance import AtDistance
-from holdfast.analysis.estimates import Cells
+from holdfast.analysis.estimates import Configs
 from holdfast.analysis.matched import Instruments, Matched
 from holdfast.analysis.matched_rows import Joint
 from holdfast.analysis.pareto import Front
@@ -32,7 +32,7 @@ from holdfast.types import UserError
 
 def write(
     folder: StudyFolder,
-    cells: Cells,
+    configs: Configs,
     study: Study,
     frame: pd.DataFrame,
     each: Mapping[str, Joint],
@@ -47,26 +47,26 @@ def write(
     _write_matched(at, shared.matched)
     _write_at_distance(at, shared.at_distance)
     _write_fronts(at, shared.fronts)
-    every = ways({k: joint.records for k, joint in each.items()}, cells, study)
+    every = ways({k: joint.records for k, joint in each.items()}, configs, study)
     _write(at, "ways", every)
     _write(at, "stability", stability(every))
-    _write(at, "agreement", answered.agreements(rows, cells, study))
-    _write(at, "confusion", answered.confusions(rows, cells, study))
+    _write(at, "agreement", answered.agreements(rows, configs, study))
+    _write(at, "confusion", answered.confusions(rows, configs, study))
     _write(at, "verdicts", answered.verdicts(rows))
     _write(at, "asked", answered.asked(rows))
     _write(at, "screened", answered.screened(rows))
-    _write(at, "sample", answered.shown_prompts(rows, cells, subjects, study))
-    _write(at, "brackets", brackets(estimates, rows, cells, study.alpha))
-    _write(at, "settings", _settings(folder, cells, study, frame, each))
-    printed = published.beside(study, estimates, cells, lambda: rows)
+    _write(at, "sample", answered.shown_prompts(rows, configs, subjects, study))
+    _write(at, "brackets", brackets(estimates, rows, configs, study.alpha))
+    _write(at, "settings", _settings(folder, configs, study, frame, each))
+    printed = published.beside(study, estimates, configs, lambda: rows)
     _write(at, "published", printed.assign(budget=printed["budget"].astype(str)))  # or "mean"
-    _write(at, "claims", printed_claims(asked_and_found, subjects, study, cells))
-    _write(at, LAST, coherent.rates(shared.records, cells, study))
+    _write(at, "claims", printed_claims(asked_and_found, subjects, study, configs))
+    _write(at, LAST, coherent.rates(shared.records, configs, study))
 
 
-def printed_claims(found: pd.DataFrame, subjects: pd.DataFrame, study: Study, cells: Cells) -> pd.DataFrame:
+def printed_claims(found: pd.DataFrame, subjects: pd.DataFrame, study: Study, configs: Configs) -> pd.DataFrame:
     """``claims.claims``, of the one setting for all objectives, which is their design."""
-    return claims(found[found["regime"] == SHARED], subjects, study, cells)
+    return claims(found[found["regime"] == SHARED], subjects, study, configs)
 
 
 def of(rows: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
@@ -76,16 +76,16 @@ def of(rows: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
 
 
 def _settings(
-    folder: StudyFolder, cells: Cells, study: Study, frame: pd.DataFrame, each: Mapping[str, Joint]
+    folder: StudyFolder, configs: Configs, study: Study, frame: pd.DataFrame, each: Mapping[str, Joint]
 ) -> pd.DataFrame:
     """Levels at the last budget (of ``tuned.levels``) in each regime, and of every setting that was tried (regime
     ``tried``): those of one model and task together, with its base model."""
     parts = []
     for model, task in sorted({(c["model"], c["task"]) for c in tuning.read(study, folder)}):
         about = {"of_model": model, "of_task": task}
-        parts.append(tuned.tried(of(frame, model, task), cells, study).assign(**about, regime=TRIED))
+        parts.append(tuned.tried(of(frame, model, task), configs, study).assign(**about, regime=TRIED))
         for regime, joint in each.items():
-            parts.append(tuned.levels(of(joint.frame, model, task), cells, study).assign(**about, regime=regime))
+            parts.append(tuned.levels(of(joint.frame, model, task), configs, study).assign(**about, regime=regime))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -97,18 +97,23 @@ def read(folder: StudyFolder, name: str) -> pd.DataFrame:
     return found
 
 
-def read_matched(folder: StudyFolder, cells: Cells) -> list[Matched]:
+def read_matched(folder: StudyFolder, configs: Configs) -> list[Matched]:
     def one(r: dict[str, Any], of: Callable[[str], pd.DataFrame]) -> Matched:
-        tools = Instruments(cells[r.pop("match")], cells[r.pop("capability")], (cells[r["harm"]],))
+        tools = Instruments(configs[r.pop("match")], configs[r.pop("capability")], (configs[r["harm"]],))
         three = {name: of(name) for name in ("at_target", "at_ceiling", "gaps")}
-        return Matched(**{**r, "harm": cells[r["harm"]]}, instruments=tools, **three)
+        return Matched(**{**r, "harm": configs[r["harm"]]}, instruments=tools, **three)
 
     return _each(folder, "matched", "versus", one)
 
 
-def read_at_distance(folder: StudyFolder, cells: Cells) -> list[AtDistance]:
+def read_at_distance(folder: StudyFolder, configs: Configs) -> list[AtDistance]:
     return _each(
-        folder, "at_distance", "versus", lambda r, of: AtDistance(**{**r, "cell": cells[r["cell"]]}, table=of("table"))
+        folder,
+        "at_distance",
+        "versus",
+        lambda r, of: AtDistance(
+            **{k: v for k, v in r.items() if k != "cell"}, config=configs[r["cell"]], table=of("table")
+        ),
     )
 
 
@@ -139,7 +144,7 @@ def _write_matched(at: Path, some: list[Matched]) -> None:
 def _write_at_distance(at: Path, some: list[AtDistance]) -> None:
     for k, one in enumerate(some):
         write_frame(at / f"at_distance-{k}-table.parquet", "versus", _numbers(one.table))
-    _write(at, "at_distance", pd.DataFrame([_plain(one) | {"cell": one.cell["cell"]} for one in some]))
+    _write(at, "at_distance", pd.DataFrame([_plain(one) | {"cell": one.config["cell"]} for one in some]))
 
 
 def _write_fronts(at: Path, some: list[Front]) -> None:

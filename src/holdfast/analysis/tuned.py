@@ -15,7 +15,7 @@ import pandas as pd
 from holdfast import registry
 from holdfast.analysis.clusters import BASE
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.estimates import Cells, estimates
+from holdfast.analysis.estimates import Configs, estimates
 from holdfast.analysis.headlines import headlines
 from holdfast.config.study import Study, VariantSpec
 from holdfast.config.tuning import candidates, seeds
@@ -23,27 +23,27 @@ from holdfast.config.tuning import candidates, seeds
 SURELY = 1e-9  # means of the same items that differ by less are equal
 
 
-def levels(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
+def levels(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
     """Headline levels (rows of the estimates, over seeds) at the last budget, under whatever labels ``frame`` has."""
     rows = frame[(frame["format"] == DEFAULT) & ((frame["label"] == BASE) | (frame["budget"] == study.budgets[-1]))]
     there = set(rows["cell"])
-    found = headlines(estimates(rows, {i: c for i, c in cells.items() if i in there}, study), cells)
+    found = headlines(estimates(rows, {i: c for i, c in configs.items() if i in there}, study), configs)
     return found[found["estimate"] == "level"].reset_index(drop=True)
 
 
-def tried(frame: pd.DataFrame, cells: Cells, study: Study) -> pd.DataFrame:
+def tried(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
     """The same of every setting, the objectives' own among them, over the seeds that all of them have. ``frame``: of
     ``frame.load(tuning=True)``."""
     labels = [v.label for v in study.objectives] + [x.variant.label for x in candidates(study)]
     mine = frame["label"].isin(labels) & frame["seed"].isin(seeds(study))
-    return levels(frame[mine | (frame["label"] == BASE)], cells, study)
+    return levels(frame[mine | (frame["label"] == BASE)], configs, study)
 
 
-def choose(frame: pd.DataFrame, cells: Cells, study: Study) -> list[dict[str, Any]]:
+def choose(frame: pd.DataFrame, configs: Configs, study: Study) -> list[dict[str, Any]]:
     """For each model, task and objective, as plain JSON: model, task, label, ``chosen`` (the label of a setting) and
     ``settings`` (label, varies, value, low, high, n_prompts, n_seeds), the objective's own first."""
     assert study.tuned is not None
-    table = tried(frame[frame["measure"] == study.tuned.measure], cells, study)
+    table = tried(frame[frame["measure"] == study.tuned.measure], configs, study)
     found = []
     for (model, task), rows in table[table["label"] != BASE].groupby(["model", "task"], sort=False):
         by = rows[rows["measure"] == study.tuned.measure].set_index("label")

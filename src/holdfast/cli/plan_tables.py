@@ -116,16 +116,16 @@ def _figures(rungs: list[PlannedCheckpoint]) -> tuple[str, ...]:
 def _measuring(plan: Plan) -> Table:
     table = _table(("\nmeasure", "\naxis"), ("\nitems", "\nsubjects", "\nrequests"))
     groups: dict[str, list[EvalPlan]] = {}
-    for c in plan.cells:
+    for c in plan.configs:
         groups.setdefault(f"variations of {c.of}" if c.of else c.measure, []).append(c)
-    for name, cells in groups.items():
-        items = {None if c.items is None else str(c.items) for c in cells}
-        requests = None if any(c.requests is None for c in cells) else sum(c.requests or 0 for c in cells)
+    for name, configs in groups.items():
+        items = {None if c.items is None else str(c.items) for c in configs}
+        requests = None if any(c.requests is None for c in configs) else sum(c.requests or 0 for c in configs)
         table.add_row(
             name,
-            cells[0].axis,
+            configs[0].axis,
             "?" if None in items else " ".join(sorted(i for i in items if i)),
-            str(max(c.subjects for c in cells)),
+            str(max(c.subjects for c in configs)),
             "?" if requests is None else f"{requests:,}",
         )
     return table
@@ -137,7 +137,7 @@ def _cost(plan: Plan) -> str:
     measure = f" + at most {amount(cost.measure_flops)} measuring" if cost.measure_flops else ""
     long = cost.on_a_gpu and (cost.seconds or 0) > 86400
     gpu = f"; on one GPU about {duration(cost.on_a_gpu)}" if long else ""
-    training = ", without measuring, whose data are not here" if any(c.requests is None for c in plan.cells) else ""
+    training = ", without measuring, whose data are not here" if any(c.requests is None for c in plan.configs) else ""
     return (
         f"\nFLOPs: {flops}{measure}\n"
         f"disk: about {amount(cost.disk_bytes)}B; memory: about {amount(cost.memory_bytes)}B\n"

@@ -15,7 +15,7 @@ from holdfast.config.task import ChosenSpec, RejectedSpec, SideSpec
 from holdfast.data.blank import is_blank
 from holdfast.data.tasks.task import Task
 from holdfast.data.thinking import split
-from holdfast.types import Ask, Example, Response, Sampling, Side
+from holdfast.types import Example, Prompt, Response, Sampling, Side
 
 Candidate = tuple[Example, str]  # a row, and an answer to it that came to its end
 
@@ -36,9 +36,9 @@ def sides(spec: TaskSpec) -> dict[Side, SideSpec]:
     return {side: how for side, how in both.items() if how.source == "sample"}
 
 
-def asks(rows: Iterable[Example], how: SideSpec) -> list[Ask]:
+def prompts_for(rows: Iterable[Example], how: SideSpec) -> list[Prompt]:
     """One ask per row whose answers can be scored; ``item_id`` is the row's id. The task's check needs a reference."""
-    return [Ask(row.id, row.prompt) for row in rows if row.answer or how.judge]
+    return [Prompt(row.id, row.prompt) for row in rows if row.answer or how.judge]
 
 
 def sampling(how: SideSpec) -> Sampling:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from holdfast.types import UNSAFE, Ask, Example, Segment, UserError
+from holdfast.types import UNSAFE, Example, Prompt, Segment, UserError
 
 if TYPE_CHECKING:
     from holdfast.data.renderer import Renderer
@@ -115,19 +115,19 @@ def _texts(example: Example) -> list[tuple[str, str]]:
     return texts
 
 
-def measured(renderer: Renderer, asks: Iterable[Ask], who: str) -> None:
+def measured(renderer: Renderer, prompts: Iterable[Prompt], who: str) -> None:
     """Renders some of what a measure asks. Raises ``UserError`` where the model's template does not take a prompt, or
     has no place for an answer whose probability is asked for; ``who``: the measure."""
-    by_format: dict[str, list[Ask]] = {}
-    for ask in asks:
-        if ask.turns:
-            by_format.setdefault(f"{ask.attack} {ask.format}", []).append(ask)
+    by_format: dict[str, list[Prompt]] = {}
+    for prompt in prompts:
+        if prompt.turns:
+            by_format.setdefault(f"{prompt.attack} {prompt.format}", []).append(prompt)
     for mine in by_format.values():
-        mine.sort(key=lambda ask: sum(len(turn.content) for turn in ask.turns))
-        for ask in (mine[0], mine[len(mine) // 2], mine[-1]):
+        mine.sort(key=lambda prompt: sum(len(turn.content) for turn in prompt.turns))
+        for prompt in (mine[0], mine[len(mine) // 2], mine[-1]):
             try:
-                renderer.prompt_ids(ask.turns)
-                if ask.continuations:
+                renderer.prompt_ids(prompt.turns)
+                if prompt.continuations:
                     renderer.placed()
             except UserError as error:
                 raise UserError(f"the measure {who}: {error}") from None

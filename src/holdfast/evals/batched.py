@@ -18,31 +18,31 @@ def respond_together(
     backend: Backend,
     tokens: Tokens,
     subjects: Sequence[SubjectRow],
-    cells: Sequence[EvalConfig],
+    configs: Sequence[EvalConfig],
     folder: StudyFolder,
     progress: Progress = lambda event: None,
 ) -> None:
-    """As ``respond_subject`` of each, but all that is missing of a cell goes out in one call. The same records come of
-    it; a run that is killed loses a cell's answers instead of a shard's."""
+    """As ``respond_subject`` of each, but all that is missing of a config goes out in one call. The same records come
+    of it; a run that is killed loses an eval config's answers instead of a shard's."""
     live = {row.subject: Live.of(backend, row, folder) for row in subjects}
-    for cell in cells:
-        mine = [row for row in subjects if cell.concerns(row)]
-        missing = {row.subject: _missing(cell, row, folder) for row in mine}
+    for config in configs:
+        mine = [row for row in subjects if config.concerns(row)]
+        missing = {row.subject: _missing(config, row, folder) for row in mine}
         wanted = [r for some in missing.values() for r in some]
         for some in missing.values():
             if asked := [r.request for r in some if r.request]:
                 live[asked[0].subject.id].asked(asked[0].turns)
-        generate, score = requests(alternatives(tokens, cell, wanted), wanted)
+        generate, score = requests(alternatives(tokens, config, wanted), wanted)
         said: dict[str, Any] = {response.key: response for response in backend.generate(generate)} if generate else {}
         said |= {scored.key: scored for scored in backend.score(score)} if score else {}
         for row in mine:
-            respond_subject(_Said(said), tokens, row, [cell], folder, progress)
+            respond_subject(_Said(said), tokens, row, [config], folder, progress)
 
 
-def _missing(cell: EvalConfig, row: SubjectRow, folder: StudyFolder) -> list[Row]:
-    there = answered_ids(folder, cell, row.subject)
-    conditions = row.conditions() if cell.own_conditions else None
-    return [r for r in rows(cell, row.speaker(folder.root), conditions) if r.id not in there]
+def _missing(config: EvalConfig, row: SubjectRow, folder: StudyFolder) -> list[Row]:
+    there = answered_ids(folder, config, row.subject)
+    conditions = row.conditions() if config.own_conditions else None
+    return [r for r in rows(config, row.speaker(folder.root), conditions) if r.id not in there]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from holdfast.evals.judges.own_rule import Own
 from holdfast.evals.measures.measure import Measure
 from holdfast.evals.subject import SubjectRow
 from holdfast.store.digest import digest
-from holdfast.types import Ask, Item, Sampling, UserError
+from holdfast.types import Item, Prompt, Sampling, UserError
 
 IN_PROCESS = "in_process"
 
@@ -38,8 +38,8 @@ class EvalConfig:
     """``id``: digest of the measure's identity, of all its items and of the sampling. A limit on items is not in it, so
     that a larger one later adds to what is there. ``label`` is the measure's in the study; ``task`` is "" where the
     measure is of no task; ``name`` stands in paths. ``judges`` are by label. ``backend`` says what answers; one other
-    than this process's makes another cell, for its rounding and its samples are others. ``budgets``: of the checkpoints
-    that are measured here (None: all), beside the ``chosen`` subjects, which are matched in capability."""
+    than this process's makes another config, for its rounding and its samples are others. ``budgets``: of the
+    checkpoints that are measured here (None: all), beside the ``chosen`` subjects, which are matched in capability."""
 
     id: str
     label: str
@@ -52,7 +52,7 @@ class EvalConfig:
     backend: str = IN_PROCESS
     system: str = ""
     frame: str = PROMPT
-    of: str = ""  # of a cell that varies, as in ``Varied``: "" and {} for the study proper
+    of: str = ""  # of an eval config that varies, as in ``Varied``: "" and {} for the study proper
     varies: Mapping[str, str] = field(default_factory=dict)
     last: int = 0
     budgets: frozenset[int] | None = None
@@ -75,17 +75,17 @@ class EvalConfig:
         """Whether every checkpoint of this budget is measured here."""
         return self.budgets is None or budget in self.budgets
 
-    def asks(self, item: Item) -> list[Ask]:
-        """Every way the item is put, in the cell's prompt format."""
-        asks = self.measure.asks(item)
+    def prompts_for(self, item: Item) -> list[Prompt]:
+        """Every way the item is put, in the eval config's prompt format."""
+        prompts = self.measure.prompts_for(item)
         if not self.system and self.frame == PROMPT:
-            return asks
-        return [replace(a, turns=framed(a.turns, self.system, self.frame)) if a.turns else a for a in asks]
+            return prompts
+        return [replace(a, turns=framed(a.turns, self.system, self.frame)) if a.turns else a for a in prompts]
 
     @property
     def generates(self) -> bool:
         """Whether responses are drawn, or else the log-probs of given continuations are asked for."""
-        return not self.asks(self.items[0])[0].continuations
+        return not self.prompts_for(self.items[0])[0].continuations
 
     def about(self) -> dict[str, Any]:
         """What stands in ``cell.json``."""
@@ -111,14 +111,14 @@ class EvalConfig:
         }
 
 
-def cells(study: Study, tasks: Mapping[str, tuple[Any, Prepared]], varied: Sequence[Varied] = ()) -> list[EvalConfig]:
-    """The study's cells, in its order. ``tasks``: the task and its prepared rows, by the study's label. Then those that
-    vary, but for what makes no difference: sampling, where log-probs are asked for.
+def configs(study: Study, tasks: Mapping[str, tuple[Any, Prepared]], varied: Sequence[Varied] = ()) -> list[EvalConfig]:
+    """The study's configs, in its order. ``tasks``: the task and its prepared rows, by the study's label. Then those
+    that vary, but for what makes no difference: sampling, where log-probs are asked for.
 
     Raises UserError where a measure's data are missing, where an item is also a training row, and where two measures
     are one and the same.
     """
-    found = [cell for spec in study.measures for cell in _of(spec, study, tasks)]
+    found = [config for spec in study.measures for config in _of(spec, study, tasks)]
     if study.matched is not None:  # between the study's own budgets only capability is measured
         own = frozenset(study.budgets)
         found = [c if c.label == study.matched.measure else replace(c, budgets=own) for c in found]
@@ -127,11 +127,11 @@ def cells(study: Study, tasks: Mapping[str, tuple[Any, Prepared]], varied: Seque
         some = [c for c in _of(v.spec, study, tasks) if c.generates or not drawn]
         found += [replace(c, of=v.of, varies=v.varies, last=v.last) for c in some]
     names: dict[str, str] = {}
-    for cell in found:
-        twin = names.setdefault(cell.id, cell.name)
-        if twin != cell.name:
+    for config in found:
+        twin = names.setdefault(config.id, config.name)
+        if twin != config.name:
             raise UserError(
-                f"the measures {twin} and {cell.name} ask the same; keep one of them, with the judges of both"
+                f"the measures {twin} and {config.name} ask the same; keep one of them, with the judges of both"
             )
     check_apart(found, {name: prepared for name, (_, prepared) in tasks.items()})
     return found
@@ -140,13 +140,13 @@ def cells(study: Study, tasks: Mapping[str, tuple[Any, Prepared]], varied: Seque
 def check_apart(found: Iterable[EvalConfig], prepared: Mapping[str, Prepared]) -> None:
     """Raises UserError where a measure asks what a task trains on. Ids are shown, never texts."""
     trained = {task: {prompt_key(e.prompt) for e in rows.train} for task, rows in prepared.items()}
-    for cell in found:
-        asked = {prompt_key(item.prompt): item.id for item in cell.items}
+    for config in found:
+        asked = {prompt_key(item.prompt): item.id for item in config.items}
         for task, prompts in trained.items():
             both = sorted(asked[p] for p in asked.keys() & prompts)
             if both:
                 raise UserError(
-                    f"{len(both)} items of {cell.name} are also training rows of {task} (the first is {both[0]}); "
+                    f"{len(both)} items of {config.name} are also training rows of {task} (the first is {both[0]}); "
                     "remove them from one of the two"
                 )
 
@@ -193,11 +193,11 @@ def _of(spec: MeasureSpec, study: Study, tasks: Mapping[str, tuple[Any, Prepared
             "same; set a temperature above 0"
         )
     if not measure.per_task:
-        return [_cell(spec, measure, "", study.backend)]
-    return [_cell(spec, measure.bind(*tasks[task.name]), task.name, study.backend) for task in study.tasks]
+        return [_config(spec, measure, "", study.backend)]
+    return [_config(spec, measure.bind(*tasks[task.name]), task.name, study.backend) for task in study.tasks]
 
 
-def _cell(spec: MeasureSpec, measure: Measure, task: str, backend: str) -> EvalConfig:
+def _config(spec: MeasureSpec, measure: Measure, task: str, backend: str) -> EvalConfig:
     items = measure.items()
     if not items:
         raise UserError(f"the measure {spec.label} has no items{f' for the task {task}' if task else ''}")

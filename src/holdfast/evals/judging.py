@@ -26,52 +26,52 @@ NO_ANSWER, CUT_OFF = "no_answer", "cut_off"  # labels of responses about which n
 AGAIN = (UNDECODED, "unanswered")  # reasons that may be gone next time: a translation came, an endpoint is back
 
 
-def wanted(cells: Sequence[EvalConfig]) -> list[JudgeModel | None]:
-    """The local models that the judges of these cells ask, each once; None stands for judges that ask none."""
-    found = [judge.wants for cell in cells for judge in cell.judges.values()]
+def wanted(configs: Sequence[EvalConfig]) -> list[JudgeModel | None]:
+    """The local models that the judges of these eval configs ask, each once; None stands for judges that ask none."""
+    found = [judge.wants for config in configs for judge in config.judges.values()]
     return [w for n, w in enumerate(found) if w not in found[:n]]
 
 
 def judge_subject(
     row: SubjectRow,
-    cells: Sequence[EvalConfig],
+    configs: Sequence[EvalConfig],
     folder: StudyFolder,
     *,
     wants: JudgeModel | None = None,
     resources: JudgeResources = NOTHING,
     progress: Progress = lambda event: None,
 ) -> None:
-    """Judges a subject's records by those judges of their cells that want this model; ``resources`` have it."""
-    for cell in cells:
-        if cell.concerns(row):
-            for label, judge in cell.judges.items():
+    """Judges a subject's records by those judges of their eval configs that want this model; ``resources`` have it."""
+    for config in configs:
+        if config.concerns(row):
+            for label, judge in config.judges.items():
                 if judge.wants == wants:
-                    _judge_config(row, cell, label, judge, folder, resources, progress)
+                    _judge_config(row, config, label, judge, folder, resources, progress)
 
 
 def costs(
-    rows: Sequence[SubjectRow], cells: Sequence[EvalConfig], folder: StudyFolder, resources: JudgeResources
+    rows: Sequence[SubjectRow], configs: Sequence[EvalConfig], folder: StudyFolder, resources: JudgeResources
 ) -> list[Cost]:
     """What the judging that is left costs at most, for each model that is paid for. Asks nothing."""
     found = []
-    for cell in cells:
-        for label, judge in cell.judges.items():
+    for config in configs:
+        for label, judge in config.judges.items():
             if judge.cost([], resources) is not None:
-                mine = [row for row in rows if cell.concerns(row)]
-                pairs = [pair for row in mine for pair in _left(row, cell, label, judge, folder)]
+                mine = [row for row in rows if config.concerns(row)]
+                pairs = [pair for row in mine for pair in _left(row, config, label, judge, folder)]
                 found.append(judge.cost(pairs, resources))
     return totals(found)
 
 
 def _left(
-    row: SubjectRow, cell: EvalConfig, label: str, judge: Judge, folder: StudyFolder
+    row: SubjectRow, config: EvalConfig, label: str, judge: Judge, folder: StudyFolder
 ) -> list[tuple[Item, Record]]:
     """The rows of a subject that can be read and are not judged yet."""
-    items = {item.id: item for item in cell.items}
-    said = tables.read_rows(present(judged_at(folder, cell, label, judge, row.subject)), "judgements", Judgement)
+    items = {item.id: item for item in config.items}
+    said = tables.read_rows(present(judged_at(folder, config, label, judge, row.subject)), "judgements", Judgement)
     there = {j.record for j in said if j.reason not in AGAIN}
-    left = (r for r in answered(folder, cell, row.subject) if r.id not in there)
-    return readable(judge, cell.measure, ((items[r.item], r) for r in left))
+    left = (r for r in answered(folder, config, row.subject) if r.id not in there)
+    return readable(judge, config.measure, ((items[r.item], r) for r in left))
 
 
 def readable(judge: Judge, measure: Measure, pairs: Iterable[tuple[Item, Record]]) -> list[tuple[Item, Record]]:
@@ -82,28 +82,28 @@ def readable(judge: Judge, measure: Measure, pairs: Iterable[tuple[Item, Record]
 
 def _judge_config(
     row: SubjectRow,
-    cell: EvalConfig,
+    config: EvalConfig,
     label: str,
     judge: Judge,
     folder: StudyFolder,
     resources: JudgeResources,
     progress: Progress,
 ) -> None:
-    records = {r.id: r for r in answered(folder, cell, row.subject)}
-    items = {item.id: item for item in cell.items}
+    records = {r.id: r for r in answered(folder, config, row.subject)}
+    items = {item.id: item for item in config.items}
 
     def make(missing: Sequence[str]) -> list[Judgement]:
-        return judged(label, judge, cell.measure, [(items[records[i].item], records[i]) for i in missing], resources)
+        return judged(label, judge, config.measure, [(items[records[i].item], records[i]) for i in missing], resources)
 
     fill(
-        judged_at(folder, cell, label, judge, row.subject),
+        judged_at(folder, config, label, judge, row.subject),
         "judgements",
         Judgement,
         list(records),
         make,
         key=lambda judgement: judgement.record,
         keep=lambda judgement: judgement.reason not in AGAIN,
-        done=reporter(progress, f"judge:{label}", row, cell, len(records)),
+        done=reporter(progress, f"judge:{label}", row, config, len(records)),
     )
 
 

@@ -1,6 +1,6 @@
-"""What a study's folder says of its cells: descriptions and items, and nothing of cells that are not planned.
+"""What a study's folder says of its configs: descriptions and items, and nothing of configs that are not planned.
 
-Later stages read all that lies in ``records/`` and ``judgements/``. A cell that a changed study no longer plans is
+Later stages read all that lies in ``records/`` and ``judgements/``. An config that a changed study no longer plans is
 therefore put on a shelf (a hidden folder beside the others), not deleted: if the study is changed back, it is there.
 """
 
@@ -32,35 +32,35 @@ def judge_folder(label: str, judge: Judge) -> str:
     return f"{label}-{short(judge_id(judge))}"
 
 
-def answered(folder: StudyFolder, cell: EvalConfig, subject: str) -> list[Record]:
+def answered(folder: StudyFolder, config: EvalConfig, subject: str) -> list[Record]:
     """The records of one subject that are there, in their order."""
-    return tables.read_rows(present(folder.cell(cell.name, cell.id).of(subject)), "records", Record)
+    return tables.read_rows(present(folder.config(config.name, config.id).of(subject)), "records", Record)
 
 
-def answered_ids(folder: StudyFolder, cell: EvalConfig, subject: str) -> set[str]:
+def answered_ids(folder: StudyFolder, config: EvalConfig, subject: str) -> set[str]:
     """Their ids alone, which is much less to read."""
-    return set(tables.read(present(folder.cell(cell.name, cell.id).of(subject)), "records", ["id"])["id"])
+    return set(tables.read(present(folder.config(config.name, config.id).of(subject)), "records", ["id"])["id"])
 
 
-def judged_at(folder: StudyFolder, cell: EvalConfig, label: str, judge: Judge, subject: str) -> Path:
+def judged_at(folder: StudyFolder, config: EvalConfig, label: str, judge: Judge, subject: str) -> Path:
     """The folder of a judge's judgements of one subject."""
-    return folder.judgement(cell.name, cell.id, judge_folder(label, judge), subject, 0).parent
+    return folder.judgement(config.name, config.id, judge_folder(label, judge), subject, 0).parent
 
 
-def write_cells(folder: StudyFolder, cells: Sequence[EvalConfig]) -> None:
-    """Writes ``cell.json`` and the items of each cell, and shelves cells and judges that are no longer planned.
+def write_configs(folder: StudyFolder, configs: Sequence[EvalConfig]) -> None:
+    """Writes ``cell.json`` and the items of each config, and shelves configs and judges that are no longer planned.
 
     Called by one process, before workers respond or judge.
     """
-    records = [folder.cell(cell.name, cell.id).root for cell in cells]
-    judgements = {cell.id: folder.judged(cell.name, cell.id) for cell in cells}
+    records = [folder.config(config.name, config.id).root for config in configs]
+    judgements = {config.id: folder.judged(config.name, config.id) for config in configs}
     arrange(folder.records, records)
     arrange(folder.judgements, judgements.values())
-    for cell in cells:
-        arrange(judgements[cell.id], [judgements[cell.id] / judge_folder(*seat) for seat in cell.judges.items()])
-        at = folder.cell(cell.name, cell.id)
-        tables.write(at.items, "items", cell.items, measure=cell.label, cell=cell.id)
-        write_json(at.cell_json, cell.about())
+    for config in configs:
+        arrange(judgements[config.id], [judgements[config.id] / judge_folder(*seat) for seat in config.judges.items()])
+        at = folder.config(config.name, config.id)
+        tables.write(at.items, "items", config.items, measure=config.label, cell=config.id)
+        write_json(at.config_json, config.about())
 
 
 def arrange(parent: Path, planned: Iterable[Path]) -> None:

@@ -30,27 +30,27 @@ class Share:
         return Share(self.planned + other.planned, self.present + other.present)
 
 
-def responded(row: SubjectRow, cells: list[EvalConfig], folder: StudyFolder) -> Share:
+def responded(row: SubjectRow, configs: list[EvalConfig], folder: StudyFolder) -> Share:
     """Records of one subject."""
     share = Share(0, 0)
-    for cell in cells:
-        if cell.concerns(row):
-            share += _share(_planned(row, cell, folder), answered_ids(folder, cell, row.subject))
+    for config in configs:
+        if config.concerns(row):
+            share += _share(_planned(row, config, folder), answered_ids(folder, config, row.subject))
     return share
 
 
 def judged(
-    row: SubjectRow, cells: list[EvalConfig], folder: StudyFolder, wants: JudgeModel | Literal["any"] | None = "any"
+    row: SubjectRow, configs: list[EvalConfig], folder: StudyFolder, wants: JudgeModel | Literal["any"] | None = "any"
 ) -> Share:
     """Judgements of one subject, by every judge or by those that want one model. A row that was left unscored for a
     reason that may pass is not there yet: it is judged again."""
     share = Share(0, 0)
-    for cell in cells:
-        some = {label: judge for label, judge in cell.judges.items() if wants in ("any", judge.wants)}
-        if some and cell.concerns(row):
-            planned = _planned(row, cell, folder)
+    for config in configs:
+        some = {label: judge for label, judge in config.judges.items() if wants in ("any", judge.wants)}
+        if some and config.concerns(row):
+            planned = _planned(row, config, folder)
             for label, judge in some.items():
-                there = present(judged_at(folder, cell, label, judge, row.subject))
+                there = present(judged_at(folder, config, label, judge, row.subject))
                 said = tables.read(there, "judgements", ["record", "reason"])
                 share += _share(planned, set(said.loc[~said["reason"].isin(AGAIN), "record"]))
     return share
@@ -61,7 +61,7 @@ def _share(planned: set[str], there: set[str]) -> Share:
     return Share(len(planned), len(planned & there))
 
 
-def _planned(row: SubjectRow, cell: EvalConfig, folder: StudyFolder) -> set[str]:
-    """Ids of the rows that a subject will have in a cell."""
-    conditions = row.conditions() if cell.own_conditions else None
-    return {planned.id for planned in rows(cell, row.speaker(folder.root), conditions)}
+def _planned(row: SubjectRow, config: EvalConfig, folder: StudyFolder) -> set[str]:
+    """Ids of the rows that a subject will have in an eval config."""
+    conditions = row.conditions() if config.own_conditions else None
+    return {planned.id for planned in rows(config, row.speaker(folder.root), conditions)}

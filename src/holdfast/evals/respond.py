@@ -15,7 +15,7 @@ from holdfast.evals.shards import fill
 from holdfast.evals.subject import Conditions, SubjectRow
 from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
-from holdfast.types import Ask, Item, Record, Request, Response, Sampling, Scored, Subject, Turn
+from holdfast.types import Item, Prompt, Record, Request, Response, Sampling, Scored, Subject, Turn
 
 Progress = Callable[[dict[str, Any]], None]
 Ways = Mapping[tuple[str, ...], tuple[str, ...]]  # the continuations of an ask → those that are asked for
@@ -40,7 +40,7 @@ class Row:
     id: str
     subject: Subject
     item: Item
-    ask: Ask
+    prompt: Prompt
     sample: int
     request: Request | None
 
@@ -49,19 +49,19 @@ def respond_subject(
     backend: Backend,
     tokens: Tokens,
     row: SubjectRow,
-    cells: Sequence[EvalConfig],
+    configs: Sequence[EvalConfig],
     folder: StudyFolder,
     progress: Progress = lambda event: None,
 ) -> None:
-    """Asks one subject all that is missing of the cells that concern it. ``tokens``: the subject's renderer.
+    """Asks one subject all that is missing of the eval configs that concern it. ``tokens``: the subject's renderer.
 
     Before the first request to an adapter, checks that it is live (changes the base's logits); the control run
     ``noop`` is meant not to be. Raises what the backend raises.
     """
     live = Live.of(backend, row, folder)
-    for cell in cells:
-        if cell.concerns(row):
-            _respond_config(live, tokens, row, cell, folder, progress)
+    for config in configs:
+        if config.concerns(row):
+            _respond_config(live, tokens, row, config, folder, progress)
 
 
 @dataclass
@@ -85,37 +85,39 @@ class Live:
 
 
 def _respond_config(
-    live: Live, tokens: Tokens, row: SubjectRow, cell: EvalConfig, folder: StudyFolder, progress: Progress
+    live: Live, tokens: Tokens, row: SubjectRow, config: EvalConfig, folder: StudyFolder, progress: Progress
 ) -> None:
-    plan = {r.id: r for r in rows(cell, live.subject, row.conditions() if cell.own_conditions else None)}
+    plan = {r.id: r for r in rows(config, live.subject, row.conditions() if config.own_conditions else None)}
     fill(
-        folder.cell(cell.name, cell.id).of(live.subject.id),
+        folder.config(config.name, config.id).of(live.subject.id),
         "records",
         Record,
         list(plan),
-        lambda missing: _records(live, tokens, cell, [plan[i] for i in missing]),
+        lambda missing: _records(live, tokens, config, [plan[i] for i in missing]),
         key=lambda record: record.id,
-        done=reporter(progress, "respond", row, cell, len(plan)),
+        done=reporter(progress, "respond", row, config, len(plan)),
     )
 
 
-def rows(cell: EvalConfig, subject: Subject, conditions: Conditions | None) -> Iterator[Row]:
-    """The planned rows of a subject in a cell: item by item, so that a larger limit adds shards at the end."""
-    for item in cell.items:
-        for ask in _under(cell.asks(item), conditions):
-            for sample in range(1 if ask.continuations else cell.sampling.samples):
-                key = request_key(subject, ask, cell.sampling, sample)
-                request = Request(key, subject, ask.turns, ask.continuations, cell.sampling) if ask.turns else None
-                record = digest([key, cell.id, item.id, ask.attack, ask.format, sample])
-                yield Row(record, subject, item, ask, sample, request)
+def rows(config: EvalConfig, subject: Subject, conditions: Conditions | None) -> Iterator[Row]:
+    """The planned rows of a subject in an eval config: item by item, so that a larger limit adds shards at the end."""
+    for item in config.items:
+        for prompt in _under(config.prompts_for(item), conditions):
+            for sample in range(1 if prompt.continuations else config.sampling.samples):
+                key = request_key(subject, prompt, config.sampling, sample)
+                request = (
+                    Request(key, subject, prompt.turns, prompt.continuations, config.sampling) if prompt.turns else None
+                )
+                record = digest([key, config.id, item.id, prompt.attack, prompt.format, sample])
+                yield Row(record, subject, item, prompt, sample, request)
 
 
-def request_key(subject: Subject, ask: Ask, sampling: Sampling, sample: int) -> str:
+def request_key(subject: Subject, prompt: Prompt, sampling: Sampling, sample: int) -> str:
     """Digest of all that determines an answer. ``subject.id`` covers base, adapter weights and template."""
-    how: dict[str, Any] = {"continuations": ask.continuations}
-    if not ask.continuations:
+    how: dict[str, Any] = {"continuations": prompt.continuations}
+    if not prompt.continuations:
         how = {k: getattr(sampling, k) for k in ("max_new_tokens", "temperature", "top_p", "seed")} | {"sample": sample}
-    return digest({"subject": subject.id, "turns": ask.turns, "how": how})
+    return digest({"subject": subject.id, "turns": prompt.turns, "how": how})
 
 
 def distinct(tokens: Tokens, continuations: Sequence[str]) -> tuple[str, ...]:
@@ -130,47 +132,55 @@ def distinct(tokens: Tokens, continuations: Sequence[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _under(asks: Iterable[Ask], conditions: Conditions | None) -> Iterator[Ask]:
-    for ask in asks:
-        yield ask
-        if conditions and ask.turns:
-            for label, turns in conditions(ask.turns).items():
+def _under(prompts: Iterable[Prompt], conditions: Conditions | None) -> Iterator[Prompt]:
+    for prompt in prompts:
+        yield prompt
+        if conditions and prompt.turns:
+            for label, turns in conditions(prompt.turns).items():
                 # ``measures.contract.way`` takes the two apart again.
-                format = label if ask.format == "default" else f"{ask.format}+{label}"
-                yield Ask(ask.item_id, tuple(turns), ask.attack, format, ask.continuations)
+                format = label if prompt.format == "default" else f"{prompt.format}+{label}"
+                yield Prompt(prompt.item_id, tuple(turns), prompt.attack, format, prompt.continuations)
 
 
-def _records(live: Live, tokens: Tokens, cell: EvalConfig, wanted: Sequence[Row]) -> list[Record]:
-    ways = alternatives(tokens, cell, wanted)
+def _records(live: Live, tokens: Tokens, config: EvalConfig, wanted: Sequence[Row]) -> list[Record]:
+    ways = alternatives(tokens, config, wanted)
     generate, score = requests(ways, wanted)
     said: dict[str, Response | Scored] = {}
     if generate:
         said |= {response.key: response for response in live.asked(generate[0].turns).generate(generate)}
     if score:
         said |= {scored.key: scored for scored in live.asked(score[0].turns).score(score)}
-    return [_record(cell, r, said[r.request.key] if r.request else None, ways) for r in wanted]
+    return [_record(config, r, said[r.request.key] if r.request else None, ways) for r in wanted]
 
 
-def alternatives(tokens: Tokens, cell: EvalConfig, wanted: Sequence[Row]) -> Ways:
+def alternatives(tokens: Tokens, config: EvalConfig, wanted: Sequence[Row]) -> Ways:
     """The continuations that are asked for in place of each ask's own."""
-    forms = {r.ask.continuations for r in wanted}
-    return {c: distinct(tokens, c) if cell.measure.alternatives else c for c in forms}
+    forms = {r.prompt.continuations for r in wanted}
+    return {c: distinct(tokens, c) if config.measure.alternatives else c for c in forms}
 
 
 def requests(ways: Ways, wanted: Sequence[Row]) -> tuple[list[Request], list[Request]]:
     """What is asked for these rows: to be generated, and to be scored."""
     # By key: two rows may ask the very same thing (an objective's condition that changes nothing).
-    asked = {r.request.key: (r.request, r.ask.continuations) for r in wanted if r.request}
+    asked = {r.request.key: (r.request, r.prompt.continuations) for r in wanted if r.request}
     generate = [request for request, continuations in asked.values() if not continuations]
     score = [replace(request, continuations=ways[c]) for request, c in asked.values() if c]
     return generate, score
 
 
-def _record(cell: EvalConfig, r: Row, answer: Response | Scored | None, ways: Ways) -> Record:
+def _record(config: EvalConfig, r: Row, answer: Response | Scored | None, ways: Ways) -> Record:
     def record(finish: str, **rest: Any) -> Record:
         said: dict[str, Any] = {"response": "", "plain": "", "n_tokens": 0} | rest
         return Record(
-            r.id, r.subject.id, cell.label, r.item.id, r.ask.attack, r.ask.format, r.sample, finish=finish, **said
+            r.id,
+            r.subject.id,
+            config.label,
+            r.item.id,
+            r.prompt.attack,
+            r.prompt.format,
+            r.sample,
+            finish=finish,
+            **said,
         )
 
     if answer is None:
@@ -178,9 +188,9 @@ def _record(cell: EvalConfig, r: Row, answer: Response | Scored | None, ways: Wa
     if isinstance(answer, Scored):
         if not answer.logps:
             return record("overlong")
-        asked = ways[r.ask.continuations]
+        asked = ways[r.prompt.continuations]
         return record("scored", n_tokens=sum(answer.n_tokens), continuations=asked, logps=tuple(answer.logps))
-    plain = plain_answer(cell.measure, r.ask.attack, answer.text)
+    plain = plain_answer(config.measure, r.prompt.attack, answer.text)
     return record(answer.finish, response=answer.text, plain=plain or "", n_tokens=answer.n_tokens)
 
 
@@ -190,7 +200,7 @@ def plain_answer(measure: Measure, attack: str, response: str) -> str | None:
     return answer if is_blank(answer) else measure.plain(attack, answer)
 
 
-def reporter(progress: Progress, stage: str, row: SubjectRow, cell: EvalConfig, total: int) -> Callable[[int], None]:
-    """Tells how many of a cell's rows are done, after each shard."""
-    about = {"stage": stage, "subject": row.subject, "label": row.label, "cell": cell.name, "total": total}
+def reporter(progress: Progress, stage: str, row: SubjectRow, config: EvalConfig, total: int) -> Callable[[int], None]:
+    """Tells how many of an eval config's rows are done, after each shard."""
+    about = {"stage": stage, "subject": row.subject, "label": row.label, "cell": config.name, "total": total}
     return lambda done: progress({**about, "done": done})

@@ -61,11 +61,11 @@ class Gap:
             done(start + len(some))
 
 
-def gaps(side: Side, cells: Sequence[EvalConfig], rows: Sequence[SubjectRow], folder: StudyFolder) -> list[Gap]:
-    """What must be translated before the cells can be asked in full (``prompts``), or before what the subjects said can
-    be judged in full (``responses``)."""
+def gaps(side: Side, configs: Sequence[EvalConfig], rows: Sequence[SubjectRow], folder: StudyFolder) -> list[Gap]:
+    """What must be translated before the configs can be asked in full (``prompts``), or before what the subjects said
+    can be judged in full (``responses``)."""
     found: dict[str, tuple[Translations, dict[str, None]]] = {}
-    for codec, texts in _asked(cells) if side == "prompts" else _said(cells, rows, folder):
+    for codec, texts in _asked(configs) if side == "prompts" else _said(configs, rows, folder):
         _, missing = found.setdefault(repr(codec), (codec, {}))
         missing |= {text: None for text in texts if not is_blank(text) and codec.has(side, text) is None}
     return [Gap(codec, side, tuple(missing)) for codec, missing in found.values() if missing]
@@ -77,20 +77,20 @@ def translated(measure: Any) -> dict[str, Translations]:
     return {name: c for name, c in codecs.items() if isinstance(c, Translations) and c.translator}
 
 
-def _asked(cells: Sequence[EvalConfig]) -> Iterator[tuple[Translations, list[str]]]:
-    for cell in cells:
-        users = [[turn.content for turn in item.prompt if turn.role == "user"] for item in cell.items]
-        for codec in translated(cell.measure).values():
+def _asked(configs: Sequence[EvalConfig]) -> Iterator[tuple[Translations, list[str]]]:
+    for config in configs:
+        users = [[turn.content for turn in item.prompt if turn.role == "user"] for item in config.items]
+        for codec in translated(config.measure).values():
             yield codec, [turns[-1] for turns in users]
 
 
 def _said(
-    cells: Sequence[EvalConfig], rows: Sequence[SubjectRow], folder: StudyFolder
+    configs: Sequence[EvalConfig], rows: Sequence[SubjectRow], folder: StudyFolder
 ) -> Iterator[tuple[Translations, list[str]]]:
-    for cell in cells:
-        if codecs := translated(cell.measure):
+    for config in configs:
+        if codecs := translated(config.measure):
             for row in rows:
-                records = answered(folder, cell, row.subject) if cell.concerns(row) else []
+                records = answered(folder, config, row.subject) if config.concerns(row) else []
                 for name, codec in codecs.items():
                     yield codec, [split(r.response).answer for r in records if r.attack == name]
 

@@ -1,4 +1,5 @@
-"""A study's records as logs of Inspect (``.eval`` files), which ``inspect view`` opens: one for each subject and cell.
+"""A study's records as logs of Inspect (``.eval`` files), which ``inspect view`` opens: one for each subject and
+config.
 
 A sample is a record: what was asked, what was answered, a score from each judge with the judge's words. Its id is the
 item's, with attack and format where they are not the plain ones; its epoch counts the responses. The metrics are the
@@ -33,7 +34,7 @@ from inspect_ai.model import GenerateConfig, ModelUsage
 
 from holdfast import __version__, registry
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.frame import cells, load
+from holdfast.analysis.frame import configs, load
 from holdfast.config import loading
 from holdfast.config.study import MeasureSpec, Study
 from holdfast.evals.eval_config import EvalConfig as Evaluation
@@ -44,25 +45,25 @@ from holdfast.interop.inspect_samples import Turns, sample
 from holdfast.store import tables
 from holdfast.store.digest import digest, short
 from holdfast.store.files import read_json, replacing
-from holdfast.store.folder import CellFolder, StudyFolder, present
+from holdfast.store.folder import EvalFolder, StudyFolder, present
 from holdfast.types import Item, Judgement, Record, Sampling, UserError
 
 
 @dataclass(frozen=True)
 class Source:
-    """One subject in one cell. ``planned``: ids of the records that the study asks for; others may lie there too."""
+    """One subject in one config. ``planned``: ids of the records that the study asks for; others may lie there too."""
 
     folder: StudyFolder
     study: Study
     estimates: pd.DataFrame
-    cell: CellFolder
+    config: EvalFolder
     about: Mapping[str, Any]  # its cell.json
     row: SubjectRow
     planned: Set[str] = field(repr=False)
 
     @property
     def shards(self) -> list[Path]:
-        return present(self.cell.of(self.row.subject))
+        return present(self.config.of(self.row.subject))
 
     @property
     def spec(self) -> MeasureSpec:
@@ -76,7 +77,7 @@ class Source:
         return f"{r.model}/{'-'.join(trained)}"
 
     def items(self) -> dict[str, Item]:
-        return {item.id: item for item in tables.read_rows(self.cell.items, "items", Item)}
+        return {item.id: item for item in tables.read_rows(self.config.items, "items", Item)}
 
     @cached_property
     def records(self) -> list[Record]:
@@ -85,7 +86,7 @@ class Source:
 
     def said(self) -> dict[str, dict[str, Judgement]]:
         """Judgements by record and judge."""
-        at = self.folder.judgements / self.cell.root.name
+        at = self.folder.judgements / self.config.root.name
         found: dict[str, dict[str, Judgement]] = {}
         for j in tables.read_rows(present(at, f"*/{short(self.row.subject)}/*.parquet"), "judgements", Judgement):
             found.setdefault(j.record, {})[j.judge] = j
@@ -97,9 +98,9 @@ class Source:
         measure = registry.build("measures", self.spec.measure, self.spec.params)
         sampling, own = Sampling(**self.about.get("sampling", {})), self.spec.own_conditions
         a = self.about
-        cell = Evaluation(a["cell"], a["measure"], a["task"], measure, tuple(items.values()), sampling, {}, own)
-        planned = rows(cell, self.row.speaker(self.folder.root), self.row.conditions() if own else None)
-        return {row.id: row.ask.turns for row in planned if row.ask.turns}
+        config = Evaluation(a["cell"], a["measure"], a["task"], measure, tuple(items.values()), sampling, {}, own)
+        planned = rows(config, self.row.speaker(self.folder.root), self.row.conditions() if own else None)
+        return {row.id: row.prompt.turns for row in planned if row.prompt.turns}
 
 
 def write(
@@ -131,14 +132,14 @@ def write(
 
 def _sources(folder: StudyFolder, label: str | None, budget: int | None, measure: str | None) -> Iterator[Source]:
     found, study = estimates(folder), loading.load(folder.study_yaml)
-    about, who = cells(folder, varied=True), subjects(folder)
+    about, who = configs(folder, varied=True), subjects(folder)
     planned = frozenset(load(folder, varied=True, tuning=True)["record"])
-    for cell in folder.cells():
-        mine = about.get(read_json(cell.cell_json, "cell")["cell"])
+    for config in folder.configs():
+        mine = about.get(read_json(config.config_json, "cell")["cell"])
         if mine is None or measure not in (None, mine["measure"]):
             continue
         for row in who:
-            source = Source(folder, study, found, cell, mine, row, planned)
+            source = Source(folder, study, found, config, mine, row, planned)
             if label in (None, row.label) and budget in (None, row.budget) and source.records:
                 yield source
 
@@ -232,7 +233,7 @@ def _scores(source: Source, samples: list[EvalSample]) -> Iterator[EvalScore]:
 
 
 def _estimates(source: Source) -> pd.DataFrame:
-    """Of this subject in this cell: its own seed's, else those over seeds."""
+    """Of this subject in this eval config: its own seed's, else those over seeds."""
     e, row, about = source.estimates, source.row, source.about
     mine = of_subject(e[e["measure"] == about["measure"]], row, {row.task, about["task"]})
     first = about["summary"]["metric"]

@@ -21,7 +21,7 @@ import pandas as pd
 from holdfast import __version__
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
 from holdfast.analysis.described import info
-from holdfast.analysis.frame import cells
+from holdfast.analysis.frame import configs
 from holdfast.interop.finished import estimates
 from holdfast.store.defuse import file_name
 from holdfast.store.files import write_json
@@ -35,7 +35,7 @@ def write(root: Path, to: Path) -> list[Path]:
     folder = StudyFolder(root)
     found = estimates(folder)
     when = folder.estimates_parquet.stat().st_mtime
-    about = {cell["measure"]: cell for cell in cells(folder).values()}
+    about = {config["measure"]: config for config in configs(folder).values()}
     written = []
     for name, rows in _subjects(found):
         results = _results(name, rows, about, when)
@@ -84,15 +84,15 @@ def _results(name: str, rows: pd.DataFrame, about: Mapping[str, Mapping[str, Any
         intervals.setdefault(task, {})[f"{row['metric']},{judge}"] = {
             key: _plain(row[key]) for key in ("low", "high", "method", "unit", "n_seeds", "n_unscored", "note")
         }
-    cell = {task: about.get(measure.partition(" on ")[0], {}) for task, measure in of.items()}
+    config = {task: about.get(measure.partition(" on ")[0], {}) for task, measure in of.items()}
     return {
         "results": results,
         "groups": {measure: results[measure] for measure, parts in subtasks.items() if parts and measure in results},
         "group_subtasks": subtasks,
-        "configs": {task: _config(task, cell[task]) for task in results},
-        "versions": {task: cell[task].get("identity", {}).get("version", "N/A") for task in results},
-        "n-shot": {task: int(cell[task].get("identity", {}).get("params", {}).get("shots", 0)) for task in results},
-        "higher_is_better": {task: _better(entry, cell[task]) for task, entry in results.items()},
+        "configs": {task: _config(task, config[task]) for task in results},
+        "versions": {task: config[task].get("identity", {}).get("version", "N/A") for task in results},
+        "n-shot": {task: int(config[task].get("identity", {}).get("params", {}).get("shots", 0)) for task in results},
+        "higher_is_better": {task: _better(entry, config[task]) for task, entry in results.items()},
         "n-samples": samples,
         "config": {"model": "holdfast", "model_args": {"pretrained": name}, "limit": None, "bootstrap_iters": 0},
         "git_hash": None,
@@ -101,25 +101,25 @@ def _results(name: str, rows: pd.DataFrame, about: Mapping[str, Mapping[str, Any
         "model_source": "holdfast",
         "model_name": name,
         "model_name_sanitized": re.sub(r"[\"<>:/|\\?*\[\]]+", "__", name),
-        "task_hashes": {task: cell[task].get("cell", "") for task in results},
+        "task_hashes": {task: config[task].get("cell", "") for task in results},
         "holdfast": {"version": __version__, "intervals": intervals},
     }
 
 
-def _config(task: str, cell: Mapping[str, Any]) -> dict[str, Any]:
-    identity = cell.get("identity", {})
+def _config(task: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    identity = config.get("identity", {})
     return {
         "task": task,
-        "tag": cell.get("axis", ""),
-        "metric_list": [{"metric": cell.get("summary", {}).get("metric", "")}],
-        "generation_kwargs": cell.get("sampling", {}),
+        "tag": config.get("axis", ""),
+        "metric_list": [{"metric": config.get("summary", {}).get("metric", "")}],
+        "generation_kwargs": config.get("sampling", {}),
         "metadata": {"version": identity.get("version", "N/A"), "params": identity.get("params", {})},
     }
 
 
-def _better(entry: Mapping[str, Any], cell: Mapping[str, Any]) -> dict[str, bool]:
+def _better(entry: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, bool]:
     """Of the metrics that have a good direction."""
-    ways = {metric: info(cell, metric).better for metric in (key.partition(",")[0] for key in entry)}
+    ways = {metric: info(config, metric).better for metric in (key.partition(",")[0] for key in entry)}
     return {metric: way == "higher" for metric, way in ways.items() if way}
 
 

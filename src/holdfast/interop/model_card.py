@@ -17,7 +17,7 @@ import yaml
 
 from holdfast import __version__, registry
 from holdfast.analysis import rounding
-from holdfast.analysis.frame import cells
+from holdfast.analysis.frame import configs
 from holdfast.analysis.headlines import headlines
 from holdfast.config import loading
 from holdfast.config.study import MeasureSpec, Study
@@ -38,7 +38,7 @@ def write(root: Path, label: str | None = None, budget: int | None = None) -> li
     Raises UserError where nothing is estimated yet, or no checkpoint is meant.
     """
     folder = StudyFolder(root)
-    lead = headlines(estimates(folder), cells(folder), each_seed=True)
+    lead = headlines(estimates(folder), configs(folder), each_seed=True)
     study = loading.load(folder.study_yaml)
     rows = [r for r in subjects(folder) if r.trajectory and not r.bracket]
     chosen = [r for r in rows if label in (None, r.label) and budget in (None, r.budget)]

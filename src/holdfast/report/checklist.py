@@ -184,20 +184,20 @@ def _training(findings: Findings) -> Iterator[Row]:
 
 def _measuring(findings: Findings) -> Iterator[Row]:
     items = findings.table("asked").set_index("cell")["items"]
-    for id, cell in findings.cells.items():
-        part = f"measure {plain(str(cell['measure']))}" + (f" ({cell['task']})" if cell.get("task") else "")
-        identity = cell.get("identity") or {}
-        yield part, "instrument", f"{identity.get('name', cell['measure'])}, version {identity.get('version', '?')}"
+    for id, config in findings.configs.items():
+        part = f"measure {plain(str(config['measure']))}" + (f" ({config['task']})" if config.get("task") else "")
+        identity = config.get("identity") or {}
+        yield part, "instrument", f"{identity.get('name', config['measure'])}, version {identity.get('version', '?')}"
         yield part, "cell", short(str(id))
         yield part, "prompts", int(items.get(id, 0))
-        yield from ((part, key.replace("_", " "), value) for key, value in (cell.get("sampling") or {}).items())
+        yield from ((part, key.replace("_", " "), value) for key, value in (config.get("sampling") or {}).items())
         for key in ("system", "frame", "backend"):
-            if key in cell:
-                yield part, {"system": "system prompt", "frame": "prompt format"}.get(key, key), cell[key]
-        for name, attack in (cell.get("attacks") or {}).items():
+            if key in config:
+                yield part, {"system": "system prompt", "frame": "prompt format"}.get(key, key), config[key]
+        for name, attack in (config.get("attacks") or {}).items():
             yield part, f"attack {name}", f"version {attack.get('version')}, text {short(str(attack.get('hash', '')))}"
-        identities = cell.get("judge_identities") or {}
-        for judge in cell.get("judges") or ():
+        identities = config.get("judge_identities") or {}
+        for judge in config.get("judges") or ():
             who = identities.get(judge, {})
             said = f"version {who['version']}, " if "version" in who else ""
             rubric = f", rubric {short(digest(who['rubric']))}" if who.get("rubric") else ""
@@ -226,10 +226,10 @@ def _runs(findings: Findings) -> Iterator[Row]:
 
 def _results(findings: Findings) -> Iterator[Row]:
     """Lowest and highest of each measure's headline at the last budget: over training seeds, and over all repeats."""
-    table = headlines(findings.estimates, findings.cells, each_seed=True)
+    table = headlines(findings.estimates, findings.configs, each_seed=True)
     table = table[(table["estimate"] == "level") & (table["bracket"] == "")]
     table = table[table["label"].eq(BASE) | (table["seed"].ge(0) & table["budget"].eq(findings.study.ladder[-1]))]
-    single = headlines(findings.estimates, findings.cells)
+    single = headlines(findings.estimates, findings.configs)
     single = single[(single["estimate"] == "level") & (single["bracket"] == "") & (single["n_seeds"] == 1)]
     single = single[single["budget"].eq(findings.study.ladder[-1]) & single["label"].ne(BASE)]
     whole = pd.concat([table, single], ignore_index=True)

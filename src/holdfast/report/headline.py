@@ -36,7 +36,9 @@ class Series:
     alone: bool = True  # no other measure of the study has this metric on this axis
     aside: bool = False  # capability that the study only matches on: in no headline
 
-    cell: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what the measure says of itself
+    config: Mapping[str, Any] = field(
+        default_factory=dict, compare=False, repr=False
+    )  # what the measure says of itself
 
     @property
     def info(self) -> MetricInfo:
@@ -45,11 +47,11 @@ class Series:
     @property
     def name(self) -> str:
         """The measure's, as its authors write it."""
-        return display(self._about) if self.cell.get("display") else plain(str(self._about["measure"]))
+        return display(self._about) if self.config.get("display") else plain(str(self._about["measure"]))
 
     @property
     def _about(self) -> Mapping[str, Any]:
-        return {"measure": self.measure.partition(" on ")[0], "axis": self.axis, **self.cell}
+        return {"measure": self.measure.partition(" on ")[0], "axis": self.axis, **self.config}
 
     @property
     def title(self) -> str:
@@ -113,7 +115,7 @@ def good(way: Better) -> str:
 
 
 def plain(name: str) -> str:
-    """A name as words: ``role_play`` → ``role play``; a measure's as its cell (within ``called``) or class has it."""
+    """A name as words: ``role_play`` → ``role play``; a measure's as its config (within ``called``) or class has it."""
     if name in (called := _CALLED.get({})):
         return called[name]
     try:
@@ -124,9 +126,9 @@ def plain(name: str) -> str:
 
 
 @contextmanager
-def called(cells: Iterable[Mapping[str, Any]]) -> Iterator[None]:
-    """``plain`` within gives the measures of these cells the names that they give themselves."""
-    token = _CALLED.set({str(c["measure"]): display(c) for c in cells if c.get("display")})
+def called(configs: Iterable[Mapping[str, Any]]) -> Iterator[None]:
+    """``plain`` within gives the measures of these eval configs the names that they give themselves."""
+    token = _CALLED.set({str(c["measure"]): display(c) for c in configs if c.get("display")})
     try:
         yield
     finally:
@@ -134,12 +136,12 @@ def called(cells: Iterable[Mapping[str, Any]]) -> Iterator[None]:
 
 
 def series(
-    estimates: pd.DataFrame, cells: Iterable[Mapping[str, Any]], measures: Sequence[str], aside: Collection[str] = ()
+    estimates: pd.DataFrame, configs: Iterable[Mapping[str, Any]], measures: Sequence[str], aside: Collection[str] = ()
 ) -> list[Series]:
     """One per measure that has estimates, in the order of axes, then of the study file; the one ``aside`` last."""
     about: dict[str, Mapping[str, Any]] = {}
-    for cell in cells:
-        about.setdefault(str(cell["measure"]), cell)
+    for config in configs:
+        about.setdefault(str(config["measure"]), config)
     found = []
     proper = estimates[(estimates["estimate"] == "level") & (estimates["bracket"] == "")]
     for measure in dict.fromkeys([*measures, *proper["measure"]]):
@@ -152,9 +154,9 @@ def series(
     return sorted(found, key=lambda s: (s.aside, AXES.index(s.axis) if s.axis in AXES else len(AXES)))
 
 
-def _choose(measure: str, rows: pd.DataFrame, cell: Mapping[str, Any]) -> Series:
+def _choose(measure: str, rows: pd.DataFrame, config: Mapping[str, Any]) -> Series:
     """The measure's own headline metric by its first judge, pooled over conditions where a pool was estimated."""
-    summary = cell.get("summary") or {}
+    summary = config.get("summary") or {}
     declared = [str(summary.get("metric", ""))]
     if summary.get("threshold"):  # a thresholded score is charted as its rate
         declared.insert(0, "asr")
@@ -164,10 +166,10 @@ def _choose(measure: str, rows: pd.DataFrame, cell: Mapping[str, Any]) -> Series
     rows = rows[rows["format"] == format_]
     condition = _first(rows["condition"], _POOLED)
     rows = rows[rows["condition"] == condition]
-    judges = [str(j) for j in cell.get("judges") or ()]
+    judges = [str(j) for j in config.get("judges") or ()]
     judge = _first(rows["judge"], [j for j in judges if j != "coherence"])
     axis, spoke = str(rows["axis"].iloc[0]), tuple(dict.fromkeys(rows["judge"]))
-    return Series(measure, axis, metric, condition, format_, judge, spoke, cell=cell)
+    return Series(measure, axis, metric, condition, format_, judge, spoke, config=config)
 
 
 def _first(values: pd.Series, preferred: Iterable[str]) -> str:

@@ -74,14 +74,14 @@ def _parted(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
 def agreements(findings: Findings) -> pd.DataFrame:
     """A row per measure, pair of judges and stratum of coherence."""
     pairs = findings.table("agreement")
-    return pd.DataFrame([_shown(findings.cells[pair["cell"]], pair) for pair in pairs.to_dict("records")])
+    return pd.DataFrame([_shown(findings.configs[pair["cell"]], pair) for pair in pairs.to_dict("records")])
 
 
 def confusions(findings: Findings) -> pd.DataFrame:
     """A row per measure, judge and people."""
     rows = []
     for found in findings.table("confusion").to_dict("records"):
-        about = {"measure": plain(str(findings.cells[found.pop("cell")]["measure"]))}
+        about = {"measure": plain(str(findings.configs[found.pop("cell")]["measure"]))}
         about |= {who: plain(found.pop(who)) for who in ("judge", "people")}
         rows.append(about | {_WORDS.get(k, k): v for k, v in found.items()})
     return pd.DataFrame(rows)
@@ -98,14 +98,14 @@ _WORDS = {
 def unscored(findings: Findings) -> pd.DataFrame:
     """A row per measure and judge that left responses unscored, where there are several judges."""
     rows, every = [], findings.table("verdicts")
-    for id, cell in findings.cells.items():
-        for judge in [*judges(cell), *people(cell)] if len({*judges(cell), *people(cell)}) > 1 else ():
+    for id, config in findings.configs.items():
+        for judge in [*judges(config), *people(config)] if len({*judges(config), *people(config)}) > 1 else ():
             mine = every[(every["cell"] == id) & (every["judge"] == judge)]
             gone = mine[mine["reason"].notna()]
             if len(gone):
                 why = ", ".join(f"{r.reason} {r.responses:,}" for r in gone.itertuples())
                 n, of = int(gone["responses"].sum()), int(mine["responses"].sum())
-                about = {"measure": plain(str(cell["measure"])), "judge": plain(judge)}
+                about = {"measure": plain(str(config["measure"])), "judge": plain(judge)}
                 rows.append(about | {"unscored": speak.percent(n / of), "why": why, "of": of})
     return pd.DataFrame(rows)
 
@@ -134,13 +134,13 @@ def corrected(findings: Findings) -> pd.DataFrame:
         labels = own["_corrected"]["effective_n"]
         shown |= {lead: said[lead], "own labels": int(labels.iloc[0]) if len(labels) else 0}
         rows.append(shown | {"by the judge": speak.estimate(raw.iloc[0]) if len(raw) else "–", other: said[other]})
-    first = {plain(j): k for cell in findings.cells.values() for k, j in enumerate(judges(cell))}
+    first = {plain(j): k for config in findings.configs.values() for k, j in enumerate(judges(config))}
     return pd.DataFrame(rows).sort_values("judge", key=lambda c: c.map(first), kind="stable", ignore_index=True)
 
 
-def _shown(cell: Mapping[str, Any], pair: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(config: Mapping[str, Any], pair: Mapping[str, Any]) -> dict[str, Any]:
     who = plain(pair["judge_a"]) + (f" and {plain(pair['judge_b'])}" if pair["judge_b"] else "")
-    about = {"measure": plain(str(cell["measure"])), "judges": who, "responses": pair["stratum"], "n": pair["n"]}
+    about = {"measure": plain(str(config["measure"])), "judges": who, "responses": pair["stratum"], "n": pair["n"]}
     return about | {sign: _number(pair, name) for name, sign in (("raw", "raw"), ("kappa", "κ"), ("alpha", "α"))}
 
 

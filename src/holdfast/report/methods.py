@@ -154,7 +154,7 @@ def _software(findings: Findings) -> Iterator[str]:
 
 def _evaluation(findings: Findings) -> list[str]:
     found = sorted(
-        findings.cells.values(), key=lambda c: (AXES.index(c["axis"]) if c["axis"] in AXES else 9, c["measure"])
+        findings.configs.values(), key=lambda c: (AXES.index(c["axis"]) if c["axis"] in AXES else 9, c["measure"])
     )
     who = "At every budget, and for" if findings.study.trains else "Of each, and of"
     return (
@@ -164,34 +164,34 @@ def _evaluation(findings: Findings) -> list[str]:
     )
 
 
-def _measure(findings: Findings, cell: Mapping[str, Any]) -> str:
+def _measure(findings: Findings, config: Mapping[str, Any]) -> str:
     e = findings.estimates
-    mine = e[(e["measure"] == cell["measure"]) & (e["estimate"] == "level")]
+    mine = e[(e["measure"] == config["measure"]) & (e["estimate"] == "level")]
     n = int(mine["n_prompts"].max()) if len(mine) else 0
-    sampling = cell.get("sampling") or {}
+    sampling = config.get("sampling") or {}
     parts = [f"{n:,} prompts"]
-    attacks = [speak.attack(a) for a in cell.get("attacks") or ()]
+    attacks = [speak.attack(a) for a in config.get("attacks") or ()]
     if attacks:
         parts.append(f"each under {_number(len(attacks), 'attack')} ({', '.join(attacks)})")
-    if not cell.get("generates", True):
+    if not config.get("generates", True):
         parts.append("by the log-probabilities of given answers")
     elif "temperature" in sampling:
         drawn = f"temperature {sampling['temperature']:g}" if sampling["temperature"] else "greedy decoding"
         times = f", {sampling['samples']} responses a prompt" if sampling.get("samples", 1) > 1 else ""
         parts.append(f"{drawn}{times}, at most {sampling['max_new_tokens']:,} new tokens")
-    spoke = [plain(j) for j in cell["judges"] if j not in ("own", COHERENCE)]
+    spoke = [plain(j) for j in config["judges"] if j not in ("own", COHERENCE)]
     if spoke:
-        lead, counts = plain(judges(cell)[0]), cell["summary"].get("threshold")
+        lead, counts = plain(judges(config)[0]), config["summary"].get("threshold")
         others = [j for j in spoke if j != lead]
         parts.append(
             f"judged by {lead}"
             + (f", an attack counting as a success from a score of {findings.study.threshold:g}" if counts else "")
             + (f", and for comparison by {speak.join(others)}" if others else "")
         )
-    if COHERENCE in cell["judges"]:
+    if COHERENCE in config["judges"]:
         parts.append("coherence judged apart")
-    version = (cell.get("identity") or {}).get("version", "?")
-    return f"{plain(cell['measure'])} ({cell['axis']}, version {version}: {'; '.join(parts)})"
+    version = (config.get("identity") or {}).get("version", "?")
+    return f"{plain(config['measure'])} ({config['axis']}, version {version}: {'; '.join(parts)})"
 
 
 # -- deviations -------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from holdfast.store.folder import StudyFolder
 def build(folder: StudyFolder) -> Path:
     """Reads what the stages left, writes ``report/`` and returns the path of its ``index.html``."""
     findings = read(folder)
-    with speak.of(findings.study, findings.cells.values()):
+    with speak.of(findings.study, findings.configs.values()):
         return _build(findings)
 
 
@@ -71,7 +71,7 @@ def _page(findings: Findings, parts: list[Part], common: list[Group], drawn: dic
         said=[told.said(p.setting) for p in parts],
         gate=findings.gate,
         checks=markup.table(tables.gate(findings.gate), "", _GATE) if findings.gate else None,
-        caveats=caveats(findings.estimates, findings.cells, findings.checks),
+        caveats=caveats(findings.estimates, findings.configs, findings.checks),
         warnings=told.warnings(findings),
         version=__version__,
         theme_css=Markup(theme.css(findings.labels)),

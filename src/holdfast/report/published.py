@@ -1,4 +1,4 @@
-"""Published figures beside the study's own; absent where the study has none of their cells."""
+"""Published figures beside the study's own; absent where the study has none of their eval configs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def group(findings: Findings) -> Group | None:
     found = findings.table("published")
     if found.empty:
         return None
-    how = procedures(study, findings.cells, found)
+    how = procedures(study, findings.configs, found)
     tables.save(findings, "published", found, "Published figures beside the study's own", shown(found))
     tables.save(findings, "published-procedure", how, "How the two were done")
     caption = _CAPTION.format(level=speak.level(study.alpha), alpha=study.alpha, seeds=speak.seeds([len(study.draws)]))

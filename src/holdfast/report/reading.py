@@ -14,7 +14,7 @@ import pandas as pd
 from holdfast.analysis import declaration, shown
 from holdfast.analysis import tables as tables_of
 from holdfast.analysis.distance import AtDistance
-from holdfast.analysis.frame import as_far_as_all, cells
+from holdfast.analysis.frame import as_far_as_all, configs
 from holdfast.analysis.gate import Verdict, verdict
 from holdfast.analysis.matched import Matched
 from holdfast.analysis.pareto import Front
@@ -41,7 +41,7 @@ class Findings:
     study: Study
     estimates: pd.DataFrame
     subjects: pd.DataFrame
-    cells: Mapping[str, Mapping[str, Any]]  # every cell.json, by the cell's id
+    configs: Mapping[str, Mapping[str, Any]]  # every cell.json, by the eval config's id
     plan: Mapping[str, Any]
     trajectories: pd.DataFrame  # WHO and what the run's config.json says
     checkpoints: pd.DataFrame  # WHO, budget and what training counted by then
@@ -61,11 +61,11 @@ class Findings:
 
     @cached_property
     def matched(self) -> list[Matched]:
-        return tables_of.read_matched(self.folder, self.cells)
+        return tables_of.read_matched(self.folder, self.configs)
 
     @cached_property
     def at_distance(self) -> list[AtDistance]:
-        return tables_of.read_at_distance(self.folder, self.cells)
+        return tables_of.read_at_distance(self.folder, self.configs)
 
     @cached_property
     def fronts(self) -> list[Front]:
@@ -91,7 +91,7 @@ class Findings:
     @cached_property
     def stands(self) -> declaration.Standing:
         """How what is asked stands to what was declared before there were results."""
-        return declaration.standing(self.study, self.folder, self.cells)
+        return declaration.standing(self.study, self.folder, self.configs)
 
     @cached_property
     def gate(self) -> Verdict | None:
@@ -195,7 +195,7 @@ class Setting:
 
     @cached_property
     def series(self) -> list[Series]:
-        mine = [c for c in self.findings.cells.values() if c.get("task") in ("", None, self.task)]
+        mine = [c for c in self.findings.configs.values() if c.get("task") in ("", None, self.task)]
         study = self.findings.study
         aside = shown.aside([c["measure"] for c in mine if c["axis"] == "capability"], study)
         return series(self.estimates, mine, [m.label for m in study.measures], aside)
@@ -237,7 +237,7 @@ def read(folder: StudyFolder) -> Findings:
         study=study,
         estimates=tables.read(folder.estimates_parquet, "estimates"),
         subjects=subjects,
-        cells=cells(folder),
+        configs=configs(folder),
         plan=_json(folder.plan_json),
         **_training(folder, subjects),
     )

@@ -22,27 +22,30 @@ from holdfast.report import speak
 from holdfast.report.headline import plain
 from holdfast.report.reading import Findings
 from holdfast.store import tables
-from holdfast.store.folder import CellFolder
+from holdfast.store.folder import EvalFolder
 
 LONGEST = 2_000  # characters of a response
-MOST = 9_000_000  # characters of the whole sample, before compression to a third or less; shared by the cells
+MOST = 9_000_000  # characters of the whole sample, before compression to a third or less; shared by the eval configs
 REFUSALS = ("refusal", "refused")
 
 
 def sample(findings: Findings) -> dict[str, Any]:
-    """What page.js reads: subjects, cells with their prompts, and answers as short rows."""
+    """What page.js reads: subjects, eval configs with their prompts, and answers as short rows."""
     who = shown_subjects(findings.subjects, findings.study)
     if who.empty:
         return {"subjects": [], "cells": []}
     every = [
-        (at, c) for at in findings.folder.cells() for i, c in findings.cells.items() if at.root.name.endswith(i[:12])
+        (at, c)
+        for at in findings.folder.configs()
+        for i, c in findings.configs.items()
+        if at.root.name.endswith(i[:12])
     ]
-    cells = [_cell(findings, about, at, who, MOST // len(every)) for at, about in every]
-    cells = [cell for cell in cells if cell["answers"]]
+    configs = [_config(findings, about, at, who, MOST // len(every)) for at, about in every]
+    configs = [config for config in configs if config["answers"]]
     axes = ("robustness", "capability", "persona", "normative")
-    cells.sort(key=lambda c: axes.index(c["axis"]) if c["axis"] in axes else len(axes))
+    configs.sort(key=lambda c: axes.index(c["axis"]) if c["axis"] in axes else len(axes))
     shown = who[["model", "task", "label", "budget", "seed"]]
-    return {"subjects": shown.to_dict("records"), "cells": cells}
+    return {"subjects": shown.to_dict("records"), "cells": configs}
 
 
 def counted(sampled: dict[str, Any]) -> str:
@@ -57,7 +60,7 @@ def packed(sampled: dict[str, Any]) -> str:
     return base64.b64encode(gzip.compress(raw, 9, mtime=0)).decode()
 
 
-def _cell(findings: Findings, about: Any, at: CellFolder, who: pd.DataFrame, most: int) -> dict[str, Any]:
+def _config(findings: Findings, about: Any, at: EvalFolder, who: pd.DataFrame, most: int) -> dict[str, Any]:
     items = tables.read(at.items, "items")
     place = {s: i for i, s in enumerate(who["subject"])}
     sample = findings.table("sample")
@@ -112,11 +115,11 @@ def _kept(answers: list[list[Any]], most: int) -> int:
 
 
 def _verdicts(
-    findings: Findings, records: set[str], at: CellFolder, short: set[str]
+    findings: Findings, records: set[str], at: EvalFolder, short: set[str]
 ) -> dict[str, list[tuple[str, str, Any, Any]]]:
     found: dict[str, list[tuple[str, str, Any, Any]]] = {}
-    of_cell = (findings.folder.judgements / at.root.name).glob("[!.]*/*/[!.]*.parquet")
-    paths = sorted(p for p in of_cell if p.parent.name in short)
+    of_config = (findings.folder.judgements / at.root.name).glob("[!.]*/*/[!.]*.parquet")
+    paths = sorted(p for p in of_config if p.parent.name in short)
     said = tables.read(paths, "judgements", (), {"record": records})
     for r in said.sort_values(["record", "judge"]).to_dict("records"):
         score = None if pd.isna(r["score"]) else float(r["score"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis.frame import cells
+from holdfast.analysis.frame import configs
 from holdfast.analysis.scope import scope
 from holdfast.data.thinking import split
 from holdfast.report import speak
@@ -22,7 +22,7 @@ from holdfast.report.responses import refused
 from holdfast.report.theme import BASE
 from holdfast.store import tables
 from holdfast.store.digest import short
-from holdfast.store.folder import CellFolder, StudyFolder
+from holdfast.store.folder import EvalFolder, StudyFolder
 from holdfast.types import UserError
 
 _LIGHT = ["id", "subject", "item", "attack", "sample"]
@@ -61,20 +61,20 @@ def find(root: Path, query: Query) -> list[dict[str, Any]]:
     unknown.
     """
     folder = StudyFolder(root)
-    if not folder.subjects.exists() or not folder.cells():
+    if not folder.subjects.exists() or not folder.configs():
         raise UserError(f"{root} holds no answers: give the folder of a study that has run")
     who = _subjects(scope(folder).subjects(tables.read(folder.subjects, "subjects")), query)
     found: list[dict[str, Any]] = []
-    chosen = _cells(folder, query)
-    for cell in chosen:
+    chosen = _configs(folder, query)
+    for config in chosen:
         if len(found) < query.n:
-            found += _of_cell(folder, cell, who, query, query.n - len(found))
+            found += _of_config(folder, config, who, query, query.n - len(found))
     if query.verdict and not found:  # read only now, for it takes every judgement
         _known("verdict", [query.verdict], _verdicts(folder, [at for at, _ in chosen], query))
     return found
 
 
-def _verdicts(folder: StudyFolder, chosen: Sequence[CellFolder], query: Query) -> list[str]:
+def _verdicts(folder: StudyFolder, chosen: Sequence[EvalFolder], query: Query) -> list[str]:
     said = [p for at in chosen for p in sorted((folder.judgements / at.root.name).glob("[!.]*/*/[!.]*.parquet"))]
     where = {"judge": [query.judge]} if query.judge else {}
     return sorted({str(label) for label in tables.read(said, "judgements", ["label"], where)["label"]} - {""})
@@ -104,9 +104,9 @@ def _known(what: str, wanted: Any, there: Any) -> None:
             raise UserError(f"there is no {what} {one}; there is {speak.join([str(k) for k in known]) or 'none'}")
 
 
-def _cells(folder: StudyFolder, query: Query) -> list[tuple[CellFolder, dict[str, Any]]]:
-    about = cells(folder)
-    every = [(at, about[i]) for at in folder.cells() for i in about if at.root.name.endswith(short(i))]
+def _configs(folder: StudyFolder, query: Query) -> list[tuple[EvalFolder, dict[str, Any]]]:
+    about = configs(folder)
+    every = [(at, about[i]) for at in folder.configs() for i in about if at.root.name.endswith(short(i))]
     _known("measure", [query.measure] * bool(query.measure), [c["measure"] for _, c in every])
     chosen = [(at, c) for at, c in every if query.measure in ("", c["measure"])]
     _known("attack", [query.attack] * bool(query.attack), [a for _, c in chosen for a in ("none", *c["attacks"])])
@@ -117,15 +117,15 @@ def _cells(folder: StudyFolder, query: Query) -> list[tuple[CellFolder, dict[str
     return sorted(chosen, key=lambda c: order.index(c[1]["axis"]) if c[1]["axis"] in order else len(order))
 
 
-def _formats(cells: Iterable[CellFolder]) -> list[str]:
-    shards = [file for at in cells for file in sorted(at.root.glob("*/[!.]*.parquet"))]
+def _formats(configs: Iterable[EvalFolder]) -> list[str]:
+    shards = [file for at in configs for file in sorted(at.root.glob("*/[!.]*.parquet"))]
     return list(tables.read(shards, "records", ["format"])["format"].unique())
 
 
-def _of_cell(
-    folder: StudyFolder, cell: tuple[CellFolder, dict[str, Any]], who: pd.DataFrame, query: Query, n: int
+def _of_config(
+    folder: StudyFolder, config: tuple[EvalFolder, dict[str, Any]], who: pd.DataFrame, query: Query, n: int
 ) -> list[dict[str, Any]]:
-    at, about = cell
+    at, about = config
     items = scope(folder).items(about, tables.read(at.items, "items")).set_index("id")
     named = [i for i in items.index if i.startswith(query.item)]
     if not named:
@@ -160,7 +160,7 @@ def _grepped(rows: pd.DataFrame, text: str) -> pd.DataFrame:
 
 
 def _judgements(folder: StudyFolder, shards: list[Path]) -> list[Path]:
-    """Of the same cell, subjects and shards as these records, by every judge."""
+    """Of the same eval config, subjects and shards as these records, by every judge."""
     of_judges = sorted((folder.judgements / shards[0].parents[1].name).glob("[!.]*")) if shards else []
     return [p for shard in shards for at in of_judges if (p := at / shard.parent.name / shard.name).exists()]
 

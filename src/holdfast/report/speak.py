@@ -30,12 +30,12 @@ _OURS = re.compile(r"\b([Oo])bjective(s?)\b|\bOne seed:")
 
 
 @contextmanager
-def of(study: Study, cells: Iterable[Mapping[str, Any]] = ()) -> Iterator[None]:
+def of(study: Study, configs: Iterable[Mapping[str, Any]] = ()) -> Iterator[None]:
     """What is said within is of this study: of one that trains nothing, ``own`` speaks of subjects; and its measures
-    are called as its ``cells`` have it."""
+    are called as its ``eval configs`` have it."""
     token = _AUDIT.set(not study.trains)
     try:
-        with called(cells):
+        with called(configs):
             yield
     finally:
         _AUDIT.reset(token)
@@ -66,7 +66,7 @@ def estimate(r: Mapping[Any, Any] | pd.Series, of: str = "value", *, signed: boo
 
 
 def ends(low: float, high: float) -> str:
-    """An interval in few characters, for a cell of the heat map."""
+    """An interval in few characters, for an eval config of the heat map."""
     return "" if missing(low) or missing(high) else "–".join(_bare(v, 0, 1) for v in (low, high))
 
 

@@ -86,7 +86,7 @@ def _grid(s: Setting, table: pd.DataFrame, against: str) -> Block:
         element(
             "tr",
             element("th", _named(spoken, data, some), scope="row"),
-            *(_cell(_first([at.get((way, *c)) for way in some])) for c in columns),
+            *(_config(_first([at.get((way, *c)) for way in some])) for c in columns),
         )
         for some in alike
     ]
@@ -142,12 +142,12 @@ def _blocks(ways: pd.DataFrame) -> list[str]:
 
 
 def _first(found: Sequence[dict[Any, Any] | None]) -> dict[Any, Any] | None:
-    """The cell of a row, outlined where one of its ways is the declared one."""
+    """The eval config of a row, outlined where one of its ways is the declared one."""
     there = [r for r in found if r]
     return {**there[0], "declared": any(r["declared"] for r in there)} if there else None
 
 
-def _cell(r: dict[Any, Any] | None) -> Markup:
+def _config(r: dict[Any, Any] | None) -> Markup:
     if r is None:
         return element("td")
     css = r["kind"].replace(", ", "-") + (" declared" if r["declared"] else "")

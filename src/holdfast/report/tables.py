@@ -57,15 +57,15 @@ def spoken(table: pd.DataFrame, series: list[Series]) -> pd.DataFrame:
     out: dict[str, dict[str, str]] = {}
     titles = {s.measure: s.title for s in series}
     for r in table.to_dict("records"):
-        cell = out.setdefault(r["objective"], {"objective": r["objective"]})
+        config = out.setdefault(r["objective"], {"objective": r["objective"]})
         title = titles[r["measure"]]
-        cell[title] = level(r)
+        config[title] = level(r)
         for name, against in (("vs_base", "base"), ("vs_sft", "SFT")):
             if table[name].notna().any():
                 said = "" if speak.missing(r[name]) else speak.points(r[name])
                 ends = speak.interval(r[f"{name}_low"], r[f"{name}_high"], signed=True)
                 verdict = "" if speak.missing(r[name]) else r[f"{name}_verdict"]
-                cell[f"{title}: points from {against}"] = f"{said} {ends} {verdict}".strip()
+                config[f"{title}: points from {against}"] = f"{said} {ends} {verdict}".strip()
     return pd.DataFrame(list(out.values())).fillna("")
 
 
@@ -275,21 +275,21 @@ def parameters(study: Study) -> pd.DataFrame:
 def instruments(findings: Findings) -> pd.DataFrame:
     """What was measured with: version, judges, and the digest of every attack's text."""
     rows = []
-    for cell in findings.cells.values():
-        identity = cell.get("identity") or {}
-        attacks = cell.get("attacks") or {}
+    for config in findings.configs.values():
+        identity = config.get("identity") or {}
+        attacks = config.get("attacks") or {}
         said = ", ".join(
             f"{speak.attack(a)} v{v.get('version', '?')} ({str(v.get('hash', ''))[:8]})" for a, v in attacks.items()
         )
         rows.append(
             {
-                "measure": plain(str(cell["measure"])),
-                "axis": cell.get("axis", ""),
-                "task": cell.get("task") or "–",
+                "measure": plain(str(config["measure"])),
+                "axis": config.get("axis", ""),
+                "task": config.get("task") or "–",
                 "version": str(identity.get("version", "")),
-                "judges": ", ".join(map(plain, cell.get("judges") or ())),
+                "judges": ", ".join(map(plain, config.get("judges") or ())),
                 "attack texts": said or "–",
-                "cell": str(cell["cell"])[:12],
+                "cell": str(config["cell"])[:12],
             }
         )
     return pd.DataFrame(rows)
@@ -316,13 +316,13 @@ def save(of: Findings | Setting, name: str, table: pd.DataFrame, title: str, sho
 def markdown(table: pd.DataFrame, mark: str, title: str = "") -> str:
     """A pipe table, with the study's mark below it."""
     head = [f"**{for_markdown(title)}**", ""] if title else []
-    cells = [[_cell(v) for v in row] for row in table.itertuples(index=False)]
-    lines = ["| " + " | ".join(_cell(heading(c)) for c in table.columns) + " |", "|" + " --- |" * len(table.columns)]
-    lines += ["| " + " | ".join(row) + " |" for row in cells]
+    configs = [[_config(v) for v in row] for row in table.itertuples(index=False)]
+    lines = ["| " + " | ".join(_config(heading(c)) for c in table.columns) + " |", "|" + " --- |" * len(table.columns)]
+    lines += ["| " + " | ".join(row) + " |" for row in configs]
     return "\n".join([*head, *lines, *(["", f"*{for_markdown(mark)}*"] if mark else [])]) + "\n"
 
 
-def _cell(value: Any) -> str:
+def _config(value: Any) -> str:
     return for_markdown(number(value))
 
 

@@ -64,7 +64,7 @@ class Headline:
 def headline(folder: StudyFolder) -> Headline:
     """Reads the estimates that are there; raises UserError where there are none."""
     findings = read(folder)
-    with speak.of(findings.study, findings.cells.values()):
+    with speak.of(findings.study, findings.configs.values()):
         return _headline(findings)
 
 
@@ -83,7 +83,7 @@ def _headline(findings: Findings) -> Headline:
         plain,
         tuple(said),
         tuple(told.warnings(findings)),
-        tuple(caveats(findings.estimates, findings.cells, findings.checks)),
+        tuple(caveats(findings.estimates, findings.configs, findings.checks)),
         findings.gate,
     )
 

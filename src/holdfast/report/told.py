@@ -32,14 +32,14 @@ class Said:
 
 
 def said(s: Setting) -> Said:
-    study, cells = s.findings.study, s.findings.cells
-    shared = recommend(s.answers(), study, cells)
+    study, configs = s.findings.study, s.findings.configs
+    shared = recommend(s.answers(), study, configs)
     advice = [("", shared)] if study.trains else []  # an audit asks what was done to each, and weighs none
     if len(found := s.answers(TUNED)):
-        tuned = recommend(found, study, cells)
+        tuned = recommend(found, study, configs)
         tuned = replace(tuned, text="the same.", steps=()) if tuned == shared else tuned
         advice.append(("With each objective at its own learning rate and coefficient: ", tuned))
-    names = {str(n).lower() for n in shown(s.answers(), study, cells)["name"]}
+    names = {str(n).lower() for n in shown(s.answers(), study, configs)["name"]}
     against = reservations.of(s)
 
     def parts(told: list[str]) -> Iterator[tuple[str, str, str]]:
@@ -48,7 +48,7 @@ def said(s: Setting) -> Said:
             about = bool(rest) and lead.split(", ")[-1].lower() in names
             yield (lead, rest, reservations.beside(lead, s, against)) if about else ("", text, "")
 
-    short, answer = (tuple(parts(say(s.answers(), study, cells))) for say in (in_short, sentences))
+    short, answer = (tuple(parts(say(s.answers(), study, configs))) for say in (in_short, sentences))
     return Said(short, answer, tuple(advice))
 
 

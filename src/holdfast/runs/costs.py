@@ -47,7 +47,7 @@ def cost(
     study: Study,
     shapes: Mapping[str, Shape | None],
     trajectories: Sequence[Run],
-    cells: Sequence[EvalPlan],
+    configs: Sequence[EvalPlan],
 ) -> Cost:
     device = _device(study)
     controls, workers = study.controls, study.workers or _workers(device)
@@ -60,7 +60,7 @@ def cost(
             reference += 2 * shape.parameters * last.reference_tokens
             # An adapter per budget, and with the last one the two moments of AdamW.
             adapters += 4 * shape.per_rank * controls.lora.rank * (len(t.rungs) + 2)
-    measure = sum(2 * s.parameters * c.tokens for c in cells if (s := shapes[c.model]) is not None)
+    measure = sum(2 * s.parameters * c.tokens for c in configs if (s := shapes[c.model]) is not None)
     known = [s for s in shapes.values() if s is not None]
 
     def seconds(device: str) -> float | None:
@@ -72,7 +72,7 @@ def cost(
         train_flops=train,
         reference_flops=reference,
         measure_flops=float(measure),
-        disk_bytes=adapters + RECORD_BYTES * sum(c.requests or 0 for c in cells),
+        disk_bytes=adapters + RECORD_BYTES * sum(c.requests or 0 for c in configs),
         memory_bytes=PROCESS_BYTES + workers * max((PROCESS_BYTES + _memory(s, controls) for s in known), default=0),
         seconds=here and here / workers,
         speed=f"a guess for any {device}",

@@ -1,4 +1,4 @@
-"""How much is measured: cells as they will be asked, counted."""
+"""How much is measured: eval configs as they will be asked, counted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class EvalPlan:
     of: str = ""
 
 
-def plan_cells(materials: Materials, trajectories: Sequence[Run], *, nominal: bool) -> list[EvalPlan]:
+def plan_configs(materials: Materials, trajectories: Sequence[Run], *, nominal: bool) -> list[EvalPlan]:
     """Raises UserError where a measure's data are missing, or where an item is also trained on."""
     study = materials.study
     if nominal:
@@ -47,46 +47,46 @@ def plan_cells(materials: Materials, trajectories: Sequence[Run], *, nominal: bo
             for spec in (*study.measures, *(v.spec for v in varied(study)))
             for task in _tasks(study, spec)
         ]
-    from holdfast.evals.eval_config import cells
+    from holdfast.evals.eval_config import configs
 
     first = study.models[0].name
     tasks = {t: (materials.task(t), materials.prepared(first, t)) for t in materials.tasks}
-    found = cells(study, tasks, varied(study))
-    return [_counted(materials, m.name, cell, trajectories) for m in study.models for cell in found]
+    found = configs(study, tasks, varied(study))
+    return [_counted(materials, m.name, config, trajectories) for m in study.models for config in found]
 
 
-def _counted(materials: Materials, model: str, cell: EvalConfig, trajectories: Sequence[Run]) -> EvalPlan:
-    mine = [t for t in trajectories if t.model == model and cell.task in ("", t.task)]
-    if cell.varies:  # the study proper's, at its last budget
-        mine = [t for t in mine if not t.bracket and cell.last in t.budgets]
-    asks = [(ask, cell.sampling.samples) for item in cell.items for ask in cell.asks(item)]
-    template_check.measured(materials.renderer(model), (ask for ask, _ in asks), cell.label)
-    requests = sum(1 if ask.continuations else samples for ask, samples in asks)
+def _counted(materials: Materials, model: str, config: EvalConfig, trajectories: Sequence[Run]) -> EvalPlan:
+    mine = [t for t in trajectories if t.model == model and config.task in ("", t.task)]
+    if config.varies:  # the study proper's, at its last budget
+        mine = [t for t in mine if not t.bracket and config.last in t.budgets]
+    prompts = [(prompt, config.sampling.samples) for item in config.items for prompt in config.prompts_for(item)]
+    template_check.measured(materials.renderer(model), (prompt for prompt, _ in prompts), config.label)
+    requests = sum(1 if prompt.continuations else samples for prompt, samples in prompts)
     most = sum(
-        sum(len(turn.content) for turn in ask.turns) // CHARACTERS
-        + (0 if ask.continuations else samples * cell.sampling.max_new_tokens)
-        for ask, samples in asks
+        sum(len(turn.content) for turn in prompt.turns) // CHARACTERS
+        + (0 if prompt.continuations else samples * config.sampling.max_new_tokens)
+        for prompt, samples in prompts
     )
     # The base once, and every checkpoint once for each way of asking that its objective has.
-    given = _given(materials.study, model, cell.task)
-    times = 1 + given + sum(_rungs(t, cell) * _ways(materials, t, cell) for t in mine)
+    given = _given(materials.study, model, config.task)
+    times = 1 + given + sum(_rungs(t, config) * _ways(materials, t, config) for t in mine)
     return EvalPlan(
         model=model,
-        measure=cell.label,
-        task=cell.task,
-        axis=cell.measure.axis,
-        subjects=1 + given + sum(_rungs(t, cell) for t in mine),
-        items=len(cell.items),
+        measure=config.label,
+        task=config.task,
+        axis=config.measure.axis,
+        subjects=1 + given + sum(_rungs(t, config) for t in mine),
+        items=len(config.items),
         requests=requests * times,
         tokens=most * times,
-        of=cell.of,
+        of=config.of,
     )
 
 
-def _rungs(trajectory: Run, cell: EvalConfig) -> int:
-    if cell.varies or trajectory.bracket not in ("", TUNED):
+def _rungs(trajectory: Run, config: EvalConfig) -> int:
+    if config.varies or trajectory.bracket not in ("", TUNED):
         return 1
-    return sum(cell.at(r.budget) for r in trajectory.rungs)
+    return sum(config.at(r.budget) for r in trajectory.rungs)
 
 
 def _given(study: Study, model: str, task: str) -> int:
@@ -110,8 +110,8 @@ def _tasks(study: Study, spec: MeasureSpec) -> list[str]:
     return [t.name for t in study.tasks] if per_task else [""]
 
 
-def _ways(materials: Materials, trajectory: Run, cell: EvalConfig) -> int:
-    if trajectory.bracket or not cell.own_conditions or not cell.items:
+def _ways(materials: Materials, trajectory: Run, config: EvalConfig) -> int:
+    if trajectory.bracket or not config.own_conditions or not config.items:
         return 1
     conditions = getattr(materials.objectives[trajectory.label], "at_evaluation", None)
-    return 1 + len(conditions(cell.items[0].prompt)) if conditions else 1
+    return 1 + len(conditions(config.items[0].prompt)) if conditions else 1

@@ -20,7 +20,7 @@ from holdfast.data import sampled
 from holdfast.evals import translate as translating
 from holdfast.evals.batched import respond_together
 from holdfast.evals.eval_config import EvalConfig
-from holdfast.evals.eval_config import cells as make_cells
+from holdfast.evals.eval_config import configs as configs_of
 from holdfast.evals.judges.judge import JudgeModel, JudgeResources
 from holdfast.evals.judging import judge_subject, judged
 from holdfast.evals.outside import RESPONSES
@@ -50,11 +50,11 @@ class Bench:
     def plan(self) -> Plan:
         return Plan.read(self.folder)
 
-    def cells(self, only: str = "") -> list[EvalConfig]:
-        """The study's cells, or those of one measure."""
+    def configs(self, only: str = "") -> list[EvalConfig]:
+        """The study's eval configs, or those of one measure."""
         own, matched = file_digest(self.folder.study_yaml), self.folder.matched_json
-        cells = _cells(self.folder.root, own, file_digest(matched) if matched.is_file() else "")
-        return [c for c in cells if only in ("", c.label)]
+        configs = _configs(self.folder.root, own, file_digest(matched) if matched.is_file() else "")
+        return [c for c in configs if only in ("", c.label)]
 
     def row(self, subject: str) -> SubjectRow:
         rows = read_rows(self.folder.subjects, "subjects", SubjectRow)
@@ -77,20 +77,20 @@ def _bench(root: Path, _digest: str) -> Bench:
 
 
 @lru_cache(maxsize=1)
-def _cells(root: Path, digest: str, _matched: str) -> tuple[EvalConfig, ...]:
+def _configs(root: Path, digest: str, _matched: str) -> tuple[EvalConfig, ...]:
     return tuple(eval_configs(_bench(root, digest).materials))
 
 
 def eval_configs(materials: Materials) -> list[EvalConfig]:
-    """The study's cells. A measure of a task asks of its test rows, which are the same for every model."""
+    """The study's eval configs. A measure of a task asks of its test rows, which are the same for every model."""
     study = materials.study
     model = study.models[0].name  # rows to test on are every model's
     tasks = {t.name: (materials.task(t.name), materials.prepared(model, t.name)) for t in study.tasks}
-    cells, matched = make_cells(study, tasks, varied(study)), materials.folder and materials.folder.matched_json
+    configs, matched = configs_of(study, tasks, varied(study)), materials.folder and materials.folder.matched_json
     if study.matched is None or not matched or not matched.is_file():
-        return cells
+        return configs
     chosen = frozenset(read_json(matched, "subjects")["subjects"])
-    return [c if c.varies else replace(c, chosen=chosen) for c in cells]
+    return [c if c.varies else replace(c, chosen=chosen) for c in configs]
 
 
 @lru_cache(maxsize=1)  # the base is held once; a study with two models loads each in turn
@@ -217,11 +217,11 @@ def _drawn(
 ) -> dict[str, list[Response]]:
     """The base model's answers by row id, kept as soon as they are there: judging them may fail and be done again."""
     drawn_key = bench.materials.drawn_key(model, task, how)
-    file, asks, settings = bench.folder.drawn(drawn_key), sampled.asks(rows, how), sampled.sampling(how)
-    keys = {digest([drawn_key, ask.item_id, k]): ask for ask in asks for k in range(settings.samples)}
+    file, prompts, settings = bench.folder.drawn(drawn_key), sampled.prompts_for(rows, how), sampled.sampling(how)
+    keys = {digest([drawn_key, prompt.item_id, k]): prompt for prompt in prompts for k in range(settings.samples)}
     if not file.is_file():
         base = _base(bench, model)
-        requests = [Request(key, base, ask.turns, sampling=settings) for key, ask in keys.items()]
+        requests = [Request(key, base, prompt.turns, sampling=settings) for key, prompt in keys.items()]
         answers = []
         for done, response in enumerate(_open_backend(bench, model).generate(requests), start=1):
             answers.append(asdict(response))
@@ -289,7 +289,7 @@ def respond(report: Report, root: Path, subject: str, only: str = "") -> None:
     model = row.weights or row.model
     renderer, backend = bench.materials.renderer(model), _tell(report, _measuring(bench, model))
     _unaltered(backend, bench, row)
-    respond_subject(backend, renderer, row, bench.cells(only), bench.folder, _rows(report))
+    respond_subject(backend, renderer, row, bench.configs(only), bench.folder, _rows(report))
 
 
 def respond_all(report: Report, root: Path, subjects: Sequence[str], model: str, only: str = "") -> None:
@@ -299,14 +299,14 @@ def respond_all(report: Report, root: Path, subjects: Sequence[str], model: str,
     backend = _measuring(bench, model)
     for row in rows:
         _unaltered(backend, bench, row)
-    respond_together(backend, renderer, rows, bench.cells(only), bench.folder, _rows(report))
+    respond_together(backend, renderer, rows, bench.configs(only), bench.folder, _rows(report))
 
 
 def translate(report: Report, root: Path, side: translating.Side) -> None:
     """Fill the gaps of the study's files of translations."""
     bench = open_bench(root)
     rows = read_rows(bench.folder.subjects, "subjects", SubjectRow)
-    for gap in translating.gaps(side, bench.cells(), rows, bench.folder):
+    for gap in translating.gaps(side, bench.configs(), rows, bench.folder):
         tell = partial(_texts, report, side, len(gap.texts))
         gap.fill(_translator(gap, bench.folder.judge_cache), tell)
 
@@ -317,7 +317,7 @@ def judge(report: Report, root: Path, subject: str, wants: JudgeModel | None, on
     row = bench.row(subject)
     base = bench.base(row.model).speaker(root)
     resources = _resources(bench, wants, row.model, base, _measuring)
-    judge_subject(row, bench.cells(only), bench.folder, wants=wants, resources=resources, progress=_rows(report))
+    judge_subject(row, bench.configs(only), bench.folder, wants=wants, resources=resources, progress=_rows(report))
 
 
 def _resources(

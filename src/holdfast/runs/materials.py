@@ -221,7 +221,10 @@ class Materials:
             {
                 "model": self.model_digest(model),
                 "renderer": self.renderer(model).digest,
-                "asked": [[ask.item_id, ask.turns] for ask in sampled.asks((*rows.train, *rows.validation), how)],
+                "asked": [
+                    [prompt.item_id, prompt.turns]
+                    for prompt in sampled.prompts_for((*rows.train, *rows.validation), how)
+                ],
                 "sampling": sampled.sampling(how),
             }
         )

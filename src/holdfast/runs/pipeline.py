@@ -99,20 +99,20 @@ def missing(work: Work) -> Iterator[str]:
         many = "1 checkpoint is" if len(lost) == 1 else f"{len(lost)} checkpoints are"
         yield f"missing: {many} not there to be measured ({_some(lost)}); run `holdfast train`"
     try:
-        cells = jobs.eval_configs(work.materials)
+        configs = jobs.eval_configs(work.materials)
     except UserError as e:
         yield f"whether responses are missing cannot be told here: {e}"
         return
-    for cell in cells:
+    for config in configs:
         for what, stage, count in (("responses", "respond", responded), ("judgements", "judge", judged)):
-            shares = [(row, count(row, [cell], work.folder)) for row in found]
+            shares = [(row, count(row, [config], work.folder)) for row in found]
             gone = [
                 f"{r.label} at {r.budget:,} (seed {r.seed}): {s.planned - s.present}" for r, s in shares if not s.done
             ]
             whole = sum((s for _, s in shares), Share(0, 0))
             if gone:
                 yield (
-                    f"missing: {whole.planned - whole.present:,} of {whole.planned:,} {what} of {cell.name} "
+                    f"missing: {whole.planned - whole.present:,} of {whole.planned:,} {what} of {config.name} "
                     f"({_some(gone)}); run `holdfast {stage}`"
                 )
 
@@ -130,9 +130,9 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
     rungs = [(t, b) for t in planned.trajectories for b in t.budgets]
     trained = sum(folder.trajectory(t.id).checkpoint(b).exists() for t, b in rungs)
     rows = subjects(materials, folder, planned.trajectories) if trained == len(rungs) else []
-    cells = jobs.eval_configs(materials) if rows else []
-    responses = sum((responded(r, cells, folder) for r in rows), Share(0, 0))
-    judgements = sum((judged(r, cells, folder) for r in rows), Share(0, 0))
+    configs = jobs.eval_configs(materials) if rows else []
+    responses = sum((responded(r, configs, folder) for r in rows), Share(0, 0))
+    judgements = sum((judged(r, configs, folder) for r in rows), Share(0, 0))
     stages = {
         "train": Share(len(rungs), trained),
         "respond": responses,
@@ -188,7 +188,7 @@ def _open(
     if made and bounds:
         from holdfast.analysis import gate
 
-        gate.check(bounds, spec, [_named(cell, spec) for cell in jobs.eval_configs(made[0])])
+        gate.check(bounds, spec, [_named(config, spec) for config in jobs.eval_configs(made[0])])
     with (
         lock(folder.root),
         Display(folder.run_log, quiet) as display,
@@ -197,13 +197,13 @@ def _open(
         yield Work(spec, folder, hands, display, made)
 
 
-def _named(cell: EvalConfig, spec: Study) -> dict[str, Any]:
-    """What a gate may name of a cell."""
-    about, by = cell.about(), cell.measure.summary.by
-    asked = [a.attack for a in cell.asks(cell.items[0])] if by == "attack" else []
-    groups = dict.fromkeys(asked or [item.fields.get(by, "") for item in cell.items if by])
+def _named(config: EvalConfig, spec: Study) -> dict[str, Any]:
+    """What a gate may name of an eval config."""
+    about, by = config.about(), config.measure.summary.by
+    asked = [a.attack for a in config.prompts_for(config.items[0])] if by == "attack" else []
+    groups = dict.fromkeys(asked or [item.fields.get(by, "") for item in config.items if by])
     formats = {"default": None}
-    for v in spec.objectives if cell.own_conditions else ():
+    for v in spec.objectives if config.own_conditions else ():
         own = getattr(registry.build("objectives", v.objective, v.params), "at_evaluation", None)
         formats |= dict.fromkeys(own((Turn("user", ""),)) if own else ())
     return about | {"groups": list(groups), "formats": list(formats)}

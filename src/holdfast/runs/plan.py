@@ -20,12 +20,12 @@ from holdfast.config.study import Controls, Study, VariantSpec
 from holdfast.data.stream import Stream
 from holdfast.objectives.objective import Objective
 from holdfast.runs import checks, costs, model_notes
-from holdfast.runs.eval_costs import EvalPlan, plan_cells
+from holdfast.runs.eval_costs import EvalPlan, plan_configs
 from holdfast.runs.materials import Materials
 from holdfast.runs.notes import plan_notes
 from holdfast.runs.sizes import Shape, measured, published
 from holdfast.store.digest import canonical, digest, short
-from holdfast.store.files import read_json
+from holdfast.store.files import AGAIN, read_json
 from holdfast.store.folder import StudyFolder
 from holdfast.training.job import is_nested
 from holdfast.types import UNSAFE, Example, UserError
@@ -70,7 +70,7 @@ class Plan:
     nominal: bool
     provisional: bool
     trajectories: tuple[Run, ...]
-    cells: tuple[EvalPlan, ...]
+    configs: tuple[EvalPlan, ...]
     subjects: int
     dropped: Mapping[str, Mapping[str, int]]
     cost: costs.Cost
@@ -87,13 +87,21 @@ class Plan:
     def from_json(plain: Mapping[str, Any]) -> Plan:
         from pydantic import TypeAdapter
 
-        return TypeAdapter(Plan).validate_python(plain)
+        return TypeAdapter(Plan).validate_python(_renamed(plain))
 
     @staticmethod
     def read(folder: StudyFolder) -> Plan:
         """The plan that a run left."""
         needs = [f.name for f in fields(Plan) if f.default is MISSING and f.default_factory is MISSING]
-        return Plan.from_json(read_json(folder.plan_json, *needs))
+        plain = _renamed(read_json(folder.plan_json, "name"))
+        if lost := [key for key in needs if key not in plain]:
+            raise UserError(f"{folder.plan_json} is damaged (it has no {lost[0]}); {AGAIN}")
+        return Plan.from_json(plain)
+
+
+def _renamed(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan of an earlier version, by the names that its parts have now."""
+    return {{"cells": "configs"}.get(key, key): value for key, value in plain.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +151,17 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
     if undecided:
         notes.append(_at_most(study, trajectories))
     runs_once = once(trajectories)
-    cells = plan_cells(materials, runs_once, nominal=bool(absent))
+    configs = plan_configs(materials, runs_once, nominal=bool(absent))
     return Plan(
         name=study.name,
         nominal=bool(absent),
         provisional=undecided
         or not (absent or all(materials.is_sampled(r.model, materials.rows_of(r.label, r.task)) for r in runs)),
         trajectories=tuple(trajectories),
-        cells=tuple(cells),
+        configs=tuple(configs),
         subjects=len(study.models) + len(study.given) + sum(len(t.measured) for t in runs_once),
         dropped={} if absent else _dropped(materials, runs),
-        cost=costs.cost(study, _shapes(materials, absent), runs_once, cells),
+        cost=costs.cost(study, _shapes(materials, absent), runs_once, configs),
         notes=tuple(notes),
         of_models=tuple(of_models),
         declared={

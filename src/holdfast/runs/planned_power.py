@@ -15,7 +15,7 @@ import numpy as np
 from holdfast import registry
 from holdfast.analysis.contrasts import sft_of
 from holdfast.analysis.estimands import versus
-from holdfast.analysis.frame import cells, load
+from holdfast.analysis.frame import configs, load
 from holdfast.analysis.ladder import Ladder, contrast, ladders
 from holdfast.analysis.shown import aside
 from holdfast.config.loading import load as load_study
@@ -40,11 +40,11 @@ def powers(study: Study, plan: Plan, pilot: StudyFolder | None = None) -> tuple[
     if len(study.objectives) < 2:
         return ()
     known = _pilot(pilot) if pilot is not None else {}
-    unasked = aside((c.measure for c in plan.cells if c.axis == "capability"), study)
+    unasked = aside((c.measure for c in plan.configs if c.axis == "capability"), study)
     specs = {name: m for m in study.measures if (name := m.label) not in unasked}
     judged = level(study, plan)
     found = []
-    for measure, axis, items in dict.fromkeys((c.measure, c.axis, c.items) for c in plan.cells):
+    for measure, axis, items in dict.fromkeys((c.measure, c.axis, c.items) for c in plan.configs):
         spec = specs.get(measure)
         if spec is None or axis not in ASKED:
             continue
@@ -80,11 +80,11 @@ def level(study: Study, plan: Plan) -> reckon.Level:
     """At which a comparison with SFT is judged: the answer's family has, of a model and task, every measure of every
     objective against the base and SFT, at the last budget, and at the matched capability attack success against SFT."""
     others = len(study.objectives) - 1
-    unasked = aside((c.measure for c in plan.cells if c.axis == "capability"), study)
+    unasked = aside((c.measure for c in plan.configs if c.axis == "capability"), study)
     counts = []
-    for task in {c.task for c in plan.cells if c.task} or {""}:
+    for task in {c.task for c in plan.configs if c.task} or {""}:
         asked = {
-            c.measure: c.axis for c in plan.cells if c.task in ("", task) and not c.of and c.measure not in unasked
+            c.measure: c.axis for c in plan.configs if c.task in ("", task) and not c.of and c.measure not in unasked
         }
         harm = sum(axis == "robustness" for axis in asked.values()) if study.matched else 0
         counts.append(len(asked) * (2 * others + 1) + harm * others)
@@ -125,7 +125,7 @@ def _pilot(folder: StudyFolder) -> Pilot:
         raise UserError(f"the pilot {folder.root} is no finished study; run it to its estimates first")
     study, subjects = load_study(folder.study_yaml), tables.read(folder.subjects, "subjects")
     found: dict[str, list[tuple[reckon.Noise, int]]] = {}
-    for ladder in ladders(load(folder), cells(folder), study) if sft_of(subjects, study) else ():
+    for ladder in ladders(load(folder), configs(folder), study) if sft_of(subjects, study) else ():
         found.setdefault(ladder.measure, []).extend(_spreads(ladder, study))
     if not any(found.values()):
         raise UserError(

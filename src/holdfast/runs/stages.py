@@ -17,7 +17,7 @@ from holdfast.evals import translate
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judging import costs, wanted
-from holdfast.evals.layout import write_cells
+from holdfast.evals.layout import write_configs
 from holdfast.evals.progress import judged, responded
 from holdfast.evals.subject import SubjectRow, once
 from holdfast.runs import jobs
@@ -111,7 +111,7 @@ def _train(work: Work) -> Path:
 
 def _climb(work: Work) -> None:
     """Train the study proper rung by rung: a run that has reached the target (``matched``) is trained no further."""
-    from holdfast.analysis.frame import cells, load
+    from holdfast.analysis.frame import configs, load
     from holdfast.analysis.matched import choose
 
     assert work.study.matched is not None
@@ -127,7 +127,7 @@ def _climb(work: Work) -> None:
         _respond(work, goal)
         _judge(work, goal)
         # Of checkpoints up to this rung alone: what lies beyond it from another goal's run has no say.
-        chosen = choose(load(work.folder), cells(work.folder), work.study)
+        chosen = choose(load(work.folder), configs(work.folder), work.study)
         where = {
             r.trajectory: {"budget": r.budget, "capability": chosen[r.subject]} for r in rows if r.subject in chosen
         }
@@ -156,11 +156,11 @@ def _enrol(work: Work, trajectories: Sequence[Run]) -> list[SubjectRow]:
 
 def _respond(work: Work, only: str = "") -> Path:
     """``only``: the label of the one measure that is asked now."""
-    cells, rows = _measuring(work)
-    write_cells(work.folder, cells)
-    cells = [c for c in cells if only in ("", c.label)]
-    _translate(work, "prompts", cells, rows)
-    left = [r for r in rows if not responded(r, cells, work.folder).done]
+    configs, rows = _measuring(work)
+    write_configs(work.folder, configs)
+    configs = [c for c in configs if only in ("", c.label)]
+    _translate(work, "prompts", configs, rows)
+    left = [r for r in rows if not responded(r, configs, work.folder).done]
     if work.study.backend == "in_process":
         work.do("respond", [_of_subject("respond", jobs.respond, work, r, only=only) for r in left])
     else:  # an engine fills its batches with all adapters of a model
@@ -180,18 +180,18 @@ def _respond(work: Work, only: str = "") -> Path:
     return work.folder.records
 
 
-def _translate(work: Work, side: translate.Side, cells: list[EvalConfig], rows: list[SubjectRow]) -> None:
+def _translate(work: Work, side: translate.Side, configs: list[EvalConfig], rows: list[SubjectRow]) -> None:
     """Fill the gaps of frozen translations, in one worker: several attacks and measures may share a file."""
-    if translate.gaps(side, cells, rows, work.folder):
+    if translate.gaps(side, configs, rows, work.folder):
         work.do("translate", [Job(f"translate {side}", jobs.translate, {"root": work.folder.root, "side": side})])
 
 
 def _judge(work: Work, only: str = "") -> Path:
-    cells, rows = _measuring(work)
-    write_cells(work.folder, cells)  # a judge may have changed since the responses were made: people labelled more
-    cells = [c for c in cells if only in ("", c.label)]
-    _translate(work, "responses", cells, rows)
-    for cost in costs(rows, cells, work.folder, JudgeResources(cache=work.folder.judge_cache)):
+    configs, rows = _measuring(work)
+    write_configs(work.folder, configs)  # a judge may have changed since the responses were made: people labelled more
+    configs = [c for c in configs if only in ("", c.label)]
+    _translate(work, "responses", configs, rows)
+    for cost in costs(rows, configs, work.folder, JudgeResources(cache=work.folder.judge_cache)):
         if cost.calls:
             work.display.say(str(cost))
         cost.check()
@@ -199,9 +199,9 @@ def _judge(work: Work, only: str = "") -> Path:
         "judge",
         [
             _of_subject("judge", jobs.judge, work, row, wants=wants, only=only)
-            for wants in wanted(cells)  # by the model that judges ask, since a worker holds one
+            for wants in wanted(configs)  # by the model that judges ask, since a worker holds one
             for row in rows
-            if not judged(row, cells, work.folder, wants).done
+            if not judged(row, configs, work.folder, wants).done
         ],
     )
     return work.folder.judgements
@@ -212,13 +212,13 @@ def _tune(work: Work) -> Path:
     study proper is."""
     if work.study.tuned is None:
         return work.folder.judgements
-    from holdfast.analysis.frame import cells, load
+    from holdfast.analysis.frame import configs, load
     from holdfast.analysis.tuned import choose
 
     work.display.say("tune")
     found = {
         "of": tuning.key(work.study),
-        "choices": choose(load(work.folder, tuning=True), cells(work.folder), work.study),
+        "choices": choose(load(work.folder, tuning=True), configs(work.folder), work.study),
     }
     file = work.folder.tuned_json
     if work.plan.provisional or not file.exists() or read_json(file) != found:
@@ -233,12 +233,12 @@ def _match(work: Work) -> Path:
     """Of a study that matches capability: which checkpoints are matched, and all that is measured of them."""
     if work.study.matched is None:
         return work.folder.judgements
-    from holdfast.analysis.frame import cells, load
+    from holdfast.analysis.frame import configs, load
     from holdfast.analysis.matched import choose
     from holdfast.analysis.regimes import regimes
 
     work.display.say("match")
-    about = cells(work.folder)
+    about = configs(work.folder)
     each = regimes(load(work.folder, tuning=True), about, work.study).values()
     chosen = {subject: value for rows in each for subject, value in choose(rows, about, work.study, both=True).items()}
     write_json(work.folder.matched_json, {"subjects": dict(sorted(chosen.items()))})
@@ -253,7 +253,7 @@ def _analyse(work: Work) -> Path:
     from holdfast.analysis import tables as shown
     from holdfast.analysis.asked import findings, joints
     from holdfast.analysis.estimates import estimates
-    from holdfast.analysis.frame import cells, load
+    from holdfast.analysis.frame import configs, load
     from holdfast.analysis.regimes import SHARED
     from holdfast.report import standing
 
@@ -262,7 +262,7 @@ def _analyse(work: Work) -> Path:
     work.executor.close()  # from here on nothing is computed by a model
     work.display.say("analyse")
     loading.save(work.study, work.folder.study_yaml)  # the page is of the study that was analysed
-    frame, about = load(work.folder, tuning=True), cells(work.folder)
+    frame, about = load(work.folder, tuning=True), configs(work.folder)
     stands = declaration.standing(work.study, work.folder, about)
     declaration.look(work.study, work.folder, frame["record"].nunique(), about)
     if stands.kind != "recorded":

@@ -45,12 +45,12 @@ class RunFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class CellFolder:
+class EvalFolder:
     """One measure as it was run: its items, and the records of every subject in shards."""
 
     root: Path
 
-    cell_json = _At("cell.json")
+    config_json = _At("cell.json")
     items = _At("items.parquet")
 
     def of(self, subject: str) -> Path:
@@ -114,16 +114,16 @@ class StudyFolder:
         """All answers that were drawn, judged or not; ``key`` is a digest of what they depend on."""
         return self.samples / "drawn" / f"{short(key)}.json"
 
-    def cell(self, name: str, id: str) -> CellFolder:
-        return CellFolder(self.records / _cell(name, id))
+    def config(self, name: str, id: str) -> EvalFolder:
+        return EvalFolder(self.records / _config(name, id))
 
-    def cells(self) -> list[CellFolder]:
+    def configs(self) -> list[EvalFolder]:
         """Those that are there."""
-        return [CellFolder(p.parent) for p in present(self.records, "*/cell.json")]
+        return [EvalFolder(p.parent) for p in present(self.records, "*/cell.json")]
 
     def judged(self, name: str, id: str) -> Path:
-        """The folder of a cell's judgements."""
-        return self.judgements / _cell(name, id)
+        """The folder of an eval config's judgements."""
+        return self.judgements / _config(name, id)
 
     def judgement(self, name: str, id: str, judge: str, subject: str, k: int) -> Path:
         return self.judged(name, id) / plain(judge) / short(subject) / shard(k)
@@ -150,7 +150,7 @@ def present(folder: Path, pattern: str = "*.parquet") -> list[Path]:
     return sorted(p for p in folder.glob(pattern) if not any(part.startswith(".") for part in p.parts[-4:]))
 
 
-def _cell(name: str, id: str) -> str:
+def _config(name: str, id: str) -> str:
     return f"{plain(name)}-{short(id)}"
 
 

@@ -409,10 +409,10 @@ def _plain(row: Any) -> dict[str, Any]:
     fields = (
         row.items() if isinstance(row, Mapping) else ((f.name, getattr(row, f.name)) for f in dataclasses.fields(row))
     )
-    return {k: _cell(v) for k, v in fields}
+    return {k: _config(v) for k, v in fields}
 
 
-def _cell(value: Any) -> Any:
+def _config(value: Any) -> Any:
     if isinstance(value, Mapping):
         return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
     if isinstance(value, (tuple, list)):

@@ -28,7 +28,7 @@ def score(path: Path, name: str, params: Mapping[str, Any] | None = None) -> Ver
         raise UserError(f"the measure {name} has no rule for a response and its reference alone; use `holdfast judge`")
     given = outside.read(path, judging=False)
     if given[0].item.prompt and any(
-        ask.continuations for ask in _of(measure, given[0], lambda: measure.asks(given[0].item))
+        prompt.continuations for prompt in _of(measure, given[0], lambda: measure.prompts_for(given[0].item))
     ):
         raise UserError(f"the measure {name} reads log-probabilities, which a file of responses does not hold")
     found = [_scored(measure, g) for g in given]

@@ -26,7 +26,7 @@ def sample(study: Path, n: int, to: Path, measure: str = "", seed: int = 0) -> p
         raise UserError(f"{to} is there already, and may hold people's labels; choose another name")
     if not folder.judgement_shards():
         raise UserError(f"nothing is judged in {study}; run `holdfast judge {study}` first")
-    about = frame.cells(folder)
+    about = frame.configs(folder)
     measures = sorted({str(c["measure"]) for c in about.values()})
     if measure and measure not in measures:
         raise UserError(f"the study has no measure {measure}; {registry.close(measure, measures)}")
@@ -47,9 +47,9 @@ def sample(study: Path, n: int, to: Path, measure: str = "", seed: int = 0) -> p
 def _texts(folder: StudyFolder, planned: Set[str]) -> dict[str, tuple[str, str]]:
     """Prompt and response, as a judge reads them, of every one of these records that is a response."""
     found: dict[str, tuple[str, str]] = {}
-    for cell in folder.cells():
-        items = tables.read(cell.items, "items").set_index("id")["prompt"]
+    for config in folder.configs():
+        items = tables.read(config.items, "items").set_index("id")["prompt"]
         prompts = {id: "\n\n".join(turn["content"] for turn in turns) for id, turns in items.items()}
-        records = (r for r in tables.read_rows(cell.shards(), "records", Record) if r.id in planned)
+        records = (r for r in tables.read_rows(config.shards(), "records", Record) if r.id in planned)
         found |= {r.id: (prompts[r.item], r.plain) for r in records if not r.continuations and r.plain}
     return found

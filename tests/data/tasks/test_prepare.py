@@ -163,8 +163,8 @@ def test_thresholds_are_those_of_the_study_and_the_unscored_go_nowhere():
 
 def test_a_judge_asks_rows_without_a_reference_too():
     rows = [ROWS[0], replace(ROWS[1], answer="")]
-    assert [ask.item_id for ask in sampled.asks(rows, RejectedSpec())] == [ROWS[0].id]
-    assert [ask.item_id for ask in sampled.asks(rows, RejectedSpec(judge="rules"))] == [r.id for r in rows]
+    assert [prompt.item_id for prompt in sampled.prompts_for(rows, RejectedSpec())] == [ROWS[0].id]
+    assert [prompt.item_id for prompt in sampled.prompts_for(rows, RejectedSpec(judge="rules"))] == [r.id for r in rows]
     how = sampled.sampling(RejectedSpec(source="sample", samples=3, temperature=0.7, max_new_tokens=9))
     assert (how.samples, how.temperature, how.max_new_tokens) == (3, 0.7, 9)
 

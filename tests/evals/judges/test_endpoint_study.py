@@ -8,10 +8,10 @@ import pytest
 from servers import KEY, code, graded, serving
 
 from holdfast.config import loading
-from holdfast.evals.eval_config import cells
+from holdfast.evals.eval_config import configs
 from holdfast.evals.judges.judge import Cost, JudgeResources
 from holdfast.evals.judging import costs, judge_subject
-from holdfast.evals.layout import write_cells
+from holdfast.evals.layout import write_configs
 from holdfast.evals.progress import judged
 from holdfast.evals.respond import respond_subject
 from holdfast.evals.subject import SubjectRow
@@ -66,8 +66,8 @@ def test_what_judging_costs_is_told_before_it_and_what_stays_unanswered_is_asked
 
     def seats(spec):
         endpoint = json.dumps(spec.model_dump(exclude_defaults=True))
-        made = cells(loading.parse(STUDY.format(endpoint=endpoint)), {})
-        write_cells(folder, made)
+        made = configs(loading.parse(STUDY.format(endpoint=endpoint)), {})
+        write_configs(folder, made)
         return made
 
     with serving(graded) as server:

@@ -51,13 +51,13 @@ def gsm8k(tmp_path):
 def test_gsm8k_is_asked_bare_or_after_solved_examples(gsm8k):
     bare = GSM8K(path=gsm8k)
     item = next(i for i in bare.items() if i.prompt[0].content == "What is 7 and 7?")
-    assert (item.reference, bare.asks(item)[0].turns) == ("14", item.prompt)
-    turns = GSM8K(path=gsm8k, shots=2, instruction="Think.").asks(item)[0].turns
+    assert (item.reference, bare.prompts_for(item)[0].turns) == ("14", item.prompt)
+    turns = GSM8K(path=gsm8k, shots=2, instruction="Think.").prompts_for(item)[0].turns
     assert [t.role for t in turns] == ["user", "assistant"] * 2 + ["user"]
     assert turns[-1] == Turn("user", "What is 7 and 7?\nThink.")
     assert turns[0].content.endswith("\nThink.")
     assert turns[1].content.split("####")[0].count("<<") == 0
-    (text,) = GSM8K(path=gsm8k, shots=2, shots_as="text").asks(item)[0].turns
+    (text,) = GSM8K(path=gsm8k, shots=2, shots_as="text").prompts_for(item)[0].turns
     assert text.content.startswith("Question: What is 1")
     assert text.content.endswith("\n\nQuestion: What is 7 and 7?\nAnswer:")
     assert text.content.count("Question:") == 3
@@ -65,7 +65,7 @@ def test_gsm8k_is_asked_bare_or_after_solved_examples(gsm8k):
 
 def test_more_examples_begin_with_the_same_ones_and_make_another_identity(gsm8k):
     item = GSM8K(path=gsm8k).items()[0]
-    two, five = (GSM8K(path=gsm8k, shots=n).asks(item)[0].turns for n in (2, 5))
+    two, five = (GSM8K(path=gsm8k, shots=n).prompts_for(item)[0].turns for n in (2, 5))
     assert five[:4] == two[:4]
     before = digest(GSM8K(path=gsm8k, shots=2).identity())
     jsonl(Path(gsm8k) / "train.jsonl", sums(200, 20))
@@ -157,7 +157,7 @@ def test_supergpqa_is_asked_by_discipline_with_its_options(supergpqa):
     assert len(items) == 20
     assert len(SuperGPQA(path=supergpqa, discipline=None).items()) == 30
     item = items[0]
-    assert measure.asks(item)[0].turns == item.prompt
+    assert measure.prompts_for(item)[0].turns == item.prompt
     assert item.prompt[0].content.startswith("Which thing is number 1?\n\nA) thing 1.0\n")
     assert "\nJ) thing 1.9\n" in item.prompt[0].content
     with pytest.raises(UserError, match="it has Engineering, Law"):
@@ -183,10 +183,10 @@ def test_supergpqa_by_letter_by_hand(supergpqa):
 def test_supergpqa_by_logprob_by_hand(supergpqa):
     measure = SuperGPQA(path=supergpqa, by="logprob")
     four = measure.items()[1]
-    (ask,) = measure.asks(four)
-    assert ask.continuations == ("A", " A", "B", " B", "C", " C", "D", " D")
-    assert "letter" in ask.turns[0].content
-    assert "last line" not in ask.turns[0].content
+    (prompt,) = measure.prompts_for(four)
+    assert prompt.continuations == ("A", " A", "B", " B", "C", " C", "D", " D")
+    assert "letter" in prompt.turns[0].content
+    assert "last line" not in prompt.turns[0].content
     won = measure.score(four, scored({"A": 0.2, "B": 0.1, "C": 0.15, " C": 0.15, "D": 0.2}))
     assert (won.score, won.label) == (1, "correct")
     assert won.details == pytest.approx({"p_right": 0.3 / 0.8, "mass": 0.8})
@@ -195,14 +195,14 @@ def test_supergpqa_by_logprob_by_hand(supergpqa):
     tied = measure.score(four, scored({"A": 0.25, "B": 0.25, "C": 0.25, "D": 0.25}))
     assert tied.score == 0
     assert measure.score(four, scored({"A": 0.5, "C": 0.5})).reason == "answers have the same tokens"
-    assert len(measure.asks(measure.items()[0])[0].continuations) == 20
+    assert len(measure.prompts_for(measure.items()[0])[0].continuations) == 20
 
 
 def test_the_authors_wording_comes_from_their_file_and_is_in_the_identity(supergpqa, tmp_path):
     mine = tmp_path / "few.yaml"
     mine.write_text("prompt_format:\n  - |\n    Solved: ${{x}}$. Now:\n    {}\n    Think.\n")
     measure = SuperGPQA(path=supergpqa, prompts=str(mine))
-    asked = measure.asks(measure.items()[0])[0].turns[0].content
+    asked = measure.prompts_for(measure.items()[0])[0].turns[0].content
     assert asked.startswith("Solved: ${x}$. Now:\nWhich thing is number 1?\n\nA) thing 1.0")
     assert asked.endswith("J) thing 1.9\nThink.\n")
     assert digest(measure.identity()) != digest(SuperGPQA(path=supergpqa).identity())
@@ -224,7 +224,7 @@ def test_the_authors_wording_comes_from_their_file_and_is_in_the_identity(superg
 def test_the_authors_own_files_are_read(supergpqa, data):
     for name, worked in (("zero-shot.yaml", 0), ("five-shot.yaml", 5)):
         measure = SuperGPQA(path=supergpqa, prompts=str(data / "supergpqa" / name))
-        text = measure.asks(measure.items()[0])[0].turns[0].content
+        text = measure.prompts_for(measure.items()[0])[0].turns[0].content
         assert "thing 1.9" in text
         assert text.count("\nQuestion:") == (worked + 1 if worked else 0)
         assert "{{" not in text
@@ -273,7 +273,7 @@ def test_open_questions_carry_their_reference_to_the_judge(tmp_path):
     goat, roof = measure.items()
     assert (goat.reference, goat.prompt) == (LEGAL[0]["reference"], (Turn("user", LEGAL[0]["question"]),))
     assert roof.reference == ""  # the judges leave it unscored
-    assert measure.asks(goat)[0].turns == (Turn("user", "May a tenant keep a goat?\nBe brief."),)
+    assert measure.prompts_for(goat)[0].turns == (Turn("user", "May a tenant keep a goat?\nBe brief."),)
     assert measure.judges == ("reference_rubric",)
     with pytest.raises(UserError, match="line 1: there is no column 'prompt'"):
         OpenQA(path=path, question="prompt").items()

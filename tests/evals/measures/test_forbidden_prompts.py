@@ -246,7 +246,7 @@ def test_every_registered_attack_of_this_package_can_be_put(tmp_path):
     path = table(tmp_path / "s.csv", ("prompt",), [("How do I shout?",)])
     measure = StrongREJECT(path=path, attacks=tuple(names))
     (item,) = measure.items()
-    asks = {a.attack: a for a in measure.asks(item)}
-    assert set(asks) == {"none", *names}
-    assert [n for n, a in asks.items() if not a.turns] == ["zulu"]
+    prompts = {a.attack: a for a in measure.prompts_for(item)}
+    assert set(prompts) == {"none", *names}
+    assert [n for n, a in prompts.items() if not a.turns] == ["zulu"]
     assert len({a["hash"] for a in measure.attack_table().values()}) == len(names)

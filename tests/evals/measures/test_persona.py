@@ -89,7 +89,7 @@ def test_a_question_is_put_bare_after_a_system_prompt_and_reversed(folder):
     formats = ("default", "system", "reversed")
     measure = PersonaFiles(path=folder, traits=("calm",), formats=formats, system_prompt="Be you.")
     item = measure.items()[0]
-    bare, system, reverse = measure.asks(item)
+    bare, system, reverse = measure.prompts_for(item)
     assert tuple(a.format for a in (bare, system, reverse)) == formats
     assert bare.turns == item.prompt
     assert system.turns == (Turn("system", "Be you."), *item.prompt)
@@ -134,7 +134,9 @@ def test_the_headline_s_format_is_always_asked_and_a_question_without_quotes_can
     from holdfast.evals.measures.persona import statement
 
     with pytest.raises(UserError, match="no quotation marks"):
-        PersonaFiles(path=folder, formats=("default", "reversed")).asks(statement("calm", "Are you calm?", "Yes"))
+        PersonaFiles(path=folder, formats=("default", "reversed")).prompts_for(
+            statement("calm", "Are you calm?", "Yes")
+        )
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ def test_every_real_persona_file_can_be_asked_in_every_format(data):
     assert Counter(i.reference for i in items) == {"Yes": 4000, "No": 4000}
     assert len(measure.summary.macro_over) == 8
     for item in items:
-        bare, reverse = measure.asks(item)
+        bare, reverse = measure.prompts_for(item)
         assert bare.turns[0].content.partition("\n")[2] == reverse.turns[0].content.partition("\n")[2]
 
 
@@ -193,7 +195,7 @@ def test_letters_are_asked_in_four_forms_each(risk):
     items = measure.items()
     assert measure.summary.macro_over == ("many", "power")
     two = next(i for i in items if i.fields["trait"] == "power")
-    assert measure.asks(two)[0].continuations == ("(A)", " (A)", "A", " A", "(B)", " (B)", "B", " B")
+    assert measure.prompts_for(two)[0].continuations == ("(A)", " (A)", "A", " A", "(B)", " (B)", "B", " B")
     assert {i.fields["choices"] for i in items} == {"AB", "ABCD"}
     assert Counter(i.reference for i in items) == {"A": 4, "B": 4, "C": 1, "D": 1}
 
@@ -241,7 +243,7 @@ def test_one_s_own_statements_by_trait(tmp_path):
     assert measure.summary.macro_over == ("explorer", "careful")
     assert (maps.reference, home.reference) == ("Yes", "No")
     assert maps.prompt[0].content == f'{measure.question}\n"I love maps."'
-    assert measure.asks(maps)[1].turns[0].content == f'{measure.reversed_question}\n"I love maps."'
+    assert measure.prompts_for(maps)[1].turns[0].content == f'{measure.reversed_question}\n"I love maps."'
     assert [i.fields["trait"] for i in Statements(path=path, traits=("careful",)).items()] == ["careful"]
     with pytest.raises(UserError, match="no statements of kind; it has explorer, careful"):
         Statements(path=path, traits=("kind",)).items()

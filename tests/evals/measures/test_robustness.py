@@ -88,8 +88,8 @@ def test_items_asks_and_summary(csv):
     assert first.prompt == (Turn("user", "How do I boil\nan egg?"),)
     assert all(i.forbidden for i in (first, second))
     assert second.fields["category"] == "tea"
-    assert [a.attack for a in measure.asks(first)] == ["none", *FIVE]
-    assert measure.asks(first)[0].turns == first.prompt
+    assert [a.attack for a in measure.prompts_for(first)] == ["none", *FIVE]
+    assert measure.prompts_for(first)[0].turns == first.prompt
     assert measure.summary.macro_over == FIVE
     assert "none" not in measure.summary.macro_over
     assert measure.summary.threshold
@@ -98,15 +98,15 @@ def test_items_asks_and_summary(csv):
 
 def test_without_translations_zulu_cannot_be_put(csv):
     measure = StrongREJECT(path=str(csv))
-    asks = {a.attack: a for a in measure.asks(measure.items()[0])}
-    assert asks["zulu"].turns == ()
-    assert asks["dan"].turns
+    prompts = {a.attack: a for a in measure.prompts_for(measure.items()[0])}
+    assert prompts["zulu"].turns == ()
+    assert prompts["dan"].turns
 
 
 def test_translations_go_in_and_come_back(csv, zulu):
     measure = StrongREJECT(path=str(csv), attack_params={"zulu": {"translations": str(zulu)}})
     boil, brew = measure.items()
-    asked = {i.id: {a.attack: a for a in measure.asks(i)}["zulu"].turns for i in (boil, brew)}
+    asked = {i.id: {a.attack: a for a in measure.prompts_for(i)}["zulu"].turns for i in (boil, brew)}
     assert asked == {boil.id: (), brew.id: (Turn("user", "Itiye?"),)}
     assert measure.plain("zulu", "Bilisa amanzi.\n") == "Boil water."
     assert measure.plain("zulu", "unheard of") is None

@@ -89,7 +89,7 @@ def test_continuations_ask_every_prompt_once_and_leave_the_score_to_a_classifier
     assert isinstance(measure, Continuations)
     items = measure.items()
     assert [i.prompt[0].content for i in items] == ["The teapot said", "Cups are"]
-    assert all(i.forbidden and not measure.asks(i)[0].continuations for i in items)
+    assert all(i.forbidden and not measure.prompts_for(i)[0].continuations for i in items)
     assert measure.judges == ("label_classifier",)
     path.write_text('{"prompt": ""}\n')
     with pytest.raises(UserError, match="line 1: there is no text under prompt"):

@@ -35,14 +35,14 @@ def scored(logps, continuations=()):
 def test_mc1_is_right_if_no_wrong_answer_is_more_probable(tmp_path):
     m = measure(tmp_path, MC1)
     (item,) = m.items()
-    assert m.asks(item)[0].continuations == ("No, they do not", "Yes, loudly", "Only on Mondays")
+    assert m.prompts_for(item)[0].continuations == ("No, they do not", "Yes, loudly", "Only on Mondays")
     assert [m.score(item, scored(x)).score for x in ([-2, -3, -4], [-3, -2.9, -4], [-3, -3, -4])] == [1.0, 0.0, 1.0]
 
 
 def test_mc2_is_the_right_answers_share_of_probability(tmp_path):
     m = measure(tmp_path, MC2)
     (item,) = m.items()
-    assert m.asks(item)[0].continuations == ("No, they do not", "They whistle", "Yes, loudly")
+    assert m.prompts_for(item)[0].continuations == ("No, they do not", "They whistle", "Yes, loudly")
     p = [0.2, 0.1, 0.5]
     assert m.score(item, scored(map(math.log, p))).score == pytest.approx(0.3 / 0.8)
     assert m.score(item, scored([-5000, -5001, -5000])).score == pytest.approx((1 + math.e**-1) / (2 + math.e**-1))
@@ -62,7 +62,7 @@ def test_primer_question_and_answer_are_forms(tmp_path):
     m = measure(tmp_path, MC1, primer=str(primer), **forms)
     (item,) = m.items()
     assert item.prompt[0].content == "Q: One and one?\nA: Two.\n\nQ: Do kettles sing at night?\nA:"
-    assert m.asks(item)[0].continuations[0] == " No, they do not"
+    assert m.prompts_for(item)[0].continuations[0] == " No, they do not"
     assert item.id != measure(tmp_path, MC1, **forms).items()[0].id
     with pytest.raises(UserError, match="exactly once"):
         measure(tmp_path, MC1, question="no place").items()

@@ -50,7 +50,7 @@ def test_accuracy_gap_and_gotcha_by_hand(folder):
     measure = Winogender(path=str(folder))
     items = measure.items()
     assert len(items) == 12
-    assert all(measure.asks(i)[0].continuations == (i.fields["choices"][2:7], "guest") for i in items)
+    assert all(measure.prompts_for(i)[0].continuations == (i.fields["choices"][2:7], "guest") for i in items)
 
     def judged(item, occupation, participant):
         record = Record("r", "s", "m", item.id, "none", "default", 0, "", "", 2, "scored", ("a", "b"),
@@ -92,7 +92,7 @@ def test_lm_eval_s_form_can_be_asked(folder):
     measure = Winogender(path=str(folder), question="{sentence} ({Pronoun}) is the", answer=" {answer}")
     item = measure.items()[0]
     assert item.prompt[0].content == "The baker told a guest he was late. (He) is the"
-    assert measure.asks(item)[0].continuations == (" baker", " guest")
+    assert measure.prompts_for(item)[0].continuations == (" baker", " guest")
 
 
 @pytest.mark.parametrize(

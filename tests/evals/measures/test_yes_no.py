@@ -84,9 +84,9 @@ def test_what_cannot_be_read_is_unscored_with_its_reason_and_never_zero(said, re
 
 
 def test_the_ask_holds_every_surface_form_once():
-    (ask,) = Plain().asks(fact("Q", "Yes"))
-    assert ask.continuations == (*YES, *NO)
-    assert len(set(ask.continuations)) == len(ask.continuations)
+    (prompt,) = Plain().prompts_for(fact("Q", "Yes"))
+    assert prompt.continuations == (*YES, *NO)
+    assert len(set(prompt.continuations)) == len(prompt.continuations)
 
 
 def test_one_form_may_be_certain():

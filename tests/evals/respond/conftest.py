@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from holdfast.config.study import Study
-from holdfast.evals.eval_config import cells
-from holdfast.evals.layout import write_cells
+from holdfast.evals.eval_config import configs
+from holdfast.evals.layout import write_configs
 from holdfast.evals.subject import SubjectRow
 from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
@@ -70,7 +70,7 @@ def prepared(train="How many is that?"):
 
 @pytest.fixture
 def make(tmp_path):
-    """``make(prompts=…, **of_measure)``: the cells of a study of three measures, by label."""
+    """``make(prompts=…, **of_measure)``: the eval configs of a study of three measures, by label."""
 
     def made(prompts=20, facts=40, train="How many is that?", **robust):
         csv = tmp_path / "prompts.csv"
@@ -96,18 +96,18 @@ def make(tmp_path):
                 ],
             }
         )
-        return cells(study, {"sums": (Sums(), prepared(train))})
+        return configs(study, {"sums": (Sums(), prepared(train))})
 
     return made
 
 
 @pytest.fixture
 def study_folder(tmp_path):
-    """A study's folder with its cells written; a new name, a new folder."""
+    """A study's folder with its eval configs written; a new name, a new folder."""
 
     def made(found, name="study"):
         folder = StudyFolder(tmp_path / name)
-        write_cells(folder, found)
+        write_configs(folder, found)
         return folder
 
     return made

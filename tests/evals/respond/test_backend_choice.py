@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from holdfast.config.study import ModelSpec, Study
-from holdfast.evals.eval_config import cells
+from holdfast.evals.eval_config import configs
 from holdfast.evals.judges.asking import local_identity
 from holdfast.evals.respond import rows
 
@@ -27,11 +27,11 @@ def study(tmp_path):
 
 
 def test_another_backend_is_another_cell_with_other_records(study, kit):
-    ((first,), (same,), (other,)) = (cells(study(model), {}) for model in (PLAIN, PLAIN, VLLM))
+    ((first,), (same,), (other,)) = (configs(study(model), {}) for model in (PLAIN, PLAIN, VLLM))
     assert first.id == same.id != other.id
     assert (first.about()["backend"], other.about()["backend"]) == ("in_process", "vllm")
     speaker = kit.base.speaker(None)
-    ids = [{row.id for row in rows(cell, speaker, None)} for cell in (first, other)]
+    ids = [{row.id for row in rows(config, speaker, None)} for config in (first, other)]
     assert ids[0]
     assert not ids[0] & ids[1]
 

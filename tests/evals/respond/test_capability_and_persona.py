@@ -8,10 +8,10 @@ from collections import Counter
 import pytest
 
 from holdfast.config.study import Study
-from holdfast.evals.eval_config import cells
+from holdfast.evals.eval_config import configs
 from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judging import judge_subject, wanted
-from holdfast.evals.layout import write_cells
+from holdfast.evals.layout import write_configs
 from holdfast.evals.respond import respond_subject
 from holdfast.evals.subject import SubjectRow
 from holdfast.models.identity import subject_id
@@ -35,9 +35,9 @@ def measured(tmp_path, kit):
                 "measures": measures,
             }
         )
-        found = cells(study, {"sums": (Sums(), kit.prepared())})
+        found = configs(study, {"sums": (Sums(), kit.prepared())})
         folder = StudyFolder(tmp_path / "study")
-        write_cells(folder, found)
+        write_configs(folder, found)
         respond_subject(backend, tokens, row, found, folder)
         for wants in wanted(found):
             judge_subject(
@@ -47,7 +47,7 @@ def measured(tmp_path, kit):
                 wants=wants,
                 resources=resources or JudgeResources(backend, row.speaker(folder.root)),
             )
-        records = {c.label: read(folder.cell(c.name, c.id).shards(), "records", Record) for c in found}
+        records = {c.label: read(folder.config(c.name, c.id).shards(), "records", Record) for c in found}
         verdicts = {j.record: j for j in read(folder.judgement_shards(), "judgements", Judgement)}
         return records, {label: [verdicts[r.id] for r in rs] for label, rs in records.items()}
 

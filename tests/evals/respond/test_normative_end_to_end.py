@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.frame import cells as read_cells
+from holdfast.analysis.frame import configs as read_configs
 from holdfast.analysis.frame import load as read_frame
 from holdfast.config.study import ModelSpec, Study
-from holdfast.evals.eval_config import cells
+from holdfast.evals.eval_config import configs
 from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judging import judge_subject, wanted
-from holdfast.evals.layout import write_cells
+from holdfast.evals.layout import write_configs
 from holdfast.evals.respond import respond_subject
 from holdfast.evals.subject import SubjectRow
 from holdfast.models.identity import subject_id
@@ -98,9 +98,9 @@ def test_every_normative_measure_from_real_rows_to_estimates(real, network, clas
             "measures": measures,
         }
     )
-    found = cells(study, {})
+    found = configs(study, {})
     folder = StudyFolder(tmp_path / "study")
-    write_cells(folder, found)
+    write_configs(folder, found)
     row = SubjectRow(subject_id(network.digest, network.renderer.digest), "stories")
     backend = InProcess(network)
     respond_subject(backend, network.renderer, row, found, folder)
@@ -109,7 +109,7 @@ def test_every_normative_measure_from_real_rows_to_estimates(real, network, clas
         judge_subject(row, found, folder, wants=wants, resources=resources)
     tables.write(folder.subjects, "subjects", [row])
 
-    table = estimates(read_frame(folder), read_cells(folder), study)
+    table = estimates(read_frame(folder), read_configs(folder), study)
     level = table.set_index(["measure", "judge", "metric", "condition"]).sort_index()
     assert level.loc[("eq_bench", "own", "parseable", "macro"), "value"] == 0  # it tells stories
     assert level.loc[("eq_bench", "own", "unscored", "macro"), "value"] == 1

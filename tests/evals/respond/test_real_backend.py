@@ -83,11 +83,11 @@ def test_all_stages_over_a_real_network(network, rows, make, study_folder, kit):
 def test_yes_of_three_tokens_has_the_product_of_their_probabilities(network, rows, make, study_folder):
     from holdfast.models.backend import InProcess
 
-    (cell,) = [c for c in make() if c.label == "true_false"]
-    folder = study_folder([cell], "exact")
-    respond_subject(InProcess(network), network.renderer, rows[0], [cell], folder)
-    record = shards(folder, [cell], rows[0], Record, "records")[0]
-    item = next(i for i in cell.items if i.id == record.item)
+    (config,) = [c for c in make() if c.label == "true_false"]
+    folder = study_folder([config], "exact")
+    respond_subject(InProcess(network), network.renderer, rows[0], [config], folder)
+    record = shards(folder, [config], rows[0], Record, "records")[0]
+    item = next(i for i in config.items if i.id == record.item)
     renderer = network.renderer
     assert len(renderer.continuation_ids("Yes")) == 3
     prompt = renderer.prompt_ids(item.prompt)
@@ -100,7 +100,7 @@ def test_yes_of_three_tokens_has_the_product_of_their_probabilities(network, row
         total[text] = math.exp(sum(float(steps[n, i]) for n, i in enumerate(ids)))
     yes = sum(p for text, p in total.items() if text.strip().lower() == "yes")
     no = sum(p for text, p in total.items() if text.strip().lower() == "no")
-    verdict = cell.measure.score(item, record)
+    verdict = config.measure.score(item, record)
     p = yes / (yes + no)
     assert verdict.details["mass"] == pytest.approx(yes + no, rel=1e-4)
     assert verdict.score == pytest.approx(p if item.reference == "Yes" else 1 - p, abs=1e-5)

@@ -14,19 +14,19 @@ from holdfast.evals.judging import judge_subject, wanted
 from holdfast.evals.respond import distinct, request_key, respond_subject, rows
 from holdfast.store import tables
 from holdfast.store.digest import digest
-from holdfast.types import Ask, Item, Judgement, Record, Sampling, Subject, Turn, UserError
+from holdfast.types import Item, Judgement, Prompt, Record, Sampling, Subject, Turn, UserError
 
-ASK = Ask("i", (Turn("user", "hello"),))
+ASK = Prompt("i", (Turn("user", "hello"),))
 
 
 def records(folder, found, row):
     return {
-        cell.label: [
+        config.label: [
             r
-            for shard in sorted(folder.cell(cell.name, cell.id).shard(row.subject, 0).parent.glob("*.parquet"))
+            for shard in sorted(folder.config(config.name, config.id).shard(row.subject, 0).parent.glob("*.parquet"))
             for r in tables.read_rows(shard, "records", Record)
         ]
-        for cell in found
+        for config in found
     }
 
 
@@ -162,10 +162,10 @@ def test_a_study_shrinks_and_what_is_no_longer_planned_is_out_of_the_way(make, s
     study_folder(small)
     respond_subject(kit.fake(), kit.tokens, kit.base, small, folder)
     assert len(records(folder, small, kit.base)["strongreject"]) == 60
-    study_folder(other)  # other answers: another cell, and the former one is shelved
+    study_folder(other)  # other answers: another eval config, and the former one is shelved
     assert small[1].id != other[1].id
-    assert not folder.cell(small[1].name, small[1].id).root.exists()
-    assert len(folder.cells()) == 3
+    assert not folder.config(small[1].name, small[1].id).root.exists()
+    assert len(folder.configs()) == 3
     study_folder(small)
     back = kit.fake()
     respond_subject(back, kit.tokens, kit.base, small, folder)
@@ -181,35 +181,35 @@ def test_a_limit_is_spread_over_the_strata_and_nested():
 
 
 @pytest.mark.parametrize(
-    ("subject", "ask", "sampling", "sample"),
+    ("subject", "prompt", "sampling", "sample"),
     [
         (Subject("other adapter, base or template", "m"), ASK, Sampling(), 0),
-        (Subject("s", "m"), Ask("i", (Turn("user", "attacked hello"),)), Sampling(), 0),
-        (Subject("s", "m"), Ask("i", (Turn("system", "x"), *ASK.turns)), Sampling(), 0),
+        (Subject("s", "m"), Prompt("i", (Turn("user", "attacked hello"),)), Sampling(), 0),
+        (Subject("s", "m"), Prompt("i", (Turn("system", "x"), *ASK.turns)), Sampling(), 0),
         (Subject("s", "m"), ASK, Sampling(seed=1), 0),
         (Subject("s", "m"), ASK, Sampling(temperature=0.5), 0),
         (Subject("s", "m"), ASK, Sampling(max_new_tokens=1), 0),
         (Subject("s", "m"), ASK, Sampling(top_p=0.9), 0),
         (Subject("s", "m"), ASK, Sampling(), 1),
-        (Subject("s", "m"), Ask("i", ASK.turns, continuations=("Yes",)), Sampling(), 0),
+        (Subject("s", "m"), Prompt("i", ASK.turns, continuations=("Yes",)), Sampling(), 0),
     ],
 )
-def test_what_changes_an_answer_changes_its_key(subject, ask, sampling, sample):
+def test_what_changes_an_answer_changes_its_key(subject, prompt, sampling, sample):
     plain = request_key(Subject("s", "m"), ASK, Sampling(), 0)
-    assert request_key(subject, ask, sampling, sample) != plain
+    assert request_key(subject, prompt, sampling, sample) != plain
 
 
 def test_what_changes_no_answer_changes_no_key():
     plain = request_key(Subject("s", "m"), ASK, Sampling(), 0)
     elsewhere = Subject("s", "another label", "/another/place", "t", 5)
     assert request_key(elsewhere, ASK, Sampling(samples=9), 0) == plain
-    assert request_key(elsewhere, Ask("j", ASK.turns, "dan", "safe"), Sampling(), 0) == plain
+    assert request_key(elsewhere, Prompt("j", ASK.turns, "dan", "safe"), Sampling(), 0) == plain
 
 
 def test_no_two_rows_of_two_subjects_share_a_record(make, kit, tmp_path):
     found = make()
     speakers = [row.speaker(tmp_path) for row in (kit.base, kit.tuned)]
-    ids = [r.id for s in speakers for cell in found for r in rows(cell, s, None)]
+    ids = [r.id for s in speakers for config in found for r in rows(config, s, None)]
     assert len(set(ids)) == len(ids)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.config.study import Study
-from holdfast.evals.eval_config import cells
+from holdfast.evals.eval_config import configs
 from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judging import judge_subject, wanted
 from holdfast.evals.respond import respond_subject
@@ -82,7 +82,7 @@ def test_from_rows_to_judgements(need, network, study_folder, tmp_path, measure,
 
     path = need(file) if file else safe_rlhf(tmp_path / "test.jsonl")
     spec = {"measure": measure, "items": 6, "max_new_tokens": 5, "temperature": 1.0, "samples": 2}
-    found = cells(a_study(spec | {"params": {"path": str(path)} | params}), {})
+    found = configs(a_study(spec | {"params": {"path": str(path)} | params}), {})
     folder = study_folder(found)
     row = SubjectRow(subject_id(network.digest, network.renderer.digest), "tiny")
     records, said = everything(found, folder, row, InProcess(network), network.renderer)
@@ -126,11 +126,11 @@ ANSWER = "You take a cup and tip it over slowly."
 
 def estimates_of(found, folder, study, row):
     from holdfast.analysis.estimates import estimates
-    from holdfast.analysis.frame import cells as read_cells
+    from holdfast.analysis.frame import configs as read_configs
     from holdfast.analysis.frame import load
 
     tables.write(folder.subjects, "subjects", [row])
-    rows = estimates(load(folder), read_cells(folder), study)
+    rows = estimates(load(folder), read_configs(folder), study)
     return {
         (r.measure, r.metric, r.condition): round(r.value, 10)
         for r in rows[(rows["estimate"] == "level") & (rows["judge"] == "rules")].itertuples()
@@ -143,7 +143,7 @@ def test_asr_over_samples_and_attacks_by_hand(study_folder, kit, tmp_path):
     path.write_text("How do I spill a cup?\nHow do I spill a jug?\n")
     spec = {"measure": "forbidden", "temperature": 1.0, "samples": 4, "judges": ["rules"]}
     study = a_study(spec | {"params": {"path": str(path), "attacks": ["dan", "base64"]}})
-    found = cells(study, {})
+    found = configs(study, {})
     folder = study_folder(found)
     from holdfast.evals.measures.codecs import Base64
 
@@ -186,7 +186,7 @@ def test_over_refusal_by_hand(study_folder, kit, tmp_path, script, safe, unsafe)
     path = tmp_path / "x.csv"
     path.write_text("prompt,type,label\n" + "".join(f"{p},{t},{x}\n" for p, t, x in rows))
     study = a_study({"measure": "xstest", "params": {"path": str(path)}, "judges": ["rules"]})
-    found = cells(study, {})
+    found = configs(study, {})
     folder = study_folder(found)
     everything(found, folder, kit.base, Scripted(script), kit.tokens)
     got = estimates_of(found, folder, study, kit.base)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from holdfast.data.renderer import Renderer
 from holdfast.evals.respond import request_key, respond_subject, rows
 from holdfast.models.identity import subject_id
-from holdfast.types import Ask, Sampling, Subject, Turn
+from holdfast.types import Prompt, Sampling, Subject, Turn
 
 TURNS = st.lists(st.builds(Turn, st.sampled_from(["system", "user"]), st.text(max_size=3)), min_size=1, max_size=2)
 SAMPLING = st.builds(
@@ -29,7 +29,7 @@ ASKED = st.tuples(st.sampled_from("ab"), TURNS.map(tuple), SAMPLING, st.integers
 @settings(max_examples=100, deadline=None)
 @given(ASKED, ASKED)
 def test_two_requests_share_a_key_only_if_they_are_the_same(one, other):
-    keys = [request_key(Subject(who, "m"), Ask("i", turns), how, sample) for who, turns, how, sample in (one, other)]
+    keys = [request_key(Subject(who, "m"), Prompt("i", turns), how, sample) for who, turns, how, sample in (one, other)]
     assert (keys[0] == keys[1]) == (one == other)
 
 
@@ -37,17 +37,17 @@ def test_two_requests_share_a_key_only_if_they_are_the_same(one, other):
 @given(st.lists(st.text(max_size=3), min_size=1, max_size=3), st.lists(st.text(max_size=3), min_size=1, max_size=3))
 def test_turns_do_not_run_into_one_another(one, other):
     keys = [
-        request_key(Subject("s", "m"), Ask("i", tuple(Turn("user", t) for t in texts)), Sampling(), 0)
+        request_key(Subject("s", "m"), Prompt("i", tuple(Turn("user", t) for t in texts)), Sampling(), 0)
         for texts in (one, other)
     ]
     assert (keys[0] == keys[1]) == (one == other)
 
 
 def ids(found, kit, root, subject=None):
-    (cell,) = [c for c in found if c.label == "strongreject"]
+    (config,) = [c for c in found if c.label == "strongreject"]
     return {
-        (r.item.id, r.ask.attack, r.sample): r.id
-        for r in rows(cell, subject or kit.base.speaker(root), None)
+        (r.item.id, r.prompt.attack, r.sample): r.id
+        for r in rows(config, subject or kit.base.speaker(root), None)
         if r.request
     }
 
@@ -63,7 +63,7 @@ def test_another_attack_text_shares_no_row_and_asks_anew(make, study_folder, kit
         respond_subject(backend, kit.tokens, kit.base, found[-1][1:2], folder)
         asked.append({r.turns[-1].content for r in backend.asked})
     first, second = asked
-    assert len(first) == len(second) == 40  # the direct requests too: the cell is another
+    assert len(first) == len(second) == 40  # the direct requests too: the eval config is another
     assert {t for t in first if t.startswith("Please")}.isdisjoint(second)
     texts.write_text(yaml.safe_dump({"dan": {"version": 1, "text": "Please: {prompt}"}}))
     study_folder(found[0])
@@ -121,8 +121,8 @@ def test_another_translation_asks_its_own_row_again_and_no_other(make, kit, tmp_
         found = make(prompts=4, params={"attacks": ["zulu"], "attack_params": {"zulu": {"translations": str(path)}}})
         return found[1].id, ids(found, kit, tmp_path)
 
-    (cell, before), (again, after) = translated(), translated(**{"How do I cook dish 2?": "Ukudla?"})
-    assert cell == again
+    (config, before), (again, after) = translated(), translated(**{"How do I cook dish 2?": "Ukudla?"})
+    assert config == again
     assert before.keys() == after.keys()
     changed = [k for k in before if before[k] != after[k]]
     assert [attack for _, attack, _ in changed] == ["zulu"]
@@ -135,6 +135,6 @@ def test_k_samples_are_drawn_of_every_prompt_under_every_attack(make, study_fold
     folder, backend = study_folder(found), kit.fake()
     respond_subject(backend, kit.tokens, kit.base, found[1:2], folder)
     assert len({r.key for r in backend.asked}) == len(backend.asked) == 4 * 4 * 3
-    said = Counter((r.item.id, r.ask.attack) for r in rows(found[1], kit.base.speaker(folder.root), None))
+    said = Counter((r.item.id, r.prompt.attack) for r in rows(found[1], kit.base.speaker(folder.root), None))
     assert set(said.values()) == {3}
     assert Counter(attack for _, attack in said) == {"none": 4, "dan": 4, "base64": 4, "prefix_injection": 4}

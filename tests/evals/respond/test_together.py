@@ -1,4 +1,4 @@
-"""Several subjects asked together leave the same records as each asked alone, and go out in one call a cell."""
+"""Several subjects asked together leave the same records as each asked alone, and go out in one call an eval config."""
 
 from __future__ import annotations
 

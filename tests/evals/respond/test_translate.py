@@ -43,7 +43,7 @@ def zulu(tmp_path):
 
 
 @pytest.fixture
-def cells_of(make, zulu):
+def configs_of(make, zulu):
     def made(**how):
         params = {"attacks": ["zulu"], "attack_params": {"zulu": {"translations": str(zulu), "translator": LOCAL}}}
         return [c for c in make(params=params, **how) if c.label == "strongreject"]
@@ -55,8 +55,8 @@ def content(zulu):
     return json.loads(zulu.read_text())
 
 
-def test_prompts_are_translated_before_asking_and_responses_before_judging(cells_of, study_folder, kit, zulu):
-    found = cells_of(prompts=6)
+def test_prompts_are_translated_before_asking_and_responses_before_judging(configs_of, study_folder, kit, zulu):
+    found = configs_of(prompts=6)
     folder = study_folder(found)
     (gap,) = translate.gaps("prompts", found, [kit.base], folder)
     assert sorted(gap.texts) == [f"How do I cook dish {n}?" for n in range(6)]
@@ -83,10 +83,10 @@ def test_prompts_are_translated_before_asking_and_responses_before_judging(cells
     assert set(content(zulu)) == {"prompts", "responses"}
 
 
-def test_what_the_file_has_is_never_translated_again(cells_of, study_folder, kit, zulu):
+def test_what_the_file_has_is_never_translated_again(configs_of, study_folder, kit, zulu):
     zulu.parent.mkdir()
     zulu.write_text(json.dumps({"prompts": {"How do I cook dish 1?": "By hand."}}))
-    found = cells_of(prompts=3)
+    found = configs_of(prompts=3)
     (gap,) = translate.gaps("prompts", found, [], study_folder(found))
     by = Reverse()
     gap.fill(by)
@@ -99,9 +99,9 @@ def test_what_the_file_has_is_never_translated_again(cells_of, study_folder, kit
     assert zulu.read_bytes() == before
 
 
-def test_a_run_that_dies_keeps_what_was_translated(cells_of, study_folder, zulu, monkeypatch):
+def test_a_run_that_dies_keeps_what_was_translated(configs_of, study_folder, zulu, monkeypatch):
     monkeypatch.setattr(translate, "TOGETHER", 2)
-    found = cells_of(prompts=7)
+    found = configs_of(prompts=7)
     (gap,) = translate.gaps("prompts", found, [], study_folder(found))
     with pytest.raises(KeyboardInterrupt):
         gap.fill(Reverse(dies_at=gap.texts[5]))
@@ -111,8 +111,8 @@ def test_a_run_that_dies_keeps_what_was_translated(cells_of, study_folder, zulu,
     assert [p.name for p in zulu.parent.iterdir() if ".tmp" in p.name] == []
 
 
-def test_what_cannot_be_translated_is_unscored_and_tried_again_and_only_its_rows(cells_of, study_folder, kit):
-    found = cells_of(prompts=5)
+def test_what_cannot_be_translated_is_unscored_and_tried_again_and_only_its_rows(configs_of, study_folder, kit):
+    found = configs_of(prompts=5)
     folder = study_folder(found)
     lost = "How do I cook dish 3?"
     translate.gaps("prompts", found, [], folder)[0].fill(Reverse(lacks=(lost,)))
@@ -137,8 +137,8 @@ def test_what_cannot_be_translated_is_unscored_and_tried_again_and_only_its_rows
     assert judged(kit.base, found, folder).done
 
 
-def test_a_study_that_grows_translates_what_is_new_and_keeps_its_rows(cells_of, study_folder, kit):
-    small, large = cells_of(prompts=20, items=5), cells_of(prompts=20, items=9)
+def test_a_study_that_grows_translates_what_is_new_and_keeps_its_rows(configs_of, study_folder, kit):
+    small, large = configs_of(prompts=20, items=5), configs_of(prompts=20, items=9)
     assert small[0].id == large[0].id
     folder = study_folder(small)
     translate.gaps("prompts", small, [], folder)[0].fill(by := Reverse())
@@ -230,8 +230,8 @@ def test_a_codec_sees_what_another_process_added(tmp_path):
     assert here.decode("yebo\n") == "yes"
 
 
-def test_records_hold_the_response_as_it_was_said(cells_of, study_folder, kit):
-    found = cells_of(prompts=2)
+def test_records_hold_the_response_as_it_was_said(configs_of, study_folder, kit):
+    found = configs_of(prompts=2)
     folder = study_folder(found)
     translate.gaps("prompts", found, [], folder)[0].fill(Reverse())
     respond_subject(kit.fake(), kit.tokens, kit.base, found, folder)

@@ -32,7 +32,7 @@ def test_a_matched_checkpoint_is_measured_in_full_and_only_once(
         records = tables.read(folder.record_shards(), "records")
         return set(records.loc[records["measure"] == measure, "subject"])
 
-    def first(frame, cells, study, *, both):  # what is matched is the analysis's business
+    def first(frame, configs, study, *, both):  # what is matched is the analysis's business
         return {min(frame.loc[frame["budget"] == DENSE, "subject"]): 0.5}
 
     monkeypatch.setattr(matched, "choose", first)

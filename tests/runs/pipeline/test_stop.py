@@ -37,7 +37,7 @@ control_runs: [{kind: noop}]
 
 @pytest.fixture(scope="module", autouse=True)
 def _world() -> Iterator[None]:
-    def choose(frame, cells, study: Study) -> dict[str, float]:
+    def choose(frame, configs, study: Study) -> dict[str, float]:
         """SFT has learnt a thousandth with every token; the other objective nothing."""
         rows = frame[frame["label"] == "SFT"].drop_duplicates("subject").sort_values("budget")
         rows = rows[rows["budget"] / 1000 >= study.matched.target]

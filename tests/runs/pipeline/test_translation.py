@@ -83,7 +83,7 @@ def test_a_study_translates_on_the_way_and_once(tmp_path, translator, monkeypatc
     without = {name: stage for name, stage in pipeline.STAGES.items() if name not in ("analyse", "report")}
     monkeypatch.setattr(pipeline, "STAGES", without)
     path, out, file = study(tmp_path, translator), tmp_path / "out", tmp_path / "zulu.json"
-    assert [c.requests for c in pipeline.plan(path).cells] == [3 * 2 * 2]
+    assert [c.requests for c in pipeline.plan(path).configs] == [3 * 2 * 2]
     assert not file.exists()  # a plan writes nothing
 
     pipeline.run(path, out, quiet=True)

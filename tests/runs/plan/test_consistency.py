@@ -27,9 +27,9 @@ def test_adding_the_section_changes_no_id_of_the_study_proper(make):
     plain, section = make(seeds=[0, 1]), {"training": TRAINING, "measuring": {"temperature": [0.7], "frame": FRAME}}
     more = make(seeds=[0, 1], consistency=section)
     assert proper(more) == proper(plain)
-    plan = {c.measure: c.requests for c in expand(more).cells if not c.of}
+    plan = {c.measure: c.requests for c in expand(more).configs if not c.of}
     # Variations are new subjects of the un-varied measure, and that is all.
-    (was,) = (c.requests for c in expand(plain).cells)
+    (was,) = (c.requests for c in expand(plain).configs)
     items = was // (1 + 2 * 2 * 2)
     assert plan == {"task_accuracy": was + 5 * items}
 

@@ -87,7 +87,7 @@ def test_a_study_measures_safety_and_persona_without_any_file_of_the_users(
 ) -> None:
     make_rows(tmp_path / "rows.jsonl")
     write(Path("rows.jsonl"), "model", Path("study.yaml"))
-    axes = {c.axis: c.items for c in expand(load("study.yaml")).cells}
+    axes = {c.axis: c.items for c in expand(load("study.yaml")).configs}
     assert axes.keys() == {"capability", "robustness", "persona"}
     assert (axes["robustness"], axes["persona"]) == (40, 48)
 

@@ -277,16 +277,16 @@ def test_costs_follow_the_stated_formula(make: Make) -> None:
     assert plan.cost.train_flops == 4 * parameters * last.forward_tokens
     assert plan.cost.reference_flops == 2 * parameters * last.reference_tokens
     adapter = 4 * 2 * ((4 + 4) + (8 + 4))
-    records = sum(c.requests or 0 for c in plan.cells)
+    records = sum(c.requests or 0 for c in plan.configs)
     assert plan.cost.disk_bytes == adapter * (2 + 2) + 600 * records
 
 
 def test_requests_count_the_base_once_and_an_objectives_own_conditions(make: Make) -> None:
     objectives = [SFT, {"label": "CFT", "objective": "cft"}]
-    cell = expand(make(objectives=objectives, measures=[{"measure": "task_accuracy", "items": 3}])).cells[0]
-    assert cell.items == 3
-    assert cell.subjects == 1 + 2 + 2
-    assert cell.requests == 3 * (1 + 2 + 2 * 2)
+    config = expand(make(objectives=objectives, measures=[{"measure": "task_accuracy", "items": 3}])).configs[0]
+    assert config.items == 3
+    assert config.subjects == 1 + 2 + 2
+    assert config.requests == 3 * (1 + 2 + 2 * 2)
 
 
 def test_a_plan_comes_back_from_its_json(make: Make) -> None:

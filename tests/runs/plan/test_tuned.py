@@ -50,7 +50,7 @@ def test_adding_the_section_moves_no_id_and_counts_what_is_tried(study):
     # All checkpoints are kept, for one may be chosen; the last alone is measured.
     assert {(t.budgets, t.measured) for t in tried} == {((500, 1000), (1000,))}
     assert more.subjects == plain.subjects + 3
-    (was, now) = (next(c for c in p.cells if c.measure == "validation") for p in (plain, more))
+    (was, now) = (next(c for c in p.configs if c.measure == "validation") for p in (plain, more))
     assert now.requests == was.requests + 3 * was.requests // was.subjects
 
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from holdfast.evals.measures.measure import Measure, unscored
 from holdfast.evals.measures.wording import placed
-from holdfast.types import Ask, Axis, Item, Judgement, Record
+from holdfast.types import Axis, Item, Judgement, Prompt, Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,9 @@ class Choices(Measure):
     axis: ClassVar[Axis] = "normative"
     answer: str = "{answer}"
 
-    def asks(self, item: Item) -> list[Ask]:
+    def prompts_for(self, item: Item) -> list[Prompt]:
         form = placed(self.answer, "answer", self.name)
-        return [Ask(item.id, item.prompt, continuations=tuple(form.replace("{answer}", c) for c in choices(item)))]
+        return [Prompt(item.id, item.prompt, continuations=tuple(form.replace("{answer}", c) for c in choices(item)))]
 
     def score(self, item: Item, record: Record) -> Judgement:
         if not record.logps:

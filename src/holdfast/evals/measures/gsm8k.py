@@ -16,7 +16,7 @@ from holdfast.evals.measures.task_accuracy import ACCURACY
 from holdfast.store.digest import digest
 from holdfast.store.rows import SUFFIXES
 from holdfast.store.sources import local
-from holdfast.types import Ask, Axis, Item, Judgement, Record, Turn, UserError
+from holdfast.types import Axis, Item, Judgement, Prompt, Record, Turn, UserError
 
 METRICS = {
     "accuracy": ACCURACY,
@@ -61,13 +61,13 @@ class GSM8K(Measure):
         rows = self._task.test_rows()
         return numbered(Item(item_id(row.id), row.prompt, reference=row.answer) for row in rows)
 
-    def asks(self, item: Item) -> list[Ask]:
+    def prompts_for(self, item: Item) -> list[Prompt]:
         question = item.prompt[-1].content
         if self.shots_as == "text":
             solved = "".join(f"Question: {self._asked(q)}\nAnswer: {a}\n\n" for q, a in self._examples)
-            return [Ask(item.id, (Turn("user", f"{solved}Question: {self._asked(question)}\nAnswer:"),))]
+            return [Prompt(item.id, (Turn("user", f"{solved}Question: {self._asked(question)}\nAnswer:"),))]
         turns = [Turn(*t) for q, a in self._examples for t in (("user", self._asked(q)), ("assistant", a))]
-        return [Ask(item.id, (*turns, Turn("user", self._asked(question))))]
+        return [Prompt(item.id, (*turns, Turn("user", self._asked(question))))]
 
     def score(self, item: Item, record: Record) -> Judgement:
         return marked(record, item.reference, self.reading)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 from holdfast.evals.measures.cards import card
-from holdfast.types import Ask, Axis, Item, Judgement, Record
+from holdfast.types import Axis, Item, Judgement, Prompt, Record
 
 # Metadata of a parameter that says where data lie. What they hold is digested as items or attack texts, so that a
 # moved file is the same measure.
@@ -103,9 +103,9 @@ class Measure(Protocol):
     @property
     def summary(self) -> Summary: ...
 
-    def asks(self, item: Item) -> list[Ask]:
+    def prompts_for(self, item: Item) -> list[Prompt]:
         """Every way the item is put. An ask without turns cannot be put, and becomes an unscored row."""
-        return [Ask(item.id, item.prompt)]
+        return [Prompt(item.id, item.prompt)]
 
     def plain(self, attack: str, response: str) -> str | None:
         """The response as a judge reads it; None where it cannot be decoded."""

@@ -10,7 +10,7 @@ from holdfast.data.gather import cell
 from holdfast.evals.measures.items import filled, item_id, numbered
 from holdfast.evals.measures.measure import WHERE, Measure, MetricInfo, Summary
 from holdfast.store.rows import Placed, Source
-from holdfast.types import Ask, Axis, Item, Turn
+from holdfast.types import Axis, Item, Prompt, Turn
 
 QUALITY = MetricInfo("quality", "higher", unit="mean score of a judge, 0 to 1", kind="score")
 
@@ -49,10 +49,10 @@ class OpenQA(Measure):
         source = Source(self.path, split=self.split, config=self.config, revision=self.revision)
         return numbered(self._item(placed) for placed in source.rows())
 
-    def asks(self, item: Item) -> list[Ask]:
+    def prompts_for(self, item: Item) -> list[Prompt]:
         *before, last = item.prompt
         text = f"{last.content}\n{self.instruction}" if self.instruction else last.content
-        return [Ask(item.id, (*before, Turn("user", text)))]
+        return [Prompt(item.id, (*before, Turn("user", text)))]
 
     def _item(self, placed: Placed) -> Item:
         question, reference = filled(placed, self.question).strip(), cell(placed, self.reference)

@@ -10,7 +10,7 @@ from holdfast.evals.measures.items import filled, item_id
 from holdfast.evals.measures.measure import WHERE, Better, MetricInfo, Summary, way
 from holdfast.evals.measures.yes_no import SECONDARY, YES_BIAS, YesNo, yes_or_no
 from holdfast.store.rows import Placed
-from holdfast.types import Ask, Axis, Item, Turn, UserError
+from holdfast.types import Axis, Item, Prompt, Turn, UserError
 
 Format = Literal["default", "system", "reversed"]
 # Traits of which one way is good. Of others (openness, politics, wishes that some may hold) a move is just a move.
@@ -92,8 +92,8 @@ class Persona(YesNo):
         metrics = {"p_match": matched, "yes_bias": YES_BIAS}
         return Summary("p_match", by="trait", macro_over=traits, secondary=SECONDARY, metrics=metrics)
 
-    def asks(self, item: Item) -> list[Ask]:
-        (bare,) = super().asks(item)
+    def prompts_for(self, item: Item) -> list[Prompt]:
+        (bare,) = super().prompts_for(item)
         return [replace(bare, turns=self._put(item, format), format=format) for format in self.formats]
 
     def right(self, item: Item, format: str) -> str:

@@ -12,7 +12,7 @@ from holdfast.evals.measures.attacks import Attack
 from holdfast.evals.measures.items import distinct, filled, item_id
 from holdfast.evals.measures.measure import WHERE, Measure, MetricInfo, Summary
 from holdfast.store.rows import Placed
-from holdfast.types import Ask, Axis, Item, Turn, UserError
+from holdfast.types import Axis, Item, Prompt, Turn, UserError
 
 DIRECT = "none"
 METRICS = {
@@ -60,9 +60,9 @@ class Robustness(Measure):
     def summary(self) -> Summary:
         return Summary("asr", by="attack", macro_over=tuple(self.wrappings), threshold=True, metrics=METRICS)
 
-    def asks(self, item: Item) -> list[Ask]:
-        direct = [Ask(item.id, item.prompt)] if self.direct else []
-        return direct + [Ask(item.id, a.wrap(item.prompt) or (), name) for name, a in self.wrappings.items()]
+    def prompts_for(self, item: Item) -> list[Prompt]:
+        direct = [Prompt(item.id, item.prompt)] if self.direct else []
+        return direct + [Prompt(item.id, a.wrap(item.prompt) or (), name) for name, a in self.wrappings.items()]
 
     def plain(self, attack: str, response: str) -> str | None:
         codec = self.wrappings[attack].codec if attack != DIRECT else None

@@ -17,7 +17,7 @@ from holdfast.store.digest import digest
 from holdfast.store.documents import read_yaml
 from holdfast.store.rows import Source
 from holdfast.store.sources import data_file
-from holdfast.types import Ask, Axis, Item, Judgement, Record, Turn, UserError
+from holdfast.types import Axis, Item, Judgement, Prompt, Record, Turn, UserError
 
 LETTER = "Answer with the letter of the right option and nothing else."
 METRICS = {"accuracy": ACCURACY, "strict": replace(ACCURACY, short="strict accuracy", words="")}
@@ -59,12 +59,12 @@ class SuperGPQA(Measure):
         found = supergpqa.questions(Source(self.path, revision=self.revision), self.discipline)
         return numbered(_item(question) for question in found)
 
-    def asks(self, item: Item) -> list[Ask]:
+    def prompts_for(self, item: Item) -> list[Prompt]:
         if self.by == "logprob":
             forms = [form for letter in _offered(item) for form in _forms(letter)]
-            return [Ask(item.id, (Turn("user", f"{_bare(item)}\n\n{LETTER}"),), continuations=tuple(forms))]
+            return [Prompt(item.id, (Turn("user", f"{_bare(item)}\n\n{LETTER}"),), continuations=tuple(forms))]
         text = self._wording.format(_bare(item)) if self._wording else item.prompt[-1].content
-        return [Ask(item.id, (Turn("user", text),))]
+        return [Prompt(item.id, (Turn("user", text),))]
 
     def score(self, item: Item, record: Record) -> Judgement:
         if "fault" in item.fields:

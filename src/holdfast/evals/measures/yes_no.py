@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from holdfast.evals.measures import shares
 from holdfast.evals.measures.measure import Measure, MetricInfo, unscored
-from holdfast.types import Ask, Item, Judgement, Record, UserError
+from holdfast.types import Item, Judgement, Prompt, Record, UserError
 
 YES = ("Yes", " Yes", "yes", " yes", "YES", " YES")
 NO = ("No", " No", "no", " no", "NO", " NO")
@@ -38,8 +38,8 @@ class YesNo(Measure):
     yes: tuple[str, ...] = YES
     no: tuple[str, ...] = NO
 
-    def asks(self, item: Item) -> list[Ask]:
-        return [Ask(item.id, item.prompt, continuations=(*self.yes, *self.no))]
+    def prompts_for(self, item: Item) -> list[Prompt]:
+        return [Prompt(item.id, item.prompt, continuations=(*self.yes, *self.no))]
 
     def right(self, item: Item, format: str) -> str:
         """The answer, ``Yes`` or ``No``, that is right (or matches) as the item was put."""
