@@ -12,13 +12,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file
+
 from holdfast import registry
 from holdfast.config.study import Controls, LoraSpec, ModelSpec, TaskSpec
 from holdfast.data.prepare import prepare
 from holdfast.data.renderer import Renderer
 from holdfast.data.stream import Stream, stream, usable
 from holdfast.models.network import Network, load
+from holdfast.store.digest import file_digest
 from holdfast.store.folder import RunFolder
+from holdfast.training.controls import numerics
 from holdfast.training.job import TrainJob
 from holdfast.training.loop import train
 
@@ -27,6 +31,17 @@ MODEL = ModelSpec(name="miniature", path="package:holdfast.miniature/model", dty
 TASK = TaskSpec(name="arithmetic", task="miniature_arithmetic")
 SIX = ("sft", "dpo", "cft", "ip", "orpo", "kl")
 STEPS, BATCH_ROWS, BUDGET = 20, 8, 30_000
+
+
+def machine(network: Network) -> dict[str, Any]:
+    """On what the bytes of an adapter hang."""
+    cpu = Path("/proc/cpuinfo")
+    named = (
+        [line.partition(": ")[2] for line in cpu.read_text().splitlines() if "model name" in line]
+        if cpu.exists()
+        else []
+    )
+    return numerics(network) | {"processor": named[0] if named else ""}
 
 
 def network(model: ModelSpec = MODEL) -> Network:
@@ -62,11 +77,15 @@ def losses(network: Network, name: str, task: TaskSpec = TASK) -> dict[str, Any]
     with tempfile.TemporaryDirectory() as folder:
         train(job, RunFolder(Path(folder)), network)
         lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+        adapter = RunFolder(Path(folder)).checkpoint(job.budgets[-1]) / "adapter_model.safetensors"
+        written, tensors = file_digest(adapter), load_file(adapter)
+    learnt = sum(t.double().square().sum().item() for name, t in tensors.items() if "lora_B" in name) ** 0.5
     return {
         "objective": registry.identity(objectives[name]),
         "base": network.digest,
         "template": network.renderer.digest,
         "rows": made.digest,
+        "adapter": {"digest": written, "on": machine(network), "norm_of_b": learnt},  # B is 0 at first
         "loss": [line["loss"] for line in lines],
         "grad_norm": [line["grad_norm"] for line in lines],
         # An accuracy jumps where a margin is near 0; the other numbers move smoothly.

@@ -39,6 +39,16 @@ def test_losses_are_golden(losses_of, name):
     assert found["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-3)
     for key, values in expected["own"].items():
         assert found["own"][key] == pytest.approx(values, rel=1e-3, abs=1e-6), key
+    assert found["adapter"]["norm_of_b"] == pytest.approx(expected["adapter"]["norm_of_b"], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", golden.SIX)
+def test_an_adapter_has_the_bytes_it_had_on_the_same_machine(losses_of, name):
+    expected = json.loads((golden.FOLDER / f"{name}.json").read_text())["adapter"]
+    found = losses_of(name)["adapter"]
+    if found["on"] != expected["on"]:
+        pytest.skip("recorded on another machine or with other versions")
+    assert found["digest"] == expected["digest"]
 
 
 @pytest.mark.parametrize("name", ["sft", "dpo"])
