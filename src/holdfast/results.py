@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.config.study import Study
@@ -16,13 +18,15 @@ if TYPE_CHECKING:
     import altair
     import pandas as pd
 
+    from holdfast.analysis.gate import Verdict
+
 
 @dataclass(frozen=True, repr=False)
 class Results:
     """What ``holdfast.open(folder)`` gives.
 
     ``estimates``, ``findings``: the tables of the page, columns in ``docs/store.md``; ``subjects``: who was measured;
-    ``records``: a row per answer and judge; ``plots``: names of the charts, for ``plot``.
+    ``records``: a row per answer and judge; ``plots``: names of the charts, for ``plot``; ``gate``: thresholds.
     """
 
     folder: StudyFolder
@@ -67,6 +71,18 @@ class Results:
             )
         spec: dict[str, Any] = read_json(self.folder.report / "figures" / f"{name}.json")
         return altair.Chart.from_dict(spec)
+
+    def gate(self, bounds: str | Path | Sequence[Mapping[str, Any]]) -> Verdict:
+        """Thresholds held against the estimates: a gate file, or its entries (``docs/audit.md``). Raises ``UserError``
+        for a name that the study has not."""
+        from holdfast.analysis import gate
+        from holdfast.analysis.frame import configs
+
+        kept, there = gate.read(bounds), configs(self.folder)
+        of = self.estimates.groupby("measure")
+        names = {"groups": of["condition"].unique(), "formats": of["format"].unique()}
+        gate.check(kept, self.study, [c | {k: list(v[c["measure"]]) for k, v in names.items()} for c in there.values()])
+        return gate.judge(kept, self.estimates, there)
 
     def __repr__(self) -> str:
         study, rows = self.study, f"{len(self.estimates):,} estimates, {len(self.plots)} plots"

@@ -47,6 +47,17 @@ def test_a_chart_of_the_page_comes_back_as_it_was_drawn(opened: Any) -> None:
         opened.plot("heat")
 
 
+def test_thresholds_are_held_against_its_estimates(opened: Any, tmp_path: Path) -> None:
+    measure = str(opened.estimates["measure"].iloc[0])
+    assert opened.gate([{"measure": measure, "min": -9.0, "no_answer": 1.0}]).passed
+    (tmp_path / "gate.yaml").write_text(f"- {{measure: {measure}, max: -9.0}}")
+    assert not opened.gate(tmp_path / "gate.yaml").passed
+    with pytest.raises(UserError, match="the gate names the measure 'nothing'"):
+        opened.gate([{"measure": "nothing", "max": 1.0}])
+    with pytest.raises(UserError, match=r"the gate, 0\.maxx: no such key; did you mean max"):
+        opened.gate([{"measure": measure, "maxx": 1.0}])
+
+
 def test_it_says_in_a_line_what_it_is(opened: Any) -> None:
     assert "6 objectives, 3 budgets, 1 seed;" in repr(opened)
     assert len(repr(opened)) < 200

@@ -117,11 +117,14 @@ class Verdict:
         return {"passed": self.passed, "summary": self.summary, "checks": [asdict(check) for check in self.checks]}
 
 
-def read(path: Path) -> list[Bound]:
-    """The bounds of a gate file. Raises UserError where it is no such file, or holds none."""
-    if not path.is_file():
-        raise UserError(f"there is no gate at {path}; check the path")
-    raw = read_yaml(path)
+def read(given: str | Path | Sequence[Mapping[str, Any]]) -> list[Bound]:
+    """The bounds of a gate file, or of entries as it has them. Raises UserError where they are none."""
+    if isinstance(given, str | Path):
+        if not Path(given).is_file():
+            raise UserError(f"there is no gate at {given}; check the path")
+        path, raw = str(given), read_yaml(Path(given))
+    else:
+        path, raw = "the gate", list(given)
     try:
         bounds = TypeAdapter(list[Bound]).validate_python(raw)
     except ValidationError as e:
