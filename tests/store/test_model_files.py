@@ -157,9 +157,7 @@ def test_a_file_that_may_not_be_read_is_a_sentence(tmp_path: Path, monkeypatch: 
 def test_what_is_given_in_place_of_a_model_is_called_by_its_name(tmp_path: Path) -> None:
     file = tmp_path / "model.Q4_K_M.gguf"
     file.write_bytes(b"GGUF")
-    with pytest.raises(UserError, match=r"GGUF files are not read; give the folder"):
-        model_folder(str(file))
-    with pytest.raises(UserError, match=r"holds no model: GGUF files are not read"):
+    with pytest.raises(UserError, match=r"it holds a GGUF file; give the file itself as the path \(.*\.gguf\)"):
         model_folder(str(tmp_path))
     other = model(tmp_path / "b") / "model.safetensors"
     with pytest.raises(UserError, match="it is a file; give the folder"):

@@ -25,7 +25,7 @@ class ModelSpec(Section):
     """A causal language model in Hugging Face format, and how it is spoken to."""
 
     name: Label = Field(description="label in tables and charts")
-    path: str = Field(description="local folder, hub id, or `package:PACKAGE/FOLDER` for one shipped in a package")
+    path: str = Field(description="local folder, GGUF file, hub id, or `package:PACKAGE/PLACE` for either in a package")
     revision: str | None = Field(default=None, description="hub revision")
     template: str | None = Field(default=None, description="chat template file (Jinja); default: the model's own")
     system: Literal["keep", "fold"] = Field(

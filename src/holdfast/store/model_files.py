@@ -161,8 +161,8 @@ def _instead(folder: Path) -> str:
     if (folder / ADAPTER_CONFIG).is_file():
         on = json_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "its base"
         return f"it is an adapter on {on}; give that base as the model, and this folder as an adapter (`--adapter`)"
-    if next(folder.glob("*.gguf"), None):
-        return f"GGUF files are not read; give the model in Hugging Face's format ({CONFIG} and *.safetensors)"
+    if file := next(folder.glob("*.gguf"), None):
+        return f"it holds a GGUF file; give the file itself as the path ({file})"
     return f"there is no {CONFIG} in it"
 
 

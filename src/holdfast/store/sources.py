@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from holdfast.store.adapter_files import check_adapter
+from holdfast.store.gguf_files import gguf_folder
 from holdfast.store.model_files import check_model
 from holdfast.types import UserError
 
@@ -24,7 +25,8 @@ _EARLIER = re.compile(r"package:holdfast([./])(measures|judges)/")
 
 
 def model_folder(path: str, revision: str | None = None, *, download: bool = True) -> Path:
-    """The folder of a model: a local one, ``package:PACKAGE/FOLDER``, or a hub id from the cache or the hub.
+    """The folder of a model: a local one, ``package:PACKAGE/FOLDER``, that of a GGUF file (``gguf_files``), or of a hub
+    id from the cache or the hub.
 
     With ``download=False`` nothing is fetched: a plan must not pull gigabytes. Raises UserError where there is none, or
     none that is whole (``model_files.check_model``).
@@ -50,9 +52,10 @@ def _folder(kind: str, check: Callable[[Path], Any], path: str, revision: str | 
         raise UserError(f"{path!r} is no path ({error})") from error
     if here:
         pass
+    elif file and kind == "model" and folder.suffix == ".gguf":
+        folder = gguf_folder(folder)
     elif file:
-        what = "GGUF files are not read" if folder.suffix == ".gguf" else "it is a file"
-        raise UserError(f"there is no {kind} at {path}: {what}; give the folder in Hugging Face's format")
+        raise UserError(f"there is no {kind} at {path}: it is a file; give the folder in Hugging Face's format")
     elif is_hub_id(path):
         folder = _from_hub(kind, path, revision, download)
     else:
@@ -94,10 +97,13 @@ def local(path: str) -> Path:
             raise UserError(f"{path} names the home of somebody who is not known on this machine") from None
     now = _EARLIER.sub(r"package:holdfast\1evals\1\2/", path)
     package, _, inside = now.removeprefix("package:").partition("/")
-    try:
-        return Path(str(resources.files(package))) / inside
-    except (ImportError, ValueError, TypeError):
-        raise UserError(f"{path} names the package {package!r}, which is not installed") from None
+    try:  # found, not imported: a package of weights may need others that are not here
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"{path} names the package {package!r}, which is not installed")
+    return Path(spec.submodule_search_locations[0]) / inside
 
 
 def reason(error: Exception) -> str:
