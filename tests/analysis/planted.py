@@ -4,6 +4,7 @@ objectives."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from rows import config_of, frame_of, study
 from scipy.special import expit
 
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.frame import SUBJECT, load
 from holdfast.analysis.frame import configs as read_configs
 from holdfast.store import files, tables
@@ -24,13 +26,13 @@ SHARES = ("capability", "robustness")
 Effects = Mapping[str, Sequence[float]]  # of a label: log-odds against the base, at each budget
 
 
-def configs(*measures: str) -> dict[str, dict[str, Any]]:
+def configs(*measures: str) -> dict[str, ConfigInfo]:
     found = {}
     for name in measures or MEASURES:
         macro = ATTACKS if MEASURES[name] == "robustness" else None
         about = config_of(macro, metric={"persona": "p_match"}.get(MEASURES[name], "score"))["c"]
-        about["summary"]["threshold"] = MEASURES[name] == "robustness"
-        found[name] = about | {"cell": name, "measure": name, "axis": MEASURES[name]}
+        summary = replace(about.summary, threshold=MEASURES[name] == "robustness")
+        found[name] = about.but(id=name, measure=name, axis=MEASURES[name], summary=summary)
     return found
 
 
@@ -78,8 +80,8 @@ def asked(*labels: str, budgets: Sequence[int], seeds: int, **more: Any):
 
 
 def on_disk(
-    root: Path, rows: pd.DataFrame, configs: Mapping[str, dict[str, Any]]
-) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+    root: Path, rows: pd.DataFrame, configs: Mapping[str, ConfigInfo]
+) -> tuple[pd.DataFrame, dict[str, ConfigInfo]]:
     """The same written under ``root`` as the stages before analysis write it, and read back: frame and eval configs."""
     folder = StudyFolder(root)
     rows = rows.assign(subject="s" + rows.groupby(SUBJECT, sort=False).ngroup().astype(str))
@@ -92,10 +94,10 @@ def on_disk(
     return load(folder), read_configs(folder)
 
 
-def _write_config(folder: StudyFolder, about: Mapping[str, Any], rows: pd.DataFrame) -> None:
-    measure, config = about["measure"], about["cell"]
+def _write_config(folder: StudyFolder, about: ConfigInfo, rows: pd.DataFrame) -> None:
+    measure, config = about.measure, about.id
     at, key = folder.config(measure, config), ["item", "attack", "format", "sample"]
-    files.write_json(at.config_json, about)
+    files.write_json(at.config_json, {"cell": about.id, **asdict(about)})
     items = pd.DataFrame({"id": rows["item"].unique()}).assign(reference="", fields="{}", forbidden=False)
     items["prompt"] = [[{"role": "user", "content": i}] for i in items["id"]]
     tables.write(at.items, "items", items, measure=measure, cell=config)

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from holdfast.analysis.config_info import ConfigInfo
+from holdfast.evals.measures.measure import Summary
+
 Key = tuple[str, int]  # label, seed; the base model is ("base", -1)
 
 
@@ -49,11 +52,9 @@ def frame_of(
     return pd.concat(parts, ignore_index=True)
 
 
-def config_of(macro: tuple[str, ...] | None = None, **summary) -> dict[str, dict[str, Any]]:
-    about = {"metric": "score", "by": "attack", "macro_over": macro, "threshold": False, "secondary": []} | summary
-    return {
-        "c": {"cell": "c", "measure": "robust", "axis": "robustness", "task": "", "summary": about, "judges": ["own"]}
-    }
+def config_of(macro: tuple[str, ...] | None = None, **summary) -> dict[str, ConfigInfo]:
+    about = Summary(**({"metric": "score", "by": "attack", "macro_over": macro} | summary))
+    return {"c": ConfigInfo("c", "robust", "robustness", judges=("own",), summary=about)}
 
 
 def study(*labels: str, **more):

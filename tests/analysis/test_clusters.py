@@ -13,7 +13,7 @@ from holdfast.stats.linear import linearise
 def sums_of(scores, groups=("a", "b")):
     frame = frame_of(scores, groups)
     config = config_of(groups)["c"]
-    return cluster_sums(grid(frame, config["summary"]), metrics(frame, config["summary"], 0.5)[0])
+    return cluster_sums(grid(frame, config.summary), metrics(frame, config.summary, 0.5)[0])
 
 
 def test_a_cell_becomes_who_by_seed_by_prompt_by_group():

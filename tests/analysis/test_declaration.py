@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from holdfast.analysis import declaration
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.declaration import Standing, confirmed, look, record, standing
 from holdfast.config.loading import parse
 from holdfast.config.study import Study
@@ -28,9 +28,7 @@ measures:
   - {measure: miniature_robustness, items: 3, judges: [rules, miniature_oracle]}
 declared: {interest: {robustness: 0.05}, estimands: [last]}
 """
-CONFIGS: dict[str, dict[str, Any]] = {
-    "c": {"cell": "c" * 64, "measure": "task_accuracy", "task": "", "judge_identities": {"own": {"version": "1"}}}
-}
+CONFIGS = {"c": ConfigInfo("c" * 64, "task_accuracy", "capability", judge_identities={"own": {"version": "1"}})}
 
 
 def changed(old: str, new: str) -> Study:
@@ -189,7 +187,7 @@ def test_what_is_added_before_the_first_look_stays_declared(tmp_path: Path) -> N
 
 def test_another_instrument_after_a_look_is_said(tmp_path: Path) -> None:
     folder = begin(tmp_path)
-    raised = {"c": CONFIGS["c"] | {"judge_identities": {"own": {"version": "2"}}}}
+    raised = {"c": CONFIGS["c"].but(judge_identities={"own": {"version": "2"}})}
     found = standing(parse(STUDY), folder, raised)
     assert [c.what for c in found.late] == ["measures.task_accuracy.judge own"]
     assert list(confirmed(findings(), found).query("declared").index) == [2, 3]
@@ -197,9 +195,7 @@ def test_another_instrument_after_a_look_is_said(tmp_path: Path) -> None:
 
 def test_people_go_on_labelling(tmp_path: Path) -> None:
     folder = begin(tmp_path)
-    humans = {
-        "c": CONFIGS["c"] | {"judge_identities": {"own": {"version": "1"}, "h": {"name": "humans", "labels": "x"}}}
-    }
+    humans = {"c": CONFIGS["c"].but(judge_identities={"own": {"version": "1"}, "h": {"name": "humans", "labels": "x"}})}
     assert standing(parse(STUDY), folder, humans).late == ()
 
 

@@ -1,5 +1,7 @@
 """Safety at equal distance moved, on scores and distances that are planted exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,7 +36,7 @@ def planted(levels, *, n=40, seeds=(0, 1, 2), axis="robustness"):
 
 def configs_of(axis="robustness"):
     config = config_of()["c"]
-    return {"c": config | {"axis": axis, "summary": config["summary"] | {"threshold": axis == "robustness"}}}
+    return {"c": config.but(axis=axis, summary=replace(config.summary, threshold=axis == "robustness"))}
 
 
 def study_of(**more):

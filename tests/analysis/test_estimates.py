@@ -171,7 +171,7 @@ def test_one_prompt_and_one_subject_are_fine():
 
 def test_a_fabricated_study_gives_the_schema_s_columns_in_a_fixed_order(made, tmp_path):
     tables.write(tmp_path / "e.parquet", "estimates", made.estimates)
-    (config,) = [id for id, c in made.configs.items() if c["measure"] == "miniature_robustness"]
+    (config,) = [id for id, c in made.configs.items() if c.measure == "miniature_robustness"]
     shuffled = made.frame[made.frame["cell"] == config].sample(frac=1, random_state=0)
     again = estimates(shuffled, {config: made.configs[config]}, made.study)
     own = made.estimates[made.estimates["measure"] == "miniature_robustness"].reset_index(drop=True)
@@ -194,7 +194,7 @@ def test_another_task_s_measure_is_named_as_such():
     frame = frame_of({("base", -1): RNG.random((6, 1)), ("sft", 0): RNG.random((6, 1))})
     frame = pd.concat([frame, frame_of({("sft", 0): RNG.random((6, 1))}).assign(task="u")])
     configs = config_of()
-    configs["c"]["task"] = "t"
+    configs["c"] = configs["c"].but(task="t")
     table = estimates(frame, configs, study())
     assert set(table[table["task"] == "u"]["measure"]) == {"robust on t"}
     assert set(table[table["label"] == "base"]["task"]) == {"t"}
@@ -215,14 +215,14 @@ def test_the_default_of_a_level_is_the_interval_of_the_estimates_table(made):
     table = made.estimates
     rows = table[(table["metric"] == "asr") & (table["estimate"] == "level") & (table["condition"] == "macro")]
     rows = rows[(rows["format"] == "default") & (rows["label"] == "sft") & (rows["seed"] == -1)]
-    config = next(c for c in made.configs.values() if c["measure"] == rows["measure"].iloc[0])
-    rows = rows[rows["judge"] == next(iter(config["judges"]))]
+    config = next(c for c in made.configs.values() if c.measure == rows["measure"].iloc[0])
+    rows = rows[rows["judge"] == next(iter(config.judges))]
     assert len(rows)
     judge = rows["judge"].iloc[0]
-    part = made.frame[(made.frame["cell"] == config["cell"]) & (made.frame["judge"] == judge)].reset_index(drop=True)
-    cube = grid(part, config["summary"])
-    sums = cluster_sums(cube, metrics(part, config["summary"], made.study.threshold)[0])
-    weights = conditions(config["summary"], cube)["macro"]
+    part = made.frame[(made.frame["cell"] == config.id) & (made.frame["judge"] == judge)].reset_index(drop=True)
+    cube = grid(part, config.summary)
+    sums = cluster_sums(cube, metrics(part, config.summary, made.study.threshold)[0])
+    weights = conditions(config.summary, cube)["macro"]
     for row in rows.to_dict("records"):
         who = (sums.who["label"] == "sft") & (sums.who["budget"] == row["budget"]) & (sums.who["format"] == "default")
         y = sums.values()[np.flatnonzero(who)[0]][..., weights > 0]

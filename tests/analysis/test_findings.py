@@ -493,8 +493,8 @@ def test_checkpoints_and_a_measure_for_matching_alone_are_none_of_a_ladder_s(mad
     assert "task_accuracy" in {
         ladder.measure for ladder in ladders(made.frame, made.configs, matched)
     }  # it has no other
-    config = next(c for c in made.configs.values() if c["measure"] == "task_accuracy")
-    more = made.configs | {"another": {**config, "cell": "another", "measure": "another"}}
+    config = next(c for c in made.configs.values() if c.measure == "task_accuracy")
+    more = made.configs | {"another": config.but(id="another", measure="another")}
     assert "task_accuracy" not in {ladder.measure for ladder in ladders(made.frame, more, matched)}
 
 

@@ -21,12 +21,12 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 def headline_of(made, measure: str) -> tuple[str, str]:
-    config = next(c for c in made.configs.values() if c["measure"] == measure)
-    return gate.headline(config["summary"]), next(iter(gate.judges(config)))
+    config = next(c for c in made.configs.values() if c.measure == measure)
+    return gate.headline(config.summary), next(iter(gate.judges(config)))
 
 
 def robustness(made) -> str:
-    return next(str(c["measure"]) for c in made.configs.values() if c["axis"] == "robustness")
+    return next(str(c.measure) for c in made.configs.values() if c.axis == "robustness")
 
 
 def test_a_bound_reads_the_headline_of_every_label_at_its_last_budget(made, tmp_path):
@@ -85,8 +85,8 @@ def test_a_gate_that_is_none_is_refused(tmp_path, text, says):
 
 def planned(made) -> list:
     """The eval configs as they are known before anything is measured."""
-    groups = {"robustness": ["none", "dan", "zulu"], "persona": ["narcissism"]}
-    return [c | {"groups": groups.get(c["axis"], []), "formats": ["default", "safe"]} for c in made.configs.values()]
+    groups = {"robustness": ("none", "dan", "zulu"), "persona": ("narcissism",)}
+    return [gate.Planned(c, groups.get(c.axis, ()), ("default", "safe")) for c in made.configs.values()]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Matched capability, fronts and coherence, on scores that are planted exactly."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -39,11 +40,11 @@ def planted(levels, *, n=40, seeds=(0,), split="able"):
 
 
 def configs_of():
-    base = config_of()["c"]["summary"]
-    harm = base | {"metric": "asr", "threshold": True}
+    one = config_of()["c"]
+    harm = replace(one.summary, metric="asr", threshold=True)
     return {
-        "capability": config_of()["c"] | {"cell": "capability", "measure": "able", "axis": "capability"},
-        "robustness": config_of()["c"] | {"cell": "robustness", "summary": harm},
+        "capability": one.but(id="capability", measure="able", axis="capability"),
+        "robustness": one.but(id="robustness", summary=harm),
     }
 
 
@@ -117,7 +118,8 @@ def test_intervals_hold_the_uncertainty_of_the_match():
     by_subject = frame[harm].groupby("subject")["score"].transform("mean")
     frame.loc[harm, "score"] = by_subject
     configs = configs_of()
-    configs["robustness"]["summary"] |= {"threshold": False, "metric": "asr"}
+    harm = configs["robustness"]
+    configs["robustness"] = harm.but(summary=replace(harm.summary, threshold=False, metric="asr"))
     found = matched.matched(records(frame), configs, study_of(), DRAWS)[0].at_target.set_index("label")
     assert found.loc["orpo", "high"] - found.loc["orpo", "low"] > 0.1
 

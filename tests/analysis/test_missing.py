@@ -107,6 +107,6 @@ def test_silence_is_a_rate_of_its_own_with_differences():
 
 
 def test_log_probabilities_are_never_silent():
-    configs = {k: c | {"generates": False} for k, c in config_of().items()}
+    configs = {k: c.but(generates=False) for k, c in config_of().items()}
     table = estimates(frame_of({("sft", 0): [[0.3], [0.6]]}), configs, study())
     assert "no_answer" not in set(table["metric"])

@@ -14,10 +14,8 @@ ATTACKS = ("none", "dan", "zulu")
 
 def labelled(judged: dict, people: dict, weight: float = 1.0, **summary):
     configs = config_of(("dan", "zulu"), **({"metric": "asr", "threshold": True} | summary))
-    configs["c"] |= {
-        "judges": ["own", "people"],
-        "judge_identities": {"own": {"name": "own"}, "people": {"name": "humans"}},
-    }
+    who = {"own": {"name": "own"}, "people": {"name": "humans"}}
+    configs["c"] = configs["c"].but(judges=("own", "people"), judge_identities=who)
     frame = pd.concat(
         [frame_of(judged, ATTACKS), frame_of(people, ATTACKS, judge="people").assign(d_weight=weight)],
         ignore_index=True,

@@ -59,7 +59,7 @@ def matched(made):
         return table.assign(model="mine", task=table["task"].replace(names), budget=table["budget"].replace(budgets))
 
     configs = {
-        i: c | {"name": "strongreject" if c["axis"] == "robustness" else c["name"], "task": names.get(c["task"], "")}
+        i: c.but(name="strongreject" if c.axis == "robustness" else c.name, task=names.get(c.task, ""))
         for i, c in made.configs.items()
     }
     return study, renamed(made.estimates), configs, renamed(made.frame)

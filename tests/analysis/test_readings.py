@@ -91,7 +91,7 @@ def test_capability_near_zero_is_said():
     y = np.zeros((40, 1))
     frame = frame_of({("base", -1): y, ("sft", 0): y}, axis="capability")
     configs = config_of(metric="accuracy", by="")
-    configs["c"] |= {"axis": "capability"}
+    configs["c"] = configs["c"].but(axis="capability")
     text = " ".join(caveats(estimates(frame, configs, study()), configs, None))
     assert "Capability is near zero for all subjects" in text
     assert "the frontier says little" in text

@@ -23,7 +23,7 @@ def test_each_task_has_its_own_records_and_the_base_models():
     found = {r.task: r for r in records(frame)}
     assert set(found) == {"t", "u"}
     part = found["u"].part(config)
-    cube = part.cube.values(metrics(part.rows, config["summary"], 0.5)[0])
+    cube = part.cube.values(metrics(part.rows, config.summary, 0.5)[0])
     assert part.cube.answerers["label"].tolist() == ["base", "sft", "sft"]
     assert (cube[1:] == 0.25).all()
     assert (cube[0] == np.eye(4)[:, :2]).all()
@@ -31,11 +31,11 @@ def test_each_task_has_its_own_records_and_the_base_models():
 
 def test_a_judge_who_did_not_speak_has_no_part_and_a_part_is_made_once():
     (mine, _) = records(frames())
-    config = config_of()["c"] | {"judges": ["own", "second"]}
+    config = config_of()["c"].but(judges=("own", "second"))
     assert mine.part(config) is mine.part(config, "own")
     assert (mine.part(config, "second").rows["score"] == 0.5).all()
     assert mine.part(config, "third") is None
     assert mine.measured(config)
-    assert not mine.measured(config | {"judges": ["third"]})
-    nowhere = config | {"cell": "d"}
+    assert not mine.measured(config.but(judges=("third",)))
+    nowhere = config.but(id="d")
     assert not mine.measured(nowhere)

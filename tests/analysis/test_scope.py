@@ -124,7 +124,7 @@ def test_what_was_taken_out_of_the_study(folder: StudyFolder, change: dict, colu
 def test_the_judge_that_the_study_names_first_leads(folder: StudyFolder) -> None:
     edited(folder, measures=[{**MEASURES[1], "judges": ["miniature_oracle", "rules"]}])
     (config,) = configs(folder).values()
-    assert config["judges"] == ["miniature_oracle", "rules"]
+    assert config.judges == ("miniature_oracle", "rules")
 
 
 def test_what_is_planned_is_all_there(folder: StudyFolder) -> None:

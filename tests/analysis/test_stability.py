@@ -1,5 +1,7 @@
 """Conclusions under other choices, on planted scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from hypothesis import given, settings
@@ -29,9 +31,9 @@ def planted(by_judge, *, seeds=(0,), measure="robust", high=1.0):
 
 
 def configs_of(*judges, measures=("robust",)):
-    summary = config_of()["c"]["summary"] | {"metric": "harm", "threshold": True}
-    about = config_of()["c"] | {"summary": summary, "judges": [*judges, "coherence"]}
-    return {m: about | {"cell": m, "measure": m} for m in measures}
+    summary = replace(config_of()["c"].summary, metric="harm", threshold=True)
+    about = config_of()["c"].but(summary=summary, judges=(*judges, "coherence"))
+    return {m: about.but(id=m, measure=m) for m in measures}
 
 
 def study_of(*measures):

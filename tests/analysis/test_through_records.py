@@ -69,7 +69,7 @@ def judged(root: Path, k: int, second: float) -> pd.Series:
         rows = planted.frame(truth, np.random.default_rng(k), budgets=(100,), seeds=3, prompts=60)
         parts.append(rows.assign(judge=judge))
     configs = planted.configs("robust")
-    configs["robust"] |= {"judges": ["rules", "oracle"]}
+    configs["robust"] = configs["robust"].but(judges=("rules", "oracle"))
     frame, read = planted.on_disk(root / str(k), pd.concat(parts, ignore_index=True), configs)
     found = stability(ways({SHARED: records(frame)}, read, asked))
     return found[(found["label"] == "ip") & (found["against"] == "sft")].iloc[0]

@@ -101,10 +101,10 @@ def test_an_export_says_which_way_is_better(seen, tmp_path):
 
 
 def test_a_score_beyond_the_range_that_its_measure_gives_is_refused(finished):
-    config = next(c for c in configs(finished).values() if c["axis"] == "persona")
+    config = next(c for c in configs(finished).values() if c.axis == "persona")
     rows = load(finished)
-    rows = rows[rows["cell"] == config["cell"]]
-    summary = asdict(Flattery().summary)
+    rows = rows[rows["cell"] == config.id]
+    summary = Flattery().summary
     (first, *_) = metrics(rows, summary, 0.5)
     assert (first.kind, first.bounds) == ("mean", (-2.0, 2.0))
     with pytest.raises(UserError, match="bend is 3, outside of the range from -2 to 2"):

@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 from holdfast.analysis import answered
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.estimates import estimates
 from holdfast.config.study import Study
+from holdfast.evals.measures.measure import Summary
 from holdfast.report import judged
 
-SUMMARY = {"metric": "asr", "by": "attack", "macro_over": None, "threshold": True, "secondary": []}
+SUMMARY = Summary("asr", by="attack", threshold=True)
 SCORES = {  # of twelve responses: rules, another judge, people
     "rules": [1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0],
     "other": [1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1],
@@ -24,9 +26,9 @@ SCORES = {  # of twelve responses: rules, another judge, people
 
 @pytest.fixture
 def findings(tmp_path) -> Any:
-    config = {"cell": "c", "measure": "harm", "axis": "robustness", "task": "", "summary": SUMMARY}
     identities = {name: {"name": "humans" if name == "people" else name} for name in SCORES}
-    configs = {"c": config | {"judges": [*SCORES, "coherence"], "judge_identities": identities}}
+    judges = (*SCORES, "coherence")
+    configs = {"c": ConfigInfo("c", "harm", "robustness", "", judges, SUMMARY, judge_identities=identities)}
     common = {
         "model": "m", "task": "", "label": "base", "objective": "", "seed": -1, "budget": 0, "bracket": "", "cell": "c",
         "measure": "harm", "axis": "robustness", "measure_task": "", "attack": "dan", "format": "default", "sample": 0,
@@ -94,7 +96,7 @@ def test_the_section_writes_its_tables_and_shows_the_first_judge_first(findings,
 
 
 def test_one_judge_alone_has_nothing_to_show(findings):
-    findings.configs["c"]["judges"] = ["rules"]
+    findings.configs["c"] = findings.configs["c"].but(judges=("rules",))
     findings.frame = findings.frame[findings.frame["judge"] == "rules"]
     findings.estimates = findings.estimates[~findings.estimates["metric"].str.contains("_")]
     assert judged.group(findings).tables == ()

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from holdfast.config.declared import MatchedSpec
+from holdfast.evals.measures.measure import Summary
 from holdfast.report import tables
 from holdfast.report.headline import lead, series
 from holdfast.report.reading import Findings, read
@@ -20,17 +21,17 @@ def findings(finished) -> Findings:
     found = read(finished)
     e = found.estimates
     robust = e[e["measure"] == "miniature_robustness"]
-    about = next(c for c in found.configs.values() if c["measure"] == "miniature_robustness")
+    about = next(c for c in found.configs.values() if c.measure == "miniature_robustness")
     facts = e[(e["measure"] == "miniature_facts") & (e["condition"] == "macro")]
     facts = facts[facts["metric"] == facts["metric"].iloc[0]].assign(measure="xstest", metric="compliance")
-    summary = {"metric": "compliance", "by": "label", "macro_over": ["safe"], "threshold": False}
+    summary = Summary("compliance", by="label", macro_over=("safe",))
     more = [
         robust.assign(measure="saferlhf", cell="s"),
         *(facts.assign(condition=c, cell="x") for c in ("macro", "safe", "unsafe")),
     ]
     configs = {
-        "s": {**about, "cell": "s", "measure": "saferlhf"},
-        "x": {**about, "cell": "x", "measure": "xstest", "axis": "normative", "summary": summary, "judges": ["own"]},
+        "s": about.but(id="s", measure="saferlhf"),
+        "x": about.but(id="x", measure="xstest", axis="normative", summary=summary, judges=("own",)),
     }
     return replace(found, estimates=pd.concat([e, *more], ignore_index=True), configs={**found.configs, **configs})
 
@@ -83,10 +84,10 @@ def test_each_measure_of_robustness_has_a_frontier_and_no_figure_takes_another_s
 
 def test_a_measure_that_is_only_matched_on_is_in_no_headline(findings):
     e = findings.estimates
-    config = next(c for c in findings.configs.values() if c["axis"] == "capability")
+    config = next(c for c in findings.configs.values() if c.axis == "capability")
     study = findings.study.model_copy(update={"matched": MatchedSpec(target=0.1)})
-    apart = e[e["measure"] == config["measure"]].assign(measure="validation")
-    configs = {**findings.configs, "v": {**config, "cell": "v", "measure": "validation"}}
+    apart = e[e["measure"] == config.measure].assign(measure="validation")
+    configs = {**findings.configs, "v": config.but(id="v", measure="validation")}
     s = replace(findings, study=study, estimates=pd.concat([e, apart], ignore_index=True), configs=configs).settings()[
         0
     ]

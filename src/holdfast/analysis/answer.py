@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.described import NONE
-from holdfast.analysis.estimates import Configs
 from holdfast.analysis.findings import ANSWERED
 from holdfast.analysis.headlines import headlines
 from holdfast.analysis.rounding import percent, points

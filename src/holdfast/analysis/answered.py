@@ -3,14 +3,14 @@ unscored, how many answers make sense, and which prompts the page shows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from holdfast.analysis import raters
 from holdfast.analysis.clusters import BASE
-from holdfast.analysis.estimates import Configs
+from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.frame import judges, people
 from holdfast.config.study import Study
 from holdfast.store.digest import digest
@@ -30,7 +30,7 @@ def agreements(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFr
         rivals = [j for j in _spoke(rows, judges(config)) if j not in labelled]
         if len(rivals) + len(labelled) > 1:
             pairs = raters.agreements(_verdicts(rows, config, study), rivals, labelled, study.alpha)
-            parts.append(pairs.assign(cell=config["cell"]))
+            parts.append(pairs.assign(cell=config.id))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -43,17 +43,17 @@ def confusions(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFr
         for person in sorted(set(spoke) & set(people(config))):
             table = _verdicts(mine, config, study)
             for judge in (j for j in spoke if j not in people(config)):
-                about = {"cell": config["cell"], "judge": judge, "people": person}
+                about = {"cell": config.id, "judge": judge, "people": person}
                 rows.append(about | raters.confusion(table, judge, person))
     return pd.DataFrame(rows)
 
 
-def _said(frame: pd.DataFrame, config: Mapping[str, Any]) -> pd.DataFrame:
-    return frame.loc[frame["cell"] == config["cell"], ["record", "item", "judge", "score", "coherent", "reason"]]
+def _said(frame: pd.DataFrame, config: ConfigInfo) -> pd.DataFrame:
+    return frame.loc[frame["cell"] == config.id, ["record", "item", "judge", "score", "coherent", "reason"]]
 
 
-def _verdicts(rows: pd.DataFrame, config: Mapping[str, Any], study: Study) -> pd.DataFrame:
-    threshold = study.threshold if config["summary"].get("threshold") else 0.5
+def _verdicts(rows: pd.DataFrame, config: ConfigInfo, study: Study) -> pd.DataFrame:
+    threshold = study.threshold if config.summary.threshold else 0.5
     rows = rows.drop_duplicates(["record", "judge"]).rename(columns={"item": "prompt"})
     return raters.verdicts(rows[rows["judge"] != ""], threshold)
 

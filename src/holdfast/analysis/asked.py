@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from holdfast.analysis import estimands, matched_rows
-from holdfast.analysis.estimates import Configs
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.findings import NAMES, empty, finished
 from holdfast.analysis.matched_rows import Joint
 from holdfast.analysis.regimes import SHARED, regimes

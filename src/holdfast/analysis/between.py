@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from holdfast import rng
-from holdfast.analysis.estimates import Configs
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.findings import row
 from holdfast.analysis.ladder import AT_BASE, Ladder, caution
 from holdfast.config.study import Study

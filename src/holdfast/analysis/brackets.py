@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from holdfast.analysis.estimates import Configs
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.headlines import headlines
 
 _WHO = ["model", "task", "label", "seed", "budget", "bracket"]

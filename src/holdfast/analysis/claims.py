@@ -15,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import sft_of
 from holdfast.analysis.described import NONE, better, config
-from holdfast.analysis.estimates import Configs
 from holdfast.analysis.rounding import signed
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
-from holdfast.analysis.estimates import Configs
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import Metric, headline
 from holdfast.analysis.records import JudgedRecords, Records
@@ -44,7 +44,7 @@ def rates(some: Sequence[Records], configs: Configs, study: Study) -> pd.DataFra
     found = []
     for rows in some:
         for config in configs.values():
-            if config["axis"] != "robustness" or headline(config["summary"]) != "asr" or not rows.measured(config):
+            if config.axis != "robustness" or headline(config.summary) != "asr" or not rows.measured(config):
                 continue
             for judge in judges(config):
                 part = rows.part(config, judge)
@@ -71,7 +71,7 @@ def _rates(part: JudgedRecords, study: Study) -> pd.DataFrame:
         y = cube.values(Metric(name, values, "share", (0.0, 1.0)))
         for (label, budget), at in who.indices.items():
             found.append({"label": label, "budget": budget, "what": name, **_share(y[at], weights, study.alpha)})
-    table = pd.DataFrame(found).assign(measure=part.config["measure"])
+    table = pd.DataFrame(found).assign(measure=part.config.measure)
     table["n_seeds"] = table["n_seeds"].where(table["label"] != paths.BASE, 0)
     return table
 

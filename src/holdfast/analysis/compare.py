@@ -18,6 +18,7 @@ from scipy.special import ndtr, ndtri
 
 from holdfast.analysis import held
 from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
+from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.frame import configs, judges, load
 from holdfast.analysis.grid import conditions, grid
@@ -128,7 +129,7 @@ def _row(one: Side, two: Side, r: Mapping[Any, Any], alpha: float) -> dict[str, 
 
 
 def _config_of(side: Side, r: Mapping[str, Any]) -> list[str]:
-    return sorted(str(c["cell"]) for c in side.about.values() if c["measure"] == r["measure"])
+    return sorted(c.id for c in side.about.values() if c.measure == r["measure"])
 
 
 # -- one side ---------------------------------------------------------------------------------------------------------
@@ -138,7 +139,7 @@ def _config_of(side: Side, r: Mapping[str, Any]) -> list[str]:
 class Side:
     folder: StudyFolder
     study: Study
-    about: Mapping[str, Mapping[str, Any]]  # eval configs by id
+    about: Configs  # eval configs by id
     lead: pd.DataFrame  # headline estimates over seeds
 
     @classmethod
@@ -185,7 +186,7 @@ class Side:
 
     def config(self, measure: str) -> HeadlineScores | None:
         """The scores of a measure's headline metric; None for a measure of several eval configs (another task's)."""
-        mine = [c for c in self.about.values() if c["measure"] == measure]
+        mine = [c for c in self.about.values() if c.measure == measure]
         if len(mine) != 1:
             return None
         if measure not in self.scores:
@@ -203,11 +204,11 @@ class HeadlineScores:
     weights: Mapping[str, float]  # of each group in the macro mean
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, config: Mapping[str, Any], study: Study) -> HeadlineScores:
-        rows = frame[(frame["cell"] == config["cell"]) & (frame["judge"] == judges(config)[0])].reset_index(drop=True)
-        cube = grid(rows, config["summary"])
-        metric = metrics(rows, config["summary"], study.threshold)[0]
-        weights = dict(zip(cube.groups, conditions(config["summary"], cube)["macro"], strict=True))
+    def of(cls, frame: pd.DataFrame, config: ConfigInfo, study: Study) -> HeadlineScores:
+        rows = frame[(frame["cell"] == config.id) & (frame["judge"] == judges(config)[0])].reset_index(drop=True)
+        cube = grid(rows, config.summary)
+        metric = metrics(rows, config.summary, study.threshold)[0]
+        weights = dict(zip(cube.groups, conditions(config.summary, cube)["macro"], strict=True))
         items = sorted(rows["item"].unique())
         return cls(metric, cluster_sums(cube, metric), items, {g: w for g, w in weights.items() if w > 0})
 

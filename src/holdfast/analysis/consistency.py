@@ -101,21 +101,21 @@ def answers(folder: StudyFolder, study: Study) -> pd.DataFrame:
         t["id"]: t for t in (read_json(folder.plan_json) if folder.plan_json.exists() else {}).get("trajectories", ())
     }
     of = {s: runs.get(t, {}) for s, t in tables.read(folder.subjects, "subjects")[["subject", "trajectory"]].to_numpy()}
-    unasked = aside((c["measure"] for c in about.values() if c["axis"] == "capability" and not c.get("varies")), study)
+    unasked = aside((c.measure for c in about.values() if c.axis == "capability" and not c.varies), study)
     parts = []
     for (config, judge), rows in frame.groupby(["cell", "judge"], sort=False):
         what = about[config]
-        if judge not in judges(what) or (what.get("of") or what["measure"]) in unasked:
+        if judge not in judges(what) or (what.of or what.measure) in unasked:
             continue
-        over = what["summary"].get("macro_over")
-        if over and what["summary"].get("by") == "attack":
+        over = what.summary.macro_over
+        if over and what.summary.by == "attack":
             rows = rows[rows["attack"].isin(over)]
-        metric = metrics(rows, what["summary"], study.threshold)[0]
-        varies = what.get("varies") or {}
+        metric = metrics(rows, what.summary, study.threshold)[0]
+        varies = what.varies
         level = {name: varies.get(key, OWN) for key, name in MEASURING.items()}
         verdict = np.where(np.isnan(metric.values), np.nan, metric.values >= 0.5)
-        own = {"measure": what.get("of") or what["measure"], "metric": metric.name, "value": metric.values}
-        greedy = (what.get("sampling") or {}).get("temperature", 0) == 0
+        own = {"measure": what.of or what.measure, "metric": metric.name, "value": metric.values}
+        greedy = what.sampling.get("temperature", 0) == 0
         parts.append(rows.assign(**own, **level, verdict=verdict, greedy=greedy))
     if not parts:
         return pd.DataFrame(columns=[*_ABOUT[1:], "judge", "bracket", *MEASURING.values(), *TRAINING.values()])

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from holdfast import __version__
+from holdfast.analysis.config_info import Configs
 from holdfast.config.study import Study
 from holdfast.store.digest import digest, flat, short
 from holdfast.store.files import from_json, read_json, reading, write_json, write_text
@@ -134,7 +135,7 @@ def record(study: Study, folder: StudyFolder) -> str:
     return own
 
 
-def look(study: Study, folder: StudyFolder, records: int, configs: Mapping[str, Mapping[str, Any]]) -> None:
+def look(study: Study, folder: StudyFolder, records: int, configs: Configs) -> None:
     """A line more in ``looks.jsonl``. ``records``: the responses that are analysed; none are no look."""
     if not records:
         return
@@ -163,7 +164,7 @@ def looks(folder: StudyFolder) -> list[dict[str, Any]]:
     return found
 
 
-def standing(study: Study, folder: StudyFolder, configs: Mapping[str, Mapping[str, Any]] | None = None) -> Standing:
+def standing(study: Study, folder: StudyFolder, configs: Configs | None = None) -> Standing:
     """Of this study in this folder, as it is now. ``configs``: as from ``frame.configs``; with them also whether what
     measures is what it was at the first look."""
     now, seen = content(study), looks(folder)
@@ -203,7 +204,7 @@ def _has_results(folder: StudyFolder) -> bool:
     return any(folder.trajectories.glob("*/checkpoints/[!.]*")) or bool(folder.record_shards())
 
 
-def _instruments(folder: StudyFolder, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _instruments(folder: StudyFolder, configs: Configs) -> dict[str, str]:
     """Digests of what measures: each model's base, each measure, each of its judges but people, who go on labelling."""
     from holdfast.store import tables
 
@@ -213,9 +214,9 @@ def _instruments(folder: StudyFolder, configs: Mapping[str, Mapping[str, Any]]) 
     bases = subjects[subjects["label"] == "base"]
     found = {f"models.{m}": short(s) for m, s in zip(bases["model"], bases["subject"], strict=True)}
     for config in configs.values():
-        measure = f"measures.{config['measure']}"
-        found[measure + (f".{config['task']}" if config["task"] else "")] = short(str(config["cell"]))
-        for judge, identity in config.get("judge_identities", {}).items():
+        measure = f"measures.{config.measure}"
+        found[measure + (f".{config.task}" if config.task else "")] = short(config.id)
+        for judge, identity in config.judge_identities.items():
             if identity.get("name") != "humans":
                 found[f"{measure}.judge {judge}"] = short(digest(identity))
     return dict(sorted(found.items()))

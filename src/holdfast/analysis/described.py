@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
+from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.metrics import headline
 from holdfast.evals.measures import eq_bench, robustness, task_accuracy, toxigen, truthfulqa, xstest
 from holdfast.evals.measures.measure import Better, MetricInfo
 from holdfast.evals.measures.persona import P_MATCH
 from holdfast.evals.measures.yes_no import P_CORRECT
+from holdfast.types import Axis
 
-About = Mapping[str, Any]  # of an eval config: ``cell.json``, or as much as is known of it
-NONE: Mapping[str, About] = {}  # of eval configs that are not at hand
+NONE: Configs = {}  # of eval configs that are not at hand
 
 KNOWN: Mapping[str, MetricInfo] = {
     **task_accuracy.METRICS,
@@ -36,34 +36,34 @@ _OF = {"accuracy": "task_accuracy", "p_match": "dark_triad"}  # of one measure: 
 _BY_AXIS: Mapping[str, Better] = {"capability": "higher", "robustness": "lower", "persona": "lower"}
 
 
-def config(configs: Mapping[str, About], measure: str, axis: str) -> About:
+def config(configs: Configs, measure: str, axis: Axis) -> ConfigInfo:
     """That of a measure's label in a table."""
     label = measure.partition(" on ")[0]
-    return next((c for c in configs.values() if c["measure"] == label), {"measure": label, "axis": axis})
+    return next((c for c in configs.values() if c.measure == label), ConfigInfo("", label, axis))
 
 
-def info(config: About, metric: str) -> MetricInfo:
+def info(config: ConfigInfo, metric: str) -> MetricInfo:
     """Of a metric of the config. A title that names its measure is "" where the study has given that another name."""
-    said = _said(config).get(metric)
+    said = config.summary.metrics.get(metric)
     if said is None:
         return _unsaid(config, metric)
-    own = str(config.get("display", ""))
-    renamed = config.get("measure") != config.get("name") and own.casefold() in said["title"].casefold()
-    return MetricInfo(**(said | {"title": ""} if renamed else said))
+    own = config.display
+    renamed = config.measure != config.name and own.casefold() in said.title.casefold()
+    return replace(said, title="") if renamed else said
 
 
-def better(config: About, metric: str) -> Better:
+def better(config: ConfigInfo, metric: str) -> Better:
     """Which way a verdict calls better; "" where a move is just a move. Of a normative measure it was so until measures
     said otherwise (but for the share of safe prompts answered), and of folders from then it still is."""
-    if metric not in _said(config) and config.get("axis") == "normative" and metric != "compliance":
+    if metric not in config.summary.metrics and config.axis == "normative" and metric != "compliance":
         return ""
     return info(config, metric).better
 
 
-def display(config: About) -> str:
+def display(config: ConfigInfo) -> str:
     """The measure's name as its authors write it; the study's own name for it, in words, where it has given one."""
-    label = str(config.get("measure", ""))
-    return str(config["display"]) if config.get("display") and label == config.get("name") else in_words(label)
+    label = config.measure
+    return config.display if config.display and label == config.name else in_words(label)
 
 
 def in_words(name: str) -> str:
@@ -71,15 +71,11 @@ def in_words(name: str) -> str:
     return name.removeprefix("miniature_").replace("_", " ")
 
 
-def _said(config: About) -> Mapping[str, Any]:
-    return (config.get("summary") or {}).get("metrics") or {}
-
-
-def _unsaid(config: About, metric: str) -> MetricInfo:
-    axis, label, known = str(config.get("axis", "")), str(config.get("measure", "")), KNOWN.get(metric)
-    summary = config.get("summary")
+def _unsaid(config: ConfigInfo, metric: str) -> MetricInfo:
+    axis, label, known = config.axis, config.measure, KNOWN.get(metric)
+    summary = config.summary
     if known is None:
-        counts = not summary or metric == headline(summary)  # of a detail nothing is known
+        counts = not summary.metric or metric == headline(summary)  # of a detail nothing is known
         known = MetricInfo(metric.replace("_", " "), "higher" if counts else "", low=None, high=None, kind="mean")
     if known.better:
         known = replace(known, better=_BY_AXIS.get(axis, known.better))

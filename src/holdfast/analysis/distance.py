@@ -9,16 +9,15 @@ both reaches: who hardly moved is compared with SFT where SFT had hardly moved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
+from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.described import better
-from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import judges
 from holdfast.analysis.matched import STEPS, reported
 from holdfast.analysis.metrics import headline
@@ -38,7 +37,7 @@ class AtDistance:
 
     model: str
     task: str
-    config: Mapping[str, Any]
+    config: ConfigInfo
     judge: str
     sft: str
     prompts: int
@@ -57,13 +56,13 @@ def at_distance(some: Sequence[Records], configs: Configs, study: Study, draws: 
         if "distance" not in rows.subjects or rows.subjects["distance"].fillna(0.0).eq(0).all():
             continue
         for config in reported(configs, rows.task, study):
-            if config["axis"] in ("robustness", "persona") and rows.measured(config):
+            if config.axis in ("robustness", "persona") and rows.measured(config):
                 one = _compared(rows, config, study, draws)
                 found += [one] if one is not None else []
     return found
 
 
-def _compared(rows: Records, config: Mapping[str, Any], study: Study, draws: int) -> AtDistance | None:
+def _compared(rows: Records, config: ConfigInfo, study: Study, draws: int) -> AtDistance | None:
     part = rows.part(config)
     assert part is not None, "asked of what was measured"
     harm, filled = paths.levels(part, study.threshold, draws), paths.worst(part, study.threshold, draws)
@@ -95,8 +94,8 @@ def _compared(rows: Records, config: Mapping[str, Any], study: Study, draws: int
         lows, highs = ([(of(label, k), of(sft, 1 - k))] for k in (0, 1))
         return lows, highs
 
-    prompt = Versus(study, sft, weights, harm.prompts, harm.width, better=better(config, headline(config["summary"])))
-    table = prompt.table(found, config["axis"], others, worst=at_worst if filled else None)
+    prompt = Versus(study, sft, weights, harm.prompts, harm.width, better=better(config, headline(config.summary)))
+    table = prompt.table(found, config.axis, others, worst=at_worst if filled else None)
     table["level"] += 1
     table["distance"] = [far[x][k - 1] for x, k in zip(table["label"], table["level"], strict=True)]
     table["sft"] = table["value"] - table["gap"]

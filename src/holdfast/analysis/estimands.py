@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import between, coupling
-from holdfast.analysis.estimates import Configs
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.findings import OVER_LADDER, finished, row
 from holdfast.analysis.ladder import (
     AT_BASE,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Team, teams
 from holdfast.analysis.frame import COHERENCE, judges
 from holdfast.analysis.grid import Grid, conditions, grid
@@ -25,7 +26,6 @@ from holdfast.stats.paired import sign_flip
 from holdfast.store.tables import COLUMNS
 
 Array = np.ndarray
-Configs = Mapping[str, Mapping[str, Any]]
 _IDENTITY = ["model", "task", "label", "objective", "budget", "bracket", "format"]
 
 
@@ -62,9 +62,9 @@ def estimates(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFra
     return _ordered(table, study)[names]
 
 
-def _of_judge(rows: pd.DataFrame, config: Mapping[str, Any], judge: str, study: Study) -> pd.DataFrame:
+def _of_judge(rows: pd.DataFrame, config: ConfigInfo, judge: str, study: Study) -> pd.DataFrame:
     rows = rows.reset_index(drop=True)
-    cube = grid(rows, config["summary"])
+    cube = grid(rows, config.summary)
     jobs: dict[tuple[bool, int], list[Team]] = defaultdict(list)
     for team in teams(cube.answerers, study):
         jobs[bool(team.others), len(team.members)].append(team)
@@ -72,7 +72,7 @@ def _of_judge(rows: pd.DataFrame, config: Mapping[str, Any], judge: str, study: 
     for metric, by in _metrics(rows, config, judge, study):
         y, (about, gone) = cube.values(metric), cube.counts(metric)
         worst = [cube.values(metric.filled(high)) for high in (False, True)] if gone.any() else []
-        for condition, weights in conditions(config["summary"], cube).items():
+        for condition, weights in conditions(config.summary, cube).items():
             columns = weights > 0
             for some in jobs.values():
                 part = _rows(cube, y[..., columns], weights[columns], some, metric, study.alpha)
@@ -89,18 +89,18 @@ def _of_judge(rows: pd.DataFrame, config: Mapping[str, Any], judge: str, study: 
                 parts.append(fixed | part | counts | {"note": note})
     table = _stacked(parts)
     who = cube.answerers[_IDENTITY].iloc[table.pop("answerer").to_numpy()].reset_index(drop=True)
-    table = pd.concat([who, table], axis=1).assign(measure=config["measure"], axis=config["axis"], cell=config["cell"])
-    own = config["task"] or ""
+    table = pd.concat([who, table], axis=1).assign(measure=config.measure, axis=config.axis, cell=config.id)
+    own = config.task or ""
     # Of a measure that belongs to a task: the base model is asked it for that task's sake, other subjects for transfer.
     table["task"] = table["task"].where(table["label"] != "base", own)
     elsewhere = (table["task"] != own) & (own != "")
-    table["measure"] = table["measure"].where(~elsewhere, f"{config['measure']} on {own}")
+    table["measure"] = table["measure"].where(~elsewhere, f"{config.measure} on {own}")
     return table[table["n_records"] > 0]
 
 
-def _metrics(rows: pd.DataFrame, config: Mapping[str, Any], judge: str, study: Study) -> Iterator[tuple[Metric, str]]:
-    for metric in metrics(rows, config["summary"], study.threshold):
-        if metric.name != "no_answer" or config.get("generates", True):
+def _metrics(rows: pd.DataFrame, config: ConfigInfo, judge: str, study: Study) -> Iterator[tuple[Metric, str]]:
+    for metric in metrics(rows, config.summary, study.threshold):
+        if metric.name != "no_answer" or config.generates:
             yield metric, judge
     if judge == judges(config)[0]:  # once an eval config, not once a judge
         for metric in coherence(rows):
@@ -230,10 +230,10 @@ def _notes(cube: Grid, y: Array, groups: Array, some: list[Team], part: dict[str
 
 def _families(table: pd.DataFrame, configs: Configs) -> pd.Series:
     """The declared family of every comparison, in words; "" for levels."""
-    first = {i: (headline(c["summary"]), next(iter(judges(c)), "")) for i, c in configs.items()}
+    first = {i: (headline(c.summary), next(iter(judges(c)), "")) for i, c in configs.items()}
     leads = table["cell"].map({i: f"{metric}\0{judge}" for i, (metric, judge) in first.items()})
     is_first = (table["metric"] + "\0" + table["judge"]) == leads
-    is_first &= table["measure"] == table["cell"].map({i: c["measure"] for i, c in configs.items()})
+    is_first &= table["measure"] == table["cell"].map({i: c.measure for i, c in configs.items()})
     over = table["seed"] == OVER_SEEDS
     is_headline = is_first & (table["condition"] == "macro") & (table["format"] == DEFAULT) & over
     bracket = table["bracket"] != ""

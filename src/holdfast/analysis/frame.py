@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from holdfast.analysis.config_info import KEYS, ConfigInfo, config_info
 from holdfast.analysis.raters import PANEL, panel
 from holdfast.analysis.scope import Everything, apart, once, scope
 from holdfast.config.declared import TUNED, TUNING
@@ -26,34 +26,34 @@ PEOPLE = "humans"  # the judge whose labels are people's
 SUBJECT = ["model", "task", "label", "objective", "seed", "budget", "bracket"]  # what tells subjects apart
 
 
-def configs(folder: StudyFolder, *, varied: bool = False) -> dict[str, dict[str, Any]]:
+def configs(folder: StudyFolder, *, varied: bool = False) -> dict[str, ConfigInfo]:
     """Every planned ``cell.json`` by its id; with ``varied`` also those of the consistency section."""
-    return {about["cell"]: about for about, _ in _configs(folder, scope(folder), varied)}
+    return {about.id: about for about, _ in _configs(folder, scope(folder), varied)}
 
 
-def _configs(folder: StudyFolder, planned: Everything, varied: bool) -> list[tuple[dict[str, Any], EvalFolder]]:
-    found = [(read_json(c.config_json, *_ABOUT), c) for c in folder.configs()]
-    wanted = ((about, c) for about, c in found if planned.has(about) and (varied or not about.get("varies")))
+def _configs(folder: StudyFolder, planned: Everything, varied: bool) -> list[tuple[ConfigInfo, EvalFolder]]:
+    found = [(config_info(read_json(c.config_json, *KEYS)), c) for c in folder.configs()]
+    wanted = ((about, c) for about, c in found if planned.has(about) and (varied or not about.varies))
     return [(planned.judged(about), c) for about, c in wanted]
 
 
-def judges(config: Mapping[str, Any]) -> list[str]:
+def judges(config: ConfigInfo) -> list[str]:
     """The judges of a config whose scores are the measure's; the first is the headline's. People are so only where
     nobody else judges: what they label is a sample, by which the others are corrected. Three or more have a panel after
     """
-    rivals = [j for j in config["judges"] if j != COHERENCE]
+    rivals = [j for j in config.judges if j != COHERENCE]
     machines = [j for j in rivals if j not in people(config)]
     return machines + [PANEL] * (len(machines) > 2) or rivals
 
 
-def people(config: Mapping[str, Any]) -> list[str]:
+def people(config: ConfigInfo) -> list[str]:
     """The judges of an eval config that are people."""
-    return [j for j in config["judges"] if _is(config, j, PEOPLE)]
+    return [j for j in config.judges if _is(config, j, PEOPLE)]
 
 
-def _is(config: Mapping[str, Any], judge: str, name: str) -> bool:
+def _is(config: ConfigInfo, judge: str, name: str) -> bool:
     """Whether the judge of this label is the one registered under the name."""
-    return config.get("judge_identities", {}).get(judge, {}).get("name", judge) == name
+    return config.judge_identities.get(judge, {}).get("name", judge) == name
 
 
 def as_far_as_all(study: Study, subjects: pd.DataFrame) -> Study:
@@ -119,11 +119,11 @@ def _distances(folder: StudyFolder, trajectories: Iterable[str]) -> dict[tuple[s
     return {(run, int(p["budget"])): p.get("distance", {}).get("kl_base", np.nan) for run, p in points}
 
 
-def _verdicts(folder: StudyFolder, about: Mapping[str, Any], config: EvalFolder) -> pd.DataFrame:
+def _verdicts(folder: StudyFolder, about: ConfigInfo, config: EvalFolder) -> pd.DataFrame:
     at = folder.judgements / config.root.name
     said = tables.read(sorted(at.glob("[!.]*/[!.]*/[!.]*.parquet")), "judgements", _SAID)
-    said = once(said[said["judge"].isin([*about["judges"], COHERENCE])], ("record", "judge"), at)
-    own = [] if about["summary"].get("threshold") else [j for j in about["judges"] if _is(about, j, "own")]
+    said = once(said[said["judge"].isin([*about.judges, COHERENCE])], ("record", "judge"), at)
+    own = [] if about.summary.threshold else [j for j in about.judges if _is(about, j, "own")]
     scores = said.loc[~said["judge"].isin(own), "score"]  # what a measure counts on its own may have another unit
     if (beyond := scores[(scores < 0) | (scores > 1)]).size:
         raise UserError(
@@ -152,7 +152,7 @@ def _thin(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**columns)
 
 
-def _config(about: Mapping[str, Any], config: EvalFolder, planned: Everything, base: set[str]) -> pd.DataFrame:
+def _config(about: ConfigInfo, config: EvalFolder, planned: Everything, base: set[str]) -> pd.DataFrame:
     items = planned.items(about, tables.read(config.items, "items"))
     items = pd.concat([items[["id", "forbidden"]].rename(columns={"id": "item"}), _flat(items["fields"], "f_")], axis=1)
     items = _thin(items)
@@ -161,12 +161,11 @@ def _config(about: Mapping[str, Any], config: EvalFolder, planned: Everything, b
     answered = [_answered(list(shards)) for _, shards in of_subject] or [_answered([])]
     records = once(pd.concat(answered, ignore_index=True), ("record",), config.root)
     records = planned.records(about, records, items["item"], base).reset_index(drop=True)
-    about = {k: about[k] for k in ("cell", "measure", "axis")} | {"measure_task": about["task"] or ""}
-    records = records.assign(**{k: pd.Series(v, index=records.index, dtype=object) for k, v in about.items()})
+    same = {"cell": about.id, "measure": about.measure, "axis": about.axis, "measure_task": about.task}
+    records = records.assign(**{k: pd.Series(v, index=records.index, dtype=object) for k, v in same.items()})
     return records.merge(items, on="item", how="left", validate="m:1")
 
 
-_ABOUT = ("cell", "measure", "axis", "task", "judges", "summary")  # of ``cell.json``, of every version
 _SAID = ["record", "judge", "score", "label", "reason", "details"]
 _ASKED = ["record", "subject", "item", "attack", "format", "sample"]
 

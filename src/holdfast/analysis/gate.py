@@ -21,12 +21,13 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import OVER_SEEDS
-from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import COHERENCE, configs, judges
 from holdfast.analysis.metrics import headline
 from holdfast.config.section import Section
 from holdfast.config.study import Study
+from holdfast.evals.measures.measure import Summary
 from holdfast.registry import close
 from holdfast.store import tables
 from holdfast.store.documents import read_yaml
@@ -142,23 +143,33 @@ def read(given: str | Path | Sequence[Mapping[str, Any]]) -> list[Bound]:
 # -- before anything is measured --------------------------------------------------------------------------------------
 
 
-def check(bounds: Sequence[Bound], study: Study, planned: Sequence[Mapping[str, Any]]) -> None:
-    """That every entry is about an estimate which the study will make. ``planned``: the configs as ``cell.json`` will
-    have them, with the ``groups`` that their rows fall into and the ``formats`` that they are asked in.
+@dataclass(frozen=True)
+class Planned:
+    """An eval config before it is measured; ``groups``: that its rows fall into; ``formats``: that they are
+    asked in."""
+
+    config: ConfigInfo
+    groups: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+
+
+def check(bounds: Sequence[Bound], study: Study, planned: Sequence[Planned]) -> None:
+    """That every entry is about an estimate which the study will make. ``planned``: its configs.
 
     Raises UserError with what there is to name.
     """
-    known = sorted({str(c["measure"]) for c in planned})
+    known = sorted({p.config.measure for p in planned})
     for bound in bounds:
-        about = next((c for c in planned if c["measure"] == bound.measure), None)
-        if about is None:
+        one = next((p for p in planned if p.config.measure == bound.measure), None)
+        if one is None:
             raise UserError(f"the gate names the measure {bound.measure!r}; {close(bound.measure, known)}")
-        metric = bound.metric or headline(about["summary"])
+        about = one.config
+        metric = bound.metric or headline(about.summary)
         for what, given, there in (
-            ("metric", bound.metric, countable(about["summary"], about["judges"])),
+            ("metric", bound.metric, countable(about.summary, about.judges)),
             ("judge", bound.judge, [COHERENCE] if metric == COHERENT else judges(about)),
-            ("condition", bound.condition, ["macro", *about["groups"]]),
-            ("format", bound.format, about["formats"]),
+            ("condition", bound.condition, ["macro", *one.groups]),
+            ("format", bound.format, one.formats),
             ("label", bound.label, study.labels),
         ):
             if given is not None and given not in there:
@@ -172,11 +183,11 @@ def check(bounds: Sequence[Bound], study: Study, planned: Sequence[Mapping[str, 
 COHERENT, NO_ANSWER = "coherent", "no_answer"
 
 
-def countable(summary: Mapping[str, Any], by: Sequence[str]) -> list[str]:
+def countable(summary: Summary, by: Sequence[str]) -> list[str]:
     """The metrics that ``analysis.metrics`` makes of a measure with such judges."""
-    own = ["asr", "harm"] if summary.get("threshold") else [str(summary["metric"])]
+    own = ["asr", "harm"] if summary.threshold else [str(summary.metric)]
     coherent = [COHERENT] * (COHERENCE in by)
-    return list(dict.fromkeys([*own, *(summary.get("secondary") or ()), "refused", "unscored", NO_ANSWER, *coherent]))
+    return list(dict.fromkeys([*own, *summary.secondary, "refused", "unscored", NO_ANSWER, *coherent]))
 
 
 # -- afterwards ------------------------------------------------------------------------------------------------------
@@ -199,8 +210,8 @@ def judge(bounds: Sequence[Bound], estimates: pd.DataFrame, configs: Configs) ->
 
 
 def _checks(bound: Bound, estimates: pd.DataFrame, configs: Configs) -> list[Check]:
-    about = next(c for c in configs.values() if c["measure"] == bound.measure)
-    metric = bound.metric or headline(about["summary"])
+    about = next(c for c in configs.values() if c.measure == bound.measure)
+    metric = bound.metric or headline(about.summary)
     decider = bound.judge or (COHERENCE if metric == COHERENT else judges(about)[0])
     e = estimates[(estimates["seed"] == OVER_SEEDS) & (estimates["label"] != "base") & (estimates["bracket"] == "")]
     e = e[e["label"] == bound.label] if bound.label is not None else e

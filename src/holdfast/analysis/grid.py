@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from holdfast.analysis.frame import SUBJECT
 from holdfast.analysis.metrics import Metric
+from holdfast.evals.measures.measure import Summary
 
 Array = np.ndarray
 
@@ -45,9 +44,9 @@ class Grid:
         return np.bincount(self.at, weights=weights, minlength=int(np.prod(self.shape))).reshape(self.shape)
 
 
-def grid(rows: pd.DataFrame, summary: Mapping[str, Any]) -> Grid:
+def grid(rows: pd.DataFrame, summary: Summary) -> Grid:
     """``summary['by']`` names what groups the rows: ``attack``, a field of the items, or nothing."""
-    by = summary.get("by") or ""
+    by = summary.by
     column = by if by == "attack" else f"f_{by}"
     group = rows[column].fillna("").astype(str) if column in rows else pd.Series("all", index=rows.index)
     who = rows.groupby([*SUBJECT, "format"], sort=True, dropna=False)
@@ -59,13 +58,13 @@ def grid(rows: pd.DataFrame, summary: Mapping[str, Any]) -> Grid:
     return Grid(answerers, tuple(groups), shape, (answerer * shape[1] + item) * shape[2] + place)
 
 
-def conditions(summary: Mapping[str, Any], cube: Grid) -> dict[str, Array]:
+def conditions(summary: Summary, cube: Grid) -> dict[str, Array]:
     """Condition: its weights over the groups. ``macro`` is the headline.
 
     It is the plain mean of the groups that the measure names, or of all rows together if it names none. Beside it every
     group is a condition of its own, unless there is but one.
     """
-    named = summary.get("macro_over")
+    named = summary.macro_over
     over = np.isin(cube.groups, list(named)) if named else np.ones(len(cube.groups), dtype=bool)
     weights = over.astype(float)
     if not named:  # all rows together: a group weighs as many items as it has

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
-from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import headline
 
@@ -17,7 +17,7 @@ def headlines(estimates: pd.DataFrame, configs: Configs, *, each_seed: bool = Fa
     Control runs are among them; what a subject does on a task that it was not trained on is not.
     """
     chosen = pd.DataFrame(
-        [(c["measure"], headline(c["summary"]), j) for c in configs.values() for j in judges(c)[:1]],
+        [(c.measure, headline(c.summary), j) for c in configs.values() for j in judges(c)[:1]],
         columns=["measure", "metric", "judge"],
     ).drop_duplicates()
     key = pd.MultiIndex.from_frame(estimates[["measure", "metric", "judge"]])

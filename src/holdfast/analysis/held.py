@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.frame import configs
 from holdfast.config.study import Study
 from holdfast.store import tables
@@ -68,8 +68,8 @@ def _measures(a: StudyFolder, b: StudyFolder) -> list[Row]:
     for name in dict.fromkeys([*mine, *its]):
         if name not in mine or name not in its:
             rows.append((name, "measured", "yes" if name in mine else "no", "yes" if name in its else "no", False))
-        elif mine[name]["cell"] == its[name]["cell"]:
-            same = _said(mine[name]["cell"])
+        elif mine[name].id == its[name].id:
+            same = _said(mine[name].id)
             rows.append((name, "identity, items, sampling", same, same, True))
             rows += _compared(name, _judged(mine[name]), _judged(its[name]))
         else:
@@ -77,27 +77,27 @@ def _measures(a: StudyFolder, b: StudyFolder) -> list[Row]:
     return rows
 
 
-def _by_name(folder: StudyFolder) -> dict[str, Mapping[str, Any]]:
+def _by_name(folder: StudyFolder) -> dict[str, ConfigInfo]:
     found = list(configs(folder).values())
-    tasks = {c["task"] for c in found if c["task"]}
-    return {c["measure"] + (f" on {c['task']}" if c["task"] and len(tasks) > 1 else ""): c for c in found}
+    tasks = {c.task for c in found if c.task}
+    return {c.measure + (f" on {c.task}" if c.task and len(tasks) > 1 else ""): c for c in found}
 
 
-def _judged(config: Mapping[str, Any]) -> Flat:
-    said = config.get("judge_identities", {})
-    return {f"judge {j}": digest(said[j]) if j in said else "by name" for j in config["judges"]}
+def _judged(config: ConfigInfo) -> Flat:
+    said = config.judge_identities
+    return {f"judge {j}": digest(said[j]) if j in said else "by name" for j in config.judges}
 
 
-def _instrument(folder: StudyFolder, config: Mapping[str, Any]) -> Flat:
-    at = next(c for c in folder.configs() if c.root.name.endswith(f"-{short(config['cell'])}"))
+def _instrument(folder: StudyFolder, config: ConfigInfo) -> Flat:
+    at = next(c for c in folder.configs() if c.root.name.endswith(f"-{short(config.id)}"))
     items = tables.read(at.items, "items", ["id"])["id"]
-    identity = config.get("identity") or {}
+    identity = config.identity
     return {
         "version": identity.get("version"),
         **{f"params.{k}": v for k, v in flat(identity.get("params") or {}).items()},
         "items": f"{len(items)}, {digest(sorted(items))[:12]}",
-        **{f"sampling.{k}": v for k, v in (config.get("sampling") or {}).items()},
-        **{f"attack {k}": v.get("hash") for k, v in (config.get("attacks") or {}).items()},
+        **{f"sampling.{k}": v for k, v in config.sampling.items()},
+        **{f"attack {k}": v.get("hash") for k, v in config.attacks.items()},
         **_judged(config),
     }
 

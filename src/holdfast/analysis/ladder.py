@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis.clusters import BASE, cluster_sums
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT, sft_of
 from holdfast.analysis.described import better
-from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.metrics import metrics
@@ -77,18 +77,18 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
     found = []
     runs = frame[frame["bracket"] == ""].drop_duplicates("subject") if study.stops else frame[:0]
     declared = (frame["label"] == BASE) | frame["budget"].isin(study.ladder)
-    apart = aside([c["measure"] for c in configs.values() if c["axis"] == "capability"], study)
+    apart = aside([c.measure for c in configs.values() if c.axis == "capability"], study)
     for config in configs.values():
-        if config["measure"] in apart:
+        if config.measure in apart:
             continue
         judge = judges(config)[0]
-        own = (frame["cell"] == config["cell"]) & (frame["judge"] == judge) & (frame["bracket"] == "") & declared
+        own = (frame["cell"] == config.id) & (frame["judge"] == judge) & (frame["bracket"] == "") & declared
         rows = frame[own & (frame["format"] == DEFAULT)].reset_index(drop=True)
         if rows.empty:
             continue
-        metric = metrics(rows, config["summary"], study.threshold)[0]
-        cube = grid(rows, config["summary"])
-        weights = conditions(config["summary"], cube).get("macro")
+        metric = metrics(rows, config.summary, study.threshold)[0]
+        cube = grid(rows, config.summary)
+        weights = conditions(config.summary, cube).get("macro")
         if weights is None:
             continue
         sums = cluster_sums(cube, metric)
@@ -97,7 +97,7 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
         ends = [cluster_sums(cube, m).values()[..., weights > 0] for m in filled]
         trained = who[who["label"] != BASE]
         for (model, task), some in trained.groupby(["model", "task"], sort=False):
-            if config["task"] and config["task"] != task:
+            if config.task and config.task != task:
                 continue
             there = set(some["label"])
             base = who.index[(who["model"] == model) & (who["label"] == BASE)]
@@ -112,8 +112,8 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
                 Ladder(
                     model=str(model),
                     task=str(task),
-                    axis=config["axis"],
-                    measure=config["measure"],
+                    axis=config.axis,
+                    measure=config.measure,
                     metric=metric.name,
                     better=better(config, metric.name),
                     judge=judge,

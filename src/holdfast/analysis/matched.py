@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
+from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.described import better
-from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.paths import BASE, Array, Levels
@@ -40,14 +39,14 @@ SURE = 0.9  # share of draws that must reach a level of capability for anything 
 class Instruments:
     """The eval configs that one model and task are compared by. ``match``: on whose rows capability is matched."""
 
-    match: Mapping[str, Any]
-    capability: Mapping[str, Any]
-    harm: tuple[Mapping[str, Any], ...]
+    match: ConfigInfo
+    capability: ConfigInfo
+    harm: tuple[ConfigInfo, ...]
 
     @property
     def apart(self) -> bool:
         """Whether the match is made on other rows than those that are reported."""
-        return self.match["cell"] != self.capability["cell"]
+        return self.match.id != self.capability.id
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Matched:
     model: str
     task: str
     instruments: Instruments
-    harm: Mapping[str, Any]
+    harm: ConfigInfo
     judge: str
     sft: str
     target: float
@@ -89,27 +88,27 @@ def matched(some: Sequence[Records], configs: Configs, study: Study, draws: int 
     return found
 
 
-def reported(configs: Configs, task: str, study: Study) -> list[Mapping[str, Any]]:
+def reported(configs: Configs, task: str, study: Study) -> list[ConfigInfo]:
     """The configs of a task whose first judge's headline a conclusion is about, in the study's order: of measures of
     harm those of attack success. The measure that is there to be matched on is among them."""
     order = {m.label: k for k, m in enumerate(study.measures)}
-    mine = [c for c in configs.values() if (c.get("task") or "") in ("", task) and judges(c) and not c.get("varies")]
-    mine = [c for c in mine if c["axis"] != "robustness" or headline(c["summary"]) == "asr"]
-    return sorted(mine, key=lambda c: order.get(c["measure"], len(order)))
+    mine = [c for c in configs.values() if c.task in ("", task) and judges(c) and not c.varies]
+    mine = [c for c in mine if c.axis != "robustness" or headline(c.summary) == "asr"]
+    return sorted(mine, key=lambda c: order.get(c.measure, len(order)))
 
 
 def instruments(configs: Configs, task: str, study: Study) -> Instruments | None:
     """What capability is matched on, what is reported, and what harm is measured by; None where either is missing. Of
     capability more is better, and of harm less: what says otherwise of itself is neither."""
     mine = reported(configs, task, study)
-    able = [c for c in mine if c["axis"] == "capability" and better(c, headline(c["summary"])) == "higher"]
-    apart = aside([c["measure"] for c in able], study)
-    able.sort(key=lambda c: c["measure"] in apart)
-    harm = tuple(c for c in mine if c["axis"] == "robustness" and better(c, "asr") == "lower")
+    able = [c for c in mine if c.axis == "capability" and better(c, headline(c.summary)) == "higher"]
+    apart = aside([c.measure for c in able], study)
+    able.sort(key=lambda c: c.measure in apart)
+    harm = tuple(c for c in mine if c.axis == "robustness" and better(c, "asr") == "lower")
     if not able or not harm:
         return None
     wanted = study.matched.measure if study.matched else ""
-    match = next((c for c in able if c["measure"] == wanted), None)
+    match = next((c for c in able if c.measure == wanted), None)
     shown = next((c for c in able if c is not match), able[0])
     return Instruments(match or shown, shown, harm)
 
@@ -127,8 +126,8 @@ class Runs:
     harm: tuple[Curve, ...]
 
 
-def _matched(rows: Records, tools: Instruments, config: Mapping[str, Any], study: Study, draws: int) -> Matched:
-    def levels(c: Mapping[str, Any]) -> tuple[Levels, tuple[Levels, Levels] | None]:
+def _matched(rows: Records, tools: Instruments, config: ConfigInfo, study: Study, draws: int) -> Matched:
+    def levels(c: ConfigInfo) -> tuple[Levels, tuple[Levels, Levels] | None]:
         part = rows.part(c)
         assert part is not None, "asked of what was measured"
         return paths.levels(part, study.threshold, draws), paths.worst(part, study.threshold, draws)
@@ -261,8 +260,8 @@ def choose(frame: pd.DataFrame, configs: Configs, study: Study, *, both: bool = 
     assert study.matched is not None
     chosen: dict[str, float] = {}
     for rows in records(frame):
-        own = [c for c in configs.values() if c["measure"] == study.matched.measure and not c.get("varies")]
-        parts = [part for c in own if c["task"] in ("", rows.task) and (part := rows.part(c)) is not None]
+        own = [c for c in configs.values() if c.measure == study.matched.measure and not c.varies]
+        parts = [part for c in own if c.task in ("", rows.task) and (part := rows.part(c)) is not None]
         if not parts:
             continue
         found = paths.levels(parts[0], study.threshold, draws=0)

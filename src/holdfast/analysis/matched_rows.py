@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.described import better
 from holdfast.analysis.distance import AtDistance, at_distance
-from holdfast.analysis.estimates import Configs
 from holdfast.analysis.findings import OVER_LADDER, finished, no_worse
 from holdfast.analysis.ladder import caution
 from holdfast.analysis.matched import Matched, matched
@@ -80,26 +80,26 @@ def _compared(one: Matched, finding: str, study: Study) -> list[dict[str, Any]]:
     table = table.assign(note=_note(one, safe)) if len(table) else table
     about = {
         "finding": finding, "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
-        "measure": one.harm["measure"] if safe else one.instruments.match["measure"],
-        "metric": "asr" if safe else str(one.instruments.match["summary"]["metric"]),
+        "measure": one.harm.measure if safe else one.instruments.match.measure,
+        "metric": "asr" if safe else one.instruments.match.summary.metric,
         "interest": study.declared.interest.of(axis), "n_prompts": one.prompts, "_way": "lower" if safe else "higher",
     }  # fmt: skip
     declared = study.matched is not None
-    return list(_from_sft(table, about, str(one.harm["measure"]), one.sft, study, declared=declared))
+    return list(_from_sft(table, about, one.harm.measure, one.sft, study, declared=declared))
 
 
 def _at_distance(one: AtDistance, study: Study) -> list[dict[str, Any]]:
-    axis = str(one.config["axis"])
-    metric = headline(one.config["summary"])
+    axis = one.config.axis
+    metric = headline(one.config.summary)
     about = {
         "finding": "at_distance", "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
-        "measure": one.config["measure"], "metric": metric, "_way": better(one.config, metric),
+        "measure": one.config.measure, "metric": metric, "_way": better(one.config, metric),
         "interest": study.declared.interest.of(axis), "n_prompts": one.prompts,
     }  # fmt: skip
     far = one.last["distance"].map("at a KL of {:.4g} nats per token from the base".format)
     table = one.last.assign(note=far + ", the largest that all seeds of both reach")
     declared = "at_distance" in study.declared.estimands and "sft" in study.declared.references
-    return list(_from_sft(table, about, str(one.config["measure"]), one.sft, study, declared=declared))
+    return list(_from_sft(table, about, one.config.measure, one.sft, study, declared=declared))
 
 
 def _from_sft(
@@ -136,7 +136,7 @@ def _estimate(r: dict[str, Any], about: dict[str, Any], pairs: int) -> Estimate:
 def _note(one: Matched, safe: bool) -> str:
     split = "" if one.instruments.apart else "; matched on the very rows that are reported"
     where = f"capability {one.target:.3f}" if safe else f"attack success {one.ceiling:.3f}"
-    return f"at {where} on {one.instruments.match['measure'] if safe else one.harm['measure']}{split}"
+    return f"at {where} on {one.instruments.match.measure if safe else one.harm.measure}{split}"
 
 
 def _front(front: Front) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
-from holdfast.analysis.estimates import Configs
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.matched import instruments
 from holdfast.analysis.paths import BASE, Array
@@ -55,7 +55,7 @@ def fronts(some: Sequence[Records], configs: Configs, study: Study, draws: int =
         for config in tools.harm:
             if (part := rows.part(config)) and rows.measured(config):
                 harm = paths.levels(part, study.threshold, draws)
-                found.append(_front(rows, str(config["measure"]), judges(config)[0], capability, harm, same, draws))
+                found.append(_front(rows, config.measure, judges(config)[0], capability, harm, same, draws))
     return found
 
 

@@ -41,12 +41,12 @@ class Levels:
 
 def levels(part: JudgedRecords, threshold: float, draws: int = DRAWS) -> Levels:
     """The headline metric of what one judge said. ``draws`` + 1 = D."""
-    return _levels(part, metrics(part.rows, part.config["summary"], threshold)[0], draws)
+    return _levels(part, metrics(part.rows, part.config.summary, threshold)[0], draws)
 
 
 def worst(part: JudgedRecords, threshold: float, draws: int = DRAWS) -> tuple[Levels, Levels] | None:
     """The same with every missing score at its lowest, and at its highest; None where none is missing."""
-    metric = metrics(part.rows, part.config["summary"], threshold)[0]
+    metric = metrics(part.rows, part.config.summary, threshold)[0]
     if not np.isnan(metric.values).any():
         return None
     low, high = (_levels(part, metric.filled(end), draws) for end in (False, True))
@@ -57,7 +57,7 @@ def _levels(part: JudgedRecords, metric: Metric, draws: int) -> Levels:
     weights = part.weights
     assert weights is not None, "nothing was asked of what the headline is about"
     width = metric.bounds[1] - metric.bounds[0]
-    return drawn(cluster_sums(part.cube, metric), weights, str(part.config["cell"]), draws, width=width)
+    return drawn(cluster_sums(part.cube, metric), weights, part.config.id, draws, width=width)
 
 
 def drawn(clusters: ClusterSums, weights: Array, name: str, draws: int = DRAWS, *, width: float = 1.0) -> Levels:

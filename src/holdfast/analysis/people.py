@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.frame import SUBJECT, judges, people
 from holdfast.analysis.metrics import headline
 from holdfast.config.study import Study
+from holdfast.evals.measures.measure import Summary
 from holdfast.stats import correction
 
 _WHO = [c for c in SUBJECT if c != "seed"]
@@ -18,7 +19,7 @@ _PPI = "prediction-powered, t clustered by prompt"
 _RG = "Rogan–Gladen, Lang–Reiczigel"
 
 
-def corrected(rows: pd.DataFrame, config: Mapping[str, Any], study: Study) -> pd.DataFrame:
+def corrected(rows: pd.DataFrame, config: ConfigInfo, study: Study) -> pd.DataFrame:
     """Levels over all seeds of an eval config's headline, if that is a share, as people would have judged it.
 
     ``rows``: those of the config, under all its judges. Metrics: the headline's with ``_corrected`` (by the subject's
@@ -39,20 +40,20 @@ def corrected(rows: pd.DataFrame, config: Mapping[str, Any], study: Study) -> pd
     return pd.DataFrame(found)
 
 
-def _verdicts(scores: pd.Series, config: Mapping[str, Any], study: Study) -> np.ndarray | None:
+def _verdicts(scores: pd.Series, config: ConfigInfo, study: Study) -> np.ndarray | None:
     """1 or 0, NaN where there is no score; None where the headline is no share."""
-    if not config["summary"].get("threshold") and not scores.dropna().isin((0.0, 1.0)).all():
+    if not config.summary.threshold and not scores.dropna().isin((0.0, 1.0)).all():
         return None
-    least = study.threshold if config["summary"].get("threshold") else 0.5
+    least = study.threshold if config.summary.threshold else 0.5
     return (scores >= least).astype(float).where(scores.notna()).to_numpy()
 
 
 def _levels(
-    facts: pd.DataFrame, asked: pd.DataFrame, config: Mapping[str, Any], judge: str, person: str, alpha: float
+    facts: pd.DataFrame, asked: pd.DataFrame, config: ConfigInfo, judge: str, person: str, alpha: float
 ) -> list[dict[str, Any]]:
     errors = correction.error_rates(*(facts[c].to_numpy() for c in ("f", "y", "w")))
-    facts, name = facts.assign(share=_shares(facts, config["summary"])), headline(config["summary"])
-    total = asked.assign(share=_shares(asked, config["summary"]))
+    facts, name = facts.assign(share=_shares(facts, config.summary)), headline(config.summary)
+    total = asked.assign(share=_shares(asked, config.summary))
     total = total[total["share"] > 0].groupby([*_WHO, "format"]).size()
     levels = []
     for who, part in facts[facts["share"] > 0].groupby([*_WHO, "format"], sort=True):
@@ -65,8 +66,8 @@ def _levels(
         about = dict(zip([*_WHO, "format"], who, strict=True)) | {
             "estimate": "level",
             "seed": -1,
-            "measure": config["measure"],
-            "axis": config["axis"],
+            "measure": config.measure,
+            "axis": config.axis,
             "condition": "macro",
             "judge": judge,
             "unit": "seed and prompt" if trained and part["seed"].nunique() > 1 else "prompt",
@@ -74,7 +75,7 @@ def _levels(
             "n_records": int(total.loc[who]),
             "n_unscored": int(total.loc[who]) - len(part),
             "n_seeds": part["seed"].nunique() if trained else 0,
-            "cell": config["cell"],
+            "cell": config.id,
         }
         for metric, method, one in (("corrected", _PPI, by_labels), ("rogan_gladen", _RG, by_errors)):
             if not np.isnan(one.value):
@@ -88,9 +89,9 @@ def _levels(
     return levels
 
 
-def _shares(rows: pd.DataFrame, summary: Mapping[str, Any]) -> np.ndarray:
+def _shares(rows: pd.DataFrame, summary: Summary) -> np.ndarray:
     """How much each row counts in the macro mean of its subject: groups alike, and rows alike within a group."""
-    by, over = summary.get("by") or "", summary.get("macro_over")
+    by, over = summary.by, summary.macro_over
     if not over:
         return np.ones(len(rows))
     group = rows[by if by == "attack" else f"f_{by}"].fillna("").astype(str)

@@ -19,8 +19,8 @@ from scipy.special import ndtri
 
 from holdfast.analysis.clusters import cluster_sums
 from holdfast.analysis.compare import independent
+from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.estimates import Configs
 from holdfast.analysis.frame import judges
 from holdfast.analysis.grid import conditions, grid
 from holdfast.analysis.headlines import headlines
@@ -72,7 +72,7 @@ def beside(study: Study, estimates: pd.DataFrame, about: Configs, frame: Any) ->
         for model, task, label in matches(study, figure):
             for config in about.values():
                 named = data()["families"]["measures"].get(figure["metric"], ())
-                if config.get("name", config["measure"]) not in named or config.get("task") not in ("", None, task):
+                if (config.name or config.measure) not in named or config.task not in ("", task):
                     continue
                 who = {"model": model, "task": task, "label": label}
                 if figure["budget"] == MEAN:
@@ -90,13 +90,13 @@ Own = tuple[float, float, float]
 def _level(
     estimates: pd.DataFrame,
     about: Configs,
-    config: Mapping[str, Any],
+    config: ConfigInfo,
     who: Mapping[str, str],
     figure: Mapping[str, Any],
 ) -> tuple[Own | None, str]:
     lead = headlines(estimates, about)
     keep = (lead["estimate"] == "level") & (lead["bracket"] == "") & (lead["budget"] == figure["budget"])
-    keep &= (lead["measure"] == config["measure"]) & (lead["metric"] == figure["metric"])
+    keep &= (lead["measure"] == config.measure) & (lead["metric"] == figure["metric"])
     for column, value in who.items():
         keep &= lead[column] == value
     rows = lead[keep & lead["value"].notna()]
@@ -104,20 +104,20 @@ def _level(
 
 
 def _mean(
-    study: Study, frame: pd.DataFrame, config: Mapping[str, Any], who: Mapping[str, str], theirs: list[int]
+    study: Study, frame: pd.DataFrame, config: ConfigInfo, who: Mapping[str, str], theirs: list[int]
 ) -> tuple[Own | None, str]:
     """The plain mean over budgets, on all budgets of the paper that the study has, with an interval that knows that all
     of them were asked the same prompts (and have the same seeds)."""
-    rows = frame[(frame["cell"] == config["cell"]) & (frame["judge"] == judges(config)[0]) & (frame["bracket"] == "")]
+    rows = frame[(frame["cell"] == config.id) & (frame["judge"] == judges(config)[0]) & (frame["bracket"] == "")]
     rows = rows[(rows["format"] == DEFAULT) & rows["budget"].isin(theirs)]
     for column, value in who.items():
         rows = rows[rows[column] == value]
     if rows["budget"].nunique() < 2:
         return None, ""
     rows = rows.reset_index(drop=True)
-    cube = grid(rows, config["summary"])
-    metric = metrics(rows, config["summary"], study.threshold)[0]
-    sums, weights = cluster_sums(cube, metric), conditions(config["summary"], cube)["macro"]
+    cube = grid(rows, config.summary)
+    metric = metrics(rows, config.summary, study.threshold)[0]
+    sums, weights = cluster_sums(cube, metric), conditions(config.summary, cube)["macro"]
     y = np.concatenate(list(sums.values()), axis=-1)  # S, I, budgets × G
     found = linearise(y, np.tile(weights, len(sums.who)) / len(sums.who))
     design = Design("level", metric.kind == "share", len(sums.seeds), int(found.present.sum()))
@@ -129,14 +129,14 @@ def _mean(
 
 
 def _row(
-    figure: Mapping[str, Any], who: Mapping[str, str], config: Mapping[str, Any], own: Own, note: str, alpha: float
+    figure: Mapping[str, Any], who: Mapping[str, str], config: ConfigInfo, own: Own, note: str, alpha: float
 ) -> dict[str, Any]:
     source, half = data()["sources"][figure["source"]], figure.get("half")
     row = {
         "source": f"arXiv {source['arxiv']}" + (f", {figure['place']}" if figure.get("place") else ""),
         **who,
         "budget": figure["budget"],
-        "measure": config["measure"],
+        "measure": config.measure,
         "metric": figure["metric"],
         "published": figure.get("value", np.nan),
         "printed": _printed(figure),
@@ -181,8 +181,8 @@ def _ours(study: Study, about: Configs, table: pd.DataFrame, what: str) -> str:
     models = [m for m in study.models if m.name in set(table["model"])]
     tasks = [t for t in study.tasks if t.name in set(table["task"])]
     variants = [v for v in study.objectives if v.label in set(table["label"])]
-    measured = [m for m in about.values() if m["measure"] in set(table["measure"])]
-    attacked = [m for m in measured if m["axis"] == "robustness"]
+    measured = [m for m in about.values() if m.measure in set(table["measure"])]
+    attacked = [m for m in measured if m.axis == "robustness"]
 
     def each(some: Any, say: Any) -> str:
         return "; ".join(dict.fromkeys(str(say(x)) for x in some)) or "–"
@@ -191,12 +191,12 @@ def _ours(study: Study, about: Configs, table: pd.DataFrame, what: str) -> str:
         own = [v for v in variants if v.objective == name]
         return each(own, lambda v: _settings(v.params)) if own else "no such objective"
 
-    def sampled(m: Mapping[str, Any]) -> str:
-        s = m.get("sampling") or {}
-        return f"{s.get('samples', '–')}, {s.get('temperature', '–')} ({m['measure']})"
+    def sampled(m: ConfigInfo) -> str:
+        s = m.sampling
+        return f"{s.get('samples', '–')}, {s.get('temperature', '–')} ({m.measure})"
 
     targets = lora.targets if isinstance(lora.targets, str) else ", ".join(lora.targets)
-    capable = [m for m in measured if m["axis"] == "capability"]
+    capable = [m for m in measured if m.axis == "capability"]
     said = {
         "chat template": each(models, lambda m: m.template or "the model's own"),
         "base model, exact checkpoint": each(models, lambda m: m.path + (f" @ {m.revision}" if m.revision else "")),
@@ -210,11 +210,11 @@ def _ours(study: Study, about: Configs, table: pd.DataFrame, what: str) -> str:
         "rejected responses": each(tasks, lambda t: f"{t.rejected.source}; unsafe texts: {t.unsafe.regime}"),
         "control token (CFT)": params("cft"),
         "instruction (IP)": params("ip"),
-        "forbidden prompts": each(attacked, lambda m: m["measure"]),
-        "attacks": each(attacked, lambda m: ", ".join(m.get("attacks") or ()) + "; texts of this program"),
+        "forbidden prompts": each(attacked, lambda m: m.measure),
+        "attacks": each(attacked, lambda m: ", ".join(m.attacks) + "; texts of this program"),
         "judge, threshold": each(attacked, lambda m: f"{judges(m)[0]}, {study.threshold:g}"),
         "responses per prompt, temperature": each(measured, sampled),
-        "extraction of answers": each(capable, lambda m: f"{m['measure']}, version {m['identity'].get('version')}"),
+        "extraction of answers": each(capable, lambda m: f"{m.measure}, version {m.identity.get('version')}"),
     }
     return said[what]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.described import NONE
-from holdfast.analysis.estimates import Configs
 from holdfast.analysis.shown import listed, one_seed, shown
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import BETTER, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE

@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from holdfast.analysis.clusters import BASE
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.frame import SUBJECT, judges
 from holdfast.analysis.grid import Grid, conditions, grid
@@ -26,14 +27,14 @@ _SAID = ["item", "verdict", "score", "coherent"]  # and the details that a metri
 class JudgedRecords(NamedTuple):
     """What one judge said in one eval config. ``rows``: item, verdict, score, coherent and ``d_*`` of each record."""
 
-    config: Mapping[str, Any]
+    config: ConfigInfo
     rows: pd.DataFrame
     cube: Grid
 
     @property
     def weights(self) -> Array | None:
         """[G]: of the headline; None where nothing was asked of what it is about."""
-        return conditions(self.config["summary"], self.cube).get("macro")
+        return conditions(self.config.summary, self.cube).get("macro")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,23 +48,23 @@ class Records:
     at: Mapping[tuple[str, str], Array] = field(repr=False)
     _parts: dict[tuple[str, str], JudgedRecords] = field(default_factory=dict, repr=False)
 
-    def part(self, config: Mapping[str, Any], judge: str = "") -> JudgedRecords | None:
+    def part(self, config: ConfigInfo, judge: str = "") -> JudgedRecords | None:
         """Of one judge (the eval config's first); None where it did not speak."""
-        key = (str(config["cell"]), judge or judges(config)[0])
+        key = (config.id, judge or judges(config)[0])
         if key not in self._parts and key in self.at:
-            by = f"f_{config['summary'].get('by') or ''}"
-            details = [f"d_{name}" for name in config["summary"].get("secondary") or ()]
+            by = f"f_{config.summary.by}"
+            details = [f"d_{name}" for name in config.summary.secondary]
             rows = self._take([*_WHERE, *_SAID[1:], by, *details], self.at[key])
             kept = rows[[c for c in (*_SAID, *details) if c in rows]]
-            self._parts[key] = JudgedRecords(config, kept, grid(rows, config["summary"]))
+            self._parts[key] = JudgedRecords(config, kept, grid(rows, config.summary))
         return self._parts.get(key)
 
-    def measured(self, config: Mapping[str, Any]) -> bool:
+    def measured(self, config: ConfigInfo) -> bool:
         """Whether the config's first judge spoke of a checkpoint, and of what its headline is about (its attacks)."""
         part = self.part(config)
         if part is None or part.weights is None:
             return False
-        labels = self.frame["label"].to_numpy()[self.at[str(config["cell"]), judges(config)[0]]]
+        labels = self.frame["label"].to_numpy()[self.at[config.id, judges(config)[0]]]
         return bool((labels != BASE).any())
 
     @cached_property

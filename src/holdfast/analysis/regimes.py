@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from holdfast.analysis.estimates import Configs
+from holdfast.analysis.config_info import Configs
 from holdfast.config import declared
 from holdfast.config.study import Study
 from holdfast.config.tuning import candidates

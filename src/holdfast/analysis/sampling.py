@@ -7,19 +7,19 @@ stratum) is the response's weight, by which estimates are unbiased (Horvitz and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
 from holdfast import rng
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.frame import judges
 
 STRATA = ("measure", "label", "attack", "verdict", "coherent")
 GIVEN_UP = ("attack", "coherent", "label", "verdict", "measure")  # in this order, where there are too many strata
 
 
-def candidates(frame: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]], measure: str = "") -> pd.DataFrame:
+def candidates(frame: pd.DataFrame, configs: Configs, measure: str = "") -> pd.DataFrame:
     """A row a response, with the label that the eval config's first judge gave it. ``frame`` as from ``frame.load``."""
     first = {id: next(iter(judges(config)), "") for id, config in configs.items()}
     rows = frame[frame["judge"] == frame["cell"].map(first)]

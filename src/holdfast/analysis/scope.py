@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
 
 import pandas as pd
 
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.config import loading, tuning, variations
 from holdfast.config.declared import TUNED, TUNING
 from holdfast.config.study import MeasureSpec, Study
@@ -23,7 +23,6 @@ from holdfast.evals.varied import varied
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
-Cell = Mapping[str, Any]  # a ``cell.json``
 _GIVEN = ("model", "task", "label", "seed", "budget")
 
 
@@ -56,19 +55,19 @@ def once(rows: pd.DataFrame, key: Sequence[str], where: object) -> pd.DataFrame:
 class Everything:
     """Of records without a study: all that is there is planned."""
 
-    def has(self, config: Cell) -> bool:
+    def has(self, config: ConfigInfo) -> bool:
         """Whether the study has this eval config's measure and task."""
         return True
 
-    def judged(self, config: Cell) -> dict[str, Any]:
-        """``cell.json`` with the judges that the study names, in its order."""
-        return dict(config)
+    def judged(self, config: ConfigInfo) -> ConfigInfo:
+        """The config with the judges that the study names, in its order."""
+        return config
 
-    def items(self, config: Cell, items: pd.DataFrame) -> pd.DataFrame:
+    def items(self, config: ConfigInfo, items: pd.DataFrame) -> pd.DataFrame:
         """``items.parquet`` is in the order in which a limit takes them."""
         return items
 
-    def records(self, config: Cell, records: pd.DataFrame, items: pd.Series, base: set[str]) -> pd.DataFrame:
+    def records(self, config: ConfigInfo, records: pd.DataFrame, items: pd.Series, base: set[str]) -> pd.DataFrame:
         """``items``: ids of those that are planned; ``base``: subjects that are asked in no condition of their own."""
         return records
 
@@ -89,22 +88,22 @@ class Scope(Everything):
         own = {m.label: m for m in self.study.measures}
         return own | {v.spec.label: v.spec for v in varied(self.study)}
 
-    def has(self, config: Cell) -> bool:
-        return config["measure"] in self.measures and (config["task"] or "") in {
+    def has(self, config: ConfigInfo) -> bool:
+        return config.measure in self.measures and config.task in {
             "",
             *(t.name for t in self.study.tasks),
         }
 
-    def judged(self, config: Cell) -> dict[str, Any]:
-        named = self.measures[config["measure"]].judges
-        wanted = [j.label for j in named or () if j.label in config["judges"]]
-        return {**config, "judges": wanted or list(config["judges"])}
+    def judged(self, config: ConfigInfo) -> ConfigInfo:
+        named = self.measures[config.measure].judges
+        wanted = [j.label for j in named or () if j.label in config.judges]
+        return config.but(judges=tuple(wanted) or config.judges)
 
-    def items(self, config: Cell, items: pd.DataFrame) -> pd.DataFrame:
-        return items[: self.measures[config["measure"]].items]
+    def items(self, config: ConfigInfo, items: pd.DataFrame) -> pd.DataFrame:
+        return items[: self.measures[config.measure].items]
 
-    def records(self, config: Cell, records: pd.DataFrame, items: pd.Series, base: set[str]) -> pd.DataFrame:
-        measure = self.measures[config["measure"]]
+    def records(self, config: ConfigInfo, records: pd.DataFrame, items: pd.Series, base: set[str]) -> pd.DataFrame:
+        measure = self.measures[config.measure]
         kept = records["item"].isin(items) & (records["sample"] < measure.samples)
         if not measure.own_conditions:
             ways = set(records.loc[records["subject"].isin(base), "format"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import pandas as pd
 
+from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.described import NONE, config, display, info
-from holdfast.analysis.estimates import Configs
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import ONE_SEED
 
@@ -39,11 +38,11 @@ def aside(capability: Iterable[str], study: Study) -> frozenset[str]:
     return wanted if {str(m).partition(" on ")[0] for m in capability} > wanted else frozenset()
 
 
-def _name(about: Mapping[str, Any], metric: str, alone: bool) -> str:
+def _name(about: ConfigInfo, metric: str, alone: bool) -> str:
     """As its metric is called in sentences; by the measure's name where that is not, and on the normative axis, where
     metrics (an accuracy, P(correct)) are alike and measures are not."""
     words, said = display(about), info(about, metric)
-    if about["axis"] == "normative" or not said.words:
+    if about.axis == "normative" or not said.words:
         return words
     return said.words if alone else f"{said.words} on {words}"
 

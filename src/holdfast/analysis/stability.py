@@ -19,7 +19,7 @@ import pandas as pd
 
 from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.coherent import under
-from holdfast.analysis.estimates import Configs
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.frame import as_far_as_all, judges
 from holdfast.analysis.matched import reported
 from holdfast.analysis.metrics import Metric
@@ -50,7 +50,7 @@ def ways(some: Mapping[str, Sequence[Records]], configs: Configs, study: Study) 
             about = {"model": rows.model, "task": rows.task, "regime": regime}
             same = as_far_as_all(study, rows.subjects)
             for config in reported(configs, rows.task, study):
-                if config["axis"] == "robustness" and rows.measured(config):
+                if config.axis == "robustness" and rows.measured(config):
                     for judge in judges(config):
                         if (part := rows.part(config, judge)) is not None:
                             found += [about | {"judge": judge} | row for row in _of_judge(part, same)]
@@ -76,7 +76,7 @@ def _of_judge(part: JudgedRecords, study: Study) -> Iterator[dict[str, Any]]:
             values = under(rule, harm, coherent)
             metric = Metric("harm", values, "mean" if threshold is None else "share", (0.0, 1.0))
             clusters = cluster_sums(part.cube, metric)
-            about = {"benchmark": part.config["measure"], "responses": name}
+            about = {"benchmark": part.config.measure, "responses": name}
             about["threshold"] = MEAN if threshold is None else f"{threshold:g}"
             for row in _compared(clusters, weights, study):
                 yield about | row

@@ -15,8 +15,8 @@ import pandas as pd
 from holdfast.analysis import answered, coherent, published, tuned
 from holdfast.analysis.brackets import brackets
 from holdfast.analysis.claims import claims
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.distance import AtDistance
-from holdfast.analysis.estimates import Configs
 from holdfast.analysis.matched import Instruments, Matched
 from holdfast.analysis.matched_rows import Joint
 from holdfast.analysis.pareto import Front
@@ -134,8 +134,8 @@ _FRONT = {"points": "front", "dominance": "dominance"}
 def _write_matched(at: Path, some: list[Matched]) -> None:
     rows = []
     for k, one in enumerate(some):
-        tools = {"match": one.instruments.match["cell"], "capability": one.instruments.capability["cell"]}
-        rows.append(_plain(one) | tools | {"harm": one.harm["cell"]})
+        tools = {"match": one.instruments.match.id, "capability": one.instruments.capability.id}
+        rows.append(_plain(one) | tools | {"harm": one.harm.id})
         for name in ("at_target", "at_ceiling", "gaps"):
             write_frame(at / f"matched-{k}-{name}.parquet", "versus", _numbers(getattr(one, name)))
     _write(at, "matched", pd.DataFrame(rows))
@@ -144,7 +144,7 @@ def _write_matched(at: Path, some: list[Matched]) -> None:
 def _write_at_distance(at: Path, some: list[AtDistance]) -> None:
     for k, one in enumerate(some):
         write_frame(at / f"at_distance-{k}-table.parquet", "versus", _numbers(one.table))
-    _write(at, "at_distance", pd.DataFrame([_plain(one) | {"cell": one.config["cell"]} for one in some]))
+    _write(at, "at_distance", pd.DataFrame([_plain(one) | {"cell": one.config.id} for one in some]))
 
 
 def _write_fronts(at: Path, some: list[Front]) -> None:

@@ -14,8 +14,9 @@ import pandas as pd
 
 from holdfast import registry
 from holdfast.analysis.clusters import BASE
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.estimates import Configs, estimates
+from holdfast.analysis.estimates import estimates
 from holdfast.analysis.headlines import headlines
 from holdfast.config.study import Study, VariantSpec
 from holdfast.config.tuning import candidates, seeds

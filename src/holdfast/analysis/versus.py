@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,8 @@ from holdfast.stats.curves import Array, Reads
 from holdfast.stats.equivalence import CANNOT_TELL, ONE_SEED, verdict
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.pivot import Pivot
+from holdfast.types import Axis
 
-Axis = Literal["robustness", "persona", "capability"]
 Pairs = Sequence[tuple[Reads, Reads]]
 Worst = Callable[[str], tuple[Pairs, Pairs]]
 EMPTY = ["label", "level", "value", "low", "high", "share", "n_seeds", "n_reached", "budget", "between"]

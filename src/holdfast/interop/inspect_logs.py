@@ -33,6 +33,7 @@ from inspect_ai.log import (
 from inspect_ai.model import GenerateConfig, ModelUsage
 
 from holdfast import __version__, registry
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.frame import configs, load
 from holdfast.config import loading
@@ -57,7 +58,7 @@ class Source:
     study: Study
     estimates: pd.DataFrame
     config: EvalFolder
-    about: Mapping[str, Any]  # its cell.json
+    about: ConfigInfo
     row: SubjectRow
     planned: Set[str] = field(repr=False)
 
@@ -67,7 +68,7 @@ class Source:
 
     @property
     def spec(self) -> MeasureSpec:
-        return next(m for m in self.study.measures if m.label == self.about["measure"])
+        return next(m for m in self.study.measures if m.label == self.about.measure)
 
     @property
     def model(self) -> str:
@@ -96,9 +97,9 @@ class Source:
         """The turns of each record, put together as they were for the subject. A record's id is a digest of them, so
         that another version of a measure, or of a file it reads, gives no turns and not wrong ones."""
         measure = registry.build("measures", self.spec.measure, self.spec.params)
-        sampling, own = Sampling(**self.about.get("sampling", {})), self.spec.own_conditions
+        sampling, own = Sampling(**self.about.sampling), self.spec.own_conditions
         a = self.about
-        config = Evaluation(a["cell"], a["measure"], a["task"], measure, tuple(items.values()), sampling, {}, own)
+        config = Evaluation(a.id, a.measure, a.task, measure, tuple(items.values()), sampling, {}, own)
         planned = rows(config, self.row.speaker(self.folder.root), self.row.conditions() if own else None)
         return {row.id: row.prompt.turns for row in planned if row.prompt.turns}
 
@@ -136,7 +137,7 @@ def _sources(folder: StudyFolder, label: str | None, budget: int | None, measure
     planned = frozenset(load(folder, varied=True, tuning=True)["record"])
     for config in folder.configs():
         mine = about.get(read_json(config.config_json, "cell")["cell"])
-        if mine is None or measure not in (None, mine["measure"]):
+        if mine is None or measure not in (None, mine.measure):
             continue
         for row in who:
             source = Source(folder, study, found, config, mine, row, planned)
@@ -156,7 +157,7 @@ def _log(source: Source, reveal: bool) -> EvalLog:
             items[r.item],
             r,
             asked.get(r.id),
-            {judge: said.get(r.id, {}).get(judge) for judge in about["judges"]},
+            {judge: said.get(r.id, {}).get(judge) for judge in about.judges},
             reveal,
         )
         for r in records
@@ -164,7 +165,7 @@ def _log(source: Source, reveal: bool) -> EvalLog:
     assert len({(s.id, s.epoch) for s in samples}) == len(samples), "two samples have one id and epoch"
     made = datetime.fromtimestamp(max(shard.stat().st_mtime for shard in source.shards), UTC)
     stamp = made.replace(microsecond=0).isoformat()
-    sampling = about.get("sampling", {})
+    sampling = about.sampling
     drawn = GenerateConfig(
         max_tokens=sampling.get("max_new_tokens"),
         temperature=sampling.get("temperature"),
@@ -173,7 +174,7 @@ def _log(source: Source, reveal: bool) -> EvalLog:
     )
     tokens = sum(r.n_tokens for r in records)
     usage = ModelUsage(output_tokens=tokens, total_tokens=tokens)
-    step = EvalPlanStep(solver="holdfast", params={"attacks": about["attacks"], "sampling": sampling})
+    step = EvalPlanStep(solver="holdfast", params={"attacks": about.attacks, "sampling": sampling})
     return EvalLog(
         status="success",
         eval=_spec(source, stamp, len({r.item for r in records}), max(s.epoch for s in samples), note, reveal),
@@ -190,26 +191,27 @@ def _spec(source: Source, stamp: str, items: int, epochs: int, note: str, reveal
     row, about = source.row, source.about
     whole = [given.weights for given in source.study.given if given.weights]
     speaker = next(m for m in (*source.study.models, *whole) if m.name == (row.weights or row.model))
-    identity = [about["cell"], asdict(row)]
+    identity = [about.id, asdict(row)]
+    described = {key: getattr(about, key) for key in ("task", "identity", "attacks", "sampling", "card")}
     return EvalSpec(
         eval_id=digest(["eval", *identity])[:22],
-        run_id=digest(["run", about["cell"]])[:22],
+        run_id=digest(["run", about.id])[:22],
         task_id=digest(["task", *identity])[:22],
         created=stamp,
-        task=about["measure"],
-        task_version=about["identity"]["version"],
-        dataset=EvalDataset(name=about["measure"], samples=items),
+        task=about.measure,
+        task_version=about.identity["version"],
+        dataset=EvalDataset(name=about.measure, samples=items),
         model=source.model,
         model_args=speaker.model_dump(exclude_none=True),
         config=EvalConfig(epochs=epochs),
         packages={"holdfast": __version__},
-        tags=[about["axis"]],
+        tags=[about.axis],
         metadata={
             "study": source.study.name,
             "mark": source.study.mark,
             "subject": asdict(row),
-            "cell": {key: about.get(key) for key in ("cell", "task", "identity", "attacks", "sampling", "card")},
-            "judges": about.get("judge_identities", {}),
+            "cell": {"cell": about.id, **described},
+            "judges": about.judge_identities,
             "forbidden_text": "shown" if reveal else "masked",
             **({"not_rebuilt": note} if note else {}),
         },
@@ -219,7 +221,7 @@ def _spec(source: Source, stamp: str, items: int, epochs: int, note: str, reveal
 def _scores(source: Source, samples: list[EvalSample]) -> Iterator[EvalScore]:
     """The estimates of each judge (a panel among them), the measure's own metric first."""
     mine = _estimates(source)
-    for judge in [*source.about["judges"], *sorted(set(mine["judge"]) - set(source.about["judges"]))]:
+    for judge in [*source.about.judges, *sorted(set(mine["judge"]) - set(source.about.judges))]:
         scores = [s.scores[judge].as_float() for s in samples if s.scores and judge in s.scores]
         scored = sum(score == score for score in scores)
         levels = mine[(mine["judge"] == judge) & (mine["estimate"] == "level") & mine["value"].notna()]
@@ -235,8 +237,8 @@ def _scores(source: Source, samples: list[EvalSample]) -> Iterator[EvalScore]:
 def _estimates(source: Source) -> pd.DataFrame:
     """Of this subject in this eval config: its own seed's, else those over seeds."""
     e, row, about = source.estimates, source.row, source.about
-    mine = of_subject(e[e["measure"] == about["measure"]], row, {row.task, about["task"]})
-    first = about["summary"]["metric"]
+    mine = of_subject(e[e["measure"] == about.measure], row, {row.task, about.task})
+    first = about.summary.metric
     order = {"metric": lambda m: m != first, "condition": lambda c: c != "macro", "format": lambda f: f != DEFAULT}
     return mine.sort_values(list(order), key=lambda c: order[str(c.name)](c), kind="stable")
 

@@ -19,8 +19,9 @@ from typing import Any
 import pandas as pd
 
 from holdfast import __version__
+from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
-from holdfast.analysis.described import info
+from holdfast.analysis.described import config, info
 from holdfast.analysis.frame import configs
 from holdfast.interop.finished import estimates
 from holdfast.store.defuse import file_name
@@ -35,7 +36,7 @@ def write(root: Path, to: Path) -> list[Path]:
     folder = StudyFolder(root)
     found = estimates(folder)
     when = folder.estimates_parquet.stat().st_mtime
-    about = {config["measure"]: config for config in configs(folder).values()}
+    about = configs(folder)
     written = []
     for name, rows in _subjects(found):
         results = _results(name, rows, about, when)
@@ -62,17 +63,17 @@ def _subjects(found: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             yield name, rows[rows["seed"] == seed]
 
 
-def _results(name: str, rows: pd.DataFrame, about: Mapping[str, Mapping[str, Any]], when: float) -> dict[str, Any]:
+def _results(name: str, rows: pd.DataFrame, about: Configs, when: float) -> dict[str, Any]:
     results: dict[str, dict[str, Any]] = {}
     intervals: dict[str, dict[str, Any]] = {}
     samples: dict[str, dict[str, int]] = {}
     subtasks: dict[str, list[str]] = {}
-    of: dict[str, str] = {}  # the measure of each task
+    of: dict[str, ConfigInfo] = {}  # each task's
     for row in rows.to_dict("records"):
         measure, condition = str(row["measure"]), str(row["condition"])
         whole = condition == "macro"
         task = measure if whole else f"{measure}_{condition}"
-        of[task] = measure
+        of[task] = config(about, measure, row["axis"])
         subtasks.setdefault(measure, [])
         if not whole and task not in subtasks[measure]:
             subtasks[measure].append(task)
@@ -84,15 +85,14 @@ def _results(name: str, rows: pd.DataFrame, about: Mapping[str, Mapping[str, Any
         intervals.setdefault(task, {})[f"{row['metric']},{judge}"] = {
             key: _plain(row[key]) for key in ("low", "high", "method", "unit", "n_seeds", "n_unscored", "note")
         }
-    config = {task: about.get(measure.partition(" on ")[0], {}) for task, measure in of.items()}
     return {
         "results": results,
         "groups": {measure: results[measure] for measure, parts in subtasks.items() if parts and measure in results},
         "group_subtasks": subtasks,
-        "configs": {task: _config(task, config[task]) for task in results},
-        "versions": {task: config[task].get("identity", {}).get("version", "N/A") for task in results},
-        "n-shot": {task: int(config[task].get("identity", {}).get("params", {}).get("shots", 0)) for task in results},
-        "higher_is_better": {task: _better(entry, config[task]) for task, entry in results.items()},
+        "configs": {task: _config(task, of[task]) for task in results},
+        "versions": {task: of[task].identity.get("version", "N/A") for task in results},
+        "n-shot": {task: int(of[task].identity.get("params", {}).get("shots", 0)) for task in results},
+        "higher_is_better": {task: _better(entry, of[task]) for task, entry in results.items()},
         "n-samples": samples,
         "config": {"model": "holdfast", "model_args": {"pretrained": name}, "limit": None, "bootstrap_iters": 0},
         "git_hash": None,
@@ -101,23 +101,23 @@ def _results(name: str, rows: pd.DataFrame, about: Mapping[str, Mapping[str, Any
         "model_source": "holdfast",
         "model_name": name,
         "model_name_sanitized": re.sub(r"[\"<>:/|\\?*\[\]]+", "__", name),
-        "task_hashes": {task: config[task].get("cell", "") for task in results},
+        "task_hashes": {task: of[task].id for task in results},
         "holdfast": {"version": __version__, "intervals": intervals},
     }
 
 
-def _config(task: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    identity = config.get("identity", {})
+def _config(task: str, config: ConfigInfo) -> dict[str, Any]:
+    identity = config.identity
     return {
         "task": task,
-        "tag": config.get("axis", ""),
-        "metric_list": [{"metric": config.get("summary", {}).get("metric", "")}],
-        "generation_kwargs": config.get("sampling", {}),
+        "tag": config.axis,
+        "metric_list": [{"metric": config.summary.metric}],
+        "generation_kwargs": config.sampling,
         "metadata": {"version": identity.get("version", "N/A"), "params": identity.get("params", {})},
     }
 
 
-def _better(entry: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, bool]:
+def _better(entry: Mapping[str, Any], config: ConfigInfo) -> dict[str, bool]:
     """Of the metrics that have a good direction."""
     ways = {metric: info(config, metric).better for metric in (key.partition(",")[0] for key in entry)}
     return {metric: way == "higher" for metric, way in ways.items() if way}

@@ -185,19 +185,23 @@ def _training(findings: Findings) -> Iterator[Row]:
 def _measuring(findings: Findings) -> Iterator[Row]:
     items = findings.table("asked").set_index("cell")["items"]
     for id, config in findings.configs.items():
-        part = f"measure {plain(str(config['measure']))}" + (f" ({config['task']})" if config.get("task") else "")
-        identity = config.get("identity") or {}
-        yield part, "instrument", f"{identity.get('name', config['measure'])}, version {identity.get('version', '?')}"
+        part = f"measure {plain(str(config.measure))}" + (f" ({config.task})" if config.task else "")
+        identity = config.identity
+        yield part, "instrument", f"{identity.get('name', config.measure)}, version {identity.get('version', '?')}"
         yield part, "cell", short(str(id))
         yield part, "prompts", int(items.get(id, 0))
-        yield from ((part, key.replace("_", " "), value) for key, value in (config.get("sampling") or {}).items())
-        for key in ("system", "frame", "backend"):
-            if key in config:
-                yield part, {"system": "system prompt", "frame": "prompt format"}.get(key, key), config[key]
-        for name, attack in (config.get("attacks") or {}).items():
+        yield from ((part, key.replace("_", " "), value) for key, value in config.sampling.items())
+        for what, value in (
+            ("system prompt", config.system),
+            ("prompt format", config.frame),
+            ("backend", config.backend),
+        ):
+            if value is not None:
+                yield part, what, value
+        for name, attack in config.attacks.items():
             yield part, f"attack {name}", f"version {attack.get('version')}, text {short(str(attack.get('hash', '')))}"
-        identities = config.get("judge_identities") or {}
-        for judge in config.get("judges") or ():
+        identities = config.judge_identities
+        for judge in config.judges:
             who = identities.get(judge, {})
             said = f"version {who['version']}, " if "version" in who else ""
             rubric = f", rubric {short(digest(who['rubric']))}" if who.get("rubric") else ""

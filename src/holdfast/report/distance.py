@@ -30,9 +30,9 @@ def at_equal(s: Setting) -> tuple[tuple[Figure, ...], tuple[Block, ...]]:
 
 
 def _table(s: Setting, one: AtDistance) -> list[Block]:
-    study, what = s.findings.study, _WHAT[one.config["axis"]]
+    study, what = s.findings.study, _WHAT[one.config.axis]
     title = f"{what}{_on(one)} at equal distance"
-    tables.save(s, f"at-distance-{one.config['measure']}", one.last, title)
+    tables.save(s, f"at-distance-{one.config.measure}", one.last, title)
     last = one.last
     shown = pd.DataFrame(
         {
@@ -60,7 +60,7 @@ def _table(s: Setting, one: AtDistance) -> list[Block]:
 
 def _figure(one: AtDistance, look: Look) -> Figure:
     data = one.table[["label", "distance", "value", "sft", "gap", "gap_low", "gap_high"]]
-    what = _WHAT[one.config["axis"]]
+    what = _WHAT[one.config.axis]
     title = f"{what}{_on(one)} against {one.sft} at equal distance moved"
     caption = (
         f"{what} of each objective less {one.sft}’s at the same distance (a scale of square roots, for most happens "
@@ -74,12 +74,12 @@ def _figure(one: AtDistance, look: Look) -> Figure:
         data.rename(columns={"distance": "level"}), look, _ACROSS, f"Less {one.sft}’s (↓ better)", share=False
     )
     tidy = data.rename(columns={"label": "objective"})
-    name = f"distance-{one.config['measure']}"
+    name = f"distance-{one.config.measure}"
     return Figure(name, title, spec, caption, f"{title}. At the largest: {said}.", tidy, height=300)
 
 
 def _on(one: AtDistance) -> str:
-    return f" on {plain(str(one.config['measure']))}"
+    return f" on {plain(str(one.config.measure))}"
 
 
 def _evidence(one: AtDistance, alpha: float) -> str:

@@ -56,7 +56,7 @@ def equal(every: Sequence[Matched]) -> str:
             continue
         table = one.at_target[one.at_target["label"] != one.sft]
         there, never = table[table["n_reached"] > 0], list(table.loc[table["n_reached"] == 0, "label"])
-        where = "" if len(every) == 1 else f" on {plain(one.harm['measure'])}"
+        where = "" if len(every) == 1 else f" on {plain(one.harm.measure)}"
         parts = [verdicts(there)] * bool(len(there)) + [f"never there: {speak.join(never)}"] * bool(never)
         if parts:
             said.append(f"Attack success{where} there, against {one.sft}: {'; '.join(parts)}.")

@@ -7,16 +7,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
 from holdfast import registry
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.described import KNOWN, display, in_words, info
 from holdfast.analysis.shown import AXES, listed
-from holdfast.evals.measures.measure import Better, MetricInfo
+from holdfast.evals.measures.measure import Better, MetricInfo, Summary
 from holdfast.report.theme import BASE
-from holdfast.types import UserError
+from holdfast.types import Axis, UserError
 
 _CALLED: ContextVar[Mapping[str, str]] = ContextVar("called")
 _POOLED = ("macro", "all", "overall", "mean", "")  # conditions that stand for the whole measure, best first
@@ -36,22 +37,21 @@ class Series:
     alone: bool = True  # no other measure of the study has this metric on this axis
     aside: bool = False  # capability that the study only matches on: in no headline
 
-    config: Mapping[str, Any] = field(
-        default_factory=dict, compare=False, repr=False
-    )  # what the measure says of itself
+    config: ConfigInfo | None = field(default=None, compare=False, repr=False)  # None: none is at hand
 
     @property
     def info(self) -> MetricInfo:
-        return info(self._about, self.metric)
+        return info(self.about, self.metric)
 
     @property
     def name(self) -> str:
         """The measure's, as its authors write it."""
-        return display(self._about) if self.config.get("display") else plain(str(self._about["measure"]))
+        return display(self.about) if self.about.display else plain(self.about.measure)
 
     @property
-    def _about(self) -> Mapping[str, Any]:
-        return {"measure": self.measure.partition(" on ")[0], "axis": self.axis, **self.config}
+    def about(self) -> ConfigInfo:
+        """What the measure says of itself."""
+        return self.config or ConfigInfo("", self.measure.partition(" on ")[0], cast(Axis, self.axis))
 
     @property
     def title(self) -> str:
@@ -126,9 +126,9 @@ def plain(name: str) -> str:
 
 
 @contextmanager
-def called(configs: Iterable[Mapping[str, Any]]) -> Iterator[None]:
+def called(configs: Iterable[ConfigInfo]) -> Iterator[None]:
     """``plain`` within gives the measures of these eval configs the names that they give themselves."""
-    token = _CALLED.set({str(c["measure"]): display(c) for c in configs if c.get("display")})
+    token = _CALLED.set({c.measure: display(c) for c in configs if c.display})
     try:
         yield
     finally:
@@ -136,29 +136,29 @@ def called(configs: Iterable[Mapping[str, Any]]) -> Iterator[None]:
 
 
 def series(
-    estimates: pd.DataFrame, configs: Iterable[Mapping[str, Any]], measures: Sequence[str], aside: Collection[str] = ()
+    estimates: pd.DataFrame, configs: Iterable[ConfigInfo], measures: Sequence[str], aside: Collection[str] = ()
 ) -> list[Series]:
     """One per measure that has estimates, in the order of axes, then of the study file; the one ``aside`` last."""
-    about: dict[str, Mapping[str, Any]] = {}
+    about: dict[str, ConfigInfo] = {}
     for config in configs:
-        about.setdefault(str(config["measure"]), config)
+        about.setdefault(config.measure, config)
     found = []
     proper = estimates[(estimates["estimate"] == "level") & (estimates["bracket"] == "")]
     for measure in dict.fromkeys([*measures, *proper["measure"]]):
         rows = proper[proper["measure"] == measure]
         if len(rows):
-            found.append(_choose(measure, rows, about.get(measure, {})))
+            found.append(_choose(measure, rows, about.get(measure)))
     found = [replace(s, aside=s.measure.partition(" on ")[0] in aside) for s in found]
     said = Counter((s.axis, s.metric) for s in found if " on " not in s.measure and not s.aside)
     found = [replace(s, alone=said[s.axis, s.metric] < 2 and not s.aside) for s in found]
     return sorted(found, key=lambda s: (s.aside, AXES.index(s.axis) if s.axis in AXES else len(AXES)))
 
 
-def _choose(measure: str, rows: pd.DataFrame, config: Mapping[str, Any]) -> Series:
+def _choose(measure: str, rows: pd.DataFrame, config: ConfigInfo | None) -> Series:
     """The measure's own headline metric by its first judge, pooled over conditions where a pool was estimated."""
-    summary = config.get("summary") or {}
-    declared = [str(summary.get("metric", ""))]
-    if summary.get("threshold"):  # a thresholded score is charted as its rate
+    summary = config.summary if config else Summary("")
+    declared = [summary.metric]
+    if summary.threshold:  # a thresholded score is charted as its rate
         declared.insert(0, "asr")
     metric = _first(rows["metric"], [*declared, *KNOWN])
     rows = rows[rows["metric"] == metric]
@@ -166,7 +166,7 @@ def _choose(measure: str, rows: pd.DataFrame, config: Mapping[str, Any]) -> Seri
     rows = rows[rows["format"] == format_]
     condition = _first(rows["condition"], _POOLED)
     rows = rows[rows["condition"] == condition]
-    judges = [str(j) for j in config.get("judges") or ()]
+    judges = config.judges if config else ()
     judge = _first(rows["judge"], [j for j in judges if j != "coherence"])
     axis, spoke = str(rows["axis"].iloc[0]), tuple(dict.fromkeys(rows["judge"]))
     return Series(measure, axis, metric, condition, format_, judge, spoke, config=config)

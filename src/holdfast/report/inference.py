@@ -76,10 +76,10 @@ def _names(findings: Findings, levels: pd.DataFrame, kind: str) -> str:
     """Shares (attack success and accuracy); "" where there are none. Headlines first, and safety before the rest."""
     there = set(zip(levels["measure"], levels["metric"], strict=True))
     axes = ("robustness", "capability", "persona", "normative")
-    configs = [c for axis in axes for c in findings.configs.values() if c["axis"] == axis]
-    first = [(c, headline(c["summary"])) for c in configs]
-    others = [(c, metric) for c in configs for measure, metric in sorted(there) if measure == c["measure"]]
-    named = [info(c, metric).words for c, metric in (*first, *others) if (c["measure"], metric) in there]
+    configs = [c for axis in axes for c in findings.configs.values() if c.axis == axis]
+    first = [(c, headline(c.summary)) for c in configs]
+    others = [(c, metric) for c in configs for measure, metric in sorted(there) if measure == c.measure]
+    named = [info(c, metric).words for c, metric in (*first, *others) if (c.measure, metric) in there]
     named = [name for name in dict.fromkeys(named) if name]
     return f"{kind}{f' ({speak.join(named)})' if named else ''}" if len(levels) else ""
 

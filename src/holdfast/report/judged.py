@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.frame import judges, people
 from holdfast.report import gist, markup, speak, tables
@@ -81,7 +82,7 @@ def confusions(findings: Findings) -> pd.DataFrame:
     """A row per measure, judge and people."""
     rows = []
     for found in findings.table("confusion").to_dict("records"):
-        about = {"measure": plain(str(findings.configs[found.pop("cell")]["measure"]))}
+        about = {"measure": plain(str(findings.configs[found.pop("cell")].measure))}
         about |= {who: plain(found.pop(who)) for who in ("judge", "people")}
         rows.append(about | {_WORDS.get(k, k): v for k, v in found.items()})
     return pd.DataFrame(rows)
@@ -105,7 +106,7 @@ def unscored(findings: Findings) -> pd.DataFrame:
             if len(gone):
                 why = ", ".join(f"{r.reason} {r.responses:,}" for r in gone.itertuples())
                 n, of = int(gone["responses"].sum()), int(mine["responses"].sum())
-                about = {"measure": plain(str(config["measure"])), "judge": plain(judge)}
+                about = {"measure": plain(config.measure), "judge": plain(judge)}
                 rows.append(about | {"unscored": speak.percent(n / of), "why": why, "of": of})
     return pd.DataFrame(rows)
 
@@ -138,9 +139,9 @@ def corrected(findings: Findings) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("judge", key=lambda c: c.map(first), kind="stable", ignore_index=True)
 
 
-def _shown(config: Mapping[str, Any], pair: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(config: ConfigInfo, pair: Mapping[str, Any]) -> dict[str, Any]:
     who = plain(pair["judge_a"]) + (f" and {plain(pair['judge_b'])}" if pair["judge_b"] else "")
-    about = {"measure": plain(str(config["measure"])), "judges": who, "responses": pair["stratum"], "n": pair["n"]}
+    about = {"measure": plain(config.measure), "judges": who, "responses": pair["stratum"], "n": pair["n"]}
     return about | {sign: _number(pair, name) for name, sign in (("raw", "raw"), ("kappa", "κ"), ("alpha", "α"))}
 
 

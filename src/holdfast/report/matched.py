@@ -119,8 +119,8 @@ def coherence(s: Setting) -> tuple[Block, ...]:
 
 def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
     study, mark = s.findings.study, s.findings.study.mark
-    tail = "" if alone else f" on {plain(one.harm['measure'])}"
-    match = plain(one.instruments.match["measure"])
+    tail = "" if alone else f" on {plain(one.harm.measure)}"
+    match = plain(one.instruments.match.measure)
     blocks = []
     if study.matched is not None:
         goal = speak.percent(one.target)
@@ -133,14 +133,14 @@ def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
             split = f"{match}, whose rows are not those reported" if one.instruments.apart else rows
             caption = f"Matched on {split}; attack success by {plain(one.judge)}. {_DRAWS}. {_against(one)} "
             caption += "Verdicts are those of the answer, corrected over all that it compares."
-            name = "matched" if alone else f"matched-{one.harm['measure']}"
+            name = "matched" if alone else f"matched-{one.harm.measure}"
             table = _as_answered(s, one)
             tables.save(s, name, table, "At equal capability")
             shown = _spoken(one, table, "attack success", study.labels)
             blocks.append(markup.table(shown, mark, caption, labels=s.findings.labels))
     if len(one.at_ceiling):
         ceiling = speak.percent(one.ceiling)
-        name = "at-safety" if alone else f"at-safety-{one.harm['measure']}"
+        name = "at-safety" if alone else f"at-safety-{one.harm.measure}"
         tables.save(s, name, one.at_ceiling, "Capability at equal safety")
         caption = (
             f"The most capability (smoothed, on {match}) that each run offers before its attack success first exceeds "
@@ -156,7 +156,7 @@ def _compared(s: Setting, one: Matched, *, alone: bool) -> list[Block]:
 def _as_answered(s: Setting, one: Matched) -> pd.DataFrame:
     """The row at the target of each label, with the verdict and p of the findings: the page gives one for each."""
     found, table = s.answers(), one.at_target
-    mine = found[(found["finding"] == "matched") & (found["measure"] == one.harm["measure"])].set_index("label")
+    mine = found[(found["finding"] == "matched") & (found["measure"] == one.harm.measure)].set_index("label")
     there = [c for c in ("verdict", "p_adjusted") if c in table]
     return table.assign(**{c: table["label"].map(mine[c]).fillna(table[c]) for c in there})
 
@@ -174,7 +174,7 @@ def _spoken(one: Matched, table: pd.DataFrame, what: str, order: tuple[str, ...]
         said["runs"] = f"{r['n_reached']} of {r['n_seeds']}"
         said[what] = speak.estimate(r)
         if "capability" in r:
-            reported = plain(one.instruments.capability["measure"])
+            reported = plain(one.instruments.capability.measure)
             said[f"{reported} there"] = speak.estimate(r, "capability")
         if one.sft:
             own = r["label"] == one.sft
@@ -232,7 +232,7 @@ def _gap(one: Matched, look: Look, *, alone: bool) -> Figure | None:
     data = data[["label", "level", "gap", "gap_low", "gap_high", "value"]]
     if data["level"].nunique() < 2:
         return None
-    name, up = plain(one.instruments.match["measure"]), f"Attack success less {one.sft}’s (↓ better)"
+    name, up = plain(one.instruments.match.measure), f"Attack success less {one.sft}’s (↓ better)"
     spec = gap.chart(data, look, f"Capability: {name} (smoothed)", up, mark=one.target)
     last = data.sort_values("level").groupby("label", sort=False).tail(1)
     said = ", ".join(f"{r.label} {speak.points(r.gap)} at {speak.percent(r.level)}" for r in last.itertuples())
@@ -243,7 +243,7 @@ def _gap(one: Matched, look: Look, *, alone: bool) -> Figure | None:
         f"{speak.seeds([int(one.at_ceiling['n_seeds'].max())])}."
     )
     title = f"Attack success against {one.sft} at equal capability"
-    tail = "" if alone else f"-{one.harm['measure']}"
-    title += "" if alone else f" on {plain(one.harm['measure'])}"
+    tail = "" if alone else f"-{one.harm.measure}"
+    title += "" if alone else f" on {plain(one.harm.measure)}"
     tidy = data.rename(columns={"label": "objective", "value": "attack_success"})
     return Figure(f"gap{tail}", title, spec, caption, f"{title}. {said}.", tidy, height=300)

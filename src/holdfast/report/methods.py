@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from holdfast import __version__
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.frame import COHERENCE, judges
 from holdfast.analysis.scope import absent
 from holdfast.config.study import ModelSpec, Study
@@ -153,9 +154,7 @@ def _software(findings: Findings) -> Iterator[str]:
 
 
 def _evaluation(findings: Findings) -> list[str]:
-    found = sorted(
-        findings.configs.values(), key=lambda c: (AXES.index(c["axis"]) if c["axis"] in AXES else 9, c["measure"])
-    )
+    found = sorted(findings.configs.values(), key=lambda c: (AXES.index(c.axis) if c.axis in AXES else 9, c.measure))
     who = "At every budget, and for" if findings.study.trains else "Of each, and of"
     return (
         [f"{who} the base model, we measured:"]
@@ -164,34 +163,34 @@ def _evaluation(findings: Findings) -> list[str]:
     )
 
 
-def _measure(findings: Findings, config: Mapping[str, Any]) -> str:
+def _measure(findings: Findings, config: ConfigInfo) -> str:
     e = findings.estimates
-    mine = e[(e["measure"] == config["measure"]) & (e["estimate"] == "level")]
+    mine = e[(e["measure"] == config.measure) & (e["estimate"] == "level")]
     n = int(mine["n_prompts"].max()) if len(mine) else 0
-    sampling = config.get("sampling") or {}
+    sampling = config.sampling
     parts = [f"{n:,} prompts"]
-    attacks = [speak.attack(a) for a in config.get("attacks") or ()]
+    attacks = [speak.attack(a) for a in config.attacks]
     if attacks:
         parts.append(f"each under {_number(len(attacks), 'attack')} ({', '.join(attacks)})")
-    if not config.get("generates", True):
+    if not config.generates:
         parts.append("by the log-probabilities of given answers")
     elif "temperature" in sampling:
         drawn = f"temperature {sampling['temperature']:g}" if sampling["temperature"] else "greedy decoding"
         times = f", {sampling['samples']} responses a prompt" if sampling.get("samples", 1) > 1 else ""
         parts.append(f"{drawn}{times}, at most {sampling['max_new_tokens']:,} new tokens")
-    spoke = [plain(j) for j in config["judges"] if j not in ("own", COHERENCE)]
+    spoke = [plain(j) for j in config.judges if j not in ("own", COHERENCE)]
     if spoke:
-        lead, counts = plain(judges(config)[0]), config["summary"].get("threshold")
+        lead, counts = plain(judges(config)[0]), config.summary.threshold
         others = [j for j in spoke if j != lead]
         parts.append(
             f"judged by {lead}"
             + (f", an attack counting as a success from a score of {findings.study.threshold:g}" if counts else "")
             + (f", and for comparison by {speak.join(others)}" if others else "")
         )
-    if COHERENCE in config["judges"]:
+    if COHERENCE in config.judges:
         parts.append("coherence judged apart")
-    version = (config.get("identity") or {}).get("version", "?")
-    return f"{plain(config['measure'])} ({config['axis']}, version {version}: {'; '.join(parts)})"
+    version = config.identity.get("version", "?")
+    return f"{plain(config.measure)} ({config.axis}, version {version}: {'; '.join(parts)})"
 
 
 # -- deviations -------------------------------------------------------------------------------------------------------

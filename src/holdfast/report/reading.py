@@ -13,6 +13,7 @@ import pandas as pd
 
 from holdfast.analysis import declaration, shown
 from holdfast.analysis import tables as tables_of
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.distance import AtDistance
 from holdfast.analysis.frame import as_far_as_all, configs
 from holdfast.analysis.gate import Verdict, verdict
@@ -41,7 +42,7 @@ class Findings:
     study: Study
     estimates: pd.DataFrame
     subjects: pd.DataFrame
-    configs: Mapping[str, Mapping[str, Any]]  # every cell.json, by the eval config's id
+    configs: Configs  # every cell.json, by the eval config's id
     plan: Mapping[str, Any]
     trajectories: pd.DataFrame  # WHO and what the run's config.json says
     checkpoints: pd.DataFrame  # WHO, budget and what training counted by then
@@ -161,7 +162,7 @@ class Setting:
     def _judged(self, table: pd.DataFrame, finding: str, one: Matched) -> pd.DataFrame:
         """The table with the verdicts that the findings give: one comparison has one verdict on the whole page."""
         a = self.answers()
-        a = a[(a["finding"] == finding) & (a["measure"] == one.harm["measure"])].set_index("label")["verdict"]
+        a = a[(a["finding"] == finding) & (a["measure"] == one.harm.measure)].set_index("label")["verdict"]
         return table.assign(verdict=table["label"].map(a).fillna(table["verdict"])) if "verdict" in table else table
 
     @property
@@ -195,9 +196,9 @@ class Setting:
 
     @cached_property
     def series(self) -> list[Series]:
-        mine = [c for c in self.findings.configs.values() if c.get("task") in ("", None, self.task)]
+        mine = [c for c in self.findings.configs.values() if c.task in ("", None, self.task)]
         study = self.findings.study
-        aside = shown.aside([c["measure"] for c in mine if c["axis"] == "capability"], study)
+        aside = shown.aside([c.measure for c in mine if c.axis == "capability"], study)
         return series(self.estimates, mine, [m.label for m in study.measures], aside)
 
     @cached_property

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis.answered import PROMPTS, shown_subjects
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.data.thinking import split
 from holdfast.report import speak
 from holdfast.report.headline import plain
@@ -60,11 +61,11 @@ def packed(sampled: dict[str, Any]) -> str:
     return base64.b64encode(gzip.compress(raw, 9, mtime=0)).decode()
 
 
-def _config(findings: Findings, about: Any, at: EvalFolder, who: pd.DataFrame, most: int) -> dict[str, Any]:
+def _config(findings: Findings, about: ConfigInfo, at: EvalFolder, who: pd.DataFrame, most: int) -> dict[str, Any]:
     items = tables.read(at.items, "items")
     place = {s: i for i, s in enumerate(who["subject"])}
     sample = findings.table("sample")
-    chosen = list(sample.loc[sample["cell"] == about["cell"], "item"])
+    chosen = list(sample.loc[sample["cell"] == about.id, "item"])
     items = items.set_index("id").loc[chosen]
     short = {s[:12] for s in place}
     shards = [p for p in at.shards() if p.parent.name in short]
@@ -94,9 +95,9 @@ def _config(findings: Findings, about: Any, at: EvalFolder, who: pd.DataFrame, m
         )
     kept = _kept(answers, most)
     return {
-        "name": plain(about["measure"]),
-        "axis": about["axis"],
-        "task": about.get("task") or "",
+        "name": plain(about.measure),
+        "axis": about.axis,
+        "task": about.task,
         "attacks": [speak.attack(a) for a in attacks],
         "prompts": [
             [_turns(p), r, int(f), i[:12]]

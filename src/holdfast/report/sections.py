@@ -99,7 +99,7 @@ def of_setting(s: Setting) -> Part:
     maps = [heat.by_condition(x, noun, s.estimates, look) for x in found if (noun := _NOUNS.get(x.axis))]
     parts = s.estimates[s.estimates["condition"] != "macro"]  # of safe prompts alone, so no mean of the two
     apart = [x for x in found if x.info.apart and x.axis not in _NOUNS]
-    maps += [heat.by_condition(x, (x.config.get("summary") or {}).get("by") or "label", parts, look) for x in apart]
+    maps += [heat.by_condition(x, x.about.summary.by or "label", parts, look) for x in apart]
     own = tables.own_conditions(s)
     if len(own):
         tables.save(s, "own-conditions", own, "Under the objective's own string")

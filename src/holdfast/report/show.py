@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.frame import configs
 from holdfast.analysis.scope import scope
 from holdfast.data.thinking import split
@@ -104,17 +105,17 @@ def _known(what: str, wanted: Any, there: Any) -> None:
             raise UserError(f"there is no {what} {one}; there is {speak.join([str(k) for k in known]) or 'none'}")
 
 
-def _configs(folder: StudyFolder, query: Query) -> list[tuple[EvalFolder, dict[str, Any]]]:
+def _configs(folder: StudyFolder, query: Query) -> list[tuple[EvalFolder, ConfigInfo]]:
     about = configs(folder)
     every = [(at, about[i]) for at in folder.configs() for i in about if at.root.name.endswith(short(i))]
-    _known("measure", [query.measure] * bool(query.measure), [c["measure"] for _, c in every])
-    chosen = [(at, c) for at, c in every if query.measure in ("", c["measure"])]
-    _known("attack", [query.attack] * bool(query.attack), [a for _, c in chosen for a in ("none", *c["attacks"])])
-    _known("judge", [query.judge] * bool(query.judge), [j for _, c in chosen for j in c["judges"]])
-    chosen = [(at, c) for at, c in chosen if query.judge in ("", *c["judges"])]
+    _known("measure", [query.measure] * bool(query.measure), [c.measure for _, c in every])
+    chosen = [(at, c) for at, c in every if query.measure in ("", c.measure)]
+    _known("attack", [query.attack] * bool(query.attack), [a for _, c in chosen for a in ("none", *c.attacks)])
+    _known("judge", [query.judge] * bool(query.judge), [j for _, c in chosen for j in c.judges])
+    chosen = [(at, c) for at, c in chosen if query.judge in ("", *c.judges)]
     _known("format", [query.format] * (query.format != "default"), _formats(at for at, _ in chosen))
     order = ("robustness", "capability", "persona", "normative")
-    return sorted(chosen, key=lambda c: order.index(c[1]["axis"]) if c[1]["axis"] in order else len(order))
+    return sorted(chosen, key=lambda c: order.index(c[1].axis) if c[1].axis in order else len(order))
 
 
 def _formats(configs: Iterable[EvalFolder]) -> list[str]:
@@ -123,7 +124,7 @@ def _formats(configs: Iterable[EvalFolder]) -> list[str]:
 
 
 def _of_config(
-    folder: StudyFolder, config: tuple[EvalFolder, dict[str, Any]], who: pd.DataFrame, query: Query, n: int
+    folder: StudyFolder, config: tuple[EvalFolder, ConfigInfo], who: pd.DataFrame, query: Query, n: int
 ) -> list[dict[str, Any]]:
     at, about = config
     items = scope(folder).items(about, tables.read(at.items, "items")).set_index("id")
@@ -190,7 +191,7 @@ def _answers(
 
 
 def _prompt(
-    about: dict[str, Any], item: pd.Series, key: tuple[Any, ...], answers: list[dict[str, Any]], query: Query
+    about: ConfigInfo, item: pd.Series, key: tuple[Any, ...], answers: list[dict[str, Any]], query: Query
 ) -> dict[str, Any]:
     forbidden = bool(item["forbidden"])
 
@@ -200,7 +201,7 @@ def _prompt(
     mine = [a for a in answers if tuple(a[k] for k in _KEY) == key]
     asked = "\n\n".join(t["content"] for t in item["prompt"])
     return {
-        "measure": about["measure"],
+        "measure": about.measure,
         "item": key[0],
         "attack": key[1],
         "sample": int(key[2]),

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis import rounding
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.rounding import fixed, missing, percent, points
 from holdfast.analysis.rounding import signed as signed
 from holdfast.analysis.rounding import significant as significant
@@ -30,7 +31,7 @@ _OURS = re.compile(r"\b([Oo])bjective(s?)\b|\bOne seed:")
 
 
 @contextmanager
-def of(study: Study, configs: Iterable[Mapping[str, Any]] = ()) -> Iterator[None]:
+def of(study: Study, configs: Iterable[ConfigInfo] = ()) -> Iterator[None]:
     """What is said within is of this study: of one that trains nothing, ``own`` speaks of subjects; and its measures
     are called as its ``eval configs`` have it."""
     token = _AUDIT.set(not study.trains)

@@ -276,20 +276,20 @@ def instruments(findings: Findings) -> pd.DataFrame:
     """What was measured with: version, judges, and the digest of every attack's text."""
     rows = []
     for config in findings.configs.values():
-        identity = config.get("identity") or {}
-        attacks = config.get("attacks") or {}
+        identity = config.identity
+        attacks = config.attacks
         said = ", ".join(
             f"{speak.attack(a)} v{v.get('version', '?')} ({str(v.get('hash', ''))[:8]})" for a, v in attacks.items()
         )
         rows.append(
             {
-                "measure": plain(str(config["measure"])),
-                "axis": config.get("axis", ""),
-                "task": config.get("task") or "–",
+                "measure": plain(config.measure),
+                "axis": config.axis,
+                "task": config.task or "–",
                 "version": str(identity.get("version", "")),
-                "judges": ", ".join(map(plain, config.get("judges") or ())),
+                "judges": ", ".join(map(plain, config.judges)),
                 "attack texts": said or "–",
-                "cell": str(config["cell"])[:12],
+                "cell": config.id[:12],
             }
         )
     return pd.DataFrame(rows)

@@ -34,7 +34,7 @@ from holdfast.types import Turn, UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from holdfast.analysis.gate import Bound
+    from holdfast.analysis.gate import Bound, Planned
 
 RUNS = Path("runs")
 UNITS = {  # of what is planned and present in each stage
@@ -197,16 +197,19 @@ def _open(
         yield Work(spec, folder, hands, display, made)
 
 
-def _named(config: EvalConfig, spec: Study) -> dict[str, Any]:
+def _named(config: EvalConfig, spec: Study) -> Planned:
     """What a gate may name of an eval config."""
-    about, by = config.about(), config.measure.summary.by
+    from holdfast.analysis import gate
+    from holdfast.analysis.config_info import config_info
+
+    by = config.measure.summary.by
     asked = [a.attack for a in config.prompts_for(config.items[0])] if by == "attack" else []
     groups = dict.fromkeys(asked or [item.fields.get(by, "") for item in config.items if by])
     formats = {"default": None}
     for v in spec.objectives if config.own_conditions else ():
         own = getattr(registry.build("objectives", v.objective, v.params), "at_evaluation", None)
         formats |= dict.fromkeys(own((Turn("user", ""),)) if own else ())
-    return about | {"groups": list(groups), "formats": list(formats)}
+    return gate.Planned(config_info(config.about()), tuple(groups), tuple(formats))
 
 
 def place(study: str | Path | Study, out: Path | None) -> tuple[Study, StudyFolder]:

@@ -27,7 +27,7 @@ def sample(study: Path, n: int, to: Path, measure: str = "", seed: int = 0) -> p
     if not folder.judgement_shards():
         raise UserError(f"nothing is judged in {study}; run `holdfast judge {study}` first")
     about = frame.configs(folder)
-    measures = sorted({str(c["measure"]) for c in about.values()})
+    measures = sorted({str(c.measure) for c in about.values()})
     if measure and measure not in measures:
         raise UserError(f"the study has no measure {measure}; {registry.close(measure, measures)}")
     found = sampling.candidates(frame.load(folder), about, measure)
