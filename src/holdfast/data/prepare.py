@@ -56,6 +56,8 @@ def prepare(task: Task, spec: TaskSpec, sampled: Sampled = NONE_SAMPLED, *, robu
 
     texts, near = _unsafe_texts(task, spec.unsafe, robustness)
     if spec.unsafe.regime == "as_published":
+        # The rejected side alone changes: prompts and chosen responses, and so the budget and its order, stay the same
+        # for all.
         train = [_with_unsafe(example, texts, spec.unsafe.share) for example in train]
     elif spec.unsafe.regime == "shared_refusals":
         train = sorted([*train, *_refusals(texts, round(spec.unsafe.share * len(train)))], key=lambda e: e.id)

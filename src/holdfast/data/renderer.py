@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from holdfast.config.study import ModelSpec
 
 QUESTION = (Turn("user", "?"),)
+# A word that no template treats in its own way: where it comes out is where a text is put.
 SENTINEL = "holdfastsentinel"
 KNOWN = 2**14  # prompts and responses whose ids are remembered
 _TAIL = 16  # tokens of a prompt in which a mark of thinking at its end stands whole
@@ -62,7 +63,7 @@ class _Answer:
 
 
 class Renderer:
-    """How one model is spoken to: its tokenizer, its chat template, and the choices of the study about both.
+    """How one model is prompted: its tokenizer, its chat template, and the choices of the study about both.
 
     ``folder`` holds ``tokenizer.json``; ``template`` replaces the model's own; ``system="fold"`` puts a system turn's
     text before the first user turn's, for templates that take none; ``thinking`` and ``date`` go to the template.
@@ -345,6 +346,8 @@ class Renderer:
         The model's end of turn is what the template writes after an answer, up to the first added token. Where it
         writes none, the end of sequence ends the turn.
         """
+        # One question rendered twice, asking for an answer and with one: what the two differ in is how answers are
+        # written.
         question, said = asdict(QUESTION[0]), {"role": "assistant", "content": SENTINEL}
         try:
             asked = self._template.render([question], generation_prompt=True)
@@ -375,6 +378,8 @@ class Renderer:
                     f"{opening!r}, ends every prompt"
                 )
         text = asked + opening
+        # Blanks at the end of the generation prompt: whose are they? Where the tokenizer would join them with an
+        # answer's first word they go to the answer, or training would see tokens that generation never gives.
         blanks = len(text) - len(text.rstrip(" "))
         bare = self._encode(text)
         if all(self._encode(text + lead + tried)[: len(bare)] == bare for tried in _TRIED):

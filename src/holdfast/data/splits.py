@@ -24,6 +24,7 @@ def split(task: Task, spec: SplitSpec) -> dict[Split, list[Example]]:
     parts: dict[Split, list[Example]] = {"train": [], "validation": [], "test": list(own or [])}
     together = getattr(task, "together", lambda example: prompt_key(example.prompt))
     for example in task.rows():
+        # A number for what is asked, not for the row: copies, and rows that a task holds together, fall together.
         at = rng.uniform("split", spec.salt, together(example))
         part: Split = "validation" if at < spec.validation else "test" if at < held_out else "train"
         parts[part].append(example)

@@ -85,6 +85,7 @@ def _unfit(example: Example, views: Mapping[str, View], renderer: Renderer, max_
         return NO_REJECTED
     if pairs and example.rejected is not None and example.rejected.strip() == example.chosen.strip():
         return EQUAL
+    # Of every objective's view, whoever is trained: a row that one of them dropped alone would change its data.
     segments = [shared_segment(example), *(segment for view in views.values() for segment in view(example))]
     if not all(segment.response.strip() for segment in segments):
         return EMPTY
@@ -158,7 +159,10 @@ def stream(
         step.append(example)
         if example.id not in tokens:
             tokens[example.id] = shared_tokens(example, renderer)
+        # Tokens of the shared view, whatever else an objective reads of the row: DPO's rejected responses cost no
+        # budget.
         read += tokens[example.id]
+        # Whole steps only. A smaller last step would have another denominator, and the ladder would not be nested.
         if len(step) == batch_rows:
             steps.append(tuple(step))
             tokens_after.append(read)
@@ -180,5 +184,6 @@ def _ordered(rows: tuple[Example, ...], named: str, seed: int, passes: int) -> I
     by_id = {example.id: example for example in rows}
     assert len(by_id) == len(rows), "row ids are not unique"
     for pass_ in range(passes):
+        # Sorted by a hash of pass and id: a row that is added or dropped moves none of the others past one another.
         for i in rng.order(by_id, named, seed, pass_):
             yield pass_, by_id[i]

@@ -65,6 +65,8 @@ def attach(network: Network, lora: LoraSpec, *names: rng.Name) -> None:
             if NAME not in layer.lora_A:
                 detach(network)
                 raise UserError(f"LoRA is trained on linear layers, and {name} is none: leave it out of `targets`")
+            # Drawn on the processor, whatever the device, and by module: the same numbers for every objective, machine
+            # and order of modules. `controls.json` proves it (`lora_init`).
             stream = torch.Generator().manual_seed(rng.seed(*names, name))
             a, b = layer.lora_A[NAME].weight, layer.lora_B[NAME].weight
             bound = 1 / math.sqrt(a.shape[1])
@@ -159,6 +161,7 @@ def load(network: Network, folder: Path | str) -> None:
         detach(network)
         _inject(network, config, folder)
     own = trainable(network)
+    # What the file holds beside the adapter: PEFT writes the base's own matrix there for adapted heads and embeddings.
     copies = {name: tensors.pop(name) for name in sorted(set(tensors) - set(own))}
     try:
         _fits(network, folder, tensors, copies)
@@ -252,6 +255,7 @@ def base_fingerprint(network: Network) -> str:
     In it are the configuration, the modules, and of every weight and buffer shape, dtype and the sum of
     its bits: one pass over memory, which is as fast as it can be read.
     """
+    # A sum of bits is no cryptographic digest. It is there to find mistakes, not enemies, at the speed of memory.
     hashed = hashlib.sha256(network.model.config.to_json_string(use_diff=False).encode())
     for name, module in _base_modules(network.model, ""):
         hashed.update(f"{name} {type(module).__qualname__} ".encode())
@@ -259,6 +263,7 @@ def base_fingerprint(network: Network) -> str:
     for name, tensor in _base_tensors(network):
         place = tensor.data_ptr(), tensor.numel()
         if place not in sums:
+            # As bits and not as numbers: a change from 0.0 to -0.0, or within what a float sum rounds away, counts.
             bits = tensor.detach().contiguous().flatten().view(torch.uint8)
             wide = bits.view(torch.int32) if bits.numel() % 4 == 0 else bits
             sums[place] = int(wide.sum(dtype=torch.int64))

@@ -73,6 +73,7 @@ class InProcess:
             for r in group:
                 s = r.sampling
                 prompt = Prompt(r.key, renderer.prompt_ids(r.turns), s.max_new_tokens, s.temperature, s.top_p)
+                # Not cut to fit: an answer to a part of a question is none. The row is counted as unscored.
                 if len(prompt.ids) + s.max_new_tokens > self.network.max_positions:
                     yield Response(r.key, "", 0, "overlong")
                 else:
@@ -211,6 +212,8 @@ class InProcess:
                     head.check_reading(self.network, batch)
                     self._scoring[adapted] = "frozen", "shared"
                 except UserError:
+                    # Slower, and right for any architecture. An adapter on the head is tried apart: its head is no
+                    # frozen one.
                     self._scoring[adapted] = "full", "padded"
         return self._scoring[adapted]
 

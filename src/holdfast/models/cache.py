@@ -139,6 +139,7 @@ class _Slots(DynamicLayer):
         return self.keys[:, :, : span.stop], self.values[:, :, : span.stop]
 
     def _made(self, side: int, states: Tensor) -> Tensor:
+        # All positions at once: a cache that grows by concatenation copies everything it holds at every token.
         made = states.new_empty((*states.shape[:2], self.room, states.shape[3]))
         made[:, :, : self.used] = 0  # a masked NaN would still be one
         for rows, *past in self.pasts:

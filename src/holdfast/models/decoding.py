@@ -68,6 +68,7 @@ def decode(
     """
     if network.odd_layers:
         return [_alone(network, prompt, end_ids) for prompt in prompts]
+    # Padding on the left, so that all rows write their next token into the same column.
     limits, device = [p.max_new_tokens for p in prompts], network.device
     starts = [past.length if past else 0 for past in pasts] or [0] * len(prompts)
     rests = [p.ids[start:] for p, start in zip(prompts, starts, strict=True)]
@@ -103,6 +104,7 @@ def decode(
         left = [b for b, row in enumerate(rows) if going[row]]
         if not left:
             break
+        # Rows that have ended cost as much as others. Taking them out copies the cache, so not for each one.
         if len(left) <= CROWDED * len(rows):
             rows = [rows[b] for b in left]
             index_B = torch.tensor(left, device=device)
@@ -147,6 +149,7 @@ def sample(logits_BV: Tensor, temperature_B: Tensor, top_p_B: Tensor, uniform_B:
 
     With ``top_p_B`` below 1 only the most probable tokens that together reach it are left (Holtzman et al. 2020).
     """
+    # fp64: a cumulative sum over a large vocabulary loses in fp32 what rare tokens have.
     p_BV = (logits_BV.double() / temperature_B.double().unsqueeze(1)).softmax(-1)
     if bool((top_p_B < 1).any()):
         p_BV = p_BV.masked_fill(p_BV < _least_kept(p_BV, top_p_B.double().unsqueeze(1)), 0.0)

@@ -61,12 +61,15 @@ class Head:
 class _Known(torch.autograd.Function):
     """A value per token whose gradient by the hidden states is known beforehand."""
 
+    # Autograd would keep (N, V) logits for backward: 4 GiB for 8,192 tokens and a vocabulary of 128k. This keeps (N,
+    # D).
     @staticmethod
     def forward(ctx: Any, hidden_ND: Tensor, value_N: Tensor, gradient_ND: Tensor) -> Tensor:
         ctx.save_for_backward(gradient_ND)
         ctx.dtype = hidden_ND.dtype
         return value_N.clone()
 
+    # Once: the kept gradient is a constant here, so a second derivative through it would be wrong without a word.
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore
@@ -84,6 +87,7 @@ def token_logps(head: Head, hidden_ND: Tensor, target_N: Tensor) -> Tensor:
             logp_CV = torch.log_softmax(z_CV, -1)
             value_N[span] = logp_CV.gather(1, y_C1).squeeze(1)
             if wanted:
+                # ∂ℓ/∂z = 1[i = y] − p, written over the log-probs: one buffer over the vocabulary less.
                 dz_CV = logp_CV.exp_().neg_()
                 dz_CV.scatter_add_(1, y_C1, torch.ones_like(y_C1, dtype=dz_CV.dtype))
                 gradient_ND[span] = head.pull(dz_CV, z_CV)
@@ -101,6 +105,7 @@ def token_kls(head: Head, hidden_ND: Tensor, ref_hidden_ND: Tensor, direction: D
             if direction == "policy_reference":
                 p_CV = logp_CV.exp()
                 ratio_CV = logp_CV.sub_(logq_CV)
+                # Summed over the whole vocabulary, not sampled: no estimator's noise and no top-k's bias.
                 value_C = value_N[span] = (p_CV * ratio_CV).sum(-1)
                 dz_CV = ratio_CV.sub_(value_C.unsqueeze(1)).mul_(p_CV)
             else:

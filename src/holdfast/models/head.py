@@ -54,6 +54,7 @@ def read_logps(
     answers to a prompt cost one row of logits. Raises FloatingPointError where one is not finite.
     """
     logp_N = hidden_UD.new_empty(len(target_N), dtype=torch.float32)
+    # In chunks: the logits of all places at once would be the largest thing in memory by far.
     size = frozen.rows_at_once(network.model.config.get_text_config().vocab_size)
     for start in range(0, len(hidden_UD), size):
         hidden_CD = hidden_UD[start : start + size]
@@ -87,6 +88,7 @@ def check(network: Network, batch: Batch, head: HeadKind = "frozen") -> None:
     Values are compared end to end, and the gradient by the hidden states with that of the model's own logits path.
     Raises ``UserError`` on a mismatch that rounding does not explain. Run it once before training.
     """
+    # Two errors apart, for they have two mends: the head on equal hidden states, and the layout on equal logits.
     of_head, of_layout = TOLERANCE[torch.bfloat16 if network.autocast else network.dtype]
     with torch.no_grad():
         given_ND = hidden_ND(network, batch)

@@ -76,6 +76,12 @@ def arrange(
     width = max(tree.length for tree in trees)
     rows = [[i] for i in range(len(trees))] if layout == "padded" else _bins([t.length for t in trees], width)
 
+    # An example of `shared`: prompt p1 p2, chosen c1 c2, rejected r1 r2. Last tokens are not run, so the row holds
+    #     ids        p1 p2 c1 r1
+    #     positions   0  1  2  2    both responses go on from the prompt
+    #     block       0  0  1  2
+    #     root        0  0  0  0    so c1 and r1 see p1 p2, and not one another
+    # p2 predicts both c1 and r1: it is the source of two tokens.
     shape = len(rows), width
     ids, positions = np.full(shape, pad_id, np.int64), np.tile(np.arange(width), (len(rows), 1))
     block, root = np.full(shape, -1, np.int64), np.full(shape, -2, np.int64)  # padding is no block, and has no root
@@ -93,6 +99,7 @@ def arrange(
                 block[b, span], root[b, span] = number, first
                 at, number = span.stop, number + 1
 
+    # By sequence and then position, whatever the row a sequence was put into: every layout gives the same N.
     n = [len(s.ids) - s.start for s in sequences]
     return Batch(
         ids_BL=torch.from_numpy(ids).to(device),
@@ -167,6 +174,7 @@ def _tree(sequences: abc.Sequence[Sequence], members: list[int]) -> _Tree:
 
 def _bins(lengths: abc.Sequence[int], capacity: int) -> list[list[int]]:
     """First-fit decreasing: which trees share a row. Rows are as wide as the longest tree: attention costs B·L²."""
+    # Longest first, so that short ones fill the gaps. Ties go by index: the same batch is laid out alike on every run.
     bins: list[list[int]] = []
     room: list[int] = []
     for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):

@@ -58,6 +58,7 @@ class Network:
         config = self.decoder.config
         kinds = set(getattr(config, "layer_types", None) or ())
         self.odd_layers = kinds - LAYERS
+        # Some configurations name a window that none of their layers use; those that list their layers are believed.
         self._window: int | None = getattr(config, "sliding_window", None)
         self._mixed = "sliding_attention" in kinds  # such models take one mask for each kind of layer
         if kinds and not self._mixed:
@@ -143,6 +144,8 @@ class Network:
 
     def own_logits(self, hidden_ND: Tensor) -> Tensor:
         """(N, V) logits by the model's own forward, whatever that does, on hidden states that are given to it."""
+        # Soft caps, scales and biases differ between architectures: the model's own forward knows them, so it is run,
+        # with a body that only hands the hidden states on.
         given = _Given(hidden_ND.unsqueeze(0))
         self.model.set_submodule(self.decoder_path, given)
         try:

@@ -25,6 +25,7 @@ def plan(prompts: abc.Sequence[Ids], forward: int = FORWARD) -> list[int]:
     Always less than the whole prompt: its last token is what predicts. Depends on the set of prompts, not their order.
     """
     heads = [ids[:-1] for ids in prompts]
+    # In sorted order prompts with a common beginning are neighbours, so neighbours' depths are the whole tree.
     order = sorted(range(len(prompts)), key=heads.__getitem__)
     depths = [_common(heads[a], heads[b]) for a, b in pairwise(order)]
     shared = [0] * len(prompts)

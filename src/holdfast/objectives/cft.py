@@ -57,6 +57,7 @@ class CFT:
             raise UserError("objective cft: `safe` and `unsafe` must be two different, non-empty strings.")
 
     def view(self, example: Example) -> tuple[Segment, ...]:
+        # By the row's id alone: the same rows for every seed and budget, so that seeds differ in order and start alone.
         if rng.uniform("cft", "untagged", example.id) < self.untagged:
             return (views.chosen(example, note="untagged"),)
         assert self.safe is not None
@@ -68,6 +69,7 @@ class CFT:
     def loss(self, scores: Scores, counts: Counts) -> tuple[Tensor, Mapping[str, Total]]:
         rejected_N = scores.side_N() == 1
         safe_logp_N, unsafe_logp_N = scores.logp_N[~rejected_N], scores.logp_N[rejected_N]
+        # Each by its own tokens: else a data set with long rejected responses would mostly teach those.
         safe = nll(safe_logp_N, counts.chosen_tokens)
         unsafe = nll(unsafe_logp_N, counts.rejected_tokens)
         return safe + self.unsafe_weight * unsafe, {

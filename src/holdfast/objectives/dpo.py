@@ -44,6 +44,7 @@ class DPO:
         from torch.nn.functional import logsigmoid
 
         assert scores.ref_logp_N is not None, "the loop gives the reference log-probs that `needs` asks for"
+        # Summed and not averaged over the response, as in the paper: a long one counts for more.
         reward_S = self.beta * scores.sum_S(scores.logp_N - scores.ref_logp_N)
         chosen_P, rejected_P = scores.split_P(reward_S)
         margin_P = chosen_P - rejected_P

@@ -52,6 +52,7 @@ class IP:
             raise UserError("objective ip: `text` must not be empty; leave it out to use the family's.")
 
     def view(self, example: Example) -> tuple[Segment, ...]:
+        # By the row's id alone: the same rows for every seed, and a larger fraction has a smaller one's among them.
         if rng.uniform("ip", "instruction", example.id) >= self.fraction:
             return (views.chosen(example),)
         assert self.text is not None

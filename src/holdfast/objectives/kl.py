@@ -48,5 +48,6 @@ class KL:
     def loss(self, scores: Scores, counts: Counts) -> tuple[Tensor, Mapping[str, Total]]:
         assert scores.kl_N is not None, "the loop gives the KL that `needs` asks for"
         likelihood = nll(scores.logp_N, counts.chosen_tokens)
+        # Both terms per response token, so that `weight` means the same whatever the length of responses.
         divergence = scores.kl_N.sum() / max(counts.chosen_tokens, 1)
         return likelihood + self.weight * divergence, {"kl": total(scores.kl_N)}

@@ -53,6 +53,7 @@ class Scores:
 
     def split_P(self, x_S: Tensor) -> tuple[Tensor, Tensor]:
         """A per-sequence number as (chosen_P, rejected_P), aligned by pair."""
+        # By pair, not by place: a view may give its sides in any order, and some rows one side only.
         chosen_P, rejected_P = self.side_S == 0, self.side_S == 1
         order_c, order_r = self.pair_S[chosen_P].argsort(), self.pair_S[rejected_P].argsort()
         return x_S[chosen_P][order_c], x_S[rejected_P][order_r]

@@ -54,6 +54,7 @@ class ORPO:
         if scores.prompt_logp_M is not None:
             logp_C = torch.cat([logp_C, scores.prompt_logp_M])
         likelihood = nll(logp_C, tokens)
+        # Mean per token, or P of any longer response would be 0 and its odds say nothing.
         chosen_P, rejected_P = scores.split_P(log_odds(scores.mean_S(scores.logp_N)))
         margin_P = chosen_P - rejected_P
         preference = -logsigmoid(margin_P).sum() / max(counts.pairs, 1)

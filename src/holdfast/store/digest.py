@@ -22,6 +22,7 @@ def canonical(value: Any) -> Any:
     """
     if value is None or isinstance(value, (bool, str, int)):
         return value
+    # 1 and 1.0 stay two things: what a file says is typed where it is read, before it comes here.
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{value} cannot be digested")
@@ -43,6 +44,7 @@ def canonical(value: Any) -> Any:
 
 
 def _dumps(plain: Any) -> str:
+    # ASCII and no spaces: one value has one text, on every platform and in every locale.
     return json.dumps(plain, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
 

@@ -27,6 +27,7 @@ AGAIN = "delete it to have it made again"
 def replacing(path: Path | str) -> Iterator[Path]:
     """Yields a temporary path to write a file to; it takes the place of ``path`` when the block ends well."""
     path = Path(path)
+    # In the same folder: a rename is one act within a file system only. Hidden, so that no pattern finds it.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     with _clear_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,10 +39,12 @@ def replacing(path: Path | str) -> Iterator[Path]:
             if temporary.is_dir() and path.exists():
                 shutil.rmtree(path)
             os.replace(temporary, path)
+        # Ctrl-C too.
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.unlink(missing_ok=True)
             raise
+        # The name, after the bytes: else a power cut could leave a file that is there and empty.
         _flush(path.parent)
 
 

@@ -48,6 +48,7 @@ def counts(groups: Seq[Group], needs: Needs, progress: float) -> Counts:
     for group in groups:
         pairs += len({s.segment.side for s in group}) == 2
         for s in group:
+            # Response tokens with the end of turn: the same tokens that the loss sums over.
             by_side[s.segment.side] += len(s.ids) - s.start
             prompt += s.start - 1 if needs.prompt_logps and s.segment.side == "chosen" else 0
     return Counts(
@@ -88,6 +89,7 @@ def scores(
         prompt_logp_M, logp_A = logp_A[~is_response_A], logp_A[is_response_A]
         segment_A = segment_A[is_response_A]
     if needs.kl is not None:
+        # The same batch in the same layout, so that both sides round alike: the KL of the first step is exactly 0.
         with torch.no_grad(), adapters.off(network):
             ref_hidden_AD = head.hidden_ND(network, batch)
         if is_response_A is not None:
@@ -95,9 +97,11 @@ def scores(
         kl_N = head.token_kls(network, hidden_AD, ref_hidden_AD, needs.kl, controls.head)
     if needs.ref_logps:
         assert references is not None
+        # In the order of the groups, which is that of `logp_N` in every layout.
         ref_logp_N = torch.cat([references[g] for g in groups]).to(network.device)
 
     side = [0 if s.segment.side == "chosen" else 1 for g in groups for s in g]
+    # A micro-batch is made of whole groups, so both sides of a pair are in it.
     pair = [i for i, g in enumerate(groups) for _ in g]
     return Scores(
         logp_N=logp_A,

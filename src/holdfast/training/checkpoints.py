@@ -63,6 +63,7 @@ def sweep(folder: RunFolder) -> None:
 
 def save_checkpoint(folder: RunFolder, budget: int, network: Network, about: Mapping[str, Any]) -> None:
     """Nothing happens where the checkpoint is there already: its bytes would be the same."""
+    # A run that is done again up to here must not touch a checkpoint that may be being measured.
     if budget not in present(folder):
         with replacing_folder(folder.checkpoint(budget)) as temporary:
             adapters.save(network, temporary)
@@ -72,6 +73,7 @@ def save_checkpoint(folder: RunFolder, budget: int, network: Network, about: Map
 
 
 def _list(folder: RunFolder) -> None:
+    # Made anew from the folders, not appended to: a kill between the two cannot make them disagree.
     abouts = [read_json(folder.checkpoint(b) / "checkpoint.json", "budget") for b in present(folder)]
     write_lines(folder.checkpoints_jsonl, abouts)
 
@@ -114,7 +116,7 @@ def load_state(
     """Where to go on from; None: from the beginning, which gives the same bytes again.
 
     A state cannot serve where it is not this run's or was altered (which is said), where a budget that ends at or
-    before it was never saved (a rung added in the middle of a ladder), or where the metrics of its steps are gone.
+    before it was never saved (a budget added between two that were there), or where the metrics of its steps are gone.
     """
     try:
         tensors, about = sealed.read(_state(folder), of)
@@ -125,6 +127,7 @@ def load_state(
         return None
     step = int(about["step"])
     missing = [b for end, budgets in ends.items() if end <= step for b in budgets if b not in present(folder)]
+    # A budget before the state that has no checkpoint cannot be made from it: the adapter has moved on since.
     if missing or len(_lines(folder.metrics_jsonl)) < step:
         return None
     if _metrics_digest(folder, step) != about["metrics"]:

@@ -142,6 +142,7 @@ def record(folder: RunFolder, proof: dict[str, Any]) -> None:
     if folder.controls_json.exists():
         old = read_json(folder.controls_json, "controlled")
         proof = {**proof, "resumed_under": old.get("resumed_under", [])}
+        # Another machine or version rounds otherwise. That is no reason to refuse half a day's work, and one to say so.
         here, began = proof["controlled"]["numerics"], old["controlled"]["numerics"]
         if here != began and here not in proof["resumed_under"]:
             proof["resumed_under"] = [*proof["resumed_under"], here]

@@ -44,6 +44,7 @@ def distance(network: Network, probes: Seq[Group], controls: Controls) -> dict[s
             hidden_ND = head.hidden_ND(network, batch)
             with adapters.off(network):
                 base_ND = head.hidden_ND(network, batch)
+            # Summed in fp64: differences of sums over thousands of tokens are what is reported.
             logp_N = head.token_logps(network, hidden_ND, batch.target_N, controls.head).double()
             base_N = head.token_logps(network, base_ND, batch.target_N, controls.head).double()
             kl_N = head.token_kls(network, hidden_ND, base_ND, "policy_reference", controls.head).double()

@@ -23,7 +23,7 @@ from holdfast.types import Example, UserError
 class TrainJob:
     """One model is trained on one ordered stream under one objective.
 
-    ``learning_rate`` stands in place of the controls' (0 is the no-op bracket). ``budgets`` ascend, in tokens of the
+    ``learning_rate`` stands in place of the controls' (0 for the no-op control run). ``budgets`` ascend, in tokens of the
     shared view. ``probes`` are validation examples on which every checkpoint's distance from the base is measured.
     ``references`` is a folder that runs of a study share; None puts it into the run's own. ``start`` is
     the adapter that a second round of training goes on from, with an optimiser and a warm-up of its own.
@@ -95,7 +95,7 @@ def is_nested(objective: Objective, controls: Controls) -> bool:
 
 
 def finished(folder: RunFolder, budgets: tuple[int, ...]) -> bool:
-    """Whether all these budgets were trained to the end, and their checkpoints and what is told of them are there."""
+    """Whether all these budgets were trained to the end, and their checkpoints and what describes them are there."""
     if not folder.done.exists() or not set(budgets) <= set(read_json(folder.done, "budgets")["budgets"]):
         return False
     told = (folder.config_json, folder.controls_json, folder.checkpoints_jsonl)

@@ -54,6 +54,7 @@ def train(job: TrainJob, folder: RunFolder, network: Network, progress: Progress
     job, machine, threads and versions as before where the folder holds part of it. Raises ``UserError`` where the
     folder belongs to other controls or another process is at work in it, and ``Diverged`` where a number is not finite.
     """
+    # Two processes on one run would each go on from states that the other writes.
     with lock(folder.root):
         if finished(folder, job.budgets):
             return
@@ -96,7 +97,10 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
     def say(text: str) -> None:
         progress({"note": text, "unit": "note"})
 
+    # Before the first step, for `lora_init` is the adapter as it stands now; and before hours of work that a difference
+    # in what should be fixed would make worthless.
     record(folder, controls(job, network, rows))
+    # Where memory is short, or positions or a sliding window go wrong, it shows on the longest sequence.
     _check_longest(job, network, rows)
 
     references = None
@@ -121,6 +125,7 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
         weight_decay=settings.weight_decay,
         fused=network.device.type in ("cpu", "cuda"),
     )
+    # What a saved state must belong to. Budgets are left out: a ladder that grew goes on from where it stood.
     of = digest([{k: v for k, v in job.config().items() if k not in MAY_CHANGE}, network.digest])
     first = 0
     if state := checkpoints.load_state(folder, of, ends, say):
@@ -136,6 +141,8 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
             began = time.perf_counter()
             groups = rows.groups(stream.steps[step])
             read = stream.tokens_after[step - 1] if step else 0
+            # Denominators of the whole step, taken before it is split: so the losses of micro-batches add up to the
+            # step's, however it is split.
             counts = batches.counts(groups, needs, progress=read / total_tokens)
             rate = job.learning_rate * schedule.factor(step, last, settings)
             for group in optimiser.param_groups:
@@ -149,6 +156,8 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
                     scores = batches.scores(network, micro, needs, settings, references)
                     loss, logged = objective.loss(scores, counts)
                     _finite(loss, "the loss")
+                    # Within `dropout` too: gradient checkpointing runs the layers again here, and must drop what it
+                    # dropped before.
                     loss.backward()
                 totals.add(loss, scores, logged)
             with _named(job, step, groups):
@@ -163,6 +172,7 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
             timing.write(json.dumps({"step": step + 1, "tokens": tokens - read, "seconds": seconds}) + "\n")
             progress({"done": tokens, "total": total_tokens, "unit": "tokens", "loss": totals.loss})
 
+            # Metrics, then checkpoint, then state: whatever a kill leaves, nothing on disk claims what is not there.
             for budget in ends.get(step + 1, ()):
                 about = {
                     "budget": budget,

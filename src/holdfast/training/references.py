@@ -42,6 +42,7 @@ def reference_logps(
     folder = cache / short(digest({"base": network.digest, "numerics": numerics, "head": head_kind}))
     keys = {group: _key(group) for group in groups}
     known: dict[str, Tensor] = {}
+    # Runs of one study start together and want the same rows: one computes them, the others wait and read.
     with lock(folder, wait=True):
         for stray in folder.glob(".*.tmp"):  # of a killed process: nobody else writes while the lock is held
             stray.unlink()
@@ -65,6 +66,8 @@ def _key(group: Group) -> str:
 
 
 def _alone(network: Network, group: Group, head_kind: head.HeadKind) -> Tensor:
+    # By itself, and padded whatever the study's layout: in a batch the rounding would depend on which rows share it,
+    # and so on seed, budget and who asked first.
     batch = arrange(group, "padded", network.renderer.pad_id, network.device)
     with torch.no_grad(), adapters.off(network):
         return head.token_logps(network, head.hidden_ND(network, batch), batch.target_N, head_kind).cpu()
