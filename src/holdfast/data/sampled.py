@@ -37,7 +37,7 @@ def sides(spec: TaskSpec) -> dict[Side, SideSpec]:
 
 
 def prompts_for(rows: Iterable[Example], how: SideSpec) -> list[Prompt]:
-    """One prompt per row whose answers can be scored; ``item_id`` is the row's id. The task's check needs a reference."""
+    """A prompt per row whose answers can be scored; ``item_id`` is the row's id. The task's check needs a reference."""
     return [Prompt(row.id, row.prompt) for row in rows if row.answer or how.judge]
 
 

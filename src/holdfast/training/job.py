@@ -23,7 +23,7 @@ from holdfast.types import Example, UserError
 class TrainJob:
     """One model is trained on one ordered stream under one objective.
 
-    ``learning_rate`` stands in place of the controls' (0 for the no-op control run). ``budgets`` ascend, in tokens of the
+    ``learning_rate`` stands in place of the controls' (0: the no-op control). ``budgets`` ascend, in tokens of the
     shared view. ``probes`` are validation examples on which every checkpoint's distance from the base is measured.
     ``references`` is a folder that runs of a study share; None puts it into the run's own. ``start`` is
     the adapter that a second round of training goes on from, with an optimiser and a warm-up of its own.
