@@ -80,8 +80,9 @@ class Results:
 
         kept, there = gate.read(bounds), configs(self.folder)
         of = self.estimates.groupby("measure")
-        names = {"groups": of["condition"].unique(), "formats": of["format"].unique()}
-        gate.check(kept, self.study, [c | {k: list(v[c["measure"]]) for k, v in names.items()} for c in there.values()])
+        groups, formats = of["condition"].unique(), of["format"].unique()
+        planned = [gate.Planned(c, tuple(groups[c.measure]), tuple(formats[c.measure])) for c in there.values()]
+        gate.check(kept, self.study, planned)
         return gate.judge(kept, self.estimates, there)
 
     def __repr__(self) -> str:
