@@ -19,7 +19,8 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 LANGUAGES = ("sh", "python", "yaml", "toml", "text")
 
 _FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"`((?:holdfast|make|pip|python3?|inspect|\.venv\S*/bin/\S+) [^`]+)`")
+_PROGRAM = r"(?:holdfast|make|pip|python3?|inspect|\.venv\S*/bin/\S+) "
+_INLINE = re.compile(rf"`({_PROGRAM}[^`]+)`")
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,9 @@ def inline(page: str) -> Iterator[list[str]]:
     text = _FENCE.sub("", (ROOT / page).read_text(encoding="utf-8"))
     for match in _INLINE.finditer(text):
         yield shlex.split(re.sub(r"[\[\]](?![^\"]*\"\s*$)", "", match[1]))
+
+
+def indented(page: str) -> list[str]:
+    """Commands in blocks that are set in by four spaces."""
+    text = _FENCE.sub("", (ROOT / page).read_text(encoding="utf-8"))
+    return re.findall(rf"^    ({_PROGRAM}.*)$", text, re.MULTILINE)

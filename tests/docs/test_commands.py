@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from checking import check, imports, parsed
-from pages import LANGUAGES, NAMES, ROOT, Block, blocks, commands, inline
+from pages import LANGUAGES, NAMES, ROOT, Block, blocks, commands, indented, inline
 from typer.testing import CliRunner
 
 from holdfast import registry
@@ -51,6 +51,7 @@ STUDY: dict[str, Any] = {
 def test_every_block_says_what_it_is(page: str) -> None:
     for block in blocks(page):
         assert block.language in LANGUAGES, f"{block.where}: {block.language!r} is none of {LANGUAGES}"
+    assert not indented(page), f"{page}: commands in an indented block, which is not read here: {indented(page)}"
 
 
 @pytest.mark.parametrize("page", [p for p in NAMES if blocks(p, "sh")])
