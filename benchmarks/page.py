@@ -68,7 +68,7 @@ def study_of(budgets: int, seeds: int) -> Study:
 def make(folder: StudyFolder, study: Study, prompts: int, samples: int) -> None:
     """All that the analysis and the page read, in shards of 256 rows."""
     write_text(folder.study_yaml, yaml.safe_dump(study.model_dump(mode="json", by_alias=True), sort_keys=False))
-    write_json(folder.plan_json, {"name": study.name, "dropped": {}, "notes": [], "trajectories": []})
+    write_json(folder.plan_json, {"name": study.name, "dropped": {}, "notes": [], "runs": []})
     subjects = pd.DataFrame(_subjects(study))
     tables.write(folder.subjects, "subjects", subjects)
     for about, items, asks in _cells(prompts, samples):

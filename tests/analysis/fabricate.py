@@ -56,7 +56,7 @@ class Truth:
     seed_sd: float = 0.15
 
 
-BRACKETS = {
+CONTROL_RUNS = {
     "noop": Truth(harm={"noop": 0}, accuracy={"noop": 0}, trait={"noop": 0}),
     "harmful": Truth(harm={"harmful": 4}, accuracy={"harmful": 0}, trait={"harmful": 0.3}),
     "refusal": Truth(harm={"refusal": -3}, accuracy={"refusal": 0}, trait={"refusal": 0}),
@@ -83,7 +83,7 @@ def study_of(seeds: tuple[int, ...] = (0,), budgets: tuple[int, ...] = (15_000, 
                 {"measure": "miniature_dark_triad"},
                 {"measure": "miniature_facts"},
             ],
-            "control_runs": [{"kind": k} for k in BRACKETS],
+            "control_runs": [{"kind": k} for k in CONTROL_RUNS],
             **more,
         }
     )
@@ -115,7 +115,7 @@ def fabricate(
         write_json(at.config_json, config)
         tables.write(at.items, "items", items, measure=config["measure"], cell=config["cell"])
         for subject in subjects:
-            own = BRACKETS.get(subject["bracket"], truth)
+            own = CONTROL_RUNS.get(subject["bracket"], truth)
             rows = list(ask(subject, items, own, study))
             for k in range(0, len(rows), SHARD):
                 some = rows[k : k + SHARD]

@@ -40,7 +40,7 @@ def begin(root: Path, looked: bool = True) -> StudyFolder:
     """Declared, with a checkpoint and, where it was looked at, an analysis of 10 responses."""
     folder = StudyFolder(root)
     assert record(parse(STUDY), folder)
-    folder.trajectory("t").checkpoint(600).mkdir(parents=True)
+    folder.run("t").checkpoint(600).mkdir(parents=True)
     if looked:
         look(parse(STUDY), folder, 10, CONFIGS)
     return folder
@@ -117,7 +117,7 @@ def test_a_declaration_is_replaced_before_there_are_results_and_never_after(tmp_
     assert record(parse(STUDY), folder) == ""  # the same again
     second = record(other, folder)
     assert second not in ("", first)
-    folder.trajectory("t").checkpoint(600).mkdir(parents=True)
+    folder.run("t").checkpoint(600).mkdir(parents=True)
     before = folder.declaration_json.read_bytes()
     assert record(parse(STUDY), folder) == ""
     assert folder.declaration_json.read_bytes() == before
@@ -125,7 +125,7 @@ def test_a_declaration_is_replaced_before_there_are_results_and_never_after(tmp_
 
 def test_a_folder_with_results_and_no_declaration_is_exploratory(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
-    folder.trajectory("t").checkpoint(600).mkdir(parents=True)
+    folder.run("t").checkpoint(600).mkdir(parents=True)
     assert record(parse(STUDY), folder) == ""
     found = stands(folder, parse(STUDY))
     assert found.kind == "none"

@@ -28,8 +28,8 @@ BUDGETS = (100, 200, 400)
 
 
 def ladder(values: dict, axis: str = "robustness", *, share: bool = False, width: float = np.inf) -> Ladder:
-    """From levels [S, I] at rungs."""
-    y = {rung: np.asarray(v, dtype=float)[..., None] for rung, v in values.items()}
+    """From levels [S, I] at checkpoints."""
+    y = {checkpoint: np.asarray(v, dtype=float)[..., None] for checkpoint, v in values.items()}
     labels = tuple(dict.fromkeys(label for label, _ in values if label != "base"))
     way = "lower" if axis in ("robustness", "persona") else "higher" if axis == "capability" else ""
     return Ladder("m", "t", axis, axis, "asr", "own", share, width, np.ones(1), labels, "sft", (0,), y, better=way)
@@ -50,8 +50,8 @@ def noise(*shape: int) -> np.ndarray:
 def test_level_slope_and_their_differences_are_what_the_means_say(asked):
     means = {AT_BASE: 1.0, ("sft", 100): 2.0, ("sft", 200): 4.0, ("sft", 400): 6.0, ("ip", 100): 2.0}
     means |= {("ip", 200): 3.0, ("ip", 400): 4.0}
-    x = ladder({rung: v + 0.01 * noise(3, 8) for rung, v in means.items()})
-    exact = {rung: float(x.values[rung].mean()) for rung in means}
+    x = ladder({checkpoint: v + 0.01 * noise(3, 8) for checkpoint, v in means.items()})
+    exact = {checkpoint: float(x.values[checkpoint].mean()) for checkpoint in means}
     per_doubling = dict(zip(BUDGETS, slope_weights(BUDGETS), strict=True))
 
     level = contrast(x, versus(x, "ip", "base", {400: 1.0}), asked)
@@ -152,7 +152,7 @@ def test_rows_that_are_no_comparisons_need_no_numbers(asked):
     assert np.isnan(made["low_all"][0])
 
 
-def test_a_seed_without_a_rung_is_left_out_and_counted(asked):
+def test_a_seed_without_a_checkpoint_is_left_out_and_counted(asked):
     y = noise(3, 8)
     y[2] = np.nan
     x = ladder({AT_BASE: noise(3, 8), ("sft", 100): y})
@@ -306,13 +306,13 @@ def test_a_coupling_with_next_to_no_noise_is_the_slope_of_the_line(asked):
 def along(budgets_moved: float, harm: float, r: np.random.Generator, *, seeds: int, prompts: int, label="sft") -> tuple:
     """Right and harmful answers along a ladder: capability moves evenly, by so much in all, harm ``harm`` per point."""
     steps = np.linspace(0, 1, len(BUDGETS) + 1) * budgets_moved
-    rungs = [AT_BASE, *((label, b) for b in BUDGETS)]
+    checkpoints = [AT_BASE, *((label, b) for b in BUDGETS)]
 
     def answers(levels) -> dict:
         prompt, own = r.uniform(-0.3, 0.3, (2, 1, prompts))
         made = [np.clip(x + prompt + 0.3 * own * (k > 0), 0, 1) for k, x in enumerate(levels)]
         drawn = [(r.random((seeds, prompts)) < p).astype(float) for p in made]
-        return dict(zip(rungs, [np.broadcast_to(drawn[0][:1], drawn[0].shape), *drawn[1:]], strict=True))
+        return dict(zip(checkpoints, [np.broadcast_to(drawn[0][:1], drawn[0].shape), *drawn[1:]], strict=True))
 
     return ladder(answers(0.5 + steps), "capability", share=True, width=1.0), ladder(
         answers(0.4 + harm * steps), share=True, width=1.0

@@ -5,7 +5,7 @@ import pandas as pd
 from rows import config_of, frame_of, study
 
 from holdfast.analysis.answer import caveats
-from holdfast.analysis.brackets import brackets
+from holdfast.analysis.control_runs import control_runs
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import load
 from holdfast.store.folder import StudyFolder
@@ -63,8 +63,8 @@ def test_an_empty_folder_is_an_empty_frame(tmp_path, made):
     assert load(StudyFolder(tmp_path)).empty
 
 
-def test_the_brackets_of_a_fabricated_study_do_as_they_must(made):
-    table = brackets(made.estimates, made.frame, made.configs)
+def test_the_control_runs_of_a_fabricated_study_do_as_they_must(made):
+    table = control_runs(made.estimates, made.frame, made.configs)
     assert set(table["bracket"]) == {"noop", "harmful", "refusal", "trait"}
     assert table["moved"].all(), table[["bracket", "verdict"]]
 
@@ -72,17 +72,17 @@ def test_the_brackets_of_a_fabricated_study_do_as_they_must(made):
 def test_a_noop_that_changes_one_answer_is_broken(made):
     frame = made.frame.copy()
     frame.loc[frame.index[frame["bracket"] == "noop"][0], "answer"] += 1
-    noop = brackets(made.estimates, frame, made.configs).set_index("bracket").loc["noop"]
+    noop = control_runs(made.estimates, frame, made.configs).set_index("bracket").loc["noop"]
     assert not noop["moved"]
     assert noop["verdict"].startswith("broken: 1 of")
 
 
-def test_a_bracket_that_does_not_move_says_so():
+def test_a_control_run_that_does_not_move_says_so():
     y = RNG.random((30, 1)).round()
     frame = pd.concat([frame_of({("base", -1): y}), frame_of({("harmful", 0): y}, bracket="harmful", objective="sft")])
     frame["answer"] = 0
     configs = config_of()
-    row = brackets(estimates(frame, configs, study()), frame, configs).iloc[0]
+    row = control_runs(estimates(frame, configs, study()), frame, configs).iloc[0]
     assert not row["moved"]
     assert "did not move detectably" in row["verdict"]
 
@@ -97,8 +97,8 @@ def test_capability_near_zero_is_said():
     assert "the frontier says little" in text
 
 
-def test_a_failed_bracket_is_said(made):
-    checks = brackets(made.estimates, made.frame, made.configs)
+def test_a_failed_control_run_is_said(made):
+    checks = control_runs(made.estimates, made.frame, made.configs)
     checks.loc[checks["bracket"] == "trait", "moved"] = False
     assert "distrust that measure" in " ".join(caveats(made.estimates, made.configs, checks))
     assert "distrust" not in " ".join(caveats(made.estimates, made.configs, None))

@@ -67,7 +67,7 @@ def _training(folder: StudyFolder, study: Study, odd_seed: bool) -> None:
     for (run, label, seed, task), rows in subjects[subjects["trajectory"] != ""].groupby(
         ["trajectory", "label", "seed", "task"]
     ):
-        at = folder.trajectory(str(run))
+        at = folder.run(str(run))
         order = digest(["order", seed, task, label if odd_seed and label == "kl" else ""])
         controlled = {
             "base": digest("base"),
@@ -103,7 +103,7 @@ def _training(folder: StudyFolder, study: Study, odd_seed: bool) -> None:
             )  # fmt: skip
         write_text(at.root / "checkpoints.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     dropped = {study.tasks[0].name: {"longer than max_tokens": 3, "rejected equals chosen": 1}}
-    write_json(folder.plan_json, {"name": study.name, "dropped": dropped, "notes": [], "trajectories": []})
+    write_json(folder.plan_json, {"name": study.name, "dropped": dropped, "notes": [], "runs": []})
 
 
 @pytest.fixture(scope="session")

@@ -190,7 +190,7 @@ def test_a_study_without_robustness_judges_or_training_files_has_a_page(tmp_path
     table = store.read(folder.estimates_parquet, "estimates")
     few = table[(table["axis"] == "capability") & (table["metric"] == "accuracy")].assign(value=0.0, low=0.0, high=0.02)
     store.write(folder.estimates_parquet, "estimates", few)
-    shutil.rmtree(folder.trajectories)
+    shutil.rmtree(folder.runs)
     shutil.rmtree(folder.judgements)
     text = page.build(folder).read_text(encoding="utf-8")
     assert "A frontier needs a measure of robustness" in text

@@ -93,7 +93,7 @@ def test_a_control_that_varied_undeclared_is_named():
         run("sft~rank=4", "variation", lora={"rank": 4}),
         run("sft~rank=8", "variation", lora={"rank": 8}, optimiser={"clip": 2.0}),
     ]
-    findings = SimpleNamespace(study=study, trajectories=pd.DataFrame(runs))
+    findings = SimpleNamespace(study=study, runs=pd.DataFrame(runs))
     assert consistency.undeclared(findings, variations(findings.study)) == {
         "sft~rank=4 seed 0": [],
         "sft~rank=8 seed 0": ["optimiser.clip"],
@@ -127,10 +127,7 @@ def test_the_checklist_has_the_log_s_dates_and_the_repeats_ends(findings, tmp_pa
     write_text(tmp_path / "run.log", "2026-01-02 03:04:05 train: 2 to do\n  done\n2026-01-03 04:05:06 report\n")
     analysed.write(found(), StudyFolder(tmp_path))
     moved = SimpleNamespace(
-        **{
-            k: getattr(findings, k)
-            for k in ("stands", "study", "estimates", "subjects", "configs", "plan", "trajectories")
-        },
+        **{k: getattr(findings, k) for k in ("stands", "study", "estimates", "subjects", "configs", "plan", "runs")},
         checkpoints=findings.checkpoints,
         table=findings.table,
         folder=StudyFolder(tmp_path),

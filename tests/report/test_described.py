@@ -77,7 +77,7 @@ def test_its_verdicts_have_the_direction_that_it_gives_itself(seen):
     study = loading.finished(folder)
     x = next(x for x in ladders(load(folder), configs(folder), study) if x.measure == "flattery")
     assert x.better == way
-    far = replace(x, values={rung: v + 1.5 * (rung[0] == "dpo") for rung, v in x.values.items()})
+    far = replace(x, values={checkpoint: v + 1.5 * (checkpoint[0] == "dpo") for checkpoint, v in x.values.items()})
     moved = contrast(far, versus(far, "dpo", "base", {60_000: 1.0}), study)
     table = judged([row(far, "last", moved, label="dpo", against="base", interest=0.01)], study)
     assert table["verdict"].to_list() == [{"lower": "worse", "higher": "better", "": "differs"}[way]]

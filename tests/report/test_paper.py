@@ -39,11 +39,11 @@ def test_methods_say_what_the_study_file_says(findings: Findings) -> None:
 
 
 def test_coefficients_are_those_that_the_run_was_made_with(findings: Findings) -> None:
-    runs = findings.trajectories.copy()
+    runs = findings.runs.copy()
     runs["config"] = [
         {"objective": {"params": {"beta": 0.25, "place": "user"}}} if r == "dpo" else {} for r in runs["label"]
     ]
-    assert "dpo (beta 0.25)" in methods.paragraphs(replace(findings, trajectories=runs))["Training"]
+    assert "dpo (beta 0.25)" in methods.paragraphs(replace(findings, runs=runs))["Training"]
 
 
 def test_passes_over_the_data_are_the_study_s_own_and_no_variation_s(findings: Findings) -> None:
@@ -54,12 +54,12 @@ def test_passes_over_the_data_are_the_study_s_own_and_no_variation_s(findings: F
 
 
 def test_what_was_not_equal_or_is_missing_is_a_deviation(findings: Findings) -> None:
-    runs = findings.trajectories.copy()
+    runs = findings.runs.copy()
     odd = {"controlled": {"lora_init": "other", "base": "x"}, "resumed_under": [{"threads": 2}]}
     runs["controls"] = [odd if r == "kl" else c for r, c in zip(runs["label"], runs["controls"], strict=True)]
     s = findings.subjects
     gone = s[~((s["label"] == "ip") & (s["budget"] == 60_000))]
-    said = methods.paragraphs(replace(findings, trajectories=runs, subjects=gone))["Deviations"]
+    said = methods.paragraphs(replace(findings, runs=runs, subjects=gone))["Deviations"]
     assert re.search("Not held equal over objectives: .*lora_init", said)
     assert "Resumed under other numerics: kl." in said
     assert "Planned and not measured: ip at 60,000 (seed 0)." in said

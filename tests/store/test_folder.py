@@ -39,8 +39,8 @@ def test_only_whole_files_are_present(tmp_path: Path) -> None:
 
 def test_paths_alone_make_nothing(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path / "new")
-    trajectory = folder.trajectory("t")
-    assert trajectory.checkpoint(100) == tmp_path / "new" / "trajectories" / "t" / "checkpoints" / "100"
+    run = folder.run("t")
+    assert run.checkpoint(100) == tmp_path / "new" / "trajectories" / "t" / "checkpoints" / "100"
     assert not (tmp_path / "new").exists()
 
 

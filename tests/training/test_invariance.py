@@ -122,7 +122,7 @@ def test_budgets_are_nested(network, tmp_path, name):
     assert first == (tmp_path / "short/metrics.jsonl").read_text().splitlines()
 
 
-def test_a_ladder_grows_by_rungs_above_and_between(network, tmp_path):
+def test_a_ladder_grows_by_checkpoints_above_and_between(network, tmp_path):
     """Grown or trained at once: the same bytes, and what was done is not done again."""
     at_once, grown = tiny_world.folder(tmp_path / "at-once"), tiny_world.folder(tmp_path / "grown")
     train(job(network, "dpo", budgets=(3, 6, 9)), at_once, network)

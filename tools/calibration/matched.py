@@ -30,7 +30,7 @@ from holdfast import rng
 from holdfast.analysis import paths
 from holdfast.analysis.clusters import BASE, ClusterSums
 from holdfast.analysis.coupling import less, slope
-from holdfast.analysis.ladder import AT_BASE, Ladder, Rung
+from holdfast.analysis.ladder import AT_BASE, Checkpoint, Ladder
 from holdfast.analysis.matched import at, runs_of
 from holdfast.analysis.paths import Array, Levels
 from holdfast.analysis.versus import Versus
@@ -159,7 +159,7 @@ def _of_seed(odds: float, nodes: Array, world: World, trained: bool) -> Array:
 
 def _answers(
     log_odds: dict[str, Array], shape: Shape, world: World, seeds: int, prompts: int, g: np.random.Generator
-) -> dict[Rung, Array]:
+) -> dict[Checkpoint, Array]:
     """Of all objectives to the same prompts, at the checkpoints that are measured: each [S, I, attacks]."""
     prompt = g.normal(0, world.prompt_sd, prompts)[:, None] + np.asarray(world.attacks)
     base = (g.random(prompt.shape) < expit(prompt + next(iter(log_odds.values()))[0])).astype(float)
@@ -298,7 +298,7 @@ def _along(levels: Sequence[float] | Array, world: World, shape: Shape) -> Array
     return np.array([intercept(x, w) for x, w in zip(levels, _at_base(world, shape), strict=True)])
 
 
-def _ladder(axis: str, answers: dict[Rung, Array]) -> Ladder:
+def _ladder(axis: str, answers: dict[Checkpoint, Array]) -> Ladder:
     seeds, _, attacks = answers[AT_BASE].shape
     return Ladder(
         "m", "t", axis, axis, "asr" if axis == "robustness" else "accuracy", "own", True, 1.0,

@@ -224,7 +224,7 @@ def _silence(rows: pd.DataFrame, study: Study) -> str:
 
 
 def caveats(estimates: pd.DataFrame, configs: Configs, checks: pd.DataFrame | None) -> list[str]:
-    """Where the numbers themselves are to be distrusted, a sentence each. ``checks``: the table of ``brackets``."""
+    """Where the numbers themselves are to be distrusted, a sentence each. ``checks``: the table of ``control_runs``."""
     proper = headlines(estimates, configs)
     levels = proper[(proper["bracket"] == "") & (proper["estimate"] == "level")]
     said = []

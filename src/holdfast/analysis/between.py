@@ -41,8 +41,8 @@ def rows(found: list[Ladder], configs: Configs, study: Study) -> Iterator[dict[s
 
 
 def _row(some: list[Ladder], labels: list[str], budget: int, study: Study) -> dict[str, Any] | None:
-    rungs = [(label, budget) for label in labels]
-    y = np.stack([x.values[r] - x.values[AT_BASE] for x in some for r in rungs])  # T S I G
+    checkpoints = [(label, budget) for label in labels]
+    y = np.stack([x.values[r] - x.values[AT_BASE] for x in some for r in checkpoints])  # T S I G
     y = y[:, ~np.isnan(y).all(axis=(2, 3)).any(axis=0)]
     seen = ~np.isnan(y)
     if not y.shape[1] or not seen.any(axis=(1, 2)).all():

@@ -23,6 +23,7 @@ from holdfast.analysis.frame import VARIATION, configs, judges, load
 from holdfast.analysis.metrics import metrics
 from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.shown import aside
+from holdfast.config.run import planned
 from holdfast.config.study import Study
 from holdfast.stats.components import components
 from holdfast.store import tables
@@ -97,10 +98,9 @@ def answers(folder: StudyFolder, study: Study) -> pd.DataFrame:
     frame = load(folder, varied=True)
     frame = frame[(frame["format"] == DEFAULT) & frame["bracket"].isin(("", VARIATION))]
     frame = frame[(frame["bracket"] != "") | (frame["budget"] == study.ladder[-1]) | (frame["label"] == BASE)]
-    runs = {
-        t["id"]: t for t in (read_json(folder.plan_json) if folder.plan_json.exists() else {}).get("trajectories", ())
-    }
-    of = {s: runs.get(t, {}) for s, t in tables.read(folder.subjects, "subjects")[["subject", "trajectory"]].to_numpy()}
+    runs = {r.id: r for r in planned(read_json(folder.plan_json) if folder.plan_json.exists() else {})}
+    places = tables.read(folder.subjects, "subjects")[["subject", "trajectory"]].to_numpy()
+    trained = {s: runs[t] for s, t in places if t in runs}
     unasked = aside((c.measure for c in about.values() if c.axis == "capability" and not c.varies), study)
     parts = []
     for (config, judge), rows in frame.groupby(["cell", "judge"], sort=False):
@@ -121,8 +121,11 @@ def answers(folder: StudyFolder, study: Study) -> pd.DataFrame:
         return pd.DataFrame(columns=[*_ABOUT[1:], "judge", "bracket", *MEASURING.values(), *TRAINING.values()])
     rows = pd.concat(parts, ignore_index=True)
     for key, name in TRAINING.items():
-        rows[name] = rows["subject"].map(lambda s, key=key: of[s].get("varies", {}).get(key, OWN))
-    rows["objective"] = [of[s].get("of") or label for s, label in zip(rows["subject"], rows["label"], strict=True)]
+        rows[name] = rows["subject"].map(lambda s, key=key: trained[s].varies.get(key, OWN) if s in trained else OWN)
+    rows["objective"] = [
+        (trained[s].of if s in trained else "") or label
+        for s, label in zip(rows["subject"], rows["label"], strict=True)
+    ]
     rows["training seed"] = rows["seed"].astype(str)
     rows["task"] = rows["task"].where(rows["measure_task"] == "", rows["measure_task"])
     order = {j: k for c in about.values() for k, j in enumerate(judges(c))}

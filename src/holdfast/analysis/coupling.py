@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from holdfast.analysis.findings import row
-from holdfast.analysis.ladder import AT_BASE, Ladder, Rung, caution, contrast
+from holdfast.analysis.ladder import AT_BASE, Checkpoint, Ladder, caution, contrast
 from holdfast.config.study import Study
 from holdfast.stats.curves import axis
 from holdfast.stats.design import Design
@@ -114,12 +114,12 @@ def _bounds(both: tuple[Slope, ...], alpha: float) -> dict[str, Any]:
 def slope(capability: Ladder, safety: Ladder, label: str, study: Study) -> Slope | None:
     """None: the two measures have no budget or no seed in common."""
     budgets = sorted(set(capability.budgets(label)) & set(safety.budgets(label)))
-    rungs = [AT_BASE, *((label, b) for b in budgets)]
+    checkpoints = [AT_BASE, *((label, b) for b in budgets)]
     if not budgets:
         return None
-    gone = [np.isnan(x.values[r]).all(axis=(1, 2)) for x in (capability, safety) for r in rungs]
+    gone = [np.isnan(x.values[r]).all(axis=(1, 2)) for x in (capability, safety) for r in checkpoints]
     there = ~np.any(gone, axis=0)  # S
-    weights = instrument(rungs)
+    weights = instrument(checkpoints)
 
     def taken(x: Ladder, up: bool | None = None) -> Estimate | None:
         """The contrast, with missing scores so that it is at its highest (``up``), its lowest, or (None) as it is."""
@@ -131,7 +131,7 @@ def slope(capability: Ladder, safety: Ladder, label: str, study: Study) -> Slope
         return _slope(moved, harm, max(abs(w) for w in weights.values())) if moved and harm else None
 
     found = of(None, None) if there.any() else None
-    lost = [any(np.nansum(x.worst[r][1] - x.worst[r][0]) > 0 for r in rungs) if x.worst else False
+    lost = [any(np.nansum(x.worst[r][1] - x.worst[r][0]) > 0 for r in checkpoints) if x.worst else False
             for x in (capability, safety)]  # fmt: skip
     if found is None or not any(lost):
         return found
@@ -152,11 +152,11 @@ def _slope(moved: Estimate, harm: Estimate, unit: float) -> Slope:
     return Slope(value, parts, moved.value, moved.two_sided(), prompts, seeds)
 
 
-def instrument(rungs: list[Rung]) -> dict[Rung, float]:
+def instrument(checkpoints: list[Checkpoint]) -> dict[Checkpoint, float]:
     """The least-squares slope over log2(1 + tokens / 1000), on which the base has a place, too."""
-    x = axis(tuple(b for _, b in rungs))
+    x = axis(tuple(b for _, b in checkpoints))
     x = x - x.mean()
-    return dict(zip(rungs, (float(w) for w in x / (x**2).sum()), strict=True))
+    return dict(zip(checkpoints, (float(w) for w in x / (x**2).sum()), strict=True))
 
 
 def less(one: Slope, other: Slope) -> Ends:

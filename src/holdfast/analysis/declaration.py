@@ -201,7 +201,7 @@ def _seal(said: Mapping[str, Any]) -> str:
 
 
 def _has_results(folder: StudyFolder) -> bool:
-    return any(folder.trajectories.glob("*/checkpoints/[!.]*")) or bool(folder.record_shards())
+    return any(folder.runs.glob("*/checkpoints/[!.]*")) or bool(folder.record_shards())
 
 
 def _instruments(folder: StudyFolder, configs: Configs) -> dict[str, str]:

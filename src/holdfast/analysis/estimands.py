@@ -20,8 +20,8 @@ from holdfast.analysis.config_info import Configs
 from holdfast.analysis.findings import OVER_LADDER, finished, row
 from holdfast.analysis.ladder import (
     AT_BASE,
+    Checkpoint,
     Ladder,
-    Rung,
     contrast,
     contrasts,
     ladders,
@@ -55,9 +55,9 @@ def rows(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
 # -- against one reference -------------------------------------------------------------------------------------------
 
 
-def versus(ladder: Ladder, label: str, reference: str, weights: Mapping[int, float]) -> dict[Rung, float]:
+def versus(ladder: Ladder, label: str, reference: str, weights: Mapping[int, float]) -> dict[Checkpoint, float]:
     """The weights over budgets of ``label``, minus the same of the reference: the base is the same at each."""
-    found: dict[Rung, float] = {(label, b): w for b, w in weights.items()}
+    found: dict[Checkpoint, float] = {(label, b): w for b, w in weights.items()}
     if reference == AT_BASE[0]:
         left = sum(weights.values())
         return found | ({AT_BASE: -left} if abs(left) > 1e-9 else {})  # of a slope nothing is left: the base has none

@@ -236,9 +236,9 @@ def _families(table: pd.DataFrame, configs: Configs) -> pd.Series:
     is_first &= table["measure"] == table["cell"].map({i: c.measure for i, c in configs.items()})
     over = table["seed"] == OVER_SEEDS
     is_headline = is_first & (table["condition"] == "macro") & (table["format"] == DEFAULT) & over
-    bracket = table["bracket"] != ""
-    kind = pd.Series(np.where(bracket, "brackets", np.where(is_headline, "headline", "exploratory")), index=table.index)
-    over_what = pd.Series(np.where(bracket, "all bracketing runs", "all objectives × budgets"), index=table.index)
+    control = table["bracket"] != ""
+    kind = pd.Series(np.where(control, "brackets", np.where(is_headline, "headline", "exploratory")), index=table.index)
+    over_what = pd.Series(np.where(control, "all bracketing runs", "all objectives × budgets"), index=table.index)
     seeds = pd.Series(np.where(over, "", ", seed " + table["seed"].astype(str)), index=table.index)
     columns = ("measure", "metric", "condition", "format", "judge", "model", "task")
     measure, metric, condition, format, judge, model, task = (table[c].astype(str) for c in columns)

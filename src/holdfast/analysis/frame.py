@@ -112,9 +112,9 @@ def load(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> 
     return frame[[*first, *(c for c in frame.columns if c not in first)]]
 
 
-def _distances(folder: StudyFolder, trajectories: Iterable[str]) -> dict[tuple[str, int], float]:
+def _distances(folder: StudyFolder, runs: Iterable[str]) -> dict[tuple[str, int], float]:
     """KL(policy ‖ base) on fixed held-out prompts, by run and budget, so far as training left it."""
-    files = {run: folder.trajectory(run).checkpoints_jsonl for run in trajectories if run}
+    files = {run: folder.run(run).checkpoints_jsonl for run in runs if run}
     points = [(run, point) for run, file in files.items() for point in read_lines(file, "budget")]
     return {(run, int(p["budget"])): p.get("distance", {}).get("kl_base", np.nan) for run, p in points}
 

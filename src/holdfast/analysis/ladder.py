@@ -1,8 +1,8 @@
 """A measure's headline along the budgets of one model and task, and every contrast of it as one linear functional.
 
-A contrast is a weight for each rung (label and budget, or the base): level, slope, area and last budget, against the
-base, SFT or the mean of all objectives, are weights and nothing else. They are taken prompt by prompt and seed by seed,
-before anything is averaged, so that each contrast is paired by both and has the interval and test of any paired
+A contrast is a weight for each checkpoint (label and budget, or the base): level, slope, area and last budget, against
+the base, SFT or the mean of all objectives, are weights and nothing else. They are taken prompt by prompt and seed by
+seed, before anything is averaged, so that each contrast is paired by both and has the interval and test of any paired
 difference.
 """
 
@@ -33,14 +33,14 @@ from holdfast.stats.paired import sign_flip
 from holdfast.stats.pivot import Pivot
 
 Array = np.ndarray
-Rung = tuple[str, int]  # label and budget
-AT_BASE: Rung = (BASE, 0)
+Checkpoint = tuple[str, int]  # label and budget
+AT_BASE: Checkpoint = (BASE, 0)
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """``values``: of each rung [S, I, G], NaN where nothing was scored; the base stands under every seed. ``sft``: the
-    label that SFT goes by, "" where there is none."""
+    """``values``: of each checkpoint [S, I, G], NaN where nothing was scored; the base stands under every seed.
+    ``sft``: the label that SFT goes by, "" where there is none."""
 
     model: str
     task: str
@@ -54,8 +54,10 @@ class Ladder:
     labels: tuple[str, ...]  # in the study's order, without the base
     sft: str
     seeds: tuple[int, ...]
-    values: Mapping[Rung, Array]
-    worst: Mapping[Rung, tuple[Array, Array]] = field(default_factory=dict)  # where any score is missing: the values
+    values: Mapping[Checkpoint, Array]
+    worst: Mapping[Checkpoint, tuple[Array, Array]] = field(
+        default_factory=dict
+    )  # where any score is missing: the values
     # with every missing one at its lowest, and at its highest
     better: Better = ""  # which way is good
 
@@ -123,8 +125,8 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
                     labels=tuple(label for label in study.labels if label in there),
                     sft=sft_of(some.assign(bracket=""), study),
                     seeds=sums.seeds,
-                    values={rung: values[i] for rung, i in at.items()},
-                    worst={rung: (ends[0][i], ends[1][i]) for rung, i in at.items()} if ends else {},
+                    values={checkpoint: values[i] for checkpoint, i in at.items()},
+                    worst={checkpoint: (ends[0][i], ends[1][i]) for checkpoint, i in at.items()} if ends else {},
                 )
             )
     return _in_order(found, study)
@@ -146,9 +148,9 @@ def settings(found: list[Ladder]) -> Iterator[list[Ladder]]:
         yield [x for x in found if (x.model, x.task) == key]
 
 
-def contrasts(ladder: Ladder, asked: Sequence[Mapping[Rung, float]], study: Study) -> list[Estimate | None]:
-    """Of each, the sum of the rungs' values by its weights. Seeds that lack a rung are left out; None: no seed has them
-    all.
+def contrasts(ladder: Ladder, asked: Sequence[Mapping[Checkpoint, float]], study: Study) -> list[Estimate | None]:
+    """Of each, the sum of the checkpoints' values by its weights. Seeds that lack a checkpoint are left out; None: no
+    seed has them all.
 
     A share's imagined prompts (``paired.difference``) differ by one response, and that moves the sum by the largest
     weight: the sum is judged in that unit.
@@ -156,7 +158,7 @@ def contrasts(ladder: Ladder, asked: Sequence[Mapping[Rung, float]], study: Stud
     made: list[tuple[Linear, float, float] | None] = []
     for weights in asked:
         unit = max(abs(w) for w in weights.values())
-        y = np.sum([np.multiply(ladder.values[rung], w / unit) for rung, w in weights.items() if w], axis=0)
+        y = np.sum([np.multiply(ladder.values[checkpoint], w / unit) for checkpoint, w in weights.items() if w], axis=0)
         y = y[~np.isnan(y).all(axis=(-1, -2))]
         found = linearise(y, ladder.weights) if len(y) else None
         width = ladder.width * max(abs(sum(w for w in weights.values() if w * s > 0)) for s in (1, -1)) / unit
@@ -169,22 +171,25 @@ def contrasts(ladder: Ladder, asked: Sequence[Mapping[Rung, float]], study: Stud
     return [x and _bounded(x, ladder, weights, study) for x, weights in zip(every, asked, strict=True)]
 
 
-def _bounded(found: Estimate, ladder: Ladder, weights: Mapping[Rung, float], study: Study) -> Estimate:
+def _bounded(found: Estimate, ladder: Ladder, weights: Mapping[Checkpoint, float], study: Study) -> Estimate:
     """With the ends of its interval where each missing score is at the worst for that end, and a warning where a
     comparison lacks more scores on one side than on the other. As it is where none is missing."""
-    used = {rung: w for rung, w in weights.items() if w}
-    lost = {rung: ladder.worst[rung][1] - ladder.worst[rung][0] for rung in used}
+    used = {checkpoint: w for checkpoint, w in weights.items() if w}
+    lost = {checkpoint: ladder.worst[checkpoint][1] - ladder.worst[checkpoint][0] for checkpoint in used}
     if not any(np.nansum(x) > 0 for x in lost.values()):
         return found
     unit = max(abs(w) for w in used.values())
 
-    def of(values: Mapping[Rung, Array]) -> Estimate | None:
-        y = np.sum([np.multiply(values[rung], w / unit) for rung, w in used.items()], axis=0)
+    def of(values: Mapping[Checkpoint, Array]) -> Estimate | None:
+        y = np.sum([np.multiply(values[checkpoint], w / unit) for checkpoint, w in used.items()], axis=0)
         y = y[~np.isnan(y).all(axis=(-1, -2))]
         linear = linearise(y, ladder.weights) if len(y) else None
         return estimated(linear, ladder.share, found.limit / unit, unit, study, np.nan) if linear else None
 
-    low, high = (of({rung: ladder.worst[rung][int((w > 0) is up)] for rung, w in used.items()}) for up in (False, True))
+    low, high = (
+        of({checkpoint: ladder.worst[checkpoint][int((w > 0) is up)] for checkpoint, w in used.items()})
+        for up in (False, True)
+    )
     assert low is not None, "filled in, it is measured wherever it was"
     assert high is not None, "filled in, it is measured wherever it was"
     warning, unequal = found.warning, of(lost) if abs(sum(used.values())) < 1e-9 else None
@@ -193,7 +198,7 @@ def _bounded(found: Estimate, ladder: Ladder, weights: Mapping[Rung, float], stu
     return replace(found, bound_low=low.low, bound_high=high.high, warning=warning)
 
 
-def contrast(ladder: Ladder, weights: Mapping[Rung, float], study: Study) -> Estimate | None:
+def contrast(ladder: Ladder, weights: Mapping[Checkpoint, float], study: Study) -> Estimate | None:
     """One of ``contrasts``."""
     return contrasts(ladder, [weights], study)[0]
 

@@ -72,7 +72,7 @@ class Everything:
         return records
 
     def subjects(self, subjects: pd.DataFrame) -> pd.DataFrame:
-        """Rows of the table of subjects: bases, the study's runs at its budgets, its brackets, what is given."""
+        """Rows of the table of subjects: bases, the study's runs at its budgets, its control runs, what is given."""
         return subjects
 
 
@@ -120,11 +120,11 @@ class Scope(Everything):
         pairs = pd.Series(list(zip(s["label"], s["objective"], strict=True)), index=s.index, dtype=object)
         places = pd.Series(list(s[list(_GIVEN)].itertuples(index=False, name=None)), index=s.index, dtype=object)
         on = s["task"].isin([t.name for t in study.tasks]) & s["seed"].isin(study.seeds)
-        at = on & s["budget"].isin(study.rungs)
+        at = on & s["budget"].isin(study.checkpoint_budgets)
         proper = (s["bracket"] == "") & ~base & ((at & pairs.isin(objectives)) | places.isin(given))
         beside = s["bracket"].isin([b.kind for b in study.control_runs])
         beside |= s["bracket"].isin((TUNING, TUNED)) & at & s["label"].isin(settings)
-        beside |= (s["bracket"] == variations.BRACKET) & s["label"].isin(varied)
+        beside |= (s["bracket"] == variations.VARIATION) & s["label"].isin(varied)
         return s[s["model"].isin([m.name for m in study.models]) & (base | proper | beside)]
 
 

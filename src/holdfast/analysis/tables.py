@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis import answered, coherent, published, tuned
-from holdfast.analysis.brackets import brackets
 from holdfast.analysis.claims import claims
 from holdfast.analysis.config_info import Configs
+from holdfast.analysis.control_runs import control_runs
 from holdfast.analysis.distance import AtDistance
 from holdfast.analysis.matched import Instruments, Matched
 from holdfast.analysis.matched_rows import Joint
@@ -56,7 +56,7 @@ def write(
     _write(at, "asked", answered.asked(rows))
     _write(at, "screened", answered.screened(rows))
     _write(at, "sample", answered.shown_prompts(rows, configs, subjects, study))
-    _write(at, "brackets", brackets(estimates, rows, configs, study.alpha))
+    _write(at, "brackets", control_runs(estimates, rows, configs, study.alpha))
     _write(at, "settings", _settings(folder, configs, study, frame, each))
     printed = published.beside(study, estimates, configs, lambda: rows)
     _write(at, "published", printed.assign(budget=printed["budget"].astype(str)))  # or "mean"

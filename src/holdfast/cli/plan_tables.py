@@ -48,7 +48,7 @@ def duration(seconds: float | None) -> str:
 
 def _headline(plan: Plan) -> Text:
     state = " (nominal)" if plan.nominal else " (provisional)" if plan.provisional else ""
-    runs = [t for t in plan.trajectories if not t.bracket]
+    runs = [t for t in plan.runs if not t.role]
     axes: dict[str, Iterable[object]] = {
         "models": dict.fromkeys(t.model for t in runs),
         "tasks": dict.fromkeys(t.task for t in runs),
@@ -57,8 +57,7 @@ def _headline(plan: Plan) -> Text:
     }
     lines = "\n".join(
         [
-            f"{state}: {_count(len(plan.trajectories), 'trajectories', 'trajectory')}, "
-            f"{_count(plan.subjects, 'subjects', 'subject')}",
+            f"{state}: {_count(len(plan.runs), 'runs', 'run')}, {_count(plan.subjects, 'subjects', 'subject')}",
             *(f"{name}: {', '.join(str(v) for v in values)}" for name, values in axes.items()),
             "",
         ]
@@ -69,29 +68,31 @@ def _headline(plan: Plan) -> Text:
 def _training(plan: Plan) -> Table:
     """A row for each objective on each task; what is the same over tasks, seeds and models stands there once, and what
     differs by little as its middle."""
-    several = len({t.task for t in plan.trajectories if not t.bracket}) > 1
+    several = len({t.task for t in plan.runs if not t.role}) > 1
     words, numbers = ("objective", "task"), ("steps", "passes", "shared", "forward", "ref.", "superv.", "unsafe")
     table = _table(words if several else words[:1], numbers, "tokens and steps at the last budget")
     groups: dict[tuple[str, str], dict[str, list[Run]]] = {}
-    for t in plan.trajectories:
+    for t in plan.runs:
         groups.setdefault(_shown(t), {}).setdefault(t.task, []).append(t)
-    for (label, bracket), tasks in groups.items():
+    for (label, role), tasks in groups.items():
         rows: dict[tuple[str, ...], list[str]] = {}
         for task, runs in tasks.items():
-            rows.setdefault(_figures([max(t.rungs, key=lambda r: r.budget) for t in _longest(runs)]), []).append(task)
+            rows.setdefault(_figures([max(t.checkpoints, key=lambda r: r.budget) for t in _longest(runs)]), []).append(
+                task
+            )
         for figures, names in rows.items():
-            name = f"{label} (bracket)" if bracket else label
+            name = f"{label} (control run)" if role else label
             where = (names[0] if len(names) == 1 else f"{len(names)} tasks",) if several else ()
             table.add_row(name, *where, *figures)
     return table
 
 
 def _shown(t: Run) -> tuple[str, str]:
-    """Label and bracket; all variations of an objective are one line, and all settings that are tried for it."""
-    if t.bracket == TUNED:
+    """Label and role; all variations of an objective are one line, and all settings that are tried for it."""
+    if t.role == TUNED:
         return f"{t.label} (tuned)", ""
-    kind = "tried for" if t.bracket == TUNING else "variations of"
-    return (f"{kind} {t.of}", "") if t.of else (t.label, t.bracket)
+    kind = "tried for" if t.role == TUNING else "variations of"
+    return (f"{kind} {t.of}", "") if t.of else (t.label, t.role)
 
 
 def _longest(runs: list[Run]) -> list[Run]:
@@ -99,9 +100,9 @@ def _longest(runs: list[Run]) -> list[Run]:
     return [t for t in runs if last in t.budgets]
 
 
-def _figures(rungs: list[PlannedCheckpoint]) -> tuple[str, ...]:
+def _figures(checkpoints: list[PlannedCheckpoint]) -> tuple[str, ...]:
     def said(name: str, form: Callable[[float | None], str] = amount) -> str:
-        values = [getattr(r, name) for r in rungs]
+        values = [getattr(r, name) for r in checkpoints]
         if None in values:
             return "?"
         low, high = min(values), max(values)

@@ -109,7 +109,7 @@ class MatchedSpec(Section):
     )
 
 
-TUNING, TUNED = "tuning", "tuned"  # brackets: a setting that is tried, and one that was chosen
+TUNING, TUNED = "tuning", "tuned"  # roles: a setting that is tried, and one that was chosen
 
 
 class TunedSpec(Section):

@@ -33,9 +33,9 @@ class PlannedCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training run. ``order`` is the digest of the order of rows; ``bracket`` is "" for the study proper.
+    """One training run. ``order`` is the digest of the order of rows; ``role`` is "" for the study proper.
 
-    A run of the bracket ``variation``, ``tuning`` or ``tuned`` is ``of`` an objective's label, and ``varies`` from it
+    A run of the role ``variation``, ``tuning`` or ``tuned`` is ``of`` an objective's label, and ``varies`` from it
     in these factors' levels.
     ``begins``: id of the run from whose checkpoint at the same budget a second round goes on; "" if afresh.
     """
@@ -48,36 +48,55 @@ class Run:
     params: Mapping[str, Any]
     seed: int
     learning_rate: float
-    bracket: str
+    role: str
     order: str
-    rungs: tuple[PlannedCheckpoint, ...]
+    checkpoints: tuple[PlannedCheckpoint, ...]
     of: str = ""
     varies: Mapping[str, str] = field(default_factory=dict)
     begins: str = ""
 
     @property
     def budgets(self) -> tuple[int, ...]:
-        return tuple(r.budget for r in self.rungs)
+        return tuple(r.budget for r in self.checkpoints)
 
     def upto(self, budget: int) -> Run:
         """The same, as far as this budget."""
-        return replace(self, rungs=tuple(r for r in self.rungs if r.budget <= budget))
+        return replace(self, checkpoints=tuple(r for r in self.checkpoints if r.budget <= budget))
 
     @property
     def measured(self) -> tuple[int, ...]:
         """The budgets whose checkpoints are measured: of a setting that is only tried, the last."""
-        return self.budgets[-1:] if self.bracket == TUNING else self.budgets
+        return self.budgets[-1:] if self.role == TUNING else self.budgets
 
 
-def still_warming_up(trajectories: Iterable[Run], study: Study) -> list[str]:
+# Keys of plan.json, as earlier versions wrote them.
+_EARLIER = {"cells": "configs", "trajectories": "runs", "rungs": "checkpoints", "bracket": "role"}
+
+
+def present_names(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """What plan.json holds, by the names that its parts have now."""
+    found = {_EARLIER.get(key, key): value for key, value in plain.items()}
+    if "runs" in found:
+        found["runs"] = [{_EARLIER.get(key, key): value for key, value in run.items()} for run in found["runs"]]
+    return found
+
+
+def planned(plain: Mapping[str, Any]) -> list[Run]:
+    """The runs that plan.json names; [] where it holds none."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(list[Run]).validate_python(present_names(plain).get("runs", ()))
+
+
+def still_warming_up(runs: Iterable[Run], study: Study) -> list[str]:
     """A sentence for the checkpoints that are taken before the learning rate has come up: they have learnt little, and
     a flat curve there says nothing of an objective."""
     warm_up = {v.label: variants.controls(v, study.controls).warmup_steps for v in study.objectives}
     early: dict[int, set[str]] = {}
-    for t in trajectories:
-        for rung in t.rungs:
-            if not t.bracket and rung.steps is not None and rung.steps <= warm_up.get(t.label, 0):
-                early.setdefault(rung.budget, set()).add(t.label)
+    for t in runs:
+        for checkpoint in t.checkpoints:
+            if not t.role and checkpoint.steps is not None and checkpoint.steps <= warm_up.get(t.label, 0):
+                early.setdefault(checkpoint.budget, set()).add(t.label)
     if not early:
         return []
     budgets, labels = [f"{b:,}" for b in sorted(early)], sorted(set.union(*early.values()))

@@ -1,7 +1,7 @@
 """Where runs ended because they had reached the capability that is the goal of their training (``matched.stop``).
 
-Decided rung by rung while they are trained (``pipeline``) and kept in ``stopped.json``; a plan reads it, and no more of
-a run is planned than up to there. Of another goal the file says nothing: its runs go on from where they stood.
+Decided budget by budget while they are trained (``pipeline``) and kept in ``stopped.json``; a plan reads it, and no
+more of a run is planned than up to there. Of another goal the file says nothing: its runs go on from where they stood.
 """
 
 from __future__ import annotations
@@ -46,4 +46,4 @@ def _goal(study: Study) -> str:
     assert study.matched is not None
     goal = study.matched.model_dump(include={"target", "relative"})
     measure = next(m for m in study.measures if m.label == study.matched.measure)
-    return digest([goal, measure, study.rungs, study.threshold])
+    return digest([goal, measure, study.checkpoint_budgets, study.threshold])

@@ -297,7 +297,7 @@ class Study(Section):
         return next((label for label in own if among is None or label in among), "")
 
     @property
-    def rungs(self) -> tuple[int, ...]:
+    def checkpoint_budgets(self) -> tuple[int, ...]:
         """All budgets that a checkpoint is taken at: of the study, and those for matching alone."""
         return tuple(sorted({*self.budgets, *(self.matched.checkpoints if self.matched else ())}))
 

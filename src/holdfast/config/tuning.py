@@ -1,7 +1,7 @@
 """The `tuned` section, expanded: the settings that are tried for each objective, and what was chosen among them.
 
-A setting that is tried (bracket ``tuning``) is trained from a few seeds and measured at the last budget. The one that
-is chosen (bracket ``tuned``) is trained and measured as the study proper is, whose ids nothing here touches. Which one
+A setting that is tried (role ``tuning``) is trained from a few seeds and measured at the last budget. The one that
+is chosen (role ``tuned``) is trained and measured as the study proper is, whose ids nothing here touches. Which one
 that is, the run finds out: until ``tuned.json`` says it of this study, a plan is provisional.
 """
 

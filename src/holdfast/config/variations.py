@@ -18,7 +18,7 @@ from holdfast.config.prompt_format import check as check_frame
 from holdfast.config.study import Study, TaskSpec, VariantSpec
 from holdfast.types import UserError
 
-BRACKET = "variation"  # what runs and subjects of such a run carry in the column ``bracket``
+VARIATION = "variation"  # what runs and subjects of such a run carry in the column ``bracket``
 SECOND = "second_round"  # the factor
 OWN = "own"  # the level that a study has without saying so
 _AGAIN = {"passes": 1_000_000}  # fewer rows are read as often as the budget takes

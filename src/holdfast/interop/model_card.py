@@ -90,7 +90,7 @@ def _card(study: Study, folder: StudyFolder, row: SubjectRow, found: pd.DataFram
         datasets=[learnt] if is_hub_id(learnt) else None,
         eval_results=results,
     )
-    proof = read_json(folder.trajectory(row.trajectory).controls_json, "controlled")
+    proof = read_json(folder.run(row.trajectory).controls_json, "controlled")
     said = [
         f"# {text(name)}",
         f"A LoRA adapter of {text(base or row.model)}, trained with the objective **{text(row.objective)}** on "

@@ -17,7 +17,7 @@ from holdfast import __version__
 from holdfast.analysis import consistency
 from holdfast.analysis.headlines import headlines
 from holdfast.config.declared import TUNED, TUNING
-from holdfast.config.variations import BRACKET
+from holdfast.config.variations import VARIATION
 from holdfast.report import speak, standing, tables
 from holdfast.report.headline import plain
 from holdfast.report.latex import escaped
@@ -77,7 +77,7 @@ def _said(value: Any) -> str:
 
 def _proofs(findings: Findings) -> list[Mapping[str, Any]]:
     """Of the study proper."""
-    runs = findings.trajectories
+    runs = findings.runs
     runs = runs[runs["bracket"] == ""] if len(runs) else runs
     return [c["controlled"] for c in (runs["controls"] if len(runs) else ()) if c.get("controlled")]
 
@@ -119,7 +119,7 @@ def _dates(findings: Findings) -> Iterator[tuple[str, str]]:
 
 def _models(findings: Findings) -> Iterator[Row]:
     bases: dict[str, Mapping[str, Any]] = {}
-    for run in findings.trajectories.to_dict("records"):
+    for run in findings.runs.to_dict("records"):
         bases.setdefault(run["model"], run["controls"].get("controlled", {}))
     for model in findings.study.models:
         proof = bases.get(model.name, {})
@@ -162,7 +162,7 @@ def _training(findings: Findings) -> Iterator[Row]:
     )
     for v in study.objectives:
         own = v.model_dump(exclude={"label", "objective"}, exclude_defaults=True)
-        runs = findings.trajectories
+        runs = findings.runs
         named = runs[runs["label"] == v.label]["config"] if len(runs) else ()
         identity: Mapping[str, Any] = next((c["objective"] for c in named if "objective" in c), {})
         version = f", version {identity['version']}" if identity else ""
@@ -209,7 +209,7 @@ def _measuring(findings: Findings) -> Iterator[Row]:
 
 
 def _runs(findings: Findings) -> Iterator[Row]:
-    runs, study = findings.trajectories, findings.study
+    runs, study = findings.runs, findings.study
     kinds = runs["bracket"] if len(runs) else pd.Series(dtype=str)
     yield "number of runs", "subjects measured", int(findings.subjects["subject"].nunique())
     yield "number of runs", "responses", int(findings.table("asked")["responses"].sum())
@@ -217,13 +217,13 @@ def _runs(findings: Findings) -> Iterator[Row]:
     if not study.trains:
         return
     yield "number of runs", "training runs of the study proper", int((kinds == "").sum())
-    yield "number of runs", "training runs that vary (consistency)", int((kinds == BRACKET).sum())
+    yield "number of runs", "training runs that vary (consistency)", int((kinds == VARIATION).sum())
     yield (
         "number of runs",
         "training runs of settings that were tried or chosen",
         int(kinds.isin((TUNING, TUNED)).sum()),
     )
-    yield "number of runs", "bracketing runs", int((~kinds.isin(("", BRACKET, TUNING, TUNED))).sum())
+    yield "number of runs", "bracketing runs", int((~kinds.isin(("", VARIATION, TUNING, TUNED))).sum())
     yield "number of runs", "training seeds", list(study.draws)
     yield "number of runs", "budgets, tokens", list(study.ladder)
 

@@ -237,7 +237,7 @@ def chart(found: Consistency, design: str) -> Figure | None:
 
 def undeclared(findings: Findings, made: Sequence[Variation]) -> Mapping[str, Sequence[str]]:
     """By run: what differs from the study's own run in its proof of control, though it was not declared."""
-    runs = findings.trajectories
+    runs = findings.runs
     found: dict[str, list[str]] = {}
     by_label = {x.variant.label: x for x in made}
     proofs = {

@@ -215,7 +215,7 @@ def controls(found: Sequence[Control]) -> str:
     return f"All {other} {'other ' * bool(asked)}controls are equal over objectives{by_design}."
 
 
-def brackets(shown: pd.DataFrame) -> str:
+def control_runs(shown: pd.DataFrame) -> str:
     if shown.empty:
         return ""
     good = int((shown["shown"] == "yes").sum())

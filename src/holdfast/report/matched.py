@@ -64,7 +64,7 @@ def _stopped(s: Setting) -> list[Block]:
     where = stopped.read(s.findings.study, s.findings.folder)
     if where is None:
         return []
-    runs = s.findings.trajectories
+    runs = s.findings.runs
     mine = runs[(runs["model"] == s.model) & (runs["task"] == s.task) & (runs["bracket"] == "")]
     said = stopped.said(where, mine[["trajectory", "label", "seed"]].itertuples(index=False, name=None))
     return [markup.said(f"{_STOPPED} {said}. {_LATER}" if said else _NONE_STOPPED)]

@@ -100,7 +100,7 @@ def _settings(m: ModelSpec) -> list[str]:
 def _objectives(findings: Findings) -> list[str]:
     """With the coefficients that the runs were made with, defaults among them."""
     made: dict[str, Mapping[str, Any]] = {}
-    for run in findings.trajectories.to_dict("records"):
+    for run in findings.runs.to_dict("records"):
         made.setdefault(str(run["label"]), (run["config"].get("objective") or {}).get("params") or {})
     found = []
     for v in findings.study.objectives:
@@ -140,7 +140,7 @@ def _passes(findings: Findings) -> str:
 
 def _software(findings: Findings) -> Iterator[str]:
     """From the proof that the first run wrote."""
-    for run in findings.trajectories.to_dict("records")[:1]:
+    for run in findings.runs.to_dict("records")[:1]:
         n = run["controls"].get("controlled", {}).get("numerics") or {}
         versions = ", ".join(f"{k} {n[k]}" for k in ("torch", "transformers", "peft") if k in n)
         dtype = f" in {n['dtype']}" if "dtype" in n else ""
@@ -205,7 +205,7 @@ def _deviations(findings: Findings) -> list[str]:
     dropped = tables.dropped(findings)
     for who, rows in dropped.groupby("for")["rows"].sum().items():
         said.append(f"{int(rows):,} training rows that could not be used were dropped for {who}.")
-    resumed = [r["label"] for r in findings.trajectories.to_dict("records") if r["controls"].get("resumed_under")]
+    resumed = [r["label"] for r in findings.runs.to_dict("records") if r["controls"].get("resumed_under")]
     if resumed:
         said.append(f"Resumed under other numerics: {speak.join(sorted(set(resumed)))}.")
     missing = _missing(findings)

@@ -44,7 +44,7 @@ class Findings:
     subjects: pd.DataFrame
     configs: Configs  # every cell.json, by the eval config's id
     plan: Mapping[str, Any]
-    trajectories: pd.DataFrame  # WHO and what the run's config.json says
+    runs: pd.DataFrame  # WHO and what the run's config.json says
     checkpoints: pd.DataFrame  # WHO, budget and what training counted by then
 
     @property
@@ -101,7 +101,7 @@ class Findings:
 
     @property
     def checks(self) -> pd.DataFrame:
-        """What the bracketing runs show."""
+        """What the control runs show."""
         return self.table("brackets")
 
     def settings(self) -> list[Setting]:
@@ -258,11 +258,11 @@ def _training(folder: StudyFolder, subjects: pd.DataFrame) -> dict[str, pd.DataF
     runs, points = [], []
     for row in subjects[subjects["trajectory"] != ""].drop_duplicates("trajectory").to_dict("records"):
         who = {k: row[k] for k in WHO}
-        at = folder.trajectory(str(row["trajectory"]))
+        at = folder.run(str(row["trajectory"]))
         runs.append(who | {"config": _json(at.config_json), "controls": _json(at.controls_json)})
         points += [who | _flat(point) for point in read_lines(at.checkpoints_jsonl)]
     return {
-        "trajectories": pd.DataFrame(runs, columns=[*WHO, "config", "controls"]),
+        "runs": pd.DataFrame(runs, columns=[*WHO, "config", "controls"]),
         "checkpoints": pd.DataFrame(points) if points else pd.DataFrame(columns=[*WHO, "budget"]),
     }
 

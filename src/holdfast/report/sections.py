@@ -243,7 +243,7 @@ def _unsafe(s: Setting) -> tuple[tuple[Block, ...], str]:
 def of_study(findings: Findings) -> list[Group]:
     mark = findings.study.mark
     found = tables.controls(findings)
-    ruler, gone, dropped = tables.brackets(findings), tables.unscored(findings), tables.dropped(findings)
+    ruler, gone, dropped = tables.control_runs(findings), tables.unscored(findings), tables.dropped(findings)
     parameters, instruments = tables.parameters(findings.study), tables.instruments(findings)
     reported = checklist.checklist(findings)
     checklist.write(findings, reported)
@@ -290,11 +290,11 @@ def of_study(findings: Findings) -> list[Group]:
         Group(
             "brackets",
             "Does the ruler work?",
-            _BRACKETS,
+            _CONTROL_RUNS,
             (),
             ruled,
             "The study asked for no bracketing runs.",
-            gist.brackets(ruler),
+            gist.control_runs(ruler),
         ),
         Group("counted", "What was left out", "", (), tuple(counted), finding=gist.left_out(dropped, gone)),
         *([beside] if (beside := published.group(findings)) else []),
@@ -309,6 +309,6 @@ _GIVEN = (
     "The measuring was the same for all."
 )
 _CONTROLS = "Every trajectory writes digests of what it was given; here they are compared over objectives."
-_BRACKETS = (
+_CONTROL_RUNS = (
     "Runs whose effect is known beforehand. If one does not move its measure, the measure cannot be trusted here."
 )

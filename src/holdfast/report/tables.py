@@ -140,7 +140,7 @@ class Control:
 
 def controls(findings: Findings) -> list[Control]:
     """Every control of every model, task and seed, side by side over objectives."""
-    runs = findings.trajectories
+    runs = findings.runs
     own = {v.label: v for v in findings.study.objectives}
     found = []
     proper = runs[(runs["bracket"] == "")] if len(runs) else runs
@@ -201,7 +201,7 @@ def own_conditions(setting: Setting) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def brackets(findings: Findings) -> pd.DataFrame:
+def control_runs(findings: Findings) -> pd.DataFrame:
     """Runs whose effect is known beforehand, and whether the measures show it."""
     found = findings.checks
     if found.empty:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pydantic import TypeAdapter
-
 from holdfast.analysis.answer import in_short, sentences
 from holdfast.analysis.recommend import Recommendation, recommend
 from holdfast.analysis.regimes import TUNED
 from holdfast.analysis.shown import shown
 from holdfast.config import stopped
-from holdfast.config.run import Run, still_warming_up
+from holdfast.config.run import planned, still_warming_up
 from holdfast.report import reservations, speak, tables
 from holdfast.report.charts import lower
 from holdfast.report.reading import Findings, Setting
@@ -58,7 +56,7 @@ def warnings(findings: Findings) -> list[str]:
     said = [f"Not everything was held fixed over objectives: {speak.join(differing)}. See “Was the comparison fair?”"]
     ended = "Runs ended where they reached the target. See “At equal capability” for which, and what is not compared."
     said = said * bool(differing) + [ended] * bool(stopped.read(findings.study, findings.folder))
-    trained = TypeAdapter(list[Run]).validate_python(findings.plan.get("trajectories", ()))
+    trained = planned(findings.plan)
     early = [f"{note[0].upper()}{note[1:]}." for note in still_warming_up(trained, findings.study)]
     return [*said, *early, *silences(findings)]
 

@@ -27,8 +27,8 @@ def check(study: Study) -> list[str]:
         _task(task, f"tasks[{n}]")
     for at, task in _second(study):
         _task(task, at)
-    for n, bracket in enumerate(study.control_runs):
-        _bracket(study, bracket, f"control_runs[{n}]")
+    for n, control in enumerate(study.control_runs):
+        _control_run(study, control, f"control_runs[{n}]")
     for n, measure in enumerate(study.measures):
         _measure(measure, f"measures[{n}]")
         if not study.tasks and getattr(registry.get("measures", measure.measure), "per_task", False):
@@ -117,17 +117,17 @@ def _task(task: TaskSpec, at: str) -> None:
         raise UserError(f"{at}.unsafe.source is set but {at}.unsafe.regime is none; choose a regime or remove it")
 
 
-def _bracket(study: Study, bracket: ControlRunSpec, at: str) -> None:
-    if bracket.kind == "noop":
-        if bracket.task is not None or bracket.learning_rate is not None:
+def _control_run(study: Study, control: ControlRunSpec, at: str) -> None:
+    if control.kind == "noop":
+        if control.task is not None or control.learning_rate is not None:
             raise UserError(f"{at} is a noop, which trains the first task at rate 0; remove its task and learning_rate")
         return
-    if bracket.task is None:
-        raise UserError(f"{at} ({bracket.kind}) needs a task with the rows that move its measure")
-    _task(bracket.task, f"{at}.task")
+    if control.task is None:
+        raise UserError(f"{at} ({control.kind}) needs a task with the rows that move its measure")
+    _task(control.task, f"{at}.task")
     others = [*study.tasks, *(b.task for b in study.control_runs if b.task is not None)]
-    if any(other.name == bracket.task.name and other != bracket.task for other in others):
-        raise UserError(f"{at}.task has the name {bracket.task.name!r} of a different task; choose another name")
+    if any(other.name == control.task.name and other != control.task for other in others):
+        raise UserError(f"{at}.task has the name {control.task.name!r} of a different task; choose another name")
 
 
 def _measure(spec: MeasureSpec, at: str) -> None:
@@ -173,7 +173,7 @@ def _on_capability(study: Study, section: str, name: str) -> None:
 
 
 def _stopping(study: Study) -> None:
-    """Raises UserError where a run cannot end at the target: that is known only rung by rung."""
+    """Raises UserError where a run cannot end at the target: that is known only budget by budget."""
     for v in study.objectives:
         schedule = variants.controls(v, study.controls).schedule
         why = f"the {schedule} schedule" if schedule != "constant" else ""
@@ -205,7 +205,7 @@ def _without_effect(study: Study) -> list[str]:
         spec = next((m for m in study.measures if part and m.label == part.measure), None)
         if spec and spec.params.get("split", "test") == "test":
             notes.append(f"{said} on the rows of {spec.label}, which are test rows")
-    if study.matched and min(study.rungs) == study.budgets[0]:
+    if study.matched and min(study.checkpoint_budgets) == study.budgets[0]:
         notes.append(
             "a run that reaches matched.target before its first checkpoint "
             f"({study.budgets[0]:,} tokens) is compared with none there; smaller matched.checkpoints would tell"

@@ -46,20 +46,20 @@ class Cost:
 def cost(
     study: Study,
     shapes: Mapping[str, Shape | None],
-    trajectories: Sequence[Run],
+    runs: Sequence[Run],
     configs: Sequence[EvalPlan],
 ) -> Cost:
     device = _device(study)
     controls, workers = study.controls, study.workers or _workers(device)
     train = reference = 0.0
     adapters = 0
-    for t in trajectories:
+    for t in runs:
         if (shape := shapes[t.model]) is not None:
-            last: PlannedCheckpoint = t.rungs[-1]
+            last: PlannedCheckpoint = t.checkpoints[-1]
             train += (6 if controls.gradient_checkpointing else 4) * shape.parameters * last.forward_tokens
             reference += 2 * shape.parameters * last.reference_tokens
             # An adapter per budget, and with the last one the two moments of AdamW.
-            adapters += 4 * shape.per_rank * controls.lora.rank * (len(t.rungs) + 2)
+            adapters += 4 * shape.per_rank * controls.lora.rank * (len(t.checkpoints) + 2)
     measure = sum(2 * s.parameters * c.tokens for c in configs if (s := shapes[c.model]) is not None)
     known = [s for s in shapes.values() if s is not None]
 

@@ -37,12 +37,12 @@ class EvalPlan:
     of: str = ""
 
 
-def plan_configs(materials: Materials, trajectories: Sequence[Run], *, nominal: bool) -> list[EvalPlan]:
+def plan_configs(materials: Materials, runs: Sequence[Run], *, nominal: bool) -> list[EvalPlan]:
     """Raises UserError where a measure's data are missing, or where an item is also trained on."""
     study = materials.study
     if nominal:
         return [
-            _nominal(study, m.name, spec, task, trajectories)
+            _nominal(study, m.name, spec, task, runs)
             for m in study.models
             for spec in (*study.measures, *(v.spec for v in varied(study)))
             for task in _tasks(study, spec)
@@ -52,13 +52,13 @@ def plan_configs(materials: Materials, trajectories: Sequence[Run], *, nominal: 
     first = study.models[0].name
     tasks = {t: (materials.task(t), materials.prepared(first, t)) for t in materials.tasks}
     found = configs(study, tasks, varied(study))
-    return [_counted(materials, m.name, config, trajectories) for m in study.models for config in found]
+    return [_counted(materials, m.name, config, runs) for m in study.models for config in found]
 
 
-def _counted(materials: Materials, model: str, config: EvalConfig, trajectories: Sequence[Run]) -> EvalPlan:
-    mine = [t for t in trajectories if t.model == model and config.task in ("", t.task)]
+def _counted(materials: Materials, model: str, config: EvalConfig, runs: Sequence[Run]) -> EvalPlan:
+    mine = [t for t in runs if t.model == model and config.task in ("", t.task)]
     if config.varies:  # the study proper's, at its last budget
-        mine = [t for t in mine if not t.bracket and config.last in t.budgets]
+        mine = [t for t in mine if not t.role and config.last in t.budgets]
     prompts = [(prompt, config.sampling.samples) for item in config.items for prompt in config.prompts_for(item)]
     template_check.measured(materials.renderer(model), (prompt for prompt, _ in prompts), config.label)
     requests = sum(1 if prompt.continuations else samples for prompt, samples in prompts)
@@ -69,13 +69,13 @@ def _counted(materials: Materials, model: str, config: EvalConfig, trajectories:
     )
     # The base once, and every checkpoint once for each way of asking that its objective has.
     given = _given(materials.study, model, config.task)
-    times = 1 + given + sum(_rungs(t, config) * _ways(materials, t, config) for t in mine)
+    times = 1 + given + sum(_checkpoints(t, config) * _ways(materials, t, config) for t in mine)
     return EvalPlan(
         model=model,
         measure=config.label,
         task=config.task,
         axis=config.measure.axis,
-        subjects=1 + given + sum(_rungs(t, config) for t in mine),
+        subjects=1 + given + sum(_checkpoints(t, config) for t in mine),
         items=len(config.items),
         requests=requests * times,
         tokens=most * times,
@@ -83,10 +83,10 @@ def _counted(materials: Materials, model: str, config: EvalConfig, trajectories:
     )
 
 
-def _rungs(trajectory: Run, config: EvalConfig) -> int:
-    if config.varies or trajectory.bracket not in ("", TUNED):
+def _checkpoints(run: Run, config: EvalConfig) -> int:
+    if config.varies or run.role not in ("", TUNED):
         return 1
-    return sum(config.at(r.budget) for r in trajectory.rungs)
+    return sum(config.at(r.budget) for r in run.checkpoints)
 
 
 def _given(study: Study, model: str, task: str) -> int:
@@ -95,11 +95,9 @@ def _given(study: Study, model: str, task: str) -> int:
     return sum((g.model or first) == model and (not task or g.task in ("", task)) for g in study.given)
 
 
-def _nominal(study: Study, model: str, spec: MeasureSpec, task: str, trajectories: Sequence[Run]) -> EvalPlan:
+def _nominal(study: Study, model: str, spec: MeasureSpec, task: str, runs: Sequence[Run]) -> EvalPlan:
     subjects = (
-        1
-        + _given(study, model, task)
-        + sum(len(t.measured) for t in trajectories if t.model == model and task in ("", t.task))
+        1 + _given(study, model, task) + sum(len(t.measured) for t in runs if t.model == model and task in ("", t.task))
     )
     axis = registry.get("measures", spec.measure).axis  # type: ignore[attr-defined]
     return EvalPlan(model, spec.label, task, axis, subjects, spec.items, None, 0)
@@ -110,8 +108,8 @@ def _tasks(study: Study, spec: MeasureSpec) -> list[str]:
     return [t.name for t in study.tasks] if per_task else [""]
 
 
-def _ways(materials: Materials, trajectory: Run, config: EvalConfig) -> int:
-    if trajectory.bracket or not config.own_conditions or not config.items:
+def _ways(materials: Materials, run: Run, config: EvalConfig) -> int:
+    if run.role or not config.own_conditions or not config.items:
         return 1
-    conditions = getattr(materials.objectives[trajectory.label], "at_evaluation", None)
+    conditions = getattr(materials.objectives[run.label], "at_evaluation", None)
     return 1 + len(conditions(config.items[0].prompt)) if conditions else 1

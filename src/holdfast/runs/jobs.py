@@ -261,25 +261,25 @@ def train(report: Report, root: Path, id: str, budgets: tuple[int, ...]) -> None
     bench = open_bench(root)
     materials = bench.materials
     _close_engines()
-    t = next(t for t in bench.plan.trajectories if t.id == id)
+    t = next(t for t in bench.plan.runs if t.id == id)
     stream = materials.stream(t.model, t.task, t.seed, t.budgets[-1], t.label)
     controls = materials.controls(t.label)
     assert stream.digest == t.order, "the stream is not the one that was planned"
     job = TrainJob(
         id=t.id,
         label=t.label,
-        objective=materials.objectives.get(t.label) or materials.bracket_objective(),
+        objective=materials.objectives.get(t.label) or materials.control_objective(),
         lora=controls.lora,
         controls=controls,
         seed=materials.seeds(t.label, t.seed)[1],
         learning_rate=t.learning_rate,
         budgets=budgets,
         stream=stream,
-        start=bench.folder.trajectory(t.begins).checkpoint(t.budgets[-1]) if t.begins else None,
+        start=bench.folder.run(t.begins).checkpoint(t.budgets[-1]) if t.begins else None,
         probes=materials.probes(t.model, t.task),
         references=root / "references",
     )
-    train_one(job, bench.folder.trajectory(id), _tell(report, _open_backend(bench, t.model)).network, report)
+    train_one(job, bench.folder.run(id), _tell(report, _open_backend(bench, t.model)).network, report)
 
 
 def respond(report: Report, root: Path, subject: str, only: str = "") -> None:

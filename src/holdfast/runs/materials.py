@@ -31,7 +31,7 @@ from holdfast.store.model_files import model_digest
 from holdfast.store.sources import adapter_folder, data_file, is_hub_id, model_folder
 from holdfast.types import Example, Turn, UserError
 
-BRACKET_OBJECTIVE = "sft"
+CONTROL_OBJECTIVE = "sft"
 PROBES = 32  # validation rows on which a checkpoint's distance from the base is measured
 T = TypeVar("T")
 
@@ -111,8 +111,8 @@ class Materials:
         return {label: registry.build("objectives", v.objective, v.params) for label, v in self.variants.items()}
 
     @_once
-    def bracket_objective(self) -> Objective:
-        return registry.build("objectives", BRACKET_OBJECTIVE)
+    def control_objective(self) -> Objective:
+        return registry.build("objectives", CONTROL_OBJECTIVE)
 
     # -- models ----------------------------------------------------------------------------------------------------
 
@@ -276,14 +276,14 @@ class Materials:
     # -- what is trained on ----------------------------------------------------------------------------------------
 
     def _objectives(self, task: str) -> Mapping[str, Objective]:
-        """Those that train on a task. A bracket's own task is for supervised fine-tuning alone."""
+        """Those that train on a task. A control run's own task is for supervised fine-tuning alone."""
         # A variation has the view of what it is a variation of, so that adding one drops no row of the others.
         labels = [v.label for v in self.study.objectives if not v.task]
         if task not in {t.name for t in self.study.tasks}:
             own = [v for v in self.variants if v not in self._tried]
             labels = [v for v in own if task in [self.rows_of(v, t.name) for t in self.study.tasks]]
             if not labels:
-                return {BRACKET_OBJECTIVE: self.bracket_objective()}
+                return {CONTROL_OBJECTIVE: self.control_objective()}
         return {label: self.objectives[label] for label in labels}
 
     def rows_of(self, label: str, task: str) -> str:
@@ -293,7 +293,7 @@ class Materials:
         return variants.task(variant, self.tasks[task]).name if variant and variant.task else task
 
     def controls(self, label: str) -> Controls:
-        """What is held fixed, with what a variant declares to be otherwise. A bracket has the study's."""
+        """What is held fixed, with what a variant declares to be otherwise. A control run has the study's."""
         variant = self.variants.get(label)
         return variants.controls(variant, self.study.controls) if variant else self.study.controls
 

@@ -9,10 +9,10 @@ from holdfast.runs.materials import Materials
 FAST = 0.02  # learning rate; ten times the highest that is commonly tried for LoRA
 
 
-def plan_notes(materials: Materials, trajectories: list[Run]) -> list[str]:
+def plan_notes(materials: Materials, runs: list[Run]) -> list[str]:
     """What a person should know of a plan before it is run; each sentence once."""
     notes, passes = [], dict[str, tuple[float, int]]()
-    for t in trajectories:
+    for t in runs:
         rows = materials.rows_of(t.label, t.task)
         if not materials.is_sampled(t.model, rows):
             sides = " and ".join(sampled.sides(materials.tasks[rows]))
@@ -28,8 +28,8 @@ def plan_notes(materials: Materials, trajectories: list[Run]) -> list[str]:
             )
         if near := materials.prepared(t.model, rows).counts["near_duplicates"]:
             notes.append(f"{near} unsafe texts of {rows} are near-duplicates of robustness prompts and were left out")
-        if (t.rungs[-1].passes or 0) > passes.get(rows, (1.0, 0))[0]:
-            passes[rows] = t.rungs[-1].passes or 0.0, t.budgets[-1]
+        if (t.checkpoints[-1].passes or 0) > passes.get(rows, (1.0, 0))[0]:
+            passes[rows] = t.checkpoints[-1].passes or 0.0, t.budgets[-1]
         notes += [f"{rows}, {t.model}: {note}" for note in materials.agreement(t.model, rows)]
     notes += [f"{rows} is read up to {n:.1f} times over at {budget:,} tokens" for rows, (n, budget) in passes.items()]
     notes += [
@@ -37,6 +37,6 @@ def plan_notes(materials: Materials, trajectories: list[Run]) -> list[str]:
         for t in materials.study.tasks
         if getattr(materials.task(t.name), "metric", "") == "coverage"
     ]
-    fast = sorted({t.learning_rate for t in trajectories if t.learning_rate > FAST})
+    fast = sorted({t.learning_rate for t in runs if t.learning_rate > FAST})
     notes += [f"a learning rate of {rate:g} is far above what adapters bear (some 1e-5 to 1e-2)" for rate in fast]
-    return list(dict.fromkeys([*notes, *still_warming_up(trajectories, materials.study)]))
+    return list(dict.fromkeys([*notes, *still_warming_up(runs, materials.study)]))

@@ -127,14 +127,14 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
     if not folder.plan_json.exists():
         raise UserError(f"there is no study in {folder.root} yet; `holdfast run` begins one")
     materials, planned = Materials(spec, folder), Plan.read(folder)
-    rungs = [(t, b) for t in planned.trajectories for b in t.budgets]
-    trained = sum(folder.trajectory(t.id).checkpoint(b).exists() for t, b in rungs)
-    rows = subjects(materials, folder, planned.trajectories) if trained == len(rungs) else []
+    checkpoints = [(t, b) for t in planned.runs for b in t.budgets]
+    trained = sum(folder.run(t.id).checkpoint(b).exists() for t, b in checkpoints)
+    rows = subjects(materials, folder, planned.runs) if trained == len(checkpoints) else []
     configs = jobs.eval_configs(materials) if rows else []
     responses = sum((responded(r, configs, folder) for r in rows), Share(0, 0))
     judgements = sum((judged(r, configs, folder) for r in rows), Share(0, 0))
     stages = {
-        "train": Share(len(rungs), trained),
+        "train": Share(len(checkpoints), trained),
         "respond": responses,
         "judge": judgements,
         **({"tune": Share(1, int(bool(tuning.chosen(spec, folder))))} if spec.tuned else {}),

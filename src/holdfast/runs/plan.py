@@ -15,7 +15,7 @@ from typing import Any
 from holdfast import registry
 from holdfast.config import stopped, tuning, variations
 from holdfast.config.declared import TUNED, TUNING
-from holdfast.config.run import PlannedCheckpoint, Run
+from holdfast.config.run import PlannedCheckpoint, Run, present_names
 from holdfast.config.study import Controls, Study, VariantSpec
 from holdfast.data.stream import Stream
 from holdfast.objectives.objective import Objective
@@ -69,7 +69,7 @@ class Plan:
     name: str
     nominal: bool
     provisional: bool
-    trajectories: tuple[Run, ...]
+    runs: tuple[Run, ...]
     configs: tuple[EvalPlan, ...]
     subjects: int
     dropped: Mapping[str, Mapping[str, int]]
@@ -87,21 +87,16 @@ class Plan:
     def from_json(plain: Mapping[str, Any]) -> Plan:
         from pydantic import TypeAdapter
 
-        return TypeAdapter(Plan).validate_python(_renamed(plain))
+        return TypeAdapter(Plan).validate_python(present_names(plain))
 
     @staticmethod
     def read(folder: StudyFolder) -> Plan:
         """The plan that a run left."""
         needs = [f.name for f in fields(Plan) if f.default is MISSING and f.default_factory is MISSING]
-        plain = _renamed(read_json(folder.plan_json, "name"))
+        plain = present_names(read_json(folder.plan_json, "name"))
         if lost := [key for key in needs if key not in plain]:
             raise UserError(f"{folder.plan_json} is damaged (it has no {lost[0]}); {AGAIN}")
         return Plan.from_json(plain)
-
-
-def _renamed(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan of an earlier version, by the names that its parts have now."""
-    return {{"cells": "configs"}.get(key, key): value for key, value in plain.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +109,7 @@ class _Planned:
     objective: Objective
     seed: int
     learning_rate: float
-    bracket: str
+    role: str
     budgets: tuple[int, ...]
     of: str = ""
     varies: Mapping[str, str] = field(default_factory=dict)
@@ -128,10 +123,10 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
     """
     notes = checks.check(study)
     materials = materials or Materials(study, folder, plan=True)
-    runs = [split for run in _runs(materials) for split in _ladder(run, materials.controls(run.label))]
+    planned = [split for run in _runs(materials) for split in _ladder(run, materials.controls(run.label))]
     absent = materials.absent()
     if absent:
-        trajectories = [_nominal(run) for run in runs]
+        runs = [_nominal(run) for run in planned]
         notes.append(
             f"nominal, for {', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not on this machine: tokens are "
             "the budgets themselves, pairs count twice, and sizes are those published"
@@ -139,28 +134,28 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
     else:
         checks.files(study)
         where = stopped.read(study, materials.folder)
-        trajectories = _distinct([_trajectory(materials, run, where or {}) for run in runs])
-        notes += plan_notes(materials, trajectories)
+        runs = _distinct([_run(materials, run, where or {}) for run in planned])
+        notes += plan_notes(materials, runs)
         if study.stops and where is None:
             notes.append("a run ends at the first checkpoint that reaches the target; counted here as if none did")
         if where:
-            proper = [(t.id, t.label, t.seed) for t in trajectories if not t.bracket]
+            proper = [(t.id, t.label, t.seed) for t in runs if not t.role]
             notes.append(f"ended where the target was reached: {stopped.said(where, proper)}")
     of_models = model_notes.of(materials)
     undecided = study.tuned is not None and not tuning.chosen(study, materials.folder)
     if undecided:
-        notes.append(_at_most(study, trajectories))
-    runs_once = once(trajectories)
+        notes.append(_at_most(study, runs))
+    runs_once = once(runs)
     configs = plan_configs(materials, runs_once, nominal=bool(absent))
     return Plan(
         name=study.name,
         nominal=bool(absent),
         provisional=undecided
-        or not (absent or all(materials.is_sampled(r.model, materials.rows_of(r.label, r.task)) for r in runs)),
-        trajectories=tuple(trajectories),
+        or not (absent or all(materials.is_sampled(r.model, materials.rows_of(r.label, r.task)) for r in planned)),
+        runs=tuple(runs),
         configs=tuple(configs),
         subjects=len(study.models) + len(study.given) + sum(len(t.measured) for t in runs_once),
-        dropped={} if absent else _dropped(materials, runs),
+        dropped={} if absent else _dropped(materials, planned),
         cost=costs.cost(study, _shapes(materials, absent), runs_once, configs),
         notes=tuple(notes),
         of_models=tuple(of_models),
@@ -175,19 +170,21 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
 def _runs(materials: Materials) -> list[_Planned]:
     study = materials.study
     runs = [
-        _Planned(m.name, t.name, v.label, materials.objectives[v.label], s, _rate(materials, v), "", study.rungs)
+        _Planned(
+            m.name, t.name, v.label, materials.objectives[v.label], s, _rate(materials, v), "", study.checkpoint_budgets
+        )
         for m in study.models
         for t in study.tasks
         for v in study.objectives
         for s in study.seeds
     ]
-    for bracket in study.control_runs:
-        task = bracket.task or study.tasks[0]
-        own_rate = 0.0 if bracket.kind == "noop" else bracket.learning_rate or study.controls.learning_rate
+    for control in study.control_runs:
+        task = control.task or study.tasks[0]
+        own_rate = 0.0 if control.kind == "noop" else control.learning_rate or study.controls.learning_rate
         runs += [
             _Planned(
-                m.name, task.name, bracket.kind, materials.bracket_objective(), study.seeds[0], own_rate, bracket.kind,
-                (bracket.budget or study.budgets[0],),
+                m.name, task.name, control.kind, materials.control_objective(), study.seeds[0], own_rate, control.kind,
+                (control.budget or study.budgets[0],),
             )
             for m in study.models
         ]  # fmt: skip
@@ -206,23 +203,25 @@ def _settings(materials: Materials) -> list[_Planned]:
     for x, m, t in itertools.product(tuning.candidates(study), study.models, study.tasks):
         label, objective = x.variant.label, materials.objectives[x.variant.label]
         found = chosen.get((m.name, t.name, x.of)) == label
-        rungs = study.rungs if found or is_nested(objective, materials.controls(label)) else study.budgets[-1:]
-        rate, bracket = _rate(materials, x.variant), TUNED if found else TUNING
+        budgets = (
+            study.checkpoint_budgets if found or is_nested(objective, materials.controls(label)) else study.budgets[-1:]
+        )
+        rate, role = _rate(materials, x.variant), TUNED if found else TUNING
         runs += [
-            _Planned(m.name, t.name, label, objective, s, rate, bracket, rungs, x.of, x.varies)
+            _Planned(m.name, t.name, label, objective, s, rate, role, budgets, x.of, x.varies)
             for s in (study.seeds if found else tuning.seeds(study))
         ]
     return runs
 
 
-def _at_most(study: Study, trajectories: list[Run]) -> str:
+def _at_most(study: Study, runs: list[Run]) -> str:
     """What the choice of settings may add to a plan that was made before it."""
-    tried = {t.of for t in trajectories if t.bracket == TUNING}
+    tried = {t.of for t in runs if t.role == TUNING}
     places = len(tried) * len(study.models) * len(study.tasks)
-    runs, subjects = len(study.seeds) - len(tuning.seeds(study)), len(study.seeds) * len(study.rungs)
+    more, subjects = len(study.seeds) - len(tuning.seeds(study)), len(study.seeds) * len(study.checkpoint_budgets)
     return (
         f"provisional: the run chooses the settings of {places} objectives; where that is not the study's own, it is "
-        f"trained from every seed and measured at every budget: at most {places * runs} runs and "
+        f"trained from every seed and measured at every budget: at most {places * more} runs and "
         f"{places * (subjects - len(tuning.seeds(study)))} subjects more, which are not counted here"
     )
 
@@ -233,7 +232,7 @@ def _variations(materials: Materials) -> list[_Planned]:
     return [
         _Planned(
             m.name, t.name, x.variant.label, materials.objectives[x.variant.label], s, _rate(materials, x.variant),
-            variations.BRACKET, study.budgets[-1:], x.of, x.varies, x.first if x.second else "",
+            variations.VARIATION, study.budgets[-1:], x.of, x.varies, x.first if x.second else "",
         )
         for x in variations.variations(study)
         for m in study.models
@@ -242,23 +241,23 @@ def _variations(materials: Materials) -> list[_Planned]:
     ]  # fmt: skip
 
 
-def _distinct(trajectories: list[Run]) -> list[Run]:
+def _distinct(runs: list[Run]) -> list[Run]:
     """Without the variations that are a run of the study already, such as one with both of another seed's seeds. A
     setting that is tried stays, for it is chosen under its own label."""
-    proper = {t.id for t in trajectories if t.bracket not in (variations.BRACKET, TUNING, TUNED)}
+    proper = {t.id for t in runs if t.role not in (variations.VARIATION, TUNING, TUNED)}
     kept: dict[str, Run] = {}
-    for t in trajectories:
-        if t.bracket != variations.BRACKET:
+    for t in runs:
+        if t.role != variations.VARIATION:
             kept[f"{t.id} {t.budgets} {t.label}"] = t
         elif t.id not in proper:
             kept.setdefault(t.id, t)
     return list(kept.values())
 
 
-def once(trajectories: list[Run]) -> list[Run]:
+def once(runs: list[Run]) -> list[Run]:
     """Every run under the first of its labels: what is trained and measured."""
-    first = {t.id: t for t in reversed(trajectories)}
-    return [t for t in trajectories if first[t.id] is t]
+    first = {t.id: t for t in reversed(runs)}
+    return [t for t in runs if first[t.id] is t]
 
 
 def _ladder(run: _Planned, controls: Controls) -> list[_Planned]:
@@ -268,7 +267,7 @@ def _ladder(run: _Planned, controls: Controls) -> list[_Planned]:
     return [replace(run, budgets=(b,)) for b in run.budgets]
 
 
-def trajectory_id(
+def run_id(
     materials: Materials,
     model: str,
     task: str,
@@ -306,17 +305,15 @@ def trajectory_id(
     )
 
 
-def _trajectory(materials: Materials, run: _Planned, where: stopped.Where) -> Run:
+def _run(materials: Materials, run: _Planned, where: stopped.Where) -> Run:
     last, controls = run.budgets[-1], materials.controls(run.label)
 
     def id(label: str, begins: str = "") -> str:
-        return trajectory_id(
-            materials, run.model, run.task, run.objective, run.seed, run.learning_rate, last, label, begins
-        )
+        return run_id(materials, run.model, run.task, run.objective, run.seed, run.learning_rate, last, label, begins)
 
     begins = id(run.first) if run.first else ""
     own = id(run.label, begins)
-    if own in where and not run.bracket:
+    if own in where and not run.role:
         last = where[own]["budget"]
         run = replace(run, budgets=tuple(b for b in run.budgets if b <= last))
     stream = materials.stream(run.model, run.task, run.seed, last, run.label)
@@ -326,10 +323,10 @@ def _trajectory(materials: Materials, run: _Planned, where: stopped.Where) -> Ru
             f"the budget of {last} tokens is {steps} steps of the task {run.task!r}, no more than "
             "controls.warmup_steps; lower warmup_steps or raise the budget"
         )
-    return _named(run, own, stream.digest, _rungs(materials, run, stream), begins)
+    return _named(run, own, stream.digest, _checkpoints(materials, run, stream), begins)
 
 
-def _rungs(materials: Materials, run: _Planned, stream: Stream) -> tuple[PlannedCheckpoint, ...]:
+def _checkpoints(materials: Materials, run: _Planned, stream: Stream) -> tuple[PlannedCheckpoint, ...]:
     needs = run.objective.needs
     known: dict[str, tuple[int, int, int]] = {}
 
@@ -341,7 +338,7 @@ def _rungs(materials: Materials, run: _Planned, stream: Stream) -> tuple[Planned
         prompts = [materials.prompt_tokens(run.model, s.prompt) for s in view]
         return sum(prompts) + sum(responses), sum(responses), sum(unsafe)
 
-    rungs, done, forward, supervised, unsafe, first_time = [], 0, 0, 0, 0, 0
+    checkpoints, done, forward, supervised, unsafe, first_time = [], 0, 0, 0, 0, 0
     for budget in run.budgets:
         end = stream.step_at(budget)
         for example in (e for step in stream.steps[done:end] for e in step):
@@ -350,7 +347,7 @@ def _rungs(materials: Materials, run: _Planned, stream: Stream) -> tuple[Planned
             forward, supervised, unsafe = forward + counts[0], supervised + counts[1], unsafe + counts[2]
             first_time += counts[0] if new else 0
         done = end
-        rungs.append(
+        checkpoints.append(
             PlannedCheckpoint(
                 budget=budget,
                 tokens=stream.tokens_after[end - 1],
@@ -363,29 +360,29 @@ def _rungs(materials: Materials, run: _Planned, stream: Stream) -> tuple[Planned
                 unsafe_tokens=unsafe,
             )
         )
-    return tuple(rungs)
+    return tuple(checkpoints)
 
 
 def _nominal(run: _Planned) -> Run:
     """Round numbers: a pair costs twice the shared view. The id is a label, good for nothing but telling runs apart."""
     needs, times = run.objective.needs, 2 if run.objective.needs.pairs else 1
-    rungs = tuple(
+    checkpoints = tuple(
         PlannedCheckpoint(b, b, b * times, b * times if needs.ref_logps or needs.kl else 0) for b in run.budgets
     )
-    labels = [run.model, run.task, run.label, run.bracket, run.seed, run.budgets[-1]]
-    return _named(run, f"nominal-{short(digest(labels))}", "", rungs)
+    labels = [run.model, run.task, run.label, run.role, run.seed, run.budgets[-1]]
+    return _named(run, f"nominal-{short(digest(labels))}", "", checkpoints)
 
 
-def _named(run: _Planned, id: str, order: str, rungs: tuple[PlannedCheckpoint, ...], begins: str = "") -> Run:
+def _named(run: _Planned, id: str, order: str, checkpoints: tuple[PlannedCheckpoint, ...], begins: str = "") -> Run:
     identity = registry.identity(run.objective)
     return Run(
         id, run.model, run.task, run.label, identity["name"], canonical(identity["params"]), run.seed,
-        run.learning_rate, run.bracket, order, rungs, run.of, run.varies, begins,
+        run.learning_rate, run.role, order, checkpoints, run.of, run.varies, begins,
     )  # fmt: skip
 
 
-def _dropped(materials: Materials, runs: list[_Planned]) -> dict[str, dict[str, int]]:
-    places = dict.fromkeys((r.model, materials.rows_of(r.label, r.task)) for r in runs)
+def _dropped(materials: Materials, planned: list[_Planned]) -> dict[str, dict[str, int]]:
+    places = dict.fromkeys((r.model, materials.rows_of(r.label, r.task)) for r in planned)
     several = len(materials.study.models) > 1
     return {
         f"{task} ({model})" if several else task: dict(materials.usable(model, task).dropped) for model, task in places

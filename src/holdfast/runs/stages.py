@@ -103,53 +103,53 @@ def _sample(work: Work) -> Path:
 def _train(work: Work) -> Path:
     if work.study.stops:
         _climb(work)
-    _fit(work, work.plan.trajectories)
+    _fit(work, work.plan.runs)
     _prove(work)
-    _enrol(work, work.plan.trajectories)
-    return work.folder.trajectories
+    _enrol(work, work.plan.runs)
+    return work.folder.runs
 
 
 def _climb(work: Work) -> None:
-    """Train the study proper rung by rung: a run that has reached the target (``matched``) is trained no further."""
+    """Train the study proper budget by budget: a run that has reached the target is trained no further."""
     from holdfast.analysis.frame import configs, load
     from holdfast.analysis.matched import choose
 
     assert work.study.matched is not None
-    goal, proper = work.study.matched.measure, [t for t in work.plan.trajectories if not t.bracket]
-    trained = all(finished(work.folder.trajectory(t.id), t.budgets) for t in proper)
+    goal, proper = work.study.matched.measure, [t for t in work.plan.runs if not t.role]
+    trained = all(finished(work.folder.run(t.id), t.budgets) for t in proper)
     if trained and stopped.read(work.study, work.folder) is not None:
         return
     where: dict[str, dict[str, Any]] = {}
-    for rung in work.study.rungs[:-1]:
-        so_far = [t.upto(where[t.id]["budget"] if t.id in where else rung) for t in proper]
+    for budget in work.study.checkpoint_budgets[:-1]:
+        so_far = [t.upto(where[t.id]["budget"] if t.id in where else budget) for t in proper]
         _fit(work, so_far)
         rows = _enrol(work, so_far)
         _respond(work, goal)
         _judge(work, goal)
-        # Of checkpoints up to this rung alone: what lies beyond it from another goal's run has no say.
+        # Of checkpoints up to this budget alone: what lies beyond it from another goal's run has no say.
         chosen = choose(load(work.folder), configs(work.folder), work.study)
         where = {
             r.trajectory: {"budget": r.budget, "capability": chosen[r.subject]} for r in rows if r.subject in chosen
         }
-        work.display.say(f"{len(where)} of {len(proper)} runs have reached the target by {rung:,} tokens")
+        work.display.say(f"{len(where)} of {len(proper)} runs have reached the target by {budget:,} tokens")
     stopped.write(where, work.study, work.folder)
     _plan(work)
 
 
-def _fit(work: Work, trajectories: Sequence[Run]) -> None:
+def _fit(work: Work, runs: Sequence[Run]) -> None:
     """Train what is not trained of them."""
     # By model, since a worker holds one; the longest first, so that none is left with a long one at the end.
-    waiting = sorted(trajectories, key=lambda t: (t.model, -t.rungs[-1].forward_tokens))
-    left = [t for t in waiting if not finished(work.folder.trajectory(t.id), t.budgets)]
+    waiting = sorted(runs, key=lambda t: (t.model, -t.checkpoints[-1].forward_tokens))
+    left = [t for t in waiting if not finished(work.folder.run(t.id), t.budgets)]
     several = len(work.study.models) > 1 or len(work.study.tasks) > 1
     for again in (False, True):  # a second round begins where a first one ended
         some = distinct([t for t in left if bool(t.begins) == again])
         work.do("train", [_of_run(t, work, several) for t in some])
 
 
-def _enrol(work: Work, trajectories: Sequence[Run]) -> list[SubjectRow]:
+def _enrol(work: Work, runs: Sequence[Run]) -> list[SubjectRow]:
     """Who is measured, now that these are trained."""
-    rows = subjects(work.materials, work.folder, trajectories)
+    rows = subjects(work.materials, work.folder, runs)
     tables.write(work.folder.subjects, "subjects", rows)
     return rows
 
@@ -320,12 +320,12 @@ def _prove(work: Work) -> None:
     """One file with the controls of all runs: the report compares them."""
     proofs = [
         {
-            **read_json(work.folder.trajectory(t.id).controls_json, "controlled"),
+            **read_json(work.folder.run(t.id).controls_json, "controlled"),
             "model": t.model,
             "task": t.task,
-            "bracket": t.bracket,
+            "bracket": t.role,
         }
-        for t in work.plan.trajectories
+        for t in work.plan.runs
     ]
     write_json(work.folder.controls_json, {"trajectories": proofs})
 

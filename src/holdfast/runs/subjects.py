@@ -16,16 +16,16 @@ from holdfast.training.job import check_checkpoint
 from holdfast.types import UserError
 
 
-def subjects(materials: Materials, folder: StudyFolder, trajectories: Sequence[Run]) -> list[SubjectRow]:
+def subjects(materials: Materials, folder: StudyFolder, runs: Sequence[Run]) -> list[SubjectRow]:
     """The rows of ``subjects.parquet``, once these are trained.
 
     Raises UserError where two subjects have the same weights: their records could not be told apart.
     """
     bases = {m: (materials.model_digest(m), materials.renderer(m).digest) for m in materials.models}
     rows = [SubjectRow(subject_id(*bases[m]), m) for m in bases]
-    for t in trajectories:
+    for t in runs:
         for budget in t.measured:
-            adapter = folder.trajectory(t.id).checkpoint(budget)
+            adapter = folder.run(t.id).checkpoint(budget)
             check_checkpoint(adapter)
             rows.append(
                 SubjectRow(
@@ -37,7 +37,7 @@ def subjects(materials: Materials, folder: StudyFolder, trajectories: Sequence[R
                     params=json.dumps(t.params, sort_keys=True),
                     seed=t.seed,
                     budget=budget,
-                    bracket=t.bracket,
+                    bracket=t.role,
                     trajectory=t.id,
                     adapter=str(adapter.relative_to(folder.root)),
                 )

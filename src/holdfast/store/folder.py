@@ -76,7 +76,7 @@ class StudyFolder:
     declaration_json = _At("declaration.json")  # what decides a verdict, as it was before there were results
     looks_jsonl = _At("looks.jsonl")  # a line for every analysis
     controls_json = _At("controls.json")
-    trajectories = _At("trajectories")
+    runs = _At("trajectories")
     samples = _At("samples")  # the base model's own answers to training rows
     records = _At("records")
     judgements = _At("judgements")
@@ -103,8 +103,8 @@ class StudyFolder:
         """A task's rows as they are trained on; ``key`` is a digest of the settings that made them."""
         return self.root / "rows" / f"{short(key)}.json"
 
-    def trajectory(self, id: str) -> RunFolder:
-        return RunFolder(self.trajectories / id)
+    def run(self, id: str) -> RunFolder:
+        return RunFolder(self.runs / id)
 
     def sampled(self, key: str) -> Path:
         """Those of its own answers that the base model is to learn or to avoid; ``key``: digest of what decides it."""

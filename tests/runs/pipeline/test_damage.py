@@ -67,7 +67,7 @@ def _look(root: Path) -> list[Any]:
     """What analysis and page read, without the statistics."""
     folder = StudyFolder(root)
     found, plan = reading.read(folder), Plan.read(folder)
-    frames = [load(folder), found.estimates, found.answers, found.subjects, found.trajectories, found.checkpoints]
+    frames = [load(folder), found.estimates, found.answers, found.subjects, found.runs, found.checkpoints]
     return [found.study, plan, *(frame.astype(str) for frame in frames)]
 
 

@@ -149,7 +149,7 @@ def test_a_finished_study_says_so(finished: tuple[Path, str]) -> None:
     assert all(counts["planned"] == counts["present"] > 0 for counts in stages.values())
 
 
-def test_the_no_op_bracket_answers_as_the_base_does(finished: tuple[Path, str]) -> None:
+def test_the_no_op_control_run_answers_as_the_base_does(finished: tuple[Path, str]) -> None:
     folder = StudyFolder(finished[0])
     subjects = tables.read(folder.subjects, "subjects").set_index("subject")
     records = tables.read(folder.record_shards(), "records").join(subjects[["label"]], on="subject")

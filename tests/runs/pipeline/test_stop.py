@@ -88,11 +88,11 @@ def ladders(folder: Path) -> dict[str, dict[int, str]]:
     return {
         t["label"]: {
             r["budget"]: file_digest(
-                StudyFolder(folder).trajectory(t["id"]).checkpoint(r["budget"]) / "adapter_model.safetensors"
+                StudyFolder(folder).run(t["id"]).checkpoint(r["budget"]) / "adapter_model.safetensors"
             )
-            for r in t["rungs"]
+            for r in t["checkpoints"]
         }
-        for t in plan["trajectories"]
+        for t in plan["runs"]
     }
 
 
@@ -103,7 +103,7 @@ def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_
     ran = stopped[1]
     shutil.copytree(stopped[0], tmp_path / "stop")
     found = ladders(tmp_path / "stop")
-    assert {label: list(rungs) for label, rungs in found.items()} == {
+    assert {label: list(checkpoints) for label, checkpoints in found.items()} == {
         "SFT": [200, 400],
         "ORPO": [200, 400, 600],
         "noop": [200],
@@ -121,7 +121,7 @@ def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_
 
     train(tmp_path / "whole", stop=False)
     whole = ladders(tmp_path / "whole")
-    assert all(rungs.items() <= whole[label].items() for label, rungs in found.items())
+    assert all(checkpoints.items() <= whole[label].items() for label, checkpoints in found.items())
 
     # A raised target: the run goes on from where it stood, and the old decision is not used.
     again = train(tmp_path / "stop", stop=True, target=0.5)
@@ -137,7 +137,7 @@ def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_
 
 
 @pytest.mark.xdist_group("stopped")
-def test_killed_between_two_rungs_it_decides_the_same(
+def test_killed_between_two_checkpoints_it_decides_the_same(
     stopped, train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(Exception): ...

@@ -35,7 +35,7 @@ def test_a_run_that_is_killed_while_it_tunes_goes_on_and_repeats_nothing(
         return [c | {"chosen": CHOSEN if c["label"] == "DPO" else c["label"]} for c in choose(*asked)]
 
     def written() -> dict[Path, int]:
-        files = [*folder.record_shards(), *folder.trajectories.glob("*/checkpoints/*/*.safetensors")]
+        files = [*folder.record_shards(), *folder.runs.glob("*/checkpoints/*/*.safetensors")]
         return {path: path.stat().st_mtime_ns for path in files}
 
     def killed(work):

@@ -9,7 +9,7 @@ import pytest
 from holdfast.config import variants
 from holdfast.config.prompt_format import framed
 from holdfast.config.study import Study, VariantSpec
-from holdfast.config.variations import BRACKET, variations
+from holdfast.config.variations import VARIATION, variations
 from holdfast.evals.varied import varied
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import expand
@@ -20,7 +20,7 @@ TRAINING = {"order_seed": [1], "rank": [16, 4], "batch_rows": [2], "rows": [50],
 
 
 def proper(study: Study) -> list[tuple[str, tuple[int, ...]]]:
-    return [(t.id, t.budgets) for t in expand(study).trajectories if t.bracket != BRACKET]
+    return [(t.id, t.budgets) for t in expand(study).runs if t.role != VARIATION]
 
 
 def test_adding_the_section_changes_no_id_of_the_study_proper(make):
@@ -45,7 +45,7 @@ def test_objectives_seeds_tasks_and_models_are_those_asked_for(make):
     study = make(
         seeds=[0, 1, 2], consistency={"training": {"rank": [4, 8]}, "objectives": ["SFT", "DPO"], "seeds": [1, 2]}
     )
-    runs = [t for t in expand(study).trajectories if t.bracket == BRACKET]
+    runs = [t for t in expand(study).runs if t.role == VARIATION]
     assert len(runs) == 2 * 2 * 2
     assert {(t.of, t.seed, t.varies["rank"]) for t in runs} == {
         (o, s, r) for o in ("SFT", "DPO") for s in (1, 2) for r in "48"
@@ -61,7 +61,7 @@ def test_full_crossing_has_every_combination_but_the_study_s_own(make):
 def test_another_seed_s_order_and_initialisation_are_that_seed_s_run(make):
     section = {"training": {"order_seed": [1], "init_seed": [1]}, "cross": "full"}
     plan = expand(make(seeds=[0, 1], objectives=[{"label": "SFT", "objective": "sft"}], consistency=section))
-    runs = {(t.label, t.seed): t for t in plan.trajectories}
+    runs = {(t.label, t.seed): t for t in plan.runs}
     assert set(runs) == {("SFT", 0), ("SFT", 1), ("SFT~order_seed=1", 0), ("SFT~init_seed=1", 0)}
     assert runs["SFT~order_seed=1", 0].order == runs["SFT", 1].order
     assert runs["SFT~init_seed=1", 0].order == runs["SFT", 0].order
@@ -71,8 +71,8 @@ def test_another_seed_s_order_and_initialisation_are_that_seed_s_run(make):
 def test_fewer_rows_are_read_more_often_and_a_template_is_put_around_training_prompts_alone(make):
     study = make(consistency={"training": {"rows": [20], "frame": FRAME, "system": {"terse": "Be terse."}}})
     materials, plan = Materials(study), expand(study)
-    runs = {next(iter(t.varies)): t for t in plan.trajectories if t.of}
-    assert runs["rows"].rungs[0].passes == pytest.approx(28 / 20)
+    runs = {next(iter(t.varies)): t for t in plan.runs if t.of}
+    assert runs["rows"].checkpoints[0].passes == pytest.approx(28 / 20)
     name = materials.rows_of(runs["frame"].label, "rows")
     rows = materials.prepared("tiny", name)
     assert all(e.prompt[0].content.startswith("Question: question") for e in (*rows.train, *rows.validation))
@@ -135,7 +135,7 @@ def test_a_variant_s_own_settings_are_declared_and_no_others():
 def test_a_variant_with_controls_of_its_own_is_another_run_of_the_same_rows(make):
     small = {"label": "small", "objective": "sft", "controls": {"lora": {"rank": 4}}}
     plan = expand(make(objectives=[{"label": "SFT", "objective": "sft"}, small]))
-    a, b = plan.trajectories
+    a, b = plan.runs
     assert a.id != b.id
     assert a.order == b.order
     with pytest.raises(UserError, match=r"controls\.rank of the objective 'small'"):
@@ -144,7 +144,7 @@ def test_a_variant_with_controls_of_its_own_is_another_run_of_the_same_rows(make
 
 def test_a_variant_s_rate_may_stand_among_its_controls(make):
     one, two = (
-        expand(make(objectives=[{"label": "A", "objective": "sft", **own}])).trajectories
+        expand(make(objectives=[{"label": "A", "objective": "sft", **own}])).runs
         for own in ({"controls": {"learning_rate": 0.003}}, {"learning_rate": 0.003})
     )
     assert [t.id for t in one] == [t.id for t in two]

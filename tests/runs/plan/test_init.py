@@ -21,7 +21,7 @@ def test_what_is_written_can_be_planned(make: Callable, tmp_path: Path, make_row
     study = load("study.yaml")
     assert [v.label for v in study.objectives] == ["SFT", "DPO", "CFT", "IP", "ORPO", "KL"]
     assert len(study.budgets) == 3
-    assert len(expand(study).trajectories) == 6 * len(study.seeds) + 1
+    assert len(expand(study).runs) == 6 * len(study.seeds) + 1
 
 
 def test_rows_without_rejections_get_the_objectives_that_need_none(
@@ -62,9 +62,9 @@ def test_every_budget_lies_beyond_warm_up_whatever_the_rows(
     make_rows(tmp_path / "rows.jsonl", n=n)
     write(Path("rows.jsonl"), "model", Path("study.yaml"))
     plan, study = expand(load("study.yaml")), load("study.yaml")
-    steps = [r.steps for t in plan.trajectories if not t.bracket for r in t.rungs]
+    steps = [r.steps for t in plan.runs if not t.role for r in t.checkpoints]
     assert min(steps) >= 1.5 * study.controls.warmup_steps
-    assert max(r.passes for t in plan.trajectories for r in t.rungs) <= study.controls.passes
+    assert max(r.passes for t in plan.runs for r in t.checkpoints) <= study.controls.passes
     assert not any("warm-up" in note for note in plan.notes)
 
 

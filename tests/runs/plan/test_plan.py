@@ -29,17 +29,17 @@ SFT = {"label": "SFT", "objective": "sft"}
 
 
 def ids(study: Study) -> list[str]:
-    return [t.id for t in expand(study).trajectories]
+    return [t.id for t in expand(study).runs]
 
 
 def one(plan: Plan, label: str) -> Run:
-    return next(t for t in plan.trajectories if t.label == label)
+    return next(t for t in plan.runs if t.label == label)
 
 
-def test_every_model_task_objective_and_seed_is_a_trajectory(make: Make) -> None:
+def test_every_model_task_objective_and_seed_is_a_run(make: Make) -> None:
     plan = expand(make(seeds=[0, 1, 2], control_runs=[{"kind": "noop"}]))
-    assert len(plan.trajectories) == 2 * 3 + 1
-    assert len({t.id for t in plan.trajectories}) == 7
+    assert len(plan.runs) == 2 * 3 + 1
+    assert len({t.id for t in plan.runs}) == 7
     assert plan.subjects == 1 + 6 * 2 + 1
     assert not plan.nominal
     assert not plan.provisional
@@ -117,7 +117,7 @@ def test_ids_change_with_model_template_numerics_rows_seed_and_parameters(
 
 def test_all_objectives_of_a_seed_read_the_same_order_and_seeds_do_not(make: Make) -> None:
     plan = expand(make(seeds=[0, 1]))
-    by_seed = {s: {t.order for t in plan.trajectories if t.seed == s} for s in (0, 1)}
+    by_seed = {s: {t.order for t in plan.runs if t.seed == s} for s in (0, 1)}
     assert all(len(orders) == 1 for orders in by_seed.values())
     assert by_seed[0] != by_seed[1]
 
@@ -125,15 +125,15 @@ def test_all_objectives_of_a_seed_read_the_same_order_and_seeds_do_not(make: Mak
 @pytest.mark.parametrize("schedule", ["linear", "wsd"])
 def test_without_a_nested_ladder_every_budget_is_a_run_of_its_own(make: Make, schedule: str) -> None:
     plan = expand(make(controls={"batch_rows": 4, "schedule": schedule, "warmup_steps": 1}))
-    assert [t.budgets for t in plan.trajectories] == [(500,), (1000,)] * 2
-    assert len({t.id for t in plan.trajectories}) == 4
+    assert [t.budgets for t in plan.runs] == [(500,), (1000,)] * 2
+    assert len({t.id for t in plan.runs}) == 4
 
 
 def test_counts_are_those_of_the_rows_in_the_stream(make: Make) -> None:
     study = make()
     plan, materials = expand(study), Materials(study)
     stream, renderer = materials.stream("tiny", "rows", 0, 1000), materials.renderer("tiny")
-    sft, dpo = one(plan, "SFT").rungs, one(plan, "DPO").rungs
+    sft, dpo = one(plan, "SFT").checkpoints, one(plan, "DPO").checkpoints
     for a, b in zip(sft, dpo, strict=True):
         rows = [e for step in stream.steps[: a.steps] for e in step]
         assert a.rows == b.rows == len(rows)
@@ -160,15 +160,15 @@ def test_unsafe_tokens_are_counted_for_those_who_read_them(make: Make, tmp_path:
     (tmp_path / "unsafe.jsonl").write_text("".join(json.dumps(r) + "\n" for r in unsafe))
     task = ROWS | {"unsafe": {"regime": "as_published", "share": 0.5, "source": "unsafe.jsonl"}}
     plan = expand(make(tasks=[task]))
-    assert one(plan, "SFT").rungs[-1].unsafe_tokens == 0
-    assert (one(plan, "DPO").rungs[-1].unsafe_tokens or 0) > 0
-    assert one(plan, "SFT").rungs[-1].tokens == one(plan, "DPO").rungs[-1].tokens
+    assert one(plan, "SFT").checkpoints[-1].unsafe_tokens == 0
+    assert (one(plan, "DPO").checkpoints[-1].unsafe_tokens or 0) > 0
+    assert one(plan, "SFT").checkpoints[-1].tokens == one(plan, "DPO").checkpoints[-1].tokens
     plan = expand(make(tasks=[task], objectives=[SFT]))
     assert any("none reads the unsafe text" in note for note in plan.notes)
 
 
 def test_a_row_read_twice_goes_through_the_reference_once(make: Make) -> None:
-    dpo = one(expand(make(budgets=[12000], controls={"batch_rows": 4, "passes": 5})), "DPO").rungs[-1]
+    dpo = one(expand(make(budgets=[12000], controls={"batch_rows": 4, "passes": 5})), "DPO").checkpoints[-1]
     assert dpo.passes is not None
     assert dpo.passes > 1
     assert dpo.reference_tokens == pytest.approx(dpo.forward_tokens / dpo.passes, rel=0.02)
@@ -176,11 +176,11 @@ def test_a_row_read_twice_goes_through_the_reference_once(make: Make) -> None:
 
 def test_the_noop_trains_the_first_task_at_rate_zero(make: Make) -> None:
     noop = one(expand(make(control_runs=[{"kind": "noop"}])), "noop")
-    assert (noop.learning_rate, noop.bracket, noop.objective, noop.task) == (0.0, "noop", "sft", "rows")
+    assert (noop.learning_rate, noop.role, noop.objective, noop.task) == (0.0, "noop", "sft", "rows")
     assert noop.budgets == (500,)
 
 
-def test_a_bracket_trains_its_own_rows_without_pairs(
+def test_a_control_run_trains_its_own_rows_without_pairs(
     make: Make, tmp_path: Path, make_rows: Callable[..., Path]
 ) -> None:
     make_rows(tmp_path / "harm.jsonl", rejected=False, salt="!")
@@ -272,7 +272,7 @@ def test_costs_follow_the_stated_formula(make: Make) -> None:
     plan = expand(
         make(objectives=[{"label": "DPO", "objective": "dpo"}], controls={"batch_rows": 4, "lora": {"rank": 2}})
     )
-    last = plan.trajectories[0].rungs[-1]
+    last = plan.runs[0].checkpoints[-1]
     parameters = 40 + 16 + 32 + 4 + 40
     assert plan.cost.train_flops == 4 * parameters * last.forward_tokens
     assert plan.cost.reference_flops == 2 * parameters * last.reference_tokens
@@ -300,7 +300,7 @@ def test_the_miniatures_can_be_planned_as_they_stand(name: str) -> None:
     plan = expand(study)
     assert not plan.nominal
     assert not plan.provisional
-    assert len(plan.trajectories) == len(study.tasks) * 6 * len(study.seeds) + len(study.control_runs)
+    assert len(plan.runs) == len(study.tasks) * 6 * len(study.seeds) + len(study.control_runs)
 
 
 @pytest.fixture
@@ -312,10 +312,10 @@ def _no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_published_grid_can_be_planned_where_nothing_of_it_is(capsys: pytest.CaptureFixture) -> None:
     plan = expand(load("paper"))
     assert plan.nominal
-    assert len(plan.trajectories) == 5 * 4 * 6 * 3
+    assert len(plan.runs) == 5 * 4 * 6 * 3
     assert plan.cost.train_flops == pytest.approx(4 * 8e5 * 9 * 12 * (8.03e9 + 2.61e9 + 9.24e9 + 7.62e9 + 4.02e9))
-    assert len({t.id for t in plan.trajectories}) == 360
-    assert all(t.id.startswith("nominal-") for t in plan.trajectories)
+    assert len({t.id for t in plan.runs}) == 360
+    assert all(t.id.startswith("nominal-") for t in plan.runs)
     show(plan)
     assert "meta-llama/Llama-3.1-8B-Instruct" in capsys.readouterr().out
 
@@ -336,7 +336,7 @@ def test_a_plan_for_the_terminal_is_short(make: Make, capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert "…" not in out
     assert len(out.splitlines()) < 30
-    assert "6 trajectories, 13 subjects" in out
+    assert "6 runs, 13 subjects" in out
 
 
 def test_planning_loads_no_torch(make: Make, tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ def test_with_own_answers_the_budget_counts_their_tokens(make: Make, tmp_path: P
         ("drawn", "cut_off", "unscored"), 0)})  # fmt: skip
     plan, plain = expand(study, folder), expand(make())
     assert not plan.provisional
-    assert one(plan, "SFT").rungs[-1].steps < one(plain, "SFT").rungs[-1].steps
+    assert one(plan, "SFT").checkpoints[-1].steps < one(plain, "SFT").checkpoints[-1].steps
     assert one(plan, "SFT").id != one(plain, "SFT").id
 
 

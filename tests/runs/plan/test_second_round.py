@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.config.variants import is_declared
-from holdfast.config.variations import BRACKET, variations
+from holdfast.config.variations import VARIATION, variations
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import expand
 from holdfast.types import UserError
@@ -24,15 +24,15 @@ def study(make, make_rows, tmp_path):
 
 
 def by_label(study):
-    return {(t.label, t.seed): t for t in expand(study).trajectories}
+    return {(t.label, t.seed): t for t in expand(study).runs}
 
 
 def test_it_is_a_run_at_the_last_budget_that_names_the_one_it_goes_on_from(study):
     runs = by_label(study(section()))
     second, first = runs["SFT~second_round=again", 0], runs["SFT", 0]
     assert second.begins == first.id != second.id
-    assert (second.budgets, second.bracket, second.varies) == ((1000,), BRACKET, {"second_round": "again"})
-    assert second.rungs[0].tokens >= 1000
+    assert (second.budgets, second.role, second.varies) == ((1000,), VARIATION, {"second_round": "again"})
+    assert second.checkpoints[0].tokens >= 1000
     assert second.order != first.order  # a second reading is not the same order again
     assert runs["SFT~second_round=benign", 0].begins == first.id
     assert not any(t.begins for (label, _), t in runs.items() if "~" not in label)

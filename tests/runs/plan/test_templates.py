@@ -34,11 +34,11 @@ def plain(n: int, row: dict) -> dict:
 def test_a_response_that_the_template_trims_is_another_run_only_where_it_is_trimmed(make: Make, tmp_path: Path) -> None:
     study = make()
     given(tmp_path, plain, TRIMS)
-    trimmed = expand(study).trajectories[0]
+    trimmed = expand(study).runs[0]
     given(tmp_path, lambda n, row: row | {"chosen": row["chosen"] + " \n\n"} if n == 7 else row)
-    altered = expand(study).trajectories[0]
+    altered = expand(study).runs[0]
     assert altered.id != trimmed.id
-    assert altered.rungs[0].tokens == trimmed.rungs[0].tokens
+    assert altered.checkpoints[0].tokens == trimmed.checkpoints[0].tokens
 
 
 def test_rows_with_the_models_markup_are_refused_by_line(make: Make, tmp_path: Path) -> None:

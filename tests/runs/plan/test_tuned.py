@@ -35,18 +35,16 @@ def decide(study: Study, folder: StudyFolder, **best: str) -> None:
     write_json(folder.tuned_json, {"of": tuning.key(study), "choices": choices})
 
 
-def beside(plan, *brackets: str) -> list:
-    return [t for t in plan.trajectories if t.bracket in brackets]
+def beside(plan, *roles: str) -> list:
+    return [t for t in plan.runs if t.role in roles]
 
 
 def test_adding_the_section_moves_no_id_and_counts_what_is_tried(study):
     plain, more = expand(study(tuned=None)), expand(study())
-    assert [(t.id, t.budgets) for t in more.trajectories if not t.bracket] == [
-        (t.id, t.budgets) for t in plain.trajectories
-    ]
+    assert [(t.id, t.budgets) for t in more.runs if not t.role] == [(t.id, t.budgets) for t in plain.runs]
     tried = beside(more, TUNING)
     assert [(t.label, t.seed, t.of) for t in tried] == [(label, 0, label.partition("~")[0]) for label in TRIED]
-    assert len({t.id for t in more.trajectories}) == 4 + 3
+    assert len({t.id for t in more.runs}) == 4 + 3
     # All checkpoints are kept, for one may be chosen; the last alone is measured.
     assert {(t.budgets, t.measured) for t in tried} == {((500, 1000), (1000,))}
     assert more.subjects == plain.subjects + 3
@@ -70,9 +68,7 @@ def test_what_is_chosen_is_trained_from_every_seed_and_measured_at_every_budget(
     assert not plan.provisional
     full = beside(plan, TUNED)
     assert [(t.label, t.seed, t.measured) for t in full] == [("DPO~beta=0.3", s, (500, 1000)) for s in (0, 1)]
-    assert {t.id for t in before.trajectories} < {
-        t.id for t in plan.trajectories
-    }  # what was tried is not trained again
+    assert {t.id for t in before.runs} < {t.id for t in plan.runs}  # what was tried is not trained again
     assert [t.label for t in beside(plan, TUNING)] == TRIED[:2]
     assert plan.subjects == before.subjects + 3
 
@@ -83,7 +79,7 @@ def test_a_choice_of_the_study_s_own_settings_adds_nothing(study, tmp_path: Path
     decide(made, folder)
     plan = expand(made, folder)
     assert not plan.provisional
-    assert plan.trajectories == before.trajectories
+    assert plan.runs == before.runs
 
 
 @pytest.mark.parametrize(
@@ -131,7 +127,7 @@ def test_a_run_that_goes_by_two_labels_is_trained_and_counted_once(study, tmp_pa
         objectives=objectives, tuned={"learning_rate": [1e-3]}, consistency={"training": {"learning_rate": [1e-3]}}
     )
     plan = expand(made)
-    tried, fast = beside(plan, TUNING)[0], next(t for t in plan.trajectories if (t.label, t.seed) == ("fast", 0))
+    tried, fast = beside(plan, TUNING)[0], next(t for t in plan.runs if (t.label, t.seed) == ("fast", 0))
     assert (tried.of, tried.id) == ("SFT", fast.id)
     assert plan.subjects == 1 + 2 * 2 * 2
     assert plan.cost == expand(study(objectives=objectives, tuned=None)).cost

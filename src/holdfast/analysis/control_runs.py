@@ -26,7 +26,7 @@ EXPECTED = {
 }
 
 
-def brackets(estimates: pd.DataFrame, frame: pd.DataFrame, configs: Configs, alpha: float = 0.05) -> pd.DataFrame:
+def control_runs(estimates: pd.DataFrame, frame: pd.DataFrame, configs: Configs, alpha: float = 0.05) -> pd.DataFrame:
     """A row per control run: model, task, label, seed, budget, bracket, expected, measure, metric, value (difference
     from the base model; of ``noop`` the share of answers that are equal), low, high, p_holm, moved (did as it must),
     verdict.
