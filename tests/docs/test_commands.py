@@ -65,15 +65,16 @@ def test_commands_run_or_could_be_run(page: str, workspace: Path, monkeypatch: p
             except Exception as error:
                 raise AssertionError(f"{here}: {error}") from error
             if Path(words[0]).name == "holdfast" and parsed(words[1:]) in WALKED.get(page, RUN):
-                _run(tuple(words[1:]), here)
+                assert not (said := _run(tuple(words[1:]))), f"{here}: {said}"
 
 
 @cache  # a command that several pages have is run once
-def _run(args: tuple[str, ...], here: str) -> None:
+def _run(args: tuple[str, ...]) -> str:
+    """What went wrong, or nothing."""
     if args[0] == "init":
         Path("study.yaml").unlink(missing_ok=True)
     found = CliRunner().invoke(app, list(args))
-    assert found.exit_code == 0, f"{here}: {found.exception or found.output}"
+    return "" if found.exit_code == 0 else str(found.exception or found.output)
 
 
 @pytest.mark.parametrize("page", [p for p in NAMES if any(inline(p))])
