@@ -32,11 +32,15 @@ def show(found: Comparison, console: Console | None = None) -> None:
     say(f"Held equal: {len(equal)} of {len(found.held)} things" + (f" ({_named(equal)})" if len(equal) else "") + ".\n")
 
     e, same = found.estimates, found.estimates["a"] == found.estimates["b"]
+    last = e["budget"] == e.groupby("label")["budget"].transform("max")
+    listed = ~same & (last | e["differs"])
     table = Table(
         "estimate", "subject", "measure", "A", "B", "B − A", "interval", "p (Holm)",
         title="Estimates that both have", title_justify="left",
     )  # fmt: skip
-    for r in e[~same].sort_values(["differs", "measure", "estimate"], ascending=[False, True, True]).to_dict("records"):
+    for r in (
+        e[listed].sort_values(["differs", "measure", "estimate"], ascending=[False, True, True]).to_dict("records")
+    ):
         who = f"{r['label']} {speak.tokens(r['budget'])}" if r["budget"] else r["label"]
         gap = speak.interval(r["low"], r["high"], signed=True)
         levels = ((speak.percent if r["estimate"] == "level" else speak.points)(r[side]) for side in ("a", "b"))
@@ -50,8 +54,10 @@ def show(found: Comparison, console: Console | None = None) -> None:
             speak.p_value(r["p_holm"]),
         ]
         table.add_row(*row, style="bold" if r["differs"] else None)
-    if not same.all():
+    if listed.any():
         console.print(table, markup=False)
+    if rest := int((~same & ~listed).sum()):
+        say(f"{rest} more, at smaller budgets, do not differ, and are listed by --json alone.")
     if same.any():
         say(f"{int(same.sum())} estimates are the same number in both, and are not listed.")
     say(
