@@ -84,7 +84,8 @@ class DeclaredSpec(Section):
     )
     interest: InterestSpec = Field(default=InterestSpec(), description="smallest differences of interest")
     prompts: Literal["sampled", "fixed"] = Field(
-        default="sampled", description="`sampled`: they stand for others like them; `fixed`: only these are spoken of"
+        default="sampled",
+        description="`sampled`: they stand for others like them; `fixed`: the answer is about these alone",
     )
     power: float = Field(default=0.8, gt=0, lt=1, description="at which `holdfast plan` says what is detected")
     guesses: GuessSpec = Field(default=GuessSpec(), description="what that is reckoned from, without a pilot study")

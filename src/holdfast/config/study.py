@@ -22,7 +22,7 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class ModelSpec(Section):
-    """A causal language model in Hugging Face format, and how it is spoken to."""
+    """A causal language model in Hugging Face format, and how it is prompted."""
 
     name: Label = Field(description="label in tables and charts")
     path: str = Field(description="local folder, GGUF file, hub id, or `package:PACKAGE/PLACE` for either in a package")
@@ -43,7 +43,7 @@ class ModelSpec(Section):
     attention: Literal["sdpa", "eager"] = Field(default="sdpa", description="attention kernel of transformers")
     backend: Literal["in_process", "vllm"] = Field(
         default="in_process",
-        description="what answers when measuring; `vllm` wants an environment of its own (docs/backends.md)",
+        description="what answers when measuring; `vllm` needs an environment of its own (docs/backends.md)",
     )
 
     @model_validator(mode="after")
@@ -118,7 +118,7 @@ class Controls(Section):
 
 
 class ControlRunSpec(Section):
-    """A run whose effect is known beforehand: the ruler's own check."""
+    """A run whose effect is known beforehand: a positive control, or (`noop`) a negative one."""
 
     kind: Literal["noop", "harmful", "refusal", "trait"] = Field(
         description="`noop` must equal the base; each other must move its measure"
