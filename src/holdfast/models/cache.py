@@ -48,6 +48,7 @@ class Pasts:
 
 @torch.no_grad()
 def run(network: Network, ids: Ids) -> Past:
+    """The keys and values of a prefix, run by itself."""
     cache = slots(len(ids))
     ids_1P = torch.tensor([ids], device=network.device)
     positions_1P = torch.arange(len(ids), device=network.device).unsqueeze(0)

@@ -77,6 +77,7 @@ class Counts:
 
     @property
     def tokens(self) -> int:
+        """Response tokens of both sides."""
         return self.chosen_tokens + self.rejected_tokens
 
 

@@ -57,11 +57,13 @@ def replacing_folder(path: Path | str) -> Iterator[Path]:
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
+    """Whole or not at all. Raises UserError for a full disk or a place that may not be written."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Path | str, text: str) -> None:
+    """In UTF-8, with the line ends that it has; as ``write_bytes``."""
     write_bytes(path, text.encode("utf-8"))
 
 

@@ -49,6 +49,7 @@ class Source:
 
     @property
     def on_hub(self) -> bool:
+        """Whether the path is a hub id and no file here."""
         return Path(self.path).suffix not in SUFFIXES and is_hub_id(self.path)
 
     def files(self) -> list[Path]:

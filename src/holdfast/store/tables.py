@@ -248,6 +248,7 @@ def write_frame(path: Path, name: str, frame: pd.DataFrame) -> None:
 
 
 def read_frame(path: Path, name: str) -> pd.DataFrame:
+    """What ``write_frame`` wrote. Raises UserError where it is missing, altered, or of another kind or version."""
     with reading(path):
         data = path.read_bytes()
     try:

@@ -33,11 +33,13 @@ class Rows:
         self._groups: dict[str, Group] = {}
 
     def group(self, example: Example) -> Group:
+        """All sequences that the view makes of an example, as token ids."""
         if example.id not in self._groups:
             self._groups[example.id] = tuple(self._renderer.sequence(s) for s in self._objective.view(example))
         return self._groups[example.id]
 
     def groups(self, examples: Seq[Example]) -> list[Group]:
+        """Of each example, in their order."""
         return [self.group(e) for e in examples]
 
 

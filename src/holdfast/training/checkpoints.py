@@ -45,6 +45,7 @@ def present(folder: RunFolder) -> list[int]:
 
 
 def finish(folder: RunFolder) -> None:
+    """Write ``checkpoints.jsonl`` anew and then ``DONE``, with the budgets that are there."""
     _list(folder)
     write_json(folder.done, {"budgets": present(folder)})
 
@@ -158,6 +159,7 @@ class Metrics:
         self._file = path.open("a", encoding="utf-8")
 
     def add(self, line: Mapping[str, Any]) -> None:
+        """One step's line. Raises ValueError where a number in it is not finite."""
         self._file.write(json.dumps(line, allow_nan=False) + "\n")
         self.steps += 1
         self.clipped += bool(line["clipped"])
@@ -168,6 +170,7 @@ class Metrics:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
+        """What no flush brought to the disk may be lost in a power cut; no state claims it."""
         self._file.close()
 
 

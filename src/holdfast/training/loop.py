@@ -199,6 +199,7 @@ class Totals:
         self._own: dict[str, Total] = {}
 
     def add(self, loss: Tensor, scores: Scores, logged: Mapping[str, Total]) -> None:
+        """One micro-batch: its part of the step's loss, its log-probs, and the objective's own totals."""
         self.loss += float(loss.detach())
         _accumulate(self._own, logged)
         _accumulate(self._totals, _log_probs(scores))
