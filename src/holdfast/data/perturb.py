@@ -44,6 +44,7 @@ def worked(text: str, answer: str, *names: rng.Name) -> str | None:
         if size not in changes or not _fits(size, changes[size]):
             continue
         wrong = changed_body + mark + _put(tail, {size: changes[size]})
+        # By the reader that checks responses: a rejected answer that it calls right would teach the wrong preference.
         verdict = answers.numeric(wrong, answer)
         if not verdict.strict and not verdict.lenient:
             return wrong
@@ -53,6 +54,7 @@ def worked(text: str, answer: str, *names: rng.Name) -> str | None:
 def _candidates(body: str, final: Fraction, permutation: Permutation) -> Iterator[tuple[str, Changes]]:
     """Changed bodies with the numbers that they changed, best first."""
     equations = list(_equations(body))
+    # Any equation may be the one that slips, not always the last: errors are not to stand in one place.
     for at in permutation(len(equations)):
         value = _number(equations[at]["right"])
         for slip in _slips(value, permutation):

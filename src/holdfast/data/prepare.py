@@ -103,6 +103,7 @@ def _given(task: Task, spec: TaskSpec, sampled: Sampled, rows: Iterable[Example]
 
 def _limited(rows: list[Example], most: int | None) -> list[Example]:
     """At most so many rows, in an order by hash; a smaller limit's rows are among a larger one's."""
+    # By a hash of ids and not the first of the file, whose rows may be sorted by difficulty or source.
     kept = set(rng.order([row.id for row in rows], "rows")[:most])
     return [row for row in rows if row.id in kept]
 

@@ -70,6 +70,7 @@ def take(how: SideSpec, found: Sequence[Candidate], scores: Sequence[float | Non
     for (row, text), score in zip(found, scores, strict=True):
         if score is not None and _fits(how, score):
             fit.setdefault(row.id, []).append(text)
+    # By hash and not by score: of the answers that pass none is preferred.
     return {i: rng.order(texts, "sampled", i)[0] for i, texts in fit.items()}
 
 

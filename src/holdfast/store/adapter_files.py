@@ -49,6 +49,8 @@ MERGED = "merge it into a whole model with PEFT's `merge_and_unload` and measure
 
 def adapter_digest(folder: Path | str) -> str:
     """Digest of a LoRA adapter in PEFT's format: its weights and the settings that change its output."""
+    # Of the file's bytes and these fields alone: a copy under another name, or written by another PEFT, is the same
+    # subject.
     config = adapter_config(folder)
     fields: dict[str, Any] = {k: config.get(k) for k in _COUNTED}
     for key in ("target_modules", "exclude_modules"):  # PEFT writes a set, in any order

@@ -119,6 +119,7 @@ def scores(
 def _is_response(groups: Seq[Group], batch: Batch) -> Tensor:
     """Which scored tokens lie at or after the true start of their response."""
     parts = []
+    # `lay_out` moved the starts so that prompts are scored too; here they are told apart again.
     for true, scored in zip((s for g in groups for s in g), batch.sequences, strict=True):
         parts.append(np.arange(scored.start, len(scored.ids)) >= true.start)
     return torch.from_numpy(np.concatenate(parts))

@@ -93,6 +93,7 @@ def exposure(job: TrainJob, budget: int, rows: Rows) -> dict[str, Any]:
         "refusal_rows": 0,
         "notes": {},
     }
+    # Counted from what the view really made, not from what its objective is known to do.
     for example in (e for examples in job.stream.steps[:step] for e in examples):
         out["rows"] += 1
         out["refusal_rows"] += REFUSAL in example.tags
