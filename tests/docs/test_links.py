@@ -13,6 +13,8 @@ _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _FILE = re.compile(
     r"`((?:src/holdfast/|tests/|tools/|benchmarks/|studies/|examples/|docs/|[a-z_]+/)[a-z0-9_./-]+\.(?:py|yaml|md|csv|json))`"
 )
+_BARE = re.compile(r"`([a-z_]+\.py)`")  # said without its folder
+_READERS = {"my_parts.py"}  # what a page asks its reader to write
 _PLACES = (ROOT, ROOT / "src" / "holdfast", ROOT / "src" / "holdfast" / "evals")
 _OF_A_STUDY = ("report/", "consistency/", "tables/", "analysis/", "rows/", "samples/", "records/", "results/")
 
@@ -34,6 +36,18 @@ def test_files_that_are_named_exist(page: str) -> None:
     for name in _FILE.findall((ROOT / page).read_text(encoding="utf-8")):
         there = any((place / name).exists() for place in _PLACES)
         assert there or name.startswith(_OF_A_STUDY), f"{page}: there is no {name}"
+
+
+@pytest.mark.parametrize("page", [p for p in NAMES if _BARE.search((ROOT / p).read_text(encoding="utf-8"))])
+def test_files_that_are_named_without_their_folder_exist(page: str) -> None:
+    here = {file.name for room in ("src", "tools", "tests", "benchmarks", "examples") for file in _sources(room)}
+    named = set(_BARE.findall((ROOT / page).read_text(encoding="utf-8")))
+    assert named <= here | _READERS, f"{page}: there is no {named - here - _READERS}"
+
+
+@cache
+def _sources(room: str) -> tuple[Path, ...]:
+    return tuple((ROOT / room).rglob("*.py"))
 
 
 @cache
