@@ -55,3 +55,9 @@ def _headings(file: Path) -> frozenset[str]:
     """As GitHub makes anchors of them: letters, digits, dashes; spaces become dashes."""
     lines = re.findall(r"^#+ +(.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
     return frozenset(re.sub(r"[^\w -]", "", line.replace("`", "").lower()).strip().replace(" ", "-") for line in lines)
+
+
+def test_the_index_lists_every_page() -> None:
+    listed = set(_LINK.findall((ROOT / "docs" / "README.md").read_text(encoding="utf-8")))
+    pages = {name.removeprefix("docs/") for name in NAMES if name.startswith("docs/")} - {"README.md"}
+    assert pages <= listed, pages - listed
