@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from holdfast import rng
-from holdfast.config.declared import TUNED, TUNING
+from holdfast.config.role import Role
+from holdfast.config.runs import settings, tuning_seeds
 from holdfast.config.study import Study
-from holdfast.config.tuning import candidates, seeds
 from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.store.files import write_json, write_text
@@ -148,13 +148,13 @@ def _subjects(study: Study) -> Iterator[dict]:
 def _settings(study: Study, chosen: tuple[str, ...]) -> Iterator[dict]:
     """What a `tuned` section adds, of one model and task."""
     objectives = {v.label: v.objective for v in study.objectives}
-    for x in candidates(study):
-        full = x.variant.label in chosen
-        for seed in study.seeds if full else seeds(study):
-            who = {"model": study.models[0].name, "task": study.tasks[0].name, "label": x.variant.label}
+    for x in settings(study):
+        full = x.label in chosen
+        for seed in study.seeds if full else tuning_seeds(study):
+            who = {"model": study.models[0].name, "task": study.tasks[0].name, "label": x.label}
             who |= {"objective": objectives[x.of], "params": "{}", "seed": seed}
             for budget in study.budgets if full else study.budgets[-1:]:
-                yield _subject(who, budget, TUNED if full else TUNING)
+                yield _subject(who, budget, (Role.TUNED if full else Role.TUNING).value)
 
 
 def _subject(who: dict, budget: int, bracket: str) -> dict:

@@ -62,7 +62,7 @@ def identities(name: str) -> dict[str, Any]:
     """Of a shipped study: runs, eval configs, and what the base model is asked in each."""
     study = loading.load(ROOT / name if "/" in name else name)
     plan = expand(study)
-    found: dict[str, Any] = {"runs": [f"{t.id} {t.label} {t.seed} {t.role}" for t in plan.runs]}
+    found: dict[str, Any] = {"runs": [f"{t.id} {t.label} {t.seed} {t.role.column(t.label)}" for t in plan.runs]}
     if plan.nominal:
         return found
     materials = Materials(study, None, plan=True)

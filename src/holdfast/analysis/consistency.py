@@ -19,10 +19,11 @@ import pandas as pd
 from holdfast.analysis import repeats
 from holdfast.analysis.clusters import BASE
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.frame import VARIATION, configs, judges, load
+from holdfast.analysis.frame import configs, judges, load
 from holdfast.analysis.metrics import metrics
 from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.shown import aside
+from holdfast.config.role import Role
 from holdfast.config.run import planned
 from holdfast.config.study import Study
 from holdfast.stats.components import components
@@ -96,7 +97,7 @@ def answers(folder: StudyFolder, study: Study) -> pd.DataFrame:
     objectives' own formats, are left out."""
     about = configs(folder, varied=True)
     frame = load(folder, varied=True)
-    frame = frame[(frame["format"] == DEFAULT) & frame["bracket"].isin(("", VARIATION))]
+    frame = frame[(frame["format"] == DEFAULT) & frame["bracket"].isin(("", Role.VARIATION))]
     frame = frame[(frame["bracket"] != "") | (frame["budget"] == study.ladder[-1]) | (frame["label"] == BASE)]
     runs = {r.id: r for r in planned(read_json(folder.plan_json) if folder.plan_json.exists() else {})}
     places = tables.read(folder.subjects, "subjects")[["subject", "trajectory"]].to_numpy()
@@ -121,7 +122,7 @@ def answers(folder: StudyFolder, study: Study) -> pd.DataFrame:
         return pd.DataFrame(columns=[*_ABOUT[1:], "judge", "bracket", *MEASURING.values(), *TRAINING.values()])
     rows = pd.concat(parts, ignore_index=True)
     for key, name in TRAINING.items():
-        rows[name] = rows["subject"].map(lambda s, key=key: trained[s].varies.get(key, OWN) if s in trained else OWN)
+        rows[name] = rows["subject"].map(lambda s, key=key: trained[s].overrides.get(key, OWN) if s in trained else OWN)
     rows["objective"] = [
         (trained[s].of if s in trained else "") or label
         for s, label in zip(rows["subject"], rows["label"], strict=True)

@@ -13,7 +13,7 @@ import pandas as pd
 from holdfast.analysis.config_info import KEYS, ConfigInfo, config_info
 from holdfast.analysis.raters import PANEL, panel
 from holdfast.analysis.scope import Everything, apart, once, scope
-from holdfast.config.declared import TUNED, TUNING
+from holdfast.config.role import Role
 from holdfast.config.study import Study
 from holdfast.store import tables
 from holdfast.store.files import read_json, read_lines
@@ -21,7 +21,6 @@ from holdfast.store.folder import EvalFolder, StudyFolder
 from holdfast.types import UserError
 
 COHERENCE = "coherence"  # the judge that says whether a response is language at all; a column, not a rival verdict
-VARIATION = "variation"  # the bracket of what the consistency section trains
 PEOPLE = "humans"  # the judge whose labels are people's
 SUBJECT = ["model", "task", "label", "objective", "seed", "budget", "bracket"]  # what tells subjects apart
 
@@ -104,7 +103,7 @@ def load(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> 
     who = subjects[["label", "trajectory", "budget"]].itertuples(index=False, name=None)
     subjects["distance"] = [0.0 if label == "base" else far.get((run, b), np.nan) for label, run, b in who]
     subjects = _thin(subjects[["subject", *SUBJECT, "distance"]])
-    beside = [*([] if varied else [VARIATION]), *([] if tuning else [TUNING, TUNED])]
+    beside = [*([] if varied else [Role.VARIATION]), *([] if tuning else [Role.TUNING, Role.TUNED])]
     subjects = subjects[~subjects["bracket"].isin(beside)]
     # Two labels may name one and the same subject; each then has the records.
     frame = frame.merge(subjects, on="subject", how="inner")

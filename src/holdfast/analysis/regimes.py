@@ -9,9 +9,9 @@ from __future__ import annotations
 import pandas as pd
 
 from holdfast.analysis.config_info import Configs
-from holdfast.config import declared
+from holdfast.config.role import Role
+from holdfast.config.runs import settings
 from holdfast.config.study import Study
-from holdfast.config.tuning import candidates
 
 SHARED, TUNED = "shared", "tuned"
 _WHO = ["model", "task", "label"]
@@ -24,13 +24,13 @@ def regimes(frame: pd.DataFrame, configs: Configs, study: Study) -> dict[str, pd
     In the tuned regime an objective's rows are those of the setting that was chosen for it, in place of its own; the
     base model's, control runs' and what is given are in both.
     """
-    beside = frame["bracket"].isin((declared.TUNING, declared.TUNED))
+    beside = frame["bracket"].isin((Role.TUNING, Role.TUNED))
     shared = frame[~beside] if beside.any() else frame
     if study.tuned is None:
         return {SHARED: shared}
     assert beside.any(), "the settings that were tried are missing"
-    of = {x.variant.label: x.of for x in candidates(study)}
-    chosen = frame[frame["bracket"] == declared.TUNED]
+    of = {x.label: x.of for x in settings(study)}
+    chosen = frame[frame["bracket"] == Role.TUNED]
     chosen = chosen.assign(label=chosen["label"].map(of), bracket="")
     instead = pd.MultiIndex.from_frame(shared[_WHO]).isin(pd.MultiIndex.from_frame(chosen[_WHO]))
     kept = shared[~(instead & (shared["bracket"] == ""))]

@@ -16,8 +16,9 @@ from itertools import product
 import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo
-from holdfast.config import loading, tuning, variations
-from holdfast.config.declared import TUNED, TUNING
+from holdfast.config import loading
+from holdfast.config.role import Role
+from holdfast.config.runs import settings, variations
 from holdfast.config.study import MeasureSpec, Study
 from holdfast.evals.varied import varied
 from holdfast.store.folder import StudyFolder
@@ -113,8 +114,8 @@ class Scope(Everything):
     def subjects(self, subjects: pd.DataFrame) -> pd.DataFrame:
         study, s = self.study, subjects
         objectives = {(v.label, v.objective) for v in study.objectives}
-        settings = {x.variant.label for x in tuning.candidates(study)}
-        varied = {x.variant.label for x in variations.variations(study)}
+        tried = {x.label for x in settings(study)}
+        changed = {x.label for x in variations(study)}
         given = {(g.model or study.models[0].name, g.task, g.label, g.seed, g.budget) for g in study.given}
         base = s["label"] == "base"
         pairs = pd.Series(list(zip(s["label"], s["objective"], strict=True)), index=s.index, dtype=object)
@@ -123,8 +124,8 @@ class Scope(Everything):
         at = on & s["budget"].isin(study.checkpoint_budgets)
         proper = (s["bracket"] == "") & ~base & ((at & pairs.isin(objectives)) | places.isin(given))
         beside = s["bracket"].isin([b.kind for b in study.control_runs])
-        beside |= s["bracket"].isin((TUNING, TUNED)) & at & s["label"].isin(settings)
-        beside |= (s["bracket"] == variations.VARIATION) & s["label"].isin(varied)
+        beside |= s["bracket"].isin((Role.TUNING, Role.TUNED)) & at & s["label"].isin(tried)
+        beside |= (s["bracket"] == Role.VARIATION) & s["label"].isin(changed)
         return s[s["model"].isin([m.name for m in study.models]) & (base | proper | beside)]
 
 

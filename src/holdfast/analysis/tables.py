@@ -22,7 +22,7 @@ from holdfast.analysis.matched_rows import Joint
 from holdfast.analysis.pareto import Front
 from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.stability import stability, ways
-from holdfast.config import tuning
+from holdfast.config import decisions
 from holdfast.config.study import Study
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
@@ -81,7 +81,7 @@ def _settings(
     """Levels at the last budget (of ``tuned.levels``) in each regime, and of every setting that was tried (regime
     ``tried``): those of one model and task together, with its base model."""
     parts = []
-    for model, task in sorted({(c["model"], c["task"]) for c in tuning.read(study, folder)}):
+    for model, task in sorted({(c["model"], c["task"]) for c in decisions.choices(study, folder)}):
         about = {"of_model": model, "of_task": task}
         parts.append(tuned.tried(of(frame, model, task), configs, study).assign(**about, regime=TRIED))
         for regime, joint in each.items():

@@ -18,8 +18,8 @@ from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.headlines import headlines
+from holdfast.config.runs import settings, tuning_seeds
 from holdfast.config.study import Study, VariantSpec
-from holdfast.config.tuning import candidates, seeds
 
 SURELY = 1e-9  # means of the same items that differ by less are equal
 
@@ -35,8 +35,8 @@ def levels(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
 def tried(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
     """The same of every setting, the objectives' own among them, over the seeds that all of them have. ``frame``: of
     ``frame.load(tuning=True)``."""
-    labels = [v.label for v in study.objectives] + [x.variant.label for x in candidates(study)]
-    mine = frame["label"].isin(labels) & frame["seed"].isin(seeds(study))
+    labels = [v.label for v in study.objectives] + [x.label for x in settings(study)]
+    mine = frame["label"].isin(labels) & frame["seed"].isin(tuning_seeds(study))
     return levels(frame[mine | (frame["label"] == BASE)], configs, study)
 
 
@@ -50,13 +50,13 @@ def choose(frame: pd.DataFrame, configs: Configs, study: Study) -> list[dict[str
         by = rows[rows["measure"] == study.tuned.measure].set_index("label")
         for v in study.objectives:
             varies: dict[str, dict[str, str]] = {v.label: {}}
-            varies |= {x.variant.label: dict(x.varies) for x in candidates(study) if x.of == v.label}
+            varies |= {x.label: dict(x.overrides) for x in settings(study) if x.of == v.label}
             columns = ["value", "low", "high", "n_prompts", "n_seeds"]
             scored = by.loc[[x for x in varies if x in by.index], columns].dropna(subset=["value"])
-            settings = [{"label": x, "varies": varies[str(x)], **r} for x, r in scored.to_dict("index").items()]
-            best = max((s["value"] for s in settings), default=0.0) - SURELY
-            chosen = next((s["label"] for s in settings if s["value"] >= best), v.label)
-            found.append({"model": model, "task": task, "label": v.label, "chosen": chosen, "settings": settings})
+            scores = [{"label": x, "varies": varies[str(x)], **r} for x, r in scored.to_dict("index").items()]
+            best = max((s["value"] for s in scores), default=0.0) - SURELY
+            chosen = next((s["label"] for s in scores if s["value"] >= best), v.label)
+            found.append({"model": model, "task": task, "label": v.label, "chosen": chosen, "settings": scores})
     return found
 
 
@@ -65,10 +65,10 @@ def lines(study: Study) -> pd.DataFrame:
     rows of one objective and factor, in order of value (of a factor without order: of the file)."""
     rows = []
     for v in study.objectives:
-        mine = [x for x in candidates(study) if x.of == v.label and len(x.varies) == 1]
-        for factor in dict.fromkeys(next(iter(x.varies)) for x in mine):
+        mine = [x for x in settings(study) if x.of == v.label and len(x.overrides) == 1]
+        for factor in dict.fromkeys(next(iter(x.overrides)) for x in mine):
             line = [(_value(v, factor, study), v.label)]
-            line += [(_value(x.variant, factor, study), x.variant.label) for x in mine if factor in x.varies]
+            line += [(_value(x.spec, factor, study), x.label) for x in mine if factor in x.overrides]
             if all(isinstance(value, (int, float)) for value, _ in line):
                 line.sort()
             rows += [(v.label, factor, value, label, label == v.label) for value, label in line]

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.config.declared import TUNED, TUNING
+from holdfast.config.role import Role
 from holdfast.config.run import PlannedCheckpoint, Run
 from holdfast.runs.eval_costs import EvalPlan
 from holdfast.runs.plan import Plan
@@ -48,7 +48,7 @@ def duration(seconds: float | None) -> str:
 
 def _headline(plan: Plan) -> Text:
     state = " (nominal)" if plan.nominal else " (provisional)" if plan.provisional else ""
-    runs = [t for t in plan.runs if not t.role]
+    runs = [t for t in plan.runs if t.role.is_study]
     axes: dict[str, Iterable[object]] = {
         "models": dict.fromkeys(t.model for t in runs),
         "tasks": dict.fromkeys(t.task for t in runs),
@@ -68,31 +68,34 @@ def _headline(plan: Plan) -> Text:
 def _training(plan: Plan) -> Table:
     """A row for each objective on each task; what is the same over tasks, seeds and models stands there once, and what
     differs by little as its middle."""
-    several = len({t.task for t in plan.runs if not t.role}) > 1
+    several = len({t.task for t in plan.runs if t.role.is_study}) > 1
     words, numbers = ("objective", "task"), ("steps", "passes", "shared", "forward", "ref.", "superv.", "unsafe")
     table = _table(words if several else words[:1], numbers, "tokens and steps at the last budget")
-    groups: dict[tuple[str, str], dict[str, list[Run]]] = {}
+    groups: dict[str, dict[str, list[Run]]] = {}
     for t in plan.runs:
         groups.setdefault(_shown(t), {}).setdefault(t.task, []).append(t)
-    for (label, role), tasks in groups.items():
+    for name, tasks in groups.items():
         rows: dict[tuple[str, ...], list[str]] = {}
         for task, runs in tasks.items():
             rows.setdefault(_figures([max(t.checkpoints, key=lambda r: r.budget) for t in _longest(runs)]), []).append(
                 task
             )
         for figures, names in rows.items():
-            name = f"{label} (control run)" if role else label
             where = (names[0] if len(names) == 1 else f"{len(names)} tasks",) if several else ()
             table.add_row(name, *where, *figures)
     return table
 
 
-def _shown(t: Run) -> tuple[str, str]:
-    """Label and role; all variations of an objective are one line, and all settings that are tried for it."""
-    if t.role == TUNED:
-        return f"{t.label} (tuned)", ""
-    kind = "tried for" if t.role == TUNING else "variations of"
-    return (f"{kind} {t.of}", "") if t.of else (t.label, t.role)
+def _shown(t: Run) -> str:
+    """The line that a run is counted in: all variations of an objective are one, and all settings tried for it."""
+    names = {
+        Role.STUDY: t.label,
+        Role.CONTROL: f"{t.label} (control run)",
+        Role.VARIATION: f"variations of {t.of}",
+        Role.TUNING: f"tried for {t.of}",
+        Role.TUNED: f"{t.label} (tuned)",
+    }
+    return names[t.role]
 
 
 def _longest(runs: list[Run]) -> list[Run]:

@@ -110,9 +110,6 @@ class MatchedSpec(Section):
     )
 
 
-TUNING, TUNED = "tuning", "tuned"  # roles: a setting that is tried, and one that was chosen
-
-
 class TunedSpec(Section):
     """Each objective at a learning rate and coefficients of its own, beside the one setting for all (docs/tuned.md)."""
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from holdfast.config import variants
-from holdfast.config.declared import TUNING
+from holdfast.config.role import Role
+from holdfast.config.runs import own
 from holdfast.config.study import Study
 
 
@@ -33,11 +33,10 @@ class PlannedCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training run. ``order`` is the digest of the order of rows; ``role`` is "" for the study proper.
+    """One training run, counted. ``order`` is the digest of the order of rows.
 
-    A run of the role ``variation``, ``tuning`` or ``tuned`` is ``of`` an objective's label, and ``varies`` from it
-    in these factors' levels.
-    ``begins``: id of the run from whose checkpoint at the same budget a second round goes on; "" if afresh.
+    One that is a variant is ``of`` an objective's label and ``overrides`` it in these factors' levels. ``parent``: id
+    of the run from whose checkpoint at the same budget a second round goes on; "" if afresh.
     """
 
     id: str
@@ -48,12 +47,12 @@ class Run:
     params: Mapping[str, Any]
     seed: int
     learning_rate: float
-    role: str
+    role: Role
     order: str
     checkpoints: tuple[PlannedCheckpoint, ...]
     of: str = ""
-    varies: Mapping[str, str] = field(default_factory=dict)
-    begins: str = ""
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    parent: str = ""
 
     @property
     def budgets(self) -> tuple[int, ...]:
@@ -66,11 +65,18 @@ class Run:
     @property
     def measured(self) -> tuple[int, ...]:
         """The budgets whose checkpoints are measured: of a setting that is only tried, the last."""
-        return self.budgets[-1:] if self.role == TUNING else self.budgets
+        return self.budgets[-1:] if self.role is Role.TUNING else self.budgets
 
 
 # Keys of plan.json, as earlier versions wrote them.
-_EARLIER = {"cells": "configs", "trajectories": "runs", "rungs": "checkpoints", "bracket": "role"}
+_EARLIER = {
+    "cells": "configs",
+    "trajectories": "runs",
+    "rungs": "checkpoints",
+    "bracket": "role",
+    "varies": "overrides",
+    "begins": "parent",
+}
 
 
 def present_names(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +84,7 @@ def present_names(plain: Mapping[str, Any]) -> dict[str, Any]:
     found = {_EARLIER.get(key, key): value for key, value in plain.items()}
     if "runs" in found:
         found["runs"] = [{_EARLIER.get(key, key): value for key, value in run.items()} for run in found["runs"]]
+        found["runs"] = [run | {"role": Role.of(run["role"])} for run in found["runs"]]
     return found
 
 
@@ -91,11 +98,11 @@ def planned(plain: Mapping[str, Any]) -> list[Run]:
 def still_warming_up(runs: Iterable[Run], study: Study) -> list[str]:
     """A sentence for the checkpoints that are taken before the learning rate has come up: they have learnt little, and
     a flat curve there says nothing of an objective."""
-    warm_up = {v.label: variants.controls(v, study.controls).warmup_steps for v in study.objectives}
+    warm_up = {v.label: v.controls(study.controls).warmup_steps for v in own(study)}
     early: dict[int, set[str]] = {}
     for t in runs:
         for checkpoint in t.checkpoints:
-            if not t.role and checkpoint.steps is not None and checkpoint.steps <= warm_up.get(t.label, 0):
+            if t.role.is_study and checkpoint.steps is not None and checkpoint.steps <= warm_up.get(t.label, 0):
                 early.setdefault(checkpoint.budget, set()).add(t.label)
     if not early:
         return []

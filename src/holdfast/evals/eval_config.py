@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from holdfast import registry, rng
-from holdfast.config.declared import TUNED, TUNING
 from holdfast.config.prompt_format import PROMPT, check, framed
 from holdfast.config.study import JudgeSpec, MeasureSpec, Study
 from holdfast.data.prepare import Prepared
@@ -64,10 +63,9 @@ class EvalConfig:
 
     def concerns(self, row: SubjectRow) -> bool:
         """Whether a subject is measured here: on its own task and on what is of no task; the base model on all."""
-        if self.varies and (row.bracket or (row.trajectory and row.budget != self.last)):
+        if self.varies and (not row.role.is_study or (row.trajectory and row.budget != self.last)):
             return False
-        proper = row.bracket in ("", TUNING, TUNED)
-        if row.trajectory and proper and not (self.at(row.budget) or row.subject in self.chosen):
+        if row.trajectory and row.role.on_ladder and not (self.at(row.budget) or row.subject in self.chosen):
             return False
         return not self.task or row.task in ("", self.task)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast import registry
+from holdfast.config.role import Role
 from holdfast.types import Subject, Turn
 
 Conditions = Callable[[tuple[Turn, ...]], Mapping[str, tuple[Turn, ...]]]
@@ -30,6 +31,11 @@ class SubjectRow:
     adapter: str = ""
     weights: str = ""
 
+    @property
+    def role(self) -> Role:
+        """Of the run that left it; the base model's and a given one's are the study's own."""
+        return Role.of(self.bracket)
+
     def speaker(self, root: Path) -> Subject:
         """Whom requests are addressed to. ``root`` is the study's folder, which a relative adapter lies in."""
         adapter = str(root / self.adapter) if self.adapter else None
@@ -37,7 +43,7 @@ class SubjectRow:
 
     def conditions(self) -> Conditions | None:
         """The labelled ways in which the subject's objective would have it asked, beside the bare prompt."""
-        if not self.objective or self.bracket:
+        if not self.objective or not self.role.is_study:
             return None
         return getattr(registry.build("objectives", self.objective, json.loads(self.params)), "at_evaluation", None)
 

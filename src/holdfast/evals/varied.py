@@ -8,7 +8,7 @@ from typing import Any
 from holdfast import registry
 from holdfast.config.factors import ConsistencySpec
 from holdfast.config.study import MeasureSpec, Study
-from holdfast.config.variations import OWN, Level
+from holdfast.config.variant import OWN, Level
 from holdfast.evals.eval_config import Varied
 from holdfast.evals.measures.attacks import read_entries
 

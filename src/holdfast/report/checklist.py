@@ -16,8 +16,7 @@ import pandas as pd
 from holdfast import __version__
 from holdfast.analysis import consistency
 from holdfast.analysis.headlines import headlines
-from holdfast.config.declared import TUNED, TUNING
-from holdfast.config.variations import VARIATION
+from holdfast.config.role import Role
 from holdfast.report import speak, standing, tables
 from holdfast.report.headline import plain
 from holdfast.report.latex import escaped
@@ -217,13 +216,13 @@ def _runs(findings: Findings) -> Iterator[Row]:
     if not study.trains:
         return
     yield "number of runs", "training runs of the study proper", int((kinds == "").sum())
-    yield "number of runs", "training runs that vary (consistency)", int((kinds == VARIATION).sum())
+    yield "number of runs", "training runs that vary (consistency)", int((kinds == Role.VARIATION).sum())
     yield (
         "number of runs",
         "training runs of settings that were tried or chosen",
-        int(kinds.isin((TUNING, TUNED)).sum()),
+        int(kinds.isin((Role.TUNING, Role.TUNED)).sum()),
     )
-    yield "number of runs", "bracketing runs", int((~kinds.isin(("", VARIATION, TUNING, TUNED))).sum())
+    yield "number of runs", "bracketing runs", int((~kinds.isin(("", Role.VARIATION, Role.TUNING, Role.TUNED))).sum())
     yield "number of runs", "training seeds", list(study.draws)
     yield "number of runs", "budgets, tokens", list(study.ladder)
 

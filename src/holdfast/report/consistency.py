@@ -11,8 +11,8 @@ import pandas as pd
 from holdfast.analysis import consistency
 from holdfast.analysis.consistency import Consistency
 from holdfast.analysis.repeats import PROMPT, REST
-from holdfast.config.variants import is_declared
-from holdfast.config.variations import Variation, variations
+from holdfast.config.runs import variations
+from holdfast.config.variant import Variant
 from holdfast.report import gist, markup, speak, tables
 from holdfast.report.charts import Figure, layer, share_axis, tips
 from holdfast.report.headline import plain
@@ -235,11 +235,11 @@ def chart(found: Consistency, design: str) -> Figure | None:
 # -- proof of control of the variations --------------------------------------------------------------------------------
 
 
-def undeclared(findings: Findings, made: Sequence[Variation]) -> Mapping[str, Sequence[str]]:
+def undeclared(findings: Findings, made: Sequence[Variant]) -> Mapping[str, Sequence[str]]:
     """By run: what differs from the study's own run in its proof of control, though it was not declared."""
     runs = findings.runs
     found: dict[str, list[str]] = {}
-    by_label = {x.variant.label: x for x in made}
+    by_label = {x.label: x for x in made}
     proofs = {
         (r["model"], r["task"], r["label"], r["seed"]): tables.flat(r["controls"].get("controlled", {}))
         for r in runs.to_dict("records")
@@ -249,12 +249,12 @@ def undeclared(findings: Findings, made: Sequence[Variation]) -> Mapping[str, Se
             continue
         mine = proofs[r["model"], r["task"], r["label"], r["seed"]]
         own = proofs.get((r["model"], r["task"], x.of, r["seed"]), {})
-        differ = [k for k in mine if k in own and mine[k] != own[k] and not is_declared(x.variant, k, *x.varies)]
+        differ = [k for k in mine if k in own and mine[k] != own[k] and not x.declares(k)]
         found[f"{r['label']} seed {r['seed']}"] = differ
     return found
 
 
-def proof(findings: Findings, made: Sequence[Variation]) -> tuple[Block, ...]:
+def proof(findings: Findings, made: Sequence[Variant]) -> tuple[Block, ...]:
     """Whether the runs differ from the study's own in what they declare and in nothing else."""
     found = undeclared(findings, made)
     if not found:

@@ -10,7 +10,7 @@ from holdfast.analysis import coherent
 from holdfast.analysis.matched import SURE, Matched
 from holdfast.analysis.pareto import Front
 from holdfast.analysis.versus import reservations
-from holdfast.config import stopped
+from holdfast.config import decisions
 from holdfast.report import gap, gist, markup, speak, tables
 from holdfast.report.charts import Figure, Look
 from holdfast.report.headline import plain
@@ -61,12 +61,12 @@ _ABSENT = "Needs a measure of capability and one of robustness."
 
 def _stopped(s: Setting) -> list[Block]:
     """Which runs were trained no further, for they had reached the target."""
-    where = stopped.read(s.findings.study, s.findings.folder)
+    where = decisions.stopped(s.findings.study, s.findings.folder)
     if where is None:
         return []
     runs = s.findings.runs
     mine = runs[(runs["model"] == s.model) & (runs["task"] == s.task) & (runs["bracket"] == "")]
-    said = stopped.said(where, mine[["trajectory", "label", "seed"]].itertuples(index=False, name=None))
+    said = decisions.in_words(where, mine[["trajectory", "label", "seed"]].itertuples(index=False, name=None))
     return [markup.said(f"{_STOPPED} {said}. {_LATER}" if said else _NONE_STOPPED)]
 
 

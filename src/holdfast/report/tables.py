@@ -15,8 +15,8 @@ import pandas as pd
 
 from holdfast.analysis.gate import NO_ANSWER as SILENT
 from holdfast.analysis.gate import Verdict
+from holdfast.config import runs as study_runs
 from holdfast.config.study import Study
-from holdfast.config.variants import is_declared
 from holdfast.report import speak
 from holdfast.report.headline import Series, plain
 from holdfast.report.reading import Findings, Setting, named
@@ -141,7 +141,7 @@ class Control:
 def controls(findings: Findings) -> list[Control]:
     """Every control of every model, task and seed, side by side over objectives."""
     runs = findings.runs
-    own = {v.label: v for v in findings.study.objectives}
+    own = {v.label: v for v in study_runs.own(findings.study)}
     found = []
     proper = runs[(runs["bracket"] == "")] if len(runs) else runs
     for (model, task, seed), group in proper.groupby(["model", "task", "seed"], sort=False):
@@ -149,7 +149,7 @@ def controls(findings: Findings) -> list[Control]:
         proofs = {label: values for label, values in proofs.items() if values}
         for name in dict.fromkeys(k for values in proofs.values() for k in values):
             values = {label: v[name] for label, v in proofs.items() if name in v}
-            declared = any(is_declared(own.get(label), name) for label in values)
+            declared = any(own[label].declares(name) for label in values if label in own)
             found.append(Control(f"{model} · {task} · seed {seed}", name, values, declared))
     return found
 
@@ -238,7 +238,7 @@ def unscored(findings: Findings) -> pd.DataFrame:
 
 def dropped(findings: Findings) -> pd.DataFrame:
     """Training rows that some objective could not use and so none was given, by reason; beside them those that a run
-    with rows of its own (``study.variants.task``) left out for itself."""
+    with rows of its own (``Variant.task``) left out for itself."""
     rows = [
         {
             "task": task,

@@ -9,7 +9,7 @@ from holdfast.analysis.answer import in_short, sentences
 from holdfast.analysis.recommend import Recommendation, recommend
 from holdfast.analysis.regimes import TUNED
 from holdfast.analysis.shown import shown
-from holdfast.config import stopped
+from holdfast.config import decisions
 from holdfast.config.run import planned, still_warming_up
 from holdfast.report import reservations, speak, tables
 from holdfast.report.charts import lower
@@ -55,7 +55,7 @@ def warnings(findings: Findings) -> list[str]:
     differing = sorted({c.name for c in tables.controls(findings) if not c.equal and not c.declared})
     said = [f"Not everything was held fixed over objectives: {speak.join(differing)}. See “Was the comparison fair?”"]
     ended = "Runs ended where they reached the target. See “At equal capability” for which, and what is not compared."
-    said = said * bool(differing) + [ended] * bool(stopped.read(findings.study, findings.folder))
+    said = said * bool(differing) + [ended] * bool(decisions.stopped(findings.study, findings.folder))
     trained = planned(findings.plan)
     early = [f"{note[0].upper()}{note[1:]}." for note in still_warming_up(trained, findings.study)]
     return [*said, *early, *silences(findings)]

@@ -11,7 +11,8 @@ import pandas as pd
 from holdfast.analysis import tuned
 from holdfast.analysis.regimes import SHARED, TUNED
 from holdfast.analysis.tables import TRIED
-from holdfast.config.tuning import candidates, read, seeds
+from holdfast.config.decisions import choices
+from holdfast.config.runs import settings, tuning_seeds
 from holdfast.report import consistency, markup, speak, tables
 from holdfast.report import labels as place
 from holdfast.report.charts import Figure, colour, layer, lower, opacity_of, shape, share_axis, tips
@@ -45,7 +46,7 @@ _CURVE = (
 def group(s: Setting) -> Group | None:
     """None where the study tries no settings, or has not chosen yet."""
     findings, study = s.findings, s.findings.study
-    chosen = [c for c in read(study, findings.folder) if (c["model"], c["task"]) == (s.model, s.task)]
+    chosen = [c for c in choices(study, findings.folder) if (c["model"], c["task"]) == (s.model, s.task)]
     if not chosen:
         return None
     mark, names = study.mark, findings.labels
@@ -73,7 +74,7 @@ def group(s: Setting) -> Group | None:
             compared.append(lower(x.title))
             turned = beside.loc[beside["conclusion"] == "changes", "objective"]
             changed += [f"{lower(x.title)} of {speak.join(turned)}"] if len(turned) else []
-    made = [x for x in candidates(study) if x.of in names]
+    made = [x for x in settings(study) if x.of in names]
     versus = f" against {against}" if against else ""
     found = f"Of {speak.join(compared)} " if compared else ""
     found += f"the verdicts{versus} change: {speak.join(changed)}." if changed else f"no verdict{versus} changes."
@@ -97,7 +98,7 @@ def _by_regime(s: Setting) -> dict[str, pd.DataFrame]:
 def method(findings: Findings) -> list[str]:
     """For a methods section; nothing of a study that tunes nothing."""
     study, section = findings.study, findings.study.tuned
-    if section is None or not (chosen := read(study, findings.folder)):
+    if section is None or not (chosen := choices(study, findings.folder)):
         return []
     tried = [
         f"learning rate{'s' * (len(section.learning_rate) > 1)} {speak.join(map(_number, section.learning_rate))}"
@@ -109,7 +110,7 @@ def method(findings: Findings) -> list[str]:
         f"Beside this shared setting, each objective was compared at one of its own: of {'; '.join(tried)} "
         f"({'crossed' if section.cross == 'full' else 'each by itself'}), that with the highest accuracy on "
         f"{plain(section.measure)} after {study.budgets[-1]:,} tokens from seed "
-        f"{speak.join(map(str, seeds(study)))}, without regard to safety; it was then trained from every seed.",
+        f"{speak.join(map(str, tuning_seeds(study)))}, without regard to safety; it was then trained from every seed.",
         f"Chosen: {speak.join(best)}; where nothing is named, the shared setting."
         if best
         else "It was the shared one for all.",

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from holdfast import registry
-from holdfast.config import tuning, variants, variations
 from holdfast.config.declared import DeclaredSpec
 from holdfast.config.prompt_format import check as check_frame
-from holdfast.config.study import ControlRunSpec, MatchedSpec, MeasureSpec, Study, TaskSpec
+from holdfast.config.runs import own, variations
+from holdfast.config.study import MeasureSpec, Study, TaskSpec
 from holdfast.evals.varied import varied
+from holdfast.runs.section_checks import beside, sections
 from holdfast.store.digest import digest
 from holdfast.store.rows import Source
 from holdfast.store.sources import data_file
@@ -25,25 +26,18 @@ def check(study: Study) -> list[str]:
     _variants(study)
     for n, task in enumerate(study.tasks):
         _task(task, f"tasks[{n}]")
-    for at, task in _second(study):
+    for at, task in beside(study):
         _task(task, at)
-    for n, control in enumerate(study.control_runs):
-        _control_run(study, control, f"control_runs[{n}]")
     for n, measure in enumerate(study.measures):
         _measure(measure, f"measures[{n}]")
         if not study.tasks and getattr(registry.get("measures", measure.measure), "per_task", False):
             raise UserError(f"measures[{n}]: {measure.measure} is of a task, and this study has none; remove it")
-    variations.check(study)
     for n, model in enumerate(study.models):
         if study.controls.autocast and model.device.startswith("cuda"):
             raise UserError(
                 f"controls.autocast is for a CPU, but models[{n}].device is {model.device}; set its dtype to bfloat16"
             )
-    if study.matched is not None:
-        _matched(study, study.matched)
-    tuning.check(study)
-    if study.tuned is not None:
-        _on_capability(study, "tuned", study.tuned.measure)
+    sections(study)
     return _without_effect(study)
 
 
@@ -56,10 +50,9 @@ def files(study: Study) -> None:
         _at(at, lambda judge=judge: judge.rubric)  # reads its file
         if judge.wants and judge.wants.model and judge.wants.model.template:
             _at(at, data_file, judge.wants.model.template)
-    beside = [(f"control_runs[{n}].task", b.task) for n, b in enumerate(study.control_runs) if b.task is not None]
     tasks = [
         (at, spec, registry.build("tasks", spec.task, spec.params))
-        for at, spec in [*((f"tasks[{n}]", t) for n, t in enumerate(study.tasks)), *beside, *_second(study)]
+        for at, spec in [*((f"tasks[{n}]", t) for n, t in enumerate(study.tasks)), *beside(study)]
     ]
     for at, spec, task in tasks:  # what is looked for on this machine, before anything is fetched
         if spec.unsafe.source is not None:
@@ -84,25 +77,21 @@ def judges(study: Study) -> Iterator[tuple[str, Any]]:
 
 def _variants(study: Study) -> None:
     labels: dict[str, str] = {}
-    for n, variant in enumerate(study.objectives):
+    kinds = [control.kind for control in study.control_runs]
+    for n, v in enumerate(own(study)):
         at = f"objectives[{n}]"
-        if variant.label == RESERVED:
+        if v.label == RESERVED:
             raise UserError(f"{at}.label cannot be {RESERVED!r}: the untrained model has that name; choose another")
-        objective = _at(at, registry.build, "objectives", variant.objective, variant.params)
-        rate = variant.learning_rate or study.controls.learning_rate
-        own = [variants.controls(variant, study.controls), variant.order_seed, variant.init_seed, variant.task]
+        if v.label in kinds:
+            raise UserError(f"{at}.label cannot be {v.label!r}: a control run has that name; choose another")
+        objective = _at(at, registry.build, "objectives", v.spec.objective, v.spec.params)
+        rate = v.spec.learning_rate or study.controls.learning_rate
+        changes = [v.controls(study.controls), v.spec.order_seed, v.spec.init_seed, v.spec.task]
         for task in study.tasks:
-            variants.task(variant, task)
-        twin = labels.setdefault(digest([registry.identity(objective), rate, *own]), variant.label)
-        if twin != variant.label:
-            raise UserError(
-                f"the objectives {twin!r} and {variant.label!r} are one and the same; leave one of them out"
-            )
-
-
-def _second(study: Study) -> list[tuple[str, TaskSpec]]:
-    """Tasks of a second round alone, and where they stand."""
-    return [(f"the task {t.name} of consistency.training.second_round", t) for t in variations.second_tasks(study)]
+            v.task(task)
+        twin = labels.setdefault(digest([registry.identity(objective), rate, *changes]), v.label)
+        if twin != v.label:
+            raise UserError(f"the objectives {twin!r} and {v.label!r} are one and the same; leave one of them out")
 
 
 def _task(task: TaskSpec, at: str) -> None:
@@ -115,19 +104,6 @@ def _task(task: TaskSpec, at: str) -> None:
             _at(f"{at}.{side}.judge", registry.build, "judges", judge.judge, judge.params)
     if task.unsafe.source is not None and task.unsafe.regime == "none":
         raise UserError(f"{at}.unsafe.source is set but {at}.unsafe.regime is none; choose a regime or remove it")
-
-
-def _control_run(study: Study, control: ControlRunSpec, at: str) -> None:
-    if control.kind == "noop":
-        if control.task is not None or control.learning_rate is not None:
-            raise UserError(f"{at} is a noop, which trains the first task at rate 0; remove its task and learning_rate")
-        return
-    if control.task is None:
-        raise UserError(f"{at} ({control.kind}) needs a task with the rows that move its measure")
-    _task(control.task, f"{at}.task")
-    others = [*study.tasks, *(b.task for b in study.control_runs if b.task is not None)]
-    if any(other.name == control.task.name and other != control.task for other in others):
-        raise UserError(f"{at}.task has the name {control.task.name!r} of a different task; choose another name")
 
 
 def _measure(spec: MeasureSpec, at: str) -> None:
@@ -145,48 +121,6 @@ def _measure(spec: MeasureSpec, at: str) -> None:
             )
     for attack in getattr(measure, "attacks", ()):
         _at(f"{at}.params.attacks", registry.get, "attacks", attack)
-
-
-def _matched(study: Study, matched: MatchedSpec) -> None:
-    _on_capability(study, "matched", matched.measure)
-    if not study.trains:
-        raise UserError("matched compares training runs at one capability, and this study trains none; remove it")
-    if max(matched.checkpoints, default=0) > study.budgets[-1]:
-        raise UserError(
-            f"matched.checkpoints must be at most the last budget ({study.budgets[-1]}), but are "
-            f"{list(matched.checkpoints)}"
-        )
-    if matched.stop:
-        _stopping(study)
-
-
-def _on_capability(study: Study, section: str, name: str) -> None:
-    """Raises UserError where what a section matches or chooses on is no measure of capability."""
-    spec = next((m for m in study.measures if m.label == name), None)
-    if spec is None:
-        raise UserError(
-            f"{section}.measure is {name}, which is no measure of the study; add task_accuracy with the name "
-            f"{name} and the parameter split: validation"
-        )
-    if registry.get("measures", spec.measure).axis != "capability":  # type: ignore[attr-defined]
-        raise UserError(f"{section}.measure is {name}, which is no measure of capability; name one that is")
-
-
-def _stopping(study: Study) -> None:
-    """Raises UserError where a run cannot end at the target: that is known only budget by budget."""
-    for v in study.objectives:
-        schedule = variants.controls(v, study.controls).schedule
-        why = f"the {schedule} schedule" if schedule != "constant" else ""
-        if not why and registry.build("objectives", v.objective, v.params).needs.progress:
-            why = "an objective that reads how far training has come"
-        if why:
-            raise UserError(
-                f"matched.stop trains rung by rung, but {v.label} has {why}, so that each of its budgets is a run of "
-                "its own; use the constant schedule or remove stop"
-            )
-    for name in ("tuned", "consistency"):
-        if getattr(study, name) is not None:
-            raise UserError(f"matched.stop ends runs before the last budget, at which {name} compares; remove one")
 
 
 def _without_effect(study: Study) -> list[str]:
@@ -214,7 +148,7 @@ def _without_effect(study: Study) -> list[str]:
         notes.append("up to two of matched.checkpoints are measured in full of every run, which is not counted here")
     if study.trains and study.declared.estimands != DeclaredSpec().estimands:
         notes += [f"declared.estimands asks for {name}, which takes {what}" for name, what in _unanswerable(study)]
-    if study.consistency and not variations.variations(study) and not varied(study):
+    if study.consistency and not variations(study) and not varied(study):
         notes.append("consistency names nothing but the study's own settings, so only judges and benchmarks vary")
     for spec in study.measures:
         if spec.seed and spec.temperature == 0:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast import registry
-from holdfast.config.declared import TUNED
 from holdfast.config.study import MeasureSpec, Study
 from holdfast.data import template_check
 from holdfast.evals.varied import varied
@@ -58,7 +57,7 @@ def plan_configs(materials: Materials, runs: Sequence[Run], *, nominal: bool) ->
 def _counted(materials: Materials, model: str, config: EvalConfig, runs: Sequence[Run]) -> EvalPlan:
     mine = [t for t in runs if t.model == model and config.task in ("", t.task)]
     if config.varies:  # the study proper's, at its last budget
-        mine = [t for t in mine if not t.role and config.last in t.budgets]
+        mine = [t for t in mine if t.role.is_study and config.last in t.budgets]
     prompts = [(prompt, config.sampling.samples) for item in config.items for prompt in config.prompts_for(item)]
     template_check.measured(materials.renderer(model), (prompt for prompt, _ in prompts), config.label)
     requests = sum(1 if prompt.continuations else samples for prompt, samples in prompts)
@@ -84,9 +83,9 @@ def _counted(materials: Materials, model: str, config: EvalConfig, runs: Sequenc
 
 
 def _checkpoints(run: Run, config: EvalConfig) -> int:
-    if config.varies or run.role not in ("", TUNED):
+    if config.varies:
         return 1
-    return sum(config.at(r.budget) for r in run.checkpoints)
+    return sum(config.at(budget) or not run.role.on_ladder for budget in run.measured)
 
 
 def _given(study: Study, model: str, task: str) -> int:
@@ -109,7 +108,7 @@ def _tasks(study: Study, spec: MeasureSpec) -> list[str]:
 
 
 def _ways(materials: Materials, run: Run, config: EvalConfig) -> int:
-    if run.role or not config.own_conditions or not config.items:
+    if not run.role.is_study or not config.own_conditions or not config.items:
         return 1
     conditions = getattr(materials.objectives[run.label], "at_evaluation", None)
     return 1 + len(conditions(config.items[0].prompt)) if conditions else 1

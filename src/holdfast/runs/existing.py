@@ -7,8 +7,8 @@ from pathlib import Path
 
 from holdfast import registry
 from holdfast.config.factors import ConsistencySpec, MeasuringFactors, TrainingFactors
+from holdfast.config.role import Role
 from holdfast.config.study import ModelSpec, Study
-from holdfast.config.variations import VARIATION
 from holdfast.runs import pipeline
 from holdfast.runs.plan import expand
 from holdfast.training.job import finished
@@ -38,7 +38,7 @@ def run(study: str, models: Sequence[str], out: Path | None, workers: int | None
         return pipeline.run(_of(models, spec), out, workers, quiet)
     if spec.trains:
         left = [t for t in expand(spec, folder).runs if not finished(folder.run(t.id), t.budgets)]
-        if any(t.role != VARIATION for t in left):
+        if any(t.role is not Role.VARIATION for t in left):
             raise UserError(
                 f"{len(left)} runs of {spec.name} are not trained in {folder.root}; train them first (holdfast train), "
                 "or name the models with --model"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import registry
-from holdfast.config import loading
+from holdfast.config import decisions, loading
 from holdfast.config.study import JudgeSpec, ModelSpec
 from holdfast.config.task import SideSpec
 from holdfast.data import sampled
@@ -52,8 +52,8 @@ class Bench:
 
     def configs(self, only: str = "") -> list[EvalConfig]:
         """The study's eval configs, or those of one measure."""
-        own, matched = file_digest(self.folder.study_yaml), self.folder.matched_json
-        configs = _configs(self.folder.root, own, file_digest(matched) if matched.is_file() else "")
+        own, decided = file_digest(self.folder.study_yaml), self.folder.decisions_json
+        configs = _configs(self.folder.root, own, file_digest(decided) if decided.is_file() else "")
         return [c for c in configs if only in ("", c.label)]
 
     def row(self, subject: str) -> SubjectRow:
@@ -77,7 +77,7 @@ def _bench(root: Path, _digest: str) -> Bench:
 
 
 @lru_cache(maxsize=1)
-def _configs(root: Path, digest: str, _matched: str) -> tuple[EvalConfig, ...]:
+def _configs(root: Path, digest: str, _decided: str) -> tuple[EvalConfig, ...]:
     return tuple(eval_configs(_bench(root, digest).materials))
 
 
@@ -86,11 +86,8 @@ def eval_configs(materials: Materials) -> list[EvalConfig]:
     study = materials.study
     model = study.models[0].name  # rows to test on are every model's
     tasks = {t.name: (materials.task(t.name), materials.prepared(model, t.name)) for t in study.tasks}
-    configs, matched = configs_of(study, tasks, varied(study)), materials.folder and materials.folder.matched_json
-    if study.matched is None or not matched or not matched.is_file():
-        return configs
-    chosen = frozenset(read_json(matched, "subjects")["subjects"])
-    return [c if c.varies else replace(c, chosen=chosen) for c in configs]
+    chosen = frozenset(decisions.matched(study, materials.folder))
+    return [c if c.varies else replace(c, chosen=chosen) for c in configs_of(study, tasks, varied(study))]
 
 
 @lru_cache(maxsize=1)  # the base is held once; a study with two models loads each in turn
@@ -268,14 +265,14 @@ def train(report: Report, root: Path, id: str, budgets: tuple[int, ...]) -> None
     job = TrainJob(
         id=t.id,
         label=t.label,
-        objective=materials.objectives.get(t.label) or materials.control_objective(),
+        objective=materials.objectives[t.label],
         lora=controls.lora,
         controls=controls,
         seed=materials.seeds(t.label, t.seed)[1],
         learning_rate=t.learning_rate,
         budgets=budgets,
         stream=stream,
-        start=bench.folder.run(t.begins).checkpoint(t.budgets[-1]) if t.begins else None,
+        start=bench.folder.run(t.parent).checkpoint(t.budgets[-1]) if t.parent else None,
         probes=materials.probes(t.model, t.task),
         references=root / "references",
     )

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from holdfast import registry, rng
-from holdfast.config import tuning, variants
-from holdfast.config.study import Controls, ModelSpec, Study, TaskSpec, VariantSpec
+from holdfast.config.role import Role
+from holdfast.config.runs import CONTROL_OBJECTIVE, second_tasks, variants
+from holdfast.config.study import Controls, ModelSpec, Study, TaskSpec
 from holdfast.config.task import ChosenSpec, RejectedSpec, SideSpec, UnsafeSpec
-from holdfast.config.variations import second_tasks, variations
 from holdfast.data import sampled, template_check
 from holdfast.data.prepare import NONE_SAMPLED, Prepared, prepare
 from holdfast.data.renderer import Renderer
@@ -31,7 +31,6 @@ from holdfast.store.model_files import model_digest
 from holdfast.store.sources import adapter_folder, data_file, is_hub_id, model_folder
 from holdfast.types import Example, Turn, UserError
 
-CONTROL_OBJECTIVE = "sft"
 PROBES = 32  # validation rows on which a checkpoint's distance from the base is measured
 T = TypeVar("T")
 
@@ -90,29 +89,21 @@ class Materials:
         self.models: Mapping[str, ModelSpec] = {m.name: m for m in study.models}
         self.speakers = self.models | {g.weights.name: g.weights for g in study.given if g.weights}
         own = [b.task for b in study.control_runs if b.task is not None]
-        self.variants: Mapping[str, VariantSpec] = {
-            v.label: v
-            for v in (*study.objectives, *(x.variant for x in (*variations(study), *tuning.candidates(study))))
-        }
-        self._tried = {x.variant.label for x in tuning.candidates(study)}
-        self._second = {x.variant.label: x.second for x in variations(study) if x.second}
+        self.variants = variants(study)
         learnt = {t.name: t for t in (*second_tasks(study), *study.tasks)}
         of_variants = [
-            variants.task(v, t)
+            v.task(t)
             for v in self.variants.values()
-            if v.task
-            for t in ([learnt[self._second[v.label]]] if v.label in self._second else study.tasks)
+            if v.spec.task
+            for t in ([learnt[v.second]] if v.second else study.tasks)
         ]
         self.tasks: Mapping[str, TaskSpec] = {t.name: t for t in [*own, *of_variants, *learnt.values()]}
 
     @cached_property
     def objectives(self) -> Mapping[str, Objective]:
         """By label."""
-        return {label: registry.build("objectives", v.objective, v.params) for label, v in self.variants.items()}
-
-    @_once
-    def control_objective(self) -> Objective:
-        return registry.build("objectives", CONTROL_OBJECTIVE)
+        specs = {label: v.spec for label, v in self.variants.items()}
+        return {label: registry.build("objectives", v.objective, v.params) for label, v in specs.items()}
 
     # -- models ----------------------------------------------------------------------------------------------------
 
@@ -280,26 +271,26 @@ class Materials:
         # A variation has the view of what it is a variation of, so that adding one drops no row of the others.
         labels = [v.label for v in self.study.objectives if not v.task]
         if task not in {t.name for t in self.study.tasks}:
-            own = [v for v in self.variants if v not in self._tried]
-            labels = [v for v in own if task in [self.rows_of(v, t.name) for t in self.study.tasks]]
+            every = [v for v, x in self.variants.items() if x.role in (Role.STUDY, Role.VARIATION)]
+            labels = [v for v in every if task in [self.rows_of(v, t.name) for t in self.study.tasks]]
             if not labels:
-                return {CONTROL_OBJECTIVE: self.control_objective()}
+                return {CONTROL_OBJECTIVE: registry.build("objectives", CONTROL_OBJECTIVE)}
         return {label: self.objectives[label] for label in labels}
 
     def rows_of(self, label: str, task: str) -> str:
         """The task whose rows a variant reads when it learns ``task``: the task itself, or its own form of it; in a
         second round that round's task."""
-        variant, task = self.variants.get(label), self._second.get(label, task)
-        return variants.task(variant, self.tasks[task]).name if variant and variant.task else task
+        variant = self.variants[label]
+        return variant.task(self.tasks[variant.second or task]).name
 
+    @_once
     def controls(self, label: str) -> Controls:
-        """What is held fixed, with what a variant declares to be otherwise. A control run has the study's."""
-        variant = self.variants.get(label)
-        return variants.controls(variant, self.study.controls) if variant else self.study.controls
+        """What is held fixed, with what a variant declares to be otherwise."""
+        return self.variants[label].controls(self.study.controls)
 
     def seeds(self, label: str, seed: int) -> tuple[int, int]:
         """Of a run's data order, and of its initialisation and dropout."""
-        return variants.seeds(self.variants.get(label), seed)
+        return self.variants[label].seeds(seed)
 
     @_once
     def usable(self, model: str, task: str) -> Usable:
@@ -345,8 +336,8 @@ class Materials:
         return digest([rows, "altered", altered]) if altered else digest(rows)
 
     @_once
-    def stream(self, model: str, task: str, seed: int, budget: int, label: str = "") -> Stream:
-        """The order that every objective reads, up to this budget; ``label``: as one with controls of its own does."""
+    def stream(self, model: str, task: str, seed: int, budget: int, label: str) -> Stream:
+        """The order that a variant reads, up to this budget: as every objective does, but for its own controls."""
         controls, task, seed = self.controls(label), self.rows_of(label, task), self.seeds(label, seed)[0]
         try:
             return stream(
@@ -356,7 +347,7 @@ class Materials:
                 budget=budget,
                 batch_rows=controls.batch_rows,
                 passes=controls.passes,
-                named="second order" if label in self._second else "order",
+                named="second order" if self.variants[label].second else "order",
             )
         except UserError as e:
             raise UserError(f"task {task!r}: {e}") from None

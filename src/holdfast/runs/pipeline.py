@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import registry
 from holdfast.analysis.scope import absent
-from holdfast.config import loading, tuning
+from holdfast.config import decisions, loading
 from holdfast.config.study import Study
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.progress import Share, judged, responded
@@ -94,7 +94,7 @@ def stage(name: str, study: str | Path, out: Path | None = None, workers: int | 
 def missing(work: Work) -> Iterator[str]:
     """What is planned and not there, a line for each measure: whoever analyses must know what of."""
     found = tables.read_rows(work.folder.subjects, "subjects", SubjectRow) if work.folder.subjects.exists() else []
-    lost = absent(work.study, [(r.model, r.task, r.label, r.seed, r.budget) for r in found if not r.bracket])
+    lost = absent(work.study, [(r.model, r.task, r.label, r.seed, r.budget) for r in found if r.role.is_study])
     if lost:
         many = "1 checkpoint is" if len(lost) == 1 else f"{len(lost)} checkpoints are"
         yield f"missing: {many} not there to be measured ({_some(lost)}); run `holdfast train`"
@@ -137,7 +137,7 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
         "train": Share(len(checkpoints), trained),
         "respond": responses,
         "judge": judgements,
-        **({"tune": Share(1, int(bool(tuning.chosen(spec, folder))))} if spec.tuned else {}),
+        **({"tune": Share(1, int(bool(decisions.chosen(spec, folder))))} if spec.tuned else {}),
         "analyse": Share(1, int(folder.estimates_parquet.exists())),
         "report": Share(1, int((folder.report / "index.html").exists())),
     }

@@ -7,18 +7,19 @@ nested (constant schedule), so that a ladder can grow; else every budget is a ru
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from holdfast import registry
-from holdfast.config import stopped, tuning, variations
-from holdfast.config.declared import TUNED, TUNING
+from holdfast.config import decisions
+from holdfast.config.decisions import Stopped
+from holdfast.config.role import Role
 from holdfast.config.run import PlannedCheckpoint, Run, present_names
-from holdfast.config.study import Controls, Study, VariantSpec
+from holdfast.config.runs import RunSpec, tuning_seeds
+from holdfast.config.runs import runs as declared_runs
+from holdfast.config.study import Study
 from holdfast.data.stream import Stream
-from holdfast.objectives.objective import Objective
 from holdfast.runs import checks, costs, model_notes
 from holdfast.runs.eval_costs import EvalPlan, plan_configs
 from holdfast.runs.materials import Materials
@@ -99,23 +100,6 @@ class Plan:
         return Plan.from_json(plain)
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    """One row of the expansion, before it is counted."""
-
-    model: str
-    task: str
-    label: str
-    objective: Objective
-    seed: int
-    learning_rate: float
-    role: str
-    budgets: tuple[int, ...]
-    of: str = ""
-    varies: Mapping[str, str] = field(default_factory=dict)
-    first: str = ""  # the label of the run that a second round goes on from
-
-
 def expand(study: Study, folder: StudyFolder | None = None, materials: Materials | None = None) -> Plan:
     """The plan; raises UserError for what can be known to fail. Reads the data, writes nothing, fetches no model.
 
@@ -123,26 +107,27 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
     """
     notes = checks.check(study)
     materials = materials or Materials(study, folder, plan=True)
-    planned = [split for run in _runs(materials) for split in _ladder(run, materials.controls(run.label))]
+    chosen = decisions.chosen(study, materials.folder)
+    specs = [split for spec in declared_runs(study, chosen) for split in _ladder(materials, spec)]
     absent = materials.absent()
     if absent:
-        runs = [_nominal(run) for run in planned]
+        runs = [_nominal(materials, spec) for spec in specs]
         notes.append(
             f"nominal, for {', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not on this machine: tokens are "
             "the budgets themselves, pairs count twice, and sizes are those published"
         )
     else:
         checks.files(study)
-        where = stopped.read(study, materials.folder)
-        runs = _distinct([_run(materials, run, where or {}) for run in planned])
+        where = decisions.stopped(study, materials.folder)
+        runs = _distinct([_counted(materials, spec, where or {}) for spec in specs])
         notes += plan_notes(materials, runs)
         if study.stops and where is None:
             notes.append("a run ends at the first checkpoint that reaches the target; counted here as if none did")
         if where:
-            proper = [(t.id, t.label, t.seed) for t in runs if not t.role]
-            notes.append(f"ended where the target was reached: {stopped.said(where, proper)}")
+            own = [(t.id, t.label, t.seed) for t in runs if t.role.is_study]
+            notes.append(f"ended where the target was reached: {decisions.in_words(where, own)}")
     of_models = model_notes.of(materials)
-    undecided = study.tuned is not None and not tuning.chosen(study, materials.folder)
+    undecided = study.tuned is not None and not chosen
     if undecided:
         notes.append(_at_most(study, runs))
     runs_once = once(runs)
@@ -151,11 +136,11 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
         name=study.name,
         nominal=bool(absent),
         provisional=undecided
-        or not (absent or all(materials.is_sampled(r.model, materials.rows_of(r.label, r.task)) for r in planned)),
+        or not (absent or all(materials.is_sampled(m, rows) for m, rows in _rows_read(materials, specs))),
         runs=tuple(runs),
         configs=tuple(configs),
         subjects=len(study.models) + len(study.given) + sum(len(t.measured) for t in runs_once),
-        dropped={} if absent else _dropped(materials, planned),
+        dropped={} if absent else _dropped(materials, specs),
         cost=costs.cost(study, _shapes(materials, absent), runs_once, configs),
         notes=tuple(notes),
         of_models=tuple(of_models),
@@ -167,89 +152,27 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
     )
 
 
-def _runs(materials: Materials) -> list[_Planned]:
-    study = materials.study
-    runs = [
-        _Planned(
-            m.name, t.name, v.label, materials.objectives[v.label], s, _rate(materials, v), "", study.checkpoint_budgets
-        )
-        for m in study.models
-        for t in study.tasks
-        for v in study.objectives
-        for s in study.seeds
-    ]
-    for control in study.control_runs:
-        task = control.task or study.tasks[0]
-        own_rate = 0.0 if control.kind == "noop" else control.learning_rate or study.controls.learning_rate
-        runs += [
-            _Planned(
-                m.name, task.name, control.kind, materials.control_objective(), study.seeds[0], own_rate, control.kind,
-                (control.budget or study.budgets[0],),
-            )
-            for m in study.models
-        ]  # fmt: skip
-    return runs + _settings(materials) + _variations(materials)
-
-
-def _rate(materials: Materials, variant: VariantSpec) -> float:
-    return variant.learning_rate or materials.controls(variant.label).learning_rate
-
-
-def _settings(materials: Materials) -> list[_Planned]:
-    """What is tried for each objective, with all its checkpoints where these cost nothing, and what was chosen."""
-    study = materials.study
-    chosen = tuning.chosen(study, materials.folder)
-    runs = []
-    for x, m, t in itertools.product(tuning.candidates(study), study.models, study.tasks):
-        label, objective = x.variant.label, materials.objectives[x.variant.label]
-        found = chosen.get((m.name, t.name, x.of)) == label
-        budgets = (
-            study.checkpoint_budgets if found or is_nested(objective, materials.controls(label)) else study.budgets[-1:]
-        )
-        rate, role = _rate(materials, x.variant), TUNED if found else TUNING
-        runs += [
-            _Planned(m.name, t.name, label, objective, s, rate, role, budgets, x.of, x.varies)
-            for s in (study.seeds if found else tuning.seeds(study))
-        ]
-    return runs
-
-
 def _at_most(study: Study, runs: list[Run]) -> str:
     """What the choice of settings may add to a plan that was made before it."""
-    tried = {t.of for t in runs if t.role == TUNING}
-    places = len(tried) * len(study.models) * len(study.tasks)
-    more, subjects = len(study.seeds) - len(tuning.seeds(study)), len(study.seeds) * len(study.checkpoint_budgets)
+    tried = {t.of for t in runs if t.role is Role.TUNING}
+    places, first = len(tried) * len(study.models) * len(study.tasks), len(tuning_seeds(study))
+    more, subjects = len(study.seeds) - first, len(study.seeds) * len(study.checkpoint_budgets) - first
     return (
         f"provisional: the run chooses the settings of {places} objectives; where that is not the study's own, it is "
         f"trained from every seed and measured at every budget: at most {places * more} runs and "
-        f"{places * (subjects - len(tuning.seeds(study)))} subjects more, which are not counted here"
+        f"{places * subjects} subjects more, which are not counted here"
     )
-
-
-def _variations(materials: Materials) -> list[_Planned]:
-    """What the consistency section trains anew, at the last budget."""
-    study = materials.study
-    return [
-        _Planned(
-            m.name, t.name, x.variant.label, materials.objectives[x.variant.label], s, _rate(materials, x.variant),
-            variations.VARIATION, study.budgets[-1:], x.of, x.varies, x.first if x.second else "",
-        )
-        for x in variations.variations(study)
-        for m in study.models
-        for t in study.tasks
-        for s in variations.seeds(study)
-    ]  # fmt: skip
 
 
 def _distinct(runs: list[Run]) -> list[Run]:
     """Without the variations that are a run of the study already, such as one with both of another seed's seeds. A
     setting that is tried stays, for it is chosen under its own label."""
-    proper = {t.id for t in runs if t.role not in (variations.VARIATION, TUNING, TUNED)}
+    known = {t.id for t in runs if t.role in (Role.STUDY, Role.CONTROL)}
     kept: dict[str, Run] = {}
     for t in runs:
-        if t.role != variations.VARIATION:
+        if t.role is not Role.VARIATION:
             kept[f"{t.id} {t.budgets} {t.label}"] = t
-        elif t.id not in proper:
+        elif t.id not in known:
             kept.setdefault(t.id, t)
     return list(kept.values())
 
@@ -260,79 +183,72 @@ def once(runs: list[Run]) -> list[Run]:
     return [t for t in runs if first[t.id] is t]
 
 
-def _ladder(run: _Planned, controls: Controls) -> list[_Planned]:
-    """One run for all budgets where a smaller one is a prefix of a larger one; else one for each."""
-    if is_nested(run.objective, controls):
-        return [run]
-    return [replace(run, budgets=(b,)) for b in run.budgets]
+def _ladder(materials: Materials, spec: RunSpec) -> list[RunSpec]:
+    """One run for all budgets where a smaller one is a prefix of a larger one; else one for each, but that a setting is
+    tried at the last alone."""
+    if _nested(materials, spec):
+        return [spec]
+    budgets = spec.budgets[-1:] if spec.role is Role.TUNING else spec.budgets
+    return [replace(spec, budgets=(b,)) for b in budgets]
 
 
-def run_id(
-    materials: Materials,
-    model: str,
-    task: str,
-    objective: Objective,
-    seed: int,
-    learning_rate: float,
-    budget: int,
-    label: str = "",
-    begins: str = "",
-) -> str:
-    """``budget`` counts only where the ladder is not nested; ``label`` names a variant with settings of its own;
-    ``begins`` is the id of the run from whose checkpoint at ``budget`` a second round goes on.
+def _nested(materials: Materials, spec: RunSpec) -> bool:
+    return is_nested(materials.objectives[spec.variant.label], materials.controls(spec.variant.label))
+
+
+def run_id(materials: Materials, spec: RunSpec, parent: str = "") -> str:
+    """``parent``: id of the run from whose checkpoint at the last budget a second round goes on. That budget counts
+    there, and where the ladder is not nested.
 
     Of the controls, ``passes`` and ``max_tokens`` are left out: they say which rows are read, and the rows are in.
     """
-    spec, controls = materials.models[model], materials.controls(label)
-    order, init = materials.seeds(label, seed)
+    v, model, budget = spec.variant, materials.models[spec.model], spec.budgets[-1]
+    controls, (order, init) = materials.controls(v.label), v.seeds(spec.seed)
     return short(
         digest(
             {
                 "training": TRAINING,
-                "model": materials.model_digest(model),
-                "renderer": materials.renderer(model).digest,
-                "numerics": {"dtype": spec.dtype, "attention": spec.attention},
-                "rows": materials.rows_digest(model, materials.rows_of(label, task)),
-                "objective": registry.identity(objective),
+                "model": materials.model_digest(spec.model),
+                "renderer": materials.renderer(spec.model).digest,
+                "numerics": {"dtype": model.dtype, "attention": model.attention},
+                "rows": materials.rows_digest(spec.model, materials.rows_of(v.label, spec.task)),
+                "objective": registry.identity(materials.objectives[v.label]),
                 "seed": init,
                 **({"order_seed": order} if order != init else {}),
-                "learning_rate": learning_rate,
+                "learning_rate": v.learning_rate(materials.study.controls),
                 "controls": controls.model_dump(exclude={"passes", "max_tokens", "learning_rate"}),
-                "budget": None if is_nested(objective, controls) else budget,
-                **({"begins": [begins, budget]} if begins else {}),
+                "budget": None if _nested(materials, spec) else budget,
+                **({"begins": [parent, budget]} if parent else {}),
             }
         )
     )
 
 
-def _run(materials: Materials, run: _Planned, where: stopped.Where) -> Run:
-    last, controls = run.budgets[-1], materials.controls(run.label)
-
-    def id(label: str, begins: str = "") -> str:
-        return run_id(materials, run.model, run.task, run.objective, run.seed, run.learning_rate, last, label, begins)
-
-    begins = id(run.first) if run.first else ""
-    own = id(run.label, begins)
-    if own in where and not run.role:
-        last = where[own]["budget"]
-        run = replace(run, budgets=tuple(b for b in run.budgets if b <= last))
-    stream = materials.stream(run.model, run.task, run.seed, last, run.label)
+def _counted(materials: Materials, spec: RunSpec, stopped: Stopped) -> Run:
+    v, controls = spec.variant, materials.controls(spec.variant.label)
+    parent = run_id(materials, replace(spec, variant=materials.variants[v.parent])) if v.parent else ""
+    id = run_id(materials, spec, parent)
+    if spec.role.is_study and id in stopped:
+        spec = spec.upto(stopped[id]["budget"])
+    last = spec.budgets[-1]
+    stream = materials.stream(spec.model, spec.task, spec.seed, last, v.label)
     steps = stream.step_at(last)
     if steps <= controls.warmup_steps and controls.schedule != "constant":
         raise UserError(
-            f"the budget of {last} tokens is {steps} steps of the task {run.task!r}, no more than "
+            f"the budget of {last} tokens is {steps} steps of the task {spec.task!r}, no more than "
             "controls.warmup_steps; lower warmup_steps or raise the budget"
         )
-    return _named(run, own, stream.digest, _checkpoints(materials, run, stream), begins)
+    return _named(materials, spec, id, stream.digest, _checkpoints(materials, spec, stream), parent)
 
 
-def _checkpoints(materials: Materials, run: _Planned, stream: Stream) -> tuple[PlannedCheckpoint, ...]:
-    needs = run.objective.needs
+def _checkpoints(materials: Materials, run: RunSpec, stream: Stream) -> tuple[PlannedCheckpoint, ...]:
+    objective = materials.objectives[run.variant.label]
+    needs = objective.needs
     known: dict[str, tuple[int, int, int]] = {}
 
     def read(example: Example) -> tuple[int, int, int]:
         """Tokens forward, supervised and unsafe."""
-        view = run.objective.view(example)
+        view = objective.view(example)
         responses = [materials.response_tokens(run.model, s.response) for s in view]
         unsafe = [n for n, s in zip(responses, view, strict=True) if s.side == "rejected" and UNSAFE in example.tags]
         prompts = [materials.prompt_tokens(run.model, s.prompt) for s in view]
@@ -363,29 +279,41 @@ def _checkpoints(materials: Materials, run: _Planned, stream: Stream) -> tuple[P
     return tuple(checkpoints)
 
 
-def _nominal(run: _Planned) -> Run:
+def _nominal(materials: Materials, spec: RunSpec) -> Run:
     """Round numbers: a pair costs twice the shared view. The id is a label, good for nothing but telling runs apart."""
-    needs, times = run.objective.needs, 2 if run.objective.needs.pairs else 1
-    checkpoints = tuple(
-        PlannedCheckpoint(b, b, b * times, b * times if needs.ref_logps or needs.kl else 0) for b in run.budgets
-    )
-    labels = [run.model, run.task, run.label, run.role, run.seed, run.budgets[-1]]
-    return _named(run, f"nominal-{short(digest(labels))}", "", checkpoints)
+    needs, v = materials.objectives[spec.variant.label].needs, spec.variant
+    times, referred = 2 if needs.pairs else 1, needs.ref_logps or needs.kl
+    checkpoints = tuple(PlannedCheckpoint(b, b, b * times, b * times if referred else 0) for b in spec.budgets)
+    labels = [spec.model, spec.task, v.label, spec.role.column(v.label), spec.seed, spec.budgets[-1]]
+    return _named(materials, spec, f"nominal-{short(digest(labels))}", "", checkpoints)
 
 
-def _named(run: _Planned, id: str, order: str, checkpoints: tuple[PlannedCheckpoint, ...], begins: str = "") -> Run:
-    identity = registry.identity(run.objective)
+def _named(
+    materials: Materials,
+    spec: RunSpec,
+    id: str,
+    order: str,
+    checkpoints: tuple[PlannedCheckpoint, ...],
+    parent: str = "",
+) -> Run:
+    v = spec.variant
+    identity = registry.identity(materials.objectives[v.label])
     return Run(
-        id, run.model, run.task, run.label, identity["name"], canonical(identity["params"]), run.seed,
-        run.learning_rate, run.role, order, checkpoints, run.of, run.varies, begins,
+        id, spec.model, spec.task, v.label, identity["name"], canonical(identity["params"]), spec.seed,
+        v.learning_rate(materials.study.controls), spec.role, order, checkpoints, v.of, v.overrides, parent,
     )  # fmt: skip
 
 
-def _dropped(materials: Materials, planned: list[_Planned]) -> dict[str, dict[str, int]]:
-    places = dict.fromkeys((r.model, materials.rows_of(r.label, r.task)) for r in planned)
+def _rows_read(materials: Materials, specs: list[RunSpec]) -> list[tuple[str, str]]:
+    """Models and tasks (a variant's own form of one among them) whose rows are trained on."""
+    return list(dict.fromkeys((r.model, materials.rows_of(r.variant.label, r.task)) for r in specs))
+
+
+def _dropped(materials: Materials, specs: list[RunSpec]) -> dict[str, dict[str, int]]:
     several = len(materials.study.models) > 1
     return {
-        f"{task} ({model})" if several else task: dict(materials.usable(model, task).dropped) for model, task in places
+        f"{task} ({model})" if several else task: dict(materials.usable(model, task).dropped)
+        for model, task in _rows_read(materials, specs)
     }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast.config import loading, stopped, tuning
+from holdfast.config import decisions, loading
 from holdfast.config.run import Run
 from holdfast.config.study import Study
 from holdfast.evals import translate
@@ -21,6 +21,7 @@ from holdfast.evals.layout import write_configs
 from holdfast.evals.progress import judged, responded
 from holdfast.evals.subject import SubjectRow, once
 from holdfast.runs import jobs
+from holdfast.runs.deciders import DECIDERS
 from holdfast.runs.display import Display
 from holdfast.runs.executors.executor import Executor, Job
 from holdfast.runs.materials import Materials, fetch
@@ -101,39 +102,50 @@ def _sample(work: Work) -> Path:
 
 
 def _train(work: Work) -> Path:
-    if work.study.stops:
-        _climb(work)
-    _fit(work, work.plan.runs)
-    _prove(work)
-    _enrol(work, work.plan.runs)
+    if work.study.stops and not _stopped(work):
+        _settle(work, "stopped")
+    return _trained(work)
+
+
+def _trained(work: Work) -> Path:
+    """All that is planned trained, proved and enrolled."""
+    runs = work.plan.runs
+    _fit(work, runs)
+    _write_control_manifest(work, runs)
+    _enrol(work, runs)
     return work.folder.runs
 
 
-def _climb(work: Work) -> None:
-    """Train the study proper budget by budget: a run that has reached the target is trained no further."""
-    from holdfast.analysis.frame import configs, load
-    from holdfast.analysis.matched import choose
+def _stopped(work: Work) -> bool:
+    """Whether it is decided where runs stop, and they are trained to there."""
+    own = [t for t in work.plan.runs if t.role.is_study]
+    decided = decisions.stopped(work.study, work.folder) is not None
+    return decided and all(finished(work.folder.run(t.id), t.budgets) for t in own)
 
-    assert work.study.matched is not None
-    goal, proper = work.study.matched.measure, [t for t in work.plan.runs if not t.role]
-    trained = all(finished(work.folder.run(t.id), t.budgets) for t in proper)
-    if trained and stopped.read(work.study, work.folder) is not None:
-        return
-    where: dict[str, dict[str, Any]] = {}
-    for budget in work.study.checkpoint_budgets[:-1]:
-        so_far = [t.upto(where[t.id]["budget"] if t.id in where else budget) for t in proper]
-        _fit(work, so_far)
-        rows = _enrol(work, so_far)
-        _respond(work, goal)
-        _judge(work, goal)
-        # Of checkpoints up to this budget alone: what lies beyond it from another goal's run has no say.
-        chosen = choose(load(work.folder), configs(work.folder), work.study)
-        where = {
-            r.trajectory: {"budget": r.budget, "capability": chosen[r.subject]} for r in rows if r.subject in chosen
-        }
-        work.display.say(f"{len(where)} of {len(proper)} runs have reached the target by {budget:,} tokens")
-    stopped.write(where, work.study, work.folder)
-    _plan(work)
+
+def _settle(work: Work, name: decisions.Name) -> None:
+    """Train → evaluate → decide, as often as the decider asks; then keep what it decided and plan from it.
+
+    That is done once: what is planned from a decision changes none of the records that it was made from.
+    """
+    from holdfast.analysis.frame import configs, load
+
+    asking = DECIDERS[name](work.study, work.plan)
+    need = next(asking)
+    while True:
+        if need.runs is not None:
+            _fit(work, need.runs)
+            _enrol(work, need.runs)
+            _respond(work, need.only)
+            _judge(work, need.only)
+        try:
+            need = asking.send((load(work.folder, tuning=True), configs(work.folder)))
+        except StopIteration as done:
+            decision = done.value
+            break
+    new = decisions.keep(name, decision, work.study, work.folder)
+    if name != "matched" and (new or work.plan.provisional):  # what is matched is trained already
+        _plan(work)
 
 
 def _fit(work: Work, runs: Sequence[Run]) -> None:
@@ -143,7 +155,7 @@ def _fit(work: Work, runs: Sequence[Run]) -> None:
     left = [t for t in waiting if not finished(work.folder.run(t.id), t.budgets)]
     several = len(work.study.models) > 1 or len(work.study.tasks) > 1
     for again in (False, True):  # a second round begins where a first one ended
-        some = distinct([t for t in left if bool(t.begins) == again])
+        some = distinct([t for t in left if bool(t.parent) == again])
         work.do("train", [_of_run(t, work, several) for t in some])
 
 
@@ -209,22 +221,12 @@ def _judge(work: Work, only: str = "") -> Path:
 
 def _tune(work: Work) -> Path:
     """Of a study that tunes: which setting each objective is compared at, and that setting trained and measured as the
-    study proper is."""
+    study's own are."""
     if work.study.tuned is None:
         return work.folder.judgements
-    from holdfast.analysis.frame import configs, load
-    from holdfast.analysis.tuned import choose
-
     work.display.say("tune")
-    found = {
-        "of": tuning.key(work.study),
-        "choices": choose(load(work.folder, tuning=True), configs(work.folder), work.study),
-    }
-    file = work.folder.tuned_json
-    if work.plan.provisional or not file.exists() or read_json(file) != found:
-        write_json(file, found)
-        _plan(work)
-        _train(work)
+    _settle(work, "tuned")
+    _trained(work)
     _respond(work)
     return _judge(work)
 
@@ -233,15 +235,8 @@ def _match(work: Work) -> Path:
     """Of a study that matches capability: which checkpoints are matched, and all that is measured of them."""
     if work.study.matched is None:
         return work.folder.judgements
-    from holdfast.analysis.frame import configs, load
-    from holdfast.analysis.matched import choose
-    from holdfast.analysis.regimes import regimes
-
     work.display.say("match")
-    about = configs(work.folder)
-    each = regimes(load(work.folder, tuning=True), about, work.study).values()
-    chosen = {subject: value for rows in each for subject, value in choose(rows, about, work.study, both=True).items()}
-    write_json(work.folder.matched_json, {"subjects": dict(sorted(chosen.items()))})
+    _settle(work, "matched")
     _respond(work)
     return _judge(work)
 
@@ -316,16 +311,16 @@ def _of_run(t: Run, work: Work, several: bool) -> Job:
     return Job(name, jobs.train, {"root": work.folder.root, "id": t.id, "budgets": t.budgets})
 
 
-def _prove(work: Work) -> None:
+def _write_control_manifest(work: Work, runs: Sequence[Run]) -> None:
     """One file with the controls of all runs: the report compares them."""
     proofs = [
         {
             **read_json(work.folder.run(t.id).controls_json, "controlled"),
             "model": t.model,
             "task": t.task,
-            "bracket": t.role,
+            "bracket": t.role.column(t.label),
         }
-        for t in work.plan.runs
+        for t in runs
     ]
     write_json(work.folder.controls_json, {"trajectories": proofs})
 

@@ -37,7 +37,7 @@ def subjects(materials: Materials, folder: StudyFolder, runs: Sequence[Run]) -> 
                     params=json.dumps(t.params, sort_keys=True),
                     seed=t.seed,
                     budget=budget,
-                    bracket=t.role,
+                    bracket=t.role.column(t.label),
                     trajectory=t.id,
                     adapter=str(adapter.relative_to(folder.root)),
                 )

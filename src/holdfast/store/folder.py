@@ -82,9 +82,7 @@ class StudyFolder:
     judgements = _At("judgements")
     judge_cache = _At("judge-cache")  # answers that judges paid for, kept one by one
     subjects = _At("subjects.parquet")
-    matched_json = _At("matched.json")  # the checkpoints that are matched in capability and so are measured in full
-    tuned_json = _At("tuned.json")  # the setting of each objective that was chosen on capability, and by which scores
-    stopped_json = _At("stopped.json")  # the runs that were trained no further, for they had reached the target
+    decisions_json = _At("decisions.json")  # what was decided on the way: runs stopped, settings chosen, matches
     estimates_csv = _At("estimates.csv")
     estimates_parquet = _At("estimates.parquet")
     findings_csv = _At("findings.csv")

@@ -55,7 +55,7 @@ def test_start_up_and_planning_never_load_torch(words: tuple[str, ...], tmp_path
     assert done.returncode == 0, done.stderr[-2000:]
     assert list(tmp_path.iterdir()) == [], "planning writes nothing"
     if "--json" in words:  # for programs
-        assert len([t for t in json.loads(done.stdout)["runs"] if not t["role"]]) == 6
+        assert len([t for t in json.loads(done.stdout)["runs"] if t["role"] == "study"]) == 6
 
 
 @pytest.mark.parametrize("words", [("plan", "STUDY"), ("plan", "nó-such\udcff.yaml"), ("measures", "strongreject")])

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.analysis import matched
-from holdfast.config import loading
+from holdfast.config import decisions, loading
 from holdfast.runs import pipeline
 from holdfast.store import tables
-from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
 
 DENSE = 1500
@@ -41,7 +40,7 @@ def test_a_matched_checkpoint_is_measured_in_full_and_only_once(
     dense = set(subjects.loc[subjects["budget"] == DENSE, "subject"]) - set(
         subjects.loc[subjects["bracket"] != "", "subject"]
     )
-    chosen = set(read_json(folder.matched_json)["subjects"])
+    chosen = set(decisions.matched(study, folder))
     assert len(dense) == 2
     assert dense <= measured("validation")
     assert dense & measured("miniature_robustness") == dense & measured("task_accuracy") == chosen

@@ -151,8 +151,8 @@ def test_killed_between_two_checkpoints_it_decides_the_same(
         patch.setattr(stages, "_judge", once)
         with pytest.raises(Killed):
             train(tmp_path / "killed", stop=True)
-    assert not StudyFolder(tmp_path / "killed").stopped_json.exists()
+    assert not StudyFolder(tmp_path / "killed").decisions_json.exists()
     train(tmp_path / "killed", stop=True)
     assert ladders(tmp_path / "killed") == ladders(stopped[0])
-    decided = [StudyFolder(x).stopped_json.read_bytes() for x in (tmp_path / "killed", stopped[0])]
+    decided = [StudyFolder(x).decisions_json.read_bytes() for x in (tmp_path / "killed", stopped[0])]
     assert decided[0] == decided[1]

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.analysis import tuned
-from holdfast.config import loading
+from holdfast.config import decisions, loading
 from holdfast.runs import pipeline, stages
 from holdfast.store import tables
-from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
 
 TUNED = """
@@ -42,9 +41,13 @@ def test_a_run_that_is_killed_while_it_tunes_goes_on_and_repeats_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tuned, "choose", beta)
-    proof = stages._prove
+    proof = stages._write_control_manifest
     with monkeypatch.context() as m:
-        m.setattr(stages, "_prove", lambda work: killed(work) if folder.tuned_json.exists() else proof(work))
+        m.setattr(
+            stages,
+            "_write_control_manifest",
+            lambda work, runs: killed(work) if folder.decisions_json.exists() else proof(work, runs),
+        )
         with pytest.raises(KeyboardInterrupt):
             pipeline.run(study, tmp_path, quiet=True)
     before = written()
@@ -67,4 +70,4 @@ def test_a_run_that_is_killed_while_it_tunes_goes_on_and_repeats_nothing(
     assert all(s["planned"] == s["present"] for s in pipeline.status(tmp_path)["stages"].values())
     pipeline.stage("tune", tmp_path)
     assert written() == after
-    assert {c["label"]: c["chosen"] for c in read_json(folder.tuned_json)["choices"]} == {"SFT": "SFT", "DPO": CHOSEN}
+    assert {c["label"]: c["chosen"] for c in decisions.choices(study, folder)} == {"SFT": "SFT", "DPO": CHOSEN}

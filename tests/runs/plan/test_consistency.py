@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.config import variants
 from holdfast.config.prompt_format import framed
+from holdfast.config.role import Role
+from holdfast.config.runs import variations
 from holdfast.config.study import Study, VariantSpec
-from holdfast.config.variations import VARIATION, variations
+from holdfast.config.variant import Variant
 from holdfast.evals.varied import varied
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import expand
@@ -20,7 +21,7 @@ TRAINING = {"order_seed": [1], "rank": [16, 4], "batch_rows": [2], "rows": [50],
 
 
 def proper(study: Study) -> list[tuple[str, tuple[int, ...]]]:
-    return [(t.id, t.budgets) for t in expand(study).runs if t.role != VARIATION]
+    return [(t.id, t.budgets) for t in expand(study).runs if t.role is not Role.VARIATION]
 
 
 def test_adding_the_section_changes_no_id_of_the_study_proper(make):
@@ -35,7 +36,7 @@ def test_adding_the_section_changes_no_id_of_the_study_proper(make):
 
 
 def test_one_at_a_time_is_a_run_a_level_but_the_study_s_own(make):
-    found = [x.varies for x in variations(make(consistency={"training": TRAINING}))]
+    found = [x.overrides for x in variations(make(consistency={"training": TRAINING}))]
     # rank 16 is the control's, so it is no variation.
     own = [{"order_seed": "1"}, {"batch_rows": "2"}, {"rank": "4"}, {"rows": "50"}, {"frame": "question"}]
     assert found == own
@@ -45,9 +46,9 @@ def test_objectives_seeds_tasks_and_models_are_those_asked_for(make):
     study = make(
         seeds=[0, 1, 2], consistency={"training": {"rank": [4, 8]}, "objectives": ["SFT", "DPO"], "seeds": [1, 2]}
     )
-    runs = [t for t in expand(study).runs if t.role == VARIATION]
+    runs = [t for t in expand(study).runs if t.role is Role.VARIATION]
     assert len(runs) == 2 * 2 * 2
-    assert {(t.of, t.seed, t.varies["rank"]) for t in runs} == {
+    assert {(t.of, t.seed, t.overrides["rank"]) for t in runs} == {
         (o, s, r) for o in ("SFT", "DPO") for s in (1, 2) for r in "48"
     }
     assert {t.budgets for t in runs} == {(1000,)}
@@ -71,7 +72,7 @@ def test_another_seed_s_order_and_initialisation_are_that_seed_s_run(make):
 def test_fewer_rows_are_read_more_often_and_a_template_is_put_around_training_prompts_alone(make):
     study = make(consistency={"training": {"rows": [20], "frame": FRAME, "system": {"terse": "Be terse."}}})
     materials, plan = Materials(study), expand(study)
-    runs = {next(iter(t.varies)): t for t in plan.runs if t.of}
+    runs = {next(iter(t.overrides)): t for t in plan.runs if t.of}
     assert runs["rows"].checkpoints[0].passes == pytest.approx(28 / 20)
     name = materials.rows_of(runs["frame"].label, "rows")
     rows = materials.prepared("tiny", name)
@@ -124,12 +125,11 @@ def test_mistakes_are_said(make, section, said):
 
 
 def test_a_variant_s_own_settings_are_declared_and_no_others():
-    v = VariantSpec(label="v", objective="sft", controls={"lora": {"rank": 4}, "clip": 2.0}, order_seed=3)
+    spec = VariantSpec(label="v", objective="sft", controls={"lora": {"rank": 4}, "clip": 2.0}, order_seed=3)
+    v = Variant(Role.STUDY, spec)
     yes = ("lora.rank", "lora_init", "trainable_parameters", "optimiser.clip", "order.1000", "response_ids.1000")
-    assert all(variants.is_declared(v, name) for name in yes)
-    assert not any(
-        variants.is_declared(v, name) for name in ("optimiser.batch_rows", "base", "numerics.torch", "orders")
-    )
+    assert all(v.declares(name) for name in yes)
+    assert not any(v.declares(name) for name in ("optimiser.batch_rows", "base", "numerics.torch", "orders"))
 
 
 def test_a_variant_with_controls_of_its_own_is_another_run_of_the_same_rows(make):
@@ -153,7 +153,7 @@ def test_a_variant_s_rate_may_stand_among_its_controls(make):
 
 def test_where_a_level_leaves_fewer_rows_they_are_read_as_often_as_it_takes(make):
     study = make(consistency={"training": {"rows": [50], "chosen": ["sample"], "rank": [4]}})
-    passes = {tuple(x.varies): variants.controls(x.variant, study.controls).passes for x in variations(study)}
+    passes = {tuple(x.overrides): x.controls(study.controls).passes for x in variations(study)}
     assert passes["rank",] == study.controls.passes
     assert min(passes["rows",], passes["chosen",]) > 1000
 

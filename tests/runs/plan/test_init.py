@@ -62,7 +62,7 @@ def test_every_budget_lies_beyond_warm_up_whatever_the_rows(
     make_rows(tmp_path / "rows.jsonl", n=n)
     write(Path("rows.jsonl"), "model", Path("study.yaml"))
     plan, study = expand(load("study.yaml")), load("study.yaml")
-    steps = [r.steps for t in plan.runs if not t.role for r in t.checkpoints]
+    steps = [r.steps for t in plan.runs if t.role.is_study for r in t.checkpoints]
     assert min(steps) >= 1.5 * study.controls.warmup_steps
     assert max(r.passes for t in plan.runs for r in t.checkpoints) <= study.controls.passes
     assert not any("warm-up" in note for note in plan.notes)

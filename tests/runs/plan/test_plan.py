@@ -14,6 +14,7 @@ from rich.console import Console
 
 from holdfast.cli.plan_tables import show
 from holdfast.config.loading import load
+from holdfast.config.role import Role
 from holdfast.config.run import Run
 from holdfast.config.study import Study
 from holdfast.objectives.views import pair
@@ -132,7 +133,7 @@ def test_without_a_nested_ladder_every_budget_is_a_run_of_its_own(make: Make, sc
 def test_counts_are_those_of_the_rows_in_the_stream(make: Make) -> None:
     study = make()
     plan, materials = expand(study), Materials(study)
-    stream, renderer = materials.stream("tiny", "rows", 0, 1000), materials.renderer("tiny")
+    stream, renderer = materials.stream("tiny", "rows", 0, 1000, "SFT"), materials.renderer("tiny")
     sft, dpo = one(plan, "SFT").checkpoints, one(plan, "DPO").checkpoints
     for a, b in zip(sft, dpo, strict=True):
         rows = [e for step in stream.steps[: a.steps] for e in step]
@@ -176,7 +177,7 @@ def test_a_row_read_twice_goes_through_the_reference_once(make: Make) -> None:
 
 def test_the_noop_trains_the_first_task_at_rate_zero(make: Make) -> None:
     noop = one(expand(make(control_runs=[{"kind": "noop"}])), "noop")
-    assert (noop.learning_rate, noop.role, noop.objective, noop.task) == (0.0, "noop", "sft", "rows")
+    assert (noop.learning_rate, noop.role, noop.objective, noop.task) == (0.0, Role.CONTROL, "sft", "rows")
     assert noop.budgets == (500,)
 
 
@@ -236,7 +237,7 @@ def test_rows_kept_by_the_plan_are_the_same_rows_and_need_no_source(make: Make, 
     kept = Materials(study, folder)
     assert kept.prepared("tiny", "rows") == source.prepared("tiny", "rows")
     assert kept.usable("tiny", "rows") == source.usable("tiny", "rows")
-    assert kept.stream("tiny", "rows", 0, 1000).digest == one(plan, "SFT").order
+    assert kept.stream("tiny", "rows", 0, 1000, "SFT").digest == one(plan, "SFT").order
     assert not stale.exists()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.config.variants import is_declared
-from holdfast.config.variations import VARIATION, variations
+from holdfast.config.role import Role
+from holdfast.config.runs import variations
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import expand
 from holdfast.types import UserError
@@ -30,12 +30,12 @@ def by_label(study):
 def test_it_is_a_run_at_the_last_budget_that_names_the_one_it_goes_on_from(study):
     runs = by_label(study(section()))
     second, first = runs["SFT~second_round=again", 0], runs["SFT", 0]
-    assert second.begins == first.id != second.id
-    assert (second.budgets, second.role, second.varies) == ((1000,), VARIATION, {"second_round": "again"})
+    assert second.parent == first.id != second.id
+    assert (second.budgets, second.role, second.overrides) == ((1000,), Role.VARIATION, {"second_round": "again"})
     assert second.checkpoints[0].tokens >= 1000
     assert second.order != first.order  # a second reading is not the same order again
-    assert runs["SFT~second_round=benign", 0].begins == first.id
-    assert not any(t.begins for (label, _), t in runs.items() if "~" not in label)
+    assert runs["SFT~second_round=benign", 0].parent == first.id
+    assert not any(t.parent for (label, _), t in runs.items() if "~" not in label)
 
 
 def test_its_id_follows_from_the_first_run_and_moves_no_other(study):
@@ -49,7 +49,7 @@ def test_its_id_follows_from_the_first_run_and_moves_no_other(study):
 def test_all_crossed_it_goes_on_from_the_run_with_the_same_other_choices(study):
     runs = by_label(study(section(rank=[4], frame={"q": "Q: {prompt}"}) | {"cross": "full"}))
     second = runs["SFT~rank=4,frame=q,second_round=benign", 0]
-    assert second.begins == runs["SFT~rank=4,frame=q", 0].id
+    assert second.parent == runs["SFT~rank=4,frame=q", 0].id
     materials = Materials(study(section(rank=[4], frame={"q": "Q: {prompt}"}) | {"cross": "full"}))
     rows = materials.prepared("tiny", materials.rows_of(second.label, "rows")).train
     assert rows[0].prompt[-1].content.startswith("Q: question")
@@ -64,9 +64,9 @@ def test_rows_of_a_task_of_its_own_are_those_that_its_objectives_can_use(study):
 
 
 def test_order_and_beginning_are_declared_and_nothing_else(study):
-    (x,) = [x for x in variations(study(section())) if x.varies == {"second_round": "again"}]
-    assert all(is_declared(x.variant, k, *x.varies) for k in ("order.1000", "response_ids.1000", "lora_init"))
-    assert not any(is_declared(x.variant, k, *x.varies) for k in ("lora.rank", "optimiser.clip", "base"))
+    (x,) = [x for x in variations(study(section())) if x.overrides == {"second_round": "again"}]
+    assert all(x.declares(k) for k in ("order.1000", "response_ids.1000", "lora_init"))
+    assert not any(x.declares(k) for k in ("lora.rank", "optimiser.clip", "base"))
 
 
 @pytest.mark.parametrize(

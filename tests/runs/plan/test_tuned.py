@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.config import tuning
-from holdfast.config.declared import TUNED, TUNING
+from holdfast.config import decisions
+from holdfast.config.role import Role
+from holdfast.config.runs import settings
 from holdfast.config.study import Study
 from holdfast.runs.plan import expand
-from holdfast.store.files import write_json
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
@@ -32,17 +32,17 @@ def study(make):
 
 def decide(study: Study, folder: StudyFolder, **best: str) -> None:
     choices = [{"model": "tiny", "task": "rows", "label": x, "chosen": best.get(x, x)} for x in ("SFT", "DPO")]
-    write_json(folder.tuned_json, {"of": tuning.key(study), "choices": choices})
+    decisions.keep("tuned", choices, study, folder)
 
 
-def beside(plan, *roles: str) -> list:
+def beside(plan, *roles: Role) -> list:
     return [t for t in plan.runs if t.role in roles]
 
 
 def test_adding_the_section_moves_no_id_and_counts_what_is_tried(study):
     plain, more = expand(study(tuned=None)), expand(study())
-    assert [(t.id, t.budgets) for t in more.runs if not t.role] == [(t.id, t.budgets) for t in plain.runs]
-    tried = beside(more, TUNING)
+    assert [(t.id, t.budgets) for t in more.runs if t.role.is_study] == [(t.id, t.budgets) for t in plain.runs]
+    tried = beside(more, Role.TUNING)
     assert [(t.label, t.seed, t.of) for t in tried] == [(label, 0, label.partition("~")[0]) for label in TRIED]
     assert len({t.id for t in more.runs}) == 4 + 3
     # All checkpoints are kept, for one may be chosen; the last alone is measured.
@@ -66,10 +66,10 @@ def test_what_is_chosen_is_trained_from_every_seed_and_measured_at_every_budget(
     decide(made, folder, DPO="DPO~beta=0.3")
     plan = expand(made, folder)
     assert not plan.provisional
-    full = beside(plan, TUNED)
+    full = beside(plan, Role.TUNED)
     assert [(t.label, t.seed, t.measured) for t in full] == [("DPO~beta=0.3", s, (500, 1000)) for s in (0, 1)]
     assert {t.id for t in before.runs} < {t.id for t in plan.runs}  # what was tried is not trained again
-    assert [t.label for t in beside(plan, TUNING)] == TRIED[:2]
+    assert [t.label for t in beside(plan, Role.TUNING)] == TRIED[:2]
     assert plan.subjects == before.subjects + 3
 
 
@@ -95,18 +95,18 @@ def test_a_choice_of_the_study_s_own_settings_adds_nothing(study, tmp_path: Path
 def test_a_choice_holds_for_nothing_but_what_it_was_made_of(study, tmp_path: Path, change):
     folder = StudyFolder(tmp_path / "run")
     decide(study(), folder, DPO="DPO~beta=0.3")
-    assert tuning.chosen(study(), folder)
-    assert tuning.chosen(study(seeds=[0, 1, 2]), folder)  # more seeds are no other choice
-    assert not tuning.chosen(study(**change), folder)
-    assert not beside(expand(study(**change), folder), TUNED)
+    assert decisions.chosen(study(), folder)
+    assert decisions.chosen(study(seeds=[0, 1, 2]), folder)  # more seeds are no other choice
+    assert not decisions.chosen(study(**change), folder)
+    assert not beside(expand(study(**change), folder), Role.TUNED)
 
 
 def test_crossed_settings_are_every_combination_but_the_own(study):
     made = study(tuned=SECTION | {"cross": "full"})
-    assert [x.variant.label for x in tuning.candidates(made)] == [
+    assert [x.label for x in settings(made)] == [
         "SFT~learning_rate=0.001", "DPO~beta=0.3", "DPO~learning_rate=0.001", "DPO~learning_rate=0.001,beta=0.3",
     ]  # fmt: skip
-    both = tuning.candidates(made)[-1].variant
+    both = settings(made)[-1].spec
     assert (both.learning_rate, both.params) == (1e-3, {"beta": 0.3})
 
 
@@ -115,9 +115,9 @@ def test_where_budgets_are_runs_of_their_own_only_the_last_is_tried(study, tmp_p
         study(controls={"batch_rows": 4, "schedule": "linear", "warmup_steps": 1}),
         StudyFolder(tmp_path / "run"),
     )
-    assert {t.budgets for t in beside(expand(made, folder), TUNING)} == {(1000,)}
+    assert {t.budgets for t in beside(expand(made, folder), Role.TUNING)} == {(1000,)}
     decide(made, folder, SFT="SFT~learning_rate=0.001")
-    full = beside(expand(made, folder), TUNED)
+    full = beside(expand(made, folder), Role.TUNED)
     assert {(t.seed, t.budgets) for t in full} == {(s, (b,)) for s in (0, 1) for b in (500, 1000)}
 
 
@@ -127,7 +127,7 @@ def test_a_run_that_goes_by_two_labels_is_trained_and_counted_once(study, tmp_pa
         objectives=objectives, tuned={"learning_rate": [1e-3]}, consistency={"training": {"learning_rate": [1e-3]}}
     )
     plan = expand(made)
-    tried, fast = beside(plan, TUNING)[0], next(t for t in plan.runs if (t.label, t.seed) == ("fast", 0))
+    tried, fast = beside(plan, Role.TUNING)[0], next(t for t in plan.runs if (t.label, t.seed) == ("fast", 0))
     assert (tried.of, tried.id) == ("SFT", fast.id)
     assert plan.subjects == 1 + 2 * 2 * 2
     assert plan.cost == expand(study(objectives=objectives, tuned=None)).cost

@@ -1,0 +1,102 @@
+"""What was decided on the way, and planned from: where runs stopped, which settings were chosen, which checkpoints are
+matched in capability (`matched.stop`, `tuned`, `matched`).
+
+All stand in one file, ``decisions.json``, each with the digest of what it was decided for: of another target, other
+settings or another measure it says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from holdfast.config.runs import Who, tuning_seeds
+from holdfast.config.study import Study
+from holdfast.store.digest import digest
+from holdfast.store.files import AGAIN, read_json, write_json
+from holdfast.store.folder import StudyFolder
+from holdfast.types import UserError
+
+Name = Literal["stopped", "tuned", "matched"]
+Stopped = Mapping[str, Mapping[str, Any]]  # by run: the budget, and the smoothed capability there
+# Files of an earlier version, one a decision: what it was decided for, and what was decided.
+_EARLIER = {"stopped": ("goal", "runs"), "tuned": ("of", "choices"), "matched": ("", "subjects")}
+
+
+def keep(name: Name, decision: Any, study: Study, folder: StudyFolder) -> bool:
+    """Write a decision down. Returns whether it is another than before."""
+    every = _read(folder)
+    new = {"of": _asked(name, study), "decision": decision}
+    if every.get(name) == new and folder.decisions_json.is_file():
+        return False
+    write_json(folder.decisions_json, every | {name: new})
+    for earlier in _EARLIER:
+        (folder.root / f"{earlier}.json").unlink(missing_ok=True)
+    return True
+
+
+def stopped(study: Study, folder: StudyFolder | None) -> Stopped | None:
+    """Every run that ended before the last checkpoint; None: not decided yet."""
+    return _decided("stopped", study, folder) if study.stops else None
+
+
+def choices(study: Study, folder: StudyFolder | None) -> list[dict[str, Any]]:
+    """What was chosen for each model, task and objective, as ``analysis.tuned.choose`` says it; [] before there is a
+    choice."""
+    return (_decided("tuned", study, folder) or []) if study.tuned else []
+
+
+def chosen(study: Study, folder: StudyFolder | None) -> dict[Who, str]:
+    """The label of the setting that was chosen: one that was tried, or the objective's own. {} before that."""
+    return {(c["model"], c["task"], c["label"]): c["chosen"] for c in choices(study, folder)}
+
+
+def matched(study: Study, folder: StudyFolder | None) -> Mapping[str, float]:
+    """The subjects that are matched in capability, and so are measured in full, with their smoothed capability."""
+    return (_decided("matched", study, folder) or {}) if study.matched else {}
+
+
+def in_words(where: Stopped, runs: Iterable[tuple[str, str, int]]) -> str:
+    """Where runs stopped; ``runs``: run, label and seed."""
+    seeds: dict[tuple[str, int], list[str]] = {}
+    for id, label, seed in runs:
+        if id in where:
+            seeds.setdefault((label, where[id]["budget"]), []).append(str(seed))
+    return "; ".join(
+        f"{label} at {budget:,} tokens (seed{'s' if len(some) > 1 else ''} {', '.join(some)})"
+        for (label, budget), some in seeds.items()
+    )
+
+
+def _decided(name: Name, study: Study, folder: StudyFolder | None) -> Any:
+    found = _read(folder).get(name) if folder is not None else None
+    return found["decision"] if found and found["of"] in ("", _asked(name, study)) else None
+
+
+def _read(folder: StudyFolder) -> dict[str, Any]:
+    if folder.decisions_json.is_file():
+        there = read_json(folder.decisions_json)
+        if any(not isinstance(d, dict) or {"of", "decision"} - d.keys() for d in there.values()):
+            raise UserError(f"{folder.decisions_json} is damaged (a decision in it is not whole); {AGAIN}")
+        return there
+    found = {}
+    for name, (of, decision) in _EARLIER.items():
+        if (file := folder.root / f"{name}.json").is_file():
+            there = read_json(file, decision)
+            found[name] = {"of": there.get(of, ""), "decision": there[decision]}
+    return found
+
+
+def _asked(name: Name, study: Study) -> str:
+    """Digest of what a decision is about: it holds for nothing else. (Of settings: no other settings, budget, rows,
+    seeds or measure; more seeds change no choice. Of a stop: all that decides it but the run itself.)"""
+    section = study.tuned if name == "tuned" else study.matched
+    assert section is not None
+    measure = [m for m in study.measures if m.label == section.measure]
+    if name == "tuned":
+        parts = study.model_dump(mode="json", include={"models", "tasks", "objectives", "controls", "tuned"})
+        return digest(parts | {"seeds": tuning_seeds(study), "budget": study.budgets[-1], "measure": measure})
+    goal = section.model_dump(include={"target", "relative"})
+    if name == "matched":
+        return digest(["matched", goal, measure, study.threshold])
+    return digest([goal, measure[0], study.checkpoint_budgets, study.threshold])
