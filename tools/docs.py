@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import typing
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pydantic_core import PydanticUndefined
 from holdfast.config.messages import section_of
 from holdfast.config.study import Section, Study
 
+MANY = 6  # commands that have an argument alike
 BEGIN, END = "<!-- made from the code: begin -->", "<!-- end -->"
 
 
@@ -71,7 +73,43 @@ def endpoint_table() -> str:
     return _table(EndpointSpec)
 
 
+def command_tables() -> str:
+    """A heading for each command with its help, and what is its own; arguments of many commands stand once, before."""
+    import typer
+
+    from holdfast.cli.app import app
+
+    found: list[tuple[str, str, list[tuple[str, str]]]] = []
+
+    def visit(command: Any, name: str) -> None:
+        inner = getattr(command, "commands", {})
+        for word, one in inner.items():
+            visit(one, f"{name} {word}")
+        if not inner:
+            found.append((name, (command.help or "").strip(), [_parameter(p) for p in command.params]))
+
+    visit(typer.main.get_command(app), "holdfast")
+    times = Counter(row for *_, rows in found for row in rows)
+    shared = [row for row, n in times.items() if n >= MANY]
+    head = ["| argument or option | meaning |", "|---|---|"]
+    lines = ["### Shared by many", "", *head, *(f"| {said} | {about} |" for said, about in shared), ""]
+    for name, about, rows in found:
+        usage = " ".join(said.removesuffix(" (required)").strip("`") for said, _ in rows if (said, _) in shared)
+        lines += [f"### `{name}`", "", f"{about} Shared: {usage}." if usage else about, ""]
+        own = [f"| {said} | {meaning} |" for said, meaning in rows if (said, meaning) not in shared]
+        lines += [*head, *own, ""] if own else []
+    return "\n".join(lines)
+
+
+def _parameter(p: Any) -> tuple[str, str]:
+    option = p.opts[0].startswith("-")
+    said = ", ".join([*p.opts, *p.secondary_opts]) if option else p.metavar or p.name.upper()
+    about = " ".join((getattr(p, "help", None) or "").split()).replace("|", "\\|")
+    return f"`{said}`{' (required)' if p.required else ''}", about
+
+
 PAGES = {
+    "commands.md": command_tables,
     "study.md": study_tables,
     "store.md": store_tables,
     "measures.md": measure_table,
