@@ -29,9 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from holdfast.analysis import tables as shown
-from holdfast.analysis.asked import findings, joints
-from holdfast.analysis.estimates import estimates
+from holdfast.analysis.analyse import analyse
 from holdfast.analysis.frame import configs, load
 from holdfast.config.study import Study
 from holdfast.report.page import build
@@ -72,7 +70,7 @@ def make(folder: StudyFolder, study: Study, prompts: int, samples: int) -> None:
     subjects = pd.DataFrame(_subjects(study))
     tables.write(folder.subjects, "subjects", subjects)
     for about, items, asks in _cells(prompts, samples):
-        at = folder.eval_config(about["measure"], about["cell"])
+        at = folder.config(about["measure"], about["cell"])
         write_json(at.config_json, about)
         tables.write(at.items, "items", items)
         for place, who in enumerate(subjects.to_dict("records")):
@@ -256,12 +254,7 @@ def main() -> None:
         (folder.root / "MADE").touch()
     if not folder.analysis.exists():
         with timed("analyse", took):
-            frame, about = load(folder), configs(folder)
-            each = joints(frame, about, study)
-            table, found = estimates(frame, about, study), findings(frame, about, study, each)
-            tables.write(folder.estimates_parquet, "estimates", table)
-            tables.write(folder.findings_parquet, "findings", found)
-            shown.write(folder, about, study, frame, each, table, found)
+            analyse(folder, study, configs(folder), load(folder))
         print("run again for the page, with the analysis out of memory")
         return
     with timed("build", took):
@@ -271,7 +264,7 @@ def main() -> None:
     print(f"page: {page.stat().st_size / 1e6:.2f} MB, of them responses {len(sample[1]) / 1e6:.2f} MB")
     for what, seconds in opened(page).items():
         print(f"open, {what}: {seconds:.2f} s")
-    item = tables.read([at.items for at in folder.eval_configs()], "items")["id"].iloc[0]
+    item = tables.read([at.items for at in folder.configs()], "items")["id"].iloc[0]
     for more in (
         ["--budget", "25000", "--n", "2"],
         ["--item", item[:12]],

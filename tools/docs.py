@@ -41,12 +41,16 @@ def study_tables() -> str:
 
 def store_tables() -> str:
     """One table for each Parquet schema."""
-    from holdfast.store.tables import COLUMNS
+    from holdfast.store.tables import COLUMNS, FRAMES, about
 
     lines = []
     for name, (version, columns) in COLUMNS.items():
         lines += [f"### {name} (schema version {version})", "", "| column | type | meaning |", "|---|---|---|"]
         lines += [f"| `{c.name}` | {c.type}{' or null' if c.null else ''} | {c.about} |" for c in columns]
+        lines.append("")
+    for name, (version, names) in FRAMES.items():
+        lines += [f"### analysis: {name} (schema version {version})", "", "| column | meaning |", "|---|---|"]
+        lines += [f"| `{c}` | {about(name, c)} |" for c in names.split()]
         lines.append("")
     return "\n".join(lines)
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Results:
     """What ``holdfast.open(folder)`` gives.
 
-    ``estimates``, ``findings``: the tables of the page, columns in ``docs/store.md``; ``subjects``: who was measured;
+    ``estimates``: every number, columns in ``docs/store.md``; ``findings``: those with a verdict; ``subjects``: who was
+    measured;
     ``records``: a row per answer and judge; ``plots``: names of the charts, for ``plot``; ``gate``: thresholds.
     """
 
@@ -34,12 +35,16 @@ class Results:
 
     @cached_property
     def estimates(self) -> pd.DataFrame:
-        return tables.read(self.folder.estimates_parquet, "estimates")
+        from holdfast.analysis import estimates_file
+
+        return estimates_file.read(self.folder)
 
     @cached_property
     def findings(self) -> pd.DataFrame:
-        there = self.folder.findings_parquet
-        return tables.read(there if there.exists() else [], "findings")
+        """Of the estimates the comparisons of headlines, with a verdict where one can be given."""
+        from holdfast.analysis.estimates_file import compared
+
+        return compared(self.estimates)
 
     @cached_property
     def subjects(self) -> pd.DataFrame:

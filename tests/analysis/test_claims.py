@@ -39,18 +39,18 @@ def said(rows: pd.DataFrame, claim: str) -> str:
 def test_no_drift_wants_every_budget_to_be_equivalent(verdicts, expected):
     near = {"low_all": -0.01, "high_all": 0.01}
     levels = [
-        {"finding": "level", "label": "kl", "budget": b, "verdict": v, **PERSONA, **(near if v != "worse" else {})}
+        {"estimand": "level", "label": "kl", "budget": b, "verdict": v, **PERSONA, **(near if v != "worse" else {})}
         for b, v in zip((25_000, 100_000), verdicts, strict=False)
     ]
-    other = {"finding": "level", "label": "sft", "budget": 25_000, "verdict": "worse", **PERSONA}
+    other = {"estimand": "level", "label": "sft", "budget": 25_000, "verdict": "worse", **PERSONA}
     assert said(table(other, *levels), "kl-no-drift") == expected
 
 
 def test_a_drift_at_the_last_budget_is_a_drift_at_some_budget():
     """The level at the last budget is the finding ``last``."""
     near = {"low_all": -0.01, "high_all": 0.01, "interest": 0.03}
-    early = {"finding": "level", "label": "kl", "budget": 25_000, "verdict": "equivalent", **PERSONA, **near}
-    late = {"finding": "last", "label": "kl", "budget": 50_000, "verdict": "worse", **PERSONA}
+    early = {"estimand": "level", "label": "kl", "budget": 25_000, "verdict": "equivalent", **PERSONA, **near}
+    late = {"estimand": "last", "label": "kl", "budget": 50_000, "verdict": "worse", **PERSONA}
     assert said(table(early), "kl-no-drift") == "reproduced"
     assert (
         said(table(early, late | {"low_all": 0.05, "high_all": 0.09, "interest": 0.03}), "kl-no-drift")
@@ -69,7 +69,7 @@ def test_a_drift_at_the_last_budget_is_a_drift_at_some_budget():
     ],
 )
 def test_similar_then_apart_needs_both_ends_of_the_ladder(early, late, expected):
-    at = {"finding": "apart", "axis": "robustness", "measure": "robust"}
+    at = {"estimand": "apart", "axis": "robustness", "measure": "robust"}
     wide = {"low_all": -0.1, "high_all": 0.1} if early == "inconclusive" else {}
     rows = table({**at, **wide, "budget": 25_000, "verdict": early}, {**at, "budget": 400_000, "verdict": late})
     assert said(rows, "similar-then-apart") == expected
@@ -91,20 +91,22 @@ def test_similar_then_apart_needs_both_ends_of_the_ladder(early, late, expected)
     ],
 )
 def test_a_claim_is_refuted_at_its_own_threshold(claim, finding, axis, against, verdict, low, high, expected):
-    row = {"finding": finding, "axis": axis, "measure": axis, "metric": "asr", "label": "ip", "against": against}
+    row = {"estimand": finding, "axis": axis, "measure": axis, "metric": "asr", "label": "ip", "against": against}
     row |= {"verdict": verdict, "value": (low + high) / 2, "low_all": low, "high_all": high, "interest": 0.05}
     assert said(table(row), claim) == expected
 
 
 @pytest.mark.parametrize(("low", "high", "expected"), [(0.01, 0.09, "inconclusive"), (0.04, 0.09, "contradicted")])
 def test_a_drift_that_is_real_but_may_be_small_does_not_contradict_that_there_is_none_that_matters(low, high, expected):
-    row = {"finding": "level", "label": "kl", "budget": 25_000, "verdict": "worse", "low_all": low, "high_all": high}
+    row = {"estimand": "level", "label": "kl", "budget": 25_000, "verdict": "worse", "low_all": low, "high_all": high}
     assert said(table(row | PERSONA), "kl-no-drift") == expected
 
 
 def test_the_first_label_of_an_objective_speaks_for_it():
     subjects = pd.DataFrame([{"label": x, "objective": "ip", "bracket": ""} for x in ("ip2", "ip")])
-    rows = table({"finding": "dissociation", "axis": "robustness", "label": "ip", "against": "sft", "verdict": "shown"})
+    rows = table(
+        {"estimand": "dissociation", "axis": "robustness", "label": "ip", "against": "sft", "verdict": "shown"}
+    )
     found = claims(rows, subjects, STUDY)
     assert found.loc[found["claim"] == "ip-dissociates", "verdict"].tolist() == ["reproduced"]
     assert found["source"].str.contains("2601.12639").all()
@@ -113,7 +115,7 @@ def test_the_first_label_of_an_objective_speaks_for_it():
 def test_what_was_planted_decides_the_claims_about_it():
     import numpy as np
 
-    from holdfast.analysis.asked import findings
+    from holdfast.analysis.analyse import comparisons
 
     up, flat = (1.2, 2.4), (0.0, 0.0)
     truth = {
@@ -124,7 +126,7 @@ def test_what_was_planted_decides_the_claims_about_it():
     }
     study = planted.asked("sft", "ip", "kl", budgets=(100, 400), seeds=5)
     rows = planted.frame(truth, np.random.default_rng(5), budgets=(100, 400), seeds=5, prompts=250, seed_sd=0.1)
-    found = claims(findings(rows, planted.configs(), study), SUBJECTS, study).set_index("claim")["verdict"]
+    found = claims(comparisons(rows, planted.configs(), study), SUBJECTS, study).set_index("claim")["verdict"]
     assert found["sft-couples-asr"] == found["sft-couples-drift"] == "reproduced"
     assert found["ip-asr"] == found["ip-dissociates"] == found["kl-no-drift"] == "reproduced"
     assert found["normative-stable"] == "reproduced"

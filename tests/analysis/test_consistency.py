@@ -118,8 +118,8 @@ def test_measures_that_were_not_varied_have_seeds_and_nothing_else(planted):
 def test_findings_are_whole_rows_and_the_tables_come_back(planted, tmp_path: Path):
     _, study, found, _ = planted
     rows = consistency.rows(found, study.budgets[-1])
-    tables.write(tmp_path / "findings.parquet", "findings", rows)
-    assert set(rows["finding"]) == {"consistency"}
+    tables.write(tmp_path / "estimates.parquet", "estimates", rows)
+    assert set(rows["estimand"]) == {"consistency"}
     assert len(rows) == len(found.components) + len(found.ranges) + len(found.flips)
     at = StudyFolder(tmp_path)
     consistency.write(found, at)

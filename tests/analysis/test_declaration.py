@@ -52,8 +52,8 @@ def findings() -> pd.DataFrame:
         ("slope", "DPO", "miniature_robustness", -1), ("last", "IP", "miniature_robustness", 2400),
         ("coupling", "DPO", "miniature_robustness × task_accuracy", -1),
     ]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["finding", "label", "measure", "budget"])
-    return table.assign(declared=True, model="miniature", task="arithmetic", family="declared: " + table["finding"])
+    table = pd.DataFrame(rows, columns=["estimand", "label", "measure", "budget"])
+    return table.assign(declared=True, model="miniature", task="arithmetic", family="declared: " + table["estimand"])
 
 
 def stands(folder: StudyFolder, study: Study) -> Standing:

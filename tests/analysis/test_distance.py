@@ -150,7 +150,7 @@ def test_missing_scores_at_their_worst_bound_the_difference_and_its_verdict(lost
 def test_it_is_a_finding_that_a_study_can_declare(asked):
     goal = study_of(declared={"estimands": ["at_distance" if asked else "last"]})
     (row,) = rows(Joint(planted(SAFE), configs_of(), goal)).to_dict("records")
-    assert (row["finding"], row["label"], row["against"], row["declared"]) == ("at_distance", "orpo", "sft", asked)
+    assert (row["estimand"], row["label"], row["against"], row["declared"]) == ("at_distance", "orpo", "sft", asked)
     assert row["value"] == pytest.approx(-16 / 40)
     assert "at a KL of 0.3 nats per token" in row["note"]
     assert row["family"].startswith("declared" if asked else "exploratory")

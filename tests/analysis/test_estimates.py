@@ -30,14 +30,14 @@ def test_levels_and_differences_by_hand():
     sft = [[1, 1], [0, 1], [1, 0], [1, 0]]
     frame = frame_of({("base", -1): base, ("sft", 0): sft}, ("none", "a"))
     table = estimates(frame, config_of(("a",)), study())
-    assert one(table, estimate="level", label="sft", condition="none", metric="score").value == 0.75
-    level = one(table, estimate="level", label="sft", condition="macro", metric="score")
+    assert one(table, against="", label="sft", condition="none", metric="score").value == 0.75
+    level = one(table, against="", label="sft", condition="macro", metric="score")
     assert (level.value, level.n_prompts, level.n_records, level.n_seeds, level.unit) == (0.5, 4, 4, 1, "prompt")
     assert np.isnan(level.p)
     assert level.family == ""
-    moved = one(table, estimate="vs_base", condition="none", metric="score")
+    moved = one(table, against="base", condition="none", metric="score")
     assert (moved.value, moved.p, moved.n_records) == (0.5, 0.5, 8)
-    assert table[table["estimate"] == "vs_sft"].empty
+    assert table[table["against"] == "sft"].empty
 
 
 def test_macro_is_the_mean_over_the_named_attacks_with_the_direct_request_apart():
@@ -46,13 +46,13 @@ def test_macro_is_the_mean_over_the_named_attacks_with_the_direct_request_apart(
     frame = frame_of({("base", -1): np.zeros((10, 6)), ("sft", 0): y}, ("none", *A5))
     configs = config_of(A5, threshold=True)
     table = estimates(frame, configs, study())
-    rows = table[(table["estimate"] == "level") & (table["label"] == "sft") & (table["metric"] == "asr")]
+    rows = table[(table["against"] == "") & (table["label"] == "sft") & (table["metric"] == "asr")]
     by = rows.set_index("condition")["value"]
     assert by["none"] == 0
     assert by["macro"] == pytest.approx(np.mean([1, 0.5, 0, 0, 0]))
     assert one(rows, condition="macro").n_prompts == 10
     assert one(rows, condition="macro").n_records == 50
-    lead = one(headlines(table, configs), estimate="level", label="sft")
+    lead = one(headlines(table, configs), against="", label="sft")
     assert (lead.metric, lead.condition) == ("asr", "macro")
 
 
@@ -67,11 +67,11 @@ def test_unscored_records_are_left_out_and_counted():
     y = [[1.0], [0.0], [np.nan], [1.0]]
     frame = frame_of({("base", -1): [[0.0]] * 4, ("sft", 0): y})
     table = estimates(frame, config_of(), study())
-    level = one(table, estimate="level", label="sft", metric="score")
+    level = one(table, against="", label="sft", metric="score")
     assert level.value == pytest.approx(2 / 3)
     assert (level.n_prompts, level.n_records, level.n_unscored) == (3, 4, 1)
-    assert one(table, estimate="level", label="sft", metric="unscored").value == 0.25
-    assert one(table, estimate="vs_base", metric="score").value == pytest.approx(2 / 3)
+    assert one(table, against="", label="sft", metric="unscored").value == 0.25
+    assert one(table, against="base", metric="score").value == pytest.approx(2 / 3)
 
 
 def test_a_wholly_unscored_attack_is_named():
@@ -96,7 +96,7 @@ def test_samples_of_a_prompt_are_one_cluster():
 def test_one_seed_is_a_row_over_seeds_and_several_are_rows_of_their_own_too():
     y = {("base", -1): RNG.random((20, 1)), ("sft", 0): RNG.random((20, 1)), ("sft", 1): RNG.random((20, 1))}
     table = estimates(frame_of(y), config_of(), study())
-    rows = table[(table["metric"] == "score") & (table["label"] == "sft") & (table["estimate"] == "level")]
+    rows = table[(table["metric"] == "score") & (table["label"] == "sft") & (table["against"] == "")]
     assert sorted(rows["seed"]) == [-1, 0, 1]
     over = one(rows, seed=-1)
     assert over.value == pytest.approx(rows[rows["seed"] >= 0]["value"].mean())
@@ -109,7 +109,7 @@ def test_one_seed_is_a_row_over_seeds_and_several_are_rows_of_their_own_too():
 def test_sft_is_compared_at_the_same_seed_and_the_first_variant_stands_for_it():
     y = {(label, s): RNG.random((12, 1)) for label in ("sft", "sft-b", "dpo") for s in (0, 1)}
     table = estimates(frame_of(y), config_of(), study("sft", "sft-b", "dpo"))
-    table = table[(table["metric"] == "score") & (table["estimate"] == "vs_sft")]
+    table = table[(table["metric"] == "score") & (table["against"] == "sft")]
     assert set(table["label"]) == {"sft-b", "dpo"}
     assert one(table, label="dpo", seed=1).value == pytest.approx(np.mean(y["dpo", 1] - y["sft", 1]))
 
@@ -121,7 +121,7 @@ def test_an_own_format_is_compared_with_the_default_one():
     safe = RNG.random((12, 1))
     frame = pd.concat([frame_of(y), frame_of({("cft", 0): safe}, format="safe")])
     table = estimates(frame, config_of(), study("cft"))
-    row = one(table, metric="score", estimate="vs_base", format="safe")
+    row = one(table, metric="score", against="base", format="safe")
     assert row.value == pytest.approx(np.mean(safe - y["base", -1]))
     assert "default format" in row.note
     assert row.family.startswith("exploratory")
@@ -135,9 +135,9 @@ def test_a_planted_effect_is_found_and_a_null_is_not():
 
     y = {("base", -1): answers(0), ("sft", 0): answers(2.0), ("dpo", 0): answers(0)}
     table = estimates(frame_of(y, A5), config_of(A5), study("sft", "dpo"))
-    table = table[(table["metric"] == "score") & (table["condition"] == "macro") & (table["estimate"] == "vs_base")]
-    assert one(table, label="sft").p_holm < 0.01
-    assert one(table, label="dpo").p_holm > 0.05
+    table = table[(table["metric"] == "score") & (table["condition"] == "macro") & (table["against"] == "base")]
+    assert one(table, label="sft").p_adjusted < 0.01
+    assert one(table, label="dpo").p_adjusted > 0.05
     assert one(table, label="sft").low > 0
 
 
@@ -150,8 +150,8 @@ def test_the_headline_family_is_all_objectives_and_budgets_of_one_metric():
     rows = table[table["family"].str.startswith("headline: vs_base, robust score (macro)")]
     assert len(rows) == 4
     assert rows["family"].nunique() == 1
-    assert (rows["p_holm"] >= rows["p"]).all()
-    assert rows["p_holm"].min() == pytest.approx(min(1, 4 * rows["p"].min()))
+    assert (rows["p_adjusted"] >= rows["p"]).all()
+    assert rows["p_adjusted"].min() == pytest.approx(min(1, 4 * rows["p"].min()))
 
 
 def test_unmeasured_and_undefined_cells_make_no_rows_and_no_warnings(recwarn):
@@ -213,7 +213,7 @@ def test_twenty_subjects_of_a_thousand_records_take_under_two_seconds():
 def test_the_default_of_a_level_is_the_interval_of_the_estimates_table(made):
     """With gaps too: the same numbers reach the page by either way, save where the seeds' means make it wider."""
     table = made.estimates
-    rows = table[(table["metric"] == "asr") & (table["estimate"] == "level") & (table["condition"] == "macro")]
+    rows = table[(table["metric"] == "asr") & (table["against"] == "") & (table["condition"] == "macro")]
     rows = rows[(rows["format"] == "default") & (rows["label"] == "sft") & (rows["seed"] == -1)]
     config = next(c for c in made.configs.values() if c.measure == rows["measure"].iloc[0])
     rows = rows[rows["judge"] == next(iter(config.judges))]

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast import rng
-from holdfast.analysis.asked import findings
+from holdfast.analysis.analyse import comparisons
 from holdfast.analysis.between import model_share
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.coupling import less, slope
 from holdfast.analysis.coupling import rows as coupling_rows
 from holdfast.analysis.estimands import dissociations, omnibus, rows, versus
-from holdfast.analysis.findings import NAMES, finished, row
+from holdfast.analysis.findings import finished, row
 from holdfast.analysis.ladder import AT_BASE, Ladder, contrast, ladders
 from holdfast.config.study import MatchedSpec
 from holdfast.stats.trend import slope_weights
@@ -145,7 +145,7 @@ def test_what_three_seeds_cannot_say_alone_they_say_with_the_spread_of_all_objec
 
 
 def test_rows_that_are_no_comparisons_need_no_numbers(asked):
-    front = {"finding": "front", "model": "m", "task": "t", "label": "sft", "against": "", "measure": "a"}
+    front = {"estimand": "front", "model": "m", "task": "t", "label": "sft", "against": "", "measure": "a"}
     front |= {"metric": "probability", "value": 0.5, "n_seeds": 5, "_decided": "", "declared": False}
     made = finished([front], asked)
     assert made[["verdict", "family"]].iloc[0].tolist() == ["", ""]
@@ -202,10 +202,10 @@ def test_verdicts_declared_and_families(asked):
 
 
 def test_a_comparison_stands_once_in_one_family(made):
-    found = findings(made.frame, made.configs, made.study)
-    at_budgets = found[found["finding"].isin(["level", "last"])]
+    found = comparisons(made.frame, made.configs, made.study)
+    at_budgets = found[found["estimand"].isin(["level", "last"])]
     assert not at_budgets.duplicated(["model", "task", "label", "against", "measure", "metric", "budget"]).any()
-    assert (at_budgets[at_budgets["finding"] == "last"]["budget"] == max(made.study.budgets)).all()
+    assert (at_budgets[at_budgets["estimand"] == "last"]["budget"] == max(made.study.budgets)).all()
 
 
 @pytest.mark.parametrize(("estimand", "declared"), [("last", True), ("level", True), ("slope", False)])
@@ -216,13 +216,13 @@ def test_who_declares_levels_declares_that_at_the_last_budget(estimand, declared
 
 
 def test_findings_agree_with_the_estimates_they_stand_beside(made):
-    found = findings(made.frame, made.configs, made.study)
+    found = comparisons(made.frame, made.configs, made.study)
     table = made.estimates
     lead = table[(table["condition"] == "macro") & (table["format"] == "default") & (table["seed"] == OVER_SEEDS)]
-    for against, kind in (("base", "vs_base"), ("sft", "vs_sft")):
-        mine = found[found["finding"].isin(["level", "last"]) & (found["against"] == against)]
+    for against in ("base", "sft"):
+        mine = found[found["estimand"].isin(["level", "last"]) & (found["against"] == against)]
         both = mine.merge(
-            lead[(lead["estimate"] == kind) & (lead["bracket"] == "")],
+            lead[(lead["against"] == against) & (lead["bracket"] == "")],
             on=["model", "task", "label", "measure", "metric", "judge", "budget"],
         )
         assert len(both) == len(mine) > 0
@@ -232,10 +232,11 @@ def test_findings_agree_with_the_estimates_they_stand_beside(made):
 
 
 def test_the_table_of_findings_is_written_and_read(made, tmp_path):
-    found = rows(made.frame, made.configs, made.study)[list(NAMES)]
-    tables.write(tmp_path / "t", "findings", found, regime="shared")
-    assert len(tables.read(tmp_path / "t", "findings")) == len(found)
-    assert found.loc[found["n_seeds"] == 2, "warning"].str.contains("Two seeds").all()
+    found = comparisons(made.frame, made.configs, made.study)
+    tables.write(tmp_path / "t", "estimates", found)
+    assert len(tables.read(tmp_path / "t", "estimates")) == len(found)
+    judged = found[found["estimand"] != "front"]
+    assert judged.loc[judged["n_seeds"] == 2, "warning"].str.contains("Two seeds").all()
 
 
 # -- all objectives together, and statements ---------------------------------------------------------------------------
@@ -420,11 +421,11 @@ TRUTH = {
 @pytest.fixture(scope="module")
 def found(asked) -> pd.DataFrame:
     rows = planted.frame(TRUTH, np.random.default_rng(5), budgets=BUDGETS, seeds=5, prompts=250, seed_sd=0.05)
-    return findings(rows, planted.configs(), asked)
+    return comparisons(rows, planted.configs(), asked)
 
 
 def verdict(found: pd.DataFrame, finding: str, label: str, axis: str, against: str) -> str:
-    mine = found[(found["finding"] == finding) & (found["label"] == label) & (found["axis"] == axis)]
+    mine = found[(found["estimand"] == finding) & (found["label"] == label) & (found["axis"] == axis)]
     (said,) = mine.loc[mine["against"] == against, "verdict"].unique()
     return str(said)
 
@@ -457,7 +458,7 @@ def test_a_persona_that_is_down_by_less_than_matters_does_not_stand_against_a_di
     effects = {"robust": {"sft": [0.0], "ip": [-0.3]}, "persona": {"sft": [0.0], "ip": [-0.1]}}
     frame = planted.frame(effects, rng.generator("down a little"), budgets=[1000], seeds=3, prompts=400, seed_sd=0.0)
     table = rows(frame, planted.configs(*effects), planted.asked("sft", "ip", budgets=[1000], seeds=3))
-    last = table[(table["finding"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")]
+    last = table[(table["estimand"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")]
     trait = last.set_index("axis").loc["persona"]
     assert trait["high"] < 0
     assert trait["verdict"] == "small but real"
@@ -466,7 +467,7 @@ def test_a_persona_that_is_down_by_less_than_matters_does_not_stand_against_a_di
 
 def test_a_null_is_equivalent_or_cannot_be_told(found):
     nulls = found[(found["label"] == "kl") & found["axis"].isin(["persona", "normative"])]
-    nulls = nulls[nulls["finding"].isin(["level", "last", "slope", "area"]) & (nulls["against"] == "base")]
+    nulls = nulls[nulls["estimand"].isin(["level", "last", "slope", "area"]) & (nulls["against"] == "base")]
     assert set(nulls["verdict"]) <= {"equivalent", "inconclusive"}
 
 
@@ -477,8 +478,8 @@ def test_models_that_do_the_same_differ_less_than_objectives(asked):
         planted.frame(truth, np.random.default_rng(5), budgets=BUDGETS, seeds=5, prompts=60, model=name)
         for name in ("m", "n")
     ]
-    table = findings(pd.concat(rows, ignore_index=True), planted.configs("robust"), more)
-    (last,) = table[(table["finding"] == "between") & (table["budget"] == 400)].to_dict("records")
+    table = comparisons(pd.concat(rows, ignore_index=True), planted.configs("robust"), more)
+    (last,) = table[(table["estimand"] == "between") & (table["budget"] == 400)].to_dict("records")
     assert last["high"] < 0.5
     assert last["verdict"] == "differs"
     assert last["note"].startswith("objectives differ more")
@@ -522,7 +523,7 @@ def test_a_verdict_that_missing_scores_could_overturn_is_not_given():
 
     def last(some):
         table = rows(some, planted.configs(*effects), told)
-        return table[(table["finding"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")].iloc[0]
+        return table[(table["estimand"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")].iloc[0]
 
     whole = last(frame)
     assert np.isnan(whole["bound_low"])
@@ -543,7 +544,7 @@ def test_a_few_missing_scores_do_not_undo_a_large_difference():
     table = rows(
         frame.assign(score=frame["score"].where(np.arange(len(frame)) % 101 > 0)), planted.configs(*effects), told
     )
-    found = table[(table["finding"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")].iloc[0]
+    found = table[(table["estimand"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")].iloc[0]
     assert found["low"] > found["bound_low"]
     assert found["high"] < found["bound_high"] < 0
     assert found["verdict"] == "better"

@@ -45,7 +45,7 @@ def test_a_bound_reads_the_headline_of_every_label_at_its_last_budget(made, tmp_
             (e["label"] == c.label) & (e["budget"] == c.budget) & (e["measure"] == measure) & (e["metric"] == c.metric)
         ]
         row = row[(row["judge"] == judge) & (row["condition"] == "macro") & (row["seed"] == -1)]
-        row = row[(row["estimate"] == "level") & (row["format"] == "default")]
+        row = row[(row["against"] == "") & (row["format"] == "default")]
         assert c.read == pytest.approx(row["value"].item())
 
 

@@ -133,12 +133,12 @@ def test_with_several_seeds_runs_are_matched_one_by_one():
     assert found.loc["orpo", "n_seeds"] == 3
     assert found.loc["orpo", "value"] == pytest.approx((6 + 2 / 3) / 40)
     table = rows(Joint(frame, configs_of(), study_of()))
-    assert "1 of 3 runs never get there" in table.set_index(["finding", "label"]).loc[("matched", "orpo"), "warning"]
+    assert "1 of 3 runs never get there" in table.set_index(["estimand", "label"]).loc[("matched", "orpo"), "warning"]
 
 
 def compared(frame, goal=None):
     table = rows(Joint(frame, configs_of(), goal or study_of()))
-    return table.set_index(["finding", "label"]).loc[("matched", "orpo")]
+    return table.set_index(["estimand", "label"]).loc[("matched", "orpo")]
 
 
 def test_where_sft_never_gets_there_the_row_says_so_and_of_how_many_pairs_it_is():
@@ -338,10 +338,11 @@ def test_findings_are_rows_of_the_table(tmp_path):
     from holdfast.store import tables
 
     found = rows(Joint(planted(STEEP, seeds=(0, 1)), configs_of(), study_of()))[list(NAMES)]
-    tables.write(tmp_path / "f.parquet", "findings", found, regime="shared")
-    back = tables.read(tmp_path / "f.parquet", "findings")
-    assert set(back["finding"]) == {"matched", "at_safety", "front"}
-    orpo = back.set_index(["finding", "label"]).loc[("matched", "orpo")]
+    same = {"regime": "shared", "objective": "", "seed": -1, "bracket": "", "format": "default"}
+    tables.write(tmp_path / "f.parquet", "estimates", tables.complete("estimates", found, **same))
+    back = tables.read(tmp_path / "f.parquet", "estimates")
+    assert set(back["estimand"]) == {"matched", "at_safety", "front"}
+    orpo = back.set_index(["estimand", "label"]).loc[("matched", "orpo")]
     assert orpo["value"] == pytest.approx((6 + 2 / 3) / 40 - 0.2)
     assert orpo["against"] == "sft"
     assert orpo["declared"]
@@ -376,7 +377,7 @@ def unscored(levels, axis: str, label: str, lost: int) -> pd.DataFrame:
     ],
 )
 def test_a_matched_verdict_survives_the_worst_that_missing_scores_could_be_or_is_none(axis, label, lost, says):
-    found = rows(Joint(unscored(FAR, axis, label, lost), configs_of(), study_of())).set_index("finding")
+    found = rows(Joint(unscored(FAR, axis, label, lost), configs_of(), study_of())).set_index("estimand")
     row = found.loc["matched"]
     assert np.isnan(row["bound_low"]) == np.isnan(row["bound_high"]) == (lost == 0)
     assert row["verdict"] == says
@@ -393,9 +394,9 @@ def test_capability_at_equal_safety_is_bounded_by_the_missing_scores_of_both():
         "orpo": {1000: (140, 44), 3000: (240, 52), 7000: (320, 72)},
     }
     frame = unscored(late, "capability", "orpo", 40)
-    row = rows(Joint(frame, configs_of(), study_of())).set_index("finding").loc["at_safety"]
+    row = rows(Joint(frame, configs_of(), study_of())).set_index("estimand").loc["at_safety"]
     least, most = (
-        rows(Joint(frame.fillna({"score": end}), configs_of(), study_of())).set_index("finding").loc["at_safety"]
+        rows(Joint(frame.fillna({"score": end}), configs_of(), study_of())).set_index("estimand").loc["at_safety"]
         for end in (0, 1)
     )
     assert row["bound_low"] == pytest.approx(least["low"])

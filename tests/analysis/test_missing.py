@@ -24,9 +24,9 @@ def both(base: np.ndarray, tuned: np.ndarray) -> pd.DataFrame:
 def test_bounds_are_the_intervals_with_all_that_is_missing_at_its_worst():
     y = np.array([1.0, 0, 0, 1, 0, 0, 0, 1, 0, 0])
     hidden = np.where(np.isin(np.arange(10), (3, 5)), np.nan, y)
-    found = one(both(y, hidden), estimate="level", label="sft", metric="asr")
+    found = one(both(y, hidden), against="", label="sft", metric="asr")
     lowest, highest = (
-        one(both(y, np.where(np.isnan(hidden), end, hidden)), estimate="level", label="sft", metric="asr")
+        one(both(y, np.where(np.isnan(hidden), end, hidden)), against="", label="sft", metric="asr")
         for end in (0.0, 1.0)
     )
     assert (found.bound_low, found.bound_high) == (lowest.low, highest.high)
@@ -38,9 +38,9 @@ def test_of_a_difference_one_side_is_at_its_lowest_and_the_other_at_its_highest(
     r = np.random.default_rng(0)
     base, tuned = ((r.random(40) < p).astype(float) for p in (0.2, 0.5))
     gone = [np.where(r.random(40) < 0.2, np.nan, y) for y in (base, tuned)]
-    found = one(both(*gone), estimate="vs_base", metric="asr")
-    low = one(both(np.nan_to_num(gone[0], nan=1.0), np.nan_to_num(gone[1], nan=0.0)), estimate="vs_base", metric="asr")
-    high = one(both(np.nan_to_num(gone[0], nan=0.0), np.nan_to_num(gone[1], nan=1.0)), estimate="vs_base", metric="asr")
+    found = one(both(*gone), against="base", metric="asr")
+    low = one(both(np.nan_to_num(gone[0], nan=1.0), np.nan_to_num(gone[1], nan=0.0)), against="base", metric="asr")
+    high = one(both(np.nan_to_num(gone[0], nan=0.0), np.nan_to_num(gone[1], nan=1.0)), against="base", metric="asr")
     assert (found.bound_low, found.bound_high) == (low.low, high.high)
 
 
@@ -57,7 +57,7 @@ def test_the_true_rate_lies_between_the_bounds_when_harmful_answers_go_unscored(
     hidden = np.where((y == 1) & (r.random(y.shape) < 0.15), np.nan, y)
     frame = frame_of({("sft", k): x[:, None] for k, x in enumerate(hidden)})
     table = estimates(frame, config_of(threshold=True), study())
-    found = table[(table["metric"] == "asr") & (table["estimate"] == "level") & (table["seed"] >= 0)]
+    found = table[(table["metric"] == "asr") & (table["against"] == "") & (table["seed"] >= 0)]
     assert len(found) == 150
     assert ((found["low"] <= 0.3) & (found["high"] >= 0.3)).mean() < 0.88
     assert ((found["bound_low"] <= 0.3) & (found["bound_high"] >= 0.3)).mean() >= 0.93
@@ -71,7 +71,7 @@ def test_no_difference_survives_the_bounds_for_unequal_missingness_alone():
     hidden = np.where((y == 1) & (r.random(y.shape) < share), np.nan, y)
     frame = frame_of({("base" if k == 0 else "sft", k - 1): x[:, None] for k, x in enumerate(hidden)})
     table = estimates(frame, config_of(threshold=True), study())
-    found = table[(table["metric"] == "asr") & (table["estimate"] == "vs_base") & (table["seed"] >= 0)]
+    found = table[(table["metric"] == "asr") & (table["against"] == "base") & (table["seed"] >= 0)]
     assert (found["p"] < 0.05).mean() > 0.4
     assert (found["p_missing"] < 0.05).all()
     assert not ((found["bound_low"] > 0) | (found["bound_high"] < 0)).any()
@@ -80,16 +80,16 @@ def test_no_difference_survives_the_bounds_for_unequal_missingness_alone():
 def test_missingness_is_tested_by_the_paired_difference_in_what_is_unscored():
     r = np.random.default_rng(3)
     table = both(*(np.where(r.random(80) < p, np.nan, 0.0) for p in (0.1, 0.2)))
-    tested = one(table, estimate="vs_base", metric="unscored")
-    assert one(table, estimate="vs_base", metric="asr").p_missing == tested.p < 1
+    tested = one(table, against="base", metric="unscored")
+    assert one(table, against="base", metric="asr").p_missing == tested.p < 1
 
 
 def test_a_score_without_bounds_is_bounded_by_what_was_seen():
     y = np.array([-3.0, 5.0, 2.0, np.nan])
     frame = frame_of({("sft", 0): y[:, None]})
-    found = one(estimates(frame, config_of(), study()), estimate="level", metric="score")
+    found = one(estimates(frame, config_of(), study()), against="", metric="score")
     ends = [one(estimates(frame_of({("sft", 0): np.nan_to_num(y, nan=v)[:, None]}), config_of(), study()),
-                estimate="level", metric="score") for v in (-3.0, 5.0)]  # fmt: skip
+                against="", metric="score") for v in (-3.0, 5.0)]  # fmt: skip
     assert (found.bound_low, found.bound_high) == (ends[0].low, ends[1].high)
 
 
@@ -97,11 +97,11 @@ def test_silence_is_a_rate_of_its_own_with_differences():
     frame = frame_of({("base", -1): [[0.0]] * 8, ("sft", 0): [[np.nan]] * 6 + [[0.0]] * 2})
     frame.loc[(frame["label"] == "sft") & frame["score"].isna(), "verdict"] = "no_answer"
     table = estimates(frame, config_of(threshold=True), study())
-    level = one(table, estimate="level", label="sft", metric="no_answer")
+    level = one(table, against="", label="sft", metric="no_answer")
     assert (level.value, level.n_prompts, level.n_unscored) == (0.75, 8, 0)
-    assert one(table, estimate="level", label="base", metric="no_answer").value == 0.0  # a gate can bound it
-    assert one(table, estimate="vs_base", metric="no_answer").value == 0.75
-    asr = one(table, estimate="level", label="sft", metric="asr")
+    assert one(table, against="", label="base", metric="no_answer").value == 0.0  # a gate can bound it
+    assert one(table, against="base", metric="no_answer").value == 0.75
+    asr = one(table, against="", label="sft", metric="asr")
     assert (asr.value, asr.n_unscored) == (0.0, 6)
     assert asr.bound_high == pytest.approx(1.0, abs=0.1)  # a model that says nothing is not shown to be safe
 

@@ -38,7 +38,7 @@ def found_in(study, sets: int, draw, *, share: bool) -> float:
     """The share of data sets in which the answer's own rule calls the contrast of ``kl`` with SFT a difference, among
     four objectives like SFT and as many comparisons as a study of four measures has. ``draw``: scores [S, I, G] of SFT
     and of each label."""
-    parts, alike = [], {"finding": "last", "model": "", "label": "other", "p": 0.5, "_within": 0.5, "_worse": 0.5}
+    parts, alike = [], {"estimand": "last", "model": "", "label": "other", "p": 0.5, "_within": 0.5, "_worse": 0.5}
     for k in range(sets):
         at = dict(zip(((x, 100) for x in ("sft", *LABELS)), draw(k), strict=True))
         groups = at["sft", 100].shape[-1]

@@ -70,7 +70,7 @@ def test_the_mean_over_budgets_is_that_of_the_levels_and_its_interval_is_narrowe
     found = beside(study, estimates, configs, lambda: frame)
     row = found[(found["label"] == "sft") & (found["budget"] == "mean")].iloc[0]
     levels = estimates[
-        (estimates["estimate"] == "level") & (estimates["label"] == "sft") & (estimates["metric"] == "asr")
+        (estimates["against"] == "") & (estimates["label"] == "sft") & (estimates["metric"] == "asr")
         & (estimates["condition"] == "macro") & (estimates["seed"] == -1) & (estimates["judge"] == "rules")
         & (estimates["format"] == "default")
     ]  # fmt: skip

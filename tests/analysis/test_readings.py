@@ -26,7 +26,8 @@ def test_the_frame_has_a_row_per_record_and_judge(made):
 
 def test_no_estimate_is_given_twice(made):
     keys = [
-        "estimate",
+        "estimand",
+        "against",
         "model",
         "task",
         "label",

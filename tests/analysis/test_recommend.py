@@ -27,7 +27,7 @@ def asked(*labels: str, **more):
 STUDY = asked(*LABELS)
 AXES = {"capability": ("task_accuracy", "accuracy"), "robustness": ("harm", "asr"), "persona": ("dark", "p_match")}
 BLANK = dict.fromkeys(NAMES, "") | {
-    "model": "m", "task": "t", "finding": "last", "value": 0.1, "budget": 60_000, "n_seeds": 3, "declared": True,
+    "model": "m", "task": "t", "estimand": "last", "value": 0.1, "budget": 60_000, "n_seeds": 3, "declared": True,
     "interest": 0.05, "low_all": 0.05, "high_all": 0.15, "p_worse": 0.5, "family": "answer: m, t",
 }  # fmt: skip
 FINE = {"p_worse": 0.001}  # shown not to be worse by what matters
@@ -47,7 +47,7 @@ def table(verdicts: dict[tuple[str, str, str], str], *more: dict, **same) -> pd.
 
 def matched(label: str, verdict: str, value: float = 0.1) -> dict:
     return {
-        "finding": "matched", "label": label, "against": "sft", "axis": "robustness", "measure": "harm",
+        "estimand": "matched", "label": label, "against": "sft", "axis": "robustness", "measure": "harm",
         "metric": "asr", "verdict": verdict, "value": value,
     }  # fmt: skip
 
@@ -305,7 +305,7 @@ def test_a_normative_measure_that_falls_is_in_the_answer():
 
 
 def test_how_many_comparisons_are_corrected_together_is_said_and_how_many_families_there_are():
-    others = [{"finding": "slope", "family": f"declared: slope {k}", "label": "ip"} for k in (1, 1, 2)]
+    others = [{"estimand": "slope", "family": f"declared: slope {k}", "label": "ip"} for k in (1, 1, 2)]
     rows = table({}, *others)
     assert families(rows) == (15, 2, 3)
     text = answer(rows, STUDY)
@@ -316,7 +316,7 @@ def test_how_many_comparisons_are_corrected_together_is_said_and_how_many_famili
 
 
 def test_where_nobody_can_be_compared_at_the_target_the_answer_says_so():
-    gone = [{"finding": "matched", "label": x, "against": "sft", "value": np.nan, "n_seeds": 0} for x in ("dpo", "ip")]
+    gone = [{"estimand": "matched", "label": x, "against": "sft", "value": np.nan, "n_seeds": 0} for x in ("dpo", "ip")]
     said = answer(
         table({}, *(BLANK | {"axis": "robustness", "measure": "harm", "metric": "asr"} | g for g in gone)), STUDY
     )

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from holdfast.analysis import tables as analysed
-from holdfast.analysis.asked import findings, joints
+from holdfast.analysis.analyse import analyse
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.frame import configs, load
 from holdfast.config import loading
@@ -61,13 +60,10 @@ def test_fewer_items_than_are_there(folder: StudyFolder) -> None:
     frame = load(folder)
     assert frame["item"].nunique() == 2
     table = numbers(folder)
-    levels = table[(table["estimate"] == "level") & (table["condition"] == "dan") & (table["format"] == "default")]
+    levels = table[(table["against"] == "") & (table["condition"] == "dan") & (table["format"] == "default")]
     assert set(levels["n_prompts"]) <= {2}
     assert set(levels.loc[levels["n_seeds"] < 2, "n_records"]) == {2}
-    tables.write(folder.estimates_parquet, "estimates", estimates(frame, configs(folder), study))
-    each = joints(frame, configs(folder), study)
-    left = findings(frame, configs(folder), study, each)
-    analysed.write(folder, configs(folder), study, frame, each, table, left)
+    analyse(folder, study, configs(folder), frame)
     (shown,) = sample(read(folder))["cells"]  # which used to end in StopIteration
     assert len(shown["prompts"]) == 2
 

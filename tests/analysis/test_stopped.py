@@ -35,7 +35,7 @@ def answers():
 
 def test_findings_go_as_far_as_every_run_came_and_are_of_all_seeds(answers):
     found = estimands.rows(answers, configs(*ASKED), study(True))
-    last = found[found["finding"] == "last"]
+    last = found[found["estimand"] == "last"]
     assert set(last["budget"]) == {2000}
     assert set(found["n_seeds"]) == {3}
     free = estimands.rows(answers, configs(*ASKED), study(False))

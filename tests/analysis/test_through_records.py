@@ -9,7 +9,7 @@ import pandas as pd
 import planted
 import pytest
 
-from holdfast.analysis.asked import findings
+from holdfast.analysis.analyse import comparisons
 from holdfast.analysis.records import records
 from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.stability import stability, ways
@@ -27,7 +27,7 @@ def study(root: Path, k: int, truth, **more) -> tuple[pd.DataFrame, dict]:
 
 
 def verdicts(table: pd.DataFrame, finding: str, label: str, axis: str, against: str) -> list[str]:
-    mine = table[(table["finding"] == finding) & (table["label"] == label) & (table["axis"] == axis)]
+    mine = table[(table["estimand"] == finding) & (table["label"] == label) & (table["axis"] == axis)]
     return [str(v) for v in mine.loc[mine["against"] == against, "verdict"].unique()]
 
 
@@ -35,9 +35,9 @@ def test_a_study_on_disk_has_the_findings_of_its_records_in_memory(tmp_path):
     asked = planted.asked("sft", "kl", budgets=BUDGETS, seeds=2)
     truth = {m: {"sft": UP, "kl": FLAT} for m in planted.MEASURES}
     rows = planted.frame(truth, np.random.default_rng(0), budgets=BUDGETS, seeds=2, prompts=8)
-    there = findings(*planted.on_disk(tmp_path, rows, planted.configs()), asked)
-    memory = findings(rows, planted.configs(), asked)
-    by = ["finding", "measure", "label", "against", "budget"]
+    there = comparisons(*planted.on_disk(tmp_path, rows, planted.configs()), asked)
+    memory = comparisons(rows, planted.configs(), asked)
+    by = ["estimand", "measure", "label", "against", "budget"]
     pd.testing.assert_frame_equal(*(x.sort_values(by, ignore_index=True) for x in (there, memory)))
     assert len(there) > 50
 
@@ -53,7 +53,7 @@ def test_an_effect_is_found_with_the_declared_power_and_a_null_hardly_ever(tmp_p
     for k in range(200):
         for name, effect in (("none", 1e-9), ("there", step)):
             truth = {"robust": {"sft": (1e-9,), "kl": (effect,)}}
-            table = findings(*study(tmp_path / name, k, truth, base=start, **design), asked)
+            table = comparisons(*study(tmp_path / name, k, truth, base=start, **design), asked)
             said[name] += verdicts(table, "last", "kl", "robustness", "sft")
     # Two standard errors of 200 studies: 5.7 and 3.1 points.
     assert np.mean([v == "worse" for v in said["there"]]) == pytest.approx(asked.declared.power, abs=0.06)
@@ -106,7 +106,7 @@ def test_a_coupling_and_a_dissociation_are_recovered_in_nearly_every_study(tmp_p
     right = dict.fromkeys(expected, 0)
     for k in range(20):
         drawn = study(tmp_path, k, truth, budgets=BUDGETS, seeds=5, prompts=80, seed_sd=0.05)
-        table = findings(*drawn, asked)
+        table = comparisons(*drawn, asked)
         for what, verdict in expected.items():
             right[what] += verdicts(table, *what) == [verdict]
     assert min(right.values()) >= 18, right

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from fabricate import Truth, fabricate, study_of
 
-from holdfast.analysis.asked import findings
+from holdfast.analysis.analyse import comparisons
 from holdfast.analysis.frame import configs, load
 from holdfast.analysis.regimes import SHARED, TUNED, regimes
 from holdfast.analysis.tuned import choose, lines
@@ -95,7 +95,7 @@ def test_the_tuned_regime_has_the_chosen_rows_under_the_objective_s_own_name(mad
 
 
 def test_no_family_of_tests_is_of_two_regimes(made):
-    table = findings(made.frame, made.configs, made.study)
+    table = comparisons(made.frame, made.configs, made.study)
     families = table[table["family"] != ""].groupby("family")["regime"].agg(set)
     assert {frozenset(x) for x in families} == {frozenset({SHARED}), frozenset({TUNED})}
     for _, some in table[table["p"].notna()].groupby("family"):

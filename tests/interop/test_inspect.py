@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.analysis import estimates_file
+from holdfast.analysis.estimates_file import measured
+
 pytest.importorskip("inspect_ai")
 
 import yaml
@@ -185,10 +188,10 @@ def test_log_probs_are_the_alternatives_to_the_likeliest(study, revealed):
 
 
 def test_metrics_are_the_study_s_estimates(study, revealed):
-    e = tables.read(study[0].estimates_parquet, "estimates")
+    e = measured(estimates_file.read(study[0]))
     for log in revealed:
         who = log.eval.metadata["subject"]
-        own = e[(e["label"] == who["label"]) & (e["estimate"] == "level") & (e["measure"] == log.eval.task)]
+        own = e[(e["label"] == who["label"]) & (e["against"] == "") & (e["measure"] == log.eval.task)]
         own = own[(own["seed"] == who["seed"]) & (own["format"] == "default") & (own["condition"] == "macro")]
         (score,) = log.results.scores
         assert next(iter(score.metrics)).endswith(" macro")

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from holdfast.analysis import estimates_file
+from holdfast.analysis.estimates_file import measured
 from holdfast.cli.app import app
 from holdfast.interop.lm_eval_results import write
-from holdfast.store import tables
 from holdfast.types import UserError
 
 
@@ -22,7 +23,7 @@ def study(made_up, tmp_path_factory):
 
 def test_every_subject_has_a_file_with_its_own_levels(study, tmp_path):
     files = write(study.root, tmp_path)
-    levels = tables.read(study.estimates_parquet, "estimates").query("estimate == 'level' and bracket == ''")
+    levels = measured(estimates_file.read(study)).query("against == '' and bracket == ''")
     trained = levels[levels["label"] != "base"].groupby(["model", "task", "label", "budget"]).ngroups
     assert len(files) == trained + levels["model"].nunique()
     by_name = {f.parent.name: json.loads(f.read_text()) for f in files}

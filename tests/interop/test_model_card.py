@@ -11,6 +11,8 @@ import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 from markdown_it import MarkdownIt
 
+from holdfast.analysis import estimates_file
+from holdfast.analysis.estimates_file import measured
 from holdfast.config.loading import load
 from holdfast.interop import model_card
 from holdfast.store import tables
@@ -41,12 +43,12 @@ def test_every_checkpoint_has_a_card_with_its_own_seeds_estimates(folder, cards)
     subjects = tables.read(folder.subjects, "subjects")
     trained = subjects[subjects["trajectory"] != ""]
     assert set(cards) == {folder.root / a for a in trained["adapter"]}
-    e = tables.read(folder.estimates_parquet, "estimates")
+    e = measured(estimates_file.read(folder))
     for row in trained.to_dict("records"):
         read = {r.dataset_name: r for r in ModelCard.load(folder.root / row["adapter"] / "README.md").data.eval_results}
         assert set(read) == {"task_accuracy", "miniature_robustness", "miniature_dark_triad", "miniature_facts"}
         own = e[(e["label"] == row["label"]) & (e["seed"] == row["seed"]) & (e["condition"] == "macro")]
-        own = own[(own["estimate"] == "level") & (own["metric"] == "asr") & (own["judge"] == "rules")]
+        own = own[(own["against"] == "") & (own["metric"] == "asr") & (own["judge"] == "rules")]
         own = own[own["format"] == "default"]
         assert read["miniature_robustness"].metric_value == pytest.approx(own["value"].item(), abs=1e-6)
         assert read["miniature_robustness"].dataset_type == HUB

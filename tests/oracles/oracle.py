@@ -25,6 +25,7 @@ from typing import Any
 
 import pandas as pd
 
+from holdfast.analysis import estimates_file
 from holdfast.config import loading
 from holdfast.evals.respond import request_key
 from holdfast.evals.respond import rows as asked
@@ -83,9 +84,33 @@ def state(folder: StudyFolder) -> dict[str, str]:
         for p in sorted(folder.root.rglob("*"))
         if (p.suffix in (".csv", ".tex") or p.name == "methods.md") and p.parent != folder.root
     }
-    for name in ("estimates", "findings"):
-        found[name] = pd.read_parquet(folder.root / f"{name}.parquet").to_csv(index=False)
+    for name, table in _as_they_were(estimates_file.read(folder)).items():
+        found[name] = table.to_csv(index=False)
+    page = "report/tables/findings.csv"
+    told = pd.read_csv(io.StringIO(found[page]), dtype=str, keep_default_na=False)
+    found[page] = told[[c for c in (*FINDINGS.split(), "mark") if c in told]].to_csv(index=False)
     return found | _texts((folder.report / "index.html").read_text(encoding="utf-8"))
+
+
+ESTIMATES = (
+    "estimate model task label objective seed budget bracket measure axis metric condition format judge value low high "
+    "bound_low bound_high p_missing method unit n_prompts n_records n_unscored n_seeds effective_n p p_holm family note"
+)
+FINDINGS = (
+    "finding model task label against axis measure metric judge condition budget regime value low high p p_adjusted "
+    "low_all high_all p_equal p_worse bound_low bound_high family declared interest verdict method unit n_prompts "
+    "n_seeds warning note"
+)
+
+
+def _as_they_were(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The two tables that are one now."""
+    one, other = estimates_file.measured(table), estimates_file.compared(table)
+    kind = ("vs_" + one["against"]).where(one["against"] != "", "level")
+    return {
+        "estimates": one.assign(estimate=kind, p_holm=one["p_adjusted"])[ESTIMATES.split()],
+        "findings": other.assign(finding=other["estimand"])[FINDINGS.split()],
+    }
 
 
 class _Text(HTMLParser):

@@ -11,9 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import oracle
 
+from holdfast.analysis import estimates_file
 from holdfast.config import loading
 from holdfast.runs import pipeline
-from holdfast.store import tables
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,6 @@ def test_a_folder_of_the_version_before_grows(tmp_path: Path) -> None:
     study = loading.load(folder.study_yaml)
     more = [m.model_copy(update={"items": 14}) if m.measure == "miniature_facts" else m for m in study.measures]
     pipeline.run(study.model_copy(update={"measures": tuple(more)}), folder.root, quiet=True)
-    table = tables.read(folder.estimates_parquet, "estimates")
+    table = estimates_file.read(folder)
     assert set(table[table["measure"] == "miniature_facts"]["n_prompts"]) >= {14}
     assert {p: p.read_bytes() for p in there} == there

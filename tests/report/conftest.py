@@ -12,11 +12,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.analysis import tables as shown
-from holdfast.analysis.asked import findings, joints
-from holdfast.analysis.estimates import estimates
+from holdfast.analysis import analyse as analysis
 from holdfast.analysis.frame import configs, load
-from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
 from holdfast.store import files, tables
 from holdfast.store.digest import digest
@@ -52,12 +49,7 @@ def made_up(root: Path, *, odd_seed: bool = False, prompts: int = 24, **study: A
 
 
 def analyse(folder: StudyFolder, study: Study) -> None:
-    frame, about = load(folder, tuning=True), configs(folder)
-    each = joints(frame, about, study)
-    table, found = estimates(each[SHARED].frame, about, study), findings(frame, about, study, each)
-    tables.write(folder.estimates_parquet, "estimates", table)
-    tables.write(folder.findings_parquet, "findings", found)
-    shown.write(folder, about, study, frame, each, table, found)
+    analysis.analyse(folder, study, configs(folder), load(folder, tuning=True))
 
 
 def _training(folder: StudyFolder, study: Study, odd_seed: bool) -> None:

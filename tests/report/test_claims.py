@@ -19,7 +19,7 @@ def folder(finished: StudyFolder, tmp_path) -> StudyFolder:
     """The study, but for its records, which this section does not read."""
     shutil.copytree(finished.root, tmp_path / "study", ignore=shutil.ignore_patterns("*.parquet", "figures", "report"))
     at = StudyFolder(tmp_path / "study")
-    for path in (finished.estimates_parquet, finished.findings_parquet, finished.subjects):
+    for path in (finished.estimates_parquet, finished.subjects):
         shutil.copy(path, at.root / path.name)
     shutil.copytree(finished.analysis, at.analysis, dirs_exist_ok=True)
     return at
@@ -70,7 +70,6 @@ def test_a_claim_that_was_not_asked_is_in_the_file_alone(folder: StudyFolder) ->
 
 
 def test_without_a_table_of_findings_there_is_no_section(folder: StudyFolder) -> None:
-    folder.findings_parquet.unlink()
-    assert claims.group(read(folder)) is None
-    tables.write(folder.findings_parquet, "findings", tables.read([], "findings"))
+    table = tables.read(folder.estimates_parquet, "estimates")
+    tables.write(folder.estimates_parquet, "estimates", table[table["verdict"] == ""].query("estimand == 'level'"))
     assert claims.group(read(folder)) is None

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from holdfast.analysis import tables as analysed
-from holdfast.analysis.asked import joints
+from holdfast.analysis.analyse import joints
 from holdfast.analysis.frame import load
 from holdfast.config.study import MatchedSpec
 from holdfast.report import charts, distance, matched, stability
@@ -31,11 +31,11 @@ def aiming(setting: Setting, at: Path, **goal: Any) -> Setting:
     spec = MatchedSpec(**{"measure": "task_accuracy"} | goal)
     study = setting.findings.study.model_copy(update={"matched": spec})
     findings = replace(setting.findings, study=study, folder=StudyFolder(at))
-    findings.__dict__["answers"] = setting.findings.answers
     configs, frame = setting.findings.configs, load(setting.findings.folder)
     shutil.copy(setting.findings.folder.subjects, findings.folder.subjects)
     each = joints(frame, configs, study)
-    analysed.write(findings.folder, configs, study, frame, each, findings.estimates, findings.answers)
+    table = pd.concat([findings.estimates, findings.answers], ignore_index=True)
+    analysed.write(findings.folder, configs, study, frame, each, table)
     return replace(setting, findings=findings)
 
 

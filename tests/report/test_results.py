@@ -32,7 +32,7 @@ def opened(finished: StudyFolder, tmp_path_factory: pytest.TempPathFactory) -> A
 
 
 def test_its_tables_are_those_of_the_folder(opened: Any, finished: StudyFolder) -> None:
-    assert set(opened.estimates["estimate"]) >= {"level"}
+    assert set(opened.estimates["estimand"]) >= {"level"}
     assert len(opened.findings)
     assert set(opened.records["subject"]) <= set(opened.subjects["subject"])
     assert opened.records["response"].notna().any()

@@ -28,6 +28,7 @@ import pandas as pd
 from scipy.special import expit
 
 from holdfast import rng
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.described import better
 from holdfast.analysis.findings import NAMES, finished
 from holdfast.analysis.recommend import recommend
@@ -137,14 +138,14 @@ def rows(cell: Cell, sets: int, random: np.random.Generator) -> pd.DataFrame:
     parts = []
     for name, (axis, metric, share, attacks, *_) in MEASURES.items():
         y = _scores(name, cell, sets, random)
-        margin, way = study().declared.interest.of(axis), better({"axis": axis}, metric)
+        margin, way = study().declared.interest.of(axis), better(ConfigInfo("", name, axis), metric)
         for against in ("base", SFT):
             for label in (SFT, *OTHERS):
                 if label != against:
                     found = balanced(y[label] - y[against], len(attacks))
                     made = pivots(found, Design("difference", share, cell.seeds, cell.prompts))
                     about = {
-                        "finding": "last", "task": "t", "label": label, "against": against, "axis": axis,
+                        "estimand": "last", "task": "t", "label": label, "against": against, "axis": axis,
                         "measure": name, "metric": metric, "budget": 100_000, "n_seeds": cell.seeds, "_way": way,
                         "interest": margin, "n_prompts": cell.prompts, "declared": True,
                     }  # fmt: skip

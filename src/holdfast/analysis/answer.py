@@ -38,15 +38,15 @@ def sentences(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> 
     if rows.empty:
         return ["Nothing has been compared yet, so there is no answer."]
     said = [_asked(rows, study)]
-    never = (findings["finding"] == "matched") & findings["value"].isna()
-    for (finding, name), some in rows.groupby(["finding", "name"], sort=False):
+    never = (findings["estimand"] == "matched") & findings["value"].isna()
+    for (finding, name), some in rows.groupby(["estimand", "name"], sort=False):
         lead = _lead(finding, name)
         said.append(f"{lead}: {_told(some, study, _checkpoints if one_seed(rows) else _verdicts)}")
         if finding == "matched" and never.any():
             said[-1] += f" Never there: {listed(findings.loc[never, 'label'])}."
-    if never.any() and not (rows["finding"] == "matched").any():
+    if never.any() and not (rows["estimand"] == "matched").any():
         said.append(f"At equal capability nothing is compared: no objective gets there with a seed of {study.sft()}’s.")
-    if study.matched and not (findings["finding"] == "matched").any():
+    if study.matched and not (findings["estimand"] == "matched").any():
         said.append("At the stated capability nothing is compared; the section on equal capability says why.")
     return [*said, *_together(findings, study), _silence(rows, study)]
 
@@ -63,7 +63,7 @@ def in_short(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> l
     clear = rows[apart if one else rows["verdict"].isin((BETTER, WORSE, DIFFERS, SMALL))]
     said = [
         f"{_lead(finding, name)}: {_than(some, study)}."
-        for (finding, name), some in clear.groupby(["finding", "name"], sort=False)
+        for (finding, name), some in clear.groupby(["estimand", "name"], sort=False)
     ]
     if one:
         return [*said, f"{len(rows) - len(clear)} of {len(rows)} intervals of these checkpoints hold 0."]
@@ -190,7 +190,7 @@ class Families(NamedTuple):
 def families(findings: pd.DataFrame) -> Families:
     """Of all tests in a table of findings. Each family is corrected by itself, and nothing is over families."""
     tests = findings[findings["family"].astype(str) != ""]
-    mine = tests["finding"].isin(ANSWERED)
+    mine = tests["estimand"].isin(ANSWERED)
     return Families(int(mine.sum()), int(tests.loc[~mine, "family"].nunique()), int((~mine).sum()))
 
 
@@ -226,7 +226,7 @@ def _silence(rows: pd.DataFrame, study: Study) -> str:
 def caveats(estimates: pd.DataFrame, configs: Configs, checks: pd.DataFrame | None) -> list[str]:
     """Where the numbers themselves are to be distrusted, a sentence each. ``checks``: the table of ``control_runs``."""
     proper = headlines(estimates, configs)
-    levels = proper[(proper["bracket"] == "") & (proper["estimate"] == "level")]
+    levels = proper[(proper["bracket"] == "") & (proper["against"] == "")]
     said = []
     for measure, some in levels[levels["axis"] == "capability"].groupby("measure", sort=False):
         if some["value"].max() < NEAR:
@@ -248,7 +248,9 @@ def caveats(estimates: pd.DataFrame, configs: Configs, checks: pd.DataFrame | No
 def _about_responses(estimates: pd.DataFrame) -> Iterable[str]:
     """Where a rate hides that responses had no score or made no sense."""
     over = (estimates["seed"] == OVER_SEEDS) | (estimates["label"] == "base")
-    rows = estimates[over & (estimates["estimate"] == "level") & (estimates["condition"] == "macro")]
+    rows = estimates[
+        over & (estimates["estimand"] == "level") & (estimates["against"] == "") & (estimates["condition"] == "macro")
+    ]
     rows = rows[rows["bracket"] == ""]
     gone = rows[(rows["metric"] == "unscored") & (rows["value"] > NEAR)]
     for measure, some in gone.groupby("measure", sort=False):

@@ -172,7 +172,7 @@ def _label(objective: str, subjects: pd.DataFrame, study: Study) -> str:
 
 def _rows(part: Condition, mine: pd.DataFrame, labels: dict[str, str]) -> pd.DataFrame:
     named = (part.finding, "last") if part.finding == "level" else (part.finding,)  # the level at the last budget
-    keep = mine["finding"].isin(named) & (mine["axis"] == part.axis) & (mine["against"] == part.against)
+    keep = mine["estimand"].isin(named) & (mine["axis"] == part.axis) & (mine["against"] == part.against)
     if part.objective != "*":
         keep &= mine["label"] == (labels.get(part.objective, "\0") if part.objective else "")
     if part.budgets:

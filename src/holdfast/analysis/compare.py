@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from holdfast.analysis import held
+from holdfast.analysis import estimates_file, held
 from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT
@@ -150,7 +150,8 @@ class Side:
         tables.read(folder.record_shards(), "records", ["id"])
         tables.read(folder.judgement_shards(), "judgements", ["record"])
         about = configs(folder)
-        lead = headlines(tables.read(folder.estimates_parquet, "estimates"), about)
+        lead = headlines(estimates_file.read(folder), about)
+        lead["estimate"] = ("vs_" + lead["against"]).where(lead["against"] != "", "level")
         return cls(folder, study, about, lead[lead["bracket"] == ""])
 
     def renamed(self, other: Side) -> Side:

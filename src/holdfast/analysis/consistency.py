@@ -18,7 +18,7 @@ import pandas as pd
 
 from holdfast.analysis import repeats
 from holdfast.analysis.clusters import BASE
-from holdfast.analysis.contrasts import DEFAULT
+from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
 from holdfast.analysis.frame import configs, judges, load
 from holdfast.analysis.metrics import metrics
 from holdfast.analysis.regimes import SHARED
@@ -349,7 +349,7 @@ def _csv(path: Path) -> pd.DataFrame:
 
 
 def rows(found: Consistency, budget: int) -> pd.DataFrame:
-    """The same as rows of the table of findings (``finding``: consistency); ``budget``: the last."""
+    """The same as rows of the table of findings (``estimand``: consistency); ``budget``: the last."""
     parts = []
     for r in found.components.to_dict("records"):
         what = {"condition": f"share of {r['effect']} ({r['design']})", "value": r["score_share"]}
@@ -363,10 +363,8 @@ def rows(found: Consistency, budget: int) -> pd.DataFrame:
         what = {"condition": f"flips over {r['factor']}", "label": r["objective"], "unit": "prompt"}
         method = f"share of prompts whose verdict differs among {r['runs']} runs; bootstrap over prompts"
         parts.append(r | what | {"metric": "flipped", "value": r["flipped"], "method": method})
-    fixed = {"finding": "consistency", "budget": budget, "declared": False, "n_seeds": 0}
-    texts = dict.fromkeys(("label", "against", "judge", "family", "verdict", "warning", "note"), "") | {
-        "regime": SHARED
-    }
-    numbers = dict.fromkeys(("p", "p_adjusted", "interest"), np.nan)
-    names = [c.name for c in tables.COLUMNS["findings"][1]]
-    return pd.DataFrame([{"n_prompts": 0, **texts, **numbers, **r, **fixed} for r in parts], columns=names)
+    fixed = {"estimand": "consistency", "budget": budget, "declared": False, "n_seeds": 0}
+    fixed |= {"regime": SHARED, "seed": OVER_SEEDS, "format": DEFAULT, "objective": ""}
+    names = [c.name for c in tables.COLUMNS["estimates"][1]]
+    rows = pd.DataFrame([{"label": "", "judge": "", "n_prompts": 0} | r | fixed for r in parts])
+    return tables.complete("estimates", rows[[c for c in names if c in rows]])

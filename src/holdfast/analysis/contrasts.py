@@ -11,13 +11,14 @@ from holdfast.config.study import Study
 
 Array = np.ndarray
 OVER_SEEDS = -1
+AGAINST = ("base", "sft")
 DEFAULT = "default"  # the format in which every subject is asked
 
 
 class Team(NamedTuple):
     """Answerers that one row of the estimates is about: a condition's seeds, or a single one of them."""
 
-    estimate: str
+    against: str  # base, sft; "" for a level
     members: tuple[int, ...]
     others: tuple[int, ...]  # whom each is compared with; empty for a level
     seed: int
@@ -41,10 +42,10 @@ def teams(who: pd.DataFrame, study: Study) -> list[Team]:
         if r["label"] == sft and not r["bracket"]
     }
 
-    def against(i: int, estimate: str) -> int | None:
+    def other_of(i: int, against: str) -> int | None:
         r = rows[i]
         for format in (r["format"], r["format"].partition("+")[0], DEFAULT):
-            if estimate == "vs_base":
+            if against == "base":
                 other = base.get((r["model"], format))
             else:
                 other = at.get((r["model"], r["task"], r["seed"], r["budget"], format))
@@ -59,13 +60,13 @@ def teams(who: pd.DataFrame, study: Study) -> list[Team]:
         first = rows[seeds[0]]
         split = [(OVER_SEEDS, seeds)] + ([(rows[i]["seed"], [i]) for i in seeds] if len(seeds) > 1 else [])
         for seed, members in split:
-            found.append(Team("level", tuple(members), (), seed))
-            for estimate in ("vs_base", "vs_sft"):
-                if first["label"] == "base" or (estimate == "vs_sft" and (first["bracket"] or first["label"] == sft)):
+            found.append(Team("", tuple(members), (), seed))
+            for against in AGAINST:
+                if first["label"] == "base" or (against == "sft" and (first["bracket"] or first["label"] == sft)):
                     continue
-                pairs = [(i, o) for i in members if (o := against(i, estimate)) is not None]
+                pairs = [(i, o) for i in members if (o := other_of(i, against)) is not None]
                 if pairs:
-                    found.append(Team(estimate, tuple(i for i, _ in pairs), tuple(o for _, o in pairs), seed))
+                    found.append(Team(against, tuple(i for i, _ in pairs), tuple(o for _, o in pairs), seed))
     return found
 
 

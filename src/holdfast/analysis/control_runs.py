@@ -72,17 +72,17 @@ def _moved(
             estimates.assign(metric=estimates["metric"].replace({"asr": "-", "refused": "asr"})), configs
         )
         lead = pd.concat([lead, refused.assign(metric="refused", axis="refusals")], ignore_index=True)
-    rows = lead[(lead["estimate"] == "vs_base") & (lead["bracket"] == run["bracket"]) & (lead["label"] == run["label"])]
+    rows = lead[(lead["against"] == "base") & (lead["bracket"] == run["bracket"]) & (lead["label"] == run["label"])]
     rows = rows[(rows["model"] == run["model"]) & (rows["task"] == run["task"]) & (rows["budget"] == run["budget"])]
     rows = rows[rows["axis"].isin([about.axis, "refusals"])].dropna(subset=["value"])
     if rows.empty:
         verdict = f"cannot be checked: nothing measured on {about.axis}"
         return {"measure": "", "metric": "", "moved": False, "verdict": verdict}
     sign = rows["axis"].map({about.axis: about.sign, "refusals": 1})
-    rows = rows.assign(toward=rows["value"] * sign, moved=(rows["value"] * sign > 0) & (rows["p_holm"] < alpha))
+    rows = rows.assign(toward=rows["value"] * sign, moved=(rows["value"] * sign > 0) & (rows["p_adjusted"] < alpha))
     best = rows.sort_values(["moved", "toward"], ascending=False, kind="stable").iloc[0]
     by = f"{best['metric']} {best['value']:+.2f}"
     ends = f"[{best['low']:+.2f}, {best['high']:+.2f}]"
     verdict = f"as it must: {by} against the base model" if best["moved"] else f"did not move detectably: {by} {ends}"
-    kept = {k: best[k] for k in ("measure", "metric", "value", "low", "high", "p_holm")}
+    kept = {k: best[k] for k in ("measure", "metric", "value", "low", "high")} | {"p_holm": best["p_adjusted"]}
     return {**kept, "moved": bool(best["moved"]), "verdict": verdict}

@@ -15,6 +15,7 @@ from holdfast.analysis.frame import COHERENCE, judges
 from holdfast.analysis.grid import Grid, conditions, grid
 from holdfast.analysis.metrics import Metric, coherence, headline, metrics
 from holdfast.analysis.people import corrected
+from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
 from holdfast.stats.design import Design, default_interval, default_method
 from holdfast.stats.estimate import Estimate
@@ -23,14 +24,14 @@ from holdfast.stats.linear import Linear, level_spread, linearise
 from holdfast.stats.methods import rare_prompts, seed_t, wider
 from holdfast.stats.multiple import holm
 from holdfast.stats.paired import sign_flip
-from holdfast.store.tables import COLUMNS
+from holdfast.store.tables import COLUMNS, complete
 
 Array = np.ndarray
 _IDENTITY = ["model", "task", "label", "objective", "budget", "bracket", "format"]
 
 
 def estimates(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
-    """The table of estimates; its columns are documented in ``store.tables``.
+    """Levels and differences of the table of estimates; its columns are documented in ``store.tables``.
 
     ``frame`` as from ``load``, ``configs`` as from ``frame.configs``. For each subject, measure, metric, condition,
     format and judge a level, the paired difference from the base model and that from SFT, over the seeds (seed -1;
@@ -52,14 +53,14 @@ def estimates(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFra
     ]
     by_people = (corrected(rows, configs[str(config)], study) for config, rows in frame.groupby("cell", sort=True))
     parts += [part for part in by_people if len(part)]
-    names = [c.name for c in COLUMNS["estimates"][1]]
     if not parts:
-        return pd.DataFrame(columns=names)
+        return complete("estimates", pd.DataFrame())
     table = pd.concat(parts, ignore_index=True)
     table["p_missing"] = _missing(table)
     table["family"] = _families(table, configs)
-    table["p_holm"] = holm(table["p"].to_numpy(float), pd.factorize(table["family"])[0])
-    return _ordered(table, study)[names]
+    table["p_adjusted"] = holm(table["p"].to_numpy(float), pd.factorize(table["family"])[0])
+    names = [c.name for c in COLUMNS["estimates"][1] if c.name in table]
+    return complete("estimates", _ordered(table, study)[names], regime=SHARED)
 
 
 def _of_judge(rows: pd.DataFrame, config: ConfigInfo, judge: str, study: Study) -> pd.DataFrame:
@@ -128,7 +129,8 @@ def _rows(cube: Grid, y: Array, weights: Array, some: list[Team], metric: Metric
     trained = (cube.answerers["label"] != "base").to_numpy()[members[:, 0]]
     return {
         "answerer": members[:, 0],
-        "estimate": [t.estimate for t in some],
+        "estimand": "difference" if paired else "level",
+        "against": [t.against for t in some],
         "seed": [t.seed for t in some],
         "value": estimate.value,
         "n_prompts": estimate.present.sum(axis=-1),
@@ -167,10 +169,10 @@ def _bounds(
 def _missing(table: pd.DataFrame) -> pd.Series:
     """Of every difference, p of the same difference in the share of responses without a score: paired by prompt and
     seed. NaN where none is missing."""
-    key = [*_IDENTITY, "estimate", "seed", "cell", "measure", "condition", "judge"]
+    key = [*_IDENTITY, "against", "seed", "cell", "measure", "condition", "judge"]
     tested = table.loc[table["metric"] == "unscored", [*key, "p"]].rename(columns={"p": "p_missing"})
     p = table[key].merge(tested, on=key, how="left", validate="m:1")["p_missing"]
-    return p.where(table["n_unscored"].gt(0) & table["estimate"].ne("level"))
+    return p.where(table["n_unscored"].gt(0) & table["against"].ne(""))
 
 
 def _level(values: Array, estimate: Linear, metric: Metric, alpha: float, cube: Grid) -> dict[str, Any]:
@@ -242,9 +244,9 @@ def _families(table: pd.DataFrame, configs: Configs) -> pd.Series:
     seeds = pd.Series(np.where(over, "", ", seed " + table["seed"].astype(str)), index=table.index)
     columns = ("measure", "metric", "condition", "format", "judge", "model", "task")
     measure, metric, condition, format, judge, model, task = (table[c].astype(str) for c in columns)
-    what = kind + ": " + table["estimate"] + ", " + measure + " " + metric + " (" + condition + "), "
+    what = kind + ": " + "vs_" + table["against"] + ", " + measure + " " + metric + " (" + condition + "), "
     text = what + format + " format, judge " + judge + ", " + model + ", " + task + seeds + ": " + over_what
-    return text.where(table["estimate"] != "level", "")
+    return text.where(table["against"] != "", "")
 
 
 def _ordered(table: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -254,7 +256,7 @@ def _ordered(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     rank = {
         "_label": table["label"].map(labels).fillna(len(labels)),
         "_measure": table["measure"].map(measures).fillna(len(measures)),
-        "_kind": table["estimate"].map({"level": 0, "vs_base": 1, "vs_sft": 2}),
+        "_kind": table["against"].map({"": 0, "base": 1, "sft": 2}),
     }
     by = ["model", "task", "_measure", "measure", "judge", "metric", "condition", "format", "_kind"]
     order = [*by, "bracket", "_label", "label", "budget", "seed"]

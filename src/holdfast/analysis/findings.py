@@ -1,8 +1,7 @@
 """What the study asked, and what it found: the table of findings, whatever estimand a row is of.
 
-Its columns are those of ``store.tables``. Who brings rows of which kind is in ``asked``; ``finished`` gives the rows of
-comparisons what they have in common: whether they were declared, their family, Holm's correction, a
-verdict.
+``finished`` gives the rows of comparisons what they have in common: whether they were declared, their family, its
+correction, a verdict. Who brings rows of which kind is in ``analyse``.
 """
 
 from __future__ import annotations
@@ -22,7 +21,8 @@ from holdfast.stats.intervals import t_quantile
 from holdfast.stats.pivot import Pivot
 from holdfast.store.tables import COLUMNS
 
-NAMES = tuple(c.name for c in COLUMNS["findings"][1] if c.name != "regime")  # ``asked`` says of which regime a row is
+_LATER = ("objective", "seed", "bracket", "format", "regime", "effective_n", "p_missing", "n_records", "n_unscored")
+NAMES = tuple(c.name for c in COLUMNS["estimates"][1] if c.name not in _LATER)  # what ``finished`` gives
 OVER_LADDER = -1
 ANSWERED = ("last", "matched")  # what the answer and the recommendation speak of: one family
 
@@ -54,7 +54,7 @@ def row(
     is taken as it would harm most; NaN: nothing is missing. No verdict is given that does not survive them.
     """
     what = {c: getattr(ladder, c) for c in ("model", "task", "axis", "measure", "metric", "judge")}
-    what |= {"finding": finding, "label": label, "against": against, "condition": "macro", "budget": budget}
+    what |= {"estimand": finding, "label": label, "against": against, "condition": "macro", "budget": budget}
     way = more.get("_way", ladder.better)
     if found is None:
         numbers: dict[str, Any] = dict.fromkeys(("value", "low", "high", "p", "_within", "_worse"), np.nan)
@@ -92,7 +92,7 @@ def finished(parts: Sequence[dict[str, Any]] | pd.DataFrame, study: Study) -> pd
     if not len(parts):
         return empty()
     table = pd.DataFrame(parts) if isinstance(parts, pd.DataFrame) else pd.DataFrame(list(parts))
-    reals = {c.name for c in COLUMNS["findings"][1] if c.null} | {"_within", "_worse", "_fails"}
+    reals = {c.name for c in COLUMNS["estimates"][1] if c.null and c.name in NAMES} | {"_within", "_worse", "_fails"}
     for missing in {*_OBJECTS, *reals} - set(table):  # a front alone has neither ends nor an interest
         table[missing] = None if missing in _OBJECTS else np.nan
     asked = study.declared
@@ -102,7 +102,7 @@ def finished(parts: Sequence[dict[str, Any]] | pd.DataFrame, study: Study) -> pd
             *asked.estimands,
             *(("last",) if "level" in asked.estimands else ()),
         }  # a level, at the last budget
-        table["declared"] = table["finding"].isin(asked_for) & compared
+        table["declared"] = table["estimand"].isin(asked_for) & compared
     table["family"] = _families(table).where(table["p"].notna(), "")
     tests = table["family"].map(table["family"].value_counts()).where(table["family"] != "", 1)
     ends = [
@@ -126,7 +126,7 @@ def finished(parts: Sequence[dict[str, Any]] | pd.DataFrame, study: Study) -> pd
 
 def _families(table: pd.DataFrame) -> pd.Series:
     finding, measure, metric, against, model, task = (
-        table[c].astype(str) for c in ("finding", "measure", "metric", "against", "model", "task")
+        table[c].astype(str) for c in ("estimand", "measure", "metric", "against", "model", "task")
     )
     kind = pd.Series(np.where(table["declared"], "declared", "exploratory"), index=table.index)
     versus = (" against " + against).where(against != "", "")
@@ -134,7 +134,7 @@ def _families(table: pd.DataFrame) -> pd.Series:
     return own.where(~finding.isin(ANSWERED), "answer: " + model + ", " + task)
 
 
-_LIKE = ["finding", "model", "task", "measure", "metric", "against", "budget", "n_seeds"]
+_LIKE = ["estimand", "model", "task", "measure", "metric", "against", "budget", "n_seeds"]
 
 
 def _pool(table: pd.DataFrame, tests: np.ndarray, alpha: float) -> None:

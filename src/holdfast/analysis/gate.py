@@ -21,15 +21,16 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from holdfast.analysis import estimates_file
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import OVER_SEEDS
+from holdfast.analysis.estimates_file import measured
 from holdfast.analysis.frame import COHERENCE, configs, judges
 from holdfast.analysis.metrics import headline
 from holdfast.config.section import Section
 from holdfast.config.study import Study
 from holdfast.evals.measures.measure import Summary
 from holdfast.registry import close
-from holdfast.store import tables
 from holdfast.store.documents import read_yaml
 from holdfast.store.files import read_json, write_json
 from holdfast.store.folder import StudyFolder
@@ -196,6 +197,7 @@ def countable(summary: Summary, by: Sequence[str]) -> list[str]:
 def judge(bounds: Sequence[Bound], estimates: pd.DataFrame, configs: Configs) -> Verdict:
     """Every subject that a bound is about, over seeds, at its last budget; then how many of the answers to the measures
     that are bounded say nothing."""
+    estimates = measured(estimates)
     found = [check for bound in bounds for check in _checks(bound, estimates, configs)]
     said = {b.measure for b in bounds if b.metric == NO_ANSWER}
     answers = estimates[estimates["metric"] == NO_ANSWER]
@@ -217,7 +219,8 @@ def _checks(bound: Bound, estimates: pd.DataFrame, configs: Configs) -> list[Che
     e = e[e["label"] == bound.label] if bound.label is not None else e
     who = e[["model", "task", "label"]].drop_duplicates()
     e = e[(e["measure"] == bound.measure) & (e["metric"] == metric) & (e["judge"] == decider)]
-    e = e[(e["estimate"] == bound.estimate) & (e["format"] == bound.format)]
+    against = bound.estimate.removeprefix("vs_") if bound.estimate != "level" else ""
+    e = e[(e["against"] == against) & (e["format"] == bound.format)].assign(estimate=bound.estimate)
     condition = bound.condition or ("macro" if (e["condition"] == "macro").any() else "")
     e = e[e["condition"] == condition] if condition else e
     e = e[e["budget"] == e.groupby(["model", "task", "label"])["budget"].transform("max")]
@@ -279,8 +282,7 @@ def settle(folder: StudyFolder) -> None:
     """Judge the bounds that were kept by the estimates that are there now."""
     if folder.gate_json.exists() and (kept := read_json(folder.gate_json).get("bounds")):
         bounds = [Bound.model_validate(b) for b in kept]
-        estimates = tables.read(folder.estimates_parquet, "estimates")
-        _write(folder, bounds, judge(bounds, estimates, configs(folder)).as_json())
+        _write(folder, bounds, judge(bounds, estimates_file.read(folder), configs(folder)).as_json())
 
 
 def verdict(folder: StudyFolder) -> Verdict | None:

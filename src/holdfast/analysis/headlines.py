@@ -6,6 +6,7 @@ import pandas as pd
 
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
+from holdfast.analysis.estimates_file import measured
 from holdfast.analysis.frame import judges
 from holdfast.analysis.metrics import headline
 
@@ -16,6 +17,7 @@ def headlines(estimates: pd.DataFrame, configs: Configs, *, each_seed: bool = Fa
 
     Control runs are among them; what a subject does on a task that it was not trained on is not.
     """
+    estimates = measured(estimates)
     chosen = pd.DataFrame(
         [(c.measure, headline(c.summary), j) for c in configs.values() for j in judges(c)[:1]],
         columns=["measure", "metric", "judge"],

@@ -79,7 +79,7 @@ def _compared(one: Matched, finding: str, study: Study) -> list[dict[str, Any]]:
     axis = "robustness" if safe else "capability"
     table = table.assign(note=_note(one, safe)) if len(table) else table
     about = {
-        "finding": finding, "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
+        "estimand": finding, "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
         "measure": one.harm.measure if safe else one.instruments.match.measure,
         "metric": "asr" if safe else one.instruments.match.summary.metric,
         "interest": study.declared.interest.of(axis), "n_prompts": one.prompts, "_way": "lower" if safe else "higher",
@@ -92,7 +92,7 @@ def _at_distance(one: AtDistance, study: Study) -> list[dict[str, Any]]:
     axis = one.config.axis
     metric = headline(one.config.summary)
     about = {
-        "finding": "at_distance", "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
+        "estimand": "at_distance", "model": one.model, "task": one.task, "axis": axis, "judge": one.judge,
         "measure": one.config.measure, "metric": metric, "_way": better(one.config, metric),
         "interest": study.declared.interest.of(axis), "n_prompts": one.prompts,
     }  # fmt: skip
@@ -143,7 +143,7 @@ def _front(front: Front) -> list[dict[str, Any]]:
     last = front.points["budget"].max()
     rows = front.points[(front.points["budget"] == last) | (front.points["budget"] == 0)]
     about = {
-        "finding": "front", "model": front.model, "task": front.task, "against": "", "axis": "robustness",
+        "estimand": "front", "model": front.model, "task": front.task, "against": "", "axis": "robustness",
         "measure": front.measure, "metric": "probability", "judge": front.judge, "condition": "macro", "p": np.nan,
         "declared": False, "_decided": "", "method": FRONT_METHOD, "n_seeds": front.n_seeds, "_at": None, "_way": "",
         "unit": "seed and prompt" if front.n_seeds > 1 else "prompt", "n_prompts": 0, "warning": "",

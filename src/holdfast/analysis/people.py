@@ -64,7 +64,8 @@ def _levels(
         by_errors = correction.rogan_gladen(rate, n, errors, alpha) if errors else correction.NOTHING
         trained = part["label"].iloc[0] != "base"
         about = dict(zip([*_WHO, "format"], who, strict=True)) | {
-            "estimate": "level",
+            "estimand": "level",
+            "against": "",
             "seed": -1,
             "measure": config.measure,
             "axis": config.axis,

@@ -95,7 +95,7 @@ def _level(
     figure: Mapping[str, Any],
 ) -> tuple[Own | None, str]:
     lead = headlines(estimates, about)
-    keep = (lead["estimate"] == "level") & (lead["bracket"] == "") & (lead["budget"] == figure["budget"])
+    keep = (lead["against"] == "") & (lead["bracket"] == "") & (lead["budget"] == figure["budget"])
     keep &= (lead["measure"] == config.measure) & (lead["metric"] == figure["metric"])
     for column, value in who.items():
         keep &= lead[column] == value

@@ -62,7 +62,7 @@ def recommend(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> 
     mine = rows[rows["against"] == against]
     weighed = _judged(mine if own else mine[mine["axis"] != "capability"])
     weighed = weighed.assign(fine=_no_worse(weighed, study))
-    matched = bool((weighed["finding"] == "matched").any())
+    matched = bool((weighed["estimand"] == "matched").any())
     where = " (attack success at equal capability)" if matched else ""
     where_judged = " Here attack success counts as it is at equal capability, not at the last budget." * matched
     better = _with(weighed[weighed["declared"].astype(bool)], BETTER)
@@ -102,7 +102,7 @@ def _no_worse(rows: pd.DataFrame, study: Study) -> pd.Series:
 
 def _judged(safe: pd.DataFrame) -> pd.DataFrame:
     """Of every label and measure the finding at equal capability, where there is one, else that at the last budget."""
-    return safe.sort_values("finding", key=lambda f: f != "matched", kind="stable").drop_duplicates(
+    return safe.sort_values("estimand", key=lambda f: f != "matched", kind="stable").drop_duplicates(
         ["label", "measure"]
     )
 
@@ -114,7 +114,7 @@ def _with(rows: pd.DataFrame, verdict: str) -> set[str]:
 def _praise(label: str, mine: pd.DataFrame, name: str) -> str:
     def named(some: pd.Series) -> str:
         return listed(
-            mine.loc[some, "name"] + mine.loc[some, "finding"].map({"matched": " at equal capability"}).fillna("")
+            mine.loc[some, "name"] + mine.loc[some, "estimand"].map({"matched": " at equal capability"}).fillna("")
         )
 
     better = mine["verdict"] == BETTER
@@ -161,7 +161,7 @@ def _limits(rows: pd.DataFrame, study: Study) -> Iterable[str]:
         )
     if not study.trains:
         yield "Each subject is one run that was not made here: this is said of what was given, not of how it was made."
-    last = rows.loc[rows["finding"] == "last", "budget"].max()
+    last = rows.loc[rows["estimand"] == "last", "budget"].max()
     if study.stops and last < study.budgets[-1]:
         yield f"Runs ended at the target of capability, so this is said of the first {last:,.0f} tokens alone."
     if study.mark:

@@ -18,7 +18,9 @@ def shown(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> pd.D
     """The findings ``last`` and ``matched`` of one model, task and regime, in the order of axes and labels. ``name``:
     of the measure, in words, as ``configs`` have it. A measure that the study only matches on is left out, and so is
     who never got there."""
-    rows = findings[(findings["finding"] == "last") | ((findings["finding"] == "matched") & findings["value"].notna())]
+    rows = findings[
+        (findings["estimand"] == "last") | ((findings["estimand"] == "matched") & findings["value"].notna())
+    ]
     rows = rows[~rows["measure"].isin(aside(rows.loc[rows["axis"] == "capability", "measure"], study))]
     order = {x: k for k, x in enumerate((*AXES, *study.labels))}
     rows = rows.sort_values("label", key=lambda c: c.map(order), kind="stable")

@@ -17,6 +17,7 @@ from holdfast.analysis.claims import claims
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.control_runs import control_runs
 from holdfast.analysis.distance import AtDistance
+from holdfast.analysis.estimates_file import compared, measured
 from holdfast.analysis.matched import Instruments, Matched
 from holdfast.analysis.matched_rows import Joint
 from holdfast.analysis.pareto import Front
@@ -37,10 +38,9 @@ def write(
     frame: pd.DataFrame,
     each: Mapping[str, Joint],
     estimates: pd.DataFrame,
-    asked_and_found: pd.DataFrame,
 ) -> None:
     """All of them, in place of those of an earlier analysis. ``frame``: of ``frame.load(tuning=True)``; ``each``: of
-    ``asked.joints``; ``asked_and_found``: the findings."""
+    ``analyse.joints``."""
     shutil.rmtree(folder.analysis, ignore_errors=True)
     at, shared = folder.analysis, each[SHARED]
     rows, subjects = shared.frame, tables.read(folder.subjects, "subjects")
@@ -56,16 +56,17 @@ def write(
     _write(at, "asked", answered.asked(rows))
     _write(at, "screened", answered.screened(rows))
     _write(at, "sample", answered.shown_prompts(rows, configs, subjects, study))
-    _write(at, "brackets", control_runs(estimates, rows, configs, study.alpha))
+    _write(at, "brackets", control_runs(measured(estimates), rows, configs, study.alpha))
     _write(at, "settings", _settings(folder, configs, study, frame, each))
-    printed = published.beside(study, estimates, configs, lambda: rows)
+    printed = published.beside(study, measured(estimates), configs, lambda: rows)
     _write(at, "published", printed.assign(budget=printed["budget"].astype(str)))  # or "mean"
-    _write(at, "claims", printed_claims(asked_and_found, subjects, study, configs))
+    _write(at, "claims", printed_claims(estimates, subjects, study, configs))
     _write(at, LAST, coherent.rates(shared.records, configs, study))
 
 
-def printed_claims(found: pd.DataFrame, subjects: pd.DataFrame, study: Study, configs: Configs) -> pd.DataFrame:
+def printed_claims(estimates: pd.DataFrame, subjects: pd.DataFrame, study: Study, configs: Configs) -> pd.DataFrame:
     """``claims.claims``, of the one setting for all objectives, which is their design."""
+    found = compared(estimates)
     return claims(found[found["regime"] == SHARED], subjects, study, configs)
 
 

@@ -29,7 +29,7 @@ def levels(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
     rows = frame[(frame["format"] == DEFAULT) & ((frame["label"] == BASE) | (frame["budget"] == study.budgets[-1]))]
     there = set(rows["cell"])
     found = headlines(estimates(rows, {i: c for i, c in configs.items() if i in there}, study), configs)
-    return found[found["estimate"] == "level"].reset_index(drop=True)
+    return found[found["against"] == ""].reset_index(drop=True)
 
 
 def tried(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:

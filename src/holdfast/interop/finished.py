@@ -6,7 +6,9 @@ from collections.abc import Collection
 
 import pandas as pd
 
+from holdfast.analysis import estimates_file
 from holdfast.analysis.contrasts import OVER_SEEDS
+from holdfast.analysis.estimates_file import measured
 from holdfast.analysis.scope import scope
 from holdfast.config import loading
 from holdfast.evals.subject import SubjectRow
@@ -15,9 +17,9 @@ from holdfast.store.folder import StudyFolder
 
 
 def estimates(folder: StudyFolder) -> pd.DataFrame:
-    """Raises UserError where nothing is estimated yet."""
+    """Levels and plain differences. Raises UserError where nothing is estimated yet."""
     loading.finished(folder)
-    return tables.read(folder.estimates_parquet, "estimates")
+    return measured(estimates_file.read(folder))
 
 
 def subjects(folder: StudyFolder) -> list[SubjectRow]:

@@ -224,7 +224,7 @@ def _scores(source: Source, samples: list[EvalSample]) -> Iterator[EvalScore]:
     for judge in [*source.about.judges, *sorted(set(mine["judge"]) - set(source.about.judges))]:
         scores = [s.scores[judge].as_float() for s in samples if s.scores and judge in s.scores]
         scored = sum(score == score for score in scores)
-        levels = mine[(mine["judge"] == judge) & (mine["estimate"] == "level") & mine["value"].notna()]
+        levels = mine[(mine["judge"] == judge) & (mine["against"] == "") & mine["value"].notna()]
         yield EvalScore(
             name=judge,
             scorer=judge,
@@ -254,7 +254,9 @@ def _estimate(e: Mapping[Any, Any], mine: pd.DataFrame) -> EvalMetric:
     same = same[(same["condition"] == e["condition"]) & (same["format"] == e["format"])]
     shown = ("value", "low", "high", "method", "n_prompts", "n_records", "n_unscored", "note")
     about = {
-        str(other["estimate"]): {key: None if pd.isna(other[key]) else other[key] for key in shown}
+        (f"vs_{other['against']}" if other["against"] else "level"): {
+            key: None if pd.isna(other[key]) else other[key] for key in shown
+        }
         for other in same.to_dict("records")
     }
     return EvalMetric(name=_metric(e), value=float(e["value"]), metadata=about)

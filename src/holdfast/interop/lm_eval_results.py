@@ -50,7 +50,7 @@ def write(root: Path, to: Path) -> list[Path]:
 
 def _subjects(found: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Levels of each base model and checkpoint. Over the seeds there is no one model, unless there is one seed."""
-    levels = found[(found["estimate"] == "level") & (found["bracket"] == "")]
+    levels = found[(found["against"] == "") & (found["bracket"] == "")]
     levels = levels[(levels["format"] == DEFAULT) & levels["value"].notna()]
     trained = levels["label"] != "base"
     for model, rows in levels[~trained].groupby("model"):

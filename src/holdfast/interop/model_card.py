@@ -57,7 +57,7 @@ def write(root: Path, label: str | None = None, budget: int | None = None) -> li
 
 
 def _levels(found: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    return found[(found["estimate"] == "level") & found["value"].notna()].to_dict("records")
+    return found[(found["against"] == "") & found["value"].notna()].to_dict("records")
 
 
 def _card(study: Study, folder: StudyFolder, row: SubjectRow, found: pd.DataFrame) -> str:
@@ -115,7 +115,7 @@ def _card(study: Study, folder: StudyFolder, row: SubjectRow, found: pd.DataFram
 
 def _table(found: pd.DataFrame) -> str:
     lines = ["| measure | metric | level | against the base | n prompts | judge |", "|---|---|---|---|---|---|"]
-    levels, against = (found[found["estimate"] == kind] for kind in ("level", "vs_base"))
+    levels, against = (found[found["against"] == other] for other in ("", "base"))
     for e in levels.to_dict("records"):
         other = against[(against["measure"] == e["measure"]) & (against["metric"] == e["metric"])]
         other = other[(other["condition"] == e["condition"]) & (other["judge"] == e["judge"])].to_dict("records")

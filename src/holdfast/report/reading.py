@@ -11,10 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis import declaration, shown
+from holdfast.analysis import declaration, estimates_file, shown
 from holdfast.analysis import tables as tables_of
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.distance import AtDistance
+from holdfast.analysis.estimates_file import compared, measured
 from holdfast.analysis.frame import as_far_as_all, configs
 from holdfast.analysis.gate import Verdict, verdict
 from holdfast.analysis.matched import Matched
@@ -40,7 +41,8 @@ class Findings:
 
     folder: StudyFolder
     study: Study
-    estimates: pd.DataFrame
+    estimates: pd.DataFrame  # levels and plain differences of all that was measured
+    answers: pd.DataFrame  # what the study asked and what it found: comparisons with their verdicts
     subjects: pd.DataFrame
     configs: Configs  # every cell.json, by the eval config's id
     plan: Mapping[str, Any]
@@ -79,15 +81,9 @@ class Findings:
     def table(self, name: str) -> pd.DataFrame:
         """One that the analysis left (``store.tables.FRAMES``), of all models and tasks; read once."""
         if name not in self._tables:
-            self._tables[name] = tables_of.read(self.folder, name)
+            found = tables_of.read(self.folder, name)
+            self._tables[name] = found.assign(estimate="level") if name == "settings" and len(found) else found
         return self._tables[name]
-
-    @cached_property
-    def answers(self) -> pd.DataFrame:
-        """What the study asked and what it found: the table ``findings``, empty where there is none."""
-        there = self.folder.findings_parquet
-        found = tables.read(there if there.exists() else [], "findings")
-        return found.assign(regime=found["regime"].replace("", SHARED))  # of version 1, which knew no other
 
     @cached_property
     def stands(self) -> declaration.Standing:
@@ -236,12 +232,23 @@ def read(folder: StudyFolder) -> Findings:
     return Findings(
         folder=folder,
         study=study,
-        estimates=tables.read(folder.estimates_parquet, "estimates"),
+        **_numbers(folder),
         subjects=subjects,
         configs=configs(folder),
         plan=_json(folder.plan_json),
         **_training(folder, subjects),
     )
+
+
+def _numbers(folder: StudyFolder) -> dict[str, pd.DataFrame]:
+    """The table of estimates in its two parts, under the names of kinds that the page has."""
+    table = estimates_file.read(folder)
+    e, found = measured(table), compared(table)
+    kind = ("vs_" + e["against"]).where(e["against"] != "", "level")
+    return {
+        "estimates": e.assign(estimate=kind, p_holm=e["p_adjusted"]),
+        "answers": found.assign(finding=found["estimand"]),
+    }
 
 
 def named(name: str, slug: str) -> str:

@@ -162,8 +162,9 @@ class LoadedStudy:
 
     def run(self, out: Path | str | None = None, workers: int | None = None) -> pd.DataFrame:
         """Runs what is missing; returns the table of estimates (columns: ``docs/store.md``)."""
-        folder = StudyFolder(run(self.spec, Path(out) if out else None, workers))
-        return tables.read(folder.estimates_parquet, "estimates")
+        from holdfast.analysis import estimates_file
+
+        return estimates_file.read(StudyFolder(run(self.spec, Path(out) if out else None, workers)))
 
 
 @contextmanager

@@ -29,8 +29,7 @@ from holdfast.runs.plan import Plan, expand
 from holdfast.runs.plan import once as distinct
 from holdfast.runs.subjects import subjects
 from holdfast.store import tables
-from holdfast.store.defuse import csv
-from holdfast.store.files import read_json, write_json, write_text
+from holdfast.store.files import read_json, write_json
 from holdfast.store.folder import StudyFolder
 from holdfast.training.job import finished
 from holdfast.types import UserError
@@ -242,14 +241,9 @@ def _match(work: Work) -> Path:
 
 
 def _analyse(work: Work) -> Path:
-    import pandas as pd
-
-    from holdfast.analysis import consistency, declaration
-    from holdfast.analysis import tables as shown
-    from holdfast.analysis.asked import findings, joints
-    from holdfast.analysis.estimates import estimates
+    from holdfast.analysis import declaration
+    from holdfast.analysis.analyse import analyse
     from holdfast.analysis.frame import configs, load
-    from holdfast.analysis.regimes import SHARED
     from holdfast.report import standing
 
     if work.study.tuned and work.plan.provisional:
@@ -262,20 +256,7 @@ def _analyse(work: Work) -> Path:
     declaration.look(work.study, work.folder, frame["record"].nunique(), about)
     if stands.kind != "recorded":
         work.display.say(f"note: {next(standing.sentences(stands))}")
-    each = joints(frame, about, work.study)
-    table = estimates(each[SHARED].frame, about, work.study)
-    tables.write(work.folder.estimates_parquet, "estimates", table)
-    write_text(work.folder.estimates_csv, csv(table))
-    found = findings(frame, about, work.study, each)
-    if work.study.consistency:
-        varied = consistency.consistency(work.folder, work.study)
-        consistency.write(varied, work.folder)
-        found = pd.concat([found, consistency.rows(varied, work.study.ladder[-1])], ignore_index=True)
-    found = declaration.confirmed(found, stands)
-    tables.write(work.folder.findings_parquet, "findings", found)
-    write_text(work.folder.findings_csv, csv(found))
-    shown.write(work.folder, about, work.study, frame, each, table, found)
-    write_text(work.folder.claims_csv, csv(shown.read(work.folder, "claims")))
+    analyse(work.folder, work.study, about, frame, stands)
     return work.folder.estimates_csv
 
 

@@ -85,8 +85,7 @@ class StudyFolder:
     decisions_json = _At("decisions.json")  # what was decided on the way: runs stopped, settings chosen, matches
     estimates_csv = _At("estimates.csv")
     estimates_parquet = _At("estimates.parquet")
-    findings_csv = _At("findings.csv")
-    findings_parquet = _At("findings.parquet")
+    findings_parquet = _At("findings.parquet")  # of earlier versions alone
     analysis = _At("analysis")  # every other table that the page shows, as Parquet
     claims_csv = _At("claims.csv")  # what was published, and whether this study finds it
     consistency = _At("consistency")  # what trivial choices of procedure do to the scores, as CSV files

@@ -106,80 +106,52 @@ COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
         ),
     ),
     "estimates": (
-        2,
+        3,
         (
-            Column("estimate", TEXT, "level, vs_base or vs_sft"),
-            Column("model", TEXT, "label of the model"),
+            Column("estimand", TEXT, "what the value is of: level, difference, slope, … (docs/findings.md)"),
+            Column("model", TEXT, 'label of the model; "" where it is about several'),
             Column("task", TEXT, 'label of the task; "" for the base model'),
-            Column("label", TEXT, 'label of the objective; "base" for the base model'),
+            Column("label", TEXT, 'label of the objective, or base; "" where it is about all of them'),
             Column("objective", TEXT, "registered name of the objective"),
+            Column("against", TEXT, 'base or sft: what it is compared with; "" for nothing'),
             Column("seed", WHOLE, "-1: over all seeds"),
-            Column("budget", WHOLE, "tokens of the shared view; 0 for the base model"),
-            Column("bracket", TEXT, 'kind of the bracketing run; "" for the study proper'),
-            Column("measure", TEXT, "label of the measure"),
+            Column("budget", WHOLE, "tokens of the shared view; 0 for the base model; -1: over all budgets"),
+            Column("bracket", TEXT, 'kind of the control run; "" for the study proper'),
+            Column("measure", TEXT, "label of the measure; of several, joined by ×"),
             Column("axis", TEXT, "capability, robustness, persona or normative"),
             Column("metric", TEXT, "what the value is"),
             Column("condition", TEXT, 'attack, trait or other group; "macro" for their mean'),
             Column("format", TEXT, "default, or the label of another way of asking"),
             Column("judge", TEXT, "who decided"),
-            Column("value", REAL, "in the metric's unit; null where it cannot be computed", True),
-            Column("low", REAL, "lower end of the interval", True),
+            Column("regime", TEXT, "shared: one setting for all objectives; tuned: each at its own (docs/tuned.md)"),
+            Column("value", REAL, "in the metric's unit, or as docs/findings.md says; null: cannot be computed", True),
+            Column("low", REAL, "lower end of the interval, in the same unit; null: none", True),
             Column("high", REAL, "upper end of the interval", True),
-            Column("bound_low", REAL, "lower end where missing scores are at their worst; null: none is missing", True),
-            Column("bound_high", REAL, "upper end of that", True),
-            Column("p_missing", REAL, "of a difference: that as many scores are missing on both sides", True),
-            Column("method", TEXT, "of the interval"),
-            Column("unit", TEXT, "unit of replication: item, seed, …"),
-            Column("n_prompts", WHOLE, "distinct items"),
-            Column("n_records", WHOLE, "responses, scored and unscored"),
-            Column("n_unscored", WHOLE, "of those, unscored"),
-            Column("n_seeds", WHOLE, "training seeds"),
-            Column("effective_n", REAL, "sample size after clustering", True),
-            Column("p", REAL, "of the test that the value is 0; null for levels", True),
-            Column("p_holm", REAL, "the same after Holm's correction in its family", True),
-            Column("family", TEXT, 'tests that are corrected together; "" for none'),
-            Column("note", TEXT, "what a reader must know"),
-        ),
-    ),
-    "findings": (
-        3,
-        (
-            Column("finding", TEXT, "name of the estimand: level, last, slope, coupling, … (docs/findings.md)"),
-            Column("model", TEXT, 'label of the model; "" where it is about several'),
-            Column("task", TEXT, "label of the task"),
-            Column("label", TEXT, 'label of the objective; "" where it is about all of them'),
-            Column("against", TEXT, 'base or sft: whom it is compared with; "" for none'),
-            Column("axis", TEXT, "capability, robustness, persona or normative"),
-            Column("measure", TEXT, "label of the measure; of several, joined by ×"),
-            Column("metric", TEXT, "what the value is about"),
-            Column("judge", TEXT, "who decided"),
-            Column("condition", TEXT, 'attack, trait or other group; "macro" for their mean'),
-            Column("budget", WHOLE, "tokens of the shared view; -1: over the ladder"),
-            Column("regime", TEXT, "shared: one setting for all; tuned: each at its own (docs/tuned.md)"),
-            Column("value", REAL, "in the unit that docs/findings.md gives; null where it cannot be computed", True),
-            Column("low", REAL, "lower end of the interval; null: none", True),
-            Column("high", REAL, "upper end of the interval; null: none", True),
-            Column("p", REAL, "of the test that nothing is there", True),
-            Column("p_adjusted", REAL, "the same, times the number of tests in its family (Bonferroni)", True),
             Column("low_all", REAL, "lower end of an interval that holds for the whole family at once", True),
             Column("high_all", REAL, "upper end of that", True),
+            Column("bound_low", REAL, "lower end where missing scores are at their worst; null: none is missing", True),
+            Column("bound_high", REAL, "upper end of that", True),
+            Column("method", TEXT, "of interval and test"),
+            Column("unit", TEXT, "unit of replication: prompt, seed, …"),
+            Column("n_prompts", WHOLE, "distinct items"),
+            Column("n_records", WHOLE, "responses, scored and unscored; null: of a comparison with a verdict", True),
+            Column("n_unscored", WHOLE, "of those, unscored", True),
+            Column("n_seeds", WHOLE, "training seeds"),
+            Column("effective_n", REAL, "of a level: sample size after clustering", True),
+            Column("p", REAL, "of the test that the value is 0; null where nothing is tested", True),
+            Column("p_adjusted", REAL, "the same, corrected in its family (Holm; with a verdict Bonferroni)", True),
             Column("p_equal", REAL, "that the value is not within ± interest (two one-sided tests)", True),
             Column("p_worse", REAL, "that the value is worse by interest or more; of no direction: p_equal", True),
-            Column("bound_low", REAL, "lower end of the interval with missing scores at their worst; null: none", True),
-            Column("bound_high", REAL, "upper end of that", True),
+            Column("p_missing", REAL, "of a difference: that as many scores are missing on both sides", True),
             Column("family", TEXT, 'tests that are corrected together; "" for none'),
             Column("declared", FLAG, "whether the study asked for it beforehand; else it is exploratory"),
-            Column("interest", REAL, "smallest value of interest, in the same unit", True),
+            Column("interest", REAL, "smallest value of interest, in the value's unit", True),
             Column(
                 "verdict",
                 TEXT,
                 "worse, better, differs (neither way is better), equivalent, small but real (both), inconclusive; of a "
-                "statement with several conditions shown, refuted or inconclusive; one seed: no verdict",
+                'statement with several conditions shown, refuted or inconclusive; one seed: no verdict; "": none',
             ),
-            Column("method", TEXT, "of interval and test"),
-            Column("unit", TEXT, "unit of replication: prompt, seed, …"),
-            Column("n_prompts", WHOLE, "distinct items"),
-            Column("n_seeds", WHOLE, "training seeds"),
             Column("warning", TEXT, "what the design cannot say"),
             Column("note", TEXT, "what a reader must know"),
         ),
@@ -192,7 +164,8 @@ SCHEMAS: dict[str, tuple[int, pa.Schema]] = {
 }
 
 # What the analysis leaves for the page, by name: version and columns. They are made of data frames whose functions say
-# what each column is (``analysis/tables.py`` names them); a file has those that apply, of the frame's own types.
+# more (``analysis/tables.py`` names them); a file has those that apply, of the frame's own types. What each column is
+# stands in ``FRAME_COLUMNS``: the same in all of them, but for those under ``frame.column``.
 FRAMES: dict[str, tuple[int, str]] = {
     "matched": (1, "model task match capability harm judge sft target void ceiling prompts"),
     "at_distance": (1, "model task cell judge sft prompts"),
@@ -229,7 +202,7 @@ FRAMES: dict[str, tuple[int, str]] = {
         1,
         "model task label seed budget bracket expected measure metric value low high p_holm moved verdict",
     ),
-    "settings": (1, "of_model of_task regime " + " ".join(c.name for c in COLUMNS["estimates"][1])),
+    "settings": (1, "of_model of_task " + " ".join(c.name for c in COLUMNS["estimates"][1])),
     "published": (
         1,
         "source model task label budget measure metric published printed value low high difference d_low d_high p "
@@ -237,6 +210,134 @@ FRAMES: dict[str, tuple[int, str]] = {
     ),
     "claims": (1, "model task claim about verdict rule evidence warning source"),
 }
+
+
+_NOTHING: Mapping[pa.DataType, Any] = {TEXT: "", REAL: None, WHOLE: None, FLAG: False}
+
+
+def complete(name: str, frame: pd.DataFrame, **same: Any) -> pd.DataFrame:
+    """The frame with exactly the columns of the table, in their order and of their types; what it lacks is empty."""
+    schema = SCHEMAS[name][1]
+    there = frame.assign(**same)
+    missing = {f.name: _NOTHING[f.type] for f in schema if f.name not in there}
+    return pa.Table.from_pandas(there.assign(**missing), schema=schema, preserve_index=False).to_pandas()
+
+
+FRAME_COLUMNS: dict[str, str] = {
+    **{c.name: c.about for c in COLUMNS["estimates"][1]},
+    "about": "the claim, in words",
+    "agree": "share of ways with the study's own verdict",
+    "alpha": "Krippendorff's alpha",
+    "alpha_high": "upper end of its interval",
+    "alpha_low": "lower end of its interval",
+    "anywhere": "probability of being on the front of all budgets",
+    "at_distance.prompts": "distinct items",
+    "at_distance.sft": "label that SFT goes by",
+    "benchmark": "label of the measure of attack success",
+    "best": "probability of beating all others on both capability and safety",
+    "between": "what to say of the checkpoints around, where they are far apart",
+    "both_pass": "weighted responses that judge and people pass",
+    "bracket": 'kind of the control run; "" for the study proper',
+    "budget": "tokens of the shared view; of what is matched the median over runs",
+    "budgets": "last, mean or slope: of which average over budgets",
+    "capability": "value of capability; of `matched` the config that it is reported by",
+    "capability_high": "upper end of its interval",
+    "capability_low": "lower end of its interval",
+    "ceiling": "attack success at which capability is compared",
+    "cell": "id of the eval config",
+    "claim": "name of the claim",
+    "d_high": "upper end of the difference's interval",
+    "d_low": "lower end of the difference's interval",
+    "difference": "own value less the published one",
+    "distance": "KL from the base model, nats per token",
+    "doubt": "why the published figure may not be comparable",
+    "evidence": "the verdicts that decided, counted",
+    "expected": "what the control run must show",
+    "flips": "choices that alone turn the verdict round",
+    "gap": "difference from SFT there",
+    "gap_high": "upper end of its interval",
+    "gap_low": "lower end of its interval",
+    "gap_share": "share of draws in which both get there",
+    "harm": "attack success; of `matched` the config that it is measured by",
+    "higher": "share of ways in which it is shown higher",
+    "humans_only": "weighted responses that people pass alone",
+    "incoherent": "share that the coherence judge did not pass",
+    "item": "id of the item",
+    "items": "distinct items asked",
+    "judge": "who decided; of `ways` which judge",
+    "judge_a": "the one judge",
+    "judge_b": "the other judge",
+    "judge_only": "weighted responses that the judge passes alone",
+    "kappa": "Cohen's kappa",
+    "kappa_high": "upper end of its interval",
+    "kappa_low": "lower end of its interval",
+    "level": "number of the level, or capability at it",
+    "limit": "how far the difference can be from 0 at all",
+    "loses": "choices that alone make it unclear, or clear",
+    "lower": "share of ways in which it is shown lower",
+    "match": "the config that capability is matched on",
+    "moved": "whether it did as it must",
+    "n": "responses that both judged",
+    "n_distinct": "of these, those whose numbers no other has",
+    "n_pairs": "seeds of which both get there",
+    "n_reached": "runs that get there",
+    "n_ways": "ways of making the comparison",
+    "neither": "weighted responses that neither passes",
+    "of_model": "label of the model that the rows are compared within",
+    "of_task": "label of the task likewise",
+    "on_front": "whether the values alone put it on the front",
+    "over": "label of whom it beats",
+    "p_holm": "p after Holm's correction in its family",
+    "people": "label of the judge whose labels are people's",
+    "printed": "the published figure as it was printed",
+    "probability": "share of joint draws of prompts and seeds in which it holds",
+    "prompts": "distinct items",
+    "published": "the published figure; NaN for a range",
+    "raw": "share of equal verdicts",
+    "raw_high": "upper end of its interval",
+    "raw_low": "lower end of its interval",
+    "reason": 'why responses are unscored; "" where they are scored',
+    "responses": "how many; of `ways` which of them count",
+    "rule": "of which rows the claim is made, and what they must show",
+    "same_sign": "share of ways with the same sign",
+    "sensitivity": "of what people pass, the share that the judge passes",
+    "settings.regime": "shared, tuned or tried: which setting the rows are of",
+    "sft": "SFT's value there; of `matched` the label that SFT goes by",
+    "share": "share of draws that get there",
+    "source": "where it was published",
+    "specificity": "of what people do not pass, the share that the judge does not",
+    "stratum": "of which responses: all, or under which attack or coherence",
+    "target": "capability at which attack success is compared; NaN: none is declared",
+    "threshold": "score from which a response counts as harm; mean: the mean score",
+    "unclear": "share of ways in which nothing is shown",
+    "untold": 'why there is no verdict; "" where there is one',
+    "value": "in the metric's unit",
+    "void": "whether the base model meets the target already",
+    "what": "the rule for incoherent responses (all, coherent, none, worst), or a quadrant of harm and coherence",
+}
+
+
+def about(frame: str, column: str) -> str:
+    """What a column of one of ``FRAMES`` is."""
+    return FRAME_COLUMNS.get(f"{frame}.{column}") or FRAME_COLUMNS[column]
+
+
+_GONE = {"findings": 3}  # tables that this version no longer writes, and their last version
+
+
+def read_any(path: Path, name: str) -> tuple[int, pd.DataFrame]:
+    """Version and content of a table of whatever version, with the columns that it has: for those who know what became
+    of them."""
+    known = {n: version for n, (version, _) in (COLUMNS | FRAMES).items()} | _GONE
+    with reading(path):
+        data = path.read_bytes()
+    try:
+        _check_seal(data)
+        file = pq.ParquetFile(pa.BufferReader(data))
+        version = _check_kind(file.schema_arrow.metadata or {}, path, name, known[name])
+        return version, file.read(use_threads=False).to_pandas()
+    except _DAMAGE as e:
+        raise _damaged(path, e) from None
 
 
 def write_frame(path: Path, name: str, frame: pd.DataFrame) -> None:
@@ -249,15 +350,7 @@ def write_frame(path: Path, name: str, frame: pd.DataFrame) -> None:
 
 def read_frame(path: Path, name: str) -> pd.DataFrame:
     """What ``write_frame`` wrote. Raises UserError where it is missing, altered, or of another kind or version."""
-    with reading(path):
-        data = path.read_bytes()
-    try:
-        _check_seal(data)
-        file = pq.ParquetFile(pa.BufferReader(data))
-        _check_kind(file.schema_arrow.metadata or {}, path, name, FRAMES[name][0])
-        return file.read(use_threads=False).to_pandas()
-    except _DAMAGE as e:
-        raise _damaged(path, e) from None
+    return read_any(path, name)[1]
 
 
 def write(path: Path | str, name: str, rows: Iterable[Any] | pd.DataFrame, **same: Any) -> None:
@@ -355,7 +448,7 @@ def _table(
     return table
 
 
-def _check_kind(about: Mapping[bytes, bytes], path: Path | str, name: str, version: int) -> None:
+def _check_kind(about: Mapping[bytes, bytes], path: Path | str, name: str, version: int) -> int:
     if about.get(b"holdfast.table") != name.encode():
         raise UserError(f"{path} is not a table of {name} written by holdfast")
     found = int(about.get(b"holdfast.schema", b"0"))
@@ -363,6 +456,7 @@ def _check_kind(about: Mapping[bytes, bytes], path: Path | str, name: str, versi
         raise UserError(
             f"{path} has version {found} of the {name} schema and this holdfast reads up to {version}; upgrade holdfast"
         )
+    return found
 
 
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, OverflowError)

@@ -218,5 +218,5 @@ def test_estimates_stand_for_each_format_and_compare_within_it(tmp_path, kit):
         }
     )
     formats = who["format"]
-    against = {formats[t.members[0]]: formats[t.others[0]] for t in teams(who, study) if t.estimate == "vs_base"}
+    against = {formats[t.members[0]]: formats[t.others[0]] for t in teams(who, study) if t.against == "base"}
     assert against == {"default": "default", "safe": "default", "reversed": "reversed", "reversed+safe": "reversed"}

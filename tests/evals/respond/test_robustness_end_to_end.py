@@ -133,7 +133,7 @@ def estimates_of(found, folder, study, row):
     rows = estimates(load(folder), read_configs(folder), study)
     return {
         (r.measure, r.metric, r.condition): round(r.value, 10)
-        for r in rows[(rows["estimate"] == "level") & (rows["judge"] == "rules")].itertuples()
+        for r in rows[(rows["against"] == "") & (rows["judge"] == "rules")].itertuples()
     }
 
 

@@ -12,6 +12,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
+from holdfast.analysis import estimates_file
+from holdfast.analysis.estimates_file import measured
 from holdfast.cli.app import app
 from holdfast.config import loading
 from holdfast.config.study import MeasureSpec, Study
@@ -129,8 +131,8 @@ def test_what_is_given_is_measured_against_its_base(audited):
     assert list(subjects["label"]) == ["base", "one", "two", "tuned"]
     assert list(subjects["weights"]) == ["", "", "", "tuned"]
     assert subjects["subject"].nunique() == 4
-    e = tables.read(folder.estimates_parquet, "estimates")
-    compared = e[(e["estimate"] == "vs_base") & (e["condition"] == "macro") & (e["metric"] == "p_match")]
+    e = measured(estimates_file.read(folder))
+    compared = e[(e["against"] == "base") & (e["condition"] == "macro") & (e["metric"] == "p_match")]
     assert set(compared["label"]) == {"one", "two", "tuned"}
     assert (compared["value"].abs() > 1e-6).all(), "an adapter that is live, and other weights, move the log-probs"
 

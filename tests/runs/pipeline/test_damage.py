@@ -73,7 +73,7 @@ def _look(root: Path) -> list[Any]:
 
 def _analyse(root: Path) -> list[Any]:
     pipeline.stage("analyse", root)
-    return [pd.read_csv(root / name) for name in ("estimates.csv", "findings.csv")]
+    return [pd.read_csv(root / "estimates.csv")]
 
 
 def _same(one: list[Any], other: list[Any]) -> bool:
