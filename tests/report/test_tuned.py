@@ -28,12 +28,13 @@ def made(tmp_path_factory, fabrication) -> SimpleNamespace:
     fabrication.fabricate(root, study=study, prompts=3, truth=truth, chosen=(BEST,))
     folder = StudyFolder(root)
     frame, about = load(folder, tuning=True), configs(folder)
-    tried, chosen = analysed.tried(frame, about, study), analysed.choose(frame, about, study)
+    tried, chosen = analysed.tried(frame, about, study).assign(estimate="level"), analysed.choose(frame, about, study)
     shown = series(tried.assign(bracket=""), about.values(), [m.measure for m in study.measures])
     findings = SimpleNamespace(
         study=study, look=Look(study.labels, study.budgets), labels=study.labels, reference="sft"
     )
-    levels = {k: analysed.levels(rows, about, study) for k, rows in regimes(frame, about, study).items()}
+    levels = {k: analysed.levels(rows, about, study).assign(estimate="level")
+              for k, rows in regimes(frame, about, study).items()}  # fmt: skip
     return SimpleNamespace(findings=findings, shown=shown, tried=tried, chosen=chosen, levels=levels)
 
 
