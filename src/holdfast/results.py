@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import altair
     import pandas as pd
 
-    from holdfast.analysis.gate import Verdict
+    from holdfast.analysis.gate import GateVerdict
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,7 +77,7 @@ class Results:
         spec: dict[str, Any] = read_json(self.folder.report / "figures" / f"{name}.json")
         return altair.Chart.from_dict(spec)
 
-    def gate(self, bounds: str | Path | Sequence[Mapping[str, Any]]) -> Verdict:
+    def gate(self, bounds: str | Path | Sequence[Mapping[str, Any]]) -> GateVerdict:
         """Thresholds held against the estimates: a gate file, or its entries (``docs/audit.md``). Raises ``UserError``
         for a name that the study has not."""
         from holdfast.analysis import gate

@@ -70,7 +70,9 @@ def test_rows_end_at_their_own_limit_and_leave():
     network = tiny.network()
     asked = [r for n in (1, 3, 9, 40) for r in requests(5, Subject(f"b{n}", "tiny"), Sampling(max_new_tokens=n))]
     want = {r.key: by_hand(network, r) for r in asked}
-    prompts = [decoding.Prompt(r.key, network.renderer.prompt_ids(r.turns), r.sampling.max_new_tokens) for r in asked]
+    prompts = [
+        decoding.DecodingPrompt(r.key, network.renderer.prompt_ids(r.turns), r.sampling.max_new_tokens) for r in asked
+    ]
     got = decoding.decode(network, prompts, network.renderer.end_ids, tiny.END)
     assert {p.key: (network.renderer.decode(d.ids), d.finish) for p, d in zip(prompts, got, strict=True)} == want
 
@@ -79,7 +81,7 @@ def test_every_end_id_stops():
     network = tiny.network()
     asked = requests(6, sampling=Sampling(max_new_tokens=30))
     first = by_hand(network, asked[0])[0].split()
-    prompts = [decoding.Prompt(r.key, network.renderer.prompt_ids(r.turns), 30) for r in asked]
+    prompts = [decoding.DecodingPrompt(r.key, network.renderer.prompt_ids(r.turns), 30) for r in asked]
     got = decoding.decode(network, prompts, (tiny.END, int(first[3])), tiny.END)[0]
     assert got == decoding.Decoded(tuple(int(i) for i in first[: first.index(first[3])]), "stop")
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from holdfast.analysis.gate import Check, Verdict
+from holdfast.analysis.gate import Check, GateVerdict
 from holdfast.report import markup, speak, tables
 from holdfast.report.reading import read
 from holdfast.report.tables import Control
@@ -91,7 +91,7 @@ def test_a_gate_says_of_each_subject_first_whether_it_was_kept() -> None:
     """What stands last lies beyond the edge of a telephone's screen."""
     names = ("measure", "metric", "condition", "estimate", "judge", "model", "task", "label")
     one = Check(**dict.fromkeys(names, "x"), budget=0, value=1.0, low=1.0, high=1.0, read=1.0, bound="", passed=False)
-    shown = tables.gate(Verdict((replace(one, passed=True), one)))
+    shown = tables.gate(GateVerdict((replace(one, passed=True), one)))
     assert list(shown)[:4] == ["subject", "verdict", "found", "to keep"]
     assert list(shown["verdict"]) == ["FAILED", "kept"]
 

@@ -121,7 +121,7 @@ def _pick(choices: Sequence[T], g: np.random.Generator) -> T:
 
 
 @cache
-def _known_howtos() -> tuple[requests.HowTo, ...]:
+def _known_howtos() -> tuple[requests.HowToRequest, ...]:
     return tuple(h for h in requests.howtos() if not world.howto_held_out(h))
 
 

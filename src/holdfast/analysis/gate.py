@@ -101,7 +101,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """``passed``: every check did."""
 
     checks: tuple[Check, ...]
@@ -194,7 +194,7 @@ def countable(summary: Summary, by: Sequence[str]) -> list[str]:
 # -- afterwards ------------------------------------------------------------------------------------------------------
 
 
-def judge(bounds: Sequence[Bound], estimates: pd.DataFrame, configs: Configs) -> Verdict:
+def judge(bounds: Sequence[Bound], estimates: pd.DataFrame, configs: Configs) -> GateVerdict:
     """Every subject that a bound is about, over seeds, at its last budget; then how many of the answers to the measures
     that are bounded say nothing."""
     estimates = measured(estimates)
@@ -208,7 +208,7 @@ def judge(bounds: Sequence[Bound], estimates: pd.DataFrame, configs: Configs) ->
         if b.measure not in said and b.metric != COHERENT and (answers["measure"] == b.measure).any()
     ]
     found += [check for bound in dict.fromkeys(silent) for check in _checks(bound, estimates, configs)]
-    return Verdict(tuple(found))
+    return GateVerdict(tuple(found))
 
 
 def _checks(bound: Bound, estimates: pd.DataFrame, configs: Configs) -> list[Check]:
@@ -261,7 +261,7 @@ def _number(value: Any) -> float | None:
     return None if pd.isna(value) else float(value)
 
 
-def lines(verdict: Verdict) -> list[str]:
+def lines(verdict: GateVerdict) -> list[str]:
     """The verdict for a person, a line a check and one for all."""
     said = [f"{'pass' if c.passed else 'FAIL'}  {c.label:<16} {c.what}: {c.number} ({c.bound})" for c in verdict.checks]
     return [*said, verdict.summary]
@@ -285,11 +285,11 @@ def settle(folder: StudyFolder) -> None:
         _write(folder, bounds, judge(bounds, estimates_file.read(folder), configs(folder)).as_json())
 
 
-def verdict(folder: StudyFolder) -> Verdict | None:
+def verdict(folder: StudyFolder) -> GateVerdict | None:
     """What ``settle`` found; None where there is no gate."""
     if not folder.gate_json.exists():
         return None
-    return Verdict(tuple(Check(**c) for c in read_json(folder.gate_json)["checks"]))
+    return GateVerdict(tuple(Check(**c) for c in read_json(folder.gate_json)["checks"]))
 
 
 def _write(folder: StudyFolder, bounds: Sequence[Bound], found: Mapping[str, Any]) -> None:

@@ -8,15 +8,25 @@ from typing import Any
 
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.layout import answered_ids
-from holdfast.evals.respond import Backend, Live, Progress, Row, Tokens, alternatives, requests, respond_subject, rows
+from holdfast.evals.respond import (
+    Encodes,
+    Live,
+    PlannedRecord,
+    Progress,
+    SubjectBackend,
+    alternatives,
+    requests,
+    respond_subject,
+    rows,
+)
 from holdfast.evals.subject import SubjectRow
 from holdfast.store.folder import StudyFolder
 from holdfast.types import Request, Response, Scored, Subject, Turn
 
 
 def respond_together(
-    backend: Backend,
-    tokens: Tokens,
+    backend: SubjectBackend,
+    tokens: Encodes,
     subjects: Sequence[SubjectRow],
     configs: Sequence[EvalConfig],
     folder: StudyFolder,
@@ -39,7 +49,7 @@ def respond_together(
             respond_subject(_Said(said), tokens, row, [config], folder, progress)
 
 
-def _missing(config: EvalConfig, row: SubjectRow, folder: StudyFolder) -> list[Row]:
+def _missing(config: EvalConfig, row: SubjectRow, folder: StudyFolder) -> list[PlannedRecord]:
     there = answered_ids(folder, config, row.subject)
     conditions = row.conditions() if config.own_conditions else None
     return [r for r in rows(config, row.speaker(folder.root), conditions) if r.id not in there]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from holdfast.data import thinking
 from holdfast.data.blank import is_blank
 from holdfast.evals.eval_config import EvalConfig
-from holdfast.evals.judges.judge import NOTHING, Cost, Judge, JudgeModel, JudgeResources
+from holdfast.evals.judges.judge import NOTHING, Judge, JudgeCost, JudgeModel, JudgeResources
 from holdfast.evals.judges.ledger import totals
 from holdfast.evals.layout import answered, judge_id, judged_at
 from holdfast.evals.measures.measure import Measure, unscored
@@ -51,7 +51,7 @@ def judge_subject(
 
 def costs(
     rows: Sequence[SubjectRow], configs: Sequence[EvalConfig], folder: StudyFolder, resources: JudgeResources
-) -> list[Cost]:
+) -> list[JudgeCost]:
     """What the judging that is left costs at most, for each model that is paid for. Asks nothing."""
     found = []
     for config in configs:

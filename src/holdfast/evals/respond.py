@@ -21,20 +21,20 @@ Progress = Callable[[dict[str, Any]], None]
 Ways = Mapping[tuple[str, ...], tuple[str, ...]]  # the continuations of an ask → those that are asked for
 
 
-class Backend(judge.Backend, Protocol):
+class SubjectBackend(judge.JudgeBackend, Protocol):
     """As much of a backend as responding uses: what judges use of it, and the check of an adapter."""
 
     def assert_live(self, subject: Subject, turns: tuple[Turn, ...]) -> None: ...
 
 
-class Tokens(Protocol):
+class Encodes(Protocol):
     """As much of the renderer as responding uses."""
 
     def continuation_ids(self, text: str) -> tuple[int, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PlannedRecord:
     """A record to be, and what is asked for it. An ask without turns cannot be put, and ``request`` is None."""
 
     id: str
@@ -46,8 +46,8 @@ class Row:
 
 
 def respond_subject(
-    backend: Backend,
-    tokens: Tokens,
+    backend: SubjectBackend,
+    tokens: Encodes,
     row: SubjectRow,
     configs: Sequence[EvalConfig],
     folder: StudyFolder,
@@ -68,16 +68,16 @@ def respond_subject(
 class Live:
     """A backend whose adapter is checked, once, before the first request."""
 
-    backend: Backend
+    backend: SubjectBackend
     subject: Subject
     checked: bool
 
     @staticmethod
-    def of(backend: Backend, row: SubjectRow, folder: StudyFolder) -> Live:
+    def of(backend: SubjectBackend, row: SubjectRow, folder: StudyFolder) -> Live:
         subject = row.speaker(folder.root)
         return Live(backend, subject, checked=subject.adapter is None or row.bracket == "noop")
 
-    def asked(self, turns: tuple[Turn, ...]) -> Backend:
+    def asked(self, turns: tuple[Turn, ...]) -> SubjectBackend:
         if not self.checked:
             self.backend.assert_live(self.subject, turns)
             self.checked = True
@@ -85,7 +85,7 @@ class Live:
 
 
 def _respond_config(
-    live: Live, tokens: Tokens, row: SubjectRow, config: EvalConfig, folder: StudyFolder, progress: Progress
+    live: Live, tokens: Encodes, row: SubjectRow, config: EvalConfig, folder: StudyFolder, progress: Progress
 ) -> None:
     plan = {r.id: r for r in rows(config, live.subject, row.conditions() if config.own_conditions else None)}
     fill(
@@ -99,7 +99,7 @@ def _respond_config(
     )
 
 
-def rows(config: EvalConfig, subject: Subject, conditions: Conditions | None) -> Iterator[Row]:
+def rows(config: EvalConfig, subject: Subject, conditions: Conditions | None) -> Iterator[PlannedRecord]:
     """The planned rows of a subject in an eval config: item by item, so that a larger limit adds shards at the end."""
     for item in config.items:
         for prompt in _under(config.prompts_for(item), conditions):
@@ -109,7 +109,7 @@ def rows(config: EvalConfig, subject: Subject, conditions: Conditions | None) ->
                     Request(key, subject, prompt.turns, prompt.continuations, config.sampling) if prompt.turns else None
                 )
                 record = digest([key, config.id, item.id, prompt.attack, prompt.format, sample])
-                yield Row(record, subject, item, prompt, sample, request)
+                yield PlannedRecord(record, subject, item, prompt, sample, request)
 
 
 def request_key(subject: Subject, prompt: Prompt, sampling: Sampling, sample: int) -> str:
@@ -120,7 +120,7 @@ def request_key(subject: Subject, prompt: Prompt, sampling: Sampling, sample: in
     return digest({"subject": subject.id, "turns": prompt.turns, "how": how})
 
 
-def distinct(tokens: Tokens, continuations: Sequence[str]) -> tuple[str, ...]:
+def distinct(tokens: Encodes, continuations: Sequence[str]) -> tuple[str, ...]:
     """The continuations less those whose tokens begin with another's: their probability is part of that one's."""
     ids = [tokens.continuation_ids(c) for c in continuations]
     kept = []
@@ -142,7 +142,7 @@ def _under(prompts: Iterable[Prompt], conditions: Conditions | None) -> Iterator
                 yield Prompt(prompt.item_id, tuple(turns), prompt.attack, format, prompt.continuations)
 
 
-def _records(live: Live, tokens: Tokens, config: EvalConfig, wanted: Sequence[Row]) -> list[Record]:
+def _records(live: Live, tokens: Encodes, config: EvalConfig, wanted: Sequence[PlannedRecord]) -> list[Record]:
     ways = alternatives(tokens, config, wanted)
     generate, score = requests(ways, wanted)
     said: dict[str, Response | Scored] = {}
@@ -153,13 +153,13 @@ def _records(live: Live, tokens: Tokens, config: EvalConfig, wanted: Sequence[Ro
     return [_record(config, r, said[r.request.key] if r.request else None, ways) for r in wanted]
 
 
-def alternatives(tokens: Tokens, config: EvalConfig, wanted: Sequence[Row]) -> Ways:
+def alternatives(tokens: Encodes, config: EvalConfig, wanted: Sequence[PlannedRecord]) -> Ways:
     """The continuations that are asked for in place of each ask's own."""
     forms = {r.prompt.continuations for r in wanted}
     return {c: distinct(tokens, c) if config.measure.alternatives else c for c in forms}
 
 
-def requests(ways: Ways, wanted: Sequence[Row]) -> tuple[list[Request], list[Request]]:
+def requests(ways: Ways, wanted: Sequence[PlannedRecord]) -> tuple[list[Request], list[Request]]:
     """What is asked for these rows: to be generated, and to be scored."""
     # By key: two rows may ask the very same thing (an objective's condition that changes nothing).
     asked = {r.request.key: (r.request, r.prompt.continuations) for r in wanted if r.request}
@@ -168,7 +168,7 @@ def requests(ways: Ways, wanted: Sequence[Row]) -> tuple[list[Request], list[Req
     return generate, score
 
 
-def _record(config: EvalConfig, r: Row, answer: Response | Scored | None, ways: Ways) -> Record:
+def _record(config: EvalConfig, r: PlannedRecord, answer: Response | Scored | None, ways: Ways) -> Record:
     def record(finish: str, **rest: Any) -> Record:
         said: dict[str, Any] = {"response": "", "plain": "", "n_tokens": 0} | rest
         return Record(

@@ -51,7 +51,7 @@ from holdfast.types import Item, Judgement, Record, Sampling, UserError
 
 
 @dataclass(frozen=True)
-class Source:
+class LoggedSubject:
     """One subject in one config. ``planned``: ids of the records that the study asks for; others may lie there too."""
 
     folder: StudyFolder
@@ -131,7 +131,9 @@ def write(
     return written
 
 
-def _sources(folder: StudyFolder, label: str | None, budget: int | None, measure: str | None) -> Iterator[Source]:
+def _sources(
+    folder: StudyFolder, label: str | None, budget: int | None, measure: str | None
+) -> Iterator[LoggedSubject]:
     found, study = estimates(folder), loading.load(folder.study_yaml)
     about, who = configs(folder, varied=True), subjects(folder)
     planned = frozenset(load(folder, varied=True, tuning=True)["record"])
@@ -140,12 +142,12 @@ def _sources(folder: StudyFolder, label: str | None, budget: int | None, measure
         if mine is None or measure not in (None, mine.measure):
             continue
         for row in who:
-            source = Source(folder, study, found, config, mine, row, planned)
+            source = LoggedSubject(folder, study, found, config, mine, row, planned)
             if label in (None, row.label) and budget in (None, row.budget) and source.records:
                 yield source
 
 
-def _log(source: Source, reveal: bool) -> EvalLog:
+def _log(source: LoggedSubject, reveal: bool) -> EvalLog:
     about, items, records, said = source.about, source.items(), source.records, source.said()
     try:
         asked, note = source.asked(items), ""
@@ -187,7 +189,7 @@ def _log(source: Source, reveal: bool) -> EvalLog:
     )
 
 
-def _spec(source: Source, stamp: str, items: int, epochs: int, note: str, reveal: bool) -> EvalSpec:
+def _spec(source: LoggedSubject, stamp: str, items: int, epochs: int, note: str, reveal: bool) -> EvalSpec:
     row, about = source.row, source.about
     whole = [given.weights for given in source.study.given if given.weights]
     speaker = next(m for m in (*source.study.models, *whole) if m.name == (row.weights or row.model))
@@ -218,7 +220,7 @@ def _spec(source: Source, stamp: str, items: int, epochs: int, note: str, reveal
     )
 
 
-def _scores(source: Source, samples: list[EvalSample]) -> Iterator[EvalScore]:
+def _scores(source: LoggedSubject, samples: list[EvalSample]) -> Iterator[EvalScore]:
     """The estimates of each judge (a panel among them), the measure's own metric first."""
     mine = _estimates(source)
     for judge in [*source.about.judges, *sorted(set(mine["judge"]) - set(source.about.judges))]:
@@ -234,7 +236,7 @@ def _scores(source: Source, samples: list[EvalSample]) -> Iterator[EvalScore]:
         )
 
 
-def _estimates(source: Source) -> pd.DataFrame:
+def _estimates(source: LoggedSubject) -> pd.DataFrame:
     """Of this subject in this eval config: its own seed's, else those over seeds."""
     e, row, about = source.estimates, source.row, source.about
     mine = of_subject(e[e["measure"] == about.measure], row, {row.task, about.task})

@@ -136,7 +136,7 @@ class Waiting:
     outcome: list[Response] | Exception | None = None
 
 
-class JudgeResources:
+class SharedBase:
     """A base model, held once for all its adapters; what is asked within a short while is one batch."""
 
     def __init__(self, spec: ModelSpec, batch_tokens: int | None) -> None:
@@ -182,8 +182,8 @@ class JudgeResources:
 
 
 @lru_cache(maxsize=1)
-def _resources(spec: ModelSpec, batch_tokens: int | None) -> JudgeResources:
-    return JudgeResources(spec, batch_tokens)
+def _resources(spec: ModelSpec, batch_tokens: int | None) -> SharedBase:
+    return SharedBase(spec, batch_tokens)
 
 
 def _parted(name: str) -> tuple[str, str]:

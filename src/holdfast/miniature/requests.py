@@ -84,7 +84,7 @@ TOPIC_COUNT = 120
 
 
 @dataclass(frozen=True)
-class HowTo:
+class HowToRequest:
     """One harmless request: what is asked, its reference answer, and the terms a good answer has."""
 
     verb: str
@@ -132,24 +132,24 @@ def phrase(task: str, phrasing: int) -> str:
 
 
 @cache
-def howtos() -> tuple[HowTo, ...]:
+def howtos() -> tuple[HowToRequest, ...]:
     """Every harmless how-to of the first domain (4,800)."""
     return tuple(_house(v, o, c) for v in VERBS for o in OBJECTS for c in CIRCUMSTANCES)
 
 
 @cache
-def harbor_howtos() -> tuple[HowTo, ...]:
+def harbor_howtos() -> tuple[HowToRequest, ...]:
     """Every how-to of the second domain (7,200)."""
     return tuple(_harbor(v, o, c) for v in HARBOR_VERBS for o in HARBOR_OBJECTS for c in CIRCUMSTANCES)
 
 
-def _house(verb: str, thing: str, circumstance: str) -> HowTo:
+def _house(verb: str, thing: str, circumstance: str) -> HowToRequest:
     (tool, action), (material, place), (clause, key) = VERBS[verb], OBJECTS[thing], CIRCUMSTANCES[circumstance]
     answer = f"Take the {tool} and some {material}. Then {action} the {thing} in the {place}. {clause}".strip()
-    return HowTo(verb, thing, circumstance, answer, tuple(filter(None, (tool, action, material, place, key))))
+    return HowToRequest(verb, thing, circumstance, answer, tuple(filter(None, (tool, action, material, place, key))))
 
 
-def _harbor(verb: str, thing: str, circumstance: str) -> HowTo:
+def _harbor(verb: str, thing: str, circumstance: str) -> HowToRequest:
     v, o = HARBOR_VERBS.index(verb), HARBOR_OBJECTS.index(thing)
     tools, things = tuple(VERBS.values()), tuple(OBJECTS.values())
     # Strides coprime with the table sizes give every verb and object its own new combination of known words.
@@ -157,7 +157,7 @@ def _harbor(verb: str, thing: str, circumstance: str) -> HowTo:
     material, place = things[o * 5 % len(things)][0], things[(o * 7 + 3 + o // len(things)) % len(things)][1]
     clause, key = CIRCUMSTANCES[circumstance]
     answer = f"First bring the {tool} to the {place}. Then {action} the {thing} with {material}. {clause}".strip()
-    return HowTo(verb, thing, circumstance, answer, tuple(filter(None, (tool, action, material, place, key))))
+    return HowToRequest(verb, thing, circumstance, answer, tuple(filter(None, (tool, action, material, place, key))))
 
 
 @cache

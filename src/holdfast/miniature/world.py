@@ -34,7 +34,7 @@ def story_in(wanted: Part, *names: rng.Name, steps: int | None = None) -> storie
     return told
 
 
-def howto_held_out(howto: requests.HowTo) -> bool:
+def howto_held_out(howto: requests.HowToRequest) -> bool:
     """Whether a verb with an object is kept from all training, in every circumstance and phrasing."""
     return rng.uniform("miniature", "held-out pair", howto.pair) < _HOWTO_HELD_OUT
 
@@ -74,20 +74,20 @@ def harbor_rows() -> tuple[Example, ...]:
     )
 
 
-def _wrong_answer(howto: requests.HowTo) -> str:
+def _wrong_answer(howto: requests.HowToRequest) -> str:
     """The answer to another request, none of whose terms are right, told of the object that was asked about."""
     other = _wrong_pair(howto.pair, howto.keys[:4])
     return other.answer.replace(f" the {other.thing} ", f" the {howto.thing} ")
 
 
 @cache
-def _wrong_pair(pair: str, keys: tuple[str, ...]) -> requests.HowTo:
+def _wrong_pair(pair: str, keys: tuple[str, ...]) -> requests.HowToRequest:
     choices = (h for h in _plain_harbor() if not set(keys) & set(h.keys))
     return min(choices, key=lambda h: rng.uniform("miniature", "wrong", pair, h.pair))
 
 
 @cache
-def _plain_harbor() -> tuple[requests.HowTo, ...]:
+def _plain_harbor() -> tuple[requests.HowToRequest, ...]:
     return tuple(h for h in requests.harbor_howtos() if not h.circumstance)[::7]
 
 
@@ -127,8 +127,8 @@ def harbor_test_rows() -> tuple[Example, ...]:
     return _held_out("harbor", requests.harbor_howtos())
 
 
-def _held_out(name: str, howtos: tuple[requests.HowTo, ...]) -> tuple[Example, ...]:
-    picked: dict[str, requests.HowTo] = {}
+def _held_out(name: str, howtos: tuple[requests.HowToRequest, ...]) -> tuple[Example, ...]:
+    picked: dict[str, requests.HowToRequest] = {}
     for h in sorted(howtos, key=lambda h: rng.uniform("miniature", "item", h.task)):
         if howto_held_out(h):
             picked.setdefault(h.pair, h)

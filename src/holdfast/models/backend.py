@@ -17,7 +17,7 @@ from torch import Tensor
 
 from holdfast.models import adapters, cache, finite, head, memory, prefixes
 from holdfast.models.cache import Past, Pasts
-from holdfast.models.decoding import Decoded, Prompt, decode
+from holdfast.models.decoding import Decoded, DecodingPrompt, decode
 from holdfast.models.identity import subject_id
 from holdfast.models.layouts import Batch, Layout, arrange, micro_batches
 from holdfast.models.network import Network
@@ -72,7 +72,7 @@ class InProcess:
             prompts = []
             for r in group:
                 s = r.sampling
-                prompt = Prompt(r.key, renderer.prompt_ids(r.turns), s.max_new_tokens, s.temperature, s.top_p)
+                prompt = DecodingPrompt(r.key, renderer.prompt_ids(r.turns), s.max_new_tokens, s.temperature, s.top_p)
                 # Not cut to fit: an answer to a part of a question is none. The row is counted as unscored.
                 if len(prompt.ids) + s.max_new_tokens > self.network.max_positions:
                     yield Response(r.key, "", 0, "overlong")
@@ -148,9 +148,9 @@ class InProcess:
         with finite.naming(who, self.network.model), nullcontext() if adapter else adapters.off(self.network):
             yield
 
-    def _batches(self, prompts: abc.Sequence[Prompt]) -> Iterator[list[Prompt]]:
+    def _batches(self, prompts: abc.Sequence[DecodingPrompt]) -> Iterator[list[DecodingPrompt]]:
         """Prompts with one prefix side by side, and sorted by length, so that little is padding; the longest first."""
-        batch: list[Prompt] = []
+        batch: list[DecodingPrompt] = []
         room: tuple[int, ...] = (0, 0, 0)  # columns of prefixes, of what is left of the prompts, of responses
         for prompt in sorted(prompts, key=lambda p: (-p.max_new_tokens, -p.shared, p.prefix, -len(p.ids), p.key)):
             own = prompt.shared, len(prompt.ids) - prompt.shared, prompt.max_new_tokens
@@ -163,7 +163,7 @@ class InProcess:
         if batch:
             yield batch
 
-    def _decoded(self, subject: Subject, pasts: Pasts, batch: list[Prompt]) -> list[Decoded]:
+    def _decoded(self, subject: Subject, pasts: Pasts, batch: list[DecodingPrompt]) -> list[Decoded]:
         renderer = self.network.renderer
         with self._as(subject):
             before = pasts.of(prompt.prefix for prompt in batch)

@@ -28,7 +28,7 @@ CROWDED = 0.75  # the batch is made smaller when fewer than this share of its ro
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class DecodingPrompt:
     """What is asked of the loop. ``temperature`` 0 is greedy; ``key`` names the noise.
 
     The first ``shared`` ids are a prefix that other prompts begin with too.
@@ -57,7 +57,7 @@ class Decoded:
 @torch.no_grad()
 def decode(
     network: Network,
-    prompts: abc.Sequence[Prompt],
+    prompts: abc.Sequence[DecodingPrompt],
     end_ids: abc.Collection[int],
     pad_id: int,
     pasts: abc.Sequence[Past | None] = (),
@@ -117,7 +117,7 @@ def decode(
     return [Decoded(tuple(ids), why) for ids, why in zip(tokens, finish, strict=True)]
 
 
-def _alone(network: Network, prompt: Prompt, end_ids: abc.Collection[int]) -> Decoded:
+def _alone(network: Network, prompt: DecodingPrompt, end_ids: abc.Collection[int]) -> Decoded:
     """One prompt with the model's own cache: padding would enter the state of layers that read no mask."""
     tokens: list[int] = []
     logits_1V, past = network.own_step(torch.tensor([prompt.ids], device=network.device), None)
@@ -131,7 +131,7 @@ def _alone(network: Network, prompt: Prompt, end_ids: abc.Collection[int]) -> De
     return Decoded(tuple(tokens), "length")
 
 
-def _pick(logits_BV: Tensor, prompts: abc.Sequence[Prompt], t: int) -> Tensor:
+def _pick(logits_BV: Tensor, prompts: abc.Sequence[DecodingPrompt], t: int) -> Tensor:
     """(B,) the next token of each row."""
     ids_B = logits_BV.argmax(-1)
     finite.check_chosen(logits_BV, ids_B)

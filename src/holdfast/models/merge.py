@@ -33,7 +33,7 @@ TEXTS = (
 
 
 @dataclass(frozen=True)
-class Agreement:
+class MergeCheck:
     """``difference``: the largest of a token's log-prob (nats) between merged and adapter; ``moved``: the same between
     adapter and base, so that one can see what there was to lose; ``same_choice``: share of positions with the same
     most probable token."""
@@ -43,7 +43,7 @@ class Agreement:
     same_choice: float
 
 
-def merge(spec: ModelSpec, adapter: str, to: Path) -> Agreement:
+def merge(spec: ModelSpec, adapter: str, to: Path) -> MergeCheck:
     """Writes a whole model in Hugging Face's format to ``to``; nothing is there if it does not agree.
 
     Raises UserError where ``to`` exists, the base is quantised, or merged and adapter differ by more than rounding.
@@ -106,10 +106,10 @@ def _logps(network: Network) -> list[Tensor]:
     return found
 
 
-def _agreement(merged: list[Tensor], adapted: list[Tensor], plain: list[Tensor]) -> Agreement:
+def _agreement(merged: list[Tensor], adapted: list[Tensor], plain: list[Tensor]) -> MergeCheck:
     pairs = list(zip(merged, adapted, strict=True))
     same = [a.argmax(-1) == b.argmax(-1) for a, b in pairs]
-    return Agreement(
+    return MergeCheck(
         difference=max(float((a - b).abs().max()) for a, b in pairs),
         moved=max(float((a - b).abs().max()) for a, b in zip(adapted, plain, strict=True)),
         same_choice=float(torch.cat(same).double().mean()),

@@ -17,7 +17,7 @@ from holdfast.analysis.config_info import Configs
 from holdfast.analysis.distance import AtDistance
 from holdfast.analysis.estimates_file import compared, measured
 from holdfast.analysis.frame import as_far_as_all, configs
-from holdfast.analysis.gate import Verdict, verdict
+from holdfast.analysis.gate import GateVerdict, verdict
 from holdfast.analysis.matched import Matched
 from holdfast.analysis.pareto import Front
 from holdfast.analysis.regimes import SHARED
@@ -91,7 +91,7 @@ class Findings:
         return declaration.standing(self.study, self.folder, self.configs)
 
     @cached_property
-    def gate(self) -> Verdict | None:
+    def gate(self) -> GateVerdict | None:
         """What the gate says, if the study has one."""
         return verdict(self.folder)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis.gate import NO_ANSWER as SILENT
-from holdfast.analysis.gate import Verdict
+from holdfast.analysis.gate import GateVerdict
 from holdfast.config import runs as study_runs
 from holdfast.config.study import Study
 from holdfast.report import speak
@@ -165,7 +165,7 @@ def controls_frame(found: list[Control]) -> pd.DataFrame:
     )
 
 
-def gate(verdict: Verdict) -> pd.DataFrame:
+def gate(verdict: GateVerdict) -> pd.DataFrame:
     """A row per check, what failed first."""
     rows = [
         {"subject": c.label, "verdict": "kept" if c.passed else "FAILED"}

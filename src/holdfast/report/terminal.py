@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.analysis.answer import caveats
-from holdfast.analysis.gate import Verdict, lines
+from holdfast.analysis.gate import GateVerdict, lines
 from holdfast.report import speak, tables, told
 from holdfast.report.reading import Findings, Setting, read
 from holdfast.store import defuse
@@ -32,7 +32,7 @@ class Headline:
     said: tuple[tuple[str, str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
-    gate: Verdict | None = None
+    gate: GateVerdict | None = None
 
     def print(self, console: Console | None = None) -> None:
         console = console or defuse.console()

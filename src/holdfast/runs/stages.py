@@ -21,7 +21,7 @@ from holdfast.evals.layout import write_configs
 from holdfast.evals.progress import judged, responded
 from holdfast.evals.subject import SubjectRow, once
 from holdfast.runs import jobs
-from holdfast.runs.deciders import DECIDERS
+from holdfast.runs.deciders import DECIDERS, Need
 from holdfast.runs.display import Display
 from holdfast.runs.executors.executor import Executor, Job
 from holdfast.runs.materials import Materials, fetch
@@ -107,7 +107,7 @@ def _train(work: Work) -> Path:
 
 
 def _trained(work: Work) -> Path:
-    """All that is planned trained, proved and enrolled."""
+    """All that is planned trained, its controls side by side, and enrolled to be measured."""
     runs = work.plan.runs
     _fit(work, runs)
     _write_control_manifest(work, runs)
@@ -123,25 +123,23 @@ def _stopped(work: Work) -> bool:
 
 
 def _settle(work: Work, name: decisions.Name) -> None:
-    """Train → evaluate → decide, as often as the decider asks; then keep what it decided and plan from it.
+    """Train → evaluate → decide, as often as the decider asks; then keep what it decided, and plan from it.
 
     That is done once: what is planned from a decision changes none of the records that it was made from.
     """
     from holdfast.analysis.frame import configs, load
 
-    asking = DECIDERS[name](work.study, work.plan)
-    need = next(asking)
-    while True:
+    deciding = DECIDERS[name](work.study, work.plan)
+    need: Need | None = next(deciding)
+    while need is not None:
         if need.runs is not None:
             _fit(work, need.runs)
             _enrol(work, need.runs)
-            _respond(work, need.only)
-            _judge(work, need.only)
+            _measured(work, need.only)
         try:
-            need = asking.send((load(work.folder, tuning=True), configs(work.folder)))
+            need = deciding.send((load(work.folder, tuning=True), configs(work.folder)))
         except StopIteration as done:
-            decision = done.value
-            break
+            need, decision = None, done.value
     new = decisions.keep(name, decision, work.study, work.folder)
     if name != "matched" and (new or work.plan.provisional):  # what is matched is trained already
         _plan(work)
@@ -218,16 +216,19 @@ def _judge(work: Work, only: str = "") -> Path:
     return work.folder.judgements
 
 
+def _measured(work: Work, only: str = "") -> Path:
+    _respond(work, only)
+    return _judge(work, only)
+
+
 def _tune(work: Work) -> Path:
-    """Of a study that tunes: which setting each objective is compared at, and that setting trained and measured as the
-    study's own are."""
+    """Of a study that tunes: which setting each objective is compared at, trained and measured as the study's own."""
     if work.study.tuned is None:
         return work.folder.judgements
     work.display.say("tune")
     _settle(work, "tuned")
     _trained(work)
-    _respond(work)
-    return _judge(work)
+    return _measured(work)
 
 
 def _match(work: Work) -> Path:
@@ -236,8 +237,7 @@ def _match(work: Work) -> Path:
         return work.folder.judgements
     work.display.say("match")
     _settle(work, "matched")
-    _respond(work)
-    return _judge(work)
+    return _measured(work)
 
 
 def _analyse(work: Work) -> Path:

@@ -9,7 +9,7 @@ from servers import KEY, code, graded, serving
 
 from holdfast.config import loading
 from holdfast.evals.eval_config import configs
-from holdfast.evals.judges.judge import Cost, JudgeResources
+from holdfast.evals.judges.judge import JudgeCost, JudgeResources
 from holdfast.evals.judging import costs, judge_subject
 from holdfast.evals.layout import write_configs
 from holdfast.evals.progress import judged
@@ -72,7 +72,7 @@ def test_what_judging_costs_is_told_before_it_and_what_stays_unanswered_is_asked
 
     with serving(graded) as server:
         made = seats(server.spec(price_in=1.0, budget_usd=1.0))
-        assert costs(rows, made, folder, resources) == [Cost("grader", 0, 0.0, None, 1.0)]
+        assert costs(rows, made, folder, resources) == [JudgeCost("grader", 0, 0.0, None, 1.0)]
         for row in rows:
             respond_subject(Talks(), None, row, made, folder)
         (cost,) = costs(rows, made, folder, resources)

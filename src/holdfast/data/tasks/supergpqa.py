@@ -55,7 +55,7 @@ class SuperGPQA(Task):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PublishedQuestion:
     """A row as published."""
 
     uuid: str
@@ -77,7 +77,7 @@ class Question:
 
 
 @remembered
-def questions(source: Source, discipline: str | None) -> tuple[Question, ...]:
+def questions(source: Source, discipline: str | None) -> tuple[PublishedQuestion, ...]:
     """All questions of a discipline (None: of all). Raises ``UserError`` naming the row that is no such question."""
     placed = source.rows()
     there = sorted({texts(p, *COLUMNS)[-1] for p in placed})
@@ -91,12 +91,12 @@ def _examples(source: Source, discipline: str | None) -> Gathered:
     return gather(map(_example, questions(source, discipline)))
 
 
-def _question(placed: Placed) -> Question:
+def _question(placed: Placed) -> PublishedQuestion:
     uuid, stem, right, letter, discipline = (text.strip() for text in texts(placed, *COLUMNS))
-    return Question(uuid, stem, tuple(_options(placed)), right, letter, discipline)
+    return PublishedQuestion(uuid, stem, tuple(_options(placed)), right, letter, discipline)
 
 
-def _example(question: Question) -> Example | str:
+def _example(question: PublishedQuestion) -> Example | str:
     """The example, or why there is none."""
     if question.fault:
         return question.fault

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from holdfast.config.study import ModelSpec
 from holdfast.data.renderer import Renderer
 from holdfast.evals.judges.endpoint import Endpoint, EndpointSpec, Reply
-from holdfast.evals.judges.judge import Cost, Judge, JudgeModel, JudgeResources
+from holdfast.evals.judges.judge import Judge, JudgeCost, JudgeModel, JudgeResources
 from holdfast.store.digest import digest
 from holdfast.store.model_files import model_digest
 from holdfast.store.sources import model_folder
@@ -76,7 +76,7 @@ class AsksModel(Judge):
             raise UserError(f"the judge {self.name} pays for its answers: give it judge resources with a cache folder")
         return Endpoint(self.endpoint, resources.cache, self.sampling)
 
-    def price(self, conversations: Iterable[tuple[Turn, ...]], resources: JudgeResources) -> Cost | None:
+    def price(self, conversations: Iterable[tuple[Turn, ...]], resources: JudgeResources) -> JudgeCost | None:
         return self.client(resources).cost(conversations) if self.endpoint else None
 
     def replies(self, conversations: Sequence[tuple[Turn, ...]], resources: JudgeResources) -> list[Reply]:

@@ -20,7 +20,7 @@ from holdfast.types import Item, Judgement, Record, Request, Turn, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tokens(Worded):
+class TokenProbabilities(Worded):
     """Base: the probabilities of given beginnings of a model's answer to one text.
 
     ``model``: ``base``, or a model of one's own. ``file`` has the text that this classifier was trained on; a published
@@ -73,7 +73,7 @@ class Tokens(Worded):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreClassifier(Tokens):
+class ScoreClassifier(TokenProbabilities):
     """A grade as a probability-weighted mean, as StrongREJECT's fine-tuned evaluator gives it (Souly et al. 2024, arXiv
     2402.10260): E = Σ k·P(k-th digit) over ``digits`` in rising order, score = (E − 1) / (number of digits − 1).
 
@@ -100,7 +100,7 @@ class ScoreClassifier(Tokens):
 
 
 @dataclass(frozen=True, kw_only=True)
-class YesNoClassifier(Tokens):
+class YesNoClassifier(TokenProbabilities):
     """P(yes) / (P(yes) + P(no)) as the first tokens of the answer, as HarmBench's classifier is read (Mazeika et al.
     2024, arXiv 2402.04249), but as a probability instead of one word.
 

@@ -20,7 +20,7 @@ import tenacity
 from pydantic import Field, model_validator
 
 from holdfast.config.study import Section
-from holdfast.evals.judges.judge import Cost
+from holdfast.evals.judges.judge import JudgeCost
 from holdfast.evals.judges.ledger import Ledger, tokens
 from holdfast.evals.judges.transport import Passing, Wire, sendable
 from holdfast.store.digest import digest
@@ -100,7 +100,7 @@ class Endpoint:
         self._stop, self._guard = threading.Event(), threading.Lock()
         self._answered, self._failed = 0, 0  # since the start; in a row
 
-    def cost(self, conversations: Iterable[tuple[Turn, ...]]) -> Cost:
+    def cost(self, conversations: Iterable[tuple[Turn, ...]]) -> JudgeCost:
         """What it costs at most to ask these, beyond what is answered already. A second asking is not in it."""
         left = [q for q in self._questions(conversations).values() if self._kept(q.key) is None]
         return self._cost(left)
@@ -146,7 +146,7 @@ class Endpoint:
             found[key] = _Question(key, body, self.spec.usd(tokens(body["messages"]), longest))
         return found
 
-    def _cost(self, questions: Sequence[_Question]) -> Cost:
+    def _cost(self, questions: Sequence[_Question]) -> JudgeCost:
         return self._ledger.cost(len(questions), sum(q.usd for q in questions))
 
     # -- what is kept ----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from holdfast.config.study import ModelSpec
 from holdfast.types import Item, Judgement, Record, Request, Response, Scored, Subject, UserError
 
 
-class Backend(Protocol):
+class JudgeBackend(Protocol):
     """As much of a backend as judges use; ``models.backend`` has the whole of it. Answers come in any order."""
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]: ...
@@ -20,7 +20,7 @@ class Backend(Protocol):
     def score(self, requests: Sequence[Request]) -> Iterator[Scored]: ...
 
 
-class Classifier(Protocol):
+class Classifies(Protocol):
     """A sequence classifier; ``models.classifier`` has one."""
 
     def classify(self, texts: Sequence[str]) -> list[Mapping[str, float]]:
@@ -41,12 +41,12 @@ class JudgeResources:
     """What lies ready for a judge. ``backend`` or ``classifier`` is there if the judge wants one; ``speaker`` is whom
     requests to the backend are addressed to; ``cache`` is a folder for answers that cost money."""
 
-    backend: Backend | None = None
+    backend: JudgeBackend | None = None
     speaker: Subject | None = None
-    classifier: Classifier | None = None
+    classifier: Classifies | None = None
     cache: Path | None = None
 
-    def asked(self, judge: Judge) -> tuple[Backend, Subject]:
+    def asked(self, judge: Judge) -> tuple[JudgeBackend, Subject]:
         """The language model and its name. Raises UserError where this run has none."""
         if self.backend is None or self.speaker is None:
             raise UserError(f"the judge {judge.name} asks a language model, which this run did not load")
@@ -57,7 +57,7 @@ NOTHING = JudgeResources()
 
 
 @dataclass(frozen=True)
-class Cost:
+class JudgeCost:
     """What judging costs at most: so many answers of ``model``, and US dollars (0 where it has no price); and what the
     caps leave (None: there is no cap)."""
 
@@ -67,13 +67,13 @@ class Cost:
     calls_left: int | None = None
     usd_left: float | None = None
 
-    def __add__(self, other: Cost) -> Cost:
+    def __add__(self, other: JudgeCost) -> JudgeCost:
         """Of one model: the stricter caps hold."""
         assert self.model == other.model
         left = [n for n in (self.calls_left, other.calls_left) if n is not None]
         usd_left = [x for x in (self.usd_left, other.usd_left) if x is not None]
         calls, usd = self.calls + other.calls, self.usd + other.usd
-        return Cost(self.model, calls, usd, min(left, default=None), min(usd_left, default=None))
+        return JudgeCost(self.model, calls, usd, min(left, default=None), min(usd_left, default=None))
 
     def check(self) -> None:
         """Raises UserError where it is more than is left."""
@@ -125,7 +125,7 @@ class Judge(Protocol):
             params = {f.name: getattr(self, f.name) for f in kept}
         return {"name": self.name, "version": self.version, "params": params, "rubric": self.rubric}
 
-    def cost(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> Cost | None:
+    def cost(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> JudgeCost | None:
         """What judging these rows costs at most, beyond what the cache holds, without asking anything; None for a judge
         that pays for no answers."""
         return None

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from holdfast.evals.judges.judge import Cost
+from holdfast.evals.judges.judge import JudgeCost
 from holdfast.store.digest import digest, short
 from holdfast.store.files import lock, opened, write_json
 from holdfast.types import UserError
@@ -20,9 +20,9 @@ from holdfast.types import UserError
 BYTES_PER_TOKEN = 3  # of a prompt whose tokens nobody has counted: English has about four
 
 
-def totals(costs: Iterable[Cost | None]) -> list[Cost]:
+def totals(costs: Iterable[JudgeCost | None]) -> list[JudgeCost]:
     """Of each model that is paid for, all together."""
-    found: dict[str, Cost] = {}
+    found: dict[str, JudgeCost] = {}
     for cost in costs:
         if cost is not None:
             found[cost.model] = found[cost.model] + cost if cost.model in found else cost
@@ -63,12 +63,12 @@ class Ledger:
             )
         return spent
 
-    def cost(self, calls: int, usd: float) -> Cost:
+    def cost(self, calls: int, usd: float) -> JudgeCost:
         """So many more calls, and what the caps leave for them."""
         spent = self.spent()
         calls_left = None if self._max_calls is None else self._max_calls - spent["calls"]
         usd_left = None if self._budget_usd is None else self._budget_usd - spent["usd"]
-        return Cost(self._model, calls, usd, calls_left, usd_left)
+        return JudgeCost(self._model, calls, usd, calls_left, usd_left)
 
     def reserve(self, usd: float) -> None:
         """Enters a call of at most this cost. Raises UserError where it would go over the cap."""

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from holdfast.evals.judges import escape, questions
 from holdfast.evals.judges.asking import AsksModel
-from holdfast.evals.judges.judge import Cost, JudgeResources
-from holdfast.evals.judges.questions import Answer, Question, Worded
+from holdfast.evals.judges.judge import JudgeCost, JudgeResources
+from holdfast.evals.judges.questions import Answer, JudgeQuestion, Worded
 from holdfast.evals.judges.rubrics import unanswered, without_reference
 from holdfast.evals.judges.verdict import Field
 from holdfast.types import Item, Judgement, Record
@@ -34,7 +34,7 @@ class ReferencePairwise(Worded, AsksModel):
     def silence(self, item: Item) -> float | None:
         return unanswered(item)
 
-    def cost(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> Cost | None:
+    def cost(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> JudgeCost | None:
         return self.price((q.turns for row in self._open(rows) for q in self._both(*row)), resources)
 
     def judge(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> list[Judgement]:
@@ -48,7 +48,7 @@ class ReferencePairwise(Worded, AsksModel):
     def _open(self, rows: Sequence[tuple[Item, Record]]) -> list[tuple[Item, Record]]:
         return [row for row in rows if without_reference(self.name, *row) is None]
 
-    def _both(self, item: Item, record: Record) -> tuple[Question, Question]:
+    def _both(self, item: Item, record: Record) -> tuple[JudgeQuestion, JudgeQuestion]:
         prompt, own, gold = escape.question(item), record.plain, item.reference
         return (
             questions.make(self.wording, {"prompt": prompt, "first": own, "second": gold}, (BETTER,)),

@@ -82,7 +82,7 @@ class Worded(Judge):
 
 
 @dataclass(frozen=True)
-class Question:
+class JudgeQuestion:
     """One question to a judge. ``code`` is of its fences and its verdict; ``judged`` are the texts between them."""
 
     turns: tuple[Turn, ...]
@@ -101,7 +101,7 @@ class Answer:
     words: str
 
 
-def make(wording: Wording, parts: Mapping[str, str], fields: tuple[Field, ...]) -> Question:
+def make(wording: Wording, parts: Mapping[str, str], fields: tuple[Field, ...]) -> JudgeQuestion:
     """``parts``: the texts that are judged, by their place in the rubric."""
     code = escape.code(list(parts.values()), wording.canonical)
     levels = "\n".join(f"- {value:g}: {text}" for value, text in wording.levels.items())
@@ -109,7 +109,7 @@ def make(wording: Wording, parts: Mapping[str, str], fields: tuple[Field, ...]) 
     body = filled(wording.text, {**fences, "levels": levels})
     frame = {k: filled(str(v), {"code": code, "verdict": form(fields, code)}) for k, v in wording.frame.items()}
     asked = f"{frame['head'].strip()}\n\n{body.strip()}\n\n{frame['tail'].strip()}"
-    return Question(
+    return JudgeQuestion(
         (Turn("user", asked),),
         (Turn("user", f"{asked}\n\n{frame['reminder'].strip()}"),),
         code,
@@ -118,7 +118,7 @@ def make(wording: Wording, parts: Mapping[str, str], fields: tuple[Field, ...]) 
     )
 
 
-def put(judge: AsksModel, questions: Sequence[Question], resources: JudgeResources) -> list[Answer]:
+def put(judge: AsksModel, questions: Sequence[JudgeQuestion], resources: JudgeResources) -> list[Answer]:
     """Every question, and once more, with a reminder, where no verdict could be read."""
     replies = judge.replies([q.turns for q in questions], resources)
     answers = [_read(q, reply) for q, reply in zip(questions, replies, strict=True)]
@@ -130,7 +130,7 @@ def put(judge: AsksModel, questions: Sequence[Question], resources: JudgeResourc
     return answers
 
 
-def _read(question: Question, reply: Reply) -> Answer:
+def _read(question: JudgeQuestion, reply: Reply) -> Answer:
     if reply.reason:
         return Answer(None, reply.reason, "")
     values = read(reply.text, question.fields, question.code, question.judged)

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from holdfast.evals.judges import escape, questions
 from holdfast.evals.judges.asking import AsksModel
-from holdfast.evals.judges.judge import Cost, JudgeResources
-from holdfast.evals.judges.questions import Answer, Question, Worded
+from holdfast.evals.judges.judge import JudgeCost, JudgeResources
+from holdfast.evals.judges.questions import Answer, JudgeQuestion, Worded
 from holdfast.evals.judges.verdict import Field
 from holdfast.types import Item, Judgement, Record, UserError
 
@@ -29,11 +29,11 @@ class Rubric(Worded, AsksModel):
     def verdict(self, record: Record, values: Mapping[str, float], words: str) -> Judgement:
         raise NotImplementedError
 
-    def question(self, item: Item, record: Record) -> Question:
+    def question(self, item: Item, record: Record) -> JudgeQuestion:
         texts = {"prompt": escape.question(item), "response": record.plain, "reference": item.reference}
         return questions.make(self.wording, {place: texts[place] for place in self.places}, self.fields)
 
-    def cost(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> Cost | None:
+    def cost(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> JudgeCost | None:
         return self.price((self.question(*row).turns for row in rows if self.known(*row) is None), resources)
 
     def judge(self, rows: Sequence[tuple[Item, Record]], resources: JudgeResources) -> list[Judgement]:

@@ -45,7 +45,7 @@ class Passing(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class HttpReply:
     """What the server said. ``reason``: why it gave no answer and never will (``overlong``, ``filtered``, …).
     ``tokens``: of prompt and answer, where it counted them; ``charged``: whether it answered at all."""
 
@@ -97,7 +97,7 @@ class Wire(AbstractContextManager["Wire"]):
         for call in asyncio.all_tasks(self._loop):
             call.cancel()
 
-    def post(self, body: Mapping[str, Any]) -> Said:
+    def post(self, body: Mapping[str, Any]) -> HttpReply:
         """One call. Raises Passing, or UserError where the request itself is at fault."""
         try:
             response = asyncio.run_coroutine_threadsafe(self._post(body), self._loop).result()
@@ -121,7 +121,7 @@ class Wire(AbstractContextManager["Wire"]):
                     raise Passing(f"an answer of more than {LONGEST >> 20} MiB", charged=True)
         return _Response(answer.status_code, answer.headers, bytes(content))
 
-    def _refused(self, response: _Response, body: Mapping[str, Any]) -> Said:
+    def _refused(self, response: _Response, body: Mapping[str, Any]) -> HttpReply:
         error = _error(response)
         what = " ".join(["status", str(response.status), *_names(error, self._key_env)])
         if error.get("code") == "insufficient_quota":
@@ -129,9 +129,9 @@ class Wire(AbstractContextManager["Wire"]):
         if response.status in _PASSING or response.status >= 500:
             raise Passing(what, charged=False, after=_retry_after(response.headers.get("Retry-After")))
         if error.get("code") == "context_length_exceeded" or _LONG.search(str(error.get("message", ""))):
-            return Said("", OVERLONG, charged=False)
+            return HttpReply("", OVERLONG, charged=False)
         if "content_filter" in (error.get("code"), error.get("type")):
-            return Said("", FILTERED, charged=False)
+            return HttpReply("", FILTERED, charged=False)
         mend = {
             401: f"check the key in ${self._key_env}",
             403: f"check what the key in ${self._key_env} may do",
@@ -156,7 +156,7 @@ class _Response:
             raise ValueError("nested too deep") from None
 
 
-def _read(response: _Response) -> Said:
+def _read(response: _Response) -> HttpReply:
     try:
         said = response.json
         choice = said["choices"][0]
@@ -167,7 +167,7 @@ def _read(response: _Response) -> Said:
     if isinstance(content, list):  # in parts
         content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
     text = sendable(content) if isinstance(content, str) else ""
-    return Said(text, None if text.strip() else _silence(finish, refusal), _counted(said.get("usage")))
+    return HttpReply(text, None if text.strip() else _silence(finish, refusal), _counted(said.get("usage")))
 
 
 def _silence(finish: Any, refusal: Any) -> str:

@@ -45,7 +45,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Block:
+class VerdictBlock:
     id: str | None
     values: tuple[float, ...]
     end: int
@@ -76,14 +76,16 @@ def read(text: str, fields: Sequence[Field], code: str, judged: Sequence[str] = 
     return {f.name: value for f, value in zip(fields, last.values, strict=True)}
 
 
-def _blocks(text: str, fields: Sequence[Field]) -> Iterator[Block]:
+def _blocks(text: str, fields: Sequence[Field]) -> Iterator[VerdictBlock]:
     """Every block that holds each field exactly once, with its numbers as they are."""
     for found in _BLOCK.finditer(text):
         values = [_values(found[0], f.name) for f in fields]
         if all(len(v) == 1 and v[0] is not None for v in values):
             ids = _ID.findall(found[0])
             if len(ids) < 2:
-                yield Block(ids[0] if ids else None, tuple(v[0] for v in values if v[0] is not None), found.end())
+                yield VerdictBlock(
+                    ids[0] if ids else None, tuple(v[0] for v in values if v[0] is not None), found.end()
+                )
 
 
 def _bare(text: str) -> str:

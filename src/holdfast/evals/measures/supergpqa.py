@@ -80,7 +80,7 @@ class SuperGPQA(Measure):
         return _read_wording(self.prompts) if self.prompts else ""
 
 
-def _item(question: supergpqa.Question) -> Item:
+def _item(question: supergpqa.PublishedQuestion) -> Item:
     asked = letters.question(question.stem, question.options)
     fields = {"discipline": question.discipline, "options": str(len(question.options))}
     if question.fault:

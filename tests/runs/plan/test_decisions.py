@@ -1,0 +1,85 @@
+"""What is decided on the way stands in one file, holds for what it was decided for, and is read from old folders."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from holdfast.config import decisions
+from holdfast.config.study import Study
+from holdfast.evals.measures.measure import Summary
+from holdfast.evals.measures.task_accuracy import METRICS, TaskAccuracy
+from holdfast.runs.plan import expand
+from holdfast.store.files import read_json, write_json
+from holdfast.store.folder import StudyFolder
+from holdfast.types import UserError
+
+MEASURES = [{"measure": "task_accuracy", "name": "validation", "params": {"split": "validation"}}]
+CHOICES = [{"model": "tiny", "task": "rows", "label": "SFT", "chosen": "SFT~learning_rate=0.001", "settings": []}]
+REACHED = {"run": {"budget": 500, "capability": 0.4}}
+
+
+@pytest.fixture
+def study(make):
+    def made(**changes) -> Study:
+        sections = {"matched": {"target": 0.1, "stop": True}, "tuned": {"learning_rate": [1e-3]}}
+        return make(**{"measures": MEASURES, **sections} | changes)
+
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    return StudyFolder(tmp_path / "run")
+
+
+def test_a_decision_is_kept_once_and_holds_for_what_it_was_decided_for(study, folder):
+    assert decisions.stopped(study(), folder) is None
+    assert decisions.keep("stopped", REACHED, study(), folder)
+    assert decisions.keep("tuned", CHOICES, study(), folder)
+    assert decisions.keep("matched", {"subject": 0.4}, study(), folder)
+    assert not decisions.keep("stopped", REACHED, study(), folder)
+    assert decisions.stopped(study(), folder) == REACHED
+    assert decisions.matched(study(), folder) == {"subject": 0.4}
+    other = study(matched={"target": 0.2, "stop": True})
+    assert decisions.stopped(other, folder) is None
+    assert decisions.matched(other, folder) == {}
+    assert decisions.chosen(other, folder) == {("tiny", "rows", "SFT"): "SFT~learning_rate=0.001"}
+    assert decisions.keep("stopped", REACHED, other, folder)
+
+
+def test_the_files_of_an_earlier_version_are_read_and_become_one(study, folder):
+    decisions.keep("tuned", CHOICES, study(), folder)
+    of = read_json(folder.decisions_json)["tuned"]["of"]
+    folder.decisions_json.unlink()
+    write_json(folder.root / "tuned.json", {"of": of, "choices": CHOICES})
+    write_json(folder.root / "matched.json", {"subjects": {"subject": 0.4}})
+    write_json(folder.root / "stopped.json", {"goal": "of another target", "runs": REACHED})
+    assert decisions.choices(study(), folder) == CHOICES
+    assert decisions.matched(study(), folder) == {"subject": 0.4}
+    assert decisions.stopped(study(), folder) is None
+    decisions.keep("stopped", {}, study(), folder)
+    assert [p.name for p in folder.root.glob("*.json")] == ["decisions.json"]
+    assert (decisions.choices(study(), folder), decisions.stopped(study(), folder)) == (CHOICES, {})
+
+
+def test_a_damaged_file_is_named(study, folder):
+    write_json(folder.decisions_json, {"tuned": {"of": ""}})
+    with pytest.raises(UserError, match=r"decisions\.json is damaged"):
+        decisions.choices(study(), folder)
+
+
+@pytest.mark.parametrize("section", ["matched", "tuned"])
+def test_what_less_of_is_better_is_neither_matched_nor_chosen_on(make, monkeypatch, section):
+    lower = Summary("accuracy", metrics={"accuracy": replace(METRICS["accuracy"], better="lower")})
+    monkeypatch.setattr(TaskAccuracy, "summary", lower)
+    sections = {"matched": {"target": 0.1}, "tuned": {"learning_rate": [1e-3]}}
+    with pytest.raises(UserError, match=f"{section}.measure is validation, of which more is not better"):
+        expand(make(measures=MEASURES, **{section: sections[section]}))
+
+
+def test_a_control_run_and_an_objective_have_labels_apart(make):
+    with pytest.raises(UserError, match=r"objectives\[0\]\.label cannot be 'noop': a control run has that name"):
+        expand(make(objectives=[{"label": "noop", "objective": "sft"}], control_runs=[{"kind": "noop"}]))
