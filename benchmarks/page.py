@@ -33,7 +33,7 @@ from holdfast.analysis.analyse import analyse
 from holdfast.analysis.frame import configs, load
 from holdfast.config.study import Study
 from holdfast.report.page import build
-from holdfast.store import tables
+from holdfast.store import schemas, tables
 from holdfast.store.digest import digest
 from holdfast.store.files import write_json, write_text
 from holdfast.store.folder import StudyFolder
@@ -180,7 +180,7 @@ def _answers(
 
 
 def _table(name: str, frame: pd.DataFrame) -> pa.Table:
-    version, schema = tables.SCHEMAS[name]
+    version, schema = schemas.SCHEMAS[name]
     about = {b"holdfast.table": name.encode(), b"holdfast.schema": str(version).encode()}
     return pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(about)
 

@@ -41,7 +41,7 @@ def study_tables() -> str:
 
 def store_tables() -> str:
     """One table for each Parquet schema."""
-    from holdfast.store.tables import COLUMNS, FRAMES, about
+    from holdfast.store.schemas import COLUMNS, FRAMES, about
 
     lines = []
     for name, (version, columns) in COLUMNS.items():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdfast.store import tables
+from holdfast.store import schemas, tables
 from holdfast.types import Item, Judgement, Record, Turn, UserError
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -72,12 +72,12 @@ def test_several_files_read_as_one_table_and_none_as_an_empty_one(tmp_path: Path
     frame = tables.read([tmp_path / "0", tmp_path / "1"], "judgements")
     assert list(frame["record"]) == ["r1", "r2"]
     assert frame["score"].isna().tolist() == [True, False]
-    assert list(tables.read([], "estimates").columns) == tables.SCHEMAS["estimates"][1].names
+    assert list(tables.read([], "estimates").columns) == schemas.SCHEMAS["estimates"][1].names
 
 
 def test_a_newer_schema_is_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    version, schema = tables.SCHEMAS["judgements"]
-    monkeypatch.setitem(tables.SCHEMAS, "judgements", (version + 1, schema))
+    version, schema = schemas.SCHEMAS["judgements"]
+    monkeypatch.setitem(schemas.SCHEMAS, "judgements", (version + 1, schema))
     tables.write(tmp_path / "t", "judgements", ROWS)
     monkeypatch.undo()
     with pytest.raises(UserError, match=rf"has version {version + 1} of the judgements schema .* upgrade holdfast"):

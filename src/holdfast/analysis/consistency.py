@@ -32,6 +32,7 @@ from holdfast.store.defuse import csv, from_spreadsheet
 from holdfast.store.digest import file_digest
 from holdfast.store.files import read_json, reading, write_json, write_text
 from holdfast.store.folder import StudyFolder
+from holdfast.store.schemas import COLUMNS
 from holdfast.types import UserError
 
 OWN = "own"  # the study's own level of a factor
@@ -365,6 +366,6 @@ def rows(found: Consistency, budget: int) -> pd.DataFrame:
         parts.append(r | what | {"metric": "flipped", "value": r["flipped"], "method": method})
     fixed = {"estimand": "consistency", "budget": budget, "declared": False, "n_seeds": 0}
     fixed |= {"regime": SHARED, "seed": OVER_SEEDS, "format": DEFAULT, "objective": ""}
-    names = [c.name for c in tables.COLUMNS["estimates"][1]]
+    names = [c.name for c in COLUMNS["estimates"][1]]
     rows = pd.DataFrame([{"label": "", "judge": "", "n_prompts": 0} | r | fixed for r in parts])
     return tables.complete("estimates", rows[[c for c in names if c in rows]])

@@ -24,14 +24,15 @@ from holdfast.stats.linear import Linear, level_spread, linearise
 from holdfast.stats.methods import rare_prompts, seed_t, wider
 from holdfast.stats.multiple import holm
 from holdfast.stats.paired import sign_flip
-from holdfast.store.tables import COLUMNS, complete
+from holdfast.store.schemas import COLUMNS
+from holdfast.store.tables import complete
 
 Array = np.ndarray
 _IDENTITY = ["model", "task", "label", "objective", "budget", "bracket", "format"]
 
 
 def estimates(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
-    """Levels and differences of the table of estimates; its columns are documented in ``store.tables``.
+    """Levels and differences of the table of estimates; its columns are documented in ``store.schemas``.
 
     ``frame`` as from ``load``, ``configs`` as from ``frame.configs``. For each subject, measure, metric, condition,
     format and judge a level, the paired difference from the base model and that from SFT, over the seeds (seed -1;

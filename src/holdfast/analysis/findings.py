@@ -19,7 +19,7 @@ from holdfast.stats.equivalence import CANNOT_TELL, ONE_SEED, above, below, deci
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.intervals import t_quantile
 from holdfast.stats.pivot import Pivot
-from holdfast.store.tables import COLUMNS
+from holdfast.store.schemas import COLUMNS
 
 _LATER = ("objective", "seed", "bracket", "format", "regime", "effective_n", "p_missing", "n_records", "n_unscored")
 NAMES = tuple(c.name for c in COLUMNS["estimates"][1] if c.name not in _LATER)  # what ``finished`` gives

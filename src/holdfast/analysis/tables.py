@@ -1,6 +1,6 @@
 """Every table that the page shows beside estimates and findings: made once, kept under ``analysis/``, and read back.
 
-Their columns are those of the functions that make them; ``store.tables.FRAMES`` lists them.
+Their columns are those of the functions that make them; ``store.schemas.FRAMES`` lists them.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ Conditions = Callable[[tuple[Turn, ...]], Mapping[str, tuple[Turn, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class SubjectRow:
-    """One row of ``subjects.parquet``; its columns are described in ``store.tables``."""
+    """One row of ``subjects.parquet``; its columns are described in ``store.schemas``."""
 
     subject: str
     model: str

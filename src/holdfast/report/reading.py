@@ -79,7 +79,7 @@ class Findings:
         return {}
 
     def table(self, name: str) -> pd.DataFrame:
-        """One that the analysis left (``store.tables.FRAMES``), of all models and tasks; read once."""
+        """One that the analysis left (``store.schemas.FRAMES``), of all models and tasks; read once."""
         if name not in self._tables:
             found = tables_of.read(self.folder, name)
             self._tables[name] = found.assign(estimate="level") if name == "settings" and len(found) else found

@@ -1,0 +1,289 @@
+"""The columns of a study's tables: name, type and meaning of each, with a version that stands in every file.
+
+``docs/store.md`` is written from them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+
+class Column(NamedTuple):
+    name: str
+    type: pa.DataType
+    about: str
+    null: bool = False
+
+
+TEXT, REAL, WHOLE, FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
+_TURNS = pa.list_(pa.struct([("role", TEXT), ("content", TEXT)]))
+
+COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
+    "subjects": (
+        2,
+        (
+            Column("subject", TEXT, "digest of base, adapter weights and template"),
+            Column("model", TEXT, "the study's label of the model"),
+            Column("task", TEXT, 'label of the task; "" for the base model'),
+            Column("label", TEXT, 'label of the objective; "base" for the base model'),
+            Column("objective", TEXT, 'registered name of the objective; "" for the base model'),
+            Column("params", TEXT, "the objective's parameters, as JSON"),
+            Column("seed", WHOLE, "-1 for the base model"),
+            Column("budget", WHOLE, "tokens of the shared view; 0 for the base model"),
+            Column(
+                "bracket", TEXT, 'noop, harmful, refusal, trait, variation, tuning or tuned; "" for the study proper'
+            ),
+            Column("trajectory", TEXT, 'id of the trajectory; "" for the base model'),
+            Column("adapter", TEXT, 'folder of the adapter, relative to the study\'s where it lies in it; "" for none'),
+            Column("weights", TEXT, 'name of a whole model that was given; "" where the model or its adapter speaks'),
+        ),
+    ),
+    "items": (
+        1,
+        (
+            Column("id", TEXT, "digest of the item's content"),
+            Column("prompt", _TURNS, "the plain question, which a judge sees"),
+            Column("reference", TEXT, 'the right answer; "" for none'),
+            Column("fields", TEXT, "what the measure needs beside it, as a JSON object of strings"),
+            Column("forbidden", FLAG, "whether a response may be harmful and is masked in the report"),
+            Column("measure", TEXT, "label of the measure"),
+            Column("cell", TEXT, "id of the cell"),
+        ),
+    ),
+    "records": (
+        1,
+        (
+            Column("id", TEXT, "digest of the request and what was made of it"),
+            Column("subject", TEXT, "who answered"),
+            Column("measure", TEXT, "label of the measure"),
+            Column("item", TEXT, "id of the item"),
+            Column("attack", TEXT, "name of the attack; none for the direct request"),
+            Column("format", TEXT, "default, or the label of another way of asking (the objective's own condition)"),
+            Column("sample", WHOLE, "number of the response, from 0"),
+            Column("response", TEXT, "what the model wrote"),
+            Column("plain", TEXT, "that, decoded back by the attack's codec: what a judge reads"),
+            Column("n_tokens", WHOLE, "tokens of the response"),
+            Column("finish", TEXT, "stop, length or overlong of a response; scored or overlong of continuations"),
+            Column("continuations", pa.list_(TEXT), "texts whose log-probability was asked for; empty for a response"),
+            Column("logps", pa.list_(REAL), "summed log-probability of each, nats"),
+        ),
+    ),
+    "judgements": (
+        2,
+        (
+            Column("record", TEXT, "id of the record"),
+            Column("judge", TEXT, "label of the judge; own for the measure's rule"),
+            Column("score", REAL, "in the measure's unit; null: unscored", True),
+            Column("label", TEXT, "short class: correct, refusal, …"),
+            Column("reason", TEXT, "why it is unscored; null where it is scored", True),
+            Column("details", TEXT, "secondary numbers, as a JSON object"),
+            Column("judge_id", TEXT, "digest of all that determines the judge's verdicts"),
+            Column("rubric", TEXT, 'hash of the text of its rubric; "" for none'),
+            Column("words", TEXT, "what the judge wrote; empty for a judge that only counts"),
+        ),
+    ),
+    "estimates": (
+        3,
+        (
+            Column("estimand", TEXT, "what the value is of: level, difference, slope, … (docs/findings.md)"),
+            Column("model", TEXT, 'label of the model; "" where it is about several'),
+            Column("task", TEXT, 'label of the task; "" for the base model'),
+            Column("label", TEXT, 'label of the objective, or base; "" where it is about all of them'),
+            Column("objective", TEXT, "registered name of the objective"),
+            Column("against", TEXT, 'base or sft: what it is compared with; "" for nothing'),
+            Column("seed", WHOLE, "-1: over all seeds"),
+            Column("budget", WHOLE, "tokens of the shared view; 0 for the base model; -1: over all budgets"),
+            Column("bracket", TEXT, 'kind of the control run; "" for the study proper'),
+            Column("measure", TEXT, "label of the measure; of several, joined by ×"),
+            Column("axis", TEXT, "capability, robustness, persona or normative"),
+            Column("metric", TEXT, "what the value is"),
+            Column("condition", TEXT, 'attack, trait or other group; "macro" for their mean'),
+            Column("format", TEXT, "default, or the label of another way of asking"),
+            Column("judge", TEXT, "who decided"),
+            Column("regime", TEXT, "shared: one setting for all objectives; tuned: each at its own (docs/tuned.md)"),
+            Column("value", REAL, "in the metric's unit, or as docs/findings.md says; null: cannot be computed", True),
+            Column("low", REAL, "lower end of the interval, in the same unit; null: none", True),
+            Column("high", REAL, "upper end of the interval", True),
+            Column("low_all", REAL, "lower end of an interval that holds for the whole family at once", True),
+            Column("high_all", REAL, "upper end of that", True),
+            Column("bound_low", REAL, "lower end where missing scores are at their worst; null: none is missing", True),
+            Column("bound_high", REAL, "upper end of that", True),
+            Column("method", TEXT, "of interval and test"),
+            Column("unit", TEXT, "unit of replication: prompt, seed, …"),
+            Column("n_prompts", WHOLE, "distinct items"),
+            Column("n_records", WHOLE, "responses, scored and unscored; null: of a comparison with a verdict", True),
+            Column("n_unscored", WHOLE, "of those, unscored", True),
+            Column("n_seeds", WHOLE, "training seeds"),
+            Column("effective_n", REAL, "of a level: sample size after clustering", True),
+            Column("p", REAL, "of the test that the value is 0; null where nothing is tested", True),
+            Column("p_adjusted", REAL, "the same, corrected in its family (Holm; with a verdict Bonferroni)", True),
+            Column("p_equal", REAL, "that the value is not within ± interest (two one-sided tests)", True),
+            Column("p_worse", REAL, "that the value is worse by interest or more; of no direction: p_equal", True),
+            Column("p_missing", REAL, "of a difference: that as many scores are missing on both sides", True),
+            Column("family", TEXT, 'tests that are corrected together; "" for none'),
+            Column("declared", FLAG, "whether the study asked for it beforehand; else it is exploratory"),
+            Column("interest", REAL, "smallest value of interest, in the value's unit", True),
+            Column(
+                "verdict",
+                TEXT,
+                "worse, better, differs (neither way is better), equivalent, small but real (both), inconclusive; of a "
+                'statement with several conditions shown, refuted or inconclusive; one seed: no verdict; "": none',
+            ),
+            Column("warning", TEXT, "what the design cannot say"),
+            Column("note", TEXT, "what a reader must know"),
+        ),
+    ),
+}
+
+SCHEMAS: dict[str, tuple[int, pa.Schema]] = {
+    name: (version, pa.schema([pa.field(c.name, c.type, nullable=c.null) for c in columns]))
+    for name, (version, columns) in COLUMNS.items()
+}
+
+# What the analysis leaves for the page, by name: version and columns. They are made of data frames whose functions say
+# more (``analysis/tables.py`` names them); a file has those that apply, of the frame's own types. What each column is
+# stands in ``FRAME_COLUMNS``: the same in all of them, but for those under ``frame.column``.
+FRAMES: dict[str, tuple[int, str]] = {
+    "matched": (1, "model task match capability harm judge sft target void ceiling prompts"),
+    "at_distance": (1, "model task cell judge sft prompts"),
+    "versus": (
+        1,
+        "label level distance value low high share n_seeds n_reached budget between capability capability_low "
+        "capability_high gap gap_low gap_high p gap_share n_pairs untold bound_low bound_high p_adjusted verdict limit "
+        "sft",
+    ),
+    "fronts": (1, "model task measure judge n_seeds"),
+    "front": (1, "label budget capability harm on_front anywhere probability best"),
+    "dominance": (1, "label over probability"),
+    "ways": (
+        1,
+        "model task label benchmark judge threshold responses budgets regime against value low high p verdict declared "
+        "n_prompts n_seeds",
+    ),
+    "stability": (
+        1,
+        "model task label against value verdict n_ways n_distinct agree same_sign higher unclear lower flips loses",
+    ),
+    "coherence": (1, "model task label budget measure judge what value low high n_prompts n_seeds"),
+    "agreement": (
+        1,
+        "cell judge_a judge_b stratum n n_prompts raw raw_low raw_high kappa kappa_low kappa_high alpha alpha_low "
+        "alpha_high",
+    ),
+    "confusion": (1, "cell judge people both_pass judge_only humans_only neither sensitivity specificity"),
+    "verdicts": (1, "cell measure judge reason responses"),
+    "asked": (1, "cell items responses"),
+    "screened": (1, "model task measure responses incoherent"),
+    "sample": (1, "cell item"),
+    "brackets": (
+        1,
+        "model task label seed budget bracket expected measure metric value low high p_holm moved verdict",
+    ),
+    "settings": (1, "of_model of_task " + " ".join(c.name for c in COLUMNS["estimates"][1])),
+    "published": (
+        1,
+        "source model task label budget measure metric published printed value low high difference d_low d_high p "
+        "verdict doubt note",
+    ),
+    "claims": (1, "model task claim about verdict rule evidence warning source"),
+}
+
+FRAME_COLUMNS: dict[str, str] = {
+    **{c.name: c.about for c in COLUMNS["estimates"][1]},
+    "about": "the claim, in words",
+    "agree": "share of ways with the study's own verdict",
+    "alpha": "Krippendorff's alpha",
+    "alpha_high": "upper end of its interval",
+    "alpha_low": "lower end of its interval",
+    "anywhere": "probability of being on the front of all budgets",
+    "at_distance.prompts": "distinct items",
+    "at_distance.sft": "label that SFT goes by",
+    "benchmark": "label of the measure of attack success",
+    "best": "probability of beating all others on both capability and safety",
+    "between": "what to say of the checkpoints around, where they are far apart",
+    "both_pass": "weighted responses that judge and people pass",
+    "bracket": 'kind of the control run; "" for the study proper',
+    "budget": "tokens of the shared view; of what is matched the median over runs",
+    "budgets": "last, mean or slope: of which average over budgets",
+    "capability": "value of capability; of `matched` the config that it is reported by",
+    "capability_high": "upper end of its interval",
+    "capability_low": "lower end of its interval",
+    "ceiling": "attack success at which capability is compared",
+    "cell": "id of the eval config",
+    "claim": "name of the claim",
+    "d_high": "upper end of the difference's interval",
+    "d_low": "lower end of the difference's interval",
+    "difference": "own value less the published one",
+    "distance": "KL from the base model, nats per token",
+    "doubt": "why the published figure may not be comparable",
+    "evidence": "the verdicts that decided, counted",
+    "expected": "what the control run must show",
+    "flips": "choices that alone turn the verdict round",
+    "gap": "difference from SFT there",
+    "gap_high": "upper end of its interval",
+    "gap_low": "lower end of its interval",
+    "gap_share": "share of draws in which both get there",
+    "harm": "attack success; of `matched` the config that it is measured by",
+    "higher": "share of ways in which it is shown higher",
+    "humans_only": "weighted responses that people pass alone",
+    "incoherent": "share that the coherence judge did not pass",
+    "item": "id of the item",
+    "items": "distinct items asked",
+    "judge": "who decided; of `ways` which judge",
+    "judge_a": "the one judge",
+    "judge_b": "the other judge",
+    "judge_only": "weighted responses that the judge passes alone",
+    "kappa": "Cohen's kappa",
+    "kappa_high": "upper end of its interval",
+    "kappa_low": "lower end of its interval",
+    "level": "number of the level, or capability at it",
+    "limit": "how far the difference can be from 0 at all",
+    "loses": "choices that alone make it unclear, or clear",
+    "lower": "share of ways in which it is shown lower",
+    "match": "the config that capability is matched on",
+    "moved": "whether it did as it must",
+    "n": "responses that both judged",
+    "n_distinct": "of these, those whose numbers no other has",
+    "n_pairs": "seeds of which both get there",
+    "n_reached": "runs that get there",
+    "n_ways": "ways of making the comparison",
+    "neither": "weighted responses that neither passes",
+    "of_model": "label of the model that the rows are compared within",
+    "of_task": "label of the task likewise",
+    "on_front": "whether the values alone put it on the front",
+    "over": "label of whom it beats",
+    "p_holm": "p after Holm's correction in its family",
+    "people": "label of the judge whose labels are people's",
+    "printed": "the published figure as it was printed",
+    "probability": "share of joint draws of prompts and seeds in which it holds",
+    "prompts": "distinct items",
+    "published": "the published figure; NaN for a range",
+    "raw": "share of equal verdicts",
+    "raw_high": "upper end of its interval",
+    "raw_low": "lower end of its interval",
+    "reason": 'why responses are unscored; "" where they are scored',
+    "responses": "how many; of `ways` which of them count",
+    "rule": "of which rows the claim is made, and what they must show",
+    "same_sign": "share of ways with the same sign",
+    "sensitivity": "of what people pass, the share that the judge passes",
+    "settings.regime": "shared, tuned or tried: which setting the rows are of",
+    "sft": "SFT's value there; of `matched` the label that SFT goes by",
+    "share": "share of draws that get there",
+    "source": "where it was published",
+    "specificity": "of what people do not pass, the share that the judge does not",
+    "stratum": "of which responses: all, or under which attack or coherence",
+    "target": "capability at which attack success is compared; NaN: none is declared",
+    "threshold": "score from which a response counts as harm; mean: the mean score",
+    "unclear": "share of ways in which nothing is shown",
+    "untold": 'why there is no verdict; "" where there is one',
+    "value": "in the metric's unit",
+    "void": "whether the base model meets the target already",
+    "what": "the rule for incoherent responses (all, coherent, none, worst), or a quadrant of harm and coherence",
+}
+
+
+def about(frame: str, column: str) -> str:
+    """What a column of one of ``FRAMES`` is."""
+    return FRAME_COLUMNS.get(f"{frame}.{column}") or FRAME_COLUMNS[column]
