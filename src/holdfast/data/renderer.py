@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from holdfast.data import template as chat
 from holdfast.data import thinking as thought
 from holdfast.data import tokenizer as tokens
+from holdfast.data.answer_form import QUESTION, SENTINEL, TRIED, AnswerForm, answer_form
 from holdfast.data.literal_names import LiteralNames, unguarded
 from holdfast.store.digest import digest, file_digest
 from holdfast.store.sources import data_file, model_folder
@@ -25,41 +26,8 @@ from holdfast.types import Segment, Sequence, Turn, UserError
 if TYPE_CHECKING:
     from holdfast.config.study import ModelSpec
 
-QUESTION = (Turn("user", "?"),)
-# A word that no template treats in its own way: where it comes out is where a text is put.
-SENTINEL = "holdfastsentinel"
 KNOWN = 2**14  # prompts and responses whose ids are remembered
 _TAIL = 16  # tokens of a prompt in which a mark of thinking at its end stands whole
-# Answers by which a template and tokenizer are tried: beginnings that tokenizers treat each in their own way.
-_TRIED = (
-    "Yes",
-    "The loaf is ready.",
-    "42",
-    '"No," she said.',
-    "1. One\n2. Two",
-    "**Bold** (a)",
-    "#### 7",
-    "Überall 你好",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """How the template writes an answer to a question that is asked. ``opening``: what stands before it and belongs to
-    the prompt, where the template has no generation prompt; ``blanks``: how many blanks at the end of the generation
-    prompt belong to the answer, for the tokenizer joins them with its first word. ``lead``: what stands before the
-    answer and is part of it; ``end``: what ends it, up to the end of turn; ``after``: all that follows it. ``alone``:
-    nothing stands between a question and its answer. ``why`` is set where the template has no place for an answer, and
-    says what it does; ``unended`` where it has none for a whole one."""
-
-    opening: str = ""
-    blanks: int = 0
-    lead: str = ""
-    end: str = ""
-    after: str = ""
-    alone: bool = False
-    why: str = ""
-    unended: str = ""
 
 
 class Renderer:
@@ -107,11 +75,10 @@ class Renderer:
         self._response_known = lru_cache(KNOWN)(self._response)
 
         self.vocab_size = self._tokenizer.get_vocab_size(with_added_tokens=True)
-        self.notes: list[str] = []
         eos_id = self._id(names.get("eos_token"))
-        self._answer = _Answer()  # what finding out about it renders with
-        self._end: tuple[int, ...]
-        self._answer, self._end = self._learn(eos_id)
+        self._answer, self._end, self.notes = answer_form(
+            folder, self._template, self._tokenizer, self._encode, lambda turns: self._render(turns, True), eos_id
+        )
         stops = [self._end[-1], *tokens.ends(folder), eos_id]
         self.end_ids: tuple[int, ...] = tuple(dict.fromkeys(i for i in stops if i is not None))
         pad_id = self._id(names.get("pad_token"))
@@ -184,7 +151,7 @@ class Renderer:
         """The beginning of a response, without an end; ``placed`` says whether it stands where an answer does."""
         return self._after_prompt(self._answer.lead + self._guarded(text))
 
-    def placed(self) -> _Answer:
+    def placed(self) -> AnswerForm:
         """How an answer stands after a prompt. Raises ``UserError`` where the template has no place for a given one."""
         if self._answer.why:
             raise UserError(
@@ -338,76 +305,6 @@ class Renderer:
     def _id(self, token: str | None) -> int | None:
         return None if token is None else self._tokenizer.token_to_id(token)
 
-    # -- how the template writes an answer ---------------------------------------------------------------------------
-
-    def _learn(self, eos_id: int | None) -> tuple[_Answer, tuple[int, ...]]:
-        """Where an answer stands in the template's own conversation, and the ids of its end.
-
-        The model's end of turn is what the template writes after an answer, up to the first added token. Where it
-        writes none, the end of sequence ends the turn.
-        """
-        # One question rendered twice, asking for an answer and with one: what the two differ in is how answers are
-        # written.
-        question, said = asdict(QUESTION[0]), {"role": "assistant", "content": SENTINEL}
-        try:
-            asked = self._template.render([question], generation_prompt=True)
-            whole = self._template.render([question, said], generation_prompt=False)
-        except chat.Refused as error:
-            raise UserError(
-                f"the chat template of {self._folder} refuses a question with its answer ({error}): "
-                "name another with the model's `template:`"
-            ) from None
-        # Says so where that is left out.
-        between = self._render((Turn("user", SENTINEL),), True).rpartition(SENTINEL)[2]
-        before, found, after = whole.rpartition(SENTINEL)
-        end, ids = self._first_end(after if found else "", eos_id)
-        if not found:
-            return _Answer(why="leaves the answer of a conversation out"), ids
-        if not before.startswith(asked):
-            begun, written = _differing(asked, before)
-            why = f"begins an answer with {begun!r} where it is to come and with {written!r} where it is there"
-            return _Answer(why=why), ids
-        lead = before[len(asked) :]
-        opening = ""
-        if asked == self._template.render([question], generation_prompt=False):  # it has no generation prompt
-            opening = lead.rstrip(" ")
-            lead = lead[len(opening) :]
-            if opening:
-                self.notes.append(
-                    f"the chat template of {self._folder} has no generation prompt: what it writes before an answer, "
-                    f"{opening!r}, ends every prompt"
-                )
-        text = asked + opening
-        # Blanks at the end of the generation prompt: whose are they? Where the tokenizer would join them with an
-        # answer's first word they go to the answer, or training would see tokens that generation never gives.
-        blanks = len(text) - len(text.rstrip(" "))
-        bare = self._encode(text)
-        if all(self._encode(text + lead + tried)[: len(bare)] == bare for tried in _TRIED):
-            blanks = 0
-        unended = ""
-        if not end and after.strip() and (after != between or opening.strip()):
-            unended = f"writes {after.strip()!r} after an answer, which is no special token of its tokenizer"
-        elif not end:
-            self.notes.append(
-                f"the chat template of {self._folder} ends no turn: the end of sequence ends the model's answers"
-            )
-        lead = " " * blanks + lead
-        alone = not between[: len(between) - blanks] + opening + lead
-        return _Answer(opening, blanks, lead, end, after, alone, unended=unended), ids
-
-    def _first_end(self, after: str, eos_id: int | None) -> tuple[str, tuple[int, ...]]:
-        encoded = self._tokenizer.encode(after, add_special_tokens=False)
-        for n, (i, (start, stop)) in enumerate(zip(encoded.ids, encoded.offsets, strict=True)):
-            # Letters that the tokenizer does not know are an added token too, but not by name.
-            if i == eos_id or (i in self._added and after[start:stop].strip() == self._added[i].content):
-                return after[:stop], tuple(encoded.ids[: n + 1])
-        if eos_id is None:
-            raise UserError(
-                f"no end of turn can be told for the model in {self._folder}: its tokenizer has no `eos_token` and its "
-                "chat template writes no special token after an answer; name one that does with `template:`"
-            )
-        return "", (eos_id,)
-
     def _differs_from_alone(self) -> bool:
         """Whether answers have other ids here than their texts have alone."""
         if self._answer.why or self._answer.unended:
@@ -417,7 +314,7 @@ class Renderer:
         return any(
             self.response_ids(text) != self._encode(text) + self._end
             or self.continuation_ids(text) != self._encode(text)
-            for text in _TRIED
+            for text in TRIED
         )
 
 
@@ -436,12 +333,6 @@ def _folded(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
 def _squashed(text: str) -> str:
     """For finding a text that a template may have trimmed or put in other letters."""
     return "".join(text.split()).casefold()
-
-
-def _differing(one: str, other: str) -> tuple[str, str]:
-    """How two texts go on from where they part, each up to 40 characters."""
-    n = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    return one[n : n + 40], other[n : n + 40]
 
 
 def _a(role: str) -> str:
