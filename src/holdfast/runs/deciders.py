@@ -32,7 +32,7 @@ class Need:
     only: str = ""
 
 
-Deciding = Generator[Need, "tuple[pd.DataFrame, Configs]", Any]
+Deciding = Generator[Need, "tuple[pd.DataFrame, Configs]", Any]  # needs, is sent records, returns a decision
 
 
 def stop(study: Study, plan: Plan) -> Deciding:
@@ -51,11 +51,9 @@ def stop(study: Study, plan: Plan) -> Deciding:
         reached = choose(frame, configs, study)
         ends = frame[frame["subject"].isin(list(reached))].drop_duplicates(["subject", "budget"])
         where = {
-            ids[r["model"], r["task"], r["label"], r["seed"]]: {
-                "budget": int(r["budget"]),
-                "capability": reached[r["subject"]],
-            }
+            ids[who]: {"budget": int(r["budget"]), "capability": reached[r["subject"]]}
             for r in ends.sort_values("budget").to_dict("records")
+            if (who := (r["model"], r["task"], r["label"], r["seed"])) in ids  # else given, and trained elsewhere
         }
     return dict(sorted(where.items()))
 

@@ -21,7 +21,7 @@ from holdfast.evals.layout import write_configs
 from holdfast.evals.progress import judged, responded
 from holdfast.evals.subject import SubjectRow, once
 from holdfast.runs import jobs
-from holdfast.runs.deciders import DECIDERS, Need
+from holdfast.runs.deciders import DECIDERS, Deciding, Need
 from holdfast.runs.display import Display
 from holdfast.runs.executors.executor import Executor, Job
 from holdfast.runs.materials import Materials, fetch
@@ -130,19 +130,24 @@ def _settle(work: Work, name: decisions.Name) -> None:
     from holdfast.analysis.frame import configs, load
 
     deciding = DECIDERS[name](work.study, work.plan)
-    need: Need | None = next(deciding)
+    need, decision = _next(deciding, None)
     while need is not None:
         if need.runs is not None:
             _fit(work, need.runs)
             _enrol(work, need.runs)
             _measured(work, need.only)
-        try:
-            need = deciding.send((load(work.folder, tuning=True), configs(work.folder)))
-        except StopIteration as done:
-            need, decision = None, done.value
+        need, decision = _next(deciding, (load(work.folder, tuning=True), configs(work.folder)))
     new = decisions.keep(name, decision, work.study, work.folder)
     if name != "matched" and (new or work.plan.provisional):  # what is matched is trained already
         _plan(work)
+
+
+def _next(deciding: Deciding, records: Any) -> tuple[Need | None, Any]:
+    """What a decider needs next, or what it decided."""
+    try:
+        return deciding.send(records), None
+    except StopIteration as done:
+        return None, done.value
 
 
 def _fit(work: Work, runs: Sequence[Run]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from holdfast.analysis import matched
 from holdfast.config import decisions
 from holdfast.config.study import Study
 from holdfast.evals.measures.measure import Summary
 from holdfast.evals.measures.task_accuracy import METRICS, TaskAccuracy
+from holdfast.runs import deciders
 from holdfast.runs.plan import expand
 from holdfast.store.files import read_json, write_json
 from holdfast.store.folder import StudyFolder
@@ -69,6 +72,30 @@ def test_a_damaged_file_is_named(study, folder):
     write_json(folder.decisions_json, {"tuned": {"of": ""}})
     with pytest.raises(UserError, match=r"decisions\.json is damaged"):
         decisions.choices(study(), folder)
+
+
+def test_where_runs_stop_is_asked_budget_by_budget_and_not_at_the_last(study):
+    def records(need, reached):
+        """Of these runs; ``reached``: by all of them at the last budget they came to."""
+        rows = [(t.model, t.task, t.label, t.seed, b, f"{t.label} {b}") for t in need.runs for b in t.budgets]
+        frame = pd.DataFrame(rows, columns=["model", "task", "label", "seed", "budget", "subject"])
+        return frame.assign(reached=[reached(r[2], r[4]) for r in rows]), {}
+
+    made = study(budgets=[500, 1000, 2000], tuned=None, controls={"batch_rows": 4, "passes": 5})
+    plan = expand(made)
+    deciding = deciders.stop(made, plan)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matched, "choose", lambda f, *_: dict.fromkeys(f.loc[f["reached"], "subject"], 0.5))
+        need = next(deciding)
+        assert {t.budgets for t in need.runs} == {(500,)}
+        need = deciding.send(records(need, lambda label, budget: label == "SFT"))
+        assert {t.label: t.budgets for t in need.runs} == {"SFT": (500,), "DPO": (500, 1000)}
+        with pytest.raises(StopIteration) as done:
+            deciding.send(records(need, lambda label, budget: label == "SFT"))
+    (sft,) = (t.id for t in plan.runs if t.label == "SFT")
+    assert done.value.value == {sft: {"budget": 500, "capability": 0.5}}
+    single = study(budgets=[500], tuned=None)
+    assert list(deciders.stop(single, expand(single))) == []
 
 
 @pytest.mark.parametrize("section", ["matched", "tuned"])
