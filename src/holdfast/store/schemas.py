@@ -35,7 +35,7 @@ COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
             Column(
                 "bracket", TEXT, 'noop, harmful, refusal, trait, variation, tuning or tuned; "" for the study proper'
             ),
-            Column("trajectory", TEXT, 'id of the trajectory; "" for the base model'),
+            Column("trajectory", TEXT, 'id of the run; "" for the base model'),
             Column("adapter", TEXT, 'folder of the adapter, relative to the study\'s where it lies in it; "" for none'),
             Column("weights", TEXT, 'name of a whole model that was given; "" where the model or its adapter speaks'),
         ),

@@ -46,9 +46,7 @@ class TrainJob:
         assert self.budgets == tuple(sorted(set(self.budgets))), "budgets ascend"
         if len(self.budgets) > 1 and not self.nested:
             why = f"the {self.controls.schedule} schedule" if self.controls.schedule != "constant" else "the objective"
-            raise UserError(
-                f"trajectory {self.label}: {why} depends on where training ends, so every budget is a run of its own."
-            )
+            raise UserError(f"{self.label}: {why} depends on where training ends, so every budget is a run of its own.")
 
     @property
     def nested(self) -> bool:
