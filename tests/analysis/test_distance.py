@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rows import config_of, frame_of, study
 
 from holdfast.analysis.distance import STEPS, at_distance
-from holdfast.analysis.matched_rows import Joint, rows
+from holdfast.analysis.findings import finished
+from holdfast.analysis.matched_rows import Joint, findings
 from holdfast.analysis.records import records
 
 BUDGETS = (1000, 3000, 7000)
@@ -21,6 +22,10 @@ SLOW = {
     "orpo": {1000: (0.05, 6), 3000: (0.1, 8), 7000: (0.15, 12)},
 }
 SAFE = SLOW | {"orpo": {1000: (0.05, 4), 3000: (0.1, 4), 7000: (0.3, 4)}}
+
+
+def rows(joint: Joint) -> pd.DataFrame:
+    return finished(findings(joint), joint.study)
 
 
 def planted(levels, *, n=40, seeds=(0, 1, 2), axis="robustness"):

@@ -15,12 +15,13 @@ from holdfast import rng
 from holdfast.analysis.analyse import comparisons
 from holdfast.analysis.between import model_share
 from holdfast.analysis.contrasts import OVER_SEEDS
+from holdfast.analysis.coupling import findings as couplings
 from holdfast.analysis.coupling import less, slope
-from holdfast.analysis.coupling import rows as coupling_rows
-from holdfast.analysis.estimands import dissociations, omnibus, rows, versus
-from holdfast.analysis.findings import finished, row
+from holdfast.analysis.estimands import dissociations, findings, omnibus, versus
+from holdfast.analysis.findings import Finding, finished, of
 from holdfast.analysis.ladder import AT_BASE, Ladder, contrast, ladders
 from holdfast.config.study import MatchedSpec
+from holdfast.stats.estimate import Estimate
 from holdfast.stats.trend import slope_weights
 from holdfast.store import tables
 
@@ -84,7 +85,7 @@ def test_one_seed_in_a_study_that_trains_has_no_verdict_and_an_audit_keeps_its_o
     audit = trains.model_copy(update={"objectives": ()})
     for study, says in ((trains, "one seed"), (audit, "worse")):
         found = contrast(ladder(y, width=1.0), {("sft", 100): 1.0, AT_BASE: -1.0}, study)
-        made = finished([row(ladder(y), "last", found, label="sft", against="base", interest=0.05)], study)
+        made = finished([of(ladder(y), "last", found, label="sft", against="base", interest=0.05)], study)
         assert made["verdict"].tolist() == [says]
 
 
@@ -102,8 +103,8 @@ def test_one_seed_in_a_study_that_trains_has_no_verdict_and_an_audit_keeps_its_o
 def test_a_verdict_survives_the_worst_that_missing_scores_could_be_or_is_none(asked, value, bounds, says):
     y = {AT_BASE: np.zeros((5, 300)), ("sft", 100): value + 0.01 * noise(5, 300)}
     found = contrast(ladder(y, width=1.0), {("sft", 100): 1.0, AT_BASE: -1.0}, asked)
-    more = dict(zip(("bound_low", "bound_high"), bounds, strict=True))
-    made = finished([row(ladder(y), "last", found, label="sft", against="base", interest=0.05, **more)], asked)
+    found = replace(found, bound_low=bounds[0], bound_high=bounds[1])
+    made = finished([of(ladder(y), "last", found, label="sft", against="base", interest=0.05)], asked)
     assert made["verdict"].tolist() == [says]
     assert (made["p_worse"] < 0.05).tolist() == [value == 0 and not bounds[1] > 0.05]
 
@@ -128,11 +129,11 @@ def test_what_three_seeds_cannot_say_alone_they_say_with_the_spread_of_all_objec
         }
         x = ladder(at, width=1.0)
         many = [
-            row(x, "last", c := contrast(x, {(k, 100): 1.0, AT_BASE: -1.0}, study), label=k, against="base",
-                interest=0.05, _pool=c) for k in x.labels
+            of(x, "last", contrast(x, {(k, 100): 1.0, AT_BASE: -1.0}, study), label=k, against="base",
+               interest=0.05, pools=True) for k in x.labels
         ]  # fmt: skip
         made = finished(many, study)
-        own = finished([m | {"_pool": None} for m in many], study)
+        own = finished([replace(m, pools=False) for m in many], study)
         pooled, alone = pooled + (made["verdict"] == "worse").sum(), alone + (own["verdict"] == "worse").sum()
         for table in (made, own):
             clear = (table["low_all"] > 0) | (table["high_all"] < 0)
@@ -145,8 +146,8 @@ def test_what_three_seeds_cannot_say_alone_they_say_with_the_spread_of_all_objec
 
 
 def test_rows_that_are_no_comparisons_need_no_numbers(asked):
-    front = {"estimand": "front", "model": "m", "task": "t", "label": "sft", "against": "", "measure": "a"}
-    front |= {"metric": "probability", "value": 0.5, "n_seeds": 5, "_decided": "", "declared": False}
+    on = Estimate(0.5, np.nan, np.nan, n_seeds=5)
+    front = Finding("front", "m", "t", "", "a", "probability", "", on, label="sft", decided="", declared=False)
     made = finished([front], asked)
     assert made[["verdict", "family"]].iloc[0].tolist() == ["", ""]
     assert np.isnan(made["low_all"][0])
@@ -183,7 +184,7 @@ def test_verdicts_declared_and_families(asked):
     )
     said = finished(
         [
-            row(ladder({("sft", 100): noise(1, 2)}, axis), finding, found, label=label, against=against, interest=0.05)
+            of(ladder({("sft", 100): noise(1, 2)}, axis), finding, found, label=label, against=against, interest=0.05)
             for axis, finding, found, label, against in (
                 ("robustness", "last", moved, "sft", "base"),
                 ("capability", "last", moved, "sft", "base"),
@@ -211,8 +212,8 @@ def test_a_comparison_stands_once_in_one_family(made):
 @pytest.mark.parametrize(("estimand", "declared"), [("last", True), ("level", True), ("slope", False)])
 def test_who_declares_levels_declares_that_at_the_last_budget(estimand, declared):
     study = planted.asked("sft", budgets=BUDGETS, seeds=3, declared={"estimands": [estimand]})
-    one = row(ladder({("sft", 100): noise(3, 9)}), "last", None, label="sft", against="base", interest=0.05)
-    assert list(finished([one | {"value": 0.1}], study)["declared"]) == [declared]
+    one = of(ladder({("sft", 100): noise(3, 9)}), "last", None, label="sft", against="base", interest=0.05)
+    assert list(finished([one], study)["declared"]) == [declared]
 
 
 def test_findings_agree_with_the_estimates_they_stand_beside(made):
@@ -249,13 +250,13 @@ def test_apart_names_one_objective_and_value_p_and_interval_are_its_own():
     x = ladder({(k, 100): v + 0.01 * r.standard_normal((4, 40)) for k, v in level.items()})
     x.values["sft", 100][...] = x.values["sft", 100] - (x.values["ip", 100] - 0.5)  # so that kl is sure of itself
     one = omnibus(x, "apart", {100: 1.0}, study, 0.05, budget=100)
-    named = one["note"].removeprefix("most clearly apart from the mean of all: ").split(";")[0]
+    named = one.note.removeprefix("most clearly apart from the mean of all: ").split(";")[0]
     own = {k: contrast(x, {(j, 100): (j == k) - 1 / 3 for j in x.labels}, study) for k in x.labels}
     assert named == "kl" != max(own, key=lambda k: abs(own[k].value))
-    assert one["value"] == pytest.approx(own["kl"].value)
+    assert one.estimate.value == pytest.approx(own["kl"].value)
     assert own["kl"].p == min(a.p for a in own.values())
-    assert 0 < one["low"] < one["value"] < one["high"]
-    assert one["p"] < study.alpha
+    assert 0 < one.estimate.low < one.estimate.value < one.estimate.high
+    assert one.estimate.p < study.alpha
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 5])
@@ -265,10 +266,10 @@ def test_an_apart_rows_interval_leaves_out_zero_just_where_its_p_is_below_alpha(
         scale = r.uniform(0.01, 1.0, 3)
         config = {(x, 100): 0.05 * (k % 5) * i + scale[i] * r.standard_normal((seeds, 20))
                 for i, x in enumerate(("sft", "ip", "kl"))}  # fmt: skip
-        one = omnibus(ladder(config), "apart", {100: 1.0}, study, 0.05)
-        if abs(one["p"] - study.alpha) > 2e-3:  # the correction is by draws
-            assert (one["p"] < study.alpha) == (one["low"] > 0 or one["high"] < 0)
-            said.add(one["p"] < study.alpha)
+        one = omnibus(ladder(config), "apart", {100: 1.0}, study, 0.05).estimate
+        if abs(one.p - study.alpha) > 2e-3:  # the correction is by draws
+            assert (one.p < study.alpha) == (one.low > 0 or one.high < 0)
+            said.add(one.p < study.alpha)
     assert said == {True, False}
 
 
@@ -325,9 +326,9 @@ def test_where_capability_does_not_move_there_is_no_slope_on_it():
     study, r = planted.asked("sft", budgets=BUDGETS, seeds=5), np.random.default_rng(0)
     told = []
     for _ in range(100):
-        (one,) = list(coupling_rows(list(along(0.0, 0.3, r, seeds=5, prompts=60)), study))
-        told.append(not np.isnan(one["low"]))
-        assert told[-1] or (np.isnan(one["p"]) and "capability is not shown clearly enough to move" in one["note"])
+        (one,) = list(couplings(list(along(0.0, 0.3, r, seeds=5, prompts=60)), study))
+        told.append(not np.isnan(one.estimate.low))
+        assert told[-1] or (np.isnan(one.estimate.p) and "capability is not shown clearly enough to move" in one.note)
     assert np.mean(told) <= 0.03
 
 
@@ -355,7 +356,7 @@ def test_a_couplings_verdict_survives_the_worst_that_missing_scores_could_be_or_
         ends = {k: (v, v) for k, v in x.values.items()}
         ends[last] = tuple(np.where(gone, end, x.values[last]) for end in (0.0, 1.0))
         some.append(replace(x, values={**x.values, last: np.where(gone, np.nan, x.values[last])}, worst=ends))
-    (one,) = finished(list(coupling_rows(some, study)), study).to_dict("records")
+    (one,) = finished(list(couplings(some, study)), study).to_dict("records")
     assert one["low"] > 0
     assert one["verdict"] == says
     if lost == "capability" and n == 240:  # were all wrong, capability might not have moved at all
@@ -382,7 +383,7 @@ def test_harm_that_never_differs_does_not_prove_that_it_is_not_coupled():
     study, r = planted.asked("sft", budgets=BUDGETS, seeds=3), np.random.default_rng(0)
     capability, safety = along(0.4, 0.0, r, seeds=3, prompts=8)
     still = replace(safety, values={k: np.zeros_like(v) for k, v in safety.values.items()})
-    (one,) = finished(list(coupling_rows([capability, still], study)), study).to_dict("records")
+    (one,) = finished(list(couplings([capability, still], study)), study).to_dict("records")
     assert one["verdict"] == "inconclusive"
     assert np.isnan(one["low"]) or one["high"] - one["low"] > 0.1
 
@@ -397,7 +398,7 @@ def test_a_couplings_margin_is_its_own_measures():
     ):
         study = planted.asked("sft", budgets=BUDGETS, seeds=3, declared={"interest": interest})
         some = [ladder(at, "capability"), ladder(at), ladder(at, "persona")]
-        assert [x["interest"] for x in coupling_rows(some, study)] == pytest.approx([asr, match])
+        assert [x.interest for x in couplings(some, study)] == pytest.approx([asr, match])
 
 
 def test_the_models_share_is_all_where_only_models_differ_and_nothing_where_only_objectives_do():
@@ -457,7 +458,8 @@ def test_what_was_planted_is_found(found, finding, label, axis, against, expecte
 def test_a_persona_that_is_down_by_less_than_matters_does_not_stand_against_a_dissociation():
     effects = {"robust": {"sft": [0.0], "ip": [-0.3]}, "persona": {"sft": [0.0], "ip": [-0.1]}}
     frame = planted.frame(effects, rng.generator("down a little"), budgets=[1000], seeds=3, prompts=400, seed_sd=0.0)
-    table = rows(frame, planted.configs(*effects), planted.asked("sft", "ip", budgets=[1000], seeds=3))
+    study = planted.asked("sft", "ip", budgets=[1000], seeds=3)
+    table = finished(findings(frame, planted.configs(*effects), study), study)
     last = table[(table["estimand"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")]
     trait = last.set_index("axis").loc["persona"]
     assert trait["high"] < 0
@@ -522,7 +524,7 @@ def test_a_verdict_that_missing_scores_could_overturn_is_not_given():
     told = planted.asked("sft", "ip", budgets=[1000], seeds=3)
 
     def last(some):
-        table = rows(some, planted.configs(*effects), told)
+        table = finished(findings(some, planted.configs(*effects), told), told)
         return table[(table["estimand"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")].iloc[0]
 
     whole = last(frame)
@@ -541,9 +543,8 @@ def test_a_few_missing_scores_do_not_undo_a_large_difference():
     effects = {"robust": {"sft": (0.0,), "ip": (-3.0,)}}
     frame = planted.frame(effects, rng.generator("few"), budgets=[1000], seeds=3, prompts=200, seed_sd=0.0)
     told = planted.asked("sft", "ip", budgets=[1000], seeds=3)
-    table = rows(
-        frame.assign(score=frame["score"].where(np.arange(len(frame)) % 101 > 0)), planted.configs(*effects), told
-    )
+    some = frame.assign(score=frame["score"].where(np.arange(len(frame)) % 101 > 0))
+    table = finished(findings(some, planted.configs(*effects), told), told)
     found = table[(table["estimand"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")].iloc[0]
     assert found["low"] > found["bound_low"]
     assert found["high"] < found["bound_high"] < 0

@@ -12,12 +12,17 @@ from rows import config_of, frame_of, study
 from scipy import stats
 
 from holdfast.analysis import coherent, matched, pareto
-from holdfast.analysis.matched_rows import Joint, rows
+from holdfast.analysis.findings import finished
+from holdfast.analysis.matched_rows import Joint, findings
 from holdfast.analysis.records import records
 from holdfast.analysis.versus import Versus
 
 BUDGETS = (1000, 3000, 7000)  # places 1, 2 and 3 of the axis: log2(1 + tokens / 1000)
 DRAWS = 300
+
+
+def rows(joint: Joint) -> pd.DataFrame:
+    return finished(findings(joint), joint.study)
 
 
 def share(n: int, k: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from holdfast import rng
 from holdfast.analysis.estimands import versus
-from holdfast.analysis.findings import finished, row
+from holdfast.analysis.findings import finished, of
 from holdfast.analysis.ladder import Ladder, contrast
 from holdfast.cli.plan_tables import show
 from holdfast.config.loading import load
@@ -38,7 +38,7 @@ def found_in(study, sets: int, draw, *, share: bool) -> float:
     """The share of data sets in which the answer's own rule calls the contrast of ``kl`` with SFT a difference, among
     four objectives like SFT and as many comparisons as a study of four measures has. ``draw``: scores [S, I, G] of SFT
     and of each label."""
-    parts, alike = [], {"estimand": "last", "model": "", "label": "other", "p": 0.5, "_within": 0.5, "_worse": 0.5}
+    parts = []
     for k in range(sets):
         at = dict(zip(((x, 100) for x in ("sft", *LABELS)), draw(k), strict=True))
         groups = at["sft", 100].shape[-1]
@@ -48,8 +48,10 @@ def found_in(study, sets: int, draw, *, share: bool) -> float:
         )  # fmt: skip
         for label in LABELS:
             one = contrast(x, versus(x, label, "sft", {100: 1.0}), study)
-            parts.append(row(x, "last", one, label=label, against="sft", budget=100, interest=1e-6, _pool=one))
-        parts += [{**parts[-1], **alike, "model": str(k), "measure": "others", "_pool": None}] * (FAMILY - len(LABELS))
+            parts.append(of(x, "last", one, label=label, against="sft", budget=100, interest=1e-6, pools=True))
+        even = replace(parts[-1].estimate, p=0.5)
+        other = replace(parts[-1], estimate=even, label="other", measure="others", pools=False, within=0.5, worse=0.5)
+        parts += [other] * (FAMILY - len(LABELS))
     table = finished(parts, study)
     assert table.groupby("family").size().eq(FAMILY).all()
     assert table["verdict"].isin(["better", "worse", "inconclusive", "one seed"]).all()

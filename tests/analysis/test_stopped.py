@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from planted import asked, configs, frame
 
 from holdfast.analysis import estimands
+from holdfast.analysis.findings import finished
 from holdfast.analysis.frame import as_far_as_all
 from holdfast.analysis.pareto import fronts
 from holdfast.analysis.records import records
@@ -34,11 +35,11 @@ def answers():
 
 
 def test_findings_go_as_far_as_every_run_came_and_are_of_all_seeds(answers):
-    found = estimands.rows(answers, configs(*ASKED), study(True))
+    found = finished(estimands.findings(answers, configs(*ASKED), study(True)), study(True))
     last = found[found["estimand"] == "last"]
     assert set(last["budget"]) == {2000}
     assert set(found["n_seeds"]) == {3}
-    free = estimands.rows(answers, configs(*ASKED), study(False))
+    free = finished(estimands.findings(answers, configs(*ASKED), study(False)), study(False))
     assert 4000 in set(free["budget"])
     assert 2 in set(free["n_seeds"])
 
@@ -56,7 +57,7 @@ def test_a_run_that_ended_before_the_first_budget_leaves_no_budget_to_compare_at
     early = answers[~quick | (answers["budget"] == 1000)]
     early = early.assign(budget=early["budget"].mask(quick, 500)).reset_index(drop=True)
     assert as_far_as_all(study(True), early).budgets == ()
-    assert estimands.rows(early, configs(*ASKED), study(True)).empty
+    assert not estimands.findings(early, configs(*ASKED), study(True))
     assert fronts(records(early), configs(*ASKED), study(True), 50) == []
     assert ways({"shared": records(early)}, configs(*ASKED), study(True)).empty
 

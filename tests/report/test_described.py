@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.analysis.estimands import versus
 from holdfast.analysis.findings import finished as judged
-from holdfast.analysis.findings import row
+from holdfast.analysis.findings import of
 from holdfast.analysis.frame import configs, load
 from holdfast.analysis.ladder import contrast, ladders
 from holdfast.analysis.metrics import metrics
@@ -79,7 +79,7 @@ def test_its_verdicts_have_the_direction_that_it_gives_itself(seen):
     assert x.better == way
     far = replace(x, values={checkpoint: v + 1.5 * (checkpoint[0] == "dpo") for checkpoint, v in x.values.items()})
     moved = contrast(far, versus(far, "dpo", "base", {60_000: 1.0}), study)
-    table = judged([row(far, "last", moved, label="dpo", against="base", interest=0.01)], study)
+    table = judged([of(far, "last", moved, label="dpo", against="base", interest=0.01)], study)
     assert table["verdict"].to_list() == [{"lower": "worse", "higher": "better", "": "differs"}[way]]
 
 

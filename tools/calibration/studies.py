@@ -19,6 +19,7 @@ import argparse
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +31,7 @@ from scipy.special import expit
 from holdfast import rng
 from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.described import better
-from holdfast.analysis.findings import NAMES, finished
+from holdfast.analysis.findings import Finding, finished
 from holdfast.analysis.recommend import recommend
 from holdfast.config.study import Study
 from holdfast.stats.design import Design, pivots
@@ -135,40 +136,39 @@ def _scores(name: str, cell: Cell, sets: int, random: np.random.Generator) -> di
 
 def rows(cell: Cell, sets: int, random: np.random.Generator) -> pd.DataFrame:
     """Findings of ``sets`` studies, told apart by the model's name, with their verdicts."""
-    parts = []
+    found: list[Finding] = []
     for name, (axis, metric, share, attacks, *_) in MEASURES.items():
         y = _scores(name, cell, sets, random)
         margin, way = study().declared.interest.of(axis), better(ConfigInfo("", name, axis), metric)
         for against in ("base", SFT):
             for label in (SFT, *OTHERS):
                 if label != against:
-                    found = balanced(y[label] - y[against], len(attacks))
-                    made = pivots(found, Design("difference", share, cell.seeds, cell.prompts))
-                    about = {
-                        "estimand": "last", "task": "t", "label": label, "against": against, "axis": axis,
-                        "measure": name, "metric": metric, "budget": 100_000, "n_seeds": cell.seeds, "_way": way,
-                        "interest": margin, "n_prompts": cell.prompts, "declared": True,
-                    }  # fmt: skip
-                    parts.append(pd.DataFrame(about | _numbers(found.value, made, margin, way, cell.prompts)))
-    table = finished(pd.concat(parts, ignore_index=True), study())
-    return table.reindex(columns=[*NAMES, *table.columns.difference(NAMES)])
+                    linear = balanced(y[label] - y[against], len(attacks))
+                    made = pivots(linear, Design("difference", share, cell.seeds, cell.prompts))
+                    about = Finding(
+                        "last", "", "t", axis, name, metric, "", None, label=label, against=against, budget=100_000,
+                        way=way, interest=margin, declared=True, pools=True,
+                    )  # fmt: skip
+                    found += _studies(about, linear.value, made, cell)
+    return finished(found, study())
 
 
-def _numbers(value: Array, made: tuple[Pivot, ...], margin: float, way: str, prompts: int) -> dict[str, Any]:
-    """What ``findings.row`` has of an estimate, for a batch of studies."""
+def _studies(about: Finding, values: Array, made: tuple[Pivot, ...], cell: Cell) -> Iterator[Finding]:
+    """The finding of each of a batch of studies."""
+    margin, way = about.interest, about.way
     within = tost(*made, margin=margin).p
     one_sided = {"lower": below, "higher": above}.get(way)
     bound = margin if way == "lower" else -margin
     worse = within if one_sided is None else np.fmax.reduce([one_sided(d, bound) for d in made])
-    each = [tuple(_of(d, i) for d in made) for i in range(len(value))]
-    found = [Estimate(v, np.nan, np.nan, np.nan, d, prompts, 2, limit=1.0) for v, d in zip(value, each, strict=True)]
-    at = [x.interval for x in found]
-    ends = np.array([f(0.05) for f in at])
-    return {
-        "model": [str(i) for i in range(len(value))], "value": value, "low": ends[:, 0], "high": ends[:, 1],
-        "p": np.fmax.reduce([d.p() for d in made]),
-        "_within": within, "_worse": worse, "_at": at, "_pool": found,
-    }  # fmt: skip
+    p = np.fmax.reduce([d.p() for d in made])
+    for i, value in enumerate(values):
+        each = tuple(_of(d, i) for d in made)
+        one = Estimate(value, np.nan, np.nan, float(p[i]), each, cell.prompts, cell.seeds, limit=1.0)
+        low, high = one.interval(0.05)
+        yield replace(
+            about, model=str(i), estimate=replace(one, low=low, high=high), within=float(within[i]),
+            worse=float(worse[i]),
+        )  # fmt: skip
 
 
 def _of(d: Pivot, i: int) -> Pivot:
@@ -188,7 +188,7 @@ def simulate(cell: Cell, sets: int) -> dict[str, float]:
     alike = table["verdict"].isin([EQUIVALENT, SMALL])
     off = (table["against"] == SFT) & table["label"].isin(truth.who) & table["measure"].isin(list(truth.shifts))
     shown = (table["verdict"] == BETTER) & (table["measure"] == "harm") & (table["against"] == SFT)
-    asked = table[list(NAMES)].groupby("model") if cell.truth not in _WRONG else ()
+    asked = table.groupby("model") if cell.truth not in _WRONG else ()
     recommended = [bool(recommend(some, study()).chosen) for _, some in asked]
     learnt = ~(table["verdict"] == BETTER) & (table["measure"] == "accuracy") & (table["against"] == "base")
 

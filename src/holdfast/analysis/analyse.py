@@ -11,7 +11,7 @@ from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
 from holdfast.analysis.declaration import Standing
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.findings import NAMES, finished
+from holdfast.analysis.findings import finished
 from holdfast.analysis.matched_rows import Joint
 from holdfast.analysis.regimes import SHARED, regimes
 from holdfast.config.study import Study
@@ -55,10 +55,9 @@ def comparisons(
     settings that were tried; ``each``: its ``joints``, where they are there already."""
     parts = []
     for regime, joint in (each or joints(frame, configs, study)).items():
-        both = (estimands.rows(joint.frame, configs, study), matched_rows.rows(joint))
-        found = [some for some in both if len(some)]
-        if found:  # once more together: the answer's family spans them
-            parts.append(_of(finished(pd.concat(found, ignore_index=True), study)[list(NAMES)], regime))
+        found = [*estimands.findings(joint.frame, configs, study), *matched_rows.findings(joint)]
+        if found:
+            parts.append(_of(finished(found, study), regime))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"label": [], "regime": []}, dtype=str)
     objective = table["label"].map({v.label: v.objective for v in study.objectives}).fillna("")
     return complete("estimates", table, objective=objective, seed=OVER_SEEDS, bracket="", format=DEFAULT)

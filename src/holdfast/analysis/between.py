@@ -9,25 +9,24 @@ interval is by a bootstrap over prompts, which all models share, and seeds.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from holdfast import rng
-from holdfast.analysis.config_info import Configs
-from holdfast.analysis.findings import row
+from holdfast.analysis.findings import Finding, of
 from holdfast.analysis.ladder import AT_BASE, Ladder, caution
 from holdfast.config.study import Study
 from holdfast.stats.bootstrap import Scheme, percentile, resample
 from holdfast.stats.design import Design
 from holdfast.stats.equivalence import DIFFERS
+from holdfast.stats.estimate import Estimate
 
 Array = np.ndarray
 DRAWS = 2000
 HALF = 0.5
 
 
-def rows(found: list[Ladder], configs: Configs, study: Study) -> Iterator[dict[str, Any]]:
+def findings(found: list[Ladder], study: Study) -> Iterator[Finding]:
     """A row a measure, task and budget that two models or more and two objectives or more have."""
     for key in dict.fromkeys((x.task, x.measure) for x in found):
         some = [x for x in found if (x.task, x.measure) == key and AT_BASE in x.values]
@@ -36,11 +35,11 @@ def rows(found: list[Ladder], configs: Configs, study: Study) -> Iterator[dict[s
         labels = [label for label in some[0].labels if all(label in x.labels for x in some)]
         budgets = set.intersection(*(set(x.budgets(*labels)) for x in some)) if len(labels) > 1 else set()
         for budget in sorted(budgets):
-            if (one := _row(some, labels, budget, study)) is not None:
+            if (one := _found(some, labels, budget, study)) is not None:
                 yield one
 
 
-def _row(some: list[Ladder], labels: list[str], budget: int, study: Study) -> dict[str, Any] | None:
+def _found(some: list[Ladder], labels: list[str], budget: int, study: Study) -> Finding | None:
     checkpoints = [(label, budget) for label in labels]
     y = np.stack([x.values[r] - x.values[AT_BASE] for x in some for r in checkpoints])  # T S I G
     y = y[:, ~np.isnan(y).all(axis=(2, 3)).any(axis=0)]
@@ -58,14 +57,16 @@ def _row(some: list[Ladder], labels: list[str], budget: int, study: Study) -> di
     low, high = percentile(model_share(drawn.reshape(-1, *shape).astype(float), 2 * noise), study.alpha)
     more = "models" if low > HALF else "objectives" if high < HALF else ""
     seeds, prompts = y.shape[1], int(seen.any(axis=(0, 1, 3)).sum())
-    return {
-        **row(some[0], "between", None, budget=budget),
-        "model": "", "value": float(share), "low": float(low), "high": float(high), "n_prompts": prompts,
-        "n_seeds": seeds, "unit": "seed and prompt" if seeds > 1 else "prompt",
-        "metric": f"models' share of the variance of {some[0].metric}", "method": f"crossed bootstrap, {DRAWS} draws",
-        "warning": caution(Design("difference", False, seeds, prompts), study), "_decided": DIFFERS if more else None,
-        "note": (f"{more} differ more" if more else "neither is shown to differ more") + "; of these models alone",
-    }  # fmt: skip
+    warning = caution(Design("difference", False, seeds, prompts), study)
+    made = Estimate(
+        float(share), float(low), float(high), n_prompts=prompts, n_seeds=seeds, warning=warning,
+        method=f"crossed bootstrap, {DRAWS} draws",
+    )  # fmt: skip
+    return of(
+        some[0], "between", made, model="", budget=budget, decided=DIFFERS if more else None,
+        metric=f"models' share of the variance of {some[0].metric}",
+        note=(f"{more} differ more" if more else "neither is shown to differ more") + "; of these models alone",
+    )  # fmt: skip
 
 
 def _levels(y: Array, weights: Array) -> Array:

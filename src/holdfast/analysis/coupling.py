@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from holdfast.analysis.findings import row
+from holdfast.analysis.findings import Finding, of
 from holdfast.analysis.ladder import AT_BASE, Checkpoint, Ladder, caution, contrast
 from holdfast.config.study import Study
 from holdfast.stats.curves import axis
@@ -61,7 +61,7 @@ class Slope:
         return self.set(alpha / STRICTER)
 
 
-def rows(some: list[Ladder], study: Study) -> Iterator[dict[str, Any]]:
+def findings(some: list[Ladder], study: Study) -> Iterator[Finding]:
     """Of each label its own coupling (against the base, from which changes are counted), and its difference from
     SFT's."""
     for capability in (x for x in some if x.axis == "capability"):
@@ -71,9 +71,7 @@ def rows(some: list[Ladder], study: Study) -> Iterator[dict[str, Any]]:
                 yield from _of_pair(capability, safety, slopes, study)
 
 
-def _of_pair(
-    capability: Ladder, safety: Ladder, slopes: dict[str, Slope | None], study: Study
-) -> Iterator[dict[str, Any]]:
+def _of_pair(capability: Ladder, safety: Ladder, slopes: dict[str, Slope | None], study: Study) -> Iterator[Finding]:
     measure, margin = f"{safety.measure} × {capability.measure}", study.declared.interest.coupling(safety.axis)
     reference = slopes.get(safety.sft)
     for label, own in slopes.items():
@@ -87,28 +85,32 @@ def _of_pair(
             if len(set(capability.budgets(label)) & set(safety.budgets(label))) == 1:
                 said["note"] = "one budget: the ratio of two changes, not a slope along a ladder"
             made = estimated(value, ends, both, study)
-            said |= _bounds(both, study.alpha)
+            low, high, lost = _bounds(both, study.alpha)
+            made = replace(made, bound_low=low, bound_high=high)
+            if lost:
+                said |= {"note": lost, "decided": CANNOT_TELL}
             if not np.isfinite([made.low, made.high]).all():
                 seen = " and ".join(f"p {x.p_moved:.2g}" for x in both if not np.isfinite(x.ends(study.alpha)).all())
                 note = f"capability is not shown clearly enough to move along the ladder ({seen}, which must be below "
                 note += f"{study.alpha / STRICTER:g}): no slope on it can be told"
-                said |= dict.fromkeys(("value", "low", "high", "p", "_within"), np.nan) | {"note": note}
-            yield row(safety, "coupling", made, label=label, against=against, interest=margin, **said)
+                made = replace(made, value=np.nan, low=np.nan, high=np.nan, p=np.nan)
+                said |= {"within": np.nan, "note": note}
+            yield of(safety, "coupling", made, label=label, against=against, interest=margin, **said)
 
 
-def _bounds(both: tuple[Slope, ...], alpha: float) -> dict[str, Any]:
-    """Ends over all that missing scores could be; without ends, no verdict."""
+def _bounds(both: tuple[Slope, ...], alpha: float) -> tuple[float, float, str]:
+    """Ends over all that missing scores could be (NaN: none is missing); without ends, why there is no verdict."""
     if not any(x.worst for x in both):
-        return {}
+        return np.nan, np.nan, ""
     ways = product(*(x.worst or (x,) for x in both))
     ends = [less(*w)(alpha) if len(w) > 1 else w[0].ends(alpha) for w in ways]
     low, high = min(a for a, _ in ends), max(b for _, b in ends)
     # From one sign to the other capability passes 0, where the ratio has no bound.
     same = all(len({w.moved > 0 for w in (x, *x.worst)}) == 1 for x in both)
     if same and np.isfinite([low, high]).all():
-        return {"bound_low": low, "bound_high": high}
+        return low, high, ""
     note = "scores are missing, and by some that they could be capability does not move the same way: no verdict"
-    return {"bound_low": np.nan, "bound_high": np.nan, "_decided": CANNOT_TELL, "note": note}
+    return np.nan, np.nan, note
 
 
 def slope(capability: Ladder, safety: Ladder, label: str, study: Study) -> Slope | None:

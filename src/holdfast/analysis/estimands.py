@@ -10,6 +10,7 @@ condition's own threshold: that a value is not 0 has no contrary that could be s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import pandas as pd
 
 from holdfast.analysis import between, coupling
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.findings import OVER_LADDER, finished, row
+from holdfast.analysis.findings import OVER_BUDGETS, Finding, of
 from holdfast.analysis.ladder import (
     AT_BASE,
     Checkpoint,
@@ -34,22 +35,20 @@ from holdfast.stats.trend import area_weights, slope_weights
 
 REFERENCES = ("base", "sft")
 DRAWS = 10_000  # for the dependence of the tests of all objectives
-Row = dict[str, Any]
 
 
-def rows(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
-    """All findings of this file and of ``coupling`` and ``between``."""
+def findings(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Finding]:
+    """All of this file and of ``coupling`` and ``between``."""
     found = ladders(frame, configs, study)
-    parts: list[Row] = []
+    parts: list[Finding] = []
     for some in settings(found):
         for ladder in some:
             parts += compared(ladder, study)
             parts += together(ladder, study)
-        parts += coupling.rows(some, study)
+        parts += coupling.findings(some, study)
         parts += dissociations(some, study)
         parts += specificities(some, study)
-    parts += between.rows(found, configs, study)
-    return finished(parts, study)
+    return [*parts, *between.findings(found, study)]
 
 
 # -- against one reference -------------------------------------------------------------------------------------------
@@ -64,7 +63,7 @@ def versus(ladder: Ladder, label: str, reference: str, weights: Mapping[int, flo
     return found | {(reference, b): -w for b, w in weights.items()}
 
 
-def compared(ladder: Ladder, study: Study) -> Iterator[Row]:
+def compared(ladder: Ladder, study: Study) -> Iterator[Finding]:
     """level, last, slope and area of every label against every reference."""
     asked = [
         (finding, label, against, budget, margin, versus(ladder, label, ladder.reference(against), weights))
@@ -75,7 +74,7 @@ def compared(ladder: Ladder, study: Study) -> Iterator[Row]:
     ]
     found = contrasts(ladder, [weights for *_, weights in asked], study)
     for (finding, label, against, budget, margin, _), one in zip(asked, found, strict=True):
-        yield row(ladder, finding, one, label=label, against=against, budget=budget, interest=margin, _pool=one)
+        yield of(ladder, finding, one, label=label, against=against, budget=budget, interest=margin, pools=True)
 
 
 def _asked(
@@ -89,9 +88,9 @@ def _asked(
     if budgets:
         yield "last", budgets[-1], margin, {budgets[-1]: 1.0}
     if trendable(budgets):
-        yield "area", OVER_LADDER, margin, dict(zip(budgets, area_weights(budgets), strict=True))
+        yield "area", OVER_BUDGETS, margin, dict(zip(budgets, area_weights(budgets), strict=True))
         slope = dict(zip(budgets, slope_weights(budgets), strict=True))
-        yield "slope", OVER_LADDER, margin / doublings(budgets), slope
+        yield "slope", OVER_BUDGETS, margin / doublings(budgets), slope
 
 
 def trendable(budgets: tuple[int, ...]) -> bool:
@@ -106,7 +105,7 @@ def doublings(budgets: tuple[int, ...]) -> float:
 # -- all objectives together -----------------------------------------------------------------------------------------
 
 
-def together(ladder: Ladder, study: Study) -> Iterator[Row]:
+def together(ladder: Ladder, study: Study) -> Iterator[Finding]:
     """apart at each budget, and interaction: the clearest deviation of an objective from the mean of all of them."""
     labels, margin = ladder.labels, study.declared.interest.of(ladder.axis)
     budgets = ladder.budgets(*labels)
@@ -121,7 +120,7 @@ def together(ladder: Ladder, study: Study) -> Iterator[Row]:
 
 def omnibus(
     ladder: Ladder, finding: str, weights: Mapping[int, float], study: Study, margin: float, **more: Any
-) -> Row:
+) -> Finding:
     """Every objective against the mean of all, judged by the one that is most clearly apart (the smallest p, a
     statistic of the maximum type): value, p and interval are all of that one objective, p corrected and the interval
     simultaneous for their number and dependence (``multiple.many_to_one``); equivalent where all of them are."""
@@ -131,7 +130,7 @@ def omnibus(
     ]
     estimates = [x for x in contrasts(ladder, asked, study) if x is not None]
     if len(estimates) < n:
-        return row(ladder, finding, None, interest=margin, **more)
+        return of(ladder, finding, None, interest=margin, **more)
     raw = np.array([x.two_sided() for x in estimates])  # by what the interval is made of, not by sign flips
     values = np.array([x.value for x in estimates])
     corrected, each = many_to_one(raw, _together(estimates), study.alpha, DRAWS)
@@ -142,19 +141,14 @@ def omnibus(
     def at(alpha: float) -> tuple[float, float]:
         return estimates[k].interval(alpha * part)
 
-    names = ladder.labels
-    said: dict[str, Any] = {
-        "low": at(study.alpha)[0],
-        "high": at(study.alpha)[1],
-        "_at": at,
-        "p": float(corrected[k]),
-        "note": f"most clearly apart from the mean of all: {names[k]}; "
-        f"highest {names[int(np.argmax(values))]}, lowest {names[int(np.argmin(values))]}",
-        "method": f"{estimates[k].method.split(';')[0]}, simultaneous; many-to-one",
-        "_within": max(x.within(margin) for x in estimates),
-        "_way": "",
-    }
-    return row(ladder, finding, estimates[k], interest=margin, **said, **more)
+    names, one = ladder.labels, estimates[k]
+    note = f"most clearly apart from the mean of all: {names[k]}; "
+    note += f"highest {names[int(np.argmax(values))]}, lowest {names[int(np.argmin(values))]}"
+    low, high = at(study.alpha)
+    method = f"{one.method.split(';')[0]}, simultaneous; many-to-one"
+    clearest = replace(one, low=low, high=high, ends=at, p=float(corrected[k]), method=method)
+    within, worse = max(x.within(margin) for x in estimates), one.within(margin)
+    return of(ladder, finding, clearest, interest=margin, way="", note=note, within=within, worse=worse, **more)
 
 
 def _together(estimates: list[Estimate]) -> np.ndarray:
@@ -167,7 +161,7 @@ def _together(estimates: list[Estimate]) -> np.ndarray:
 # -- statements with several conditions ------------------------------------------------------------------------------
 
 
-def dissociations(some: list[Ladder], study: Study) -> Iterator[Row]:
+def dissociations(some: list[Ladder], study: Study) -> Iterator[Finding]:
     """Attack success is down while the persona is not: below the reference, and not below it by the difference of
     interest, at the last budget."""
     for robust in (x for x in some if x.axis == "robustness" and x.better == "lower"):
@@ -176,15 +170,16 @@ def dissociations(some: list[Ladder], study: Study) -> Iterator[Row]:
             for label, against, budget, asr, trait in _pairs(robust, persona, study):
                 holds = max(asr.below(0.0), trait.above(-margin))
                 fails = 2 * min(asr.above(0.0), trait.below(-margin))
-                yield row(
-                    robust, "dissociation", asr, label=label, against=against, budget=budget, p=holds,
-                    measure=f"{robust.measure} × {persona.measure}", _fails=fails,
+                method = "intersection-union of one-sided t tests"
+                yield of(
+                    robust, "dissociation", replace(asr, p=holds, method=method, warning=_worst(asr, trait)),
+                    label=label, against=against, budget=budget, measure=f"{robust.measure} × {persona.measure}",
                     note=f"needs the value below 0, and {persona.measure} above {-margin:g}: it is {_spoken(trait)}",
-                    method="intersection-union of one-sided t tests", interest=margin, warning=_worst(asr, trait),
+                    fails=fails, interest=margin,
                 )  # fmt: skip
 
 
-def specificities(some: list[Ladder], study: Study) -> Iterator[Row]:
+def specificities(some: list[Ladder], study: Study) -> Iterator[Finding]:
     """The persona moves while every normative measure is equivalent to the base, at the last budget."""
     normative = [x for x in some if x.axis == "normative"]
     margin = study.declared.interest.of("normative")
@@ -199,11 +194,11 @@ def specificities(some: list[Ladder], study: Study) -> Iterator[Row]:
             holds = max(moved.p, *(x.within(margin) for x in known))
             fails = min(min(x.below(-margin), x.above(margin)) for x in known) * len(known)
             told = "; ".join(f"{x.measure} {_spoken(y)}" for x, y in zip(normative, known, strict=True))
-            yield row(
-                persona, "specificity", moved, label=label, against="base", budget=budgets[-1], p=holds,
-                measure=" × ".join(last), _fails=fails, interest=margin,
+            method = "intersection-union of t tests and equivalence tests"
+            yield of(
+                persona, "specificity", replace(moved, p=holds, method=method, warning=_worst(moved, *known)),
+                label=label, against="base", budget=budgets[-1], measure=" × ".join(last), fails=fails, interest=margin,
                 note=f"needs the value not 0, and all of these within ±{margin:g}: {told}",
-                method="intersection-union of t tests and equivalence tests", warning=_worst(moved, *known),
             )  # fmt: skip
 
 

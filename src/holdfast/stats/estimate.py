@@ -37,6 +37,11 @@ class Estimate:
     bound_low: float = np.nan  # ends of the interval with missing scores at their worst; NaN: none is missing
     bound_high: float = np.nan
 
+    @property
+    def told(self) -> bool:
+        """Whether there is an interval at any other level than the one of ``low`` and ``high``."""
+        return bool(self.pivots) or self.ends is not None
+
     def interval(self, alpha: float) -> tuple[float, float]:
         """At 1 - ``alpha``: the union over the pivots', cut off at what is possible."""
         if self.ends is not None:
