@@ -19,8 +19,8 @@ import pandas as pd
 
 from holdfast import rng
 from holdfast.config.role import Role
-from holdfast.config.runs import settings, tuning_seeds
 from holdfast.config.study import Study
+from holdfast.config.study_runs import settings, tuning_seeds
 from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.store.files import write_json, write_text

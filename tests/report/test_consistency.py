@@ -10,7 +10,7 @@ import pytest
 from holdfast.analysis import consistency as analysed
 from holdfast.analysis.consistency import Consistency
 from holdfast.analysis.frame import load
-from holdfast.config.runs import variations
+from holdfast.config.study_runs import variations
 from holdfast.report import checklist, consistency
 from holdfast.report.reading import Findings, read
 from holdfast.store.files import write_text

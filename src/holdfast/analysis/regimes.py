@@ -10,8 +10,8 @@ import pandas as pd
 
 from holdfast.analysis.config_info import Configs
 from holdfast.config.role import Role
-from holdfast.config.runs import settings
 from holdfast.config.study import Study
+from holdfast.config.study_runs import settings
 
 SHARED, TUNED = "shared", "tuned"
 _WHO = ["model", "task", "label"]

@@ -18,8 +18,8 @@ import pandas as pd
 from holdfast.analysis.config_info import ConfigInfo
 from holdfast.config import loading
 from holdfast.config.role import Role
-from holdfast.config.runs import settings, variations
 from holdfast.config.study import MeasureSpec, Study
+from holdfast.config.study_runs import settings, variations
 from holdfast.evals.varied import varied
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError

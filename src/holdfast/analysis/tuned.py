@@ -18,8 +18,8 @@ from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.headlines import headlines
-from holdfast.config.runs import settings, tuning_seeds
 from holdfast.config.study import Study, VariantSpec
+from holdfast.config.study_runs import settings, tuning_seeds
 
 SURELY = 1e-9  # means of the same items that differ by less are equal
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from holdfast.config.runs import Who, tuning_seeds
 from holdfast.config.study import Study
+from holdfast.config.study_runs import Who, tuning_seeds
 from holdfast.store.digest import digest
 from holdfast.store.files import AGAIN, read_json, write_json
 from holdfast.store.folder import StudyFolder

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from holdfast.config.role import Role
-from holdfast.config.runs import own
 from holdfast.config.study import Study
+from holdfast.config.study_runs import own
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from holdfast.analysis import consistency
 from holdfast.analysis.consistency import Consistency
 from holdfast.analysis.repeats import PROMPT, REST
-from holdfast.config.runs import variations
+from holdfast.config.study_runs import variations
 from holdfast.config.variant import Variant
 from holdfast.report import gist, markup, speak, tables
 from holdfast.report.charts import Figure, layer, share_axis, tips

@@ -15,7 +15,7 @@ import pandas as pd
 
 from holdfast.analysis.gate import NO_ANSWER as SILENT
 from holdfast.analysis.gate import GateVerdict
-from holdfast.config import runs as study_runs
+from holdfast.config import study_runs
 from holdfast.config.study import Study
 from holdfast.report import speak
 from holdfast.report.headline import Series, plain

@@ -12,7 +12,7 @@ from holdfast.analysis import tuned
 from holdfast.analysis.regimes import SHARED, TUNED
 from holdfast.analysis.tables import TRIED
 from holdfast.config.decisions import choices
-from holdfast.config.runs import settings, tuning_seeds
+from holdfast.config.study_runs import settings, tuning_seeds
 from holdfast.report import consistency, markup, speak, tables
 from holdfast.report import labels as place
 from holdfast.report.charts import Figure, colour, layer, lower, opacity_of, shape, share_axis, tips

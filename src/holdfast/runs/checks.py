@@ -9,8 +9,8 @@ from typing import Any
 from holdfast import registry
 from holdfast.config.declared import DeclaredSpec
 from holdfast.config.prompt_format import check as check_frame
-from holdfast.config.runs import own, variations
 from holdfast.config.study import MeasureSpec, Study, TaskSpec
+from holdfast.config.study_runs import own, variations
 from holdfast.evals.varied import varied
 from holdfast.runs.section_checks import beside, sections
 from holdfast.store.digest import digest

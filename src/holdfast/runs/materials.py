@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from holdfast import registry, rng
 from holdfast.config.role import Role
-from holdfast.config.runs import CONTROL_OBJECTIVE, second_tasks, variants
 from holdfast.config.study import Controls, ModelSpec, Study, TaskSpec
+from holdfast.config.study_runs import CONTROL_OBJECTIVE, second_tasks, variants
 from holdfast.config.task import ChosenSpec, RejectedSpec, SideSpec, UnsafeSpec
 from holdfast.data import sampled, template_check
 from holdfast.data.prepare import NONE_SAMPLED, Prepared, prepare

@@ -9,8 +9,8 @@ from holdfast import registry
 from holdfast.config.declared import MatchedSpec, TunedSpec
 from holdfast.config.factors import ConsistencySpec
 from holdfast.config.prompt_format import check as check_frame
-from holdfast.config.runs import objective_identity, own, second_tasks, settings, variations
 from holdfast.config.study import Study, TaskSpec
+from holdfast.config.study_runs import objective_identity, own, second_tasks, settings, variations
 from holdfast.config.variant import OWN
 from holdfast.types import UserError
 

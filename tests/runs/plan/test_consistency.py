@@ -8,8 +8,8 @@ import pytest
 
 from holdfast.config.prompt_format import framed
 from holdfast.config.role import Role
-from holdfast.config.runs import variations
 from holdfast.config.study import Study, VariantSpec
+from holdfast.config.study_runs import variations
 from holdfast.config.variant import Variant
 from holdfast.evals.varied import varied
 from holdfast.runs.materials import Materials

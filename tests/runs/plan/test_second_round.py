@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.config.role import Role
-from holdfast.config.runs import variations
+from holdfast.config.study_runs import variations
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import expand
 from holdfast.types import UserError

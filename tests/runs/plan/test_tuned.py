@@ -8,8 +8,8 @@ import pytest
 
 from holdfast.config import decisions
 from holdfast.config.role import Role
-from holdfast.config.runs import settings
 from holdfast.config.study import Study
+from holdfast.config.study_runs import settings
 from holdfast.runs.plan import expand
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError

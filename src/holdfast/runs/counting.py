@@ -1,0 +1,149 @@
+"""What a run reads, and its id, counted from the rows themselves.
+
+A run's id is a digest of what determines its weights: model, template, the rows themselves and their order,
+objective, seed, learning rate, controls. Names, paths and labels are not in it. Nor are the budgets where the ladder is
+nested (constant schedule), so that a ladder can grow; else every budget is a run of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from holdfast import registry
+from holdfast.config.decisions import Stopped
+from holdfast.config.role import Role
+from holdfast.config.run import PlannedCheckpoint, Run
+from holdfast.config.study_runs import RunSpec
+from holdfast.data.stream import Stream
+from holdfast.runs.materials import Materials
+from holdfast.store.digest import canonical, digest, short
+from holdfast.training.job import is_nested
+from holdfast.types import UNSAFE, Example, UserError
+
+# Raised when the loop would give other weights for the same plan.
+TRAINING = 1
+
+
+def ladder(materials: Materials, spec: RunSpec) -> list[RunSpec]:
+    """One run for all budgets where a smaller one is a prefix of a larger one; else one for each, but that a setting is
+    tried at the last alone."""
+    if _nested(materials, spec):
+        return [spec]
+    budgets = spec.budgets[-1:] if spec.role is Role.TUNING else spec.budgets
+    return [replace(spec, budgets=(b,)) for b in budgets]
+
+
+def _nested(materials: Materials, spec: RunSpec) -> bool:
+    return is_nested(materials.objectives[spec.variant.label], materials.controls(spec.variant.label))
+
+
+def run_id(materials: Materials, spec: RunSpec, parent: str = "") -> str:
+    """``parent``: id of the run from whose checkpoint at the last budget a second round goes on. That budget counts
+    there, and where the ladder is not nested.
+
+    Of the controls, ``passes`` and ``max_tokens`` are left out: they say which rows are read, and the rows are in.
+    """
+    v, model, budget = spec.variant, materials.models[spec.model], spec.budgets[-1]
+    controls, (order, init) = materials.controls(v.label), v.seeds(spec.seed)
+    return short(
+        digest(
+            {
+                "training": TRAINING,
+                "model": materials.model_digest(spec.model),
+                "renderer": materials.renderer(spec.model).digest,
+                "numerics": {"dtype": model.dtype, "attention": model.attention},
+                "rows": materials.rows_digest(spec.model, materials.rows_of(v.label, spec.task)),
+                "objective": registry.identity(materials.objectives[v.label]),
+                "seed": init,
+                **({"order_seed": order} if order != init else {}),
+                "learning_rate": v.learning_rate(materials.study.controls),
+                "controls": controls.model_dump(exclude={"passes", "max_tokens", "learning_rate"}),
+                "budget": None if _nested(materials, spec) else budget,
+                **({"begins": [parent, budget]} if parent else {}),
+            }
+        )
+    )
+
+
+def counted(materials: Materials, spec: RunSpec, stopped: Stopped) -> Run:
+    """The run with its id and what it reads; ``stopped``: where runs end before their last budget.
+
+    Raises UserError where a budget lies within the warm-up of a schedule that ends with it.
+    """
+    v, controls = spec.variant, materials.controls(spec.variant.label)
+    parent = run_id(materials, replace(spec, variant=materials.variants[v.parent])) if v.parent else ""
+    id = run_id(materials, spec, parent)
+    if spec.role.is_study and id in stopped:
+        spec = spec.upto(stopped[id]["budget"])
+    last = spec.budgets[-1]
+    stream = materials.stream(spec.model, spec.task, spec.seed, last, v.label)
+    steps = stream.step_at(last)
+    if steps <= controls.warmup_steps and controls.schedule != "constant":
+        raise UserError(
+            f"the budget of {last} tokens is {steps} steps of the task {spec.task!r}, no more than "
+            "controls.warmup_steps; lower warmup_steps or raise the budget"
+        )
+    return _named(materials, spec, id, stream.digest, _checkpoints(materials, spec, stream), parent)
+
+
+def _checkpoints(materials: Materials, run: RunSpec, stream: Stream) -> tuple[PlannedCheckpoint, ...]:
+    objective = materials.objectives[run.variant.label]
+    needs = objective.needs
+    known: dict[str, tuple[int, int, int]] = {}
+
+    def read(example: Example) -> tuple[int, int, int]:
+        """Tokens forward, supervised and unsafe."""
+        view = objective.view(example)
+        responses = [materials.response_tokens(run.model, s.response) for s in view]
+        unsafe = [n for n, s in zip(responses, view, strict=True) if s.side == "rejected" and UNSAFE in example.tags]
+        prompts = [materials.prompt_tokens(run.model, s.prompt) for s in view]
+        return sum(prompts) + sum(responses), sum(responses), sum(unsafe)
+
+    checkpoints, done, forward, supervised, unsafe, first_time = [], 0, 0, 0, 0, 0
+    for budget in run.budgets:
+        end = stream.step_at(budget)
+        for example in (e for step in stream.steps[done:end] for e in step):
+            new = example.id not in known
+            counts = known.setdefault(example.id, read(example) if new else (0, 0, 0))
+            forward, supervised, unsafe = forward + counts[0], supervised + counts[1], unsafe + counts[2]
+            first_time += counts[0] if new else 0
+        done = end
+        checkpoints.append(
+            PlannedCheckpoint(
+                budget=budget,
+                tokens=stream.tokens_after[end - 1],
+                forward_tokens=forward,
+                reference_tokens=first_time if needs.ref_logps or needs.kl else 0,
+                steps=end,
+                rows=sum(len(step) for step in stream.steps[:end]),
+                passes=round(stream.passes_at(budget), 3),
+                supervised_tokens=supervised,
+                unsafe_tokens=unsafe,
+            )
+        )
+    return tuple(checkpoints)
+
+
+def nominal(materials: Materials, spec: RunSpec) -> Run:
+    """Round numbers: a pair costs twice the shared view. The id is a label, good for nothing but telling runs apart."""
+    needs, v = materials.objectives[spec.variant.label].needs, spec.variant
+    times, referred = 2 if needs.pairs else 1, needs.ref_logps or needs.kl
+    checkpoints = tuple(PlannedCheckpoint(b, b, b * times, b * times if referred else 0) for b in spec.budgets)
+    labels = [spec.model, spec.task, v.label, spec.role.column(v.label), spec.seed, spec.budgets[-1]]
+    return _named(materials, spec, f"nominal-{short(digest(labels))}", "", checkpoints)
+
+
+def _named(
+    materials: Materials,
+    spec: RunSpec,
+    id: str,
+    order: str,
+    checkpoints: tuple[PlannedCheckpoint, ...],
+    parent: str = "",
+) -> Run:
+    v = spec.variant
+    identity = registry.identity(materials.objectives[v.label])
+    return Run(
+        id, spec.model, spec.task, v.label, identity["name"], canonical(identity["params"]), spec.seed,
+        v.learning_rate(materials.study.controls), spec.role, order, checkpoints, v.of, v.overrides, parent,
+    )  # fmt: skip
