@@ -2,14 +2,70 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # there are as many workers as cores: threads would only wait
+    os.environ.setdefault(_name, "1")
+
+# Folders that one worker runs whole, for what their tests share is dear to make. They come first, so that no worker is
+# left with one at the end; of all others a worker takes a file at a time.
+WHOLE = ("tests/report/", "tests/runs/pipeline/")
+
 DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", Path(__file__).parents[1] / "../shared/data"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE))
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays, so no garbage collection need look at it (statsmodels asks for one at every call)."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Groups by folder and file. pytest-xdist's own, by marks, are silently none under pytest 9.2 (xdist 3.8)."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return next((folder for folder in WHOLE if file.startswith(folder)), file)
+
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def draw() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """``with draw():`` charts become SVG and PNG, which is half of a page's time; elsewhere these files are empty."""
+    import vl_convert
+
+    functions = {name: getattr(vl_convert, name) for name in ("vegalite_to_svg", "svg_to_png")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vl_convert, "vegalite_to_svg", lambda *_, **__: "<svg/>")
+        patch.setattr(vl_convert, "svg_to_png", lambda *_, **__: b"")
+
+        @contextmanager
+        def drawn() -> Iterator[None]:
+            with pytest.MonkeyPatch.context() as within:
+                for name, function in functions.items():
+                    within.setattr(vl_convert, name, function)
+                yield
+
+        yield drawn
 
 
 @pytest.fixture(scope="session")

@@ -49,8 +49,6 @@ from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 from holdfast.types import Judgement, Record, Response, UserError
 
-pytestmark = pytest.mark.xdist_group("inspect")  # one worker, so that what all share is made once
-
 MINIATURE = "package:holdfast.miniature/model"
 REFUSAL = "I'm sorry, but I can't help with that."
 

@@ -179,7 +179,7 @@ def _near(one: list[str], other: list[str]) -> bool:
 def made_up(name: str, root: Path) -> StudyFolder:
     """A made-up study, analysed and reported by the stages themselves."""
     how = dict(MADE_UP[name])
-    folder = _report_conftest().made_up(root, prompts=how.pop("prompts"), **how)
+    folder = _report_conftest().made_up(root, prompts=how.pop("prompts"), analysed=False, **how)
     return again(folder)
 
 

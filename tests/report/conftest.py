@@ -36,7 +36,9 @@ def _fabricate() -> ModuleType:
     return module
 
 
-def made_up(root: Path, *, odd_seed: bool = False, prompts: int = 24, **study: Any) -> StudyFolder:
+def made_up(
+    root: Path, *, odd_seed: bool = False, prompts: int = 24, analysed: bool = True, **study: Any
+) -> StudyFolder:
     """``odd_seed`` plants a difference of control: one objective was given another order of data."""
     fabricate, folder = _fabricate(), StudyFolder(root)
     whole = fabricate.study_of(**({"mark": MARK} | study))
@@ -44,7 +46,8 @@ def made_up(root: Path, *, odd_seed: bool = False, prompts: int = 24, **study: A
         patch.setattr(files, "_flush", lambda path: None)
         fabricate.fabricate(root, study=whole, prompts=prompts)
         _training(folder, whole, odd_seed)
-        analyse(folder, whole)
+        if analysed:
+            analyse(folder, whole)
     return folder
 
 

@@ -19,8 +19,6 @@ from holdfast.report.reading import Setting, read
 from holdfast.report.terminal import headline
 from holdfast.store.folder import StudyFolder
 
-pytestmark = pytest.mark.xdist_group("page of beside")  # its studies are made once
-
 ASR = Series("m", "robustness", "asr", "macro", "default", "rules")
 
 

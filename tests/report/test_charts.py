@@ -19,13 +19,16 @@ from holdfast.report.charts import Look
 from holdfast.report.figures import for_page
 from holdfast.report.reading import read
 from holdfast.report.responses import sample
-from holdfast.store import files
 from holdfast.store import tables as store
 from holdfast.store.folder import StudyFolder
 
 
-def test_every_chart_is_valid_and_says_what_it_rests_on(finished: StudyFolder) -> None:
-    part = sections.of_setting(read(finished).settings()[0])
+@pytest.fixture(scope="module")
+def part(finished: StudyFolder) -> Any:
+    return sections.of_setting(read(finished).settings()[0])
+
+
+def test_every_chart_is_valid_and_says_what_it_rests_on(part: Any) -> None:
     names = {f.name for f in part.figures}
     assert {"frontier", "miniature_robustness-by-attack", "quadrants", "moved", "kl_base"} <= names
     for f in part.figures:
@@ -92,8 +95,8 @@ def tick(low: float, high: float, count: int) -> float:
     return min(steps, key=lambda s: abs(math.log((high - low) / s / count)))
 
 
-def test_a_number_is_rounded_in_one_way_in_a_chart_and_beside_it(finished: StudyFolder) -> None:
-    figures = {f.name: f for f in sections.of_setting(read(finished).settings()[0]).figures}
+def test_a_number_is_rounded_in_one_way_in_a_chart_and_beside_it(part: Any) -> None:
+    figures = {f.name: f for f in part.figures}
     said = {name: rounded(f.spec) for name, f in figures.items()}
     for name in ("frontier", "moved"):
         assert {"x", "y", "low_y", "high_y", "budget"} <= said[name]
@@ -161,14 +164,6 @@ ODD = {
 }
 
 
-@pytest.fixture
-def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Charts are not drawn to files, which takes most of a report's time."""
-    monkeypatch.setattr(page.figures, "write", lambda *_: None)
-    monkeypatch.setattr(files, "_flush", lambda path: None)
-
-
-@pytest.mark.usefixtures("no_files")
 @pytest.mark.parametrize("name", list(ODD))
 def test_an_odd_study_has_a_page_and_a_difference_of_control_is_loud(name: str, tmp_path, make_study) -> None:
     folder = make_study(tmp_path, prompts=5, control_runs=[], **ODD[name])
@@ -184,7 +179,6 @@ def test_an_odd_study_has_a_page_and_a_difference_of_control_is_loud(name: str, 
         assert (folder.report / "tables" / "frontier-small-arithmetic.csv").exists()
 
 
-@pytest.mark.usefixtures("no_files")
 def test_a_study_without_robustness_judges_or_training_files_has_a_page(tmp_path, make_study) -> None:
     folder = make_study(tmp_path, prompts=5, control_runs=[], objectives=[{"label": "sft", "objective": "sft"}])
     table = store.read(folder.estimates_parquet, "estimates")

@@ -22,8 +22,6 @@ from holdfast.store import files
 from holdfast.store.folder import StudyFolder
 from holdfast.types import Axis, UserError
 
-pytestmark = pytest.mark.xdist_group("page of described")  # its studies are made once
-
 
 @dataclass(frozen=True, kw_only=True)
 class Flattery(Measure):
@@ -54,7 +52,7 @@ def measured(root, make_study, way: str) -> StudyFolder:
     """A finished study with it in place of the miniature's persona measure; its page is built."""
     two = [{"label": o, "objective": o} for o in ("sft", "dpo")]
     more = {"objectives": two, "control_runs": []}
-    folder = make_study(root, prompts=8, budgets=(15_000, 60_000), seeds=(0, 1, 2), **more)
+    folder = make_study(root, prompts=8, budgets=(15_000, 60_000), seeds=(0, 1), analysed=False, **more)
     study = folder.study_yaml.read_text(encoding="utf-8")
     files.write_text(folder.study_yaml, study.replace("miniature_dark_triad", "flattery"))
     (one,) = [c for c in folder.configs() if files.read_json(c.config_json)["axis"] == "persona"]

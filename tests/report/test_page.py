@@ -17,8 +17,6 @@ from holdfast.report.page import build
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 
-pytestmark = pytest.mark.xdist_group("page")  # one worker, so that what all share is made once
-
 MARK = "miniature: a synthetic world, not evidence about real models"
 LOADS = ("src", "href", "action", "data", "poster", "srcset")
 
@@ -36,7 +34,7 @@ def reads() -> set[tuple[str, bool]]:
 
 
 @pytest.fixture(scope="module")
-def page(finished: StudyFolder, drawn: dict[str, Figure], reads: set[tuple[str, bool]]) -> Path:
+def page(finished: StudyFolder, draw: Any, drawn: dict[str, Figure], reads: set[tuple[str, bool]]) -> Path:
     def write(folder: Path, name: str, figure: Figure, *rest: Any) -> None:
         drawn[name] = figure
         figures.write(folder, name, figure, *rest)
@@ -46,7 +44,7 @@ def page(finished: StudyFolder, drawn: dict[str, Figure], reads: set[tuple[str, 
         return plain(path, name, columns, where)
 
     plain = tables.read
-    with pytest.MonkeyPatch.context() as patch:
+    with draw(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "read", read)
         patch.setattr("holdfast.report.page.figures", SimpleNamespace(**vars(figures) | {"write": write}))
         return build(finished)

@@ -20,8 +20,6 @@ from holdfast.report.page import build
 from holdfast.store.defuse import for_spreadsheet
 from holdfast.store.folder import StudyFolder
 
-pytestmark = pytest.mark.xdist_group("page")
-
 BAD = "<svg/onload=pwned()>"
 MEASURES = ("task_accuracy", "miniature_robustness", "miniature_dark_triad", "miniature_facts")
 NAMES = {m: f"{m} {BAD}" for m in MEASURES}

@@ -21,8 +21,6 @@ from holdfast.runs import pipeline
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
-pytestmark = pytest.mark.xdist_group("page of standing")  # its studies are made once
-
 
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory, make_study: Any, fabrication: ModuleType) -> Iterator[Any]:
@@ -30,8 +28,10 @@ def declared(tmp_path_factory: pytest.TempPathFactory, make_study: Any, fabricat
     root = tmp_path_factory.mktemp("declared")
     objectives = [{"label": o, "objective": o} for o in ("sft", "dpo")]
     parts = {"declared": {"interest": {"robustness": 0.05}}, "objectives": objectives, "control_runs": []}
+    parts["measures"] = [{"measure": "task_accuracy"}, {"measure": "miniature_robustness"}]
+    parts["budgets"] = (15_000, 30_000)
     record(fabrication.study_of(**parts), StudyFolder(root))
-    return make_study(root, prompts=8, **parts)
+    return make_study(root, prompts=6, **parts)
 
 
 def analysed_as(folder: StudyFolder, change: str, to: str, at: Path) -> Findings:

@@ -88,7 +88,7 @@ _LATEX = [
     (re.compile(r"(?<=\d)\s*\\[dtc]?frac(?=\s*[\{\d])"), r" \\frac"),  # of 2\frac{1}{2}
     (re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"\1/\2"),
     (re.compile(r"\\[dtc]?frac\s*(?:\{(\d+)\}|(\d))\s*(?:\{(\d+)\}|(\d))"), r"\1\2/\3\4"),
-    (re.compile(r"\{?\s*\b(\d+)\s*\\over\s*(\d+)\s*\}?"), r"\1/\2"),
+    (re.compile(r"(?:\{\s*|(?<!\s)\s+|)\b(\d+)\s*\\over\s*(\d+)\s*\}?"), r"\1/\2"),  # one try for a run of spaces
     (re.compile(r"\\sqrt\s*\[\s*\d+\s*\]"), r"∛"),
     (re.compile(r"(?<=\d)\*\*(?=\(?-?\d)"), "^"),
     (re.compile(r"(?<=\d),-+(?!\w)"), ",00"),  # of €1.500,-

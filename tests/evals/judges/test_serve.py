@@ -20,8 +20,6 @@ from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judges.rubrics import CoherenceRubric
 from holdfast.types import Sampling, Turn
 
-pytestmark = pytest.mark.xdist_group("server")  # one worker, so that what all share is made once
-
 pytest.importorskip("fastapi", reason="needs transformers[serving], which the extra dev brings")
 
 MODEL = str(files("holdfast.miniature") / "model")

@@ -23,8 +23,6 @@ from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import model_folder
 from holdfast.types import UserError
 
-pytestmark = pytest.mark.xdist_group("audited")  # one worker, so that what all share is made once
-
 BASE = "package:holdfast.miniature/model"
 MEASURES = """
 - {measure: miniature_robustness, items: 2, max_new_tokens: 12}

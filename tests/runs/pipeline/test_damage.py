@@ -23,8 +23,6 @@ from holdfast.runs.plan import Plan
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
-pytestmark = pytest.mark.xdist_group("finished")
-
 READ = re.compile(r"study\.yaml|plan\.json|.*\.parquet|.*/cell\.json|.*/(config|controls)\.json|.*/checkpoints\.jsonl")
 UNREAD = ("half", "none")  # the ways for a file that no number is read from: each is a whole analysis
 EXPORTS = re.compile(r"\.lock|run\.log|report/.*|.*\.csv")  # written for others, and read by nothing

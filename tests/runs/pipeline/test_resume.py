@@ -22,8 +22,6 @@ from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
-pytestmark = pytest.mark.xdist_group("finished")  # one worker, so that what all share is made once
-
 # Wall-clock times, the logs, and files that only say that something was at work.
 VOLATILE = ("timing.jsonl", "run.log", "looks.jsonl", ".lock")
 

@@ -96,7 +96,6 @@ def ladders(folder: Path) -> dict[str, dict[int, str]]:
     }
 
 
-@pytest.mark.xdist_group("stopped")
 def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_run(
     stopped, train, tmp_path: Path
 ) -> None:
@@ -136,7 +135,6 @@ def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_
     assert ladders(tmp_path / "stop") == whole
 
 
-@pytest.mark.xdist_group("stopped")
 def test_killed_between_two_checkpoints_it_decides_the_same(
     stopped, train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
