@@ -26,8 +26,6 @@ from holdfast.config import loading
 from holdfast.runs import checks
 from holdfast.store import documents
 
-pytestmark = pytest.mark.xdist_group("docs")
-
 RUN = {
     ("init",), ("plan",), ("status",), ("compare",), ("show",), ("measures",), ("score",),
     ("judge", "responses"), ("judge", "sample"), ("export", "card"), ("export", "lm-eval"),

@@ -9,6 +9,7 @@ import json
 import math
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -290,6 +291,12 @@ def said(model, text, **how):
     return asyncio.run(model.generate(text, config=GenerateConfig(**{"max_tokens": 8} | how), cache=policy))
 
 
+def evaluated(*asked, **how):
+    """Inspect's evaluation, in a thread: it wants an event loop of its own, and this one's may be a browser's."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(eval, *asked, **how).result()
+
+
 def test_a_task_runs_on_a_subject_and_its_epochs_are_samples(two_adapters, tmp_path, monkeypatch):
     rows = [Sample("What is 2 + 3?", target="5"), Sample("What is 4 + 4?", target="8")]
     task = Task(rows, solver=generate(), scorer=includes())
@@ -298,7 +305,7 @@ def test_a_task_runs_on_a_subject_and_its_epochs_are_samples(two_adapters, tmp_p
     answer = model.api.resources._answer
     monkeypatch.setattr(model.api.resources, "_answer", lambda batch: (batches.append(len(batch)), answer(batch)))
     how = {"max_tokens": 8, "temperature": 1.5, "seed": 3, "epochs": 3, "display": "none", "log_dir": str(tmp_path)}
-    (log,) = eval(task, model, **how)
+    (log,) = evaluated(task, model, **how)
     assert log.status == "success", log.error
     assert log.eval.model == f"holdfast/{MINIATURE}@{model.api.subject.id[:12]}"
     texts = {(s.id, s.epoch): s.output.completion for s in log.samples}
@@ -309,9 +316,9 @@ def test_a_task_runs_on_a_subject_and_its_epochs_are_samples(two_adapters, tmp_p
     assert (usage.input_tokens, usage.output_tokens) == (prompts, usage.total_tokens - prompts)
     assert sum(batches) == 6
     assert len(batches) < 6
-    (again,) = eval(task, model, **how)
+    (again,) = evaluated(task, model, **how)
     assert {(s.id, s.epoch): s.output.completion for s in again.samples} == texts
-    (retried,) = eval(task, log.eval.model, model_args=log.eval.model_args, **how | {"epochs": 1})
+    (retried,) = evaluated(task, log.eval.model, model_args=log.eval.model_args, **how | {"epochs": 1})
     assert {(s.id, 1): s.output.completion for s in retried.samples} == {k: v for k, v in texts.items() if k[1] == 1}
 
 

@@ -66,6 +66,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(stages.STAGES, "report", no_page)
+        patch.setattr(pipeline, "executor", Here)
         return pipeline.run(parse(SMALL), tmp_path_factory.mktemp("finished") / "out", quiet=True), SMALL
 
 
