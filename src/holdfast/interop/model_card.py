@@ -40,7 +40,7 @@ def write(root: Path, label: str | None = None, budget: int | None = None) -> li
     folder = StudyFolder(root)
     lead = headlines(estimates(folder), configs(folder), each_seed=True)
     study = loading.load(folder.study_yaml)
-    rows = [r for r in subjects(folder) if r.trajectory and not r.bracket]
+    rows = [r for r in subjects(folder) if r.trajectory and r.role.is_study]
     chosen = [r for r in rows if label in (None, r.label) and budget in (None, r.budget)]
     if not chosen:
         known = ", ".join(sorted({r.label for r in rows})) or "none"

@@ -9,9 +9,9 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from holdfast.config.study import ModelSpec
-from holdfast.models.loading import pretrained, quiet
 from holdfast.models.memory import LESS, enough_for
 from holdfast.models.network import DTYPES, _device
+from holdfast.models.weights import pretrained, quiet
 from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.types import UserError
 

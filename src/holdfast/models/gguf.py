@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from holdfast.models.loading import pretrained, quiet
+from holdfast.models.weights import pretrained, quiet
 from holdfast.store.sources import AS_FILES, reason
 from holdfast.types import UserError
 

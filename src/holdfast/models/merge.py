@@ -17,8 +17,8 @@ from torch import Tensor
 
 from holdfast.config.study import ModelSpec
 from holdfast.models import adapters
-from holdfast.models.loading import quiet
 from holdfast.models.network import Network, load
+from holdfast.models.weights import quiet
 from holdfast.store.sources import adapter_folder, model_folder
 from holdfast.types import Turn, UserError
 

@@ -21,7 +21,7 @@ from transformers.modeling_outputs import MoeModelOutputWithPast
 
 from holdfast.data.renderer import Renderer
 from holdfast.models import quantised
-from holdfast.models.loading import pretrained, quiet
+from holdfast.models.weights import pretrained, quiet
 from holdfast.store.model_files import model_digest
 from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.types import Turn, UserError

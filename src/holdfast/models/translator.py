@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from holdfast.models.loading import pretrained, quiet
 from holdfast.models.memory import LESS, enough_for
+from holdfast.models.weights import pretrained, quiet
 from holdfast.store.sources import AS_FILES, model_folder, reason
 from holdfast.types import UserError
 
