@@ -35,14 +35,13 @@ def _line(prompts: int, attacks: int, draws: int) -> str:
     import numpy as np
 
     from holdfast import rng
-    from holdfast.analysis.clusters import cluster_sums
-    from holdfast.analysis.grid import grid
+    from holdfast.analysis.cube import cluster_sums, cube_of
     from holdfast.analysis.metrics import Metric
     from holdfast.stats.bootstrap import percentile, resample
 
     frame = _frame(prompts, attacks)
     began = time.perf_counter()
-    cube = grid(frame, {"by": "attack", "macro_over": None})
+    cube = cube_of(frame, {"by": "attack", "macro_over": None})
     sums = cluster_sums(cube, Metric("asr", frame["score"].to_numpy(), "share", (0.0, 1.0)))
     made = time.perf_counter()
     weights = np.ones(attacks) / attacks
@@ -66,7 +65,7 @@ def _line(prompts: int, attacks: int, draws: int) -> str:
 
 
 def _frame(prompts: int, attacks: int):  # type: ignore[no-untyped-def]
-    """33 conditions × 3 seeds and the base model, each asked everything once: what ``frame.load`` gives, less text."""
+    """33 conditions × 3 seeds and the base model, each asked everything once: as ``load_records`` has it."""
     import numpy as np
     import pandas as pd
 

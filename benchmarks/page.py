@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from holdfast.analysis.analyse import analyse
-from holdfast.analysis.frame import configs, load
+from holdfast.analysis.load import configs, load_records
 from holdfast.config.study import Study
 from holdfast.report.page import build
 from holdfast.store import schemas, tables
@@ -254,7 +254,7 @@ def main() -> None:
         (folder.root / "MADE").touch()
     if not folder.analysis.exists():
         with timed("analyse", took):
-            analyse(folder, study, configs(folder), load(folder))
+            analyse(folder, study, configs(folder), load_records(folder))
         print("run again for the page, with the analysis out of memory")
         return
     with timed("build", took):

@@ -54,11 +54,11 @@ class Results:
     def records(self) -> pd.DataFrame:
         """Every planned answer with every judge's score, and the ``response`` itself: unmasked, so look before you
         print. Prompts are not in it."""
-        from holdfast.analysis.frame import load
+        from holdfast.analysis.load import load_records
 
         shards = [file for config in self.folder.configs() for file in sorted(config.root.glob("*/[!.]*.parquet"))]
         texts = tables.read(shards, "records", ["id", "response", "n_tokens", "finish"]).drop_duplicates("id")
-        return load(self.folder).merge(texts.rename(columns={"id": "record"}), on="record", how="left")
+        return load_records(self.folder).merge(texts.rename(columns={"id": "record"}), on="record", how="left")
 
     @property
     def plots(self) -> list[str]:
@@ -81,7 +81,7 @@ class Results:
         """Thresholds held against the estimates: a gate file, or its entries (``docs/audit.md``). Raises ``UserError``
         for a name that the study has not."""
         from holdfast.analysis import gate
-        from holdfast.analysis.frame import configs
+        from holdfast.analysis.load import configs
 
         kept, there = gate.read(bounds), configs(self.folder)
         of = self.estimates.groupby("measure")

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for fabricate.py, which other 
 from fabricate import fabricate, study_of
 
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.frame import configs, load
+from holdfast.analysis.load import configs, load_records
 from holdfast.store.folder import StudyFolder
 
 
@@ -18,7 +18,7 @@ class Made:
     def __init__(self, root: Path):
         self.study = fabricate(root, study=study_of(seeds=(0, 1), budgets=(20_000, 40_000)), prompts=14)
         self.folder = StudyFolder(root)
-        self.frame, self.configs = load(self.folder), configs(self.folder)
+        self.frame, self.configs = load_records(self.folder), configs(self.folder)
         self.estimates = estimates(self.frame, self.configs, self.study)
 
 

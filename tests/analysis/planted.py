@@ -15,8 +15,8 @@ from rows import config_of, frame_of, study
 from scipy.special import expit
 
 from holdfast.analysis.config_info import ConfigInfo
-from holdfast.analysis.frame import SUBJECT, load
-from holdfast.analysis.frame import configs as read_configs
+from holdfast.analysis.load import SUBJECT, load_records
+from holdfast.analysis.load import configs as read_configs
 from holdfast.store import files, tables
 from holdfast.store.folder import StudyFolder
 
@@ -91,7 +91,7 @@ def on_disk(
         tables.write(folder.subjects, "subjects", rows[["subject", *SUBJECT]].drop_duplicates(), **empty)
         for config, mine in rows.groupby("cell", sort=False):
             _write_config(folder, configs[config], mine)
-    return load(folder), read_configs(folder)
+    return load_records(folder), read_configs(folder)
 
 
 def _write_config(folder: StudyFolder, about: ConfigInfo, rows: pd.DataFrame) -> None:

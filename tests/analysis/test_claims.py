@@ -21,7 +21,7 @@ def table(*rows: dict) -> pd.DataFrame:
 
 
 def said(rows: pd.DataFrame, claim: str) -> str:
-    found = claims(rows, SUBJECTS, STUDY)
+    found = claims(rows, SUBJECTS, STUDY, {})
     assert len(found) == len(CLAIMS)
     (verdict,) = found.loc[found["claim"] == claim, "verdict"]
     return str(verdict)
@@ -107,7 +107,7 @@ def test_the_first_label_of_an_objective_speaks_for_it():
     rows = table(
         {"estimand": "dissociation", "axis": "robustness", "label": "ip", "against": "sft", "verdict": "shown"}
     )
-    found = claims(rows, subjects, STUDY)
+    found = claims(rows, subjects, STUDY, {})
     assert found.loc[found["claim"] == "ip-dissociates", "verdict"].tolist() == ["reproduced"]
     assert found["source"].str.contains("2601.12639").all()
 
@@ -126,7 +126,9 @@ def test_what_was_planted_decides_the_claims_about_it():
     }
     study = planted.asked("sft", "ip", "kl", budgets=(100, 400), seeds=5)
     rows = planted.frame(truth, np.random.default_rng(5), budgets=(100, 400), seeds=5, prompts=250, seed_sd=0.1)
-    found = claims(comparisons(rows, planted.configs(), study), SUBJECTS, study).set_index("claim")["verdict"]
+    found = claims(comparisons(rows, planted.configs(), study), SUBJECTS, study, planted.configs()).set_index("claim")[
+        "verdict"
+    ]
     assert found["sft-couples-asr"] == found["sft-couples-drift"] == "reproduced"
     assert found["ip-asr"] == found["ip-dissociates"] == found["kl-no-drift"] == "reproduced"
     assert found["normative-stable"] == "reproduced"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from holdfast.analysis.compare import Comparison, compare, independent
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.frame import configs, load
+from holdfast.analysis.load import configs, load_records
 from holdfast.store import files, tables
 from holdfast.store.files import write_json
 from holdfast.store.folder import StudyFolder
@@ -32,7 +32,7 @@ def made(root: Path, *, accuracy: float = 1.6, prompts: int = 20, **more) -> Pat
     ):  # as a run names the eval config of a measure that belongs to a task
         (own,) = part.glob("task_accuracy-*")
         own.rename(own.with_name(own.name.replace("-", "-arithmetic-")))
-    tables.write(folder.estimates_parquet, "estimates", estimates(load(folder), configs(folder), study))
+    tables.write(folder.estimates_parquet, "estimates", estimates(load_records(folder), configs(folder), study))
     controlled = {"base": "b" * 64, "optimiser": {"learning_rate": study.controls.learning_rate}}
     runs = [{"label": "sft", "seed": s, "controlled": controlled, "bracket": ""} for s in study.seeds]
     write_json(folder.controls_json, {"trajectories": runs})

@@ -11,7 +11,7 @@ import pytest
 
 from holdfast import rng
 from holdfast.analysis import consistency
-from holdfast.analysis.frame import configs, load
+from holdfast.analysis.load import configs, load_records
 from holdfast.config.study import Study
 from holdfast.store import files, tables
 from holdfast.store.digest import digest
@@ -57,7 +57,7 @@ def planted(tmp_path_factory) -> tuple[StudyFolder, Study, consistency.Consisten
         patch.setattr(files, "_flush", lambda path: None)
         fabricate(root, study=study, prompts=20)
         folder = StudyFolder(root)
-        before = load(folder)
+        before = load_records(folder)
         plant(folder)
     return folder, study, consistency.consistency(folder, study), before
 
@@ -65,7 +65,7 @@ def planted(tmp_path_factory) -> tuple[StudyFolder, Study, consistency.Consisten
 def test_what_varies_is_not_in_the_study_s_own_frame(planted):
     folder, _, _, before = planted
     assert len(configs(folder)) == len(configs(folder, varied=True)) - 2
-    pd.testing.assert_frame_equal(load(folder), before)
+    pd.testing.assert_frame_equal(load_records(folder), before)
 
 
 def test_the_planted_prompt_format_has_the_largest_share(planted):

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from rows import config_of, frame_of, study
 
-from holdfast.analysis.clusters import cluster_sums
+from holdfast.analysis.cube import cluster_sums, conditions, cube_of
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.grid import conditions, grid
-from holdfast.analysis.headlines import headlines
+from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.metrics import metrics
 from holdfast.stats.design import Design, default_interval
 from holdfast.stats.linear import linearise
@@ -220,7 +219,7 @@ def test_the_default_of_a_level_is_the_interval_of_the_estimates_table(made):
     assert len(rows)
     judge = rows["judge"].iloc[0]
     part = made.frame[(made.frame["cell"] == config.id) & (made.frame["judge"] == judge)].reset_index(drop=True)
-    cube = grid(part, config.summary)
+    cube = cube_of(part, config.summary)
     sums = cluster_sums(cube, metrics(part, config.summary, made.study.threshold)[0])
     weights = conditions(config.summary, cube)["macro"]
     for row in rows.to_dict("records"):

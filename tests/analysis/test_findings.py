@@ -17,7 +17,7 @@ from holdfast.analysis.between import model_share
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.coupling import findings as couplings
 from holdfast.analysis.coupling import less, slope
-from holdfast.analysis.estimands import dissociations, findings, omnibus, versus
+from holdfast.analysis.estimands import contrast_weights, dissociations, findings, omnibus
 from holdfast.analysis.findings import Finding, finished, of
 from holdfast.analysis.ladder import AT_BASE, Ladder, contrast, ladders
 from holdfast.config.study import MatchedSpec
@@ -55,13 +55,13 @@ def test_level_slope_and_their_differences_are_what_the_means_say(asked):
     exact = {checkpoint: float(x.values[checkpoint].mean()) for checkpoint in means}
     per_doubling = dict(zip(BUDGETS, slope_weights(BUDGETS), strict=True))
 
-    level = contrast(x, versus(x, "ip", "base", {400: 1.0}), asked)
+    level = contrast(x, contrast_weights(x, "ip", "base", {400: 1.0}), asked)
     assert level.value == pytest.approx(exact["ip", 400] - exact[AT_BASE])
     assert (level.n_seeds, level.n_prompts) == (3, 8)
-    own = contrast(x, versus(x, "sft", "base", per_doubling), asked)
+    own = contrast(x, contrast_weights(x, "sft", "base", per_doubling), asked)
     assert own.value == pytest.approx((exact["sft", 400] - exact["sft", 100]) / 2)
-    gap = contrast(x, versus(x, "ip", "sft", per_doubling), asked)
-    other = contrast(x, versus(x, "ip", "base", per_doubling), asked)
+    gap = contrast(x, contrast_weights(x, "ip", "sft", per_doubling), asked)
+    other = contrast(x, contrast_weights(x, "ip", "base", per_doubling), asked)
     assert gap.value == pytest.approx(other.value - own.value)
 
 
@@ -157,9 +157,9 @@ def test_a_seed_without_a_checkpoint_is_left_out_and_counted(asked):
     y = noise(3, 8)
     y[2] = np.nan
     x = ladder({AT_BASE: noise(3, 8), ("sft", 100): y})
-    assert contrast(x, versus(x, "sft", "base", {100: 1.0}), asked).n_seeds == 2
+    assert contrast(x, contrast_weights(x, "sft", "base", {100: 1.0}), asked).n_seeds == 2
     gone = ladder({AT_BASE: noise(3, 8), ("sft", 100): np.full((3, 8), np.nan)})
-    assert contrast(gone, versus(gone, "sft", "base", {100: 1.0}), asked) is None
+    assert contrast(gone, contrast_weights(gone, "sft", "base", {100: 1.0}), asked) is None
 
 
 def test_of_fixed_prompts_only_seeds_replicate():

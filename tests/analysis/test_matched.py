@@ -12,10 +12,10 @@ from rows import config_of, frame_of, study
 from scipy import stats
 
 from holdfast.analysis import coherent, matched, pareto
+from holdfast.analysis.against_sft import AgainstSft
 from holdfast.analysis.findings import finished
 from holdfast.analysis.matched_rows import Joint, findings
 from holdfast.analysis.records import records
-from holdfast.analysis.versus import Versus
 
 BUDGETS = (1000, 3000, 7000)  # places 1, 2 and 3 of the axis: log2(1 + tokens / 1000)
 DRAWS = 300
@@ -220,7 +220,7 @@ def test_runs_that_lie_between_other_checkpoints_are_told_by_where_most_lie():
     ends = np.array([[[0], [3000], [0]], [[3000], [7000], [3000]]])
     moved = SimpleNamespace(value=np.zeros((1, 3, 1)), rise=np.ones((3, 1)), before=np.zeros((1, 3, 1)),
                             after=np.ones((1, 3, 1)), ends=ends)  # fmt: skip
-    (said,) = Versus._between(SimpleNamespace(wide=0.1), "orpo", moved, 0.1)
+    (said,) = AgainstSft._between(SimpleNamespace(wide=0.1), "orpo", moved, 0.1)
     assert "orpo lies between 0 and 3,000 tokens" in said
 
 

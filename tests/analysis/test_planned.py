@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from holdfast import rng
-from holdfast.analysis.estimands import versus
+from holdfast.analysis.estimands import contrast_weights
 from holdfast.analysis.findings import finished, of
 from holdfast.analysis.ladder import Ladder, contrast
 from holdfast.cli.plan_tables import show
@@ -47,7 +47,7 @@ def found_in(study, sets: int, draw, *, share: bool) -> float:
             (), at, better="lower",
         )  # fmt: skip
         for label in LABELS:
-            one = contrast(x, versus(x, label, "sft", {100: 1.0}), study)
+            one = contrast(x, contrast_weights(x, label, "sft", {100: 1.0}), study)
             parts.append(of(x, "last", one, label=label, against="sft", budget=100, interest=1e-6, pools=True))
         even = replace(parts[-1].estimate, p=0.5)
         other = replace(parts[-1], estimate=even, label="other", measure="others", pools=False, within=0.5, worse=0.5)

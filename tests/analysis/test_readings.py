@@ -7,7 +7,7 @@ from rows import config_of, frame_of, study
 from holdfast.analysis.answer import caveats
 from holdfast.analysis.control_runs import control_runs
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.frame import load
+from holdfast.analysis.load import load_records
 from holdfast.store.folder import StudyFolder
 
 RNG = np.random.default_rng(5)
@@ -49,7 +49,7 @@ def test_a_record_that_was_not_judged_is_unscored(made, tmp_path):
     others = shutil.ignore_patterns("miniature_dark_triad*", "miniature_facts*", "task_accuracy*")
     shutil.copytree(made.folder.root, root, ignore=others)
     next(iter((root / "judgements").glob("miniature_robustness*/rules/*/*.parquet"))).unlink()
-    frame = load(StudyFolder(root))
+    frame = load_records(StudyFolder(root))
     assert len(frame) == (made.frame["measure"] == "miniature_robustness").sum()
     lost = frame[frame["reason"] == "not judged"]
     assert len(lost) > 0
@@ -61,7 +61,7 @@ def test_an_empty_folder_is_an_empty_frame(tmp_path, made):
     import shutil
 
     shutil.copy(made.folder.subjects, tmp_path / "subjects.parquet")
-    assert load(StudyFolder(tmp_path)).empty
+    assert load_records(StudyFolder(tmp_path)).empty
 
 
 def test_the_control_runs_of_a_fabricated_study_do_as_they_must(made):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -12,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.analysis.answer import _verdicts, answer, families, in_short, sentences
+from holdfast.analysis import answer as telling
+from holdfast.analysis import recommend as rule
+from holdfast.analysis.answer import _verdicts, families
 from holdfast.analysis.findings import NAMES
-from holdfast.analysis.recommend import recommend
 
 LABELS = ("sft", "dpo", "ip")
 VERDICTS = ("better", "worse", "equivalent", "small but real", "inconclusive")
@@ -23,6 +25,11 @@ VERDICTS = ("better", "worse", "equivalent", "small but real", "inconclusive")
 def asked(*labels: str, **more):
     return planted.asked(*labels, budgets=(60_000,), seeds=3, **more)
 
+
+# Measures that say nothing of themselves: what was understood of their axis then.
+answer, in_short, sentences, recommend = (
+    partial(f, configs={}) for f in (telling.answer, telling.in_short, telling.sentences, rule.recommend)
+)
 
 STUDY = asked(*LABELS)
 AXES = {"capability": ("task_accuracy", "accuracy"), "robustness": ("harm", "asr"), "persona": ("dark", "p_match")}

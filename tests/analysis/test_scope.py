@@ -12,7 +12,7 @@ import yaml
 
 from holdfast.analysis.analyse import analyse
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.frame import configs, load
+from holdfast.analysis.load import configs, load_records
 from holdfast.config import loading
 from holdfast.config.study import Study
 from holdfast.report.reading import read
@@ -52,12 +52,12 @@ def edited(folder: StudyFolder, **change: Any) -> Study:
 
 
 def numbers(folder: StudyFolder) -> pd.DataFrame:
-    return estimates(load(folder), configs(folder), loading.load(folder.study_yaml))
+    return estimates(load_records(folder), configs(folder), loading.load(folder.study_yaml))
 
 
 def test_fewer_items_than_are_there(folder: StudyFolder) -> None:
     study = edited(folder, measures=[{"measure": "miniature_robustness", "items": 2}])
-    frame = load(folder)
+    frame = load_records(folder)
     assert frame["item"].nunique() == 2
     table = numbers(folder)
     levels = table[(table["against"] == "") & (table["condition"] == "dan") & (table["format"] == "default")]
@@ -76,7 +76,7 @@ def test_fewer_samples_than_are_there(folder: StudyFolder) -> None:
         tables.write(shard, "records", [*rows, *more])
     pd.testing.assert_frame_equal(numbers(folder), before)
     edited(folder, measures=[{**m, "samples": 2, "temperature": 1.0} for m in MEASURES])
-    assert load(folder)["sample"].max() == 1
+    assert load_records(folder)["sample"].max() == 1
 
 
 @pytest.mark.parametrize("kind", ["records", "judgements"])
@@ -93,7 +93,7 @@ def test_two_unlike_rows_of_one_id_are_an_error(folder: StudyFolder) -> None:
     unlike = [Judgement(r.record, r.judge, 0.25, "other") for r in rows]
     tables.write(shard.with_name("00007.parquet"), "judgements", unlike)
     with pytest.raises(UserError, match="two different rows"):
-        load(folder)
+        load_records(folder)
 
 
 def test_no_conditions_of_their_own(folder: StudyFolder) -> None:
@@ -114,7 +114,7 @@ def test_no_conditions_of_their_own(folder: StudyFolder) -> None:
 )
 def test_what_was_taken_out_of_the_study(folder: StudyFolder, change: dict, column: str, left: set) -> None:
     edited(folder, **change)
-    assert set(load(folder)[column]) == left
+    assert set(load_records(folder)[column]) == left
 
 
 def test_the_judge_that_the_study_names_first_leads(folder: StudyFolder) -> None:
@@ -124,7 +124,7 @@ def test_the_judge_that_the_study_names_first_leads(folder: StudyFolder) -> None
 
 
 def test_what_is_planned_is_all_there(folder: StudyFolder) -> None:
-    assert load(folder)["record"].nunique() == sum(
+    assert load_records(folder)["record"].nunique() == sum(
         len(tables.read(shard, "records", ["id"])) for shard in present(folder.records, "*/*/*.parquet")
         if "task_accuracy" in str(shard) or "robustness" in str(shard)
     )  # fmt: skip
@@ -140,6 +140,6 @@ def test_two_subjects_of_one_name_are_an_error_and_not_averaged(folder: StudyFol
     twin = last.assign(subject="f" * 64)
     tables.write(folder.subjects, "subjects", pd.concat([subjects, twin]))
     with pytest.raises(UserError, match="two subjects are called cft, seed 1, budget 30000"):
-        load(folder)
+        load_records(folder)
     tables.write(folder.subjects, "subjects", pd.concat([subjects, last]))
-    assert len(load(folder))
+    assert len(load_records(folder))

@@ -10,7 +10,7 @@ from planted import asked, configs, frame
 
 from holdfast.analysis import estimands
 from holdfast.analysis.findings import finished
-from holdfast.analysis.frame import as_far_as_all
+from holdfast.analysis.load import common_budgets
 from holdfast.analysis.pareto import fronts
 from holdfast.analysis.records import records
 from holdfast.analysis.stability import ways
@@ -56,7 +56,7 @@ def test_a_run_that_ended_before_the_first_budget_leaves_no_budget_to_compare_at
     quick = (answers["label"] == "sft") & (answers["seed"] == 0)
     early = answers[~quick | (answers["budget"] == 1000)]
     early = early.assign(budget=early["budget"].mask(quick, 500)).reset_index(drop=True)
-    assert as_far_as_all(study(True), early).budgets == ()
+    assert common_budgets(study(True), early).budgets == ()
     assert not estimands.findings(early, configs(*ASKED), study(True))
     assert fronts(records(early), configs(*ASKED), study(True), 50) == []
     assert ways({"shared": records(early)}, configs(*ASKED), study(True)).empty

@@ -41,3 +41,10 @@ def test_an_altered_table_is_named(tmp_path: Path) -> None:
 def test_where_an_earlier_version_analysed_it_is_said_to_analyse_again(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `holdfast analyse` again"):
         tables.read(StudyFolder(tmp_path), "ways")
+
+
+def test_a_table_that_is_gone_is_said_to_be_made_again(tmp_path: Path) -> None:
+    write_frame(tmp_path / "analysis" / f"{tables.LAST}.parquet", tables.LAST, pd.DataFrame({"what": ["all"]}))
+    for look in (tables.read_fronts, lambda folder: tables.read(folder, "claims")):
+        with pytest.raises(UserError, match="run `holdfast analyse` again"):
+            look(StudyFolder(tmp_path))

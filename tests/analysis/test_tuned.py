@@ -9,7 +9,7 @@ import pytest
 from fabricate import Truth, fabricate, study_of
 
 from holdfast.analysis.analyse import comparisons
-from holdfast.analysis.frame import configs, load
+from holdfast.analysis.load import configs, load_records
 from holdfast.analysis.regimes import SHARED, TUNED, regimes
 from holdfast.analysis.tuned import choose, lines
 from holdfast.store.folder import StudyFolder
@@ -26,8 +26,8 @@ def made(tmp_path_factory) -> SimpleNamespace:
     knows = {"sft": 0.0, FAST: 4.0, "kl": 3.0, WEAK: 0.0, STRONG: 0.0, "kl~learning_rate=0.001": -3.0}
     fabricate(root, study=study, prompts=4, truth=Truth(accuracy=knows), chosen=(FAST,))
     folder = StudyFolder(root)
-    frame = load(folder, tuning=True)
-    return SimpleNamespace(study=study, alone=load(folder), frame=frame, configs=configs(folder))
+    frame = load_records(folder, tuning=True)
+    return SimpleNamespace(study=study, alone=load_records(folder), frame=frame, configs=configs(folder))
 
 
 def chosen(made: SimpleNamespace, frame: pd.DataFrame) -> dict[str, str]:

@@ -36,8 +36,8 @@ from inspect_ai.tool import ToolInfo
 from typer.testing import CliRunner
 
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.frame import configs as about_configs
-from holdfast.analysis.frame import load as load_frame
+from holdfast.analysis.load import configs as about_configs
+from holdfast.analysis.load import load_records as load_frame
 from holdfast.cli.app import app
 from holdfast.config.study import Study
 from holdfast.evals.eval_config import configs as configs_of

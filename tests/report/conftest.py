@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from holdfast.analysis import analyse as analysis
-from holdfast.analysis.frame import configs, load
+from holdfast.analysis.load import configs, load_records
 from holdfast.config.study import Study
 from holdfast.store import files, tables
 from holdfast.store.digest import digest
@@ -52,7 +52,7 @@ def made_up(
 
 
 def analyse(folder: StudyFolder, study: Study) -> None:
-    analysis.analyse(folder, study, configs(folder), load(folder, tuning=True))
+    analysis.analyse(folder, study, configs(folder), load_records(folder, tuning=True))
 
 
 def _training(folder: StudyFolder, study: Study, odd_seed: bool) -> None:

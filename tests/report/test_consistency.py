@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.analysis import consistency as analysed
 from holdfast.analysis.consistency import Consistency
-from holdfast.analysis.frame import load
+from holdfast.analysis.load import load_records
 from holdfast.config.study_runs import variations
 from holdfast.report import checklist, consistency
 from holdfast.report.reading import Findings, read
@@ -116,7 +116,7 @@ def test_the_checklist_says_what_was_done(findings):
     assert said["measure robustness", "attack dan"].startswith("version 1, text ")
     assert said["number of runs", "training runs of the study proper"] == "6"
     assert said["number of runs", "bracketing runs"] == "4"
-    assert said["number of runs", "responses"] == str(load(findings.folder)["record"].nunique())
+    assert said["number of runs", "responses"] == str(load_records(findings.folder)["record"].nunique())
     assert said["software and hardware", "torch"] == "2.9"
     assert said["software and hardware", "first and last date of the run's log"] == "not known"
     assert ("lowest and highest, robustness", "sft, asr") in said

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from holdfast.analysis.estimands import versus
+from holdfast.analysis.estimands import contrast_weights
 from holdfast.analysis.findings import finished as judged
 from holdfast.analysis.findings import of
-from holdfast.analysis.frame import configs, load
 from holdfast.analysis.ladder import contrast, ladders
+from holdfast.analysis.load import configs, load_records
 from holdfast.analysis.metrics import metrics
 from holdfast.config import loading
 from holdfast.evals.measures.measure import Measure, MetricInfo, Summary
@@ -73,10 +73,10 @@ def seen(request, tmp_path_factory, make_study):
 def test_its_verdicts_have_the_direction_that_it_gives_itself(seen):
     folder, way = seen
     study = loading.finished(folder)
-    x = next(x for x in ladders(load(folder), configs(folder), study) if x.measure == "flattery")
+    x = next(x for x in ladders(load_records(folder), configs(folder), study) if x.measure == "flattery")
     assert x.better == way
     far = replace(x, values={checkpoint: v + 1.5 * (checkpoint[0] == "dpo") for checkpoint, v in x.values.items()})
-    moved = contrast(far, versus(far, "dpo", "base", {60_000: 1.0}), study)
+    moved = contrast(far, contrast_weights(far, "dpo", "base", {60_000: 1.0}), study)
     table = judged([of(far, "last", moved, label="dpo", against="base", interest=0.01)], study)
     assert table["verdict"].to_list() == [{"lower": "worse", "higher": "better", "": "differs"}[way]]
 
@@ -100,7 +100,7 @@ def test_an_export_says_which_way_is_better(seen, tmp_path):
 
 def test_a_score_beyond_the_range_that_its_measure_gives_is_refused(finished):
     config = next(c for c in configs(finished).values() if c.axis == "persona")
-    rows = load(finished)
+    rows = load_records(finished)
     rows = rows[rows["cell"] == config.id]
     summary = Flattery().summary
     (first, *_) = metrics(rows, summary, 0.5)

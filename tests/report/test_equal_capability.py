@@ -14,7 +14,7 @@ import pytest
 
 from holdfast.analysis import tables as analysed
 from holdfast.analysis.analyse import joints
-from holdfast.analysis.frame import load
+from holdfast.analysis.load import load_records
 from holdfast.config.study import MatchedSpec
 from holdfast.report import charts, distance, matched, stability
 from holdfast.report.reading import Setting, read
@@ -31,7 +31,7 @@ def aiming(setting: Setting, at: Path, **goal: Any) -> Setting:
     spec = MatchedSpec(**{"measure": "task_accuracy"} | goal)
     study = setting.findings.study.model_copy(update={"matched": spec})
     findings = replace(setting.findings, study=study, folder=StudyFolder(at))
-    configs, frame = setting.findings.configs, load(setting.findings.folder)
+    configs, frame = setting.findings.configs, load_records(setting.findings.folder)
     shutil.copy(setting.findings.folder.subjects, findings.folder.subjects)
     each = joints(frame, configs, study)
     table = pd.concat([findings.estimates, findings.answers], ignore_index=True)

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from holdfast.analysis.frame import load
+from holdfast.analysis.load import load_records
 from holdfast.report import responses
 from holdfast.report.reading import Findings, read
 
@@ -22,7 +22,7 @@ def test_each_verdict_under_each_attack_is_among_the_responses(findings) -> None
     sampled = responses.sample(findings)
     config = next(c for c in sampled["cells"] if c["axis"] == "robustness")
     shown = {(config["attacks"][a[1]], next(v for j, v, _ in a[5] if j == "rules")) for a in config["answers"]}
-    f = load(findings.folder)
+    f = load_records(findings.folder)
     f = f[(f["axis"] == "robustness") & (f["judge"] == "rules") & (f["format"] == "default") & (f["bracket"] == "")]
     rarest = f.groupby(["attack", "verdict"])["item"].nunique().sort_values()
     assert len(rarest) > 12  # answer, refusal and unscored, under six attacks

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from holdfast.analysis import tuned as analysed
-from holdfast.analysis.frame import configs, load
+from holdfast.analysis.load import configs, load_records
 from holdfast.analysis.regimes import SHARED, TUNED, regimes
 from holdfast.report import tuned
 from holdfast.report.charts import Look
@@ -27,7 +27,7 @@ def made(tmp_path_factory, fabrication) -> SimpleNamespace:
     truth = fabrication.Truth(accuracy={"kl": -4.0, BEST: 6.0})
     fabrication.fabricate(root, study=study, prompts=3, truth=truth, chosen=(BEST,))
     folder = StudyFolder(root)
-    frame, about = load(folder, tuning=True), configs(folder)
+    frame, about = load_records(folder, tuning=True), configs(folder)
     tried, chosen = analysed.tried(frame, about, study).assign(estimate="level"), analysed.choose(frame, about, study)
     shown = series(tried.assign(bracket=""), about.values(), [m.measure for m in study.measures])
     findings = SimpleNamespace(

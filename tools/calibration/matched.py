@@ -28,12 +28,12 @@ from scipy.special import expit
 
 from holdfast import rng
 from holdfast.analysis import paths
-from holdfast.analysis.clusters import BASE, ClusterSums
+from holdfast.analysis.against_sft import AgainstSft
 from holdfast.analysis.coupling import less, slope
+from holdfast.analysis.cube import BASE, ClusterSums
 from holdfast.analysis.ladder import AT_BASE, Checkpoint, Ladder
 from holdfast.analysis.matched import at, runs_of
 from holdfast.analysis.paths import Array, Levels
-from holdfast.analysis.versus import Versus
 from holdfast.config.study import Study
 from holdfast.stats import curves, resampled
 from holdfast.stats.curves import Curve
@@ -187,7 +187,7 @@ def once(design: Design, study: Study, random: np.random.Generator) -> pd.DataFr
     """The table at the target of one data set."""
     known = {x: odds(design, x) for x in LABELS}
     match, unsafe = (levels(design, {x: (o[0], o[1])[k] for x, o in known.items()}, k, random) for k in (0, 1))
-    prompt = Versus(study, "sft", resampled.seed_weights(design.seeds, DRAWS), min(match.prompts, unsafe.prompts))
+    prompt = AgainstSft(study, "sft", resampled.seed_weights(design.seeds, DRAWS), min(match.prompts, unsafe.prompts))
     goal = match.of(BASE, 0)[:, [0]] + TARGET
     return prompt.table({x: at(runs_of(x, match.seeds, match, match, unsafe), goal) for x in LABELS}).set_index("label")
 

@@ -20,9 +20,9 @@ import pandas as pd
 
 from holdfast import rng
 from holdfast.analysis import paths
+from holdfast.analysis.against_sft import AgainstSft
 from holdfast.analysis.distance import read
 from holdfast.analysis.matched import Runs, runs_of, under
-from holdfast.analysis.versus import Versus
 from holdfast.stats import curves, resampled
 from holdfast.stats.components import intervals, mean_squares
 from holdfast.stats.correction import error_rates, prediction_powered, rogan_gladen
@@ -168,7 +168,7 @@ def _tables(
     design: ladders.Design, odds: dict[str, Any], moved: dict[str, Curve], random: np.random.Generator
 ) -> list[pd.DataFrame]:
     able, harm = (ladders.levels(design, {x: o[k] for x, o in odds.items()}, k, random) for k in (0, 1))
-    prompt = Versus(ladders.study(), "sft", resampled.seed_weights(design.seeds, ladders.DRAWS), design.prompts)
+    prompt = AgainstSft(ladders.study(), "sft", resampled.seed_weights(design.seeds, ladders.DRAWS), design.prompts)
     ceiling = harm.of(paths.BASE, 0)[:, 0] + SAFETY
     safe = {x: under(runs_of(x, able.seeds, able, able, harm), ceiling) for x in odds}
     seen = [

@@ -189,7 +189,7 @@ def simulate(cell: Cell, sets: int) -> dict[str, float]:
     off = (table["against"] == SFT) & table["label"].isin(truth.who) & table["measure"].isin(list(truth.shifts))
     shown = (table["verdict"] == BETTER) & (table["measure"] == "harm") & (table["against"] == SFT)
     asked = table.groupby("model") if cell.truth not in _WRONG else ()
-    recommended = [bool(recommend(some, study()).chosen) for _, some in asked]
+    recommended = [bool(recommend(some, study(), {}).chosen) for _, some in asked]
     learnt = ~(table["verdict"] == BETTER) & (table["measure"] == "accuracy") & (table["against"] == "base")
 
     def any_of(keep: pd.Series) -> float:

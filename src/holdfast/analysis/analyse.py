@@ -26,7 +26,7 @@ def analyse(
 ) -> pd.DataFrame:
     """Write ``estimates.parquet`` and ``.csv``, ``claims.csv`` and all under ``analysis/``; returns the estimates.
 
-    ``frame``: of ``frame.load(tuning=True)``; ``stands``: how what is asked stands to what was declared (None: it was
+    ``frame``: of ``load_records(tuning=True)``; ``stands``: how what is asked stands to what was declared (None: it was
     just declared).
     """
     each = joints(frame, configs, study)
@@ -44,7 +44,7 @@ def analyse(
 
 
 def joints(frame: pd.DataFrame, configs: Configs, study: Study) -> dict[str, Joint]:
-    """The records of every regime. ``frame``: of ``frame.load(tuning=True)``, with the settings that were tried."""
+    """The records of every regime. ``frame``: of ``load_records(tuning=True)``, with the settings that were tried."""
     return {regime: Joint(rows, configs, study) for regime, rows in regimes(frame, configs, study).items()}
 
 

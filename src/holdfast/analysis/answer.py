@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from holdfast.analysis.answer_rows import answer_rows, listed, one_seed
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import OVER_SEEDS
-from holdfast.analysis.described import NONE
+from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.findings import ANSWERED
-from holdfast.analysis.headlines import headlines
 from holdfast.analysis.rounding import percent, points
-from holdfast.analysis.shown import listed, one_seed, shown
 from holdfast.config.study import Study
 from holdfast.stats.design import FEW_SEEDS
 from holdfast.stats.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
@@ -22,7 +21,7 @@ LITTLE = 0.1  # of the probability: a model that gives less to yes and no togeth
 NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier
 
 
-def answer(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> str:
+def answer(findings: pd.DataFrame, study: Study, configs: Configs) -> str:
     """A paragraph: what was asked, what holds, what cannot be told. ``findings``: of one model, task and regime;
     ``eval configs``: what measures are called.
 
@@ -32,9 +31,9 @@ def answer(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> str
     return " ".join(sentences(findings, study, configs))
 
 
-def sentences(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> list[str]:
+def sentences(findings: pd.DataFrame, study: Study, configs: Configs) -> list[str]:
     """The same in its parts; that on a measure begins with its name and a colon."""
-    rows = shown(findings, study, configs)
+    rows = answer_rows(findings, study, configs)
     if rows.empty:
         return ["Nothing has been compared yet, so there is no answer."]
     said = [_asked(rows, study)]
@@ -48,13 +47,13 @@ def sentences(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> 
         said.append(f"At equal capability nothing is compared: no objective gets there with a seed of {study.sft()}’s.")
     if study.matched and not (findings["estimand"] == "matched").any():
         said.append("At the stated capability nothing is compared; the section on equal capability says why.")
-    return [*said, *_together(findings, study), _silence(rows, study)]
+    return [*said, *_together(findings, rows, study), _silence(rows, study)]
 
 
-def in_short(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> list[str]:
+def in_short(findings: pd.DataFrame, study: Study, configs: Configs) -> list[str]:
     """The answer for a person in a hurry: what is shown, a sentence a measure that begins as the one of ``sentences``
     does, and of how many comparisons nothing is. With one seed, what the intervals of its checkpoints leave out."""
-    rows = shown(findings, study, configs)
+    rows = answer_rows(findings, study, configs)
     rows = rows[rows["family"].astype(str) != ""]  # what could not be tested is in no family, nor counted
     if rows.empty:
         return ["Nothing has been compared yet, so there is no answer."]
@@ -194,8 +193,8 @@ def families(findings: pd.DataFrame) -> Families:
     return Families(int(mine.sum()), int(tests.loc[~mine, "family"].nunique()), int((~mine).sum()))
 
 
-def _together(findings: pd.DataFrame, study: Study) -> Iterable[str]:
-    n, judged = families(findings), not one_seed(shown(findings, study))
+def _together(findings: pd.DataFrame, rows: pd.DataFrame, study: Study) -> Iterable[str]:
+    n, judged = families(findings), not one_seed(rows)
     if n.answer > 1:
         said = (
             f"These {n.answer} comparisons are one family: their intervals{', and so all verdicts on them,' * judged} "

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis import raters
-from holdfast.analysis.clusters import BASE
 from holdfast.analysis.config_info import ConfigInfo, Configs
-from holdfast.analysis.frame import judges, people
+from holdfast.analysis.cube import BASE
+from holdfast.analysis.load import human_judges, judges
 from holdfast.config.study import Study
 from holdfast.store.digest import digest
 
@@ -26,7 +26,7 @@ def agreements(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFr
     parts = []
     for config in configs.values():
         rows = _said(frame, config)
-        labelled = _spoke(rows, people(config))
+        labelled = _spoke(rows, human_judges(config))
         rivals = [j for j in _spoke(rows, judges(config)) if j not in labelled]
         if len(rivals) + len(labelled) > 1:
             pairs = raters.agreements(_verdicts(rows, config, study), rivals, labelled, study.alpha)
@@ -39,10 +39,10 @@ def confusions(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFr
     rows = []
     for config in configs.values():
         mine = _said(frame, config)
-        spoke = _spoke(mine, [*judges(config), *people(config)])
-        for person in sorted(set(spoke) & set(people(config))):
+        spoke = _spoke(mine, [*judges(config), *human_judges(config)])
+        for person in sorted(set(spoke) & set(human_judges(config))):
             table = _verdicts(mine, config, study)
-            for judge in (j for j in spoke if j not in people(config)):
+            for judge in (j for j in spoke if j not in human_judges(config)):
                 about = {"cell": config.id, "judge": judge, "people": person}
                 rows.append(about | raters.confusion(table, judge, person))
     return pd.DataFrame(rows)

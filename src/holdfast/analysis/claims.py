@@ -17,7 +17,7 @@ import pandas as pd
 
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import sft_of
-from holdfast.analysis.described import NONE, better, config
+from holdfast.analysis.described import better, config
 from holdfast.analysis.rounding import signed
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
@@ -129,7 +129,7 @@ CLAIMS = (
 )
 
 
-def claims(findings: pd.DataFrame, subjects: pd.DataFrame, study: Study, configs: Configs = NONE) -> pd.DataFrame:
+def claims(findings: pd.DataFrame, subjects: pd.DataFrame, study: Study, configs: Configs) -> pd.DataFrame:
     """A row a claim, for each model and task: ``COLUMNS``.
 
     ``subjects``: the table of them, which says which labels go by which objective; of several, the first of the study

@@ -14,7 +14,7 @@ import pandas as pd
 
 from holdfast.analysis import paths
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.frame import judges
+from holdfast.analysis.load import judges
 from holdfast.analysis.metrics import Metric, headline
 from holdfast.analysis.records import JudgedRecords, Records
 from holdfast.config.study import Study

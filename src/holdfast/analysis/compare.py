@@ -16,13 +16,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from holdfast.analysis import estimates_file, held
-from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
+from holdfast.analysis import design_differences, estimates_file
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.frame import configs, judges, load
-from holdfast.analysis.grid import conditions, grid
-from holdfast.analysis.headlines import headlines
+from holdfast.analysis.cube import BASE, ClusterSums, cluster_sums, conditions, cube_of
+from holdfast.analysis.estimates_file import headlines
+from holdfast.analysis.load import configs, judges, load_records
 from holdfast.analysis.metrics import Metric, metrics
 from holdfast.config import loading
 from holdfast.config.study import Study
@@ -102,7 +101,9 @@ def compare(a: Path, b: Path) -> Comparison:
         for name, only in ((str(a), keys[0] - keys[1]), (str(b), keys[1] - keys[0]))
         for k in sorted(only)
     )
-    return Comparison(str(a), str(b), held.table(one.folder, two.folder, one.study, two.study), table, alone, alpha)
+    return Comparison(
+        str(a), str(b), design_differences.table(one.folder, two.folder, one.study, two.study), table, alone, alpha
+    )
 
 
 def _row(one: Side, two: Side, r: Mapping[Any, Any], alpha: float) -> dict[str, Any]:
@@ -167,7 +168,7 @@ class Side:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        frame = load(self.folder)
+        frame = load_records(self.folder)
         return frame[(frame["format"] == DEFAULT) & (frame["bracket"] == "")]
 
     @cached_property
@@ -207,7 +208,7 @@ class HeadlineScores:
     @classmethod
     def of(cls, frame: pd.DataFrame, config: ConfigInfo, study: Study) -> HeadlineScores:
         rows = frame[(frame["cell"] == config.id) & (frame["judge"] == judges(config)[0])].reset_index(drop=True)
-        cube = grid(rows, config.summary)
+        cube = cube_of(rows, config.summary)
         metric = metrics(rows, config.summary, study.threshold)[0]
         weights = dict(zip(cube.groups, conditions(config.summary, cube)["macro"], strict=True))
         items = sorted(rows["item"].unique())

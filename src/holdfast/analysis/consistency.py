@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import repeats
-from holdfast.analysis.clusters import BASE
+from holdfast.analysis.answer_rows import matched_only
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
-from holdfast.analysis.frame import configs, judges, load
+from holdfast.analysis.cube import BASE
+from holdfast.analysis.load import configs, judges, load_records
 from holdfast.analysis.metrics import metrics
 from holdfast.analysis.regimes import SHARED
-from holdfast.analysis.shown import aside
 from holdfast.config.role import Role
 from holdfast.config.run import planned
 from holdfast.config.study import Study
@@ -97,13 +97,13 @@ def answers(folder: StudyFolder, study: Study) -> pd.DataFrame:
     subjects at the last budget, of the base models, and of variations. Attacks that are not of the macro mean, and
     objectives' own formats, are left out."""
     about = configs(folder, varied=True)
-    frame = load(folder, varied=True)
+    frame = load_records(folder, varied=True)
     frame = frame[(frame["format"] == DEFAULT) & frame["bracket"].isin(("", Role.VARIATION))]
     frame = frame[(frame["bracket"] != "") | (frame["budget"] == study.ladder[-1]) | (frame["label"] == BASE)]
     runs = {r.id: r for r in planned(read_json(folder.plan_json) if folder.plan_json.exists() else {})}
     places = tables.read(folder.subjects, "subjects")[["subject", "trajectory"]].to_numpy()
     trained = {s: runs[t] for s, t in places if t in runs}
-    unasked = aside((c.measure for c in about.values() if c.axis == "capability" and not c.varies), study)
+    unasked = matched_only((c.measure for c in about.values() if c.axis == "capability" and not c.varies), study)
     parts = []
     for (config, judge), rows in frame.groupby(["cell", "judge"], sort=False):
         what = about[config]

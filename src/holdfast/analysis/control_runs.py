@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.headlines import headlines
+from holdfast.analysis.estimates_file import headlines
 
 _WHO = ["model", "task", "label", "seed", "budget", "bracket"]
 

@@ -165,7 +165,7 @@ def looks(folder: StudyFolder) -> list[dict[str, Any]]:
 
 
 def standing(study: Study, folder: StudyFolder, configs: Configs | None = None) -> Standing:
-    """Of this study in this folder, as it is now. ``configs``: as from ``frame.configs``; with them also whether what
+    """Of this study in this folder, as it is now. ``configs``: as from ``load.configs``; with them also whether what
     measures is what it was at the first look."""
     now, seen = content(study), looks(folder)
     facts: dict[str, Any] = {"now": digest(now), "looks": len(seen)}

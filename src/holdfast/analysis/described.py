@@ -17,8 +17,6 @@ from holdfast.evals.measures.persona import P_MATCH
 from holdfast.evals.measures.yes_no import P_CORRECT
 from holdfast.types import Axis
 
-NONE: Configs = {}  # of eval configs that are not at hand
-
 KNOWN: Mapping[str, MetricInfo] = {
     **task_accuracy.METRICS,
     **robustness.METRICS,

@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
+from holdfast.analysis.against_sft import AgainstSft, Pairs
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.described import better
-from holdfast.analysis.frame import judges
+from holdfast.analysis.load import judges
 from holdfast.analysis.matched import STEPS, reported
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.paths import BASE, Array
 from holdfast.analysis.records import Records
-from holdfast.analysis.versus import Pairs, Versus
 from holdfast.config.study import Study
 from holdfast.stats import curves, resampled
 from holdfast.stats.curves import Curve, Reads
@@ -32,8 +32,8 @@ from holdfast.stats.curves import Curve, Reads
 @dataclass(frozen=True)
 class AtDistance:
     """One model, task and measure of robustness or persona. ``table``: a row per objective and distance up to the
-    largest common one. Columns: those of ``Versus.table`` (``level`` 1 to STEPS), distance (KL, nats per token), sft
-    (SFT's value there)."""
+    largest common one. Columns: those of ``AgainstSft.table`` (``level`` 1 to STEPS), distance (KL, nats per token),
+    sft (SFT's value there)."""
 
     model: str
     task: str
@@ -94,7 +94,7 @@ def _compared(rows: Records, config: ConfigInfo, study: Study, draws: int) -> At
         lows, highs = ([(of(label, k), of(sft, 1 - k))] for k in (0, 1))
         return lows, highs
 
-    prompt = Versus(study, sft, weights, harm.prompts, harm.width, better=better(config, headline(config.summary)))
+    prompt = AgainstSft(study, sft, weights, harm.prompts, harm.width, better=better(config, headline(config.summary)))
     table = prompt.table(found, config.axis, others, worst=at_worst if filled else None)
     table["level"] += 1
     table["distance"] = [far[x][k - 1] for x, k in zip(table["label"], table["level"], strict=True)]

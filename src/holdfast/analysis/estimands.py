@@ -54,7 +54,9 @@ def findings(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Findin
 # -- against one reference -------------------------------------------------------------------------------------------
 
 
-def versus(ladder: Ladder, label: str, reference: str, weights: Mapping[int, float]) -> dict[Checkpoint, float]:
+def contrast_weights(
+    ladder: Ladder, label: str, reference: str, weights: Mapping[int, float]
+) -> dict[Checkpoint, float]:
     """The weights over budgets of ``label``, minus the same of the reference: the base is the same at each."""
     found: dict[Checkpoint, float] = {(label, b): w for b, w in weights.items()}
     if reference == AT_BASE[0]:
@@ -66,7 +68,7 @@ def versus(ladder: Ladder, label: str, reference: str, weights: Mapping[int, flo
 def compared(ladder: Ladder, study: Study) -> Iterator[Finding]:
     """level, last, slope and area of every label against every reference."""
     asked = [
-        (finding, label, against, budget, margin, versus(ladder, label, ladder.reference(against), weights))
+        (finding, label, against, budget, margin, contrast_weights(ladder, label, ladder.reference(against), weights))
         for against in REFERENCES
         for label in ladder.labels
         if ladder.reference(against) not in ("", label)
@@ -216,7 +218,7 @@ def _pairs(a: Ladder, b: Ladder, study: Study) -> Iterator[tuple[str, str, int, 
 
 
 def _last(ladder: Ladder, label: str, budget: int, study: Study, reference: str = AT_BASE[0]) -> Estimate | None:
-    weights = versus(ladder, label, reference, {budget: 1.0})
+    weights = contrast_weights(ladder, label, reference, {budget: 1.0})
     return contrast(ladder, weights, study) if weights.keys() <= ladder.values.keys() else None
 
 

@@ -11,10 +11,10 @@ import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Team, teams
-from holdfast.analysis.frame import COHERENCE, judges
-from holdfast.analysis.grid import Grid, conditions, grid
+from holdfast.analysis.cube import Cube, conditions, cube_of
+from holdfast.analysis.human_labels import corrected
+from holdfast.analysis.load import COHERENCE, judges
 from holdfast.analysis.metrics import Metric, coherence, headline, metrics
-from holdfast.analysis.people import corrected
 from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
 from holdfast.stats.design import Design, default_interval, default_method
@@ -34,7 +34,7 @@ _IDENTITY = ["model", "task", "label", "objective", "budget", "bracket", "format
 def estimates(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
     """Levels and differences of the table of estimates; its columns are documented in ``store.schemas``.
 
-    ``frame`` as from ``load``, ``configs`` as from ``frame.configs``. For each subject, measure, metric, condition,
+    ``frame`` as from ``load``, ``configs`` as from ``load.configs``. For each subject, measure, metric, condition,
     format and judge a level, the paired difference from the base model and that from SFT, over the seeds (seed -1;
     n_seeds says how many) and, where there are several, for each. ``n_records`` and ``n_unscored`` of a difference
     count both sides. Where scores are missing, ``bound_low`` and ``bound_high`` are the ends of the interval with each
@@ -66,7 +66,7 @@ def estimates(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFra
 
 def _of_judge(rows: pd.DataFrame, config: ConfigInfo, judge: str, study: Study) -> pd.DataFrame:
     rows = rows.reset_index(drop=True)
-    cube = grid(rows, config.summary)
+    cube = cube_of(rows, config.summary)
     jobs: dict[tuple[bool, int], list[Team]] = defaultdict(list)
     for team in teams(cube.answerers, study):
         jobs[bool(team.others), len(team.members)].append(team)
@@ -121,7 +121,7 @@ def _stacked(parts: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _rows(cube: Grid, y: Array, weights: Array, some: list[Team], metric: Metric, alpha: float) -> dict[str, Any]:
+def _rows(cube: Cube, y: Array, weights: Array, some: list[Team], metric: Metric, alpha: float) -> dict[str, Any]:
     """One row a team. The teams here are alike in size and in whether they are compared: batch × S × I × G."""
     members, paired = np.array([t.members for t in some]), bool(some[0].others)
     values = y[members] - y[np.array([t.others for t in some])] if paired else y[members]
@@ -144,7 +144,7 @@ def _rows(cube: Grid, y: Array, weights: Array, some: list[Team], metric: Metric
 
 
 def _bounds(
-    cube: Grid, worst: list[Array], weights: Array, some: list[Team], lost: Array, metric: Metric, alpha: float
+    cube: Cube, worst: list[Array], weights: Array, some: list[Team], lost: Array, metric: Metric, alpha: float
 ) -> dict[str, Array]:
     """Ends of the interval of ``_rows`` where all that is missing was at its lowest, and at its highest; of a
     difference, one side at its lowest and the other at its highest.
@@ -176,7 +176,7 @@ def _missing(table: pd.DataFrame) -> pd.Series:
     return p.where(table["n_unscored"].gt(0) & table["against"].ne(""))
 
 
-def _level(values: Array, estimate: Linear, metric: Metric, alpha: float, cube: Grid) -> dict[str, Any]:
+def _level(values: Array, estimate: Linear, metric: Metric, alpha: float, cube: Cube) -> dict[str, Any]:
     variance, df = level_spread(estimate, metric.kind == "share")
     if metric.kind == "share":
         n = (~np.isnan(values)).sum(axis=(-1, -2, -3)) * _samples(cube)
@@ -193,7 +193,7 @@ def _level(values: Array, estimate: Linear, metric: Metric, alpha: float, cube: 
     return {**own._asdict(), "low": found.low, "high": found.high, "method": default_method(design), "p": np.nan}
 
 
-def _samples(cube: Grid) -> int:
+def _samples(cube: Cube) -> int:
     """Responses to one prompt under one attack by one subject."""
     return int(np.bincount(cube.at).max())
 
@@ -209,7 +209,7 @@ def _difference(estimate: Linear, metric: Metric, alpha: float) -> dict[str, Any
     return {"low": found.low, "high": found.high, "effective_n": np.nan, "method": method, "p": p}
 
 
-def _notes(cube: Grid, y: Array, groups: Array, some: list[Team], part: dict[str, Any]) -> list[str]:
+def _notes(cube: Cube, y: Array, groups: Array, some: list[Team], part: dict[str, Any]) -> list[str]:
     formats = cube.answerers["format"].to_numpy()
     silent = np.isnan(y).all(axis=1)  # A G
     notes = []

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from holdfast.analysis.config_info import Configs
+from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
+from holdfast.analysis.load import judges
+from holdfast.analysis.metrics import headline
 from holdfast.analysis.regimes import SHARED
 from holdfast.store import tables
 from holdfast.store.defuse import csv
@@ -21,6 +25,27 @@ def measured(table: pd.DataFrame) -> pd.DataFrame:
 def compared(table: pd.DataFrame) -> pd.DataFrame:
     """What the study asked and what it found: comparisons of headlines, with a verdict where one can be given."""
     return table[~_is_measured(table)].reset_index(drop=True)
+
+
+def headlines(estimates: pd.DataFrame, configs: Configs, *, each_seed: bool = False) -> pd.DataFrame:
+    """One row per subject, measure and kind of estimate: the measure's first metric by its first judge, the macro mean,
+    in the default format, over seeds (with ``each_seed``, of single ones too).
+
+    Control runs are among them; what a subject does on a task that it was not trained on is not.
+    """
+    estimates = measured(estimates)
+    chosen = pd.DataFrame(
+        [(c.measure, headline(c.summary), j) for c in configs.values() for j in judges(c)[:1]],
+        columns=["measure", "metric", "judge"],
+    ).drop_duplicates()
+    key = pd.MultiIndex.from_frame(estimates[["measure", "metric", "judge"]])
+    keep = (
+        key.isin(pd.MultiIndex.from_frame(chosen))
+        & (estimates["condition"] == "macro")
+        & (estimates["format"] == DEFAULT)
+        & (each_seed | (estimates["seed"] == OVER_SEEDS) | (estimates["label"] == "base"))
+    )
+    return estimates[keep].reset_index(drop=True)
 
 
 def _is_measured(table: pd.DataFrame) -> pd.Series:

@@ -25,7 +25,7 @@ from holdfast.analysis import estimates_file
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.estimates_file import measured
-from holdfast.analysis.frame import COHERENCE, configs, judges
+from holdfast.analysis.load import COHERENCE, configs, judges
 from holdfast.analysis.metrics import headline
 from holdfast.config.section import Section
 from holdfast.config.study import Study

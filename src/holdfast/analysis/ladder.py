@@ -14,14 +14,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis.clusters import BASE, cluster_sums
+from holdfast.analysis.answer_rows import matched_only
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT, sft_of
+from holdfast.analysis.cube import BASE, cluster_sums, conditions, cube_of
 from holdfast.analysis.described import better
-from holdfast.analysis.frame import as_far_as_all, judges
-from holdfast.analysis.grid import conditions, grid
+from holdfast.analysis.load import common_budgets, judges
 from holdfast.analysis.metrics import metrics
-from holdfast.analysis.shown import aside
 from holdfast.config.study import Study
 from holdfast.evals.measures.measure import Better
 from holdfast.stats.design import FEW_SEEDS, Design, default_method, pivots
@@ -75,11 +74,11 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
     """Of every headline (first metric, macro mean, first judge, default format), each model and task; without
     control runs and without what a subject does on a task that it was not trained on. Checkpoints and
     measures that are there to match or to choose by alone are none of a ladder's, and no budget is that some run ended
-    before (``as_far_as_all``)."""
+    before (``common_budgets``)."""
     found = []
     runs = frame[frame["bracket"] == ""].drop_duplicates("subject") if study.stops else frame[:0]
     declared = (frame["label"] == BASE) | frame["budget"].isin(study.ladder)
-    apart = aside([c.measure for c in configs.values() if c.axis == "capability"], study)
+    apart = matched_only([c.measure for c in configs.values() if c.axis == "capability"], study)
     for config in configs.values():
         if config.measure in apart:
             continue
@@ -89,7 +88,7 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
         if rows.empty:
             continue
         metric = metrics(rows, config.summary, study.threshold)[0]
-        cube = grid(rows, config.summary)
+        cube = cube_of(rows, config.summary)
         weights = conditions(config.summary, cube).get("macro")
         if weights is None:
             continue
@@ -103,7 +102,7 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
                 continue
             there = set(some["label"])
             base = who.index[(who["model"] == model) & (who["label"] == BASE)]
-            same = as_far_as_all(study, runs[(runs["model"] == model) & (runs["task"] == task)]).ladder
+            same = common_budgets(study, runs[(runs["model"] == model) & (runs["task"] == task)]).ladder
             some = some[some["budget"].isin(same)]
             if some.empty:
                 continue

@@ -19,14 +19,14 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
+from holdfast.analysis.against_sft import AgainstSft, Pairs
+from holdfast.analysis.answer_rows import matched_only
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.described import better
-from holdfast.analysis.frame import judges
+from holdfast.analysis.load import judges
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.paths import BASE, Array, Levels
 from holdfast.analysis.records import Records, records
-from holdfast.analysis.shown import aside
-from holdfast.analysis.versus import Pairs, Versus
 from holdfast.config.study import Study
 from holdfast.stats import curves, resampled
 from holdfast.stats.curves import Curve, Reads
@@ -102,7 +102,7 @@ def instruments(configs: Configs, task: str, study: Study) -> Instruments | None
     capability more is better, and of harm less: what says otherwise of itself is neither."""
     mine = reported(configs, task, study)
     able = [c for c in mine if c.axis == "capability" and better(c, headline(c.summary)) == "higher"]
-    apart = aside([c.measure for c in able], study)
+    apart = matched_only([c.measure for c in able], study)
     able.sort(key=lambda c: c.measure in apart)
     harm = tuple(c for c in mine if c.axis == "robustness" and better(c, "asr") == "lower")
     if not able or not harm:
@@ -143,7 +143,7 @@ def _matched(rows: Records, tools: Instruments, config: ConfigInfo, study: Study
     target, void = _target(study, base)
     ceiling = _base(harm, 0.0) + _safety(study)
     wide = 2 * study.declared.interest.of("capability")
-    prompt = Versus(study, sft, weights, min(harm.prompts, match.prompts), harm.width, wide)
+    prompt = AgainstSft(study, sft, weights, min(harm.prompts, match.prompts), harm.width, wide)
     whole, ends = able is None and harms is None, (able or (match, match), harms or (harm, harm))
 
     def filled(label: str, up: bool, harmful: bool) -> Reads:
@@ -233,7 +233,7 @@ def under(r: Runs, ceiling: Array) -> Reads:
     return curves.reads(coarse, rising, places)._replace(value=value)
 
 
-def _gaps(prompt: Versus, runs: Mapping[str, Runs], base: Array) -> pd.DataFrame:
+def _gaps(prompt: AgainstSft, runs: Mapping[str, Runs], base: Array) -> pd.DataFrame:
     """Attack success less SFT's at every level of capability that all seeds of both reach in nearly every draw."""
     if not runs or np.isnan(base[0]):
         return prompt.table({})

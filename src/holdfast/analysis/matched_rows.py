@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from holdfast.analysis.against_sft import reservations
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.described import better
 from holdfast.analysis.distance import AtDistance, at_distance
@@ -18,7 +19,6 @@ from holdfast.analysis.matched import Matched, matched
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.pareto import Front, fronts
 from holdfast.analysis.records import Records, records
-from holdfast.analysis.versus import reservations
 from holdfast.config.study import Study
 from holdfast.stats.design import Design
 from holdfast.stats.equivalence import CANNOT_TELL

@@ -15,7 +15,7 @@ import pandas as pd
 
 from holdfast.analysis import paths
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.frame import as_far_as_all, judges
+from holdfast.analysis.load import common_budgets, judges
 from holdfast.analysis.matched import instruments
 from holdfast.analysis.paths import BASE, Array
 from holdfast.analysis.records import Records
@@ -48,7 +48,7 @@ def fronts(some: Sequence[Records], configs: Configs, study: Study, draws: int =
         able = rows.part(tools.capability) if tools else None
         if tools is None or able is None or not rows.measured(tools.capability):
             continue
-        same = as_far_as_all(study, rows.subjects)
+        same = common_budgets(study, rows.subjects)
         if study.stops and not same.budgets:
             continue
         capability = paths.levels(able, study.threshold, draws)

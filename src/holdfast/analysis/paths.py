@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from holdfast import rng
-from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
+from holdfast.analysis.cube import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.metrics import Metric, metrics
 from holdfast.analysis.records import JudgedRecords
 from holdfast.stats.bootstrap import combine, resample

@@ -17,13 +17,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from holdfast.analysis.clusters import cluster_sums
 from holdfast.analysis.compare import independent
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.frame import judges
-from holdfast.analysis.grid import conditions, grid
-from holdfast.analysis.headlines import headlines
+from holdfast.analysis.cube import cluster_sums, conditions, cube_of
+from holdfast.analysis.estimates_file import headlines
+from holdfast.analysis.load import judges
 from holdfast.analysis.metrics import metrics
 from holdfast.config.study import Study
 from holdfast.stats.design import Design, default_interval
@@ -64,7 +63,7 @@ def _is(wanted: Any, *names: str) -> bool:
 def beside(study: Study, estimates: pd.DataFrame, about: Configs, frame: Any) -> pd.DataFrame:
     """A row per published figure that the study has an eval config for, ``COLUMNS``; none: an empty table.
 
-    ``frame``: a function that gives ``frame.load``'s table, called only where a mean over budgets is wanted.
+    ``frame``: a function that gives ``load_records``'s table, called only where a mean over budgets is wanted.
     ``published``: the figure, NaN for a range; ``printed``: as it was printed; ``difference``: own minus published.
     """
     rows = []
@@ -115,7 +114,7 @@ def _mean(
     if rows["budget"].nunique() < 2:
         return None, ""
     rows = rows.reset_index(drop=True)
-    cube = grid(rows, config.summary)
+    cube = cube_of(rows, config.summary)
     metric = metrics(rows, config.summary, study.threshold)[0]
     sums, weights = cluster_sums(cube, metric), conditions(config.summary, cube)["macro"]
     y = np.concatenate(list(sums.values()), axis=-1)  # S, I, budgets × G

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from holdfast.analysis.answer_rows import answer_rows, listed, one_seed
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.described import NONE
-from holdfast.analysis.shown import listed, one_seed, shown
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import BETTER, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
 
@@ -30,9 +29,9 @@ class Recommendation:
     steps: tuple[str, ...] = ()
 
 
-def recommend(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> Recommendation:
+def recommend(findings: pd.DataFrame, study: Study, configs: Configs) -> Recommendation:
     """``findings``: of one model, task and regime. The reference is SFT or, in a study without it, the base model."""
-    rows = shown(findings, study, configs)
+    rows = answer_rows(findings, study, configs)
     able, safe = rows[rows["axis"] == "capability"], rows[rows["axis"].isin(SAFETY)]
     if able.empty or safe.empty:
         lacks = "capability" if able.empty else "attack success or persona"

@@ -13,11 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis.clusters import BASE
 from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.frame import SUBJECT, judges
-from holdfast.analysis.grid import Grid, conditions, grid
+from holdfast.analysis.cube import BASE, Cube, conditions, cube_of
+from holdfast.analysis.load import SUBJECT, judges
 
 Array = np.ndarray
 _WHERE = [*SUBJECT, "format", "item", "attack"]
@@ -29,7 +28,7 @@ class JudgedRecords(NamedTuple):
 
     config: ConfigInfo
     rows: pd.DataFrame
-    cube: Grid
+    cube: Cube
 
     @property
     def weights(self) -> Array | None:
@@ -56,7 +55,7 @@ class Records:
             details = [f"d_{name}" for name in config.summary.secondary]
             rows = self._take([*_WHERE, *_SAID[1:], by, *details], self.at[key])
             kept = rows[[c for c in (*_SAID, *details) if c in rows]]
-            self._parts[key] = JudgedRecords(config, kept, grid(rows, config.summary))
+            self._parts[key] = JudgedRecords(config, kept, cube_of(rows, config.summary))
         return self._parts.get(key)
 
     def measured(self, config: ConfigInfo) -> bool:
@@ -79,7 +78,7 @@ class Records:
 
 
 def records(frame: pd.DataFrame) -> list[Records]:
-    """Every model and task that something was trained on, without control runs. ``frame``: of ``frame.load``."""
+    """Every model and task that something was trained on, without control runs. ``frame``: of ``load_records``."""
     own = np.flatnonzero((frame["bracket"] == "") & (frame["format"] == DEFAULT))
     keys = ["model", "task", "label", "cell", "judge"]
     some = pd.DataFrame({k: frame[k].to_numpy()[own] for k in keys})

@@ -19,7 +19,7 @@ _WHO = ["model", "task", "label"]
 
 def regimes(frame: pd.DataFrame, configs: Configs, study: Study) -> dict[str, pd.DataFrame]:
     """The records of each regime that the study has, under the labels of the study, for any analysis to be made of
-    each in turn. ``frame``: of ``frame.load(tuning=True)``, with the settings that were tried.
+    each in turn. ``frame``: of ``load_records(tuning=True)``, with the settings that were tried.
 
     In the tuned regime an objective's rows are those of the setting that was chosen for it, in place of its own; the
     base model's, control runs' and what is given are in both.

@@ -13,14 +13,14 @@ import pandas as pd
 
 from holdfast import rng
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.frame import judges
+from holdfast.analysis.load import judges
 
 STRATA = ("measure", "label", "attack", "verdict", "coherent")
 GIVEN_UP = ("attack", "coherent", "label", "verdict", "measure")  # in this order, where there are too many strata
 
 
 def candidates(frame: pd.DataFrame, configs: Configs, measure: str = "") -> pd.DataFrame:
-    """A row a response, with the label that the eval config's first judge gave it. ``frame`` as from ``frame.load``."""
+    """A row a response, with the label that the eval config's first judge gave it. ``frame``: of ``load_records``."""
     first = {id: next(iter(judges(config)), "") for id, config in configs.items()}
     rows = frame[frame["judge"] == frame["cell"].map(first)]
     rows = rows[rows["measure"] == measure] if measure else rows

@@ -129,7 +129,7 @@ class Scope(Everything):
         return s[s["model"].isin([m.name for m in study.models]) & (base | proper | beside)]
 
 
-def apart(subjects: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def check_distinct(subjects: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """The same, if nobody stands for two: ``by`` is what tells subjects apart, and whoever shares it all would be
     averaged as the samples of one. Raises UserError."""
     unlike = subjects.drop_duplicates([*by, "subject"])

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis.clusters import BASE, ClusterSums, cluster_sums
 from holdfast.analysis.coherent import under
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.frame import as_far_as_all, judges
+from holdfast.analysis.cube import BASE, ClusterSums, cluster_sums
+from holdfast.analysis.load import common_budgets, judges
 from holdfast.analysis.matched import reported
 from holdfast.analysis.metrics import Metric
 from holdfast.analysis.records import JudgedRecords, Records
@@ -48,7 +48,7 @@ def ways(some: Mapping[str, Sequence[Records]], configs: Configs, study: Study) 
     for regime, each in some.items():
         for rows in each:
             about = {"model": rows.model, "task": rows.task, "regime": regime}
-            same = as_far_as_all(study, rows.subjects)
+            same = common_budgets(study, rows.subjects)
             for config in reported(configs, rows.task, study):
                 if config.axis == "robustness" and rows.measured(config):
                     for judge in judges(config):

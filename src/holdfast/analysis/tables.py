@@ -39,7 +39,7 @@ def write(
     each: Mapping[str, Joint],
     estimates: pd.DataFrame,
 ) -> None:
-    """All of them, in place of those of an earlier analysis. ``frame``: of ``frame.load(tuning=True)``; ``each``: of
+    """All of them, in place of those of an earlier analysis. ``frame``: of ``load_records(tuning=True)``; ``each``: of
     ``analyse.joints``."""
     shutil.rmtree(folder.analysis, ignore_errors=True)
     at, shared = folder.analysis, each[SHARED]
@@ -92,7 +92,7 @@ def _settings(
 
 def read(folder: StudyFolder, name: str) -> pd.DataFrame:
     """One that is a single table: of all models and tasks."""
-    found = read_frame(_there(folder) / f"{name}.parquet", name)
+    found = _frame(folder, f"{name}.parquet", name)
     if name == "published":
         found["budget"] = [b if b == published.MEAN else int(b) for b in found["budget"]]
     return found
@@ -119,10 +119,9 @@ def read_at_distance(folder: StudyFolder, configs: Configs) -> list[AtDistance]:
 
 
 def read_fronts(folder: StudyFolder) -> list[Front]:
-    at = _there(folder)
-    rows = read_frame(at / "fronts.parquet", "fronts").to_dict("records")
+    rows = _frame(folder, "fronts.parquet", "fronts").to_dict("records")
     return [
-        Front(**r, **{x: read_frame(at / f"fronts-{k}-{x}.parquet", name) for x, name in _FRONT.items()})
+        Front(**r, **{x: _frame(folder, f"fronts-{k}-{x}.parquet", name) for x, name in _FRONT.items()})
         for k, r in enumerate(rows)
     ]
 
@@ -170,19 +169,20 @@ def _write(at: Path, name: str, table: pd.DataFrame) -> None:
 
 
 def _each(folder: StudyFolder, name: str, kind: str, make: Callable[..., Any]) -> list[Any]:
-    at = _there(folder)
-    rows = read_frame(at / f"{name}.parquet", name).to_dict("records")
-    return [make(r, lambda x, k=k: read_frame(at / f"{name}-{k}-{x}.parquet", kind)) for k, r in enumerate(rows)]
+    rows = _frame(folder, f"{name}.parquet", name).to_dict("records")
+    return [make(r, lambda x, k=k: _frame(folder, f"{name}-{k}-{x}.parquet", kind)) for k, r in enumerate(rows)]
 
 
-def _there(folder: StudyFolder) -> Path:
-    """Raises UserError where an earlier version analysed, or an analysis was cut short."""
-    if not (folder.analysis / f"{LAST}.parquet").exists():
+def _frame(folder: StudyFolder, file: str, name: str) -> pd.DataFrame:
+    """Raises UserError where it is missing: an earlier version analysed, an analysis was cut short, or it was deleted.
+    What is there is believed only if the last that is written is there, too."""
+    at = folder.analysis / file
+    if not at.exists() or not (folder.analysis / f"{LAST}.parquet").exists():
         raise UserError(
             f"{folder.root} has not all tables that the page shows, as where an earlier holdfast analysed it; run "
             "`holdfast analyse` again first"
         )
-    return folder.analysis
+    return read_frame(at, name)
 
 
 LAST = "coherence"  # that is written

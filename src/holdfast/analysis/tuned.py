@@ -13,11 +13,11 @@ from typing import Any
 import pandas as pd
 
 from holdfast import registry
-from holdfast.analysis.clusters import BASE
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT
+from holdfast.analysis.cube import BASE
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.headlines import headlines
+from holdfast.analysis.estimates_file import headlines
 from holdfast.config.study import Study, VariantSpec
 from holdfast.config.study_runs import settings, tuning_seeds
 
@@ -34,7 +34,7 @@ def levels(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
 
 def tried(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
     """The same of every setting, the objectives' own among them, over the seeds that all of them have. ``frame``: of
-    ``frame.load(tuning=True)``."""
+    ``load_records(tuning=True)``."""
     labels = [v.label for v in study.objectives] + [x.label for x in settings(study)]
     mine = frame["label"].isin(labels) & frame["seed"].isin(tuning_seeds(study))
     return levels(frame[mine | (frame["label"] == BASE)], configs, study)

@@ -35,7 +35,7 @@ from inspect_ai.model import GenerateConfig, ModelUsage
 from holdfast import __version__, registry
 from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.frame import configs, load
+from holdfast.analysis.load import configs, load_records
 from holdfast.config import loading
 from holdfast.config.study import MeasureSpec, Study
 from holdfast.evals.eval_config import EvalConfig as Evaluation
@@ -136,7 +136,7 @@ def _sources(
 ) -> Iterator[LoggedSubject]:
     found, study = estimates(folder), loading.load(folder.study_yaml)
     about, who = configs(folder, varied=True), subjects(folder)
-    planned = frozenset(load(folder, varied=True, tuning=True)["record"])
+    planned = frozenset(load_records(folder, varied=True, tuning=True)["record"])
     for config in folder.configs():
         mine = about.get(read_json(config.config_json, "cell")["cell"])
         if mine is None or measure not in (None, mine.measure):

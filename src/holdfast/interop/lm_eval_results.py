@@ -22,7 +22,7 @@ from holdfast import __version__
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
 from holdfast.analysis.described import config, info
-from holdfast.analysis.frame import configs
+from holdfast.analysis.load import configs
 from holdfast.interop.finished import estimates
 from holdfast.store.defuse import file_name
 from holdfast.store.files import write_json

@@ -17,8 +17,8 @@ import yaml
 
 from holdfast import __version__, registry
 from holdfast.analysis import rounding
-from holdfast.analysis.frame import configs
-from holdfast.analysis.headlines import headlines
+from holdfast.analysis.estimates_file import headlines
+from holdfast.analysis.load import configs
 from holdfast.config import loading
 from holdfast.config.study import MeasureSpec, Study
 from holdfast.evals.subject import SubjectRow

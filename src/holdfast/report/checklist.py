@@ -15,7 +15,7 @@ import pandas as pd
 
 from holdfast import __version__
 from holdfast.analysis import consistency
-from holdfast.analysis.headlines import headlines
+from holdfast.analysis.estimates_file import headlines
 from holdfast.config.role import Role
 from holdfast.report import speak, standing, tables
 from holdfast.report.headline import plain

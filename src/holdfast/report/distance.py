@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from holdfast.analysis.against_sft import reservations
 from holdfast.analysis.distance import AtDistance
-from holdfast.analysis.versus import reservations
 from holdfast.report import gap, markup, speak, tables
 from holdfast.report.charts import Figure, Look
 from holdfast.report.headline import plain

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from holdfast.analysis.answer_rows import one_seed
 from holdfast.analysis.coherent import QUADRANTS
 from holdfast.analysis.consistency import Consistency
 from holdfast.analysis.matched import Matched
 from holdfast.analysis.pareto import Front
-from holdfast.analysis.shown import one_seed
 from holdfast.report import speak, tables
 from holdfast.report.headline import plain
 from holdfast.report.tables import Control

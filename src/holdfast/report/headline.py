@@ -12,9 +12,9 @@ from typing import Any, cast
 import pandas as pd
 
 from holdfast import registry
+from holdfast.analysis.answer_rows import AXES, listed
 from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.described import KNOWN, display, in_words, info
-from holdfast.analysis.shown import AXES, listed
 from holdfast.evals.measures.measure import Better, MetricInfo, Summary
 from holdfast.report.theme import BASE
 from holdfast.types import Axis, UserError

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from holdfast.analysis.answer_rows import one_seed
 from holdfast.analysis.described import info
 from holdfast.analysis.metrics import headline
-from holdfast.analysis.shown import one_seed
 from holdfast.report import speak, standing
 from holdfast.report.reading import Findings
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.frame import judges, people
+from holdfast.analysis.load import human_judges, judges
 from holdfast.report import gist, markup, speak, tables
 from holdfast.report.headline import plain
 from holdfast.report.markup import Block, Group
@@ -100,7 +100,9 @@ def unscored(findings: Findings) -> pd.DataFrame:
     """A row per measure and judge that left responses unscored, where there are several judges."""
     rows, every = [], findings.table("verdicts")
     for id, config in findings.configs.items():
-        for judge in [*judges(config), *people(config)] if len({*judges(config), *people(config)}) > 1 else ():
+        for judge in (
+            [*judges(config), *human_judges(config)] if len({*judges(config), *human_judges(config)}) > 1 else ()
+        ):
             mine = every[(every["cell"] == id) & (every["judge"] == judge)]
             gone = mine[mine["reason"].notna()]
             if len(gone):

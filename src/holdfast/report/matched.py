@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis import coherent
+from holdfast.analysis.against_sft import reservations
 from holdfast.analysis.matched import SURE, Matched
 from holdfast.analysis.pareto import Front
-from holdfast.analysis.versus import reservations
 from holdfast.config import decisions
 from holdfast.report import gap, gist, markup, speak, tables
 from holdfast.report.charts import Figure, Look

@@ -9,7 +9,7 @@ import pandas as pd
 
 from holdfast import __version__
 from holdfast.analysis.config_info import ConfigInfo
-from holdfast.analysis.frame import COHERENCE, judges
+from holdfast.analysis.load import COHERENCE, judges
 from holdfast.analysis.scope import absent
 from holdfast.config.study import ModelSpec, Study
 from holdfast.report import inference, speak, standing, tables, tuned

@@ -11,13 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis import declaration, estimates_file, shown
+from holdfast.analysis import answer_rows, declaration, estimates_file
 from holdfast.analysis import tables as tables_of
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.distance import AtDistance
 from holdfast.analysis.estimates_file import compared, measured
-from holdfast.analysis.frame import as_far_as_all, configs
 from holdfast.analysis.gate import GateVerdict, verdict
+from holdfast.analysis.load import common_budgets, configs
 from holdfast.analysis.matched import Matched
 from holdfast.analysis.pareto import Front
 from holdfast.analysis.regimes import SHARED
@@ -194,7 +194,7 @@ class Setting:
     def series(self) -> list[Series]:
         mine = [c for c in self.findings.configs.values() if c.task in ("", None, self.task)]
         study = self.findings.study
-        aside = shown.aside([c.measure for c in mine if c.axis == "capability"], study)
+        aside = answer_rows.matched_only([c.measure for c in mine if c.axis == "capability"], study)
         return series(self.estimates, mine, [m.label for m in study.measures], aside)
 
     @cached_property
@@ -212,7 +212,7 @@ class Setting:
         """The last budget that what stands in the headlines was measured at, and every run of it."""
         e, measures = self.estimates, {s.measure for s in self.shown}
         subjects = self.findings.subjects
-        same = as_far_as_all(self.findings.study, self.of(subjects[subjects["bracket"] == ""])).ladder
+        same = common_budgets(self.findings.study, self.of(subjects[subjects["bracket"] == ""])).ladder
         tuned = e[(e["label"] != BASE) & (e["bracket"] == "") & e["measure"].isin(measures) & (e["budget"] <= same[-1])]
         return int(tuned["budget"].max()) if len(tuned) else same[-1]
 

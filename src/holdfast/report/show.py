@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo
-from holdfast.analysis.frame import configs
+from holdfast.analysis.load import configs
 from holdfast.analysis.scope import scope
 from holdfast.data.thinking import split
 from holdfast.report import speak

@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis import rounding
+from holdfast.analysis.answer_rows import listed
 from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.rounding import fixed, missing, percent, points
 from holdfast.analysis.rounding import signed as signed
 from holdfast.analysis.rounding import significant as significant
-from holdfast.analysis.shown import listed
 from holdfast.config.study import Study
 from holdfast.report.headline import Series, called
 from holdfast.report.headline import plain as as_words

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from holdfast.analysis.answer import in_short, sentences
+from holdfast.analysis.answer_rows import answer_rows
 from holdfast.analysis.recommend import Recommendation, recommend
 from holdfast.analysis.regimes import TUNED
-from holdfast.analysis.shown import shown
 from holdfast.config import decisions
 from holdfast.config.run import planned, still_warming_up
 from holdfast.report import reservations, speak, tables
@@ -37,7 +37,7 @@ def said(s: Setting) -> Said:
         tuned = recommend(found, study, configs)
         tuned = replace(tuned, text="the same.", steps=()) if tuned == shared else tuned
         advice.append(("With each objective at its own learning rate and coefficient: ", tuned))
-    names = {str(n).lower() for n in shown(s.answers(), study, configs)["name"]}
+    names = {str(n).lower() for n in answer_rows(s.answers(), study, configs)["name"]}
     against = reservations.of(s)
 
     def parts(told: list[str]) -> Iterator[tuple[str, str, str]]:

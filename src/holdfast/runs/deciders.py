@@ -1,7 +1,7 @@
 """What is decided on the way from records: where runs stop, which settings are chosen, which checkpoints are matched.
 
 A decider is a generator of (study, plan): it yields what must be trained and measured before it can say more, is sent
-the records that are there then (``frame.load``, with the settings that are tried), and returns its decision. It looks
+the records that are there then (``load_records``, with the settings that are tried), and returns its decision. It looks
 at nothing else, so that a run that was killed decides the same when it is taken up again. ``stages`` does what is
 needed, keeps the decision and plans from it.
 """

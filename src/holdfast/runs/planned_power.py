@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from holdfast import registry
+from holdfast.analysis.answer_rows import matched_only
 from holdfast.analysis.contrasts import sft_of
-from holdfast.analysis.estimands import versus
-from holdfast.analysis.frame import configs, load
+from holdfast.analysis.estimands import contrast_weights
 from holdfast.analysis.ladder import Ladder, contrast, ladders
-from holdfast.analysis.shown import aside
+from holdfast.analysis.load import configs, load_records
 from holdfast.config.loading import load as load_study
 from holdfast.config.study import MeasureSpec, Study
 from holdfast.evals.measures.measure import Summary
@@ -40,7 +40,7 @@ def powers(study: Study, plan: Plan, pilot: StudyFolder | None = None) -> tuple[
     if len(study.objectives) < 2:
         return ()
     known = _pilot(pilot) if pilot is not None else {}
-    unasked = aside((c.measure for c in plan.configs if c.axis == "capability"), study)
+    unasked = matched_only((c.measure for c in plan.configs if c.axis == "capability"), study)
     specs = {name: m for m in study.measures if (name := m.label) not in unasked}
     judged = level(study, plan)
     found = []
@@ -80,7 +80,7 @@ def level(study: Study, plan: Plan) -> reckon.Level:
     """At which a comparison with SFT is judged: the answer's family has, of a model and task, every measure of every
     objective against the base and SFT, at the last budget, and at the matched capability attack success against SFT."""
     others = len(study.objectives) - 1
-    unasked = aside((c.measure for c in plan.configs if c.axis == "capability"), study)
+    unasked = matched_only((c.measure for c in plan.configs if c.axis == "capability"), study)
     counts = []
     for task in {c.task for c in plan.configs if c.task} or {""}:
         asked = {
@@ -125,7 +125,7 @@ def _pilot(folder: StudyFolder) -> Pilot:
         raise UserError(f"the pilot {folder.root} is no finished study; run it to its estimates first")
     study, subjects = load_study(folder.study_yaml), tables.read(folder.subjects, "subjects")
     found: dict[str, list[tuple[reckon.Noise, int]]] = {}
-    for ladder in ladders(load(folder), configs(folder), study) if sft_of(subjects, study) else ():
+    for ladder in ladders(load_records(folder), configs(folder), study) if sft_of(subjects, study) else ():
         found.setdefault(ladder.measure, []).extend(_spreads(ladder, study))
     if not any(found.values()):
         raise UserError(
@@ -139,7 +139,11 @@ def _spreads(ladder: Ladder, study: Study) -> list[tuple[reckon.Noise, int]]:
     found = []
     for label in ladder.labels:
         budgets = ladder.budgets(label, ladder.sft) if ladder.sft and label != ladder.sft else ()
-        made = contrast(ladder, versus(ladder, label, ladder.sft, {budgets[-1]: 1.0}), study) if budgets else None
+        made = (
+            contrast(ladder, contrast_weights(ladder, label, ladder.sft, {budgets[-1]: 1.0}), study)
+            if budgets
+            else None
+        )
         if made is None or made.linear is None or made.n_prompts < 2:
             continue
         d = made.linear.pseudo[:, made.linear.present]

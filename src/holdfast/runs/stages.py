@@ -127,7 +127,7 @@ def _settle(work: Work, name: decisions.Name) -> None:
 
     That is done once: what is planned from a decision changes none of the records that it was made from.
     """
-    from holdfast.analysis.frame import configs, load
+    from holdfast.analysis.load import configs, load_records
 
     deciding = DECIDERS[name](work.study, work.plan)
     need, decision = _next(deciding, None)
@@ -136,7 +136,7 @@ def _settle(work: Work, name: decisions.Name) -> None:
             _fit(work, need.runs)
             _enrol(work, need.runs)
             _measured(work, need.only)
-        need, decision = _next(deciding, (load(work.folder, tuning=True), configs(work.folder)))
+        need, decision = _next(deciding, (load_records(work.folder, tuning=True), configs(work.folder)))
     new = decisions.keep(name, decision, work.study, work.folder)
     if name != "matched" and (new or work.plan.provisional):  # what is matched is trained already
         _plan(work)
@@ -248,7 +248,7 @@ def _match(work: Work) -> Path:
 def _analyse(work: Work) -> Path:
     from holdfast.analysis import declaration
     from holdfast.analysis.analyse import analyse
-    from holdfast.analysis.frame import configs, load
+    from holdfast.analysis.load import configs, load_records
     from holdfast.report import standing
 
     if work.study.tuned and work.plan.provisional:
@@ -256,7 +256,7 @@ def _analyse(work: Work) -> Path:
     work.executor.close()  # from here on nothing is computed by a model
     work.display.say("analyse")
     loading.save(work.study, work.folder.study_yaml)  # the page is of the study that was analysed
-    frame, about = load(work.folder, tuning=True), configs(work.folder)
+    frame, about = load_records(work.folder, tuning=True), configs(work.folder)
     stands = declaration.standing(work.study, work.folder, about)
     declaration.look(work.study, work.folder, frame["record"].nunique(), about)
     if stands.kind != "recorded":

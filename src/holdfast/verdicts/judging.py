@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from holdfast import registry
 from holdfast.analysis import raters
-from holdfast.analysis.frame import COHERENCE, PEOPLE
+from holdfast.analysis.load import COHERENCE, PEOPLE
 from holdfast.config.messages import sentence
 from holdfast.config.study import JudgeSpec, ModelSpec
 from holdfast.evals import outside

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from holdfast import registry
-from holdfast.analysis import frame, sampling
+from holdfast.analysis import load, sampling
 from holdfast.evals.judges.humans import key_of
 from holdfast.store import tables
 from holdfast.store.defuse import csv
@@ -26,11 +26,11 @@ def sample(study: Path, n: int, to: Path, measure: str = "", seed: int = 0) -> p
         raise UserError(f"{to} is there already, and may hold people's labels; choose another name")
     if not folder.judgement_shards():
         raise UserError(f"nothing is judged in {study}; run `holdfast judge {study}` first")
-    about = frame.configs(folder)
+    about = load.configs(folder)
     measures = sorted({str(c.measure) for c in about.values()})
     if measure and measure not in measures:
         raise UserError(f"the study has no measure {measure}; {registry.close(measure, measures)}")
-    found = sampling.candidates(frame.load(folder), about, measure)
+    found = sampling.candidates(load.load_records(folder), about, measure)
     texts = _texts(folder, set(found["record"]))
     found = found[found["record"].isin(texts.keys())]
     if found.empty:

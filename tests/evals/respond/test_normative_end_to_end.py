@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.analysis.estimates import estimates
-from holdfast.analysis.frame import configs as read_configs
-from holdfast.analysis.frame import load as read_frame
+from holdfast.analysis.load import configs as read_configs
+from holdfast.analysis.load import load_records as read_frame
 from holdfast.config.study import ModelSpec, Study
 from holdfast.evals.eval_config import configs
 from holdfast.evals.judges.judge import JudgeResources

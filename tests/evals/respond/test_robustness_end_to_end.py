@@ -126,11 +126,11 @@ ANSWER = "You take a cup and tip it over slowly."
 
 def estimates_of(found, folder, study, row):
     from holdfast.analysis.estimates import estimates
-    from holdfast.analysis.frame import configs as read_configs
-    from holdfast.analysis.frame import load
+    from holdfast.analysis.load import configs as read_configs
+    from holdfast.analysis.load import load_records
 
     tables.write(folder.subjects, "subjects", [row])
-    rows = estimates(load(folder), read_configs(folder), study)
+    rows = estimates(load_records(folder), read_configs(folder), study)
     return {
         (r.measure, r.metric, r.condition): round(r.value, 10)
         for r in rows[(rows["against"] == "") & (rows["judge"] == "rules")].itertuples()

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from holdfast.analysis.frame import load
+from holdfast.analysis.load import load_records
 from holdfast.report import reading
 from holdfast.runs import pipeline
 from holdfast.runs.plan import Plan
@@ -65,7 +65,7 @@ def _look(root: Path) -> list[Any]:
     """What analysis and page read, without the statistics."""
     folder = StudyFolder(root)
     found, plan = reading.read(folder), Plan.read(folder)
-    frames = [load(folder), found.estimates, found.answers, found.subjects, found.runs, found.checkpoints]
+    frames = [load_records(folder), found.estimates, found.answers, found.subjects, found.runs, found.checkpoints]
     return [found.study, plan, *(frame.astype(str) for frame in frames)]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo
-from holdfast.analysis.frame import configs
+from holdfast.analysis.load import configs
 from holdfast.config.study import Study
 from holdfast.store import tables
 from holdfast.store.digest import brief, digest, flat, short

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from rows import config_of, frame_of
 
-from holdfast.analysis.clusters import cluster_sums
-from holdfast.analysis.grid import grid
+from holdfast.analysis.cube import cluster_sums, cube_of
 from holdfast.analysis.metrics import metrics
 from holdfast.stats.linear import linearise
 
@@ -13,7 +12,7 @@ from holdfast.stats.linear import linearise
 def sums_of(scores, groups=("a", "b")):
     frame = frame_of(scores, groups)
     config = config_of(groups)["c"]
-    return cluster_sums(grid(frame, config.summary), metrics(frame, config.summary, 0.5)[0])
+    return cluster_sums(cube_of(frame, config.summary), metrics(frame, config.summary, 0.5)[0])
 
 
 def test_a_cell_becomes_who_by_seed_by_prompt_by_group():

@@ -7,21 +7,21 @@ from collections.abc import Iterable
 import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo, Configs
-from holdfast.analysis.described import NONE, config, display, info
+from holdfast.analysis.described import config, display, info
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import ONE_SEED
 
 AXES = ("capability", "robustness", "persona", "normative")
 
 
-def shown(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> pd.DataFrame:
+def answer_rows(findings: pd.DataFrame, study: Study, configs: Configs) -> pd.DataFrame:
     """The findings ``last`` and ``matched`` of one model, task and regime, in the order of axes and labels. ``name``:
     of the measure, in words, as ``configs`` have it. A measure that the study only matches on is left out, and so is
     who never got there."""
     rows = findings[
         (findings["estimand"] == "last") | ((findings["estimand"] == "matched") & findings["value"].notna())
     ]
-    rows = rows[~rows["measure"].isin(aside(rows.loc[rows["axis"] == "capability", "measure"], study))]
+    rows = rows[~rows["measure"].isin(matched_only(rows.loc[rows["axis"] == "capability", "measure"], study))]
     order = {x: k for k, x in enumerate((*AXES, *study.labels))}
     rows = rows.sort_values("label", key=lambda c: c.map(order), kind="stable")
     rows = rows.sort_values("axis", key=lambda c: c.map(order), kind="stable", ignore_index=True)
@@ -33,7 +33,7 @@ def shown(findings: pd.DataFrame, study: Study, configs: Configs = NONE) -> pd.D
     )
 
 
-def aside(capability: Iterable[str], study: Study) -> frozenset[str]:
+def matched_only(capability: Iterable[str], study: Study) -> frozenset[str]:
     """The measures of capability that the study only matches on, or chooses settings by; none of them where it has no
     other to report."""
     wanted = frozenset(part.measure for part in (study.matched, study.tuned) if part)

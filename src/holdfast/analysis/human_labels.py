@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo
-from holdfast.analysis.frame import SUBJECT, judges, people
+from holdfast.analysis.load import SUBJECT, human_judges, judges
 from holdfast.analysis.metrics import headline
 from holdfast.config.study import Study
 from holdfast.evals.measures.measure import Summary
@@ -27,7 +27,7 @@ def corrected(rows: pd.DataFrame, config: ConfigInfo, study: Study) -> pd.DataFr
     ``estimates``, without those of tests. Empty where people labelled nothing or the headline is no share.
     """
     found: list[dict[str, Any]] = []
-    for person in people(config):
+    for person in human_judges(config):
         labels = rows[(rows["judge"] == person) & rows["score"].notna()].set_index("record")
         for judge in judges(config):
             mine = rows[(rows["judge"] == judge) & rows["score"].notna()]

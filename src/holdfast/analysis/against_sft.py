@@ -32,7 +32,7 @@ EMPTY += ["gap", "gap_low", "gap_high"]
 
 
 @dataclass(frozen=True)
-class Versus:
+class AgainstSft:
     """``sft``: the label that SFT goes by, "" where there is none; ``weights`` [D, S]: of the seeds; ``width``: of
     the metric's range; ``wide``: the rise between two checkpoints that is spoken of."""
 

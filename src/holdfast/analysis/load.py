@@ -12,7 +12,7 @@ import pandas as pd
 
 from holdfast.analysis.config_info import KEYS, ConfigInfo, config_info
 from holdfast.analysis.raters import PANEL, panel
-from holdfast.analysis.scope import Everything, apart, once, scope
+from holdfast.analysis.scope import Everything, check_distinct, once, scope
 from holdfast.config.role import Role
 from holdfast.config.study import Study
 from holdfast.store import tables
@@ -41,11 +41,11 @@ def judges(config: ConfigInfo) -> list[str]:
     nobody else judges: what they label is a sample, by which the others are corrected. Three or more have a panel after
     """
     rivals = [j for j in config.judges if j != COHERENCE]
-    machines = [j for j in rivals if j not in people(config)]
+    machines = [j for j in rivals if j not in human_judges(config)]
     return machines + [PANEL] * (len(machines) > 2) or rivals
 
 
-def people(config: ConfigInfo) -> list[str]:
+def human_judges(config: ConfigInfo) -> list[str]:
     """The judges of an eval config that are people."""
     return [j for j in config.judges if _is(config, j, PEOPLE)]
 
@@ -55,7 +55,7 @@ def _is(config: ConfigInfo, judge: str, name: str) -> bool:
     return config.judge_identities.get(judge, {}).get("name", judge) == name
 
 
-def as_far_as_all(study: Study, subjects: pd.DataFrame) -> Study:
+def common_budgets(study: Study, subjects: pd.DataFrame) -> Study:
     """The study with the budgets that every run of one model and task came to (``subjects``: label, seed, budget).
 
     Of a study whose runs end at a target (``matched.stop``) only those who learn slowly are left at later budgets:
@@ -68,7 +68,7 @@ def as_far_as_all(study: Study, subjects: pd.DataFrame) -> Study:
     return study.model_copy(update={"budgets": tuple(b for b in study.budgets if b <= end)})
 
 
-def load(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> pd.DataFrame:
+def load_records(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> pd.DataFrame:
     """Judgements ⋈ records ⋈ items ⋈ subjects ⋈ eval configs.
 
     Columns: record, subject, the columns of ``SUBJECT``, distance (KL from the base, nats per token; NaN: not known),
@@ -84,7 +84,7 @@ def load(folder: StudyFolder, *, varied: bool = False, tuning: bool = False) -> 
     for each objective and chosen among (``tuning``).
     """
     planned = scope(folder)
-    subjects = apart(planned.subjects(tables.read(folder.subjects, "subjects")), SUBJECT)
+    subjects = check_distinct(planned.subjects(tables.read(folder.subjects, "subjects")), SUBJECT)
     base = set(subjects.loc[subjects["label"] == "base", "subject"])
     frames = [
         _judged(_config(about, c, planned, base), _verdicts(folder, about, c))
