@@ -56,14 +56,16 @@ class Here(AbstractContextManager):
     def __exit__(self, *_: object) -> None: ...
 
 
+def no_page(work: stages.Work) -> Path:
+    """In place of the page, which takes as long as all else."""
+    page = work.folder.report / "index.html"
+    write_text(page, "")
+    return page
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A study that is done, but for its page, and its file. Tests that change it work on a copy."""
-
-    def no_page(work: stages.Work) -> Path:
-        write_text(work.folder.report / "index.html", "")
-        return work.folder.report / "index.html"
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(stages.STAGES, "report", no_page)
         patch.setattr(pipeline, "executor", Here)

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli import app
+from holdfast.runs import stages
 from holdfast.store.files import lock
+from tests.runs.pipeline.conftest import no_page
 
 
 def holdfast(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -125,8 +127,10 @@ def test_init_does_not_overwrite(tmp_path: Path) -> None:
     assert_one_sentence(holdfast("init", "mine.jsonl", cwd=tmp_path), "study.yaml")
 
 
-@pytest.mark.usefixtures("hears_ctrl_c")
-def test_ctrl_c_says_how_to_go_on_and_leaves_a_folder_that_does(tmp_path: Path, small_study: str) -> None:
+@pytest.mark.usefixtures("hears_ctrl_c", "here")  # the rest is done in this process
+def test_ctrl_c_says_how_to_go_on_and_leaves_a_folder_that_does(
+    tmp_path: Path, small_study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tiny = small_study.replace("  - {label: DPO, objective: dpo}\n", "").replace("control_runs: [{kind: noop}]", "")
     (tmp_path / "s.yaml").write_text(tiny.replace("[600, 1200]", "[600]").replace("workers: 2", "workers: 1"))
     command = [sys.executable, "-m", "holdfast", "run", "s.yaml", "--out", "out"]
@@ -138,6 +142,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_a_folder_that_does(tmp_path: Path, 
     assert process.returncode == 130
     assert "goes on from here" in said
     assert "Traceback" not in said
+    monkeypatch.setitem(stages.STAGES, "report", no_page)
     assert holdfast("run", "s.yaml", "--out", "out", cwd=tmp_path).returncode == 0
 
 
