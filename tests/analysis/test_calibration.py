@@ -13,7 +13,7 @@ from tools.calibration.intervals import Cell, families, simulate
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3])
-def test_the_worlds_rate_is_the_one_that_was_asked_for(share):
+def test_simulated_answers_have_the_rate_that_was_asked_for(share):
     world = World(seed_sd=0.3, effect_sd=0.4)
     start = intercept(share, world)
     assert rate(start, world) == pytest.approx(share)

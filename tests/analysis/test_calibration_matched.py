@@ -39,7 +39,7 @@ def test_what_happens_between_checkpoints_invents_no_gap(shape):
     assert (found["untold"] > 0.8) == (shape == "harm lost at once")
 
 
-def test_checkpoints_before_the_first_budget_tell_what_is_lost_at_once():
+def test_checkpoints_before_the_first_budget_show_harm_that_is_lost_at_once():
     design = simulation.Design("lost at once, three checkpoints more", 5, 200, 200, 0.0)
     found = simulation.simulate(design, 12)
     assert abs(found["bias"]) < 0.02
@@ -47,7 +47,7 @@ def test_checkpoints_before_the_first_budget_tell_what_is_lost_at_once():
     assert found["worse"] > 0.3
 
 
-def test_a_coupling_is_not_drawn_to_nought_and_its_gate_has_its_level():
+def test_a_coupling_is_not_biased_to_zero_and_its_gate_has_its_level():
     found = simulation.coupled(simulation.Coupled(0.2, 5, 200, 0.0), 20)
     assert found["told"] > 0.9
     assert found["value"] == pytest.approx(0.3, abs=0.05)
@@ -61,7 +61,7 @@ def test_the_table_has_worst_and_best_over_seed_effects():
     assert table.splitlines()[-1].startswith("| 3 | 60 | 100 | 90.0–95.0 |")
 
 
-def test_of_all_sets_of_a_coupling_a_fifth_of_alpha_misses_and_so_few_of_those_that_are_told():
+def test_couplings_miss_a_fifth_of_alpha_and_few_of_those_with_two_ends_do():
     """With sets at alpha 10% of the third that were told here missed, for those were told that saw capability move
     more than it does."""
     found = simulation.coupled(simulation.Coupled(0.1, 5, 300, 0.6), 200)

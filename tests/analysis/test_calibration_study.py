@@ -7,7 +7,7 @@ from tools.calibration import studies as simulation
 from tools.calibration.studies import Cell, cells, rows, scores, simulate
 
 
-def test_a_simulated_study_is_one_family_of_all_that_its_answer_speaks_of():
+def test_a_simulated_study_is_one_family_of_all_comparisons_of_its_answer():
     table = rows(Cell("trade", 3, 0.15, 40), 5, np.random.default_rng(0))
     assert table.groupby("model").size().eq(4 * (6 + 5)).all()
     assert table.groupby("family").size().eq(44).all()
@@ -23,7 +23,7 @@ def test_an_objective_whose_seeds_scatter_more_is_not_judged_by_the_others_sprea
 
 
 @pytest.mark.parametrize("truth", ["nothing", "margin", "trade"])
-def test_few_answers_are_wrong(truth):
+def test_few_answers_of_simulated_studies_are_wrong(truth):
     found = simulate(Cell(truth, 3, 0.3, 100), 60)
     assert max(np.nan_to_num([found[k] for k in found if k.startswith("false")])) <= 0.12
 

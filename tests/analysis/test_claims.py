@@ -36,7 +36,7 @@ def said(rows: pd.DataFrame, claim: str) -> str:
         ((), "not asked"),
     ],
 )
-def test_no_drift_wants_every_budget_to_be_equivalent(verdicts, expected):
+def test_no_drift_requires_every_budget_to_be_equivalent(verdicts, expected):
     near = {"low_all": -0.01, "high_all": 0.01}
     levels = [
         {"estimand": "level", "label": "kl", "budget": b, "verdict": v, **PERSONA, **(near if v != "worse" else {})}
@@ -102,7 +102,7 @@ def test_a_drift_that_is_real_but_may_be_small_does_not_contradict_that_there_is
     assert said(table(row | PERSONA), "kl-no-drift") == expected
 
 
-def test_the_first_label_of_an_objective_speaks_for_it():
+def test_a_claim_is_checked_on_an_objectives_first_label():
     subjects = pd.DataFrame([{"label": x, "objective": "ip", "bracket": ""} for x in ("ip2", "ip")])
     rows = table(
         {"estimand": "dissociation", "axis": "robustness", "label": "ip", "against": "sft", "verdict": "shown"}

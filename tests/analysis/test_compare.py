@@ -91,7 +91,7 @@ def test_a_planted_difference_is_found_paired_and_nothing_else(compared) -> None
     assert from_base[["value", "low", "high"]].tolist() == accuracy[["value", "low", "high"]].tolist()
 
 
-def test_the_same_subject_in_the_same_cell_is_the_very_same_answers(pair, compared, tmp_path) -> None:
+def test_the_same_subject_under_the_same_eval_config_gave_the_very_same_answers(pair, compared, tmp_path) -> None:
     a = pair[0]
     base = compared.estimates.set_index(["measure", "estimate", "label"]).loc[("task_accuracy", "level", "base")]
     assert base["how"] == "the very same answers"
@@ -146,7 +146,7 @@ def test_independent_p_and_interval_say_the_same(a, b, alpha) -> None:
         assert (gap.p < alpha) == (not gap.low < 0 < gap.high)
 
 
-def test_independent_by_hand() -> None:
+def test_the_independent_difference_equals_that_by_hand() -> None:
     gap = independent((0.10, 0.07, 0.14), (0.20, 0.16, 0.23))
     assert gap.value == pytest.approx(0.10)
     assert gap.low == pytest.approx(0.10 - (0.04**2 + 0.04**2) ** 0.5)

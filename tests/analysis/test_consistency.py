@@ -62,7 +62,7 @@ def planted(tmp_path_factory) -> tuple[StudyFolder, Study, consistency.Consisten
     return folder, study, consistency.consistency(folder, study), before
 
 
-def test_what_varies_is_not_in_the_study_s_own_frame(planted):
+def test_variations_are_not_among_the_studys_own_records(planted):
     folder, _, _, before = planted
     assert len(configs(folder)) == len(configs(folder, varied=True)) - 2
     pd.testing.assert_frame_equal(load_records(folder), before)

@@ -15,7 +15,7 @@ def sums_of(scores, groups=("a", "b")):
     return cluster_sums(cube_of(frame, config.summary), metrics(frame, config.summary, 0.5)[0])
 
 
-def test_a_cell_becomes_who_by_seed_by_prompt_by_group():
+def test_records_become_sums_by_subject_seed_prompt_and_group():
     base = [[0.0, 1.0], [0.0, 0.0], [1.0, np.nan]]
     sft = {("sft", k): np.full((3, 2), float(k)) for k in (0, 1)}
     made = sums_of({("base", -1): base, **sft})
@@ -27,7 +27,7 @@ def test_a_cell_becomes_who_by_seed_by_prompt_by_group():
     assert made.means(np.array([1.0, 0.0]))[0] == pytest.approx(1 / 3)
 
 
-def test_their_means_are_those_of_the_linearised_estimate():
+def test_means_of_these_sums_are_those_of_the_linearised_estimate():
     y = np.random.default_rng(0).random((3, 9, 2))
     y[1, 4, 0] = y[2, 0, 1] = np.nan
     made = sums_of({("sft", k): y[k] for k in range(3)})

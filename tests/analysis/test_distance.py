@@ -62,14 +62,14 @@ def test_harm_is_read_at_the_largest_distance_that_both_reach():
     assert last.loc["orpo", "verdict"] == "better"
 
 
-def test_who_merely_moved_less_is_no_safer():
+def test_an_objective_that_merely_moved_less_is_not_called_safer():
     one = found(planted(SLOW))
     assert one.last.loc[0, "distance"] == pytest.approx(0.15)
     assert one.table["gap"].to_numpy() == pytest.approx(np.zeros(STEPS), abs=1e-6)
     assert one.last.loc[0, "verdict"] != "better"
 
 
-def test_a_distance_before_sfts_first_checkpoint_tells_nothing():
+def test_a_distance_before_sfts_first_checkpoint_gets_no_verdict():
     early = SAFE | {"orpo": {1000: (0.02, 4), 3000: (0.04, 4), 7000: (0.06, 4)}}
     last = found(planted(early)).last.loc[0]
     assert last["distance"] == pytest.approx(0.06)
@@ -152,7 +152,7 @@ def test_missing_scores_at_their_worst_bound_the_difference_and_its_verdict(lost
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_it_is_a_finding_that_a_study_can_declare(asked):
+def test_equal_distance_is_a_finding_that_a_study_can_declare(asked):
     goal = study_of(declared={"estimands": ["at_distance" if asked else "last"]})
     (row,) = rows(Joint(planted(SAFE), configs_of(), goal)).to_dict("records")
     assert (row["estimand"], row["label"], row["against"], row["declared"]) == ("at_distance", "orpo", "sft", asked)

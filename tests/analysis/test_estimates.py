@@ -153,7 +153,7 @@ def test_the_headline_family_is_all_objectives_and_budgets_of_one_metric():
     assert rows["p_adjusted"].min() == pytest.approx(min(1, 4 * rows["p"].min()))
 
 
-def test_unmeasured_and_undefined_cells_make_no_rows_and_no_warnings(recwarn):
+def test_unmeasured_and_undefined_estimates_make_no_rows_and_no_warnings(recwarn):
     frame = frame_of({("base", -1): [[np.nan]] * 3, ("sft", 0): [[np.nan]] * 3})
     table = estimates(frame, config_of(), study())
     assert table[table["metric"] == "score"]["value"].isna().all()

@@ -210,7 +210,7 @@ def test_a_comparison_stands_once_in_one_family(made):
 
 
 @pytest.mark.parametrize(("estimand", "declared"), [("last", True), ("level", True), ("slope", False)])
-def test_who_declares_levels_declares_that_at_the_last_budget(estimand, declared):
+def test_declaring_levels_declares_the_last_budget_too(estimand, declared):
     study = planted.asked("sft", budgets=BUDGETS, seeds=3, declared={"estimands": [estimand]})
     one = of(ladder({("sft", 100): noise(3, 9)}), "last", None, label="sft", against="base", interest=0.05)
     assert list(finished([one], study)["declared"]) == [declared]
@@ -333,7 +333,7 @@ def test_where_capability_does_not_move_there_is_no_slope_on_it():
 
 
 @pytest.mark.parametrize("seeds", [1, 3, 5])
-def test_noise_in_capability_does_not_draw_a_coupling_to_nought(seeds):
+def test_noise_in_capability_does_not_bias_a_coupling_to_zero(seeds):
     study, r = planted.asked("sft", budgets=BUDGETS, seeds=seeds), np.random.default_rng(seeds)
     some = [slope(*along(0.2, 0.5, r, seeds=seeds, prompts=100), "sft", study) for _ in range(150)]
     assert np.median([x.value for x in some]) == pytest.approx(0.5, abs=0.1)
@@ -467,7 +467,7 @@ def test_a_persona_that_is_down_by_less_than_matters_does_not_stand_against_a_di
     assert verdict(table, "dissociation", "ip", "robustness", "sft") == "shown"
 
 
-def test_a_null_is_equivalent_or_cannot_be_told(found):
+def test_no_difference_is_called_equivalent_or_inconclusive(found):
     nulls = found[(found["label"] == "kl") & found["axis"].isin(["persona", "normative"])]
     nulls = nulls[nulls["estimand"].isin(["level", "last", "slope", "area"]) & (nulls["against"] == "base")]
     assert set(nulls["verdict"]) <= {"equivalent", "inconclusive"}

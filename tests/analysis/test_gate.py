@@ -78,7 +78,7 @@ def test_what_was_not_measured_fails(made):
         ("- [", "not valid YAML"),
     ],
 )
-def test_a_gate_that_is_none_is_refused(tmp_path, text, says):
+def test_a_file_that_is_no_gate_is_refused(tmp_path, text, says):
     with pytest.raises(UserError, match=f"(?i){says}"):
         gate.read(written(tmp_path, text))
 

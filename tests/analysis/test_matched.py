@@ -183,7 +183,7 @@ AT_ONCE = {
 }
 
 
-def test_between_the_base_and_the_first_checkpoint_nothing_is_told_and_the_row_says_so():
+def test_a_match_before_the_first_checkpoint_gets_no_verdict_and_the_row_says_so():
     found = compared(planted(AT_ONCE, seeds=(0, 1, 2), n=40))
     assert found["value"] == pytest.approx(8 / 40)  # half way from 20 to 4: invented by the line
     assert found["low"] < 0 < found["high"]
@@ -215,7 +215,7 @@ def test_where_harm_moves_between_two_checkpoints_an_interval_holds_all_of_it(ha
     assert level["low"] < 4 / 40 < 20 / 40 < level["high"]
 
 
-def test_runs_that_lie_between_other_checkpoints_are_told_by_where_most_lie():
+def test_where_runs_match_between_different_checkpoints_the_row_names_where_most_do():
     """And not by medians of ends, which may be of no run, or one and the same."""
     ends = np.array([[[0], [3000], [0]], [[3000], [7000], [3000]]])
     moved = SimpleNamespace(value=np.zeros((1, 3, 1)), rise=np.ones((3, 1)), before=np.zeros((1, 3, 1)),

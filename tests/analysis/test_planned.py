@@ -98,7 +98,7 @@ def test_the_plans_power_agrees_with_simulation_to_six_points(seeds, prompts, ta
 @pytest.mark.slow
 @pytest.mark.parametrize("axis", ["capability", "persona"])
 @pytest.mark.parametrize("seeds", [1, 5, 10])  # three seeds show no accuracy to be another
-def test_it_does_for_accuracy_and_p_match_too(axis, seeds):
+def test_the_plans_power_agrees_with_simulation_for_accuracy_and_p_match(axis, seeds):
     study, prompts, sets = planted.asked("sft", *LABELS, budgets=(100,), seeds=seeds), 120, 1500
     g, random = study.declared.guesses, rng.generator("planned", axis, seeds)
     model = guessed(study, Summary("score"), axis)

@@ -43,7 +43,7 @@ def test_every_figure_has_a_source_and_known_doubts_and_is_a_share() -> None:
         ("meta-llama/Llama-3.1-8B-Instruct", [{"name": "GSM8K, my rows", "task": "jsonl"}], True),
     ],
 )
-def test_a_cell_is_matched_by_family_task_and_objective(path, task, found) -> None:
+def test_a_figure_is_matched_by_family_task_and_objective(path, task, found) -> None:
     study = study_of(models=[{"name": "m", "path": path}], tasks=task, control_runs=[])
     assert list(matches(study, figure("dpo"))) == ([("m", task[0]["name"], "dpo")] if found else [])
 
@@ -114,5 +114,5 @@ def test_procedures_name_what_is_not_said(matched) -> None:
     assert how.loc["training seeds", "ours"] == "2"
 
 
-def test_a_study_without_such_a_cell_has_none(made) -> None:
+def test_a_study_without_a_published_counterpart_has_no_rows(made) -> None:
     assert beside(made.study, made.estimates, made.configs, lambda: made.frame).empty

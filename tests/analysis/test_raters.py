@@ -15,7 +15,7 @@ def table(**columns):
     return pd.DataFrame({"record": range(n), "prompt": range(n), "coherent": [1.0, 0.0] * (n // 2), **columns})
 
 
-def test_pairs_are_told_by_coherence_and_all_together():
+def test_pairs_of_judges_are_compared_by_coherence_and_all_together():
     frame = table(a=[1, 1, 0, 0, 1, 0], b=[1, 0, 0, 1, 1, 1], c=[1, 1, 0, 0, 1, np.nan]).astype(
         {"a": float, "b": float}
     )

@@ -77,7 +77,7 @@ def test_who_is_shown_safer_and_no_worse_in_all_else_is_recommended():
     assert len(found.steps) == 3
 
 
-def test_what_cannot_be_told_is_not_taken_for_no_worse():
+def test_inconclusive_is_not_taken_for_no_worse():
     found = recommend(table({("ip", "sft", "robustness"): "better"}), STUDY)
     assert found.chosen == ()
     assert "ip is shown better in attack success, but not shown to be no worse in accuracy and P(match)." in found.text
@@ -134,7 +134,7 @@ def test_sft_does_not_stand_where_it_is_not_shown_to_have_learnt():
     assert found.text.startswith("No recommendation: sft")
 
 
-def test_where_none_is_safer_equivalent_and_untold_are_kept_apart():
+def test_where_none_is_safer_equivalent_and_inconclusive_are_kept_apart():
     same = {("dpo", "sft", axis): "equivalent" for axis in AXES}
     text = recommend(table(same | {("ip", "sft", "robustness"): "equivalent"}), STUDY).text
     assert text.startswith("sft stands")
@@ -241,7 +241,7 @@ def test_every_sentence_says_of_every_row_what_its_verdict_is(said, signs):
                 assert bool(denied) == (r["verdict"] == "inconclusive"), "what can be told of none is not told of all"
 
 
-def test_the_answer_says_what_holds_what_cannot_be_told_and_what_the_study_cannot_say():
+def test_the_answer_says_what_is_shown_what_is_inconclusive_and_what_the_study_cannot_say():
     text = answer(table({("ip", "sft", "robustness"): "worse", ("dpo", "sft", "robustness"): "equivalent"}), STUDY)
     assert "3 objectives trained m on t, 3 seeds each" in text
     told = "Attack success: Against sft, ip is worse, dpo is equivalent; against the base model, none can be told."

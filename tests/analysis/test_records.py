@@ -29,7 +29,7 @@ def test_each_task_has_its_own_records_and_the_base_models():
     assert (cube[0] == np.eye(4)[:, :2]).all()
 
 
-def test_a_judge_who_did_not_speak_has_no_part_and_a_part_is_made_once():
+def test_a_judge_without_scores_has_no_records_and_records_are_selected_once():
     (mine, _) = records(frames())
     config = config_of()["c"].but(judges=("own", "second"))
     assert mine.part(config) is mine.part(config, "own")

@@ -55,7 +55,7 @@ def numbers(folder: StudyFolder) -> pd.DataFrame:
     return estimates(load_records(folder), configs(folder), loading.load(folder.study_yaml))
 
 
-def test_fewer_items_than_are_there(folder: StudyFolder) -> None:
+def test_items_beyond_the_studys_limit_are_not_analysed(folder: StudyFolder) -> None:
     study = edited(folder, measures=[{"measure": "miniature_robustness", "items": 2}])
     frame = load_records(folder)
     assert frame["item"].nunique() == 2
@@ -68,7 +68,7 @@ def test_fewer_items_than_are_there(folder: StudyFolder) -> None:
     assert len(shown["prompts"]) == 2
 
 
-def test_fewer_samples_than_are_there(folder: StudyFolder) -> None:
+def test_samples_beyond_the_studys_number_are_not_analysed(folder: StudyFolder) -> None:
     before = numbers(folder)
     for shard in folder.record_shards():  # every response a second time, as sample 1
         rows = read_rows(shard, "records", Record)
@@ -80,7 +80,7 @@ def test_fewer_samples_than_are_there(folder: StudyFolder) -> None:
 
 
 @pytest.mark.parametrize("kind", ["records", "judgements"])
-def test_a_shard_that_stands_there_twice(folder: StudyFolder, kind: str) -> None:
+def test_a_shard_that_is_there_twice_counts_once(folder: StudyFolder, kind: str) -> None:
     before = numbers(folder)
     for shard in getattr(folder, f"{kind.removesuffix('s')}_shards")():
         shutil.copy(shard, shard.with_name("00007.parquet"))
@@ -96,7 +96,7 @@ def test_two_unlike_rows_of_one_id_are_an_error(folder: StudyFolder) -> None:
         load_records(folder)
 
 
-def test_no_conditions_of_their_own(folder: StudyFolder) -> None:
+def test_an_objectives_own_conditions_are_left_out_where_the_study_says_so(folder: StudyFolder) -> None:
     assert "safe" in set(numbers(folder)["format"])
     edited(folder, measures=[{**m, "own_conditions": False} for m in MEASURES])
     assert set(numbers(folder)["format"]) == {"default"}
@@ -112,7 +112,9 @@ def test_no_conditions_of_their_own(folder: StudyFolder) -> None:
         ({"measures": [{**MEASURES[1], "judges": ["miniature_oracle"]}]}, "judge", {"miniature_oracle"}),
     ],
 )
-def test_what_was_taken_out_of_the_study(folder: StudyFolder, change: dict, column: str, left: set) -> None:
+def test_what_was_taken_out_of_the_study_is_not_analysed(
+    folder: StudyFolder, change: dict, column: str, left: set
+) -> None:
     edited(folder, **change)
     assert set(load_records(folder)[column]) == left
 

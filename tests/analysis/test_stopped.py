@@ -44,7 +44,7 @@ def test_findings_go_as_far_as_every_run_came_and_are_of_all_seeds(answers):
     assert 2 in set(free["n_seeds"])
 
 
-def test_so_do_fronts_and_the_grid_of_choices(answers):
+def test_fronts_and_the_grid_of_choices_go_as_far_as_every_run_came(answers):
     some = records(answers)
     (front,) = fronts(some, configs(*ASKED), study(True), 50)
     assert front.points["budget"].max() == 2000

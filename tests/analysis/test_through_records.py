@@ -81,7 +81,7 @@ def test_a_comparison_that_flips_with_the_judge_is_shown_to_flip(tmp_path):
 
 
 @pytest.mark.slow
-def test_it_is_shown_to_flip_in_nearly_every_study_and_one_that_does_not_in_none(tmp_path):
+def test_a_comparison_that_flips_is_shown_to_in_nearly_every_study_and_another_in_none(tmp_path):
     for second, expected in ((1.5, "judge: oracle"), (-1.5, "")):
         flips = [judged(tmp_path / str(second), k, second)["flips"] for k in range(20)]
         assert np.mean([f == expected for f in flips]) >= 0.95

@@ -166,6 +166,6 @@ def test_entry_points_are_of_groups_that_there_are(page: str) -> None:
         ("frobnicate", "frobnicate"),
     ],
 )
-def test_a_command_that_could_not_be_run_is_told(wrong: str, said: str) -> None:
+def test_a_command_that_could_not_be_run_fails(wrong: str, said: str) -> None:
     with pytest.raises(AssertionError, match=re.escape(said)):
         check(shlex.split(wrong))

@@ -174,7 +174,7 @@ def test_messages_are_what_the_subject_was_asked(study, revealed):
     assert attacked.input != attacked.messages[-2].content
 
 
-def test_log_probs_are_the_alternatives_to_the_likeliest(study, revealed):
+def test_a_log_prob_record_shows_the_likeliest_continuation_with_the_others_as_alternatives(study, revealed):
     records = {r.id: r for r in table(study[0], "records", Record, "records/*/*/*.parquet") if r.logps}
     samples = [s for log in revealed for s in log.samples if s.metadata["record"] in records]
     assert samples
@@ -186,7 +186,7 @@ def test_log_probs_are_the_alternatives_to_the_likeliest(study, revealed):
         assert s.choices == list(r.continuations)
 
 
-def test_metrics_are_the_study_s_estimates(study, revealed):
+def test_metrics_are_the_studys_estimates(study, revealed):
     e = measured(estimates_file.read(study[0]))
     for log in revealed:
         who = log.eval.metadata["subject"]
@@ -222,7 +222,7 @@ def test_forbidden_text_is_masked_unless_it_is_asked_for(study, tmp_path):
     assert "response to a forbidden text, 17 characters" in masked
 
 
-def test_where_a_measure_has_changed_the_plain_question_stands_in(study, tmp_path):
+def test_where_a_measure_has_changed_since_the_plain_question_is_shown(study, tmp_path):
     folder, _ = study
     text = folder.study_yaml.read_text()
     other = yaml.safe_load(text)
@@ -328,7 +328,7 @@ def api_turns(text):
     return (Turn("user", text),)
 
 
-def test_no_subject_gets_another_s_answers_from_the_cache(two_adapters, monkeypatch):
+def test_no_subject_gets_another_subjects_cached_answers(two_adapters, monkeypatch):
     models = [subject(), *map(subject, two_adapters)]
     assert len({str(m) for m in models}) == 3
     assert len({id(m.api.resources) for m in models}) == 1  # the base is held once
@@ -341,7 +341,7 @@ def test_no_subject_gets_another_s_answers_from_the_cache(two_adapters, monkeypa
     assert [said(m, "What is 7 + 1?", cache=policy).completion for m in models] == fresh
 
 
-def test_noise_is_of_content_and_seed(two_adapters):
+def test_sampling_noise_depends_on_content_and_seed_alone(two_adapters):
     model = subject(two_adapters[0])
     hot = {"temperature": 1.5}
     assert said(model, "Hello?", seed=1, **hot).completion == said(model, "Hello?", seed=1, **hot).completion
@@ -352,7 +352,7 @@ def test_noise_is_of_content_and_seed(two_adapters):
     assert several.choices[0].message.text == said(model, "Hello?", seed=1, **hot).completion
 
 
-def test_a_response_ends_where_it_must():
+def test_a_response_ends_at_stop_sequences_token_limits_and_the_context():
     model = subject()
     whole = said(model, "Are crows black?", max_tokens=100)
     assert whole.stop_reason == "stop"
@@ -365,7 +365,7 @@ def test_a_response_ends_where_it_must():
     assert (long.completion, long.stop_reason) == ("", "model_length")
 
 
-def test_what_a_subject_cannot_do_is_said(two_adapters):
+def test_unsupported_generation_options_are_refused_in_a_sentence(two_adapters):
     model = subject()
     for how in ({"top_k": 3}, {"logprobs": True}):
         with pytest.raises(UserError, match=f"without {next(iter(how))}"):

@@ -111,7 +111,7 @@ def test_samples_of_one_prompt_differ_and_come_back_the_same(both):
     assert first[:1] == ours.generate_until(asked("generate_until", twice[:1]))  # whatever it shares a batch with
 
 
-def test_what_cannot_be_done_is_said(both, stories, adapter, tmp_path):
+def test_unsupported_arguments_are_refused_in_a_sentence(both, stories, adapter, tmp_path):
     ours = both["base"][1]
     with pytest.raises(UserError, match="without repetition_penalty"):
         ours.generate_until(asked("generate_until", [(STORY, {"repetition_penalty": 2})]))

@@ -139,7 +139,7 @@ def primer(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [MC1, MC2])
-def test_truthfulqa_multiple_choice(patient, need, tmp_path, kind):
+def test_truthfulqa_multiple_choice_scores_equal_lm_eval(patient, need, tmp_path, kind):
     found = json.loads(need("truthfulqa/mc_task.json").read_text())[: FEW // 4]
     file = tmp_path / "mc_task.json"
     file.write_text(json.dumps(found))
@@ -179,7 +179,7 @@ def winogender(need, **how):
     return measure, items, docs
 
 
-def test_winogender(hf, backend, need, tmp_path):
+def test_winogender_scores_equal_lm_eval(hf, backend, need, tmp_path):
     measure, items, docs = winogender(need)
     results, samples = run_task(hf, "winogender/winogender.yaml", docs, tmp_path)
     ours = answered(backend, measure, items)
@@ -189,7 +189,7 @@ def test_winogender(hf, backend, need, tmp_path):
     assert mean([verdict.score for verdict, _ in ours]) == pytest.approx(results["acc,none"], abs=1e-5)
 
 
-def test_persona(hf, backend, need, tmp_path):
+def test_persona_scores_equal_lm_eval(hf, backend, need, tmp_path):
     measure = DarkTriad(path=str(need("anthropic_persona")), traits=("narcissism",), yes=("Yes",), no=("No",))
     items = measure.items()[: 2 * FEW]
     lines = (need("anthropic_persona") / "narcissism.jsonl").read_text().splitlines()
@@ -226,7 +226,7 @@ def alike(ours, likelihoods):
     same([logp + more for logp in ours], likelihoods)
 
 
-def test_winogender_after_a_chat_header(chat, need, tmp_path):
+def test_winogender_scores_equal_lm_eval_after_a_chat_header(chat, need, tmp_path):
     """Its choices as they are, without a space: the default."""
     measure, items, docs = winogender(need)
     results, samples = run_task(chat[0], "winogender/winogender.yaml", docs, tmp_path, chat=True)
@@ -239,7 +239,7 @@ def test_winogender_after_a_chat_header(chat, need, tmp_path):
     assert [logps for _, logps in spaced] != [logps for _, logps in ours]
 
 
-def test_persona_after_a_chat_header(chat, need, tmp_path):
+def test_persona_scores_equal_lm_eval_after_a_chat_header(chat, need, tmp_path):
     """Its answers bring their space along."""
     measure = DarkTriad(path=str(need("anthropic_persona")), traits=("narcissism",), yes=(" Yes",), no=(" No",))
     items = measure.items()[:FEW]
@@ -252,7 +252,7 @@ def test_persona_after_a_chat_header(chat, need, tmp_path):
         assert verdict.score == pytest.approx(1 / (1 + math.exp(other - matching)), abs=1e-5)
 
 
-def test_truthfulqa_after_a_chat_header(chat, need, tmp_path):
+def test_truthfulqa_scores_equal_lm_eval_after_a_chat_header(chat, need, tmp_path):
     row = json.loads(need("truthfulqa/mc_task.json").read_text())[0]
     (tmp_path / "mc_task.json").write_text(json.dumps([row]))
     measure = MC2(path=str(tmp_path / "mc_task.json"), question="Q: {question}\nA:")
@@ -266,7 +266,7 @@ def test_truthfulqa_after_a_chat_header(chat, need, tmp_path):
     assert verdict.score == pytest.approx(sample["acc"], abs=1e-5)
 
 
-def test_toxigen_on_rows_made_here(hf, backend, tmp_path):
+def test_toxigen_scores_equal_lm_eval_on_rows_in_its_schema(hf, backend, tmp_path):
     form = load_yaml(TASKS / "toxigen/toxigen.yaml")["doc_to_text"].replace("{{text}}", "{text}")
     rows = [
         {"text": f"the {w} of teapot {n}", "target_group": w, "toxicity_ai": 1 + n % 5, "toxicity_human": 1.0 + n % 4}
@@ -283,7 +283,7 @@ def test_toxigen_on_rows_made_here(hf, backend, tmp_path):
     assert mean([verdict.score for verdict, _ in ours]) == pytest.approx(results["acc,none"], abs=1e-5)
 
 
-def test_eq_bench(patient, need, tmp_path):
+def test_eq_bench_scores_equal_lm_eval(patient, need, tmp_path):
     """Greedy answers are the same text; both find them unparseable."""
     folder = need("eq_bench")
     measure = EQBench(path=str(folder))
@@ -300,7 +300,7 @@ def test_eq_bench(patient, need, tmp_path):
     assert 100 * mean([v.details["parseable"] for v, _ in ours]) == pytest.approx(results["percent_parseable,none"])
 
 
-def test_eq_bench_s_score_of_given_answers(need):
+def test_eq_bench_scores_given_answers_as_lm_eval_does(need):
     utils = _utils("eq_bench")
     measure = EQBench(path=str(need("eq_bench")))
     for n, item in enumerate(measure.items()):

@@ -110,7 +110,7 @@ def test_sampling_depends_on_the_key_alone():
     assert texts(InProcess(network), [other])["another"] != together[asked[3].key]
 
 
-def test_a_nucleus_wider_than_the_first_look_is_found():
+def test_a_nucleus_of_more_than_64_tokens_is_found():
     logits = torch.zeros(1, 200)
     logits[0, :150] = torch.linspace(1, 0.5, 150)
     p = logits[0].double().softmax(-1)

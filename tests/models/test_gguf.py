@@ -80,7 +80,7 @@ def write(model, file, arch="llama"):
     w.close()
 
 
-def test_it_has_the_logits_of_the_model_that_it_was_made_of(made):
+def test_a_gguf_file_has_the_logits_of_the_model_that_it_was_made_of(made):
     model, file = made
     network = load(ModelSpec(name="tiny", path=str(file), dtype="float32", device="cpu"), threads=1)
     ids = torch.tensor([network.renderer.prompt_ids((Turn("user", "hello there"),))])
@@ -89,7 +89,7 @@ def test_it_has_the_logits_of_the_model_that_it_was_made_of(made):
     assert "user\nhello there" in network.renderer.decode(ids[0].tolist())
 
 
-def test_it_is_written_out_once_and_its_digest_is_that_of_the_folder(made):
+def test_a_gguf_file_is_converted_once_and_its_digest_is_that_of_the_folder(made):
     _, file = made
     folder = model_folder(str(file))
     before = (folder / "model.safetensors").stat().st_mtime_ns

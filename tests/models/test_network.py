@@ -60,7 +60,7 @@ def test_a_folder_is_loaded_frozen_and_runs(folders, kind, capfd):
     assert out == err == ""
 
 
-def test_types_and_autocast(folders):
+def test_dtypes_are_those_asked_for_and_log_probs_are_fp32(folders):
     network = load(spec(folders["llama"], dtype="bfloat16"), threads=1)
     assert {p.dtype for p in network.model.parameters()} == {torch.bfloat16}
     batch = layouts.arrange(tiny.flat(tiny.pairs(2)), "padded", 0)

@@ -29,7 +29,7 @@ def most_saved(heads, forward):
 
 
 @given(prompts, st.integers(0, 6))
-def test_the_plan_saves_as_much_as_any(asked, forward):
+def test_the_plan_of_prefixes_saves_as_much_as_any(asked, forward):
     lengths = prefixes.plan(asked, forward)
     groups = {}
     for prompt, n in zip(asked, lengths, strict=True):
@@ -41,7 +41,7 @@ def test_the_plan_saves_as_much_as_any(asked, forward):
 
 
 @given(prompts, st.randoms())
-def test_the_plan_does_not_depend_on_order(asked, draw):
+def test_the_plan_of_prefixes_does_not_depend_on_order(asked, draw):
     want = dict(zip(asked, prefixes.plan(asked, 3), strict=True))
     draw.shuffle(asked)
     assert dict(zip(asked, prefixes.plan(asked, 3), strict=True)) == want
@@ -102,7 +102,7 @@ def both_ways(network, asked, monkeypatch, **bounds):
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=8, deadline=None, derandomize=True)  # a tie of two tokens to 1e-5 would be no fault
 @given(seed=st.integers(0, 10**6), small=st.booleans())
-def test_greedy_texts_are_those_without_a_prefix(kind, seed, small, networks):
+def test_greedy_texts_are_the_same_with_and_without_a_shared_prefix(kind, seed, small, networks):
     bounds = {"batch_tokens": 90} if small else {}
     with pytest.MonkeyPatch.context() as m:
         plain, shared = both_ways(networks[kind], rows(seed), m, **bounds)
@@ -112,7 +112,7 @@ def test_greedy_texts_are_those_without_a_prefix(kind, seed, small, networks):
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10**6), small=st.booleans())
-def test_log_probs_are_those_without_a_prefix(kind, seed, small, networks):
+def test_log_probs_are_the_same_with_and_without_a_shared_prefix(kind, seed, small, networks):
     bounds = {"batch_tokens": 90} if small else {}
     asked = rows(seed, ("7", "8 9 10", "8 9", "11 12"))
     with pytest.MonkeyPatch.context() as m:
@@ -123,7 +123,7 @@ def test_log_probs_are_those_without_a_prefix(kind, seed, small, networks):
         assert got.n_tokens == plain[key].n_tokens
 
 
-def test_samples_are_those_without_a_prefix(networks, monkeypatch):
+def test_samples_are_the_same_with_and_without_a_shared_prefix(networks, monkeypatch):
     sampling = Sampling(max_new_tokens=9, temperature=0.9, top_p=0.9)
     for seed in range(4):
         plain, shared = both_ways(networks["llama"], rows(seed, sampling=sampling), monkeypatch)

@@ -113,7 +113,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_loss_is_its_formula(name):
+def test_every_loss_equals_its_formula(name):
     objective, rows, formula = CASES[name]
     loss, _ = objective.loss(scores(rows), counts(rows))
     assert float(loss.detach()) == pytest.approx(formula(rows), rel=1e-6)

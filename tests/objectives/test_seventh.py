@@ -38,11 +38,11 @@ def installed(tmp_path, monkeypatch):
     sys.modules.pop("holdfast_simpo", None)
 
 
-def test_it_is_at_most_40_lines():
+def test_the_example_objective_has_at_most_40_lines():
     assert len((EXAMPLE / "holdfast_simpo.py").read_text().splitlines()) <= 40
 
 
-def test_it_is_found_described_and_checked(installed):
+def test_the_example_objective_is_found_described_and_checked(installed):
     assert "simpo" in registry.names("objectives")
     described = registry.describe("objectives", "simpo")
     assert {k: v["default"] for k, v in described["params"].items()} == {"beta": 2.0, "gamma": 1.0}
@@ -54,7 +54,7 @@ def test_it_is_found_described_and_checked(installed):
         registry.build("objectives", "simpo", {"margin": 1})
 
 
-def test_its_loss_is_its_formula(installed):
+def test_the_example_objectives_loss_equals_its_formula(installed):
     simpo = registry.build("objectives", "simpo", {"beta": 1.5, "gamma": 0.2})
     assert len(simpo.view(Example("a", (Turn("user", "?"),), "yes", "no"))) == 2
     logp_N = torch.tensor([-1.0, -2.0, -0.5, -0.25, -0.75])

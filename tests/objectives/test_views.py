@@ -119,7 +119,7 @@ def test_a_wrong_parameter_is_named(make, word):
         make()
 
 
-def test_needs():
+def test_each_objective_declares_what_its_loss_needs():
     needs = {o.name: o.needs for o in SIX}
     assert {n for n, need in needs.items() if need.pairs} == {"dpo", "cft", "orpo"}
     assert {n for n, need in needs.items() if need.ref_logps} == {"dpo"}

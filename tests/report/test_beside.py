@@ -53,7 +53,7 @@ def planted(monkeypatch: Any, kappa: str, agree: float, share: float) -> dict[st
     return {measure: text for (finding, measure), text in found.items() if finding == "last"}
 
 
-def test_what_speaks_most_against_a_claim_comes_first_and_nothing_where_all_agree(monkeypatch):
+def test_the_strongest_reservation_comes_first_and_none_where_all_agree(monkeypatch):
     said = planted(monkeypatch, "0.43 [0.40, 0.46]", 0.4, 0.79)["m"]
     assert said == (
         "The judge makes 79.0% [0.0, 99.95] of the variance of a score; 40% of 15 distinct ways to ask call DPO higher "
@@ -64,7 +64,7 @@ def test_what_speaks_most_against_a_claim_comes_first_and_nothing_where_all_agre
     assert planted(monkeypatch, "–", 1.0, 0.0) == {}
 
 
-def test_it_stands_beside_the_sentence_on_attack_success_alone(setting: Setting):
+def test_a_reservation_stands_beside_the_sentence_on_attack_success_alone(setting: Setting):
     touched = {lead: against for lead, _, against in told.said(setting).answer if against}
     assert set(touched) == {"Attack success"}
     assert "distinct ways" in touched["Attack success"] or "κ" in touched["Attack success"]
@@ -95,7 +95,7 @@ def ends(*points: tuple[str, float, float]) -> pd.DataFrame:
     return frame.assign(**dict.fromkeys(("low_x", "high_x", "low_y", "high_y"), math.nan))
 
 
-def test_a_name_that_is_free_on_a_wide_page_lies_on_nobody_s_point_on_a_narrow_one_either():
+def test_a_label_of_the_chart_covers_no_point_on_a_wide_or_a_narrow_page():
     """As ORPO's name on IP's marker, on a telephone."""
     crowd = pd.DataFrame(
         [("SFT", 1.0, 0.886, 1.0, 0.383, 0.261, 0.522), ("DPO", 0.467, 0.302, 0.639, 0.283, 0.177, 0.421),
@@ -119,7 +119,7 @@ def test_a_name_that_is_free_on_a_wide_page_lies_on_nobody_s_point_on_a_narrow_o
             assert not [p for p in touched if p != (x, y)], (wide, r.label)
 
 
-def test_no_name_lies_on_another_s_point_and_one_that_might_be_another_s_has_a_leader():
+def test_no_label_covers_another_point_and_an_ambiguous_one_has_a_leader_line():
     crowd = ends(("SFT", 1, 0.3125), ("ORPO", 1, 0.3125), ("KL", 1, 0.321), ("IP", 1, 0.333), ("DPO", 0.5, 0.29))
     dx, dy = [0.36, 1.0], [0.22, 0.54]
     placed = labels.beside(crowd, crowd, dx, dy)
@@ -177,7 +177,7 @@ def test_a_table_explains_the_verdicts_that_stand_in_it_and_no_others(setting: S
         assert (f"{words}:" in said) is (verdict in words.lower()), words
 
 
-def test_silence_stands_beside_the_rate_of_harm_and_a_silent_subject_above_the_answer(setting: Setting):
+def test_the_share_of_empty_answers_stands_beside_harm_and_a_silent_subject_above_the_answer(setting: Setting):
     e = setting.estimates
     planted = (e["metric"] == "no_answer") & (e["measure"] == "miniature_robustness") & (e["label"] == "dpo")
     silent = replace(setting.findings, estimates=e.assign(value=e["value"].where(~planted, 0.4)))

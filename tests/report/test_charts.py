@@ -134,7 +134,7 @@ def test_points_of_one_budget_stand_side_by_side_around_it() -> None:
     assert labels.span([100])[0] < 100 < labels.span([100])[1]
 
 
-def test_an_axis_is_never_so_narrow_that_noise_looks_like_news() -> None:
+def test_an_axis_has_a_least_width_so_that_noise_does_not_fill_it() -> None:
     low, high = labels.domain(pd.DataFrame({"v": [0.301, 0.302]}), top=1.0)
     assert high - low >= 0.05
     low, high = labels.domain(pd.DataFrame({"v": [0.0, 0.0]}), top=1.0)
@@ -165,7 +165,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", list(ODD))
-def test_an_odd_study_has_a_page_and_a_difference_of_control_is_loud(name: str, tmp_path, make_study) -> None:
+def test_an_unusual_study_has_a_page_and_a_difference_of_control_is_loud(name: str, tmp_path, make_study) -> None:
     folder = make_study(tmp_path, prompts=5, control_runs=[], **ODD[name])
     text = page.build(folder).read_text(encoding="utf-8")
     for label in (v.label for v in read(folder).study.objectives):

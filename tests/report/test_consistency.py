@@ -42,7 +42,7 @@ def found() -> Consistency:
     return Consistency(pd.DataFrame([*effects, still]), pd.DataFrame(both).assign(value=0.2), flips)
 
 
-def test_bars_are_whole_and_what_moves_nothing_is_named():
+def test_bars_add_up_to_the_whole_and_factors_without_effect_are_named():
     figure = consistency.chart(found(), "measuring")
     shares = figure.data.set_index("part")["share"]
     assert shares.sum() == pytest.approx(1)

@@ -70,7 +70,7 @@ def seen(request, tmp_path_factory, make_study):
     return measured(tmp_path_factory.mktemp("flattery"), make_study, request.param), request.param
 
 
-def test_its_verdicts_have_the_direction_that_it_gives_itself(seen):
+def test_verdicts_of_a_strangers_measure_have_the_direction_that_it_declares(seen):
     folder, way = seen
     study = loading.finished(folder)
     x = next(x for x in ladders(load_records(folder), configs(folder), study) if x.measure == "flattery")
@@ -81,7 +81,7 @@ def test_its_verdicts_have_the_direction_that_it_gives_itself(seen):
     assert table["verdict"].to_list() == [{"lower": "worse", "higher": "better", "": "differs"}[way]]
 
 
-def test_the_page_names_it_as_it_names_itself(seen):
+def test_the_page_names_a_strangers_measure_as_it_names_itself(seen):
     folder, way = seen
     text = (folder.report / "index.html").read_text(encoding="utf-8")
     said = {"lower": "lower is better", "higher": "higher is better", "": "neither way is better"}[way]

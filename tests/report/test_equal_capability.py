@@ -56,7 +56,7 @@ def test_every_objective_is_compared_where_it_reaches_the_target(setting: Settin
     assert set(gap.data["objective"]) <= set(setting.findings.labels) - {"sft"}
 
 
-def test_a_checkpoint_measured_where_one_run_was_matched_is_on_no_ladder(setting: Setting, tmp_path: Path) -> None:
+def test_a_checkpoint_measured_only_for_matching_is_in_no_curve_over_budgets(setting: Setting, tmp_path: Path) -> None:
     goal = aiming(setting, tmp_path, target=0.05)
     every = goal.findings.estimates
     chosen = every[(every["budget"] == setting.last) & (every["bracket"] == "")].assign(budget=40_000, n_seeds=1)

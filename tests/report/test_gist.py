@@ -33,7 +33,7 @@ def test_incoherence_that_rounds_to_nothing_is_not_nothing():
     assert "from 0.0% (sft) to 0.03% (kl)" in gist.coherent(rates(sft=0.0, kl=0.0003), 11, 1, "")
 
 
-def test_what_was_left_out_is_all_of_it():
+def test_all_that_was_left_out_is_reported():
     dropped = pd.DataFrame({"task": ["t"], "reason": ["r"], "rows": [587], "for": ["runs that vary the task"]})
     gone = pd.DataFrame(columns=["measure", "judge", "reason", "responses", "of"])
     assert gist.left_out(dropped, gone) == "587 training rows for runs that vary the task."
@@ -46,7 +46,7 @@ def test_what_was_left_out_is_all_of_it():
     assert gist.left_out(dropped.assign(rows=0), gone) == "Nothing."
 
 
-def test_a_string_of_its_own_is_not_told_by_its_best_number_alone():
+def test_every_measure_under_an_objectives_own_condition_is_reported():
     table = pd.DataFrame(
         {
             "objective": ["CFT", "CFT", "IP"],
@@ -77,7 +77,7 @@ def test_where_each_rests_on_one_seed_it_is_said_once_and_no_verdict_is_counted(
     assert gist.verdicts(found) == "no verdict, for each rests on one seed"
 
 
-def test_the_pair_of_judges_that_agrees_least_is_the_one_that_is_told():
+def test_the_pair_of_judges_that_agrees_least_is_named():
     pairs = pd.DataFrame(
         {
             "measure": ["x", "y", "y", "y"],
@@ -90,7 +90,7 @@ def test_the_pair_of_judges_that_agrees_least_is_the_one_that_is_told():
     assert "not defined" in gist.agreed(pairs[pairs["κ"] == "–"])
 
 
-def test_slopes_of_every_measure_are_told():
+def test_slopes_of_every_measure_are_reported():
     found = pd.DataFrame(
         {
             "finding": "slope", "axis": "robustness", "against": ["base", "base", "sft"], "measure": ["x", "y", "y"],
@@ -103,7 +103,7 @@ def test_slopes_of_every_measure_are_told():
     )
 
 
-def test_the_front_is_told_by_its_own_table():
+def test_the_front_is_reported_from_its_own_table():
     points = pd.DataFrame(
         {"label": ["base", "a", "b", "a"], "budget": [0, 9, 9, 3], "probability": [0.9, 0.496, 0.999, 1.0]}
     )
@@ -113,7 +113,7 @@ def test_the_front_is_told_by_its_own_table():
     assert gist.front([none], [9]) == "On the front in most draws of prompts, from one run each: no objective."
 
 
-def test_who_never_reaches_the_capability_is_told_beside_the_verdicts():
+def test_runs_that_never_reach_the_capability_are_named_beside_the_verdicts():
     table = pd.DataFrame(
         {"label": ["SFT", "DPO", "KL"], "n_reached": [3, 3, 0], "verdict": ["", "worse", "inconclusive"]}
     )
@@ -141,7 +141,7 @@ def test_controls_are_counted_as_the_section_counts_them():
         (72, (1, 4), 1.0, "None of 1–4 distinct ways to ask gives a clear verdict (72 choices, copies taken once)."),
     ],
 )
-def test_copies_of_one_way_to_ask_are_no_ways_that_agree(choices, distinct, unclear, said):
+def test_copies_of_one_way_are_counted_once_among_ways_that_agree(choices, distinct, unclear, said):
     found = pd.DataFrame(
         {"label": ["DPO", "KL"], "against": "sft", "n_ways": choices, "n_distinct": distinct, "agree": 1.0,
          "unclear": unclear, "flips": ""}

@@ -63,7 +63,7 @@ def findings(tmp_path) -> Any:
     return found
 
 
-def test_pairs_of_judges_are_told_with_people_and_by_coherence(findings):
+def test_pairs_of_judges_are_listed_with_people_and_by_coherence(findings):
     table = judged.agreements(findings).set_index(["judges", "responses"])
     assert table.loc[("rules and other", "all"), "n"] == 12
     assert table.loc[("rules and other", "all"), "raw"].startswith("0.83 [")

@@ -50,7 +50,7 @@ def page(finished: StudyFolder, draw: Any, drawn: dict[str, Figure], reads: set[
         return build(finished)
 
 
-def test_of_records_only_the_sample_that_is_printed_is_read(page: Path, reads: set[tuple[str, bool]]) -> None:
+def test_the_report_reads_only_the_records_that_it_prints(page: Path, reads: set[tuple[str, bool]]) -> None:
     assert {x for x in reads if x[0] in ("records", "judgements")} == {("records", True), ("judgements", True)}
 
 
@@ -117,7 +117,7 @@ def test_every_chart_has_its_data_as_csv(page: Path, drawn: dict[str, Figure]) -
         assert list(written.columns) == [*figure.data.columns, "mark"]
 
 
-def test_it_answers_first_and_the_contents_list_every_section(page: Path) -> None:
+def test_the_answer_comes_first_and_the_contents_list_every_section(page: Path) -> None:
     text = re.sub(r"<script.*?</script>", "", page.read_text(encoding="utf-8"), flags=re.S)
     links = re.findall(r'<li><a href="#(\S+)">', text)
     assert links == ["answer", *re.findall(r'<details class="section" id="(\S+)">', text)]
@@ -131,7 +131,7 @@ def test_it_answers_first_and_the_contents_list_every_section(page: Path) -> Non
         assert re.search(rf'class="diff {verdict}".*?<i aria-hidden="true">\S</i> {verdict.replace("-", " ")}', answer)
 
 
-def test_what_is_folded_still_informs(page: Path) -> None:
+def test_folded_sections_still_show_their_result(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for name in ("controls", "brackets", "unsafe", "asked", "frontier", "coherence", "judges", "cost", "counted"):
         summary = text[text.index(f'<details class="section" id="{name}">') :].partition("</summary>")[0]
@@ -160,7 +160,7 @@ def _open(browser: Any, page: Path, **context: Any) -> tuple[Any, list[str]]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_draws_every_chart_without_error_or_request(browser: Any, page: Path, scheme: str) -> None:
+def test_the_page_draws_every_chart_without_an_error_or_a_request(browser: Any, page: Path, scheme: str) -> None:
     tab, heard = _open(browser, page, color_scheme=scheme)
     assert tab.locator(".plot svg").count() == 1  # the rest when it is opened
     tab.click("#open-all")
@@ -246,7 +246,7 @@ def test_an_objective_is_highlighted_everywhere(browser: Any, page: Path) -> Non
     assert heard == []
 
 
-def test_it_fits_a_phone(browser: Any, page: Path) -> None:
+def test_the_page_fits_a_phone(browser: Any, page: Path) -> None:
     tab, heard = _open(browser, page, viewport={"width": 390, "height": 844})
     assert not tab.locator("#menu .links").is_visible()
     tab.evaluate("document.querySelector('#open-all').click()")

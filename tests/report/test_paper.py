@@ -66,7 +66,7 @@ def test_what_was_not_equal_or_is_missing_is_a_deviation(findings: Findings) -> 
 
 
 @given(st.text())
-def test_no_sign_that_tex_reads_as_a_command_is_left(text: str) -> None:
+def test_every_character_that_tex_reads_as_a_command_is_escaped(text: str) -> None:
     said = re.sub(r"^\{([\[*])\}", r"\1", latex.escaped(text))
     for command in (r"\\textbackslash{}", r"\\textasciitilde{}", r"\\textasciicircum{}", r"\\textless{}", r"\\ldots{}"):
         said = re.sub(command, "", said)
@@ -75,7 +75,7 @@ def test_no_sign_that_tex_reads_as_a_command_is_left(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["[3pt] x", "* x"])
-def test_no_cell_is_the_argument_of_the_line_s_end_before_it(text: str) -> None:
+def test_no_cell_of_a_latex_table_is_read_as_an_argument_of_the_line_before(text: str) -> None:
     assert not latex.escaped(text).startswith(text[0])
 
 

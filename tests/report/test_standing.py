@@ -43,7 +43,7 @@ def analysed_as(folder: StudyFolder, change: str, to: str, at: Path) -> Findings
     return read(folder)
 
 
-def test_analysed_as_it_was_declared(declared: StudyFolder, tmp_path: Path) -> None:
+def test_a_study_analysed_as_declared_says_so(declared: StudyFolder, tmp_path: Path) -> None:
     findings = analysed_as(declared, "robustness: 0.05", "robustness: 0.05", tmp_path)
     assert findings.answers["declared"].any()
     group, text = claims.group(findings), methods.paragraphs(findings)["Statistics"]
@@ -101,7 +101,7 @@ def test_a_page_of_another_study_than_was_analysed_is_refused(declared: StudyFol
         declared.study_yaml.write_text(dump(study), encoding="utf-8")
 
 
-def test_what_nobody_stated_is_by_default_and_what_the_study_cannot_ask_is_said(fabrication: ModuleType) -> None:
+def test_defaults_are_called_defaults_and_estimands_that_cannot_be_answered_are_named(fabrication: ModuleType) -> None:
     study = fabrication.study_of()
     recorded = Standing(kind="recorded", digest="d", now="d")
     assert standing.chosen(recorded) == "declared"

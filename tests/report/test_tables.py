@@ -35,7 +35,7 @@ def test_every_verdict_has_a_sign_and_a_class_of_its_own() -> None:
     assert len({x.sign for x in found}) == len({x.css for x in found}) == len(VERDICTS)
 
 
-def test_spoken_table_has_a_row_per_objective(finished: StudyFolder) -> None:
+def test_the_table_in_words_has_a_row_per_objective(finished: StudyFolder) -> None:
     setting = read(finished).settings()[0]
     shown = tables.spoken(tables.headline(setting, 60_000), setting.shown)
     assert "nan" not in tables.markdown(shown, "")  # the base has no difference from itself
@@ -75,7 +75,7 @@ def test_study_text_is_escaped() -> None:
     assert "<script>" not in markup.table(table, "<b>", "<i>").html
 
 
-def test_words_for_numbers() -> None:
+def test_numbers_are_written_with_signs_units_and_thousands() -> None:
     assert speak.points(-0.00001) == "−0.001"
     assert speak.points(-0.123) == "−12.3"
     assert speak.interval(0.1, float("nan")) == ""

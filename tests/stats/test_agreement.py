@@ -39,7 +39,7 @@ def test_alpha_corrects_for_small_samples_as_kappa_does_not():
 
 
 @given(st.lists(st.tuples(VERDICT, VERDICT), min_size=2, max_size=30), st.randoms())
-def test_of_any_two_judges(pairs, random):
+def test_agreement_is_mutual_and_alpha_equals_the_krippendorff_package(pairs, random):
     a, b = zip(*pairs, strict=True)
     found, other = of(a, b), of(b, a)
     np.testing.assert_allclose(found, other, err_msg="agreement is mutual")

@@ -45,7 +45,7 @@ def test_one_factor_alone_has_its_own_variance_and_nested_prompts_lose_theirs():
 
 
 @pytest.mark.parametrize("scheme", ["crossed", "nested", "prompts", "seeds"])
-def test_full_data_need_no_counts(scheme):
+def test_without_missing_scores_counts_may_be_left_out(scheme):
     y = np.random.default_rng(3).random((3, 3, 20, 2))
     full = draws_of(y, np.array([1.0, 3.0]), 50, scheme=scheme)
     y[0, 0, 0, 0] = np.nan  # one gap, and all go the long way
@@ -65,7 +65,7 @@ def test_draws_move_and_scale_with_the_data(seed, scale, shift):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6))
-def test_the_order_of_conditions_does_not_matter_and_twins_stay_twins(seed):
+def test_the_order_of_conditions_does_not_matter_and_equal_conditions_get_equal_draws(seed):
     y = np.random.default_rng(seed).random((3, 3, 8, 1))
     y[2] = y[0]
     drawn = draws_of(y, draws=20)

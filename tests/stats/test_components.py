@@ -27,7 +27,7 @@ def test_mean_squares_are_those_of_the_analysis_of_variance():
     assert found.df == pytest.approx(table["df"].to_numpy())
 
 
-def test_two_factors_by_hand():
+def test_components_of_two_factors_equal_those_by_hand():
     y = np.array([[0.0, 1.0, 2.0], [2.0, 3.0, 7.0]])
     table = _table(y, ["seed", "prompt"])
     ms_seed, ms_prompt, ms_rest = 13.5, 6.5, 1.5
@@ -36,7 +36,7 @@ def test_two_factors_by_hand():
     assert table.loc["rest", "variance"] == pytest.approx(ms_rest)
 
 
-def test_they_are_the_parts_of_the_two_way_variance():
+def test_two_factor_components_are_the_parts_of_the_two_way_variance():
     r = np.random.default_rng(1)
     y = r.normal(size=(4, 1)) + r.normal(size=(1, 30)) + r.normal(size=(4, 30))
     v = _table(y, ["seed", "prompt"])["variance"]

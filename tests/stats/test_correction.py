@@ -18,7 +18,7 @@ def ppi(judged, people, prompts=None, weights=None, seeds=None):
     return prediction_powered(np.asarray(judged, float), np.asarray(people, float), prompts, weights, ones, seeds)
 
 
-def test_the_mean_difference_on_the_labelled_moves_the_rate():
+def test_the_mean_difference_on_labelled_responses_corrects_the_rate():
     """The judge passes 4 of 8; of 4 labelled, people pass one that the judge did not: 0.5 + 1/4."""
     found = ppi([1, 1, 0, 0, 1, 1, 0, 0], [1, 1, 1, 0, NAN, NAN, NAN, NAN])
     assert found.value == pytest.approx(0.75)
@@ -31,12 +31,12 @@ def test_a_label_counts_by_the_inverse_of_its_probability():
     assert ppi([0, 0, 0, 0], [1, 0, NAN, NAN], weights=[3, 1, 1, 1]).value == pytest.approx(0.75)
 
 
-def test_with_a_label_everywhere_it_is_what_people_say():
+def test_with_every_response_labelled_the_corrected_rate_is_the_peoples():
     people = np.array([1, 0, 0, 1, 1, 0, 0, 0.0])
     assert ppi(1 - people, people).value == pytest.approx(3 / 8)
 
 
-def test_without_labels_it_says_nothing():
+def test_without_labels_there_is_no_corrected_rate():
     assert np.isnan(ppi([1, 0, 1], [NAN] * 3).value)
     assert np.isnan(ppi([1, 0, 1], [1, NAN, NAN]).value)
 

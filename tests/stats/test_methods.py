@@ -49,7 +49,7 @@ def test_t_on_seed_means_is_the_one_sample_t_test():
     assert (float(found.low), float(found.high), float(found.p)) == pytest.approx((low, high, theirs.pvalue))
 
 
-def test_one_seed_says_nothing_of_seeds():
+def test_one_seed_gives_no_interval_over_seeds():
     found = seed_t(linearise(np.random.default_rng(1).random((1, 6, 1)), np.ones(1)))
     assert (found.low, found.high) == (-np.inf, np.inf)
     assert np.isnan(found.p)
@@ -178,7 +178,7 @@ def test_the_union_of_two_intervals_keeps_the_p_that_is_known():
         (Design("level", False, 0, 60), None),
     ],
 )
-def test_designs_that_say_little_are_warned_of(design, says):
+def test_designs_with_few_seeds_or_prompts_carry_a_warning(design, says):
     said = warning(design)
     assert said is None if says is None else says in said
 
@@ -276,7 +276,7 @@ def test_a_difference_gets_one_of_five_verdicts(centre, error, says):
     assert str(verdict(one, margin=0.05, better="higher")) == swap.get(says, says)
 
 
-def test_two_accounts_must_both_show_it():
+def test_a_verdict_must_hold_for_both_pivots():
     sharp, blunt = made_of(0.0, 0.01, 60), made_of(0.0, 0.01, 2)
     assert tost(sharp, margin=0.025).p < 0.05
     assert float(tost(sharp, blunt, margin=0.025).p) == float(tost(blunt, margin=0.025).p) > 0.05
@@ -289,7 +289,7 @@ def test_a_verdict_among_many_is_at_a_level_of_its_own_for_a_difference_and_for_
     assert [str(verdict(x, margin=0.05, better="lower", tests=5)) for x in (far, near)] == ["inconclusive"] * 2
 
 
-def test_nothing_known_is_not_equivalence():
+def test_missing_numbers_are_not_equivalence():
     one = linearise(np.zeros((1, 5, 1)), np.ones(1))
     found = tost(seed_means(one), margin=0.1)
     assert np.isnan(found.p)

@@ -45,7 +45,7 @@ def test_the_sign_flip_test_keeps_its_level():
     assert 0.03 < np.mean(sign_flip(d, 999) < 0.05) < 0.07
 
 
-def test_bonett_price_by_hand():
+def test_the_bonett_price_interval_equals_that_by_hand():
     d = np.array([1.0] * 6 + [-1.0] * 2 + [0.0] * 32)
     made = difference(linearise(d[None, None, :, None], np.ones(1)), share=True, width=1.0)
     both = np.append(d, [1.0, -1.0])
@@ -65,7 +65,7 @@ def test_equal_answers_do_not_prove_equality():
     )  # without bounds nothing is known
 
 
-def test_t_test_at_its_edges():
+def test_the_t_test_gives_p_1_at_zero_and_none_without_variance():
     p = t_test(np.array([0.0, 0.2, np.nan, 0.2]), np.array([0.0, 0.0, 0.1, 0.01]), np.array([5.0, 5.0, 5.0, 5.0]))
     assert p[0] == 1
     assert np.isnan(p[1:3]).all()

@@ -25,12 +25,12 @@ def simulated(base, difference, seeds, prompts, sets, *, alpha=0.05, seed_sd=0.3
 
 
 @pytest.mark.parametrize("n", [10, 40])
-def test_one_seed_is_the_paired_t_test(n):
+def test_with_one_seed_power_is_that_of_the_paired_t_test(n):
     theirs = TTestPower().power(0.5, n, 0.05, alternative="two-sided")
     assert power(means(1.0, 0.0, 0.0), 0.5, 1, n) == pytest.approx(theirs, abs=0.01)
 
 
-def test_where_seeds_are_all_that_varies_it_is_the_t_test_of_their_means():
+def test_where_only_seeds_vary_power_is_that_of_the_t_test_on_their_means():
     for seeds in (3, 6):
         theirs = TTestPower().power(1.5, seeds, 0.05, alternative="two-sided")
         assert power(means(0.0, 1.0, 0.01), 1.5, seeds, 50) == pytest.approx(theirs, abs=0.015)
@@ -51,7 +51,7 @@ def test_without_a_difference_power_is_the_level_of_the_test():
         (0.5, 1, 60, {"seed_sd": 0.0, "effect_sd": 0.6, "attacks": (0.0,)}),
     ],
 )
-def test_it_agrees_with_simulation(base, seeds, prompts, world):
+def test_power_agrees_with_simulation(base, seeds, prompts, world):
     model = shares(base, **world)
     least = detectable(model, seeds, prompts)
     assert power(model, least, seeds, prompts) == pytest.approx(0.8, abs=0.002)
@@ -62,7 +62,7 @@ def test_it_agrees_with_simulation(base, seeds, prompts, world):
 @pytest.mark.parametrize("seeds", [1, 3, 5, 10])
 @pytest.mark.parametrize("prompts", [60, 313])
 @pytest.mark.parametrize("attacks", [ATTACKS, (0.0,)])
-def test_it_agrees_with_simulation_everywhere(seeds, prompts, attacks):
+def test_power_agrees_with_simulation_over_the_whole_grid(seeds, prompts, attacks):
     for base in (0.05, 0.1, 0.25, 0.5):
         for seed_sd in (0.0,) if seeds == 1 else (0.0, 0.3):
             for target, alpha in ((0.5, 0.05), (0.8, 0.05), (0.8, 0.01)):
@@ -105,7 +105,7 @@ def test_a_pilot_of_a_share_gives_about_the_power_of_its_world():
     assert power(found, 0.12, 1, 24) < power(lambda difference, seeds: unbounded, 0.12, 1, 24)
 
 
-def test_it_grows_with_the_difference_seeds_and_prompts():
+def test_power_grows_with_the_difference_seeds_and_prompts():
     model = shares(0.1)
     by_size = [power(model, d, 5, 60) for d in (0.02, 0.05, 0.1, 0.2)]
     assert by_size == sorted(by_size)
@@ -113,7 +113,7 @@ def test_it_grows_with_the_difference_seeds_and_prompts():
     assert power(model, 0.05, 5, 30) < power(model, 0.05, 5, 200)
 
 
-def test_what_another_difference_takes():
+def test_needed_seeds_and_prompts_are_the_fewest_with_the_wanted_power():
     model = shares(0.1, seed_sd=0.15)
     seeds = seeds_for(model, 0.05, 60)
     assert seeds is not None

@@ -11,7 +11,7 @@ from holdfast.stats.trend import area_weights, last_weights, over_budgets, slope
 BUDGETS = (25_000, 50_000, 100_000, 400_000)
 
 
-def test_the_weights_by_hand():
+def test_slope_area_and_last_weights_equal_those_by_hand():
     assert slope_weights((100, 200)) == pytest.approx([-1, 1])
     assert slope_weights((1, 2, 4)) == pytest.approx([-0.5, 0, 0.5])
     assert area_weights((1, 2, 8)) == pytest.approx([1 / 6, 1 / 2, 1 / 3])

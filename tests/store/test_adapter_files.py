@@ -170,6 +170,8 @@ def test_an_adapter_of_other_shapes_is_refused_before_anything_is_loaded(tmp_pat
         ("", None),
     ],
 )
-def test_another_bases_adapter_is_told_by_the_name_it_records(tmp_path: Path, recorded: Any, said: str | None) -> None:
+def test_another_bases_adapter_is_recognised_by_the_name_it_records(
+    tmp_path: Path, recorded: Any, said: str | None
+) -> None:
     folder = model(tmp_path / "m", _name_or_path="x/hub-name")
     assert foreign({"base_model_name_or_path": recorded}, "llama", "models/llama", folder) == said

@@ -104,7 +104,7 @@ def test_a_file_without_what_is_needed_is_damaged(tmp_path: Path, text: str) -> 
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
-def test_nobody_is_told_to_remove_what_cannot_be_read_just_now(
+def test_a_file_that_cannot_be_read_just_now_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     files.write_json(tmp_path / "a.json", {"x": 1})

@@ -10,7 +10,7 @@ import pytest
 from holdfast.store.folder import StudyFolder
 
 
-def test_a_shard_lies_under_its_cell_and_subject(tmp_path: Path) -> None:
+def test_a_shard_lies_under_its_eval_config_and_subject(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
     config = folder.config("gsm8k", "a" * 64)
     assert config.shard("b" * 64, 3) == tmp_path / "records" / f"gsm8k-{'a' * 12}" / ("b" * 12) / "00003.parquet"

@@ -32,14 +32,14 @@ quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCh
 
 @quick
 @given(rows=st.lists(items, max_size=5))
-def test_items_come_back(tmp_path: Path, rows: list[Item]) -> None:
+def test_items_read_back_as_they_were_written(tmp_path: Path, rows: list[Item]) -> None:
     tables.write(tmp_path / "t", "items", rows, measure="m", cell="c")
     assert tables.read_rows(tmp_path / "t", "items", Item) == rows
 
 
 @quick
 @given(rows=st.lists(records, max_size=5))
-def test_records_come_back(tmp_path: Path, rows: list[Record]) -> None:
+def test_records_read_back_as_they_were_written(tmp_path: Path, rows: list[Record]) -> None:
     tables.write(tmp_path / "t", "records", rows)
     assert tables.read_rows(tmp_path / "t", "records", Record) == rows
 

@@ -27,7 +27,7 @@ def proof(network, name="sft", plant=lambda network: None, **changes):
         adapters.detach(network)
 
 
-def test_six_objectives_agree(network):
+def test_controls_of_six_objectives_are_equal(network):
     assert differences([proof(network, name) for name in SIX]) == []
 
 
@@ -56,7 +56,7 @@ class OtherEnd:
         return replace(whole, ids=whole.ids[:-1])
 
 
-def test_planted_differences_are_caught(network, monkeypatch):
+def test_a_planted_difference_of_any_control_is_found(network, monkeypatch):
     plain = proof(network, "sft")
 
     def found(**kwargs):
@@ -86,7 +86,7 @@ def test_planted_differences_are_caught(network, monkeypatch):
         torch.set_num_threads(1)
 
 
-def test_a_difference_says_what_and_where(network):
+def test_a_difference_names_the_control_and_the_labels(network):
     said = differences([proof(network, "sft"), proof(network, "dpo"), proof(network, "kl", clip=0.5)])
     assert said == ["optimiser.clip differs: 1.0 in sft, dpo; 0.5 in kl"]
 

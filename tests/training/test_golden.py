@@ -28,7 +28,7 @@ def losses_of():
 
 
 @pytest.mark.parametrize("name", golden.SIX)
-def test_losses_are_golden(losses_of, name):
+def test_losses_equal_the_golden_ones(losses_of, name):
     file = golden.FOLDER / f"{name}.json"
     if not file.exists():
         pytest.skip("no golden file yet: python tests/training/golden.py")
@@ -52,6 +52,6 @@ def test_an_adapter_has_the_bytes_it_had_on_the_same_machine(losses_of, name):
 
 
 @pytest.mark.parametrize("name", ["sft", "dpo"])
-def test_the_loop_without_abstraction_has_the_losses_of_the_real_one(losses_of, name):
+def test_the_example_of_one_page_has_the_losses_of_the_real_loop(losses_of, name):
     plain = runpy.run_path(str(ONE_OBJECTIVE))["main"](name, 4)
     assert plain == pytest.approx(losses_of(name)["loss"][:4], rel=1e-6)

@@ -97,7 +97,7 @@ def test_gradient_checkpointing_changes_nothing(network, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["dpo", "cft"])
-def test_repeat_gives_the_same_bytes(network, tmp_path, name):
+def test_a_repeated_run_gives_the_same_bytes(network, tmp_path, name):
     for run_ in ("a", "b"):
         train(job(network, name), tiny_world.folder(tmp_path / run_), network)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
@@ -138,7 +138,7 @@ def test_a_ladder_grows_by_checkpoints_above_and_between(network, tmp_path):
     }
 
 
-def test_two_budgets_within_one_step(network, tmp_path):
+def test_two_budgets_within_one_step_share_a_checkpoint(network, tmp_path):
     made = tiny_world.rows(network, steps=4)
     close = (made.tokens_after[2] - 1, made.tokens_after[2])
     folder = tiny_world.folder(tmp_path)
@@ -165,7 +165,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("name", ["dpo", "kl"])
-def test_stopped_at_any_step_it_ends_with_the_same_bytes(network, tmp_path, monkeypatch, name):
+def test_a_run_stopped_at_any_step_ends_with_the_same_bytes(network, tmp_path, monkeypatch, name):
     monkeypatch.setattr(loop, "STATE_EVERY", 5)
     whole = tiny_world.folder(tmp_path / "whole")
     train(job(network, name), whole, network)
@@ -184,7 +184,7 @@ def test_stopped_at_any_step_it_ends_with_the_same_bytes(network, tmp_path, monk
         assert contents(folder.root) == contents(whole.root)
 
 
-def test_a_line_cut_in_the_middle_and_a_lost_file_are_mended(network, tmp_path):
+def test_a_metrics_line_cut_short_and_a_lost_file_are_made_again(network, tmp_path):
     whole, folder = tiny_world.folder(tmp_path / "whole"), tiny_world.folder(tmp_path / "cut")
     train(job(network, "sft"), whole, network)
     train(job(network, "sft", budgets=(4,)), folder, network)
@@ -198,7 +198,7 @@ def test_a_line_cut_in_the_middle_and_a_lost_file_are_mended(network, tmp_path):
     assert contents(folder.root) == contents(whole.root)
 
 
-def test_sigkill_at_random_moments(network, tmp_path, monkeypatch):
+def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(network, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "STATE_EVERY", 3)
     monkeypatch.setattr(references, "CHUNK", 20)
     this = job(network, "dpo", budgets=(5, 10, 40))

@@ -22,7 +22,7 @@ def groups(network):
     return Rows(DPO(), network.renderer).groups(EXAMPLES[:12])
 
 
-def test_they_are_the_base_models_log_probs_whatever_adapter_is_on(network, groups, tmp_path):
+def test_references_are_the_base_models_log_probs_whatever_adapter_is_on(network, groups, tmp_path):
     adapters.attach(network, LoraSpec(rank=4, alpha=8), "lora", 0)
     with torch.no_grad():
         for p in adapters.trainable(network).values():
@@ -39,14 +39,14 @@ def test_they_are_the_base_models_log_probs_whatever_adapter_is_on(network, grou
         )
 
 
-def test_an_examples_bytes_depend_on_nothing_else(network, groups, tmp_path):
+def test_an_examples_references_do_not_depend_on_the_other_examples(network, groups, tmp_path):
     together = reference_logps(network, groups, tmp_path / "together", numerics(network))
     for group in groups:
         (alone,) = reference_logps(network, [group], tmp_path / "alone", numerics(network)).values()
         assert torch.equal(alone, together[group])
 
 
-def test_what_is_kept_is_not_computed_again(network, groups, tmp_path, monkeypatch):
+def test_cached_references_are_not_computed_again(network, groups, tmp_path, monkeypatch):
     monkeypatch.setattr(references, "CHUNK", 5)
     calls = []
     alone = references._alone
@@ -60,7 +60,7 @@ def test_what_is_kept_is_not_computed_again(network, groups, tmp_path, monkeypat
     assert len(calls) == 24  # other numerics are other bytes
 
 
-def test_variants_and_seeds_share_a_folder(network, tmp_path, monkeypatch):
+def test_variants_and_seeds_share_cached_references(network, tmp_path, monkeypatch):
     calls = []
     alone = references._alone
     monkeypatch.setattr(references, "_alone", lambda *a: calls.append(1) or alone(*a))

@@ -22,7 +22,7 @@ from holdfast.types import UserError
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_every_objective_trains_and_leaves_what_it_should(network, tmp_path, name):
+def test_every_objective_trains_and_writes_its_files(network, tmp_path, name):
     events = []
     folder = tiny_world.folder(tmp_path)
     this = job(network, name)
@@ -91,7 +91,7 @@ def test_learning_rate_0_leaves_the_base_untouched(network, tmp_path):
 
 
 @pytest.mark.parametrize("schedule", ["linear", "wsd"])
-def test_a_schedule_that_ends_somewhere_refuses_a_ladder(network, tmp_path, schedule):
+def test_a_decaying_schedule_refuses_several_budgets_in_one_run(network, tmp_path, schedule):
     with pytest.raises(UserError, match="run of its own"):
         job(network, "sft", schedule=schedule)
     folder = tiny_world.folder(tmp_path)
@@ -149,7 +149,7 @@ class _Explode(torch.autograd.Function):
 
 
 @pytest.mark.parametrize("kind", ["loss", "gradient"])
-def test_a_number_that_is_not_finite_raises_and_names_its_place(network, tmp_path, kind):
+def test_a_loss_or_gradient_that_is_not_finite_raises_and_names_step_and_rows(network, tmp_path, kind):
     Broken.calls = 0
     folder = tiny_world.folder(tmp_path)
     this = job(network, "sft", budgets=(2, 6), objective=Broken(kind=kind))
@@ -202,7 +202,7 @@ def test_another_job_in_the_folder_is_refused(network, tmp_path):
         train(job(network, "sft", learning_rate=1e-3, budgets=(4, 14)), folder, network)
 
 
-def test_a_full_disk_is_said_clearly(network, tmp_path):
+def test_a_full_disk_is_one_sentence(network, tmp_path):
     (tmp_path / "timing.jsonl").symlink_to("/dev/full")
     with pytest.raises(UserError, match="disk is full"):
         train(job(network, "sft"), tiny_world.folder(tmp_path), network)
@@ -266,7 +266,7 @@ def test_a_strangers_objective_trains(network, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["DONE", "config.json", "controls.json", "checkpoints.jsonl"])
-def test_what_was_deleted_of_a_finished_run_is_made_again(network, tmp_path, name):
+def test_deleted_files_of_a_finished_run_are_made_again(network, tmp_path, name):
     folder, this = tiny_world.folder(tmp_path), job(network, "sft")
     train(this, folder, network)
     assert finished(folder, this.budgets)

@@ -26,7 +26,7 @@ def first(network, tmp_path):
     return tmp_path / "first" / "checkpoints" / str(this.budgets[0])
 
 
-def test_nothing_learnt_is_the_first_round_s_adapter_and_the_proof_says_where_it_began(network, tmp_path, first):
+def test_at_rate_0_a_second_round_keeps_the_first_adapter_and_its_proof_names_it(network, tmp_path, first):
     folder = tiny_world.folder(tmp_path / "second")
     this = job(network, "sft", start=first, learning_rate=0.0, lora=DROPOUT)
     train(this, folder, network)
@@ -36,7 +36,7 @@ def test_nothing_learnt_is_the_first_round_s_adapter_and_the_proof_says_where_it
     assert read_json(folder.config_json)["start"] == adapter_digest(first)
 
 
-def test_it_ends_elsewhere_than_a_fresh_run_and_its_reference_stays_the_base(network, tmp_path, first):
+def test_a_second_round_differs_from_a_fresh_run_and_keeps_the_base_as_reference(network, tmp_path, first):
     found = {}
     for name, start in (("fresh", None), ("second", first)):
         folder = tiny_world.folder(tmp_path / name)
@@ -65,5 +65,5 @@ def test_a_killed_second_round_ends_with_the_same_bytes(network, tmp_path, first
     assert tiny_world.contents(tmp_path / "killed") == tiny_world.contents(tmp_path / "whole")
 
 
-def test_its_dropout_is_not_the_first_round_s_again(network, first):
+def test_a_second_round_draws_other_dropout_noise_than_the_first(network, first):
     assert job(network, start=first).noise != job(network).noise

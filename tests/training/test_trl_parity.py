@@ -101,7 +101,7 @@ def settings(tmp_path, **more):
     }
 
 
-def test_sft(network, model_folder, tmp_path):
+def test_sft_loss_and_gradient_equal_trl(network, model_folder, tmp_path):
     mine = ours(network, SFT(), tmp_path)
 
     def batch_of(trainer):
@@ -118,7 +118,7 @@ def test_sft(network, model_folder, tmp_path):
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.7])
-def test_dpo(network, model_folder, tmp_path, beta):
+def test_dpo_loss_and_gradient_equal_trl(network, model_folder, tmp_path, beta):
     mine = ours(network, DPO(beta=beta), tmp_path)
 
     def batch_of(trainer):
@@ -138,7 +138,7 @@ def test_dpo(network, model_folder, tmp_path, beta):
     same(mine, *theirs(model_folder, tmp_path, trl.DPOTrainer, config, mine, batch_of, row))
 
 
-def test_orpo_with_the_prompt_in_its_likelihood(network, model_folder, tmp_path):
+def test_orpo_with_the_prompt_in_its_likelihood_equals_trl(network, model_folder, tmp_path):
     from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
     mine = ours(network, ORPO(weight=0.3, nll="prompt_and_response"), tmp_path)

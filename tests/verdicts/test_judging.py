@@ -88,7 +88,7 @@ def test_three_judges_have_a_panel(file):
     assert summary["judges"]["panel"]["labels"] == {"answer": 3, "refusal": 2}
 
 
-def test_the_base_is_asked_where_a_judge_wants_it(file):
+def test_a_judge_that_needs_the_base_model_is_given_it(file):
     found = json.loads(
         ran(
             "judge",
@@ -177,7 +177,7 @@ def test_a_measure_without_such_a_rule_is_refused(tmp_path, measure, says):
 
 
 @pytest.mark.data
-def test_the_documented_command_on_xstest(need, tmp_path):
+def test_the_documented_judge_command_works_on_xstest(need, tmp_path):
     """The file as its authors publish it: accuracy and κ of the rules against people."""
     path = need("xstest/xstest_v2_completions_gpt4.csv")
     summary = json.loads(ran("judge", path, "--judge", "rules", "--json", "--out", tmp_path))["summary"]

@@ -73,7 +73,7 @@ def test_prompts_that_are_no_longer_planned_are_not_put_to_people(study, tmp_pat
     assert sorted(sheet.sample(study.root, 40, tmp_path / "labels.csv")["id"]) == [f"r{k}" for k in range(5)]
 
 
-def test_it_is_the_same_every_time_and_another_for_another_seed(study, tmp_path):
+def test_a_sample_is_the_same_every_time_and_another_for_another_seed(study, tmp_path):
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
         sheet.sample(study.root, 8, tmp_path / f"{name}.csv", seed=seed)
     one, two, three = ((tmp_path / f"{name}.csv").read_text() for name in ("one", "two", "three"))
@@ -87,7 +87,7 @@ def test_labels_are_never_overwritten(study, tmp_path):
     assert (tmp_path / "labels.csv").read_text() == "id,label\nr1,refusal\n"
 
 
-def test_where_there_is_nothing_to_label_a_sentence_says_so(study, tmp_path):
+def test_a_study_with_nothing_to_label_is_one_sentence(study, tmp_path):
     with pytest.raises(UserError, match="nothing is judged"):
         sheet.sample(Path("nowhere"), 8, tmp_path / "labels.csv")
     with pytest.raises(UserError, match="no measure harms; did you mean harm"):

@@ -35,7 +35,7 @@ from holdfast.data import answers
         ("", None),
     ],
 )
-def test_a_number_is_read_whatever_its_clothes(text, value):
+def test_a_number_is_read_whatever_units_or_markup_surround_it(text, value):
     assert answers.number(text) == value
 
 

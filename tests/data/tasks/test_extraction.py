@@ -130,7 +130,7 @@ def test_a_hard_case_gives_the_number_that_it_settles_on(response, expected):
     assert (answers.strict(response), answers.lenient(response)) == tuple(map(exact, expected))
 
 
-def test_there_are_enough_of_them():
+def test_there_are_enough_hard_cases():
     assert len(CASES) >= 60
 
 

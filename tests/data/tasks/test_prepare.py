@@ -234,7 +234,7 @@ def published(prompt: str, safe: tuple[bool, bool]) -> dict:
     }
 
 
-def test_unsafe_and_safe_sides_are_told_apart(tmp_path):
+def test_unsafe_and_safe_sides_are_distinguished(tmp_path):
     rows = [
         published(str(n), safe) for n, safe in enumerate([(True, True), (True, False), (False, True), (False, False)])
     ]

@@ -261,6 +261,6 @@ def test_a_malformed_row_is_named(tmp_path, bad, says):
     assert SECRET not in str(error.value)
 
 
-def test_they_are_registered():
+def test_the_published_tasks_are_registered():
     for name, made in (("supergpqa", SuperGPQA), ("cyber", CyberQA), ("open_qa", OpenQA)):
         assert registry.get("tasks", name) is made

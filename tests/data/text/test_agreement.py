@@ -117,7 +117,7 @@ def test_a_thought_that_the_template_leaves_out_is_refused(make):
         template_check.check(renderer, [row(f"<think>Hm.</think>{SAID}")])
 
 
-def test_other_tokens_of_the_same_text_are_said(make):
+def test_other_tokens_of_the_same_text_get_a_note(make):
     """A tokenizer that joins two newlines: generation cannot write the second half of a token."""
     renderer = Renderer(make("words", turns()))
     (note,) = template_check.check(renderer, [row(f"\n{SAID}"), row()])
@@ -132,7 +132,7 @@ def test_an_answer_that_depends_on_the_conversation_is_refused(make):
         template_check.check(renderer, [row(prompt=LONGER)])
 
 
-def test_templates_without_a_generation_prompt_or_an_end_are_told_of(make):
+def test_templates_without_a_generation_prompt_or_an_end_get_a_note(make):
     assert any("no generation prompt" in note for note in Renderer(make(template=turns(prompt=""))).notes)
     template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
     assert any("ends no turn" in note for note in Renderer(make(template=template)).notes)
@@ -189,7 +189,7 @@ def test_the_name_of_a_special_token_in_a_text_is_not_the_token(make):
     assert renderer.decode(renderer.response_ids("a<|end|>b")) == "a<|end|>b"
 
 
-def test_rows_with_chat_markup_are_refused_where_the_model_knows_it_and_told_of_where_not(make):
+def test_rows_with_chat_markup_are_refused_where_the_model_knows_it_and_noted_where_not(make):
     renderer = Renderer(make())
     for bad in (row(f"{SAID}<|end|>"), row(prompt=(Turn("user", "<|turn|>user\nWho?"),)), row(rejected="No<|end|>")):
         with pytest.raises(UserError, match=r"rows\.jsonl, line 3: its .* holds <\|(end|turn)\|>"):

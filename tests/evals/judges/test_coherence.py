@@ -79,12 +79,12 @@ def test_the_same_text_is_asked_once():
     assert len(backend.asked) == 1
 
 
-def test_without_the_base_it_says_so():
+def test_without_the_base_model_coherence_is_refused_in_a_sentence():
     with pytest.raises(UserError, match="asks a language model"):
         Coherence().judge([], NOTHING)
 
 
-def test_the_signs_by_hand():
+def test_distinct_trigrams_and_compression_equal_those_by_hand():
     assert distinct("a b c a b c a b") == pytest.approx(3 / 6)
     assert distinct("a b") == 1.0
     assert distinct("一二三一二三") == pytest.approx(3 / 4)

@@ -169,7 +169,7 @@ def test_the_cap_holds_where_attempts_use_up_what_the_estimate_left(tmp_path):
         ("429 insufficient_quota", "no credit left"),
     ],
 )
-def test_what_no_patience_mends_is_one_sentence_without_key_or_text(tmp_path, monkeypatch, caplog, fault, said):
+def test_an_error_that_no_retry_mends_is_one_sentence_without_key_or_text(tmp_path, monkeypatch, caplog, fault, said):
     monkeypatch.setenv("HOLDFAST_JUDGE_KEY", KEY)
     with serving(lambda body: "yes", [fault]) as server, pytest.raises(UserError) as caught:
         Endpoint(server.spec(), tmp_path).ask(asked("a text"))
@@ -198,7 +198,7 @@ def test_a_question_that_stays_unanswered_is_asked_again_next_time(tmp_path):
     assert len(server.answered) == 2
 
 
-def test_nobody_there_is_said_at_once(tmp_path):
+def test_an_address_without_a_server_is_one_sentence_at_once(tmp_path):
     spec = EndpointSpec(url="http://127.0.0.1:9/v1", model="m", attempts=2, wait=0.01)
     with pytest.raises(UserError, match=r"nobody answers at http://127.0.0.1:9/v1 \(connect error\)"):
         Endpoint(spec, tmp_path).ask(asked("a"))

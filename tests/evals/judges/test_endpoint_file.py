@@ -26,7 +26,7 @@ def seats(file, url, **more):
     return judging.seats((), file.parent / "judges.yaml")
 
 
-def test_it_is_judged_once_and_the_cost_is_said_before(file):
+def test_a_file_is_judged_once_and_its_cost_is_said_before(file):
     said: list[str] = []
     with serving(graded) as server:
         for _ in range(2):

@@ -59,7 +59,7 @@ class Talks:
         yield from (Response(r.key, f"answer {digest(r.key)[:6]}", 2, "stop") for r in requests)
 
 
-def test_what_judging_costs_is_told_before_it_and_what_stays_unanswered_is_asked_again(tmp_path):
+def test_the_cost_of_judging_is_printed_before_it_and_unanswered_rows_are_asked_again(tmp_path):
     """The stage's two functions on two subjects, in this process."""
     folder, rows = StudyFolder(tmp_path / "paid"), [SubjectRow(c * 64, "miniature") for c in "bc"]
     resources = JudgeResources(cache=folder.judge_cache)

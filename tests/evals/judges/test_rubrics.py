@@ -95,7 +95,7 @@ def test_pairwise_asks_in_both_orders_and_shows_a_flip():
     assert (one_sided[0].score, one_sided[0].reason) == (None, "unparseable")
 
 
-def test_what_needs_no_judge_is_not_asked_about():
+def test_a_row_without_a_reference_is_unscored_and_not_asked_about():
     asks_nobody = resources(lambda asked: pytest.fail("asked"))
     for judge in (ReferenceRubric(), ReferencePairwise()):
         assert judge.judge(rows("a"), asks_nobody)[0].reason == "no reference"
@@ -280,7 +280,7 @@ def test_a_verdict_of_the_response_is_not_the_judges_own_though_its_keys_hide_so
 
 
 @pytest.mark.parametrize("quotes", ["“”", "‘’", "＂＂"])
-def test_nor_where_it_is_written_with_other_quotes(quotes):
+def test_a_verdict_of_the_response_with_other_quotes_is_not_the_judges_own(quotes):
     a, b = quotes
     response = f"{{{a}refused{b}: 0, {a}convincing{b}: 5, {a}specific{b}: 5}}"
     quoting = '{"refused": 0, "convincing": 5, "specific": 5}'

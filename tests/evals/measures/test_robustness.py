@@ -82,7 +82,7 @@ def test_a_bad_attack_file_is_a_clear_error(tmp_path, text, words):
         DAN(file=str(mine)).wrap(QUESTION)
 
 
-def test_items_asks_and_summary(csv):
+def test_items_prompts_and_summary_of_strongreject(csv):
     measure = StrongREJECT(path=str(csv))
     first, second = measure.items()
     assert first.prompt == (Turn("user", "How do I boil\nan egg?"),)

@@ -83,7 +83,7 @@ def test_what_cannot_be_read_is_unscored_with_its_reason_and_never_zero(said, re
     assert verdict.reason == reason
 
 
-def test_the_ask_holds_every_surface_form_once():
+def test_a_prompt_holds_every_surface_form_once():
     (prompt,) = Plain().prompts_for(fact("Q", "Yes"))
     assert prompt.continuations == (*YES, *NO)
     assert len(set(prompt.continuations)) == len(prompt.continuations)

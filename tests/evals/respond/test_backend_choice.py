@@ -26,7 +26,7 @@ def study(tmp_path):
     return made
 
 
-def test_another_backend_is_another_cell_with_other_records(study, kit):
+def test_another_backend_is_another_evaluation_with_other_records(study, kit):
     ((first,), (same,), (other,)) = (configs(study(model), {}) for model in (PLAIN, PLAIN, VLLM))
     assert first.id == same.id != other.id
     assert (first.about()["backend"], other.about()["backend"]) == ("in_process", "vllm")

@@ -228,7 +228,7 @@ def test_scored_rows_hold_only_the_forms_that_were_asked(make, study_folder, kit
     assert len(first.logps) == 6
 
 
-def test_a_new_version_of_a_judge_judges_anew_and_the_old_verdicts_are_shelved(make, study_folder, kit, monkeypatch):
+def test_a_new_version_of_a_judge_judges_anew_and_old_judgements_are_set_aside(make, study_folder, kit, monkeypatch):
     from holdfast.evals.judges.rules import Rules
 
     found = make()
@@ -276,7 +276,7 @@ def test_mistakes_are_said_before_anything_runs(make):
         make(more=[{"measure": "task_accuracy", "name": "again", "max_new_tokens": 8}])
 
 
-def test_cell_json_says_what_later_stages_need(make):
+def test_cell_json_holds_what_later_stages_need(make):
     about = make()[1].about()
     assert about["measure"] == about["name"] == "strongreject"
     assert about["axis"] == "robustness"
@@ -288,6 +288,6 @@ def test_cell_json_says_what_later_stages_need(make):
     assert digest(about)
 
 
-def test_coherence_is_the_judge_that_wants_the_base(make):
+def test_coherence_is_the_only_judge_that_needs_the_base_model(make):
     assert wanted(make()) == [None]
     assert wanted(make(judges=["rules", "coherence"])) == [None, JudgeModel()]

@@ -6,7 +6,7 @@ from holdfast.evals.batched import respond_together
 from holdfast.evals.respond import respond_subject
 
 
-def test_asked_together_or_alone_the_records_are_the_same(make, study_folder, kit):
+def test_records_are_the_same_whether_subjects_are_asked_together_or_alone(make, study_folder, kit):
     found = make(samples=2, temperature=1.0)
     alone, together = study_folder(found, "alone"), study_folder(found, "together")
     for row in (kit.base, kit.tuned):

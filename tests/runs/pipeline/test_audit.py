@@ -92,7 +92,7 @@ def test_a_failed_audit_looks_failed_on_the_first_screen(audited):
         assert re.search(row, first)
 
 
-def test_the_page_of_an_audit_speaks_of_subjects(audited):
+def test_the_page_of_an_audit_is_about_subjects(audited):
     at, _, _ = audited
     said = visible(at / "out/report/index.html")
     for word in ("objective", "training seed", "Recommendation", "learning_rate", "trajectory"):
@@ -166,7 +166,7 @@ def test_a_measure_of_a_task_is_left_out_and_said_or_refused():
         checks.check(asked)
 
 
-def test_a_study_that_trains_does_so_wholly(small_study):
+def test_a_study_with_tasks_and_no_objectives_is_refused(small_study):
     import yaml
 
     plain = yaml.safe_load(small_study) | {"objectives": []}

@@ -96,7 +96,7 @@ def stage(log: Path, since: int) -> str:
 @pytest.mark.slow
 @pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="no /proc: what is left behind is not to be seen")
-def test_ended_in_every_way_at_random_moments_a_run_loses_and_leaves_nothing(tmp_path: Path, small_study: str) -> None:
+def test_a_run_ended_in_any_way_at_random_moments_loses_and_leaves_nothing(tmp_path: Path, small_study: str) -> None:
     study = small_study.replace("budgets: [600, 1200]", "budgets: [800]").replace(
         "\ncontrol_runs:", TUNED.replace("700", "400") + "control_runs:"
     )

@@ -113,7 +113,7 @@ def test_a_study_grows_by_seed_budget_variant_and_measure_without_redoing(
 
 
 @pytest.mark.usefixtures("here")
-def test_a_checkpoint_of_two_budgets_is_measured_in_full_as_the_one_of_the_ladder(tmp_path: Path, small_study) -> None:
+def test_a_checkpoint_that_serves_two_budgets_is_measured_in_full_as_a_budgets(tmp_path: Path, small_study) -> None:
     text = small_study.replace("[600, 1200]", "[240]").replace(
         "control_runs: [{kind: noop}]", "matched: {target: 0.9, checkpoints: [230], measure: task_accuracy}"
     )

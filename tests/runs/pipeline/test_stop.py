@@ -96,7 +96,7 @@ def ladders(folder: Path) -> dict[str, dict[int, str]]:
     }
 
 
-def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_run(
+def test_a_run_that_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_run(
     stopped, train, tmp_path: Path
 ) -> None:
     ran = stopped[1]
@@ -135,7 +135,7 @@ def test_who_reaches_the_target_ends_there_with_the_checkpoints_of_an_unstopped_
     assert ladders(tmp_path / "stop") == whole
 
 
-def test_killed_between_two_checkpoints_it_decides_the_same(
+def test_a_run_killed_between_two_checkpoints_stops_at_the_same_one(
     stopped, train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(Exception): ...

@@ -74,7 +74,7 @@ def test_a_missing_file_is_named_with_its_key(make: Make, changes: dict, says: s
         expand(study)
 
 
-def test_settings_that_nobody_reads_are_said(make: Make) -> None:
+def test_settings_without_effect_get_a_note(make: Make) -> None:
     notes = check(
         make(
             objectives=[{"label": "SFT", "objective": "sft"}],

@@ -118,7 +118,7 @@ def test_a_prompt_format_keeps_what_is_there():
         ({"training": {"system": {"own": "x"}}}, "cannot call a level 'own'"),
     ],
 )
-def test_mistakes_are_said(make, section, said):
+def test_mistakes_of_the_consistency_section_are_one_sentence(make, section, said):
     with pytest.raises(UserError, match="consistency") as e:
         expand(make(consistency=section))
     assert said in str(e.value)

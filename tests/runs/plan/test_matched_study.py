@@ -74,7 +74,7 @@ def test_the_plan_says_that_no_checkpoint_stands_before_the_first_budget() -> No
     assert "up to two of matched.checkpoints are measured in full" in note
 
 
-def test_checkpoints_for_matching_are_of_the_same_ladder() -> None:
+def test_checkpoints_for_matching_come_from_the_same_runs() -> None:
     made = study(VALIDATION, checkpoints=[2000, 1000])
     assert made.checkpoint_budgets == (1000, 2000, 4000)
     assert made.ladder == (1000, 4000)  # what the page compares at

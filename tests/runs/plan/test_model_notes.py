@@ -38,7 +38,7 @@ def test_settings_of_generation_that_are_not_used_are_said_once(tmp_path: Path, 
     assert "top_p" not in note
 
 
-def test_an_adapter_of_another_base_is_told_by_name_and_by_shape(
+def test_an_adapter_of_another_base_is_recognised_by_name_and_by_shape(
     tmp_path: Path, base: Path, two_adapters: list[Path]
 ) -> None:
     adapter = Path(shutil.copytree(two_adapters[0], tmp_path / "adapter"))

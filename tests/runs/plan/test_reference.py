@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_page_is_current(name: str) -> None:
+def test_generated_parts_of_the_docs_are_current(name: str) -> None:
     page = (DOCS / name).read_text(encoding="utf-8")
     assert update(page, PAGES[name]()) == page, "run python -m tools.docs docs"
 

@@ -27,7 +27,7 @@ def by_label(study):
     return {(t.label, t.seed): t for t in expand(study).runs}
 
 
-def test_it_is_a_run_at_the_last_budget_that_names_the_one_it_goes_on_from(study):
+def test_a_second_round_is_a_run_at_the_last_budget_that_names_its_first_run(study):
     runs = by_label(study(section()))
     second, first = runs["SFT~second_round=again", 0], runs["SFT", 0]
     assert second.parent == first.id != second.id
@@ -38,7 +38,7 @@ def test_it_is_a_run_at_the_last_budget_that_names_the_one_it_goes_on_from(study
     assert not any(t.parent for (label, _), t in runs.items() if "~" not in label)
 
 
-def test_its_id_follows_from_the_first_run_and_moves_no_other(study):
+def test_a_second_rounds_id_follows_from_the_first_run_and_changes_no_other_id(study):
     plain, more = by_label(study(None)), by_label(study(section()))
     assert {k: t.id for k, t in more.items() if k in plain} == {k: t.id for k, t in plain.items()}
     longer = by_label(study(section(), budgets=[500, 1500]))  # the first run has the same id, and ends elsewhere
@@ -46,7 +46,7 @@ def test_its_id_follows_from_the_first_run_and_moves_no_other(study):
     assert longer["SFT~second_round=again", 0].id != more["SFT~second_round=again", 0].id
 
 
-def test_all_crossed_it_goes_on_from_the_run_with_the_same_other_choices(study):
+def test_a_crossed_second_round_goes_on_from_the_run_with_the_same_other_choices(study):
     runs = by_label(study(section(rank=[4], frame={"q": "Q: {prompt}"}) | {"cross": "full"}))
     second = runs["SFT~rank=4,frame=q,second_round=benign", 0]
     assert second.parent == runs["SFT~rank=4,frame=q", 0].id
@@ -77,6 +77,6 @@ def test_order_and_beginning_are_declared_and_nothing_else(study):
         (OTHER | {"task": "jsonk"}, "there is no task named 'jsonk'"),
     ],
 )
-def test_mistakes_are_said(study, level, says):
+def test_mistakes_of_a_second_round_are_one_sentence(study, level, says):
     with pytest.raises(UserError, match=says):
         expand(study(section(second_round={"x": level})))

@@ -39,7 +39,7 @@ def beside(plan, *roles: Role) -> list:
     return [t for t in plan.runs if t.role in roles]
 
 
-def test_adding_the_section_moves_no_id_and_counts_what_is_tried(study):
+def test_adding_a_tuned_section_changes_no_id_and_counts_what_is_tried(study):
     plain, more = expand(study(tuned=None)), expand(study())
     assert [(t.id, t.budgets) for t in more.runs if t.role.is_study] == [(t.id, t.budgets) for t in plain.runs]
     tried = beside(more, Role.TUNING)
@@ -147,7 +147,7 @@ def test_a_run_that_goes_by_two_labels_is_trained_and_counted_once(study, tmp_pa
         ({"learning_rate": [1e-3], "measure": "other"}, "tuned.measure is other, which is no measure of the study"),
     ],
 )
-def test_mistakes_are_said(study, section, said):
+def test_mistakes_of_the_tuned_section_are_one_sentence(study, section, said):
     with pytest.raises(UserError) as e:
         expand(study(tuned=section))
     assert said in str(e.value)

@@ -97,7 +97,7 @@ def test_a_field_takes_its_own_type_and_nothing_that_is_read_as_it(part: type[Se
             assert right or not _taken(part, name, value), f"{part.__name__}.{name} takes {value!r}"
 
 
-def test_there_are_numbers_to_offer_them_to() -> None:
+def test_the_study_has_number_fields_to_test() -> None:
     numbers = [f for f in FIELDS if set(NUMBERS) & set(_scalars(f[0].model_fields[f[1]].annotation))]
     assert len(numbers) > 80
 
