@@ -99,14 +99,12 @@ class Subject:
     """What is measured. ``id`` is the digest of base, adapter weights and template.
 
     ``adapter`` is the folder of a LoRA adapter in PEFT's format, or None for the base model; ``model`` is the study's
-    label of the model. ``run`` and ``budget`` say where a checkpoint comes from.
+    label of the model.
     """
 
     id: str
     model: str
     adapter: str | None = None
-    run: str | None = None
-    budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,7 @@ class SubjectRow:
 
     def speaker(self, root: Path) -> Subject:
         """Whom requests are addressed to. ``root`` is the study's folder, which a relative adapter lies in."""
-        adapter = str(root / self.adapter) if self.adapter else None
-        return Subject(self.subject, self.model, adapter, self.trajectory or None, self.budget if adapter else None)
+        return Subject(self.subject, self.model, str(root / self.adapter) if self.adapter else None)
 
     def conditions(self) -> Conditions | None:
         """The labelled ways in which the subject's objective would have it asked, beside the bare prompt."""

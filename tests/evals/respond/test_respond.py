@@ -201,7 +201,7 @@ def test_what_changes_an_answer_changes_its_key(subject, prompt, sampling, sampl
 
 def test_what_changes_no_answer_changes_no_key():
     plain = request_key(Subject("s", "m"), ASK, Sampling(), 0)
-    elsewhere = Subject("s", "another label", "/another/place", "t", 5)
+    elsewhere = Subject("s", "another label", "/another/place")
     assert request_key(elsewhere, ASK, Sampling(samples=9), 0) == plain
     assert request_key(elsewhere, Prompt("j", ASK.turns, "dan", "safe"), Sampling(), 0) == plain
 
