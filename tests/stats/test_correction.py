@@ -22,7 +22,7 @@ def test_the_mean_difference_on_labelled_responses_corrects_the_rate():
     """The judge passes 4 of 8; of 4 labelled, people pass one that the judge did not: 0.5 + 1/4."""
     found = ppi([1, 1, 0, 0, 1, 1, 0, 0], [1, 1, 1, 0, NAN, NAN, NAN, NAN])
     assert found.value == pytest.approx(0.75)
-    assert found.n_labels == 4
+    assert found.effective_n == 4
     assert found.low < 0.75 < found.high
 
 

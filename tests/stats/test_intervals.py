@@ -16,7 +16,7 @@ def interval_of(y, weights=None, alpha=0.05):
     n = np.array([np.prod(y.shape)])
     variance, df = spread(found.pseudo, found.present)
     made = share_interval(found.value, variance, df, n, found.shares, np.minimum(some, not_all), alpha)
-    return found.value[0], *(float(x[0]) for x in made)
+    return found.value[0], *(float(x[0]) for x in (made.low, made.high, made.effective_n))
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 20), (1, 20), (7, 30), (20, 20), (150, 300)])

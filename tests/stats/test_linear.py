@@ -3,9 +3,10 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
-from holdfast.stats.intervals import mean_interval, share_interval, t_quantile, wilson
+from holdfast.stats.intervals import mean_interval, share_interval, wilson
 from holdfast.stats.linear import linearise, spread
 from holdfast.stats.paired import difference, sign_flip
+from holdfast.stats.pivot import t_quantile
 
 ATTACKS = np.linspace(-0.6, 0.6, 5)
 

@@ -78,10 +78,9 @@ def test_where_no_prompt_differs_few_prompts_show_no_equivalence(prompts, share)
     """A twentieth of prompts that lose everything is the margin, and is not seen in 10 prompts in 60% of cases."""
     made = difference(linearise(np.zeros((1, 1, prompts, 1)), np.ones(1)), share=share, width=1.0)
     found = tost(*made.pivots, margin=0.05)
-    assert found.p[0] > 0.05
-    assert found.high[0] > 0.05
+    assert found[0] > 0.05
     many = difference(linearise(np.zeros((1, 1, 400, 1)), np.ones(1)), share=share, width=1.0)
-    assert tost(*many.pivots, margin=0.05).p[0] < 0.05
+    assert tost(*many.pivots, margin=0.05)[0] < 0.05
 
 
 def _rare(r, shape, mean):
@@ -109,4 +108,4 @@ def test_a_difference_of_the_margin_is_called_equivalent_in_five_per_cent_at_mos
     d = draw(r, (sets, 1, prompts, 1), 0.05)
     for share in (False, True) if draw is _rare else (False,):
         made = difference(linearise(d, np.ones(1)), share=share, width=1.0)
-        assert (tost(*made.pivots, margin=0.05).p < 0.05).mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / sets)
+        assert (tost(*made.pivots, margin=0.05) < 0.05).mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / sets)

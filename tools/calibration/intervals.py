@@ -108,7 +108,7 @@ def _chunk(cell: Cell, sets: int, boots: int, random: np.random.Generator) -> It
             yield "test", "sign flips of prompts", p < 0.05, np.nan
         if kind == "difference":
             design = Design("difference", True, cell.seeds, cell.prompts)
-            yield "test", "equivalence (at the margin)", tost(*pivots(d, design), margin=aim).p < 0.05, np.nan
+            yield "test", "equivalence (at the margin)", tost(*pivots(d, design), margin=aim) < 0.05, np.nan
     if drawn.raw is not None:
         one, two = drawn.raw[1], drawn.raw[0]
         b, c = (one & ~two), (two & ~one)

@@ -9,9 +9,10 @@ import numpy as np
 from scipy.special import bdtr
 
 from holdfast.stats.estimate import Estimate
-from holdfast.stats.intervals import t_quantile, wilson
+from holdfast.stats.intervals import wilson
 from holdfast.stats.linear import Linear
 from holdfast.stats.paired import difference
+from holdfast.stats.pivot import t_quantile
 
 Array = np.ndarray
 

@@ -156,7 +156,7 @@ def rows(cell: Cell, sets: int, random: np.random.Generator) -> pd.DataFrame:
 def _studies(about: Finding, values: Array, made: tuple[Pivot, ...], cell: Cell) -> Iterator[Finding]:
     """The finding of each of a batch of studies."""
     margin, way = about.interest, about.way
-    within = tost(*made, margin=margin).p
+    within = tost(*made, margin=margin)
     one_sided = {"lower": below, "higher": above}.get(way)
     bound = margin if way == "lower" else -margin
     worse = within if one_sided is None else np.fmax.reduce([one_sided(d, bound) for d in made])
@@ -245,7 +245,7 @@ def scores(sets: int) -> pd.DataFrame:
 
 def _equal(d: Array) -> float:
     return float(
-        (tost(*difference(linearise(d, np.ones(1)), share=False, width=1.0).pivots, margin=0.05).p < 0.05).mean()
+        (tost(*difference(linearise(d, np.ones(1)), share=False, width=1.0).pivots, margin=0.05) < 0.05).mean()
     )
 
 

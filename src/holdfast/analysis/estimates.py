@@ -190,7 +190,8 @@ def _level(values: Array, estimate: Linear, metric: Metric, alpha: float, cube: 
     )
     if design.seeds > 1:  # it has to hold for the seeds' means, too (``docs/calibration.md``)
         found = wider(found, seed_t(estimate, metric.bounds, alpha))
-    return {**own._asdict(), "low": found.low, "high": found.high, "method": default_method(design), "p": np.nan}
+    ends = {"low": found.low, "high": found.high, "effective_n": own.effective_n}
+    return {**ends, "method": default_method(design), "p": np.nan}
 
 
 def _samples(cube: Cube) -> int:

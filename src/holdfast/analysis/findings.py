@@ -18,8 +18,7 @@ from holdfast.config.study import Study
 from holdfast.evals.measures.measure import Better
 from holdfast.stats.equivalence import CANNOT_TELL, ONE_SEED, above, below, decided, tost
 from holdfast.stats.estimate import Estimate
-from holdfast.stats.intervals import t_quantile
-from holdfast.stats.pivot import Pivot
+from holdfast.stats.pivot import Pivot, t_quantile
 from holdfast.store.schemas import COLUMNS
 
 _LATER = ("objective", "seed", "bracket", "format", "regime", "effective_n", "p_missing", "n_records", "n_unscored")
@@ -189,7 +188,7 @@ def _pool(table: pd.DataFrame, found: Sequence[Finding], tests: np.ndarray, alph
     low = np.maximum(np.min([d.centre - h for d, h in zip(made, half, strict=True)], axis=0), -limit)
     high = np.minimum(np.max([d.centre + h for d, h in zip(made, half, strict=True)], axis=0), limit)
     far, way = some["interest"].to_numpy(float), np.array([found[i].way for i in rows])
-    within = tost(*made, margin=far).p
+    within = tost(*made, margin=far)
     less, more = (np.fmax.reduce([test(d, b) for d in made]) for test, b in ((below, far), (above, -far)))
     table.loc[rows, "low_all"] = np.minimum(low, some["low"].to_numpy(float))
     table.loc[rows, "high_all"] = np.maximum(high, some["high"].to_numpy(float))

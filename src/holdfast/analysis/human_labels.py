@@ -80,12 +80,12 @@ def _levels(
         }
         for metric, method, one in (("corrected", _PPI, by_labels), ("rogan_gladen", _RG, by_errors)):
             if not np.isnan(one.value):
-                note = f"{one.n_labels} labels by {person}"
+                note = f"{one.effective_n} labels by {person}"
                 if metric == "rogan_gladen":
                     note += ": assumes that the judge errs alike on all subjects and attacks"
                     if one.value < by_labels.low or one.value > by_labels.high:
                         note += ", which this subject's own labels contradict"
-                numbers = {"value": one.value, "low": one.low, "high": one.high, "effective_n": float(one.n_labels)}
+                numbers = {"value": one.value, "low": one.low, "high": one.high, "effective_n": float(one.effective_n)}
                 levels.append(about | numbers | {"metric": f"{name}_{metric}", "method": method, "note": note})
     return levels
 

@@ -20,25 +20,20 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from holdfast.stats.intervals import t_quantile
+from holdfast.stats.estimate import Estimate
+from holdfast.stats.pivot import t_quantile
 
 Array = np.ndarray
 
 
-class Corrected(NamedTuple):
-    value: float
-    low: float
-    high: float
-    n_labels: int
-
-
-NOTHING = Corrected(np.nan, np.nan, np.nan, 0)
+NOTHING = Estimate(np.nan, np.nan, np.nan, effective_n=0)
 
 
 def prediction_powered(
     judged: Array, people: Array, prompts: Array, weights: Array, shares: Array, seeds: Array, alpha: float = 0.05
-) -> Corrected:
-    """The share of responses that people would pass. All arrays have a row a response.
+) -> Estimate:
+    """The share of responses that people would pass; ``effective_n`` is the number of labels. All arrays have a row a
+    response.
 
     ``judged``: the judge's verdict, 1 or 0; ``people``: people's, NaN where there is no label; ``weights``: inverse
     probability of having been labelled; ``shares``: how much the response counts in the rate; ``prompts``, ``seeds``:
@@ -48,7 +43,7 @@ def prediction_powered(
     w = np.where(labelled, weights * shares, 0.0)
     own = len(np.unique(prompts[labelled]))
     if own < 2:
-        return Corrected(np.nan, np.nan, np.nan, int(labelled.sum()))
+        return Estimate(np.nan, np.nan, np.nan, effective_n=int(labelled.sum()))
     a, w = shares / shares.sum(), w / w.sum()
     error = np.where(labelled, people, judged) - judged
     rate, shift = float(a @ judged), float(w @ error)
@@ -58,7 +53,7 @@ def prediction_powered(
     half = float(t_quantile(own - 1.0, alpha)) * np.sqrt(variance)
     value = rate + shift
     value, low, high = (float(np.clip(v, 0, 1)) for v in (value, value - half, value + half))
-    return Corrected(value, low, high, int(labelled.sum()))
+    return Estimate(value, low, high, effective_n=int(labelled.sum()))
 
 
 def rate(judged: Array, prompts: Array, seeds: Array, shares: Array) -> tuple[float, float]:
@@ -91,12 +86,12 @@ def error_rates(judged: Array, people: Array, weights: Array) -> Errors | None:
     return Errors(float(sensitivity), float(specificity), _effective(w[y]), _effective(w[~y]), len(y))
 
 
-def rogan_gladen(rate: float, n: float, errors: Errors, alpha: float = 0.05) -> Corrected:
+def rogan_gladen(rate: float, n: float, errors: Errors, alpha: float = 0.05) -> Estimate:
     """The rate that the judge's ``rate`` on ``n`` (effective) responses stands for. A judge that is no better than
     chance (sensitivity + specificity at most 1) says nothing: NaN."""
     se, sp = errors.sensitivity, errors.specificity
     if se + sp <= 1 or not n > 0:
-        return Corrected(np.nan, np.nan, np.nan, errors.n_labels)
+        return Estimate(np.nan, np.nan, np.nan, effective_n=errors.n_labels)
     z = float(ndtri(1 - alpha / 2))
     # Lang and Reiczigel: a success and a failure more for each error rate, z²/2 of each for the rate.
     n_, rate_ = n + z**2, (n * rate + z**2 / 2) / (n + z**2)
@@ -104,7 +99,7 @@ def rogan_gladen(rate: float, n: float, errors: Errors, alpha: float = 0.05) -> 
     se_, sp_ = (errors.n_positive * se + 1) / n_se, (errors.n_negative * sp + 1) / n_sp
     skill = se_ + sp_ - 1
     if skill <= 0:
-        return Corrected(np.nan, np.nan, np.nan, errors.n_labels)
+        return Estimate(np.nan, np.nan, np.nan, effective_n=errors.n_labels)
     p = float(np.clip((rate_ + sp_ - 1) / skill, 0, 1))
     shift = 2 * z**2 * (p * se_ * (1 - se_) / n_se - (1 - p) * sp_ * (1 - sp_) / n_sp)
     variance = (
@@ -112,9 +107,8 @@ def rogan_gladen(rate: float, n: float, errors: Errors, alpha: float = 0.05) -> 
     ) / skill**2
     half = z * np.sqrt(variance)
     value = np.clip((rate + sp - 1) / (se + sp - 1), 0, 1)
-    return Corrected(
-        float(value), float(np.clip(p + shift - half, 0, 1)), float(np.clip(p + shift + half, 0, 1)), errors.n_labels
-    )
+    low, high = (float(np.clip(p + shift + side * half, 0, 1)) for side in (-1, 1))
+    return Estimate(float(value), low, high, effective_n=errors.n_labels)
 
 
 def _unseen(rows: Array, share: float, error: Array, w: Array, alpha: float) -> float:

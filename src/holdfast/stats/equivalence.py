@@ -6,12 +6,11 @@ Berger and Hsu, *Statistical Science* 11 (1996).
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from scipy.special import stdtr
 
-from holdfast.stats.intervals import t_quantile
 from holdfast.stats.pivot import Pivot, t_test
 
 Array = np.ndarray
@@ -20,17 +19,6 @@ SMALL = "small but real"  # shown not to be 0, and shown to be less than matters
 CANNOT_TELL = "inconclusive"
 ONE_SEED = "one seed"  # a difference between two checkpoints, which decides nothing about objectives
 VERDICTS = (EQUIVALENT, WORSE, BETTER, DIFFERS, SMALL, CANNOT_TELL, ONE_SEED)
-
-
-class Equivalence(NamedTuple):
-    """``p_lower``: that the difference is at or below -margin; ``p_upper``: that it is at or above +margin; ``p``: the
-    larger, of equivalence; ``low``, ``high``: the interval at 1 - 2α, which lies within ±margin where p < α."""
-
-    p_lower: Array
-    p_upper: Array
-    p: Array
-    low: Array
-    high: Array
 
 
 def above(one: Pivot, bound: Array | float) -> Array:
@@ -51,28 +39,17 @@ def below(one: Pivot, bound: Array | float) -> Array:
     return above(one._replace(centre=-np.asarray(one.centre)), -np.asarray(bound))
 
 
-def tost(*made: Pivot, margin: Array | float, alpha: float = 0.05) -> Equivalence:
-    """Two one-sided t tests of a paired difference against the smallest difference of interest, ``margin`` > 0.
+def tost(*made: Pivot, margin: Array | float) -> Array:
+    """p of two one-sided t tests of a paired difference against the smallest difference of interest, ``margin`` > 0:
+    small where the difference is shown to lie within ±``margin``, as the interval at 1 - 2α does where p < α.
 
     Several ``made`` are several pivots of the same difference (``design.pivots``): each must reject, so that p is
-    the largest and the interval their union. No variance known, or none in any of them: p is NaN and the interval
-    infinite, for what does not vary says nothing of how it might.
+    the largest. No variance known, or none in any of them: NaN, for what does not vary says nothing of how it might.
     """
     assert np.all(np.asarray(margin) > 0), "the smallest difference of interest is a positive number"
     known = np.max([np.nan_to_num(np.asarray(one.variance, dtype=float)) for one in made], axis=0) > 0
-    p_lower, p_upper = (
-        np.where(known, np.max([test(one, bound) for one in made], axis=0), np.nan)
-        for test, bound in ((above, -np.asarray(margin)), (below, margin))
-    )
-    lows, highs = [], []
-    for one in made:
-        variance = np.where(known, one.variance, np.nan)
-        with np.errstate(invalid="ignore"):
-            half = t_quantile(one.df, 2 * alpha) * np.sqrt(np.nan_to_num(variance))
-        half = np.where(np.isnan(variance), np.inf, half)
-        lows.append(one.centre - half - one.lean)
-        highs.append(one.centre + half + one.lean)
-    return Equivalence(p_lower, p_upper, np.maximum(p_lower, p_upper), np.min(lows, axis=0), np.max(highs, axis=0))
+    each = [test(one, bound) for test, bound in ((above, -np.asarray(margin)), (below, margin)) for one in made]
+    return np.where(known, np.max(each, axis=0), np.nan)
 
 
 def decided(apart: Array, equal: Array, up: Array, better: Array | str) -> Array:
@@ -95,7 +72,7 @@ def verdict(
     than alpha of such families hold a false difference or a false equivalence: of the two nulls of one difference, 0
     and ±margin, at most one is true. ``p``: of 0, not corrected, where another test than the t tests is to decide."""
     each = alpha / tests
-    equal = tost(*made, margin=margin, alpha=each).p < each
+    equal = tost(*made, margin=margin) < each
     p = np.fmax.reduce([t_test(d.centre, d.variance, d.df) for d in made]) if p is None else p
     apart = p < each
     return decided(apart, equal, np.asarray(made[0].centre) > 0, better)

@@ -36,6 +36,7 @@ class Estimate:
     limit: float = np.inf  # how far the value can be from 0 at all
     bound_low: float = np.nan  # ends of the interval with missing scores at their worst; NaN: none is missing
     bound_high: float = np.nan
+    effective_n: Number = np.nan  # of a level: how many independent trials its answers are worth
 
     @property
     def told(self) -> bool:
@@ -70,7 +71,7 @@ class Estimate:
         """p of the two one-sided tests: small where the value is shown to lie within ±``margin``."""
         if (ends := self.ends) is not None:
             return smallest(lambda alpha: -margin < ends(2 * alpha)[0] and ends(2 * alpha)[1] < margin)
-        return float(tost(*self.pivots, margin=margin).p)
+        return float(tost(*self.pivots, margin=margin))
 
 
 def smallest(shown: Callable[[float], bool]) -> float:

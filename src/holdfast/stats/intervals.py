@@ -7,24 +7,13 @@ Methodology* 24 (1998) (effective n, its degrees of freedom, never above the nom
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtri
+
+from holdfast.stats.estimate import Estimate
+from holdfast.stats.pivot import t_quantile
 
 Array = np.ndarray
-
-
-class Interval(NamedTuple):
-    low: Array
-    high: Array
-    effective_n: Array
-
-
-def t_quantile(df: Array | float, alpha: float) -> Array:
-    """Two-sided critical value; without degrees of freedom infinite."""
-    df = np.asarray(df, dtype=float)
-    return np.where(df > 0, stdtrit(np.maximum(df, 1e-9), 1 - alpha / 2), np.inf)
 
 
 def wilson(p: Array | float, n: Array | float, alpha: float = 0.05) -> tuple[Array, Array]:
@@ -64,7 +53,7 @@ def effective_n(p: Array, variance: Array, df: Array, n: Array, shares: Array, r
 
 def share_interval(
     p: Array, variance: Array, df: Array, n: Array, shares: Array, rare: Array, alpha: float = 0.05
-) -> Interval:
+) -> Estimate:
     """Wilson's interval on the cluster-effective n. Arguments as in ``effective_n``.
 
     With the first failures the design effect falls, and n is worth more: but the ends never pass those of no failure
@@ -72,7 +61,8 @@ def share_interval(
     """
     worth = effective_n(p, variance, df, n, shares, rare, alpha)
     prompts = n / np.maximum(n * (shares**2).sum(axis=-1), 1.0)
-    return Interval(*_beyond(*wilson(p, worth, alpha), prompts, (0.0, 1.0), alpha), worth)
+    low, high = _beyond(*wilson(p, worth, alpha), prompts, (0.0, 1.0), alpha)
+    return Estimate(p, low, high, effective_n=worth)
 
 
 def _beyond(low: Array, high: Array, prompts: Array, bounds: tuple[float, float], alpha: float) -> tuple[Array, Array]:
@@ -85,7 +75,7 @@ def _beyond(low: Array, high: Array, prompts: Array, bounds: tuple[float, float]
 
 def mean_interval(
     value: Array, variance: Array, df: Array, prompts: Array, bounds: tuple[float, float], alpha: float = 0.05
-) -> Interval:
+) -> Estimate:
     """t interval of a mean clustered by prompt, cut off at the bounds of the metric (±inf: none).
 
     Where all or all but a few scores sit on one bound the t interval has next to no width; Wilson's end for that many
@@ -100,4 +90,5 @@ def mean_interval(
     if np.isfinite(bounds).all():
         low, high = _beyond(low, high, np.asarray(prompts, dtype=float), bounds, alpha)
     unknown = np.isnan(value)
-    return Interval(np.where(unknown, np.nan, low), np.where(unknown, np.nan, high), np.asarray(prompts, dtype=float))
+    low, high = (np.where(unknown, np.nan, end) for end in (low, high))
+    return Estimate(value, low, high, effective_n=np.asarray(prompts, dtype=float))

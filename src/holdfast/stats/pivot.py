@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtr
-
-from holdfast.stats.intervals import t_quantile
+from scipy.special import stdtr, stdtrit
 
 Array = np.ndarray
+
+
+def t_quantile(df: Array | float, alpha: float) -> Array:
+    """Two-sided critical value; without degrees of freedom infinite."""
+    df = np.asarray(df, dtype=float)
+    return np.where(df > 0, stdtrit(np.maximum(df, 1e-9), 1 - alpha / 2), np.inf)
 
 
 class Pivot(NamedTuple):

@@ -26,8 +26,8 @@ from scipy.optimize import brentq
 from scipy.special import bdtr, bdtrik, binom, expit, gammaincinv, gammaln, ndtr, xlogy
 
 from holdfast.stats.components import mean_squares, solve
-from holdfast.stats.intervals import t_quantile
 from holdfast.stats.linear import two_way
+from holdfast.stats.pivot import t_quantile
 from holdfast.stats.world import ATTACKS, PROMPT_SD, World, gauss, intercept
 
 Array = np.ndarray

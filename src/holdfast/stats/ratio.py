@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from holdfast.stats.intervals import t_quantile
+from holdfast.stats.pivot import t_quantile
 
 NOWHERE = (-np.inf, np.inf)
 

@@ -10,8 +10,8 @@ from scipy.special import ndtri, stdtr
 
 from holdfast import rng
 from holdfast.stats.estimate import Estimate
-from holdfast.stats.intervals import t_quantile, wilson
-from holdfast.stats.pivot import Pivot
+from holdfast.stats.intervals import wilson
+from holdfast.stats.pivot import Pivot, t_quantile
 
 Array = np.ndarray
 

@@ -198,5 +198,7 @@ def _corrected(table: pd.DataFrame, wide: pd.DataFrame, label: str, person: str)
         errors = correction.error_rates(f, y, w)
         by_errors = correction.rogan_gladen(raw, n, errors) if errors else correction.NOTHING
         by_labels = correction.prediction_powered(f, y, prompts, w, ones, none)
-        found = {"raw": raw, "prediction_powered": by_labels._asdict(), "rogan_gladen": by_errors._asdict()}
+        both = {"prediction_powered": by_labels, "rogan_gladen": by_errors}
+        said = {k: {"value": x.value, "low": x.low, "high": x.high, "n_labels": x.effective_n} for k, x in both.items()}
+        found = {"raw": raw} | said
     return found
