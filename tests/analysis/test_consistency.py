@@ -11,7 +11,9 @@ import pytest
 
 from holdfast import rng
 from holdfast.analysis import consistency
+from holdfast.analysis.comparisons import Consistency
 from holdfast.analysis.load import configs, load_records
+from holdfast.analysis.tables import read_consistency, write_consistency
 from holdfast.config.study import Study
 from holdfast.store import files, tables
 from holdfast.store.digest import digest
@@ -48,7 +50,7 @@ def plant(folder: StudyFolder) -> None:
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory) -> tuple[StudyFolder, Study, consistency.Consistency, pd.DataFrame]:
+def planted(tmp_path_factory) -> tuple[StudyFolder, Study, Consistency, pd.DataFrame]:
     root = tmp_path_factory.mktemp("varied")
     objectives = [{"label": o, "objective": o} for o in ("sft", "kl")]
     section = {"consistency": {"measuring": {"frame": FRAMES}, "measures": [ROBUST]}}
@@ -122,8 +124,8 @@ def test_findings_are_whole_rows_and_the_tables_come_back(planted, tmp_path: Pat
     assert set(rows["estimand"]) == {"consistency"}
     assert len(rows) == len(found.components) + len(found.ranges) + len(found.flips)
     at = StudyFolder(tmp_path)
-    consistency.write(found, at)
-    again = consistency.read(at)
+    write_consistency(found, at)
+    again = read_consistency(at)
     pd.testing.assert_frame_equal(again.ranges, found.ranges, check_dtype=False)
-    assert consistency.read(StudyFolder(tmp_path / "empty")).ranges.empty
+    assert read_consistency(StudyFolder(tmp_path / "empty")).ranges.empty
     assert json.loads(rows.to_json(orient="records"))

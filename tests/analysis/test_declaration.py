@@ -12,7 +12,7 @@ from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.declaration import Standing, confirmed, look, record, standing
 from holdfast.config.loading import parse
 from holdfast.config.study import Study
-from holdfast.report.standing import sentences
+from holdfast.report.sections.declaration_text import sentences
 from holdfast.store.files import read_json, write_json, write_text
 from holdfast.store.folder import StudyFolder
 

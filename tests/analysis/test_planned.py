@@ -15,11 +15,12 @@ from holdfast import rng
 from holdfast.analysis.estimands import contrast_weights
 from holdfast.analysis.findings import finished, of
 from holdfast.analysis.ladder import Ladder, contrast
+from holdfast.analysis.needed import guessed
 from holdfast.cli.plan_tables import show
 from holdfast.config.loading import load
 from holdfast.evals.measures.measure import Summary
 from holdfast.runs.plan import expand
-from holdfast.runs.planned_power import guessed, level, powers
+from holdfast.runs.planned_power import level, powers
 from holdfast.stats import power as reckon
 from holdfast.stats.world import World, intercept
 from holdfast.store.files import write_text
@@ -76,7 +77,7 @@ def asr_sets(study, base: float, difference: float, prompts: int):
 def detected(seeds: int, prompts: int, sets: int, **declared) -> tuple[float, float]:
     """What the plan promises of ASR, and how often it comes true."""
     study = planted.asked("sft", *LABELS, budgets=(100,), seeds=seeds, declared=declared)
-    model = guessed(study, ASR, "robustness")
+    model = guessed(study, len(ASR.macro_over or ()) or 1, "robustness")
     least = reckon.detectable(model, seeds, prompts, study.declared.power, judged(study))
     draw = asr_sets(study, study.declared.guesses.asr, least, prompts)
     return study.declared.power, found_in(study, sets, draw, share=True)
@@ -101,7 +102,7 @@ def test_the_plans_power_agrees_with_simulation_to_six_points(seeds, prompts, ta
 def test_the_plans_power_agrees_with_simulation_for_accuracy_and_p_match(axis, seeds):
     study, prompts, sets = planted.asked("sft", *LABELS, budgets=(100,), seeds=seeds), 120, 1500
     g, random = study.declared.guesses, rng.generator("planned", axis, seeds)
-    model = guessed(study, Summary("score"), axis)
+    model = guessed(study, 1, axis)
     least = reckon.detectable(model, seeds, prompts, 0.8, judged(study))
     if axis == "capability":
         world = World(g.prompt_sd, g.seed_sd * (seeds > 1), (0.0,), g.effect_sd)
@@ -153,7 +154,7 @@ def test_the_plan_declares_and_states_its_power(preset):
     assert judged == (study.alpha / _answered(study, plan), study.alpha, len(study.objectives) - 1)
     assert {p.alpha for p in said.values()} == {judged.each}
     asr = said["robustness"]
-    model = guessed(study, ASR, "robustness")
+    model = guessed(study, len(ASR.macro_over or ()) or 1, "robustness")
     assert reckon.power(model, asr.detects, asr.seeds, asr.prompts, judged) == pytest.approx(asr.target, abs=0.01)
     assert reckon.power(model, asr.interest, asr.seeds, asr.prompts_needed, judged) >= asr.target
     assert reckon.power(model, asr.interest, asr.seeds, asr.prompts_needed - 1, judged) < asr.target

@@ -227,24 +227,18 @@ def test_every_sentence_says_of_every_row_what_its_verdict_is(said, signs):
             told = part.partition(", ")[2]
             for r in rows[(rows["axis"] == names[lead]) & (rows["against"] == who)].to_dict("records"):
                 way = "higher" if r["value"] > 0 else "lower"
-                word = {
-                    "small but real": f"{way} by less than matters",
-                    "differs": way,
-                    "inconclusive": "be told",
-                }
+                word = {"small but real": f"{way} by less than matters", "differs": way}
                 phrase = word.get(r["verdict"], r["verdict"])
-                mine = re.split(r"(?<=\w), (?=\w+(?:, \w+)*(?: and \w+)? (?:is|are|can|cannot) )", told)
-                mine = [p for p in mine if re.match(rf"(all|both|none|neither|.*\b{r['label']}\b)", p)]
+                mine = re.split(r"(?<=\w), (?=\w+(?:, \w+)*(?: and \w+)? (?:is|are) )", told)
+                mine = [p for p in mine if re.match(rf"(all|both|.*\b{r['label']}\b)", p)]
                 assert len(mine) == 1
-                assert re.sub(r"^.*? (is|are|can|cannot) ", "", mine[0]) == phrase
-                denied = re.search(r"\b(cannot|none|neither)\b", mine[0])
-                assert bool(denied) == (r["verdict"] == "inconclusive"), "what can be told of none is not told of all"
+                assert re.sub(r"^.*? (is|are) ", "", mine[0]) == phrase
 
 
 def test_the_answer_says_what_is_shown_what_is_inconclusive_and_what_the_study_cannot_say():
     text = answer(table({("ip", "sft", "robustness"): "worse", ("dpo", "sft", "robustness"): "equivalent"}), STUDY)
     assert "3 objectives trained m on t, 3 seeds each" in text
-    told = "Attack success: Against sft, ip is worse, dpo is equivalent; against the base model, none can be told."
+    told = "Attack success: Against sft, ip is worse, dpo is equivalent; against the base model, all are inconclusive."
     assert told in text
     assert text.endswith("for 3 seeds know their own spread poorly.")
     there = answer(table({}, matched("ip", "equivalent"), matched("dpo", "inconclusive", np.nan)), STUDY)
@@ -257,7 +251,8 @@ def test_the_answer_says_what_is_shown_what_is_inconclusive_and_what_the_study_c
     ("verdict", "one", "some", "both", "every"),
     [
         ("better", "a is better", "a and b are better", "both are better", "all are better"),
-        ("inconclusive", "a cannot be told", "a and b cannot be told", "neither can be told", "none can be told"),
+        ("inconclusive", "a is inconclusive", "a and b are inconclusive", "both are inconclusive",
+         "all are inconclusive"),
         ("one seed", "a rests on one seed", "a and b rest on one seed", "both rest on one seed",
          "all rest on one seed"),
         ("equivalent", "a is equivalent", "a and b are equivalent", "both are equivalent", "all are equivalent"),
@@ -280,7 +275,7 @@ def test_one_objective_is_spoken_of_in_the_singular():
     rows = table({})
     text = answer(rows[(rows["label"] == "ip") & (rows["against"] == "base")], asked("ip"))
     assert text.startswith("1 objective trained m on t, 3 seeds; here it is compared with the base model after")
-    assert "Attack success: Against the base model, ip cannot be told." in text
+    assert "Attack success: Against the base model, ip is inconclusive." in text
 
 
 def test_a_reader_in_a_hurry_reads_of_one_seed_each_name_once_and_numbers_as_tables_round_them():

@@ -44,7 +44,7 @@ def test_a_difference_that_is_not_nothing_is_not_written_as_nothing(difference, 
 def test_one_number_has_one_text_wherever_it_comes_from(x):
     assert percent(x) == percent(x + 0.0) == percent((x * 3) / 3 if abs(x * 3 / 3 - x) < 1e-15 else x)
     if abs(x) >= 1e-12:
-        assert float(percent(x).strip("%<>-")) != 0
+        assert float(percent(x).strip("%<>-−")) != 0
         assert (points(x)[0] == "+") == (x > 0)
 
 

@@ -16,7 +16,7 @@ from holdfast.analysis.load import configs, load_records
 from holdfast.config import loading
 from holdfast.config.study import Study
 from holdfast.report.reading import read
-from holdfast.report.responses import sample
+from holdfast.report.sections.responses import sample
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder, present
 from holdfast.store.tables import read_rows

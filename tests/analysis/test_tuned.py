@@ -11,7 +11,8 @@ from fabricate import Truth, fabricate, study_of
 from holdfast.analysis.analyse import comparisons
 from holdfast.analysis.load import configs, load_records
 from holdfast.analysis.regimes import SHARED, TUNED, regimes
-from holdfast.analysis.tuned import choose, lines
+from holdfast.analysis.tuned import choose
+from holdfast.report.sections.own_settings import lines
 from holdfast.store.folder import StudyFolder
 
 FAST, WEAK, STRONG = "sft~learning_rate=0.001", "kl~weight=0.01", "kl~weight=1"

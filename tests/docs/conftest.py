@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 
 from holdfast import registry
-from holdfast.report import figures
-from holdfast.report.charts import Figure
+from holdfast.report.charts import export
+from holdfast.report.charts.plot import Figure
 from holdfast.store.folder import StudyFolder
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -58,7 +58,7 @@ def _chart(folder: StudyFolder) -> None:
     data = pd.DataFrame({"x": [1.0], "y": [2.0]})
     place = {axis: {"field": axis, "type": "quantitative"} for axis in "xy"}
     spec = {"data": {"values": data.to_dict("records")}, "mark": "point", "encoding": place}
-    figures.write(folder.report / "figures", "frontier", Figure("frontier", "", spec, "", "", data), "", ["SFT"])
+    export.write(folder.report / "figures", "frontier", Figure("frontier", "", spec, "", "", data), "", ["SFT"])
 
 
 @pytest.fixture(scope="session")

@@ -145,7 +145,7 @@ def differences(found: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[s
     """In what two states differ, a line each."""
     for was, now in MEANT.items():
         found, kept = ({k: v.replace(was, now) for k, v in state.items()} for state in (found, kept))
-    found, kept = ({k: DATE.sub("DATE", v) for k, v in state.items()} for state in (found, kept))
+    found, kept = ({k: ADDED.sub("", DATE.sub("DATE", v)) for k, v in state.items()} for state in (found, kept))
     for name in sorted(found.keys() | kept.keys()):
         if name not in found or name not in kept:
             yield f"{name}: {'new' if name in found else 'gone'}"
@@ -154,7 +154,26 @@ def differences(found: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[s
 
 
 # What was to change since, as it was and is.
-MEANT = {"brackets · ": "control_runs · ", "cannot tell": "inconclusive", "Cannot tell": "Inconclusive"}
+MEANT = {
+    "brackets · ": "control_runs · ",
+    "cannot tell": "inconclusive",
+    "Cannot tell": "Inconclusive",
+    "the data inconclusive": "it inconclusive",
+    "none can be told": "all inconclusive",
+    "neither can be told": "both inconclusive",
+    "cannot be told": "inconclusive",
+    "is inconclusive": "inconclusive",
+    "are inconclusive": "inconclusive",
+    "−": "-",  # one minus everywhere
+    "$-$": "-",
+    "'-": "-",  # where that one does not begin a formula
+}
+# What was added to texts: what would tell a difference, in the first table and beside what is inconclusive.
+ADDED = re.compile(
+    r"What would tell: so many seeds[^.]*\. ?| What would tell a difference of [^\n]*?\.(?= [A-Z]|$)|"
+    r"^What would tell\n(?:(?:from .*: .*|–)\n?)*",
+    re.MULTILINE,
+)
 DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d)?")
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?|-?\d+e[+-]?\d+")
 

@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from holdfast.report import heat, labels, markup, reservations, show, tables, told
-from holdfast.report.headline import Series
+from holdfast.report.charts import heat, placing
 from holdfast.report.reading import Setting, read
-from holdfast.report.terminal import headline
+from holdfast.report.sections import first_table, reservations, top
+from holdfast.report.series import Series
+from holdfast.report.terminal import responses
+from holdfast.report.terminal.first_table import headline
 from holdfast.store.folder import StudyFolder
 
 ASR = Series("m", "robustness", "asr", "macro", "default", "rules")
@@ -41,10 +43,14 @@ def planted(monkeypatch: Any, kappa: str, agree: float, share: float) -> dict[st
         {"finding": "last", "measure": "m", "label": ["DPO", "KL", "IP"], "against": ["sft", "base", "sft"],
          "verdict": ["worse", "better", "inconclusive"], "value": [0.2, -0.1, 0.1], "low_all": 0.0, "high_all": 0.0}
     )  # fmt: skip
-    monkeypatch.setattr(reservations.judged, "agreements", lambda _: pairs)
-    monkeypatch.setattr(reservations.consistency, "read", lambda _: SimpleNamespace(components=parts))
+    monkeypatch.setattr(reservations.judge_trust, "agreements", lambda _: pairs)
     setting = SimpleNamespace(
-        shown=[ASR], stable=stable, answers=lambda: answers, findings=SimpleNamespace(folder=None), model="m", task="t"
+        shown=[ASR],
+        stable=stable,
+        answers=lambda: answers,
+        findings=SimpleNamespace(repeated=SimpleNamespace(components=parts)),
+        model="m",
+        task="t",
     )
     found = reservations.of(setting)
     matched = reservations.beside("At equal capability, attack success", setting, found)
@@ -65,15 +71,15 @@ def test_the_strongest_reservation_comes_first_and_none_where_all_agree(monkeypa
 
 
 def test_a_reservation_stands_beside_the_sentence_on_attack_success_alone(setting: Setting):
-    touched = {lead: against for lead, _, against in told.said(setting).answer if against}
+    touched = {lead: against for lead, _, against in top.said(setting).answer if against}
     assert set(touched) == {"Attack success"}
     assert "distinct ways" in touched["Attack success"] or "κ" in touched["Attack success"]
 
 
 def test_the_terminal_says_what_the_page_says_first_reservations_and_warnings_too(setting: Setting, monkeypatch):
-    monkeypatch.setattr(told, "warnings", lambda _: ["Something was not held fixed."])
+    monkeypatch.setattr(top, "warnings", lambda _: ["Something was not held fixed."])
     shown = headline(setting.findings.folder)
-    said = told.said(setting)
+    said = top.said(setting)
     ((_, answer, advice),) = shown.said
     for lead, rest, against in said.answer:
         begun = f"{lead}: {rest}" if lead else rest
@@ -104,10 +110,10 @@ def test_a_label_of_the_chart_covers_no_point_on_a_wide_or_a_narrow_page():
          ("base", 0.333, 0.192, 0.512, 0.333, 0.218, 0.472)],
         columns=["label", "x", "low_x", "high_x", "y", "low_y", "high_y"],
     )  # fmt: skip
-    dx, dy = (labels.domain(crowd[[k, f"low_{k}", f"high_{k}"]], top=1.0) for k in "xy")
-    placed = labels.beside(crowd, crowd, dx, dy, labels.SMALL)
-    high = labels.SMALL[1]
-    for wide in (labels.SMALL[0], 275):
+    dx, dy = (placing.domain(crowd[[k, f"low_{k}", f"high_{k}"]], top=1.0) for k in "xy")
+    placed = placing.beside(crowd, crowd, dx, dy, placing.SMALL)
+    high = placing.SMALL[1]
+    for wide in (placing.SMALL[0], 275):
         at = [
             (wide * (r.x - dx[0]) / (dx[1] - dx[0]), high * (1 - (r.y - dy[0]) / (dy[1] - dy[0])))
             for r in crowd.itertuples()
@@ -122,10 +128,10 @@ def test_a_label_of_the_chart_covers_no_point_on_a_wide_or_a_narrow_page():
 def test_no_label_covers_another_point_and_an_ambiguous_one_has_a_leader_line():
     crowd = ends(("SFT", 1, 0.3125), ("ORPO", 1, 0.3125), ("KL", 1, 0.321), ("IP", 1, 0.333), ("DPO", 0.5, 0.29))
     dx, dy = [0.36, 1.0], [0.22, 0.54]
-    placed = labels.beside(crowd, crowd, dx, dy)
-    for wide in (labels.SIZE[0], labels.NARROW):
+    placed = placing.beside(crowd, crowd, dx, dy)
+    for wide in (placing.SIZE[0], placing.NARROW):
         at = [
-            (wide * (r.x - dx[0]) / (dx[1] - dx[0]), labels.SIZE[1] * (1 - (r.y - dy[0]) / (dy[1] - dy[0])))
+            (wide * (r.x - dx[0]) / (dx[1] - dx[0]), placing.SIZE[1] * (1 - (r.y - dy[0]) / (dy[1] - dy[0])))
             for r in crowd.itertuples()
         ]
         for (x, y), r in zip(at, placed.itertuples(), strict=True):
@@ -157,23 +163,23 @@ def test_a_thought_is_set_apart_from_the_answer_that_is_judged():
         "who": {"model": "m", "task": "", "label": "l", "budget": 0, "seed": 0},
         "said": [], "continuations": (), "logps": (), "id": "r", "finish": "stop",
     }  # fmt: skip
-    found = show._answer(row, False, lambda text, hide: text)
+    found = responses._answer(row, False, lambda text, hide: text)
     assert found["thinking"].strip() == "I could comply."
     assert (found["response"].strip(), found["decoded"]) == ("No, sorry.", "")
     prompt = {"measure": "m", "attack": "none", "sample": 0, "item": "i", "prompt": "p", "reference": ""}
     prompt |= {"answers": [found]}
-    text = "\n".join(show.lines([prompt]))
+    text = "\n".join(responses.lines([prompt]))
     assert "a thought of" in text
     assert "I could comply" not in text
 
 
 @pytest.mark.parametrize("verdict", ["better", "equivalent", "inconclusive", "one seed", "small but real"])
 def test_a_table_explains_the_verdicts_that_stand_in_it_and_no_others(setting: Setting, verdict: str):
-    numbers = tables.headline(setting, setting.last)
+    numbers = first_table.numbers(setting, setting.last)
     for k in ("vs_sft", "vs_base"):
         numbers[f"{k}_verdict"] = numbers[k].notna().map({True: verdict, False: None})
-    said = markup.headlines(setting, numbers)[0].caption
-    for words in ("Better and worse", "Equivalent", "Cannot tell", "One seed", "Small but real"):
+    said = first_table.tables(setting, numbers)[0].caption
+    for words in ("Better and worse", "Equivalent", "Inconclusive", "One seed", "Small but real"):
         assert (f"{words}:" in said) is (verdict in words.lower()), words
 
 
@@ -181,10 +187,10 @@ def test_the_share_of_empty_answers_stands_beside_harm_and_a_silent_subject_abov
     e = setting.estimates
     planted = (e["metric"] == "no_answer") & (e["measure"] == "miniature_robustness") & (e["label"] == "dpo")
     silent = replace(setting.findings, estimates=e.assign(value=e["value"].where(~planted, 0.4)))
-    numbers = tables.headline(silent.settings()[0], setting.last).set_index(["objective", "metric"])["no_answer"]
+    numbers = first_table.numbers(silent.settings()[0], setting.last).set_index(["objective", "metric"])["no_answer"]
     assert numbers["dpo", "asr"] == 0.4
     assert numbers["sft", "asr"] == 0.0
-    (said,) = told.silences(silent)
+    (said,) = top.silences(silent)
     assert said.startswith("40.0% of the answers of dpo say nothing: its attack success rate is of the rest")
-    rows = tables.headline(silent.settings()[0], setting.last).query("objective == 'dpo' and metric == 'asr'")
-    assert markup._cell(setting, rows.iloc[0].to_dict()).silent == "no answer 40.0%"
+    rows = first_table.numbers(silent.settings()[0], setting.last).query("objective == 'dpo' and metric == 'asr'")
+    assert first_table.cell(setting, rows.iloc[0].to_dict()).silent == "no answer 40.0%"

@@ -7,11 +7,14 @@ import shutil
 import pandas as pd
 import pytest
 
-from holdfast.analysis.tables import printed_claims
-from holdfast.report import claims
+from holdfast.analysis.write_tables import printed_claims
+from holdfast.report import tables as report_tables
 from holdfast.report.reading import read
+from holdfast.report.sections import questions
+from holdfast.report.sections.section import render
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
+from holdfast.types import UserError
 
 
 @pytest.fixture
@@ -27,8 +30,8 @@ def folder(finished: StudyFolder, tmp_path) -> StudyFolder:
 
 def test_declared_findings_are_shown_and_exploratory_ones_counted(folder: StudyFolder) -> None:
     findings = read(folder)
-    group = claims.group(findings)
-    html = "".join(block.html for block in group.tables)
+    section = questions.section(findings)
+    html = "".join(render(block, "") for block in section.blocks)
     every = findings.answers
     assert every["declared"].any()
     assert f"{(~every['declared']).sum():,} further findings were not asked for: exploratory" in html
@@ -38,17 +41,17 @@ def test_declared_findings_are_shown_and_exploratory_ones_counted(folder: StudyF
     assert "It says nothing of another training run" in html or "not about another training run" in html
     assert "KL shows no significant persona drift at any budget" in html
     assert "SFT and DPO" in html
-    written = pd.read_csv(folder.report / "tables" / "findings.csv")
-    assert len(written) == len(every)
+    files = {table.name: table for table in section.files}
+    assert report_tables.as_csv(files["findings"], "").count("\n") == 1 + len(every)
 
 
 def test_the_regimes_of_a_study_stand_in_rows_of_their_own(folder: StudyFolder) -> None:
     every = read(folder).answers
-    declared = claims.shown(every[every["declared"]])
-    both = claims.shown(pd.concat([every, every.assign(regime="tuned", value=every["value"] + 1)]))
+    declared = questions.shown(every[every["declared"]])
+    both = questions.shown(pd.concat([every, every.assign(regime="tuned", value=every["value"] + 1)]))
     assert "regime" not in declared
     order = sorted(set(both["objective"]))
-    table = claims.wide(both, order)
+    table = questions.wide(both, order)
     assert set(table["regime"]) == {"shared", "tuned"}
     assert not table[order].apply(lambda c: c.str.contains(";")).any(axis=None)
 
@@ -62,9 +65,9 @@ def test_what_was_published_is_asked_of_the_shared_regime_alone(folder: StudyFol
 
 
 def test_a_claim_that_was_not_asked_is_in_the_file_alone(folder: StudyFolder) -> None:
-    group = claims.group(read(folder))
-    html = "".join(block.html for block in group.tables)
-    published = pd.read_csv(folder.report / "tables" / "claims.csv").set_index("claim")
+    section = questions.section(read(folder))
+    html = "".join(render(block, "") for block in section.blocks)
+    (published,) = (table.rows.set_index("claim") for table in section.files if table.name == "claims")
     assert published.loc["similar-then-apart", "verdict"] == "not asked"
     assert published.loc["similar-then-apart", "about"] not in html
 
@@ -72,4 +75,10 @@ def test_a_claim_that_was_not_asked_is_in_the_file_alone(folder: StudyFolder) ->
 def test_without_a_table_of_findings_there_is_no_section(folder: StudyFolder) -> None:
     table = tables.read(folder.estimates_parquet, "estimates")
     tables.write(folder.estimates_parquet, "estimates", table[table["verdict"] == ""].query("estimand == 'level'"))
-    assert claims.group(read(folder)) is None
+    assert questions.section(read(folder)) is None
+
+
+def test_a_table_that_is_missing_is_named_with_its_mend(folder: StudyFolder) -> None:
+    (folder.analysis / "ways.parquet").unlink()
+    with pytest.raises(UserError, match="has not all tables that the page shows"):
+        read(folder).table("ways")

@@ -8,7 +8,7 @@ import pandas as pd
 from rich.console import Console
 
 from holdfast.analysis.compare import Comparison
-from holdfast.report.compared import show
+from holdfast.report.terminal.two_studies import show
 
 
 def test_the_last_budget_and_what_differs_are_listed_and_the_rest_is_counted() -> None:

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from holdfast.analysis import consistency as analysed
-from holdfast.analysis.consistency import Consistency
+from holdfast.analysis.comparisons import Consistency
 from holdfast.analysis.load import load_records
 from holdfast.config.study_runs import variations
-from holdfast.report import checklist, consistency
 from holdfast.report.reading import Findings, read
+from holdfast.report.sections import checklist, repeatability
+from holdfast.report.tables import Table, as_longtable
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 
@@ -43,20 +43,20 @@ def found() -> Consistency:
 
 
 def test_bars_add_up_to_the_whole_and_factors_without_effect_are_named():
-    figure = consistency.chart(found(), "measuring")
+    figure = repeatability.chart(found(), "measuring")
     shares = figure.data.set_index("part")["share"]
     assert shares.sum() == pytest.approx(1)
     assert shares["prompt format"] == 0.5
-    assert shares[consistency.TOGETHER] == 0.15
-    assert shares[consistency.PROMPTS] == pytest.approx(0.25)
+    assert shares[repeatability.TOGETHER] == 0.15
+    assert shares[repeatability.PROMPTS] == pytest.approx(0.25)
     assert "no bar: quiet" in figure.caption
     assert "n = 30 prompts" in figure.caption
     assert "most of all prompt format, 50.0%" in figure.alt
-    assert consistency.chart(found(), "training") is None
+    assert repeatability.chart(found(), "training") is None
 
 
 def test_a_row_has_range_and_flips_and_the_base_comes_first():
-    table = consistency.repeats(found(), ["base", "sft"])
+    table = repeatability.repeats(found(), ["base", "sft"])
     assert list(table["objective"]) == ["base", "base", "sft", "sft"]
     row = table.iloc[0]
     assert (row["own"], row["lowest"], row["highest"], row["one sample"]) == ("20.0%", "10.0%", "40.0%", "90.0%")
@@ -94,7 +94,7 @@ def test_a_control_that_varied_undeclared_is_named():
         run("sft~rank=8", "variation", lora={"rank": 8}, optimiser={"clip": 2.0}),
     ]
     findings = SimpleNamespace(study=study, runs=pd.DataFrame(runs))
-    assert consistency.undeclared(findings, variations(findings.study)) == {
+    assert repeatability.undeclared(findings, variations(findings.study)) == {
         "sft~rank=4 seed 0": [],
         "sft~rank=8 seed 0": ["optimiser.clip"],
     }
@@ -106,7 +106,7 @@ def findings(finished: StudyFolder) -> Findings:
 
 
 def test_a_study_that_varies_nothing_has_no_section(findings):
-    assert consistency.group(findings) is None
+    assert repeatability.section(findings) is None
 
 
 def test_the_checklist_says_what_was_done(findings):
@@ -125,11 +125,11 @@ def test_the_checklist_says_what_was_done(findings):
 
 def test_the_checklist_has_the_log_s_dates_and_the_repeats_ends(findings, tmp_path):
     write_text(tmp_path / "run.log", "2026-01-02 03:04:05 train: 2 to do\n  done\n2026-01-03 04:05:06 report\n")
-    analysed.write(found(), StudyFolder(tmp_path))
     moved = SimpleNamespace(
         **{k: getattr(findings, k) for k in ("stands", "study", "estimates", "subjects", "configs", "plan", "runs")},
         checkpoints=findings.checkpoints,
         table=findings.table,
+        repeated=found(),
         folder=StudyFolder(tmp_path),
     )
     table = checklist.checklist(moved)
@@ -139,7 +139,7 @@ def test_the_checklist_has_the_log_s_dates_and_the_repeats_ends(findings, tmp_pa
 
 def test_latex_is_escaped_and_whole():
     table = pd.DataFrame({"part": ["a_b"], "item": ["50% & more"], "value": ["{prompt} ≥ 1"]})
-    text = checklist.latex(table, "made up")
+    text = as_longtable(Table(table), "made up")
     assert r"a\_b & 50\% \& more & \{prompt\} $\geq$ 1 \\" in text
     assert text.count(r"\begin{longtable}") == text.count(r"\end{longtable}") == 1
     assert r"\emph{made up}" in text

@@ -7,8 +7,18 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from holdfast.report import gist
-from holdfast.report.tables import Control
+from holdfast.report.sections import (
+    at_budgets,
+    equal_capability,
+    fairness,
+    harm_coherence,
+    judge_trust,
+    left_out,
+    order,
+    other_choices,
+    verdicts,
+)
+from holdfast.report.sections.fairness import Control
 
 
 def rates(**incoherent: float) -> pd.DataFrame:
@@ -22,7 +32,7 @@ def rates(**incoherent: float) -> pd.DataFrame:
 
 
 def test_incoherence_elsewhere_is_said_beside_none_at_the_last_budget():
-    said = gist.coherent(rates(base=0.0, sft=0.0), 1_000, 157, " at 60k tokens")
+    said = harm_coherence.incoherent(rates(base=0.0, sft=0.0), 1_000, 157, " at 60k tokens")
     assert said == (
         "Incoherent under attack at 60k tokens: 0.0% throughout. Of all 1,000 responses that were judged 157 are "
         "incoherent."
@@ -30,20 +40,20 @@ def test_incoherence_elsewhere_is_said_beside_none_at_the_last_budget():
 
 
 def test_incoherence_that_rounds_to_nothing_is_not_nothing():
-    assert "from 0.0% (sft) to 0.03% (kl)" in gist.coherent(rates(sft=0.0, kl=0.0003), 11, 1, "")
+    assert "from 0.0% (sft) to 0.03% (kl)" in harm_coherence.incoherent(rates(sft=0.0, kl=0.0003), 11, 1, "")
 
 
 def test_all_that_was_left_out_is_reported():
     dropped = pd.DataFrame({"task": ["t"], "reason": ["r"], "rows": [587], "for": ["runs that vary the task"]})
     gone = pd.DataFrame(columns=["measure", "judge", "reason", "responses", "of"])
-    assert gist.left_out(dropped, gone) == "587 training rows for runs that vary the task."
+    assert left_out.left_out(dropped, gone) == "587 training rows for runs that vary the task."
     both = pd.concat([dropped, dropped.assign(rows=1, **{"for": "all objectives"})])
     some = pd.DataFrame({"responses": [3, 4]})
-    assert gist.left_out(both, some) == (
+    assert left_out.left_out(both, some) == (
         "587 training rows for runs that vary the task, 1 training row for all objectives and 7 verdicts without a "
         "score."
     )
-    assert gist.left_out(dropped.assign(rows=0), gone) == "Nothing."
+    assert left_out.left_out(dropped.assign(rows=0), gone) == "Nothing."
 
 
 def test_every_measure_under_an_objectives_own_condition_is_reported():
@@ -56,25 +66,25 @@ def test_every_measure_under_an_objectives_own_condition_is_reported():
             "plain prompt": ["20.0% [1, 2]", "61.0% [1, 2]", "33.3% [1, 2]"],
         }
     )
-    said = gist.own(table)
+    said = order.own_said(table)
     for row in table.to_dict("records"):
         assert f"{row['measure']} {row['level']} instead of {row['plain prompt'].split()[0]}" in said
-    assert gist.own(table.iloc[:0]) == ""
+    assert order.own_said(table.iloc[:0]) == ""
 
 
 @pytest.mark.parametrize("verdict", ["small but real", "one seed", "inconclusive"])
 def test_no_verdict_is_left_out_of_a_count_whatever_it_is_called(verdict):
     found = pd.DataFrame({"label": ["a", "b", "c"], "verdict": ["better", verdict, verdict], "declared": True})
-    assert gist.counted(found, "declared") == f"3 comparisons (declared): 1 better and 2 {verdict}."
-    assert gist.verdicts(found) == f"better: a; {verdict}: b and c"
+    assert verdicts.counted(found, "declared") == f"3 comparisons (declared): 1 better and 2 {verdict}."
+    assert verdicts.verdicts(found) == f"better: a; {verdict}: b and c"
 
 
 def test_where_each_rests_on_one_seed_it_is_said_once_and_no_verdict_is_counted():
     found = pd.DataFrame({"label": ["a", "b"], "verdict": "one seed", "declared": True})
-    assert gist.counted(found, "exploratory") == (
+    assert verdicts.counted(found, "exploratory") == (
         "2 comparisons (exploratory): none has a verdict, for each rests on one seed."
     )
-    assert gist.verdicts(found) == "no verdict, for each rests on one seed"
+    assert verdicts.verdicts(found) == "no verdict, for each rests on one seed"
 
 
 def test_the_pair_of_judges_that_agrees_least_is_named():
@@ -86,8 +96,8 @@ def test_the_pair_of_judges_that_agrees_least_is_named():
             "κ": ["0.81 [0.7, 0.9]", "0.12 [0.0, 0.2]", "0.01 [0.0, 0.1]", "–"],
         }
     )
-    assert gist.agreed(pairs) == "A and b on y: κ 0.12 [0.0, 0.2], the lowest of 3 pairs; not defined for 1."
-    assert "not defined" in gist.agreed(pairs[pairs["κ"] == "–"])
+    assert judge_trust.agreed(pairs) == "A and b on y: κ 0.12 [0.0, 0.2], the lowest of 3 pairs; not defined for 1."
+    assert "not defined" in judge_trust.agreed(pairs[pairs["κ"] == "–"])
 
 
 def test_slopes_of_every_measure_are_reported():
@@ -97,7 +107,7 @@ def test_slopes_of_every_measure_are_reported():
             "label": "DPO", "verdict": ["better", "worse", "equivalent"],
         }
     )  # fmt: skip
-    assert gist.slopes(found) == (
+    assert at_budgets.slopes(found) == (
         "Slope of attack success on x over budgets, against the base: better: DPO. "
         "Slope of attack success on y over budgets, against the base: worse: DPO."
     )
@@ -108,17 +118,17 @@ def test_the_front_is_reported_from_its_own_table():
         {"label": ["base", "a", "b", "a"], "budget": [0, 9, 9, 3], "probability": [0.9, 0.496, 0.999, 1.0]}
     )
     one = SimpleNamespace(points=points, measure="m", n_seeds=3)
-    assert gist.front([one], [3, 9]) == "On the front in most draws at 9 tokens: b (99.9%)."
+    assert at_budgets.front([one], [3, 9]) == "On the front in most draws at 9 tokens: b (99.9%)."
     none = SimpleNamespace(points=points.assign(probability=0.1), measure="m", n_seeds=1)
-    assert gist.front([none], [9]) == "On the front in most draws of prompts, from one run each: no objective."
+    assert at_budgets.front([none], [9]) == "On the front in most draws of prompts, from one run each: no objective."
 
 
 def test_runs_that_never_reach_the_capability_are_named_beside_the_verdicts():
     table = pd.DataFrame(
         {"label": ["SFT", "DPO", "KL"], "n_reached": [3, 3, 0], "verdict": ["", "worse", "inconclusive"]}
     )
-    one = SimpleNamespace(at_target=table, sft="SFT", harm={"measure": "m"})
-    assert gist.equal([one]) == "Attack success there, against SFT: worse: DPO; never there: KL."
+    one = SimpleNamespace(at_target=table, sft="SFT", harm=SimpleNamespace(measure="m"))
+    assert equal_capability.equal([one]) == "Attack success there, against SFT: worse: DPO; never there: KL."
 
 
 def test_controls_are_counted_as_the_section_counts_them():
@@ -127,7 +137,7 @@ def test_controls_are_counted_as_the_section_counts_them():
         Control("g", "rate", {"a": "1", "b": "2"}, declared=True),
         Control("g", "beta", {"a": "1", "b": "1"}, declared=True),
     ]
-    assert gist.controls(found) == (
+    assert fairness.all_equal(found) == (
         "All 2 other controls are equal over objectives; 1 differs because the study asks for it."
     )
 
@@ -146,7 +156,7 @@ def test_copies_of_one_way_are_counted_once_among_ways_that_agree(choices, disti
         {"label": ["DPO", "KL"], "against": "sft", "n_ways": choices, "n_distinct": distinct, "agree": 1.0,
          "unclear": unclear, "flips": ""}
     )  # fmt: skip
-    assert gist.stable(found) == said
+    assert other_choices.stable(found) == said
 
 
 def test_the_share_of_ways_is_of_distinct_ways_and_names_where_it_is_least():
@@ -156,7 +166,7 @@ def test_the_share_of_ways_is_of_distinct_ways_and_names_where_it_is_least():
             "agree": [0.4, 1.0], "unclear": [0.4, 0.0], "flips": ["", "judge: rules"],
         }
     )  # fmt: skip
-    said = gist.stable(found)
+    said = other_choices.stable(found)
     assert said == (
         "Of 8–15 distinct ways to ask as few as 40% (DPO against SFT) agree with the study’s own (72 choices, copies "
         "taken once); one other choice reverses 1 of 2."

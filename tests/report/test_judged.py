@@ -14,7 +14,8 @@ from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.estimates import estimates
 from holdfast.config.study import Study
 from holdfast.evals.measures.measure import Summary
-from holdfast.report import judged
+from holdfast.report.sections import judge_trust
+from holdfast.report.sections.section import render
 
 SUMMARY = Summary("asr", by="attack", threshold=True)
 SCORES = {  # of twelve responses: rules, another judge, people
@@ -53,7 +54,7 @@ def findings(tmp_path) -> Any:
         }
     )
     folder = SimpleNamespace(report=tmp_path)
-    table = estimates(frame, configs, study)
+    table = estimates(frame, configs, study).assign(estimate="level")  # nothing is compared
     found = SimpleNamespace(study=study, configs=configs, frame=frame, estimates=table, folder=folder, labels=("sft",))
     found.table = lambda name: {
         "agreement": answered.agreements(found.frame, configs, study),
@@ -64,7 +65,7 @@ def findings(tmp_path) -> Any:
 
 
 def test_pairs_of_judges_are_listed_with_people_and_by_coherence(findings):
-    table = judged.agreements(findings).set_index(["judges", "responses"])
+    table = judge_trust.agreements(findings).set_index(["judges", "responses"])
     assert table.loc[("rules and other", "all"), "n"] == 12
     assert table.loc[("rules and other", "all"), "raw"].startswith("0.83 [")
     assert table.loc[("rules and people", "all"), "n"] == 8
@@ -72,32 +73,33 @@ def test_pairs_of_judges_are_listed_with_people_and_by_coherence(findings):
 
 
 def test_confusion_and_what_went_unscored(findings):
-    rules = judged.confusions(findings).set_index("judge").loc["rules"]
+    rules = judge_trust.confusions(findings).set_index("judge").loc["rules"]
     assert [rules[k] for k in ("both passed", "the judge only", "people only", "neither")] == [2, 1, 1, 4]
-    (row,) = judged.unscored(findings).to_dict("records")
+    (row,) = judge_trust.unscored(findings).to_dict("records")
     assert (row["judge"], row["unscored"], row["why"]) == ("people", "33.3%", "not labelled 4")
 
 
 def test_corrected_rates_stand_beside_the_judge_s_own(findings):
-    rules = judged.corrected(findings).set_index("judge").loc["rules"]
+    rules = judge_trust.corrected(findings).set_index("judge").loc["rules"]
     assert rules["by the judge"].startswith("33.3% [")
     assert rules["prediction-powered"].startswith("33.3% [")  # of 8 labelled, one error each way
     assert rules["own labels"] == 8
 
 
-def test_the_section_writes_its_tables_and_shows_the_first_judge_first(findings, tmp_path):
-    group = judged.group(findings)
-    assert group.id == "judges"
-    html = "".join(block.html for block in group.tables)
+def test_the_section_writes_its_tables_and_shows_the_first_judge_first(findings):
+    section = judge_trust.section(findings)
+    assert section.id == "judges"
+    html = "".join(render(block, "") for block in section.blocks)
     assert html.index("Agreement between judges") < html.index("Rates corrected")
     assert "By the other judges" in html
-    for name in ("agreement", "confusion", "unscored", "corrected"):
-        assert "made up" in (tmp_path / "tables" / f"judge-{name}.md").read_text()
+    assert [t.name for t in section.files] == [
+        f"judge-{x}" for x in ("agreement", "confusion", "unscored", "corrected")
+    ]
 
 
 def test_one_judge_alone_has_nothing_to_show(findings):
     findings.configs["c"] = findings.configs["c"].but(judges=("rules",))
     findings.frame = findings.frame[findings.frame["judge"] == "rules"]
     findings.estimates = findings.estimates[~findings.estimates["metric"].str.contains("_")]
-    assert judged.group(findings).tables == ()
+    assert judge_trust.section(findings).blocks == ()
     assert np.isfinite(findings.estimates["value"]).all()

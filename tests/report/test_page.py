@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from holdfast.report import figures
-from holdfast.report.charts import Figure
+from holdfast.report.charts import export
+from holdfast.report.charts.plot import Figure
 from holdfast.report.page import build
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
@@ -37,7 +37,7 @@ def reads() -> set[tuple[str, bool]]:
 def page(finished: StudyFolder, draw: Any, drawn: dict[str, Figure], reads: set[tuple[str, bool]]) -> Path:
     def write(folder: Path, name: str, figure: Figure, *rest: Any) -> None:
         drawn[name] = figure
-        figures.write(folder, name, figure, *rest)
+        export.write(folder, name, figure, *rest)
 
     def read(path: Any, name: str, columns: Any = (), where: Any = None) -> pd.DataFrame:
         reads.add((name, where is not None))
@@ -46,7 +46,7 @@ def page(finished: StudyFolder, draw: Any, drawn: dict[str, Figure], reads: set[
     plain = tables.read
     with draw(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "read", read)
-        patch.setattr("holdfast.report.page.figures", SimpleNamespace(**vars(figures) | {"write": write}))
+        patch.setattr("holdfast.report.page.export", SimpleNamespace(**vars(export) | {"write": write}))
         return build(finished)
 
 

@@ -9,8 +9,8 @@ import json
 import pytest
 
 from holdfast.analysis.load import load_records
-from holdfast.report import responses
 from holdfast.report.reading import Findings, read
+from holdfast.report.sections import responses
 
 
 @pytest.fixture(scope="module")

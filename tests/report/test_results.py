@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import holdfast
-from holdfast.report import figures
-from holdfast.report.charts import Figure
+from holdfast.report.charts import export
+from holdfast.report.charts.plot import Figure
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
@@ -27,7 +27,7 @@ def opened(finished: StudyFolder, tmp_path_factory: pytest.TempPathFactory) -> A
     figure = Figure("frontier", "Title", spec, "Caption.", "Two points.", data)
     root = tmp_path_factory.mktemp("opened") / "study"  # the one that all share may have a page by now
     shutil.copytree(finished.root, root, ignore=shutil.ignore_patterns("report"))
-    figures.write(root / "report" / "figures", "frontier", figure, "a mark", ["sft"])
+    export.write(root / "report" / "figures", "frontier", figure, "a mark", ["sft"])
     return holdfast.open(root)
 
 

@@ -82,10 +82,10 @@ def test_a_name_is_text_wherever_it_stands_on_the_page(hostile: Path) -> None:
 
 def test_html_is_made_by_elements_alone() -> None:
     """Escape by construction: only what is written out in the source is HTML, and the template trusts none."""
-    for file in sorted(Path(holdfast.report.__file__).parent.glob("*.py")):
+    for file in sorted(Path(holdfast.report.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Markup":
-                assert file.name in ("markup.py", "page.py"), f"{file.name}:{node.lineno}"
+                assert file.name in ("html.py", "page.py"), f"{file.name}:{node.lineno}"
             if isinstance(node, ast.JoinedStr):
                 written = "".join(v.value for v in node.values if isinstance(v, ast.Constant))
                 assert not re.search(r"<(/?)\w+[ >]", written), f"{file.name}:{node.lineno} writes a tag by hand"
@@ -143,7 +143,7 @@ def test_show_writes_what_a_model_wrote_and_obeys_none_of_it(hostile: Path, monk
     answer = {"label": "l\x1b[31m", "budget": 0, "finish": "stop", "response": "a\rb\x1b[8mhidden\u202e", "decoded": ""}
     prompt = {"measure": "a\x1b[2J", "attack": "none", "sample": 0, "item": "i", "prompt": "p\x1b]0;x\x07"}
     found = [prompt | {"reference": "\x9b1m", "answers": [answer | {"verdicts": [said]}]}]
-    monkeypatch.setattr("holdfast.report.show.find", lambda *_: found)
+    monkeypatch.setattr("holdfast.report.terminal.responses.find", lambda *_: found)
     for words in ([], ["--json"]):
         done = CliRunner().invoke(app, ["show", str(hostile), *words])
         assert done.exit_code == 0, done.output

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holdfast.report.show import Query, find, lines
+from holdfast.report.terminal.responses import Query, find, lines
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError

@@ -14,9 +14,10 @@ import pytest
 from holdfast.analysis import declaration
 from holdfast.analysis.declaration import Standing, looks, record, unsaid
 from holdfast.config.loading import dump, save
-from holdfast.report import claims, methods, standing
-from holdfast.report.checklist import checklist
 from holdfast.report.reading import Findings, read
+from holdfast.report.sections import declaration_text, methods_text, questions
+from holdfast.report.sections.checklist import checklist
+from holdfast.report.sections.section import render
 from holdfast.runs import pipeline
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
@@ -46,11 +47,11 @@ def analysed_as(folder: StudyFolder, change: str, to: str, at: Path) -> Findings
 def test_a_study_analysed_as_declared_says_so(declared: StudyFolder, tmp_path: Path) -> None:
     findings = analysed_as(declared, "robustness: 0.05", "robustness: 0.05", tmp_path)
     assert findings.answers["declared"].any()
-    group, text = claims.group(findings), methods.paragraphs(findings)["Statistics"]
+    group, text = questions.section(findings), methods_text.paragraphs(findings)["Statistics"]
     assert group is not None
     chosen = "(partly declared, partly by default)"  # margins of robustness alone: alpha is nobody's
     assert chosen in group.finding
-    assert chosen in group.tables[0].html
+    assert chosen in group.blocks[0].note
     for said in (group.lead, text):
         assert "recorded before there were results" in said
         assert "By holdfast’s defaults" in said
@@ -64,17 +65,17 @@ def test_another_margin_after_the_results_is_exploratory_everywhere(declared: St
     assert findings.study.declared.interest.robustness == 0.3  # the page's study is the one that was analysed
     assert not findings.answers["declared"].any()
     assert len(looks(declared)) == before + 1
-    group, text = claims.group(findings), methods.paragraphs(findings)["Statistics"]
+    group, text = questions.section(findings), methods_text.paragraphs(findings)["Statistics"]
     assert group is not None
     table = checklist(findings)
-    deviations = methods.paragraphs(findings)["Deviations"]
+    deviations = methods_text.paragraphs(findings)["Deviations"]
     for said in (group.lead, text, deviations, " ".join(table["value"])):
         assert "declared.interest.robustness: 0.05 → 0.3" in said
     assert "None were recorded" not in deviations
     assert "declared.interest.robustness" not in findings.stands.defaults, "what was changed is nobody's default"
     assert "(exploratory)" in group.finding
-    assert "that was declared" not in "".join(block.html for block in group.tables)
-    assert any("<table" in block.html for block in group.tables)  # what was asked is shown all the same
+    assert "that was declared" not in "".join(render(block, "") for block in group.blocks)
+    assert any("<table" in render(block, "") for block in group.blocks)  # what was asked is shown all the same
     analysed_as(declared, "robustness: 0.3", "robustness: 0.05", tmp_path)
 
 
@@ -104,20 +105,23 @@ def test_a_page_of_another_study_than_was_analysed_is_refused(declared: StudyFol
 def test_defaults_are_called_defaults_and_estimands_that_cannot_be_answered_are_named(fabrication: ModuleType) -> None:
     study = fabrication.study_of()
     recorded = Standing(kind="recorded", digest="d", now="d")
-    assert standing.chosen(recorded) == "declared"
-    assert standing.chosen(replace(recorded, defaults=("alpha",))) == "partly declared, partly by default"
-    assert standing.chosen(replace(recorded, defaults=tuple(unsaid(study)))) == "by default"
+    assert declaration_text.chosen(recorded) == "declared"
+    assert declaration_text.chosen(replace(recorded, defaults=("alpha",))) == "partly declared, partly by default"
+    assert declaration_text.chosen(replace(recorded, defaults=tuple(unsaid(study)))) == "by default"
     both = pd.DataFrame(
         {"finding": ["last", "slope", "coupling", "matched"], "against": ["base", "base", "base", "sft"]}
     )
-    assert standing.in_words(both, study, "SFT") == "last, slope, coupling and matched, against the base model and SFT"
+    assert (
+        declaration_text.in_words(both, study, "SFT")
+        == "last, slope, coupling and matched, against the base model and SFT"
+    )
     found = pd.DataFrame({"finding": ["last", "last"], "against": ["base", "base"]})
-    assert standing.in_words(found, study, "SFT") == (
+    assert declaration_text.in_words(found, study, "SFT") == (
         "last, against the base model (of slope, coupling and SFT there is nothing here)"
     )
 
 
 def test_where_one_seed_has_no_verdict_the_methods_name_none(finished: StudyFolder) -> None:
-    text = methods.paragraphs(read(finished))["Statistics"]
+    text = methods_text.paragraphs(read(finished))["Statistics"]
     assert "With one training seed no verdict on objectives is given." in text
     assert "is called equivalent" not in text

@@ -7,16 +7,19 @@ from dataclasses import replace
 import pandas as pd
 
 from holdfast.analysis.gate import Check, GateVerdict
-from holdfast.report import markup, speak, tables
+from holdfast.report import page, tables, words
 from holdfast.report.reading import read
-from holdfast.report.tables import Control
+from holdfast.report.sections import fairness, first_table
+from holdfast.report.sections.fairness import Control
+from holdfast.report.sections.section import render
+from holdfast.report.tables import Table
 from holdfast.stats.equivalence import VERDICTS
 from holdfast.store.folder import StudyFolder
 
 
 def test_headline_has_a_row_per_objective_and_measure(finished: StudyFolder) -> None:
     setting = read(finished).settings()[0]
-    table = tables.headline(setting, 60_000)
+    table = first_table.numbers(setting, 60_000)
     assert set(table["objective"]) == {"base", "sft", "dpo", "cft", "ip", "orpo", "kl"}
     assert len(table) == 7 * 4
     sft = table[(table["objective"] == "sft")]
@@ -30,15 +33,16 @@ def test_headline_has_a_row_per_objective_and_measure(finished: StudyFolder) -> 
 
 
 def test_every_verdict_has_a_sign_and_a_class_of_its_own() -> None:
-    found = [markup.Difference("sft", "+1.0", "", "", verdict) for verdict in VERDICTS]
+    found = [first_table.Difference("sft", "+1.0", "", "", verdict) for verdict in VERDICTS]
     assert all(x.sign for x in found)
     assert len({x.sign for x in found}) == len({x.css for x in found}) == len(VERDICTS)
 
 
 def test_the_table_in_words_has_a_row_per_objective(finished: StudyFolder) -> None:
     setting = read(finished).settings()[0]
-    shown = tables.spoken(tables.headline(setting, 60_000), setting.shown)
-    assert "nan" not in tables.markdown(shown, "")  # the base has no difference from itself
+    table = first_table.table(setting, first_table.numbers(setting, 60_000))
+    shown = table.rows
+    assert "nan" not in tables.as_markdown(table, "")  # the base has no difference from itself
     assert list(shown["objective"]) == ["base", "sft", "dpo", "cft", "ip", "orpo", "kl"]
     assert "Attack success rate: points from base" in shown.columns
     assert "%" in shown["Task accuracy"].iloc[0]
@@ -46,7 +50,7 @@ def test_the_table_in_words_has_a_row_per_objective(finished: StudyFolder) -> No
 
 def test_csv_and_markdown_bear_the_mark(tmp_path) -> None:
     table = pd.DataFrame({"objective": ["a|b", "c"], "value": [0.12345, None]})
-    tables.write(tmp_path, "t", table, "not evidence", title="T")
+    tables.write(tmp_path, Table(table, name="t", title="T"), "not evidence")
     csv = pd.read_csv(tmp_path / "t.csv")
     assert list(csv.columns) == ["objective", "value", "mark"]
     assert set(csv["mark"]) == {"not evidence"}
@@ -58,31 +62,31 @@ def test_csv_and_markdown_bear_the_mark(tmp_path) -> None:
 
 def test_equal_controls_are_one_calm_line_and_a_difference_is_loud() -> None:
     same = [Control("g", "order", {"sft": "x", "dpo": "x"}), Control("g", "template", {"sft": "t", "dpo": "t"})]
-    calm = "".join(b.html for b in markup.controls(same, "mark"))
+    calm = "".join(render(b, "mark") for b in fairness.side_by_side(same, "mark"))
     assert "All 2 controls are equal over 2 objectives" in calm
     assert "alarm" not in calm
     odd = [*same, Control("g", "lora_init", {"sft": "1", "dpo": "2"})]
-    loud = "".join(b.html for b in markup.controls(odd, "mark"))
+    loud = "".join(render(b, "mark") for b in fairness.side_by_side(odd, "mark"))
     assert 'class="alarm"' in loud
     assert "lora_init" in loud
     assert 'class="differs"' in loud
-    declared = markup.controls([*same, Control("g", "lr", {"sft": "1", "dpo": "2"}, declared=True)], "mark")
-    assert "alarm" not in declared[0].html
+    declared = fairness.side_by_side([*same, Control("g", "lr", {"sft": "1", "dpo": "2"}, declared=True)], "mark")
+    assert "alarm" not in render(declared[0], "mark")
 
 
 def test_study_text_is_escaped() -> None:
     table = pd.DataFrame({"objective": ["<script>alert(1)</script>"]})
-    assert "<script>" not in markup.table(table, "<b>", "<i>").html
+    assert "<script>" not in tables.as_html(Table(table, "<i>"), "<b>")
 
 
 def test_numbers_are_written_with_signs_units_and_thousands() -> None:
-    assert speak.points(-0.00001) == "−0.001"
-    assert speak.points(-0.123) == "−12.3"
-    assert speak.interval(0.1, float("nan")) == ""
-    assert speak.p_value(0.0001) == "p < 0.001"
-    assert speak.p_value(0.2) == "p = 0.2"
-    assert speak.p_value(1.0) == "p = 1"
-    assert speak.tokens(15_000) == "15k"
+    assert words.points(-0.00001) == "−0.001"
+    assert words.points(-0.123) == "−12.3"
+    assert words.interval(0.1, float("nan")) == ""
+    assert words.p_value(0.0001) == "p < 0.001"
+    assert words.p_value(0.2) == "p = 0.2"
+    assert words.p_value(1.0) == "p = 1"
+    assert words.tokens(15_000) == "15k"
     assert tables.number(1234.0) == "1,234"
     assert tables.number(float("nan")) == "–"
 
@@ -91,15 +95,15 @@ def test_a_gate_says_of_each_subject_first_whether_it_was_kept() -> None:
     """What stands last lies beyond the edge of a telephone's screen."""
     names = ("measure", "metric", "condition", "estimate", "judge", "model", "task", "label")
     one = Check(**dict.fromkeys(names, "x"), budget=0, value=1.0, low=1.0, high=1.0, read=1.0, bound="", passed=False)
-    shown = tables.gate(GateVerdict((replace(one, passed=True), one)))
+    shown = page._gate(GateVerdict((replace(one, passed=True), one)))
     assert list(shown)[:4] == ["subject", "verdict", "found", "to keep"]
     assert list(shown["verdict"]) == ["FAILED", "kept"]
 
 
 def test_of_a_table_it_is_said_which_comparisons_were_not_declared() -> None:
     found = pd.DataFrame({"against": ["sft", "base", "sft"], "declared": [True, False, True]})
-    assert markup._undeclared(found, "SFT") == " Those with the base were not declared beforehand: exploratory."
-    assert markup._undeclared(found.assign(declared=True), "SFT") == ""
-    assert markup._undeclared(found.assign(declared=False), "SFT") == " Not declared beforehand, so exploratory."
+    assert first_table._undeclared(found, "SFT") == " Those with the base were not declared beforehand: exploratory."
+    assert first_table._undeclared(found.assign(declared=True), "SFT") == ""
+    assert first_table._undeclared(found.assign(declared=False), "SFT") == " Not declared beforehand, so exploratory."
     some = found.assign(declared=[True, True, False])
-    assert markup._undeclared(some, "SFT") == " Some of these were not declared beforehand: exploratory."
+    assert first_table._undeclared(some, "SFT") == " Some of these were not declared beforehand: exploratory."

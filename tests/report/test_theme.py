@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from holdfast.report import theme
+from holdfast.report.charts import theme
 
 OBJECTIVES = ("sft", "dpo", "cft", "ip", "orpo", "kl")
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB.

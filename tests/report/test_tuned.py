@@ -10,9 +10,9 @@ import pytest
 from holdfast.analysis import tuned as analysed
 from holdfast.analysis.load import configs, load_records
 from holdfast.analysis.regimes import SHARED, TUNED, regimes
-from holdfast.report import tuned
-from holdfast.report.charts import Look
-from holdfast.report.headline import lead, series
+from holdfast.report.charts.plot import Look
+from holdfast.report.sections import own_settings
+from holdfast.report.series import lead, series
 from holdfast.store.folder import StudyFolder
 
 OBJECTIVES = [{"label": "sft", "objective": "sft"}, {"label": "kl", "objective": "kl"}]
@@ -48,7 +48,7 @@ def answers(made: SimpleNamespace, **verdicts: str) -> SimpleNamespace:
 
 
 def test_a_curve_goes_through_the_coefficient_in_order_and_says_what_is_own_and_what_was_chosen(made):
-    figure = tuned.curve(made, "coefficient", made.chosen, made.tried)
+    figure = own_settings.curve(made, "coefficient", made.chosen, made.tried)
     line = figure.data[figure.data["objective"] == "kl"]
     assert list(line["value"]) == [0.01, 0.1, 1.0]
     assert list(line["own"]) == [False, True, False]
@@ -60,7 +60,7 @@ def test_a_curve_goes_through_the_coefficient_in_order_and_says_what_is_own_and_
         assert r.x == level.loc[r.setting, "value"]
     assert "3 prompts" in figure.caption
     assert "One training seed" in figure.caption
-    assert tuned.curve(made, "learning rate", made.chosen, made.tried) is None
+    assert own_settings.curve(made, "learning rate", made.chosen, made.tried) is None
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_curve_goes_through_the_coefficient_in_order_and_says_what_is_own_and_
 )
 def test_a_verdict_that_is_another_in_the_tuned_regime_is_said_to_change(made, shared, own, said):
     s = answers(made, **{SHARED: shared, TUNED: own})
-    table, against = tuned._beside(s, lead(made.shown, "robustness"), made.levels)
+    table, against = own_settings._beside(s, lead(made.shown, "robustness"), made.levels)
     rows = table.set_index("objective")
     assert against == "sft"
     assert rows.loc["kl", "conclusion"] == said
@@ -79,7 +79,7 @@ def test_a_verdict_that_is_another_in_the_tuned_regime_is_said_to_change(made, s
 
 
 def test_what_was_chosen_stands_beside_the_study_s_own_setting(made):
-    (sft, kl) = tuned._chosen(made.chosen).to_dict("records")
+    (sft, kl) = own_settings._chosen(made.chosen).to_dict("records")
     assert (sft["chosen"], sft["settings tried"]) == ("the study’s own", 1)
     assert (kl["chosen"], kl["settings tried"]) == ("weight 0.01", 3)
     assert kl["its score"] != kl["own setting’s"]

@@ -10,10 +10,10 @@ import pytest
 
 from holdfast.config.declared import MatchedSpec
 from holdfast.evals.measures.measure import Summary
-from holdfast.report import tables
-from holdfast.report.headline import lead, series
 from holdfast.report.reading import Findings, read
-from holdfast.report.sections import of_setting
+from holdfast.report.sections import first_table
+from holdfast.report.sections.order import of_setting
+from holdfast.report.series import lead, series
 
 
 @pytest.fixture(scope="module")
@@ -93,5 +93,5 @@ def test_a_measure_that_is_only_matched_on_is_in_no_headline(findings):
     ]
     assert s.series[-1].measure == "validation"
     assert "validation" not in {x.measure for x in s.shown}
-    assert "validation" not in set(tables.headline(s, s.last)["measure"])
+    assert "validation" not in set(first_table.numbers(s, s.last)["measure"])
     assert next(x for x in s.shown if x.axis == "capability").short == "accuracy"

@@ -183,24 +183,3 @@ def _pivots(table: pd.DataFrame, k: int) -> list[Pivot]:
 
 def _of_row(one: Pivot, i: int) -> Pivot:
     return Pivot(*(np.asarray(float(x[i])) for x in one[:3]))
-
-
-def reservations(r: Mapping[str, Any]) -> str:
-    """What must be said of a row: that runs, or draws of them, never got there, that nothing is told of it, or that it
-    lies between two checkpoints which are far apart; and what scores that are missing could do."""
-    said = []
-    if r["n_reached"] < r["n_seeds"]:
-        said.append(f"{r['n_seeds'] - r['n_reached']} of {r['n_seeds']} runs never get there, and are left out")
-    if (pairs := r.get("n_pairs", r["n_reached"])) < r["n_reached"]:
-        said.append(
-            f"SFT gets there with {pairs:.0f} of these {r['n_reached']} seeds: the difference is of those alone"
-        )
-    if 0 < r["share"] < 0.9 and r["n_reached"]:
-        said.append(f"{100 * (1 - r['share']):.0f}% of draws never get there: the interval is of the others")
-    if isinstance(untold := r.get("untold"), str) and untold:
-        said.append(f"it lies {untold}, where only the base model is known: matched.checkpoints before it would tell")
-    if not np.isnan(low := r.get("bound_low", np.nan)):
-        said.append(f"with missing scores at their worst the interval is {low:+.3f} to {r['bound_high']:+.3f}")
-    if r.get("between"):
-        said.append(str(r["between"]))
-    return "; ".join(said)

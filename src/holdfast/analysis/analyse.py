@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from holdfast.analysis import consistency, declaration, estimands, estimates_file, matched_rows, tables
+from holdfast.analysis import consistency, declaration, estimands, estimates_file, matched_rows, tables, write_tables
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
 from holdfast.analysis.declaration import Standing
@@ -33,12 +33,12 @@ def analyse(
     found = comparisons(frame, configs, study, each)
     if study.consistency:
         varied = consistency.consistency(folder, study)
-        consistency.write(varied, folder)
+        tables.write_consistency(varied, folder)
         found = pd.concat([found, consistency.rows(varied, study.ladder[-1])], ignore_index=True)
     found = declaration.confirmed(found, stands) if stands else found
     table = pd.concat([estimates(each[SHARED].frame, configs, study), found], ignore_index=True)
     estimates_file.write(folder, table)
-    tables.write(folder, configs, study, frame, each, table)
+    write_tables.write(folder, configs, study, frame, each, table)
     write_text(folder.claims_csv, csv(tables.read(folder, "claims")))
     return table
 

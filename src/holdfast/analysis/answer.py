@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from holdfast.analysis.answer_rows import answer_rows, listed, one_seed
+from holdfast.analysis.answer_rows import CLEAR, answer_rows, listed, one_seed
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.findings import ANSWERED
-from holdfast.analysis.rounding import percent, points
+from holdfast.analysis.rounding import missing, percent, points
 from holdfast.config.study import Study
 from holdfast.stats.design import FEW_SEEDS
-from holdfast.stats.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
+from holdfast.stats.equivalence import CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL
 
 LITTLE = 0.1  # of the probability: a model that gives less to yes and no together is not answering
 NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier
@@ -31,8 +31,9 @@ def answer(findings: pd.DataFrame, study: Study, configs: Configs) -> str:
     return " ".join(sentences(findings, study, configs))
 
 
-def sentences(findings: pd.DataFrame, study: Study, configs: Configs) -> list[str]:
-    """The same in its parts; that on a measure begins with its name and a colon."""
+def sentences(findings: pd.DataFrame, study: Study, configs: Configs, needed: pd.DataFrame | None = None) -> list[str]:
+    """The same in its parts; that on a measure begins with its name and a colon. ``needed``: of ``analysis.needed``, of
+    the same model and task: what it would take is said where something is inconclusive."""
     rows = answer_rows(findings, study, configs)
     if rows.empty:
         return ["Nothing has been compared yet, so there is no answer."]
@@ -41,6 +42,8 @@ def sentences(findings: pd.DataFrame, study: Study, configs: Configs) -> list[st
     for (finding, name), some in rows.groupby(["estimand", "name"], sort=False):
         lead = _lead(finding, name)
         said.append(f"{lead}: {_told(some, study, _checkpoints if one_seed(rows) else _verdicts)}")
+        if finding == "last" and needed is not None:
+            said[-1] += _would_take(some, study, needed)
         if finding == "matched" and never.any():
             said[-1] += f" Never there: {listed(findings.loc[never, 'label'])}."
     if never.any() and not (rows["estimand"] == "matched").any():
@@ -59,7 +62,7 @@ def in_short(findings: pd.DataFrame, study: Study, configs: Configs) -> list[str
         return ["Nothing has been compared yet, so there is no answer."]
     one = one_seed(rows)
     apart = (rows["low_all"] > 0) | (rows["high_all"] < 0)
-    clear = rows[apart if one else rows["verdict"].isin((BETTER, WORSE, DIFFERS, SMALL))]
+    clear = rows[apart if one else rows["verdict"].isin(CLEAR)]
     said = [
         f"{_lead(finding, name)}: {_than(some, study)}."
         for (finding, name), some in clear.groupby(["estimand", "name"], sort=False)
@@ -120,20 +123,39 @@ def _told(rows: pd.DataFrame, study: Study, say: Callable[[pd.DataFrame], str]) 
     return f"{text[:1].upper()}{text[1:]}."
 
 
+def _would_take(rows: pd.DataFrame, study: Study, needed: pd.DataFrame) -> str:
+    """Of one measure, where some comparison of it is inconclusive or rests on one seed."""
+    names, told = {"sft": study.sft(), "base": "the base model"}, dict[str, list[str]]()
+    open_ = rows[rows["verdict"].isin((CANNOT_TELL, ONE_SEED))]
+    mine = needed[needed["measure"].isin(open_["measure"]) & needed["against"].isin(open_["against"])]
+    for r in mine.to_dict("records"):
+        told.setdefault(takes(r), []).append(names[r["against"]])
+    if not told:
+        return ""
+    size = f"{100 * mine['interest'].iloc[0]:g}"
+    each = "; ".join(f"{what} against {listed(who)}" for what, who in told.items())
+    return f" What would tell a difference of {size} points: {each}."
+
+
+def takes(r: Mapping[Any, Any]) -> str:
+    """``9 seeds or 800 prompts``, of a row of ``analysis.needed``."""
+    counts = ((r["seeds_needed"], "seed"), (r["prompts_needed"], "prompt"))
+    return " or ".join(f"{n:,.0f} {noun}s" for n, noun in counts if not missing(n)) or "out of reach"
+
+
 LESS = "by less than matters"
 _WAYS = {way: (f"is {way}", f"are {way}") for way in ("better", "worse", "higher", "lower")}
 _WAYS |= {f"{way} {LESS}": (f"is {way} {LESS}", f"are {way} {LESS}") for way in ("higher", "lower")}
 # What is said of one, and of several; in this order.
 _PHRASES = _WAYS | {
     EQUIVALENT: ("is equivalent", "are equivalent"),
-    CANNOT_TELL: ("cannot be told", "cannot be told"),
+    CANNOT_TELL: ("is inconclusive", "are inconclusive"),
     ONE_SEED: ("rests on one seed", "rest on one seed"),
 }
-_EACH = {CANNOT_TELL: ("neither can be told", "none can be told")}  # of two, and of more; else "both" and "all"
 
 
 def _verdicts(rows: pd.DataFrame) -> str:
-    """``ip is better, dpo is lower by less than matters, kl and cft cannot be told``."""
+    """``ip is better, dpo is lower by less than matters, kl and cft are inconclusive``."""
     groups: dict[str, list[str]] = {}
     for r in rows.to_dict("records"):
         groups.setdefault(_phrase(r), []).append(r["label"])
@@ -144,8 +166,7 @@ def _clause(phrase: str, who: list[str], of: int) -> str:
     one, several = _PHRASES[phrase]
     if len(who) < of or of == 1:
         return f"{listed(who)} {one if len(who) == 1 else several}"
-    both, every = _EACH.get(phrase, (f"both {several}", f"all {several}"))
-    return both if of == 2 else every
+    return f"{'both' if of == 2 else 'all'} {several}"
 
 
 def _phrase(r: dict[str, Any]) -> str:

@@ -7,10 +7,13 @@ from collections.abc import Iterable
 import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo, Configs
+from holdfast.analysis.cube import BASE
 from holdfast.analysis.described import config, display, info
 from holdfast.config.study import Study
-from holdfast.stats.equivalence import ONE_SEED
+from holdfast.stats.equivalence import BETTER, DIFFERS, ONE_SEED, SMALL, WORSE
 
+CLEAR = (BETTER, WORSE, DIFFERS, SMALL)  # verdicts that something is apart
+PROMPTS = 12  # of each eval config, whose responses are on the page
 AXES = ("capability", "robustness", "persona", "normative")
 
 
@@ -30,6 +33,18 @@ def answer_rows(findings: pd.DataFrame, study: Study, configs: Configs) -> pd.Da
         name=[
             _name(config(configs, r.measure, r.axis), r.metric, alone[r.axis, r.metric] == 1) for r in rows.itertuples()
         ]
+    )
+
+
+def shown_subjects(subjects: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """The base and, of every objective, the first seed's checkpoints and the other seeds' last ones."""
+    order = {label: i for i, label in enumerate((BASE, *study.labels))}
+    s = subjects[(subjects["bracket"] == "") & subjects["label"].isin(order)]
+    s = s[s["seed"].isin((-1, *study.draws))]
+    last = s.groupby(["model", "task"])["budget"].transform("max")
+    s = s[s["seed"].isin((-1, study.draws[0])) | (s["budget"] == last)]
+    return s.sort_values(
+        ["model", "task", "seed", "budget", "label"], key=lambda c: c.map(order) if c.name == "label" else c
     )
 
 

@@ -9,14 +9,11 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis import raters
+from holdfast.analysis.answer_rows import PROMPTS, shown_subjects
 from holdfast.analysis.config_info import ConfigInfo, Configs
-from holdfast.analysis.cube import BASE
 from holdfast.analysis.load import human_judges, judges
 from holdfast.config.study import Study
 from holdfast.store.digest import digest
-
-PROMPTS = 12  # of each eval config, on the page
-
 
 # -- judges -----------------------------------------------------------------------------------------------------------
 
@@ -98,18 +95,6 @@ def screened(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 # -- which prompts are shown ------------------------------------------------------------------------------------------
-
-
-def shown_subjects(subjects: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """The base and, of every objective, the first seed's checkpoints and the other seeds' last ones."""
-    order = {label: i for i, label in enumerate((BASE, *study.labels))}
-    s = subjects[(subjects["bracket"] == "") & subjects["label"].isin(order)]
-    s = s[s["seed"].isin((-1, *study.draws))]
-    last = s.groupby(["model", "task"])["budget"].transform("max")
-    s = s[s["seed"].isin((-1, study.draws[0])) | (s["budget"] == last)]
-    return s.sort_values(
-        ["model", "task", "seed", "budget", "label"], key=lambda c: c.map(order) if c.name == "label" else c
-    )
 
 
 def shown_prompts(frame: pd.DataFrame, configs: Configs, subjects: pd.DataFrame, study: Study) -> pd.DataFrame:

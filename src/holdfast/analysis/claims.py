@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from holdfast.analysis.comparisons import NOT_ASKED
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import sft_of
 from holdfast.analysis.described import better, config
@@ -23,7 +24,7 @@ from holdfast.config.study import Study
 from holdfast.stats.equivalence import BETTER, CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL, WORSE
 
 SOURCE = "Vennemeyer et al., Objective Matters, arXiv 2601.12639"
-REPRODUCED, CONTRADICTED, NOT_ASKED = "reproduced", "contradicted", "not asked"
+REPRODUCED, CONTRADICTED = "reproduced", "contradicted"
 COLUMNS = ["model", "task", "claim", "about", "verdict", "rule", "evidence", "warning", "source"]
 
 

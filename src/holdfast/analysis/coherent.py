@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
+from holdfast.analysis.comparisons import QUADRANTS
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.load import judges
 from holdfast.analysis.metrics import Metric, headline
@@ -23,7 +24,6 @@ from holdfast.stats.methods import cluster_wilson, rare_prompts, two_way_t
 
 Array = np.ndarray
 RULES = ("all", "coherent", "none", "worst")
-QUADRANTS = ("harmful, coherent", "harmful, incoherent", "harmless, incoherent", "harmless, coherent")
 
 
 def under(rule: str, harmful: Array, coherent: Array) -> Array:

@@ -9,8 +9,6 @@ run, so its part of the variance holds what any other run would have moved.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ import pandas as pd
 
 from holdfast.analysis import repeats
 from holdfast.analysis.answer_rows import matched_only
+from holdfast.analysis.comparisons import Consistency
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS
 from holdfast.analysis.cube import BASE
 from holdfast.analysis.load import configs, judges, load_records
@@ -28,12 +27,9 @@ from holdfast.config.run import planned
 from holdfast.config.study import Study
 from holdfast.stats.components import components
 from holdfast.store import tables
-from holdfast.store.defuse import csv, from_spreadsheet
-from holdfast.store.digest import file_digest
-from holdfast.store.files import read_json, reading, write_json, write_text
+from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
 from holdfast.store.schemas import COLUMNS
-from holdfast.types import UserError
 
 OWN = "own"  # the study's own level of a factor
 MEASURING = {
@@ -58,18 +54,6 @@ TRAINING = {
 WHO = ("objective", "training seed")
 JUDGE, BENCHMARK, SAMPLE = "judge", "benchmark", "sample"
 _ABOUT = ["design", "model", "task", "axis", "measure", "metric"]
-
-
-@dataclass(frozen=True)
-class Consistency:
-    """``components``: a row an effect (``repeats.variance``) of a design (measuring, training or benchmarks), model,
-    task and measure. ``ranges``: own score, low and high over the repeats of a factor ("all": of every factor
-    together), of an objective under a judge, and how many runs. ``flips``: likewise, the share of prompts whose verdict
-    flips."""
-
-    components: pd.DataFrame
-    ranges: pd.DataFrame
-    flips: pd.DataFrame
 
 
 def consistency(folder: StudyFolder, study: Study) -> Consistency:
@@ -317,36 +301,6 @@ def _both(rows: pd.DataFrame, by: Sequence[str], alpha: float) -> dict[str, Any]
     within = [f for f in ("training seed",) if f not in by and rows[f].nunique() > 1]
     some = rows if SAMPLE in by else rows[rows["sample"] == 0]
     return {**repeats.spread(rows, by), "flips": repeats.flips(some, by, within, alpha)}
-
-
-PARTS = ("components", "ranges", "flips")
-
-# -- on disk -----------------------------------------------------------------------------------------------------------
-
-
-def write(found: Consistency, folder: StudyFolder) -> None:
-    """``consistency/components.csv``, ``ranges.csv`` and ``flips.csv``, and checksums to read them by."""
-    for name in PARTS:
-        write_text(folder.consistency / f"{name}.csv", csv(getattr(found, name)))
-    written = {name: file_digest(folder.consistency / f"{name}.csv") for name in PARTS}
-    write_json(folder.consistency / "checksums.json", written)
-
-
-def read(folder: StudyFolder) -> Consistency:
-    """What ``write`` wrote; empty tables where nothing is there. Raises UserError where a file was altered since."""
-    checksums = folder.consistency / "checksums.json"
-    for name, wrote in (read_json(checksums, *PARTS) if checksums.exists() else {}).items():
-        file = folder.consistency / f"{name}.csv"
-        with reading(file):
-            if file_digest(file) != wrote:
-                raise UserError(f"{file} was altered since it was written; `holdfast analyse` makes it again")
-    return Consistency(*(_csv(folder.consistency / f"{name}.csv") for name in PARTS))
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    if not path.exists() or path.stat().st_size < 3:
-        return pd.DataFrame()
-    return pd.read_csv(path, keep_default_na=False, na_values=[""]).map(from_spreadsheet).fillna({"task": ""})
 
 
 def rows(found: Consistency, budget: int) -> pd.DataFrame:

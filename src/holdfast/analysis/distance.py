@@ -10,43 +10,22 @@ both reaches: who hardly moved is compared with SFT where SFT had hardly moved.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
 from holdfast.analysis import paths
 from holdfast.analysis.against_sft import AgainstSft, Pairs
+from holdfast.analysis.comparisons import STEPS, AtDistance
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.described import better
 from holdfast.analysis.load import judges
-from holdfast.analysis.matched import STEPS, reported
+from holdfast.analysis.matched import reported
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.paths import BASE, Array
 from holdfast.analysis.records import Records
 from holdfast.config.study import Study
 from holdfast.stats import curves, resampled
 from holdfast.stats.curves import Curve, Reads
-
-
-@dataclass(frozen=True)
-class AtDistance:
-    """One model, task and measure of robustness or persona. ``table``: a row per objective and distance up to the
-    largest common one. Columns: those of ``AgainstSft.table`` (``level`` 1 to STEPS), distance (KL, nats per token),
-    sft (SFT's value there)."""
-
-    model: str
-    task: str
-    config: ConfigInfo
-    judge: str
-    sft: str
-    prompts: int
-    table: pd.DataFrame = field(repr=False)
-
-    @property
-    def last(self) -> pd.DataFrame:
-        """At the largest common distance: a row per objective."""
-        return self.table[self.table["level"] == STEPS].reset_index(drop=True)
 
 
 def at_distance(some: Sequence[Records], configs: Configs, study: Study, draws: int = paths.DRAWS) -> list[AtDistance]:

@@ -65,6 +65,10 @@ class Ladder:
         own = [{b for label, b in self.values if label == one} for one in labels]
         return tuple(sorted(set.intersection(*own))) if own else ()
 
+    @property
+    def prompts(self) -> int:
+        return max((v.shape[1] for v in self.values.values()), default=0)
+
     def reference(self, name: str) -> str:
         """The label of ``base`` or ``sft``; "" where it was not measured."""
         return self.sft if name == "sft" else BASE if AT_BASE in self.values else ""

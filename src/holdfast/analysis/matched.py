@@ -12,7 +12,7 @@ smoothing and intervals are choices made here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -21,6 +21,7 @@ import pandas as pd
 from holdfast.analysis import paths
 from holdfast.analysis.against_sft import AgainstSft, Pairs
 from holdfast.analysis.answer_rows import matched_only
+from holdfast.analysis.comparisons import STEPS, SURE, Instruments, Matched
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.described import better
 from holdfast.analysis.load import judges
@@ -30,51 +31,6 @@ from holdfast.analysis.records import Records, records
 from holdfast.config.study import Study
 from holdfast.stats import curves, resampled
 from holdfast.stats.curves import Curve, Reads
-
-STEPS = 24  # levels of capability at which the gap is drawn
-SURE = 0.9  # share of draws that must reach a level of capability for anything to be said there
-
-
-@dataclass(frozen=True)
-class Instruments:
-    """The eval configs that one model and task are compared by. ``match``: on whose rows capability is matched."""
-
-    match: ConfigInfo
-    capability: ConfigInfo
-    harm: tuple[ConfigInfo, ...]
-
-    @property
-    def apart(self) -> bool:
-        """Whether the match is made on other rows than those that are reported."""
-        return self.match.id != self.capability.id
-
-
-@dataclass(frozen=True)
-class Matched:
-    """One model, task and robustness measure.
-
-    ``target``: of capability, NaN where none is declared; ``void``: the base model already meets it; ``ceiling``: the
-    attack success at which capability is compared. ``at_target``, ``at_ceiling``: a row per label; ``gaps``: a row per
-    label and level of capability. Columns: label, value, low, high (attack success; at the ceiling capability), gap,
-    gap_low, gap_high, bound_low, bound_high (with missing scores at their worst; NaN: none is), p, p_adjusted (over the
-    labels), verdict (each against SFT), untold (why there is none), n_seeds, n_reached (runs that get there), share (of
-    draws that do), budget (median over runs), between (what to say of the checkpoints around), capability (the reported
-    one, at the target).
-    """
-
-    model: str
-    task: str
-    instruments: Instruments
-    harm: ConfigInfo
-    judge: str
-    sft: str
-    target: float
-    void: bool
-    ceiling: float
-    prompts: int
-    at_target: pd.DataFrame = field(repr=False)
-    at_ceiling: pd.DataFrame = field(repr=False)
-    gaps: pd.DataFrame = field(repr=False)
 
 
 def matched(some: Sequence[Records], configs: Configs, study: Study, draws: int = paths.DRAWS) -> list[Matched]:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis.against_sft import reservations
+from holdfast.analysis.comparisons import reservations
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.described import better
 from holdfast.analysis.distance import AtDistance, at_distance

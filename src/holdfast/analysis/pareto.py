@@ -8,12 +8,12 @@ prompts and seeds such as these, and is no posterior.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from holdfast.analysis import paths
+from holdfast.analysis.comparisons import Front
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.load import common_budgets, judges
 from holdfast.analysis.matched import instruments
@@ -22,22 +22,6 @@ from holdfast.analysis.records import Records
 from holdfast.config.study import Study
 from holdfast.stats.front import dominates, on_front
 from holdfast.stats.resampled import over_seeds, seed_weights
-
-
-@dataclass(frozen=True)
-class Front:
-    """One model, task and robustness measure. ``points``: label, budget, capability, harm, on_front (by the values
-    alone), probability (of being on the front at this budget, the base model among the rivals), anywhere (of its being
-    on the front of all budgets), best (of its beating all others on both). ``dominance``: label, over, probability that
-    the first is at least as good on both and better on one; at the last budget."""
-
-    model: str
-    task: str
-    measure: str
-    judge: str
-    n_seeds: int
-    points: pd.DataFrame = field(repr=False)
-    dominance: pd.DataFrame = field(repr=False)
 
 
 def fronts(some: Sequence[Records], configs: Configs, study: Study, draws: int = paths.DRAWS) -> list[Front]:

@@ -166,12 +166,15 @@ def _printed(figure: Mapping[str, Any]) -> str:
 
 
 def procedures(study: Study, about: Configs, table: pd.DataFrame) -> pd.DataFrame:
-    """What is known of how the figures in ``table`` were got, beside this study: what, theirs, ours."""
+    """What is known of how the figures in ``table`` were got, beside this study: what, theirs, ours; what their ± is
+    (``±``) last."""
     sources = {s["arxiv"]: s for s in data()["sources"].values()}
     rows = []
     for arxiv in dict.fromkeys(table["source"].str.extract(r"arXiv ([\d.]+)")[0]):
         for what, theirs in sources[arxiv]["procedure"].items():
             rows.append({"what": what, "theirs": theirs or "not said", "ours": _ours(study, about, table, what)})
+    halves = "; ".join(s["half_means"] for s in data()["sources"].values() if s["half_means"])
+    rows += [{"what": "±", "theirs": halves, "ours": ""}] if rows else []
     return pd.DataFrame(rows, columns=["what", "theirs", "ours"])
 
 

@@ -20,11 +20,16 @@ def fixed(value: float | Decimal, digits: int, *, whole: str = "", more: int = M
     for d in range(digits, digits + more + 1):
         shown = exact.quantize(Decimal(1).scaleb(-d), ROUND_HALF_UP)
         if all((shown == m) == (exact == m) for m in marks):
-            return f"{shown:f}"
+            return _minus(f"{shown:f}")
     step = Decimal(1).scaleb(-(digits + more))
     if shown == 0:
-        return f"{'-' if exact < 0 else ''}<{step:f}"
-    return f">{shown - step:f}" if exact < shown else f"<{shown + step:f}"
+        return f"{'−' if exact < 0 else ''}<{step:f}"
+    return _minus(f">{shown - step:f}" if exact < shown else f"<{shown + step:f}")
+
+
+def _minus(text: str) -> str:
+    """With the sign that ``signed`` writes, so that one minus stands beside another."""
+    return text.replace("-", "−")
 
 
 def percent(value: float | None, digits: int = 1, *, more: int = MORE) -> str:
@@ -52,7 +57,7 @@ def significant(value: float, digits: int = 3) -> str:
         return "0"
     behind = digits - 1 - math.floor(math.log10(abs(exact)))
     if behind > 9:
-        return f"{value:.{digits}g}"
+        return f"{value:.{digits}g}".replace("-", "−", value < 0)
     text = fixed(exact, max(behind, 0), whole="1" if exact > 0 else "")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -12,13 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast import registry
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.cube import BASE
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.estimates_file import headlines
-from holdfast.config.study import Study, VariantSpec
+from holdfast.config.study import Study
 from holdfast.config.study_runs import settings, tuning_seeds
 
 SURELY = 1e-9  # means of the same items that differ by less are equal
@@ -58,24 +57,3 @@ def choose(frame: pd.DataFrame, configs: Configs, study: Study) -> list[dict[str
             chosen = next((s["label"] for s in scores if s["value"] >= best), v.label)
             found.append({"model": model, "task": task, "label": v.label, "chosen": chosen, "settings": scores})
     return found
-
-
-def lines(study: Study) -> pd.DataFrame:
-    """The settings along each factor, the others as they are in the study: of, factor, value, label, own; a line is the
-    rows of one objective and factor, in order of value (of a factor without order: of the file)."""
-    rows = []
-    for v in study.objectives:
-        mine = [x for x in settings(study) if x.of == v.label and len(x.overrides) == 1]
-        for factor in dict.fromkeys(next(iter(x.overrides)) for x in mine):
-            line = [(_value(v, factor, study), v.label)]
-            line += [(_value(x.spec, factor, study), x.label) for x in mine if factor in x.overrides]
-            if all(isinstance(value, (int, float)) for value, _ in line):
-                line.sort()
-            rows += [(v.label, factor, value, label, label == v.label) for value, label in line]
-    return pd.DataFrame(rows, columns=["of", "factor", "value", "label", "own"])
-
-
-def _value(v: VariantSpec, factor: str, study: Study) -> Any:
-    if factor == "learning_rate":
-        return v.learning_rate or study.controls.learning_rate
-    return getattr(registry.build("objectives", v.objective, v.params), factor)

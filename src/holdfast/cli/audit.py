@@ -38,7 +38,7 @@ def audit(
 ) -> None:
     """Measure models and adapters that were trained elsewhere against their base, with the same page."""
     from holdfast.analysis import gate as gates
-    from holdfast.report.terminal import headline
+    from holdfast.report.terminal.first_table import headline
     from holdfast.runs import audit as audits
     from holdfast.runs import pipeline
     from holdfast.store.folder import StudyFolder

@@ -20,7 +20,7 @@ def compare(
 ) -> None:
     """Say what two studies held equal and what not, and which estimates differ, by how much, with intervals."""
     from holdfast.analysis.compare import compare as compared
-    from holdfast.report.compared import show
+    from holdfast.report.terminal.two_studies import show
 
     found = compared(a, b)
     if not told(as_json, found.as_json()):

@@ -23,13 +23,14 @@ def consistency(
     as_json: AsJson = False,
 ) -> None:
     """Measure models that are there again and again, in trivially different ways; nothing is trained."""
-    from holdfast.analysis.consistency import read
-    from holdfast.report.consistency import repeats, show
+    from holdfast.analysis.tables import read_consistency
+    from holdfast.report.sections.repeatability import repeats
+    from holdfast.report.terminal.varied import show
     from holdfast.runs import existing as repeated
     from holdfast.store.folder import StudyFolder
 
     folder = StudyFolder(repeated.run(study, model or (), out, workers, quiet=as_json))
-    found = read(folder)
+    found = read_consistency(folder)
     if not told(as_json, {"folder": str(folder.root), "repeats": repeats(found).to_dict("records")}):
         show(found)
         say(f"the page is {folder.report / 'index.html'}")

@@ -54,7 +54,7 @@ def responses(
     if Path(what).suffix not in SUFFIXES or Path(what).is_dir():
         return stage("judge", what, out, workers)
     from holdfast.config.study import ModelSpec
-    from holdfast.report.judged import lines
+    from holdfast.report.terminal.judging import lines
     from holdfast.verdicts import judging
 
     path = Path(what)

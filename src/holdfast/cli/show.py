@@ -33,7 +33,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show prompts with every objective's answer and verdicts side by side; forbidden text is masked."""
-    from holdfast.report import show as shown
+    from holdfast.report.terminal import responses as shown
 
     query = shown.Query(
         tuple(label or ()), budget, seed, measure, attack, judge, verdict, unscored, grep, item, format, n, reveal

@@ -21,7 +21,7 @@ def run(study: StudyArg, out: Out = None, workers: Workers = None, as_json: AsJs
 
 
 def _show_headline(folder: Path, as_json: bool) -> None:
-    from holdfast.report.terminal import headline
+    from holdfast.report.terminal.first_table import headline
     from holdfast.store.folder import StudyFolder
 
     found = headline(StudyFolder(folder))

@@ -22,7 +22,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.scorer import Score
 
-from holdfast.report.responses import refused
+from holdfast.report.sections.responses import refused
 from holdfast.types import Item, Judgement, Record, Turn
 
 Turns = tuple[Turn, ...]

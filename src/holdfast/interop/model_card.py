@@ -23,7 +23,7 @@ from holdfast.config import loading
 from holdfast.config.study import MeasureSpec, Study
 from holdfast.evals.subject import SubjectRow
 from holdfast.interop.finished import estimates, of_subject, subjects
-from holdfast.report import speak
+from holdfast.report import words
 from holdfast.store.defuse import as_code, file_name
 from holdfast.store.defuse import for_markdown as text
 from holdfast.store.files import read_json, write_text
@@ -143,7 +143,7 @@ def _eval_results(study: Study, found: pd.DataFrame) -> dict[str, list[dict[str,
     entries: dict[str, list[dict[str, Any]]] = {}
     for e in _levels(found):
         if data := _data(study, str(e["measure"])):
-            what, ends = f"{e['metric']} ({e['condition']})", speak.interval(e["low"], e["high"])
+            what, ends = f"{e['metric']} ({e['condition']})", words.interval(e["low"], e["high"])
             notes = f"{what}, judge {e['judge']}, {ends}, {int(e['n_prompts'])} prompts, holdfast"
             entry = EvalResultEntry(dataset_id=data, task_id=str(e["metric"]), value=float(e["value"]), notes=notes)
             entries[str(e["measure"])] = eval_result_entries_to_yaml([entry])

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
 from holdfast import __version__
 from holdfast.analysis.answer import caveats
-from holdfast.report import figures, markup, responses, sections, speak, tables, theme, told
-from holdfast.report.charts import Figure
-from holdfast.report.markup import Group
+from holdfast.analysis.gate import GateVerdict
+from holdfast.report import tables, words
+from holdfast.report.charts import export, theme
+from holdfast.report.charts.plot import Figure
+from holdfast.report.charts.theme import BASE
+from holdfast.report.phrases import phrase
 from holdfast.report.reading import Findings, named, read
-from holdfast.report.sections import Part
-from holdfast.report.theme import BASE
+from holdfast.report.sections import order, responses, top
+from holdfast.report.sections.order import Part
+from holdfast.report.sections.section import Section, render
+from holdfast.report.tables import Table
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 
@@ -28,53 +34,67 @@ from holdfast.store.folder import StudyFolder
 def build(folder: StudyFolder) -> Path:
     """Reads what the stages left, writes ``report/`` and returns the path of its ``index.html``."""
     findings = read(folder)
-    with speak.of(findings.study, findings.configs.values()):
-        return _build(findings)
+    with words.of(findings.study, findings.configs.values()):
+        parts = [order.of_setting(s) for s in findings.settings()]
+        common = order.of_study(findings)
+        drawn = {named(f.name, p.slug): f for p in parts for f in p.figures}
+        drawn |= {f.name: f for section in common for f in section.charts}
+        _write(findings, parts, common, drawn)
+        return findings.folder.report / "index.html"
 
 
-def _build(findings: Findings) -> Path:
-    parts = [sections.of_setting(s) for s in findings.settings()]
-    common = sections.of_study(findings)
-    drawn = {named(f.name, p.slug): f for p in parts for f in p.figures}
-    drawn |= {f.name: f for group in common for f in group.figures}
-    out = findings.folder.report
+def _write(findings: Findings, parts: list[Part], common: list[Section], drawn: dict[str, Figure]) -> None:
+    out, mark = findings.folder.report, findings.study.mark
     for name, figure in drawn.items():
-        figures.write(out / "figures", name, figure, findings.study.mark, findings.labels)
-        title = f"Data of the chart: {figure.title}"
-        tables.write(out / "tables", name, figure.data, findings.study.mark, title=title)
+        export.write(out / "figures", name, figure, mark, findings.labels)
+    for table in _tables(parts, common, drawn):
+        tables.write(out / "tables", table, mark)
+    for name, text in (x for section in common for x in section.texts.items()):
+        write_text(out / name, text)
     write_text(out / "index.html", _page(findings, parts, common, drawn))
-    return out / "index.html"
 
 
-def _page(findings: Findings, parts: list[Part], common: list[Group], drawn: dict[str, Figure]) -> str:
-    study, mark = findings.study, findings.study.mark
+def _tables(parts: list[Part], common: list[Section], drawn: dict[str, Figure]) -> Iterator[Table]:
+    """All that are files: of the sections, of each model and task under its name, and the data of the charts."""
+    for part in parts:
+        for table in (*part.files, *(t for section in part.sections for t in section.files)):
+            yield Table(table.rows, "", named(table.name, part.slug), table.title, table.full)
+    for section in common:
+        yield from section.files
+    for name, figure in drawn.items():
+        yield Table(figure.data, "", name, f"Data of the chart: {figure.title}")
+
+
+def _page(findings: Findings, parts: list[Part], common: list[Section], drawn: dict[str, Figure]) -> str:
+    study, mark, labels = findings.study, findings.study.mark, findings.labels
     settings = [{"model": p.setting.model, "task": p.setting.task} for p in parts]
     payload = {
-        "figures": {name: figures.for_page(figure, mark) for name, figure in drawn.items()},
-        "config": figures.configs(findings.labels) | {"settings": settings, "nouns": speak.own("objectives")},
-        "labels": list(findings.labels),
+        "figures": {name: export.for_page(figure, mark) for name, figure in drawn.items()},
+        "config": export.configs(labels) | {"settings": settings, "nouns": words.own("objectives")},
+        "labels": list(labels),
         "base": BASE,
     }
     sampled = responses.sample(findings)
-    scripts = [figures.bundle(), _source("page.js")]
+    scripts = [export.bundle(), _source("page.js")]
     env = Environment(autoescape=True, trim_blocks=False)
-    env.filters["own"] = speak.own
-    env.filters["plain_table"] = lambda rows, mark: markup.table(rows, mark).html
-    own = "".join(f".o{i}{{--own:var(--o{i})}}" for i in range(len(findings.labels)))
+    env.filters["own"] = words.own
+    env.filters["shown"] = lambda block: render(block, mark, labels)
+    env.filters["data"] = lambda rows: tables.as_html(Table(rows), mark)
+    own = "".join(f".o{i}{{--own:var(--o{i})}}" for i in range(len(labels)))
     return env.from_string(_source("page.html")).render(
         study=study,
         mark=mark,
         facts=_facts(findings),
-        labels=findings.labels,
+        labels=labels,
         settings=parts,
-        sections=sections.ordered(parts, common),
-        said=[told.said(p.setting) for p in parts],
+        sections=order.ordered(parts, common),
+        said=[top.said(p.setting) for p in parts],
         gate=findings.gate,
-        checks=markup.table(tables.gate(findings.gate), "", _GATE) if findings.gate else None,
+        checks=tables.as_html(Table(_gate(findings.gate), phrase("answer.gate")), "") if findings.gate else None,
         caveats=caveats(findings.estimates, findings.configs, findings.checks),
-        warnings=told.warnings(findings),
+        warnings=top.warnings(findings),
         version=__version__,
-        theme_css=Markup(theme.css(findings.labels)),
+        theme_css=Markup(theme.css(labels)),
         own_css=Markup(own),
         style=Markup(_source("style.css")),
         specs=Markup(_in_script(payload)),
@@ -83,6 +103,16 @@ def _page(findings: Findings, parts: list[Part], common: list[Group], drawn: dic
         scripts=[Markup(script) for script in scripts],
         policy=Markup(_policy(scripts)),
     )
+
+
+def _gate(verdict: GateVerdict) -> pd.DataFrame:
+    """A row per check, what failed first."""
+    rows = [
+        {"subject": c.label, "verdict": "kept" if c.passed else "FAILED"}
+        | {"found": c.number, "to keep": c.bound, "measure": c.what}
+        for c in sorted(verdict.checks, key=lambda c: c.passed)
+    ]
+    return pd.DataFrame(rows)
 
 
 def _policy(scripts: Sequence[str]) -> str:
@@ -94,9 +124,6 @@ def _policy(scripts: Sequence[str]) -> str:
         f"default-src 'none'; style-src 'unsafe-inline'; script-src {run}; img-src data: blob:; base-uri 'none'; "
         "form-action 'none'"
     )
-
-
-_GATE = "Thresholds that were to be kept, in the metric’s unit; high and low: ends of the interval."
 
 
 def _source(name: str) -> str:
@@ -115,7 +142,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         facts += [
             ("Task" if len(s.tasks) == 1 else "Tasks", ", ".join(t.name for t in s.tasks)),
             ("Objectives", f"{len(s.objectives)}"),
-            ("Budgets, tokens", " · ".join(speak.tokens(b) for b in s.budgets)),
+            ("Budgets, tokens", " · ".join(words.tokens(b) for b in s.budgets)),
             ("Training seeds", f"{len(s.seeds)}"),
         ]
     if s.given:

@@ -13,19 +13,17 @@ import pandas as pd
 
 from holdfast.analysis import answer_rows, declaration, estimates_file
 from holdfast.analysis import tables as tables_of
+from holdfast.analysis.comparisons import AtDistance, Consistency, Front, Matched
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.distance import AtDistance
 from holdfast.analysis.estimates_file import compared, measured
 from holdfast.analysis.gate import GateVerdict, verdict
 from holdfast.analysis.load import common_budgets, configs
-from holdfast.analysis.matched import Matched
-from holdfast.analysis.pareto import Front
 from holdfast.analysis.regimes import SHARED
 from holdfast.config import loading
 from holdfast.config.study import Study
-from holdfast.report.charts import Look
-from holdfast.report.headline import Series, series
-from holdfast.report.theme import BASE
+from holdfast.report.charts.plot import Look
+from holdfast.report.charts.theme import BASE
+from holdfast.report.series import Series, series
 from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.store.files import read_json, read_lines
@@ -78,6 +76,11 @@ class Findings:
     def _tables(self) -> dict[str, pd.DataFrame]:
         return {}
 
+    @cached_property
+    def repeated(self) -> Consistency:
+        """How far scores move with choices of procedure; empty tables where nothing was varied."""
+        return tables_of.read_consistency(self.folder)
+
     def table(self, name: str) -> pd.DataFrame:
         """One that the analysis left (``store.schemas.FRAMES``), of all models and tasks; read once."""
         if name not in self._tables:
@@ -101,7 +104,11 @@ class Findings:
         return self.table("brackets")
 
     def settings(self) -> list[Setting]:
-        """A model and a task: what one frontier is drawn for."""
+        """A model and a task: what one frontier is drawn for. The same at every call, with all that they have read."""
+        return self._settings
+
+    @cached_property
+    def _settings(self) -> list[Setting]:
         there = self.estimates[self.estimates["label"] != BASE]
         found = [
             Setting(self, m.name, task)
@@ -179,6 +186,11 @@ class Setting:
     def coherence(self) -> pd.DataFrame:
         """Attack success and coherence, under every rule and by quadrant, as of ``analysis.coherent``."""
         return self._own("coherence")
+
+    @cached_property
+    def needed(self) -> pd.DataFrame:
+        """How many seeds or prompts would tell a difference that matters."""
+        return self._own("needed")
 
     def _own(self, name: str) -> pd.DataFrame:
         """Rows of this model and task alone."""

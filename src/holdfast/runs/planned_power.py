@@ -8,28 +8,24 @@ over all comparisons of its family, the spread of seeds pooled over the objectiv
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from holdfast import registry
 from holdfast.analysis.answer_rows import matched_only
 from holdfast.analysis.contrasts import sft_of
-from holdfast.analysis.estimands import contrast_weights
-from holdfast.analysis.ladder import Ladder, contrast, ladders
+from holdfast.analysis.ladder import ladders
 from holdfast.analysis.load import configs, load_records
+from holdfast.analysis.needed import GUESSED, MOST_PROMPTS, MOST_SEEDS, Spread, guessed, mean, spreads
 from holdfast.config.loading import load as load_study
 from holdfast.config.study import MeasureSpec, Study
-from holdfast.evals.measures.measure import Summary
 from holdfast.runs.plan import Plan, Power
 from holdfast.stats import power as reckon
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
-ASKED = ("capability", "robustness", "persona")
-MOST_SEEDS, MOST_PROMPTS = 200, 20_000  # beyond which a design is called out of reach
-Pilot = Mapping[str, tuple[reckon.Noise, int]]  # by measure: the mean over objectives, and the pilot's seeds
+Pilot = Mapping[str, Spread]  # by measure: the mean over objectives, and the pilot's seeds
 
 
 def powers(study: Study, plan: Plan, pilot: StudyFolder | None = None) -> tuple[Power, ...]:
@@ -46,7 +42,7 @@ def powers(study: Study, plan: Plan, pilot: StudyFolder | None = None) -> tuple[
     found = []
     for measure, axis, items in dict.fromkeys((c.measure, c.axis, c.items) for c in plan.configs):
         spec = specs.get(measure)
-        if spec is None or axis not in ASKED:
+        if spec is None or axis not in GUESSED:
             continue
         model, basis = _model(study, spec, axis, known.get(measure))
         basis += "" if items else ", the number of items too"
@@ -97,7 +93,7 @@ def level(study: Study, plan: Plan) -> reckon.Level:
 def _model(
     study: Study, spec: MeasureSpec, axis: str, seen: tuple[reckon.Noise, int] | None
 ) -> tuple[reckon.Model, str]:
-    guess = guessed(study, registry.build("measures", spec.measure, spec.params).summary, axis)
+    guess = guessed(study, _attacks(spec), axis)
     if seen is None:
         return guess, "guesses"
     noise, seeds = seen
@@ -108,54 +104,20 @@ def _model(
     return (lambda difference, n: noise), "pilot"
 
 
-def guessed(study: Study, summary: Summary, axis: str) -> reckon.Model:
-    """ASR: a share over as many attacks as the measure averages; capability: a share; persona: a mean."""
-    g = study.declared.guesses
-    if axis == "persona":
-        return reckon.means(g.match_prompt_sd, g.match_seed_sd, g.match_rest_sd)
-    shared = {"prompt_sd": g.prompt_sd, "seed_sd": g.seed_sd, "effect_sd": g.effect_sd}
-    if axis == "robustness":
-        attacks = len(summary.macro_over or ()) or 1
-        return reckon.shares(g.asr, attacks=tuple(np.linspace(-0.6, 0.6, attacks)) if attacks > 1 else (0.0,), **shared)
-    return reckon.shares(g.accuracy, attacks=(0.0,), **shared)
+def _attacks(spec: MeasureSpec) -> int:
+    """How many the measure's headline is a mean over."""
+    return len(registry.build("measures", spec.measure, spec.params).summary.macro_over or ()) or 1
 
 
 def _pilot(folder: StudyFolder) -> Pilot:
     if not folder.estimates_parquet.exists():
         raise UserError(f"the pilot {folder.root} is no finished study; run it to its estimates first")
     study, subjects = load_study(folder.study_yaml), tables.read(folder.subjects, "subjects")
-    found: dict[str, list[tuple[reckon.Noise, int]]] = {}
+    found: dict[str, list[Spread]] = {}
     for ladder in ladders(load_records(folder), configs(folder), study) if sft_of(subjects, study) else ():
-        found.setdefault(ladder.measure, []).extend(_spreads(ladder, study))
+        found.setdefault(ladder.measure, []).extend(spreads(ladder, study))
     if not any(found.values()):
         raise UserError(
             f"the pilot {folder.root} compares no objective with SFT, so it tells no spread of a difference"
         )
-    return {measure: _mean(some) for measure, some in found.items() if some}
-
-
-def _spreads(ladder: Ladder, study: Study) -> list[tuple[reckon.Noise, int]]:
-    """Of each objective's difference from SFT at the last budget that both have."""
-    found = []
-    for label in ladder.labels:
-        budgets = ladder.budgets(label, ladder.sft) if ladder.sft and label != ladder.sft else ()
-        made = (
-            contrast(ladder, contrast_weights(ladder, label, ladder.sft, {budgets[-1]: 1.0}), study)
-            if budgets
-            else None
-        )
-        if made is None or made.linear is None or made.n_prompts < 2:
-            continue
-        d = made.linear.pseudo[:, made.linear.present]
-        noise = reckon.pilot(d, len(ladder.weights) if ladder.share else 0)(0.0, len(d))
-        if noise is not None:
-            found.append((noise, len(d)))
-    return found
-
-
-def _mean(some: list[tuple[reckon.Noise, int]]) -> tuple[reckon.Noise, int]:
-    first = some[0][0]
-    parts: dict[str, Any] = {
-        c: float(np.mean([getattr(n, c) for n, _ in some])) for c in ("prompt", "seed", "rest", "differ")
-    }
-    return first._replace(**parts), min(s for _, s in some)
+    return {measure: mean(some) for measure, some in found.items() if some}

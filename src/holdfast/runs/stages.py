@@ -249,7 +249,7 @@ def _analyse(work: Work) -> Path:
     from holdfast.analysis import declaration
     from holdfast.analysis.analyse import analyse
     from holdfast.analysis.load import configs, load_records
-    from holdfast.report import standing
+    from holdfast.report.sections import declaration_text
 
     if work.study.tuned and work.plan.provisional:
         raise UserError(f"no settings are chosen in {work.folder.root} yet; run `holdfast tune` first")
@@ -260,7 +260,7 @@ def _analyse(work: Work) -> Path:
     stands = declaration.standing(work.study, work.folder, about)
     declaration.look(work.study, work.folder, frame["record"].nunique(), about)
     if stands.kind != "recorded":
-        work.display.say(f"note: {next(standing.sentences(stands))}")
+        work.display.say(f"note: {next(declaration_text.sentences(stands))}")
     analyse(work.folder, work.study, about, frame, stands)
     return work.folder.estimates_csv
 

@@ -143,8 +143,8 @@ SCHEMAS: dict[str, tuple[int, pa.Schema]] = {
 }
 
 # What the analysis leaves for the page, by name: version and columns. They are made of data frames whose functions say
-# more (``analysis/tables.py`` names them); a file has those that apply, of the frame's own types. What each column is
-# stands in ``FRAME_COLUMNS``: the same in all of them, but for those under ``frame.column``.
+# more (``analysis/write_tables.py`` names them); a file has those that apply, of the frame's own types. What each
+# column is stands in ``FRAME_COLUMNS``: the same in all of them, but for those under ``frame.column``.
 FRAMES: dict[str, tuple[int, str]] = {
     "matched": (1, "model task match capability harm judge sft target void ceiling prompts"),
     "at_distance": (1, "model task cell judge sft prompts"),
@@ -187,6 +187,8 @@ FRAMES: dict[str, tuple[int, str]] = {
         "source model task label budget measure metric published printed value low high difference d_low d_high p "
         "verdict doubt note",
     ),
+    "needed": (1, "model task measure against interest target seeds prompts seeds_needed prompts_needed basis"),
+    "procedures": (1, "what theirs ours"),
     "claims": (1, "model task claim about verdict rule evidence warning source"),
 }
 
@@ -200,6 +202,7 @@ FRAME_COLUMNS: dict[str, str] = {
     "anywhere": "probability of being on the front of all budgets",
     "at_distance.prompts": "distinct items",
     "at_distance.sft": "label that SFT goes by",
+    "basis": "where the spread of a difference is known from",
     "benchmark": "label of the measure of attack success",
     "best": "probability of beating all others on both capability and safety",
     "between": "what to say of the checkpoints around, where they are far apart",
@@ -249,16 +252,22 @@ FRAME_COLUMNS: dict[str, str] = {
     "n_pairs": "seeds of which both get there",
     "n_reached": "runs that get there",
     "n_ways": "ways of making the comparison",
+    "needed.prompts": "items that were asked",
+    "needed.seeds": "training seeds that there are",
+    "needed.target": "power with which a difference of interest is to be told",
     "neither": "weighted responses that neither passes",
     "of_model": "label of the model that the rows are compared within",
     "of_task": "label of the task likewise",
     "on_front": "whether the values alone put it on the front",
+    "ours": "how it is done here",
     "over": "label of whom it beats",
     "p_holm": "p after Holm's correction in its family",
     "people": "label of the judge whose labels are people's",
     "printed": "the published figure as it was printed",
     "probability": "share of joint draws of prompts and seeds in which it holds",
+    "procedures.what": "the part of the procedure; ±: what theirs is",
     "prompts": "distinct items",
+    "prompts_needed": "fewest prompts that tell it, with as many seeds; NaN: out of reach",
     "published": "the published figure; NaN for a range",
     "raw": "share of equal verdicts",
     "raw_high": "upper end of its interval",
@@ -267,6 +276,7 @@ FRAME_COLUMNS: dict[str, str] = {
     "responses": "how many; of `ways` which of them count",
     "rule": "of which rows the claim is made, and what they must show",
     "same_sign": "share of ways with the same sign",
+    "seeds_needed": "fewest seeds that tell it, with as many prompts; NaN: out of reach",
     "sensitivity": "of what people pass, the share that the judge passes",
     "settings.regime": "shared, tuned or tried: which setting the rows are of",
     "sft": "SFT's value there; of `matched` the label that SFT goes by",
@@ -275,6 +285,7 @@ FRAME_COLUMNS: dict[str, str] = {
     "specificity": "of what people do not pass, the share that the judge does not",
     "stratum": "of which responses: all, or under which attack or coherence",
     "target": "capability at which attack success is compared; NaN: none is declared",
+    "theirs": "how it is done where the figure was published",
     "threshold": "score from which a response counts as harm; mean: the mean score",
     "unclear": "share of ways in which nothing is shown",
     "untold": 'why there is no verdict; "" where there is one',

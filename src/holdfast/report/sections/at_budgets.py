@@ -1,0 +1,77 @@
+"""*The frontier*, *Against budget* and *By attack, by trait*: charts of what was measured, and one line of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from holdfast.analysis.comparisons import Front
+from holdfast.report import words
+from holdfast.report.charts import by_budget, heat
+from holdfast.report.charts.theme import BASE
+from holdfast.report.charts.trade_off import frontier
+from holdfast.report.phrases import phrase
+from holdfast.report.reading import Setting
+from holdfast.report.sections.section import Section, some
+from holdfast.report.sections.verdicts import verdicts
+from holdfast.report.series import lead, plain
+
+_NOUNS = {"robustness": "attack", "persona": "trait"}
+
+
+def the_frontier(s: Setting) -> Section:
+    study, look = s.findings.study, s.findings.look
+    capability, robust, persona = (lead(s.shown, a) for a in ("capability", "robustness", "persona"))
+    robusts = [x for x in s.series if x.axis == "robustness"]  # a conclusion may turn with the benchmark: show each
+    against = [*robusts, *([persona] if persona else [])]
+    charts = [frontier(capability, y, s.estimates, look, lead=y in (robust, persona)) for y in against if capability]
+    few = phrase("frontier.few") if study.trains and len(study.ladder) < 2 else ""
+    missing = [n for n, x in (("capability", capability), ("robustness", robust)) if x is None]
+    absent = phrase("frontier.absent", missing=words.join(missing)) if missing else "No estimates."
+    found = front(s.fronts, look.budgets)
+    return Section("frontier", "The frontier", few, some(charts), absent=absent, finding=found)
+
+
+def against_budget(s: Setting) -> Section | None:
+    if not any(s.findings.look.budgets):
+        return None
+    charts = some([by_budget.level(x, s.estimates, s.findings.look) for x in s.series])
+    return Section("budgets", "Against budget", charts=charts, finding=slopes(s.answers()))
+
+
+def by_attack(s: Setting) -> Section:
+    look = s.findings.look
+    maps = [heat.by_condition(x, noun, s.estimates, look) for x in s.series if (noun := _NOUNS.get(x.axis))]
+    parts = s.estimates[s.estimates["condition"] != "macro"]  # of safe prompts alone, so no mean of the two
+    apart = [x for x in s.series if x.info.apart and x.axis not in _NOUNS]
+    maps += [heat.by_condition(x, x.about.summary.by or "label", parts, look) for x in apart]
+    return Section("attacks", "By attack, by trait", charts=some(maps), absent=phrase("attacks.absent"))
+
+
+def front(every: Sequence[Front], budgets: Sequence[int]) -> str:
+    """Who is on the front in most draws at the last budget, of every measure of attack success."""
+    said = []
+    for one in every:
+        last = one.points[one.points["budget"] == one.points["budget"].max()]
+        last = last[last["label"] != BASE].dropna(subset=["probability"])
+        likely = last[last["probability"] >= 0.5].sort_values("probability", ascending=False, kind="stable")
+        who = words.join([f"{r.label} ({words.percent(r.probability, 0)})" for r in likely.itertuples()])
+        where = "" if len(every) == 1 else f" on {plain(one.measure)}"
+        at = words.at(float(last["budget"].max())) if len(last) and len(budgets) > 1 else ""
+        if len(last):
+            none = words.own("no objective")
+            draws = "draws of prompts, from one run each" if one.n_seeds == 1 else "draws"
+            said.append(f"On the front{where} in most {draws}{at}: {who or none}.")
+    return " ".join(said)
+
+
+def slopes(found: pd.DataFrame) -> str:
+    """Of the findings on slopes: of attack success against the base, on every measure of it."""
+    there = found[(found["finding"] == "slope") & (found["axis"] == "robustness") & (found["against"] == "base")]
+    several = there["measure"].nunique() > 1
+    return " ".join(
+        f"Slope of attack success{f' on {plain(str(measure))}' if several else ''} over budgets, against the base: "
+        f"{verdicts(some)}."
+        for measure, some in there.groupby("measure", sort=False)
+    )

@@ -1,0 +1,189 @@
+"""*At equal capability*: harm where runs know equally much, who is on the front, and who beats whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from holdfast.analysis.comparisons import SURE, Front, Matched, reservations
+from holdfast.config import decisions
+from holdfast.report import words
+from holdfast.report.charts.gap import gap
+from holdfast.report.charts.plot import Figure, Look
+from holdfast.report.charts.theme import BASE
+from holdfast.report.phrases import phrase
+from holdfast.report.reading import Setting
+from holdfast.report.sections.section import Block, Folded, Heading, Paragraph, Section, some
+from holdfast.report.sections.verdicts import verdicts
+from holdfast.report.series import plain
+from holdfast.report.tables import Table
+
+
+def section(s: Setting) -> Section:
+    mine, fronts = s.matched, s.fronts
+    charts = some([_gap(one, s.findings.look, alone=len(mine) == 1) for one in mine])
+    blocks, files = _stopped(s), list[Table]()
+    if mine and not charts:
+        blocks.append(Paragraph(words.own(phrase("matched.nowhere", sure=f"{100 * SURE:.0f}"))))
+    for one in mine:
+        blocks += _compared(s, one, files, alone=len(mine) == 1)
+    for front in fronts:
+        blocks += _front(s, front, files, alone=len(fronts) == 1)
+    lead, absent = words.own(phrase("matched.lead")), phrase("matched.absent")
+    return Section("matched", "At equal capability", lead, charts, tuple(blocks), absent, equal(mine), tuple(files))
+
+
+def equal(every: Sequence[Matched]) -> str:
+    """Attack success at the stated capability, of every measure of it."""
+    said = []
+    for one in every:
+        if not one.sft or one.at_target.empty:
+            continue
+        table = one.at_target[one.at_target["label"] != one.sft]
+        there, never = table[table["n_reached"] > 0], list(table.loc[table["n_reached"] == 0, "label"])
+        where = "" if len(every) == 1 else f" on {plain(one.harm.measure)}"
+        parts = [verdicts(there)] * bool(len(there)) + [f"never there: {words.join(never)}"] * bool(never)
+        if parts:
+            said.append(f"Attack success{where} there, against {one.sft}: {'; '.join(parts)}.")
+    return " ".join(said)
+
+
+def _stopped(s: Setting) -> list[Block]:
+    """Which runs were trained no further, for they had reached the target."""
+    where = decisions.stopped(s.findings.study, s.findings.folder)
+    if where is None:
+        return []
+    runs = s.findings.runs
+    mine = runs[(runs["model"] == s.model) & (runs["task"] == s.task) & (runs["bracket"] == "")]
+    said = decisions.in_words(where, mine[["trajectory", "label", "seed"]].itertuples(index=False, name=None))
+    return [Paragraph(phrase("matched.stopped", which=said) if said else phrase("matched.none_stopped"))]
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def _compared(s: Setting, one: Matched, files: list[Table], *, alone: bool) -> list[Block]:
+    measure, match = one.harm.measure, plain(one.instruments.match.measure)
+    tail, end = ("", "") if alone else (f" on {plain(measure)}", f"-{measure}")
+    blocks: list[Block] = []
+    if s.findings.study.matched is not None:
+        goal = words.percent(one.target)
+        blocks.append(Heading(f"At a capability of {goal}{tail}"))
+        if one.void:
+            blocks.append(Paragraph(phrase("matched.void", goal=goal, match=match), calm=True))
+        else:
+            split = f"{match}, whose rows are not those reported" if one.instruments.apart else _SAME
+            draws, against = phrase("matched.draws"), _against(one)
+            note = phrase("matched.note", split=split, judge=plain(one.judge), draws=draws, against=against)
+            table = _as_answered(s, one)
+            files.append(Table(_full(table), name=f"matched{end}", title="At equal capability"))
+            blocks.append(Table(_spoken(one, table, "attack success"), note))
+    if len(one.at_ceiling):
+        ceiling = words.percent(one.ceiling)
+        corrected = words.own(phrase("matched.corrected"))
+        note = phrase("matched.safety", match=match, ceiling=ceiling, against=_against(one), corrected=corrected)
+        files.append(Table(_full(one.at_ceiling), name=f"at-safety{end}", title="Capability at equal safety"))
+        blocks.append(Heading(f"Capability at an attack success of {ceiling}{tail}"))
+        blocks.append(Table(_spoken(one, one.at_ceiling, "capability"), note))
+    return blocks
+
+
+_SAME = "the very rows that are reported"
+
+
+def _full(table: pd.DataFrame) -> pd.DataFrame:
+    """Without ``made``, which holds accounts of an error and no number."""
+    return table.drop(columns="made", errors="ignore")
+
+
+def _as_answered(s: Setting, one: Matched) -> pd.DataFrame:
+    """The row at the target of each label, with the verdict and p of the findings: the page gives one for each."""
+    found, table = s.answers(), one.at_target
+    mine = found[(found["finding"] == "matched") & (found["measure"] == one.harm.measure)].set_index("label")
+    there = [c for c in ("verdict", "p_adjusted") if c in table]
+    return table.assign(**{c: table["label"].map(mine[c]).fillna(table[c]) for c in there})
+
+
+def _against(one: Matched) -> str:
+    seeds = int(one.at_ceiling["n_seeds"].max()) if len(one.at_ceiling) else 0
+    return f"Differences from {one.sft} in points, paired by seed. {words.seeds([seeds])}." if one.sft else ""
+
+
+def _spoken(one: Matched, table: pd.DataFrame, what: str) -> pd.DataFrame:
+    shown = []
+    for r in table.to_dict("records"):
+        never = r["n_reached"] == 0
+        said: dict[str, Any] = {"objective": r["label"], "tokens": "never" if never else words.tokens(r["budget"])}
+        said["runs"] = f"{r['n_reached']} of {r['n_seeds']}"
+        said[what] = words.estimate(r)
+        if "capability" in r:
+            reported = plain(one.instruments.capability.measure)
+            said[f"{reported} there"] = words.estimate(r, "capability")
+        if one.sft:
+            own = r["label"] == one.sft
+            said[f"from {one.sft}"] = "" if own else words.estimate(r, "gap", signed=True)
+            said["verdict"] = "" if own else str(r.get("verdict", ""))
+        said["note"] = reservations(r)
+        shown.append(said)
+    found = pd.DataFrame(shown)
+    return found.drop(columns="note") if len(found) and (found["note"] == "").all() else found
+
+
+def _front(s: Setting, front: Front, files: list[Table], *, alone: bool) -> list[Block]:
+    tail, end = ("", "") if alone else (f" on {plain(front.measure)}", f"-{front.measure}")
+    files += [
+        Table(front.points, name=f"front{end}", title="The front, with probabilities"),
+        Table(front.dominance, name=f"dominance{end}", title="Who beats whom"),
+    ]
+    last = front.points["budget"].max()
+    points = front.points[(front.points["budget"] == last) | (front.points["label"] == BASE)]
+    shown = pd.DataFrame(
+        {
+            "objective": points["label"],
+            "capability": points["capability"].map(words.percent),
+            "attack success": points["harm"].map(words.percent),
+            "by value": points["on_front"].map({True: "on the front", False: ""}),
+            **{c: points[c].map(_chance) for c in ("probability", "best", "anywhere")},
+        }
+    )
+    wide = front.dominance.pivot(index="label", columns="over", values="probability")
+    names = [x for x in (BASE, *s.findings.labels) if x in wide.index]
+    wide = wide.reindex(index=names, columns=names).map(_chance).rename_axis(index=None, columns=None)
+    wide = wide.rename(columns=lambda x: f"over {x}").reset_index(names="objective")
+    seeds = words.seeds([front.n_seeds])
+    return [
+        Heading(f"Who is on the front{words.at(float(last))}{tail}"),
+        Table(shown, f"{words.own(phrase('matched.front'))} {seeds}."),
+        Folded("Who beats whom", Table(wide, words.own(phrase("matched.beats")))),
+    ]
+
+
+def _chance(p: float) -> str:
+    return "–" if words.missing(p) else words.percent(p, 0)
+
+
+# -- the gap as a function of capability -------------------------------------------------------------------------------
+
+
+def _gap(one: Matched, look: Look, *, alone: bool) -> Figure | None:
+    """Attack success less SFT's, over the capability that both reach."""
+    data = one.gaps[one.gaps["gap"].notna()] if one.sft else one.gaps.iloc[:0]
+    data = data[["label", "level", "gap", "gap_low", "gap_high", "value"]]
+    if data["level"].nunique() < 2:
+        return None
+    across = f"Capability: {plain(one.instruments.match.measure)} (smoothed)"
+    spec = gap(data, look, across, f"Attack success less {one.sft}’s (↓ better)", target=one.target)
+    last = data.sort_values("level").groupby("label", sort=False).tail(1)
+    said = ", ".join(f"{r.label} {words.points(r.gap)} at {words.percent(r.level)}" for r in last.itertuples())
+    caption = phrase(
+        "matched.chart", sft=one.sft, judge=plain(one.judge), draws=phrase("matched.draws"),
+        level=words.level(look.alpha), sure=f"{100 * SURE:.0f}", n=one.prompts,
+        seeds=words.seeds([int(one.at_ceiling["n_seeds"].max())]),
+    )  # fmt: skip
+    measure = one.harm.measure
+    title = f"Attack success against {one.sft} at equal capability" + ("" if alone else f" on {plain(measure)}")
+    tidy = data.rename(columns={"label": "objective", "value": "attack_success"})
+    name = "gap" if alone else f"gap-{measure}"
+    return Figure(name, title, spec, caption, f"{title}. {said}.", tidy, height=300)

@@ -1,0 +1,208 @@
+"""The first table of the page: a row per objective, a column per measure, and differences from SFT and the base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from holdfast.analysis.answer import takes
+from holdfast.analysis.gate import NO_ANSWER as SILENT
+from holdfast.report import words
+from holdfast.report.charts.theme import BASE
+from holdfast.report.phrases import phrase
+from holdfast.report.reading import Setting
+from holdfast.report.sections import declaration_text
+from holdfast.report.sections.verdicts import SIGNS
+from holdfast.report.series import Series
+from holdfast.report.tables import Table
+
+_OPEN = ("inconclusive", "one seed")
+
+
+@dataclass(frozen=True)
+class Difference:
+    against: str
+    text: str
+    interval: str
+    p: str
+    verdict: str
+
+    @property
+    def sign(self) -> str:
+        return SIGNS.get(self.verdict, "")
+
+    @property
+    def css(self) -> str:
+        return self.verdict.replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    interval: str = ""
+    differences: tuple[Difference, ...] = ()
+    silent: str = ""  # how many answers say nothing
+
+
+@dataclass(frozen=True)
+class Row:
+    label: str
+    css: str
+    cells: tuple[Cell | None, ...]
+
+
+@dataclass(frozen=True)
+class First:
+    """``takes``: of each column, what would tell a difference where it is inconclusive."""
+
+    title: str
+    caption: str
+    columns: tuple[Series, ...]
+    rows: tuple[Row, ...]
+    takes: tuple[tuple[str, ...], ...] = ()
+
+
+def numbers(s: Setting, budget: int) -> pd.DataFrame:
+    """A row per objective and measure at a budget: level, share of answers that say nothing, and difference from the
+    base and from SFT with interval, p after correction and verdict, which are the finding ``last``."""
+    rows, found = [], s.answers()
+    silence = s.estimates[s.estimates["metric"] == SILENT]
+    found = found[(found["finding"] == "last") & (found["budget"] == budget)]
+    for x in s.shown:
+        level = x.of(s.estimates)
+        level = level[(level["budget"] == budget) | (level["label"] == BASE)].set_index("label")
+        silent = replace(x, metric=SILENT).of(silence).set_index(["label", "budget"])["value"].to_dict()
+        own = found[(found["measure"] == x.measure) & (found["metric"] == x.metric)]
+        levels = level.to_dict("index")
+        against = {f"vs_{a}": own[own["against"] == a].set_index("label").to_dict("index") for a in ("base", "sft")}
+        for label in (BASE, *s.findings.labels):
+            if label not in levels:
+                continue
+            row: dict[str, Any] = {"objective": label, "measure": x.measure, "metric": x.metric, "judge": x.judge}
+            row |= {"budget": budget if label != BASE else 0}
+            row |= {SILENT: silent.get((label, row["budget"]))}
+            row |= {k: levels[label][k] for k in ("value", "low", "high", "n_prompts", "n_unscored", "n_seeds")}
+            for name, of in against.items():
+                for k in ("value", "low", "high", "p", "p_adjusted", "verdict"):
+                    row[f"{name}_{k}" if k != "value" else name] = of[label][k] if label in of else None
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def table(s: Setting, found: pd.DataFrame) -> Table:
+    """As a file: every number, and to read a row per objective, a column per number."""
+    out: dict[str, dict[str, str]] = {}
+    titles = {x.measure: x.title for x in s.shown}
+    for r in found.to_dict("records"):
+        row = out.setdefault(r["objective"], {"objective": r["objective"]})
+        title = titles[r["measure"]]
+        row[title] = level(r)
+        for name, against in (("vs_base", "base"), ("vs_sft", "SFT")):
+            if found[name].notna().any():
+                said = "" if words.missing(r[name]) else words.points(r[name])
+                ends = words.interval(r[f"{name}_low"], r[f"{name}_high"], signed=True)
+                verdict = "" if words.missing(r[name]) else r[f"{name}_verdict"]
+                row[f"{title}: points from {against}"] = f"{said} {ends} {verdict}".strip()
+    name = words.own("objectives")
+    return Table(pd.DataFrame(list(out.values())).fillna(""), name=name, title=_title(s), full=found)
+
+
+def _title(s: Setting) -> str:
+    return f"{'Objectives' if s.findings.study.trains else 'Levels'}{words.at(s.last)}"
+
+
+def level(r: Mapping[Any, Any]) -> str:
+    """A row's level, beside it how many of its answers say nothing: a model that is silent is not safe."""
+    share = r.get(SILENT)
+    silent = "" if words.missing(share) or not share else f"; no answer {words.percent(share)}"
+    return f"{words.estimate(r)}{silent}"
+
+
+def tables(s: Setting, found: pd.DataFrame) -> list[First]:
+    """The normative measures are a table of their own."""
+    if found.empty:
+        return []
+    there = [x for x in s.shown if x.measure in set(found["measure"])]
+    lead = [x for x in there if x.axis != "normative"]
+    rest = [x for x in there if x.axis == "normative"]
+    titles = ((_title(s), lead), (f"Normative measures{words.at(s.last)}", rest))
+    return [_of(s, found, title, some) for title, some in titles if some]
+
+
+def _of(s: Setting, found: pd.DataFrame, title: str, shown: list[Series]) -> First:
+    labels, rows = s.findings.labels, []
+    found = found[found["measure"].isin([x.measure for x in shown])]
+    for label in (BASE, *labels):
+        own = {r["measure"]: r for r in found[found["objective"] == label].to_dict("records")}
+        cells = tuple(cell(s, own[x.measure]) if x.measure in own else None for x in shown)
+        if any(cells):
+            rows.append(Row(label, "base" if label == BASE else f"o{labels.index(label)}", cells))
+    need = tuple(tuple(_needed(s, found[found["measure"] == x.measure])) for x in shown)
+    return First(title, _meaning(s, found), tuple(shown), tuple(rows), need if any(need) else ())
+
+
+def _needed(s: Setting, found: pd.DataFrame) -> Iterator[str]:
+    """Of one measure, by reference: ``from sft: 9 seeds or 800 prompts``."""
+    for against, who in (("sft", s.findings.reference), ("base", "base")):
+        open_ = found[found[f"vs_{against}_verdict"].isin(_OPEN)]
+        need = s.needed[(s.needed["against"] == against) & s.needed["measure"].isin(open_["measure"])]
+        yield from (f"from {who}: {takes(r)}" for r in need.to_dict("records"))
+
+
+def _meaning(s: Setting, found: pd.DataFrame) -> str:
+    study, level = s.findings.study, words.level(s.findings.study.alpha)
+    who = [w for k, w in (("vs_sft", s.findings.reference), ("vs_base", "the base")) if found[k].notna().any()]
+    if who:
+        mine = s.answers()
+        mine = mine[(mine["finding"] == "last") & mine["measure"].isin(found["measure"])]
+        within = " or ".join(f"{100 * x:g}" for x in sorted(mine["interest"].unique(), reverse=True))
+        there = {v for k in ("vs_sft", "vs_base") for v in found[f"{k}_verdict"].dropna()}
+        little = declaration_text.little(s.findings.stands)
+        means = (
+            (("better", "worse"), phrase("answer.better", alpha=f"{study.alpha:g}")),
+            (("equivalent",), phrase("answer.equivalent", within=within, little=little, level=level)),
+            (("small but real",), phrase("answer.small")),
+            (("inconclusive",), phrase("answer.inconclusive")),
+            (_OPEN, phrase("answer.takes", power=words.percent(study.declared.power, 0)) if len(s.needed) else ""),
+            (("one seed",), phrase("answer.one_seed")),
+        )
+        said = phrase("answer.levels", level=level, who=words.join(who))
+        said += " ".join(text for verdicts, text in means if text and there & set(verdicts))
+        said += _undeclared(mine, s.findings.reference)
+    else:
+        said = phrase("answer.alone", level=level)
+    of_seeds = words.seeds(found.loc[found["objective"] != BASE, "n_seeds"])
+    return f"{said} n = {words.spread(found['n_prompts'])} prompts. {of_seeds}."
+
+
+def _undeclared(found: pd.DataFrame, reference: str) -> str:
+    """Of the comparisons of a table, which were not declared."""
+    mine = found["declared"].astype(bool)
+    names = {"sft": reference, "base": "the base"}
+    whole = [names[a] for a, some in mine.groupby(found["against"], sort=False) if not some.any()]
+    if mine.all():
+        return ""
+    if not mine.any():
+        return " Not declared beforehand, so exploratory."
+    who = f"Those with {words.join(whole)} were" if whole else "Some of these were"
+    return f" {who} not declared beforehand: exploratory."
+
+
+def cell(s: Setting, row: dict[str, Any]) -> Cell:
+    share = row[SILENT]
+    told = not words.missing(share) and (share > 0 or row["metric"] == "asr")  # of harm it is said even where it is 0
+    silent = f"no answer {words.percent(share)}" if told else ""
+    if words.missing(row["value"]):
+        return Cell("unscored", silent=silent)
+    against = (("vs_sft", s.findings.reference), ("vs_base", "base"))
+    differences = tuple(_difference(row, name, who) for name, who in against if not words.missing(row[name]))
+    return Cell(words.percent(row["value"]), words.interval(row["low"], row["high"]), differences, silent)
+
+
+def _difference(row: dict[str, Any], name: str, against: str) -> Difference:
+    ends = words.interval(row[f"{name}_low"], row[f"{name}_high"], signed=True)
+    p = words.p_value(row[f"{name}_p_adjusted"])
+    return Difference(against, words.points(row[name]), ends, p, str(row[f"{name}_verdict"]))

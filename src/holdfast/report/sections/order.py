@@ -1,0 +1,161 @@
+"""Every section of the page, in the order in which questions are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pandas as pd
+
+from holdfast.report import words
+from holdfast.report.charts.plot import Figure
+from holdfast.report.charts.theme import BASE
+from holdfast.report.charts.trade_off import frontier
+from holdfast.report.phrases import phrase
+from holdfast.report.reading import Findings, Setting
+from holdfast.report.sections import (
+    at_budgets,
+    beside_published,
+    distance_cost,
+    equal_capability,
+    fairness,
+    first_table,
+    harm_coherence,
+    judge_trust,
+    known_effects,
+    left_out,
+    other_choices,
+    own_settings,
+    paper,
+    parameters,
+    questions,
+    repeatability,
+    unsafe_text,
+)
+from holdfast.report.sections.first_table import First
+from holdfast.report.sections.section import Section
+from holdfast.report.series import lead
+from holdfast.report.tables import Table
+
+# A section that is not named here stands before what was left out.
+ORDER = (
+    "controls", "brackets", "unsafe", "asked", "frontier", "budgets", "matched", "tuned", "stability", "consistency",
+    "attacks", "coherence", "judges", "cost", "counted", "published", "paper", "parameters",
+)  # fmt: skip
+OF_SETTING: tuple[Callable[[Setting], Section | None], ...] = (
+    at_budgets.the_frontier,
+    at_budgets.against_budget,
+    at_budgets.by_attack,
+    harm_coherence.section,
+    equal_capability.section,
+    own_settings.section,
+    other_choices.section,
+    distance_cost.section,
+    unsafe_text.section,
+)
+OF_STUDY: tuple[Callable[[Findings], Section | None], ...] = (
+    questions.section,
+    fairness.section,
+    judge_trust.section,
+    repeatability.section,
+    known_effects.section,
+    left_out.section,
+    beside_published.section,
+    parameters.section,
+    paper.section,
+)
+_OF_TRAINING = ("cost", "unsafe", "brackets")  # sections that a study which trains nothing has no part in
+_OF_LEARNING = ("frontier", "matched")  # that it has where its subjects are compared in capability, or over budgets
+
+
+@dataclass(frozen=True)
+class Place:
+    """A section on the page. ``parts``: of the study as a whole (None), or of each model and task, by its place."""
+
+    id: str
+    title: str
+    parts: tuple[tuple[int | None, str, Section], ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One model and task: ``first``, the chart beside the answer, the first ``tables``, and its sections. ``own``: the
+    table of what was asked with the string that an objective was trained with, ``own_said`` its one line."""
+
+    setting: Setting
+    tables: list[First]
+    first: Figure | None
+    sections: list[Section]
+    files: list[Table]
+    own: Table | None = None
+    own_said: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.setting.name
+
+    @property
+    def slug(self) -> str:
+        return self.setting.slug
+
+    @property
+    def figures(self) -> list[Figure]:
+        return [*([self.first] if self.first else []), *(f for g in self.sections for f in g.charts)]
+
+
+def ordered(parts: Sequence[Part], common: Sequence[Section]) -> list[Place]:
+    every: list[tuple[int | None, str, Section]] = [(i, p.slug, g) for i, p in enumerate(parts) for g in p.sections]
+    every += [(None, "", g) for g in common]
+    place = {name: k for k, name in enumerate(ORDER)}
+    names = sorted(dict.fromkeys(g.id for _, _, g in every), key=lambda n: place.get(n, place["counted"] - 0.5))
+    by_name = {n: tuple(x for x in every if x[2].id == n) for n in names}
+    return [Place(n, some[0][2].title, some) for n, some in by_name.items()]
+
+
+def of_study(findings: Findings) -> list[Section]:
+    found = [g for make in OF_STUDY if (g := make(findings)) is not None]
+    return [g for g in found if findings.study.trains or g.id not in _OF_TRAINING]
+
+
+def of_setting(s: Setting) -> Part:
+    numbers = first_table.numbers(s, s.last)
+    capability, robust = (lead(s.shown, a) for a in ("capability", "robustness"))
+    beside = partial(frontier, estimates=s.estimates, look=s.findings.look, at=s.last)
+    first = beside(capability, robust) if capability and robust else None
+    sections = [g for make in OF_SETTING if (g := make(s)) is not None]
+    if not s.findings.study.trains:
+        bare = {g.id for g in sections if g.id in _OF_LEARNING and not g.charts and not g.blocks}
+        sections = [g for g in sections if g.id not in (*_OF_TRAINING, *bare)]
+    files = [first_table.table(s, numbers)] if len(numbers) else []
+    own = own_conditions(s)
+    if not len(own):
+        return Part(s, first_table.tables(s, numbers), first, sections, files)
+    files.append(Table(own, phrase("answer.own"), "own-conditions", "Under the objective's own string"))
+    return Part(s, first_table.tables(s, numbers), first, sections, files, files[-1], own_said(own))
+
+
+def own_conditions(s: Setting) -> pd.DataFrame:
+    """Levels at the last budget under an objective's own evaluation string, beside the plain prompt."""
+    rows, e = [], s.estimates
+    for x in s.shown:
+        for other in dict.fromkeys(e.loc[(e["measure"] == x.measure) & (e["format"] != x.format), "format"]):
+            level = replace(x, format=other).of(e)
+            plain_level = x.of(e).set_index(["label", "budget"])
+            for r in level[level["budget"] == level["budget"].max()].to_dict("records"):
+                key = (r["label"], r["budget"])
+                if r["label"] != BASE and key in plain_level.index:
+                    row = {"objective": r["label"], "asked with": other, "measure": x.title}
+                    row |= {"level": words.percent(r["value"]), "interval": words.interval(r["low"], r["high"])}
+                    rows.append(row | {"plain prompt": words.estimate(plain_level.loc[key])})
+    return pd.DataFrame(rows)
+
+
+def own_said(table: pd.DataFrame) -> str:
+    """What each objective's own string does to every measure, of the table of ``own_conditions``."""
+    told = []
+    for (objective, asked), rows in table.groupby(["objective", "asked with"], sort=False) if len(table) else ():
+        each = rows.to_dict("records")
+        parts = [f"{r['measure']} {r['level']} instead of {r['plain prompt'].split()[0]}" for r in each]
+        told.append(f"{objective} ({asked}): {', '.join(parts)}.")
+    return " ".join(told)

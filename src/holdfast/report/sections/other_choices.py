@@ -1,0 +1,187 @@
+"""*Would other choices have said the same?*: every comparison under every choice, as a grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from holdfast.report import words
+from holdfast.report.html import element, scrolled
+from holdfast.report.phrases import phrase
+from holdfast.report.reading import Setting, named
+from holdfast.report.sections.section import Block, Heading, Section
+from holdfast.report.series import plain
+from holdfast.report.tables import Table, caption
+
+GLYPHS = {"higher": "↑", "higher, unclear": "+", "none": "=", "lower, unclear": "−", "lower": "↓"}
+_VERDICTS = ("higher", "unclear", "lower")  # of a way
+_ORDER = ("last", "mean", "slope")
+_TITLE = "Would other choices have said the same?"
+
+
+def section(s: Setting) -> Section:
+    table, found, lead = s.ways, s.stable, phrase("stability.lead")
+    if table.empty:
+        return Section("stability", _TITLE, lead, absent=phrase("stability.absent"))
+    blocks: list[Block] = []
+    for against in ("sft", "base"):
+        if len(mine := table[table["against"] == against]):
+            blocks += _grid(s, mine, against)
+    files = (
+        Table(found, name="stability", title="Which conclusions survive other choices"),
+        Table(table, name="ways", title="Every comparison under every choice"),
+    )
+    return Section("stability", _TITLE, lead, (), (*blocks, _summary(s, found)), finding=stable(found), files=files)
+
+
+def stable(found: pd.DataFrame) -> str:
+    """Of the comparisons of attack success; ``found``: of ``analysis.stability``."""
+    turned = int((found["flips"] != "").sum())
+    worst = found.loc[found["agree"].idxmin()]
+    ways = words.spread(found["n_distinct"])
+    same = found["n_ways"].gt(found["n_distinct"]).any()
+    copies = f" ({words.spread(found['n_ways'])} choices, copies taken once)" if same else ""
+    unclear = bool((found["unclear"] == 1).all())
+    if ways == "1":
+        n = words.spread(found["n_ways"])
+        alike = "There is one way to ask" if n == "1" else f"All {n} ways to ask give the same numbers"
+        return f"{alike}{', and no clear verdict' * unclear}."
+    if unclear:
+        return f"None of {ways} distinct ways to ask gives a clear verdict{copies}."
+    most = found["agree"].max()
+    share = words.percent(worst["agree"], 0)
+    flips = f"one other choice reverses {turned} of {len(found)}" if turned else "no other choice alone reverses one"
+    versus = f"{worst['label']} against {'the base' if worst['against'] == 'base' else 'SFT'}"
+    least = f"as few as {share} ({versus})" if most > worst["agree"] else share
+    return f"Of {ways} distinct ways to ask {least} agree with the study’s own{copies}; {flips}."
+
+
+def _summary(s: Setting, found: pd.DataFrame) -> Table:
+    a = s.answers()
+    a = a[(a["finding"] == "last") & (a["axis"] == "robustness")].drop_duplicates(["label", "against"])
+    answered = a.set_index(["label", "against"])["verdict"]
+    shown = pd.DataFrame(
+        {
+            "objective": found["label"],
+            "against": found["against"].map({"sft": s.findings.reference, "base": "base"}),
+            "points": found["value"].map(words.points),
+            "as declared": found["verdict"],
+            "the answer": [answered.get(key, "–") for key in zip(found["label"], found["against"], strict=True)],
+            "ways": [f"{r.n_distinct} of {r.n_ways}" for r in found.itertuples()],
+            "agree": found["agree"].map(_share),
+            "same sign": found["same_sign"].map(_share),
+            "higher": found["higher"].map(_share),
+            "lower": found["lower"].map(_share),
+            "reversed by": found["flips"].map(_choices),
+            "made unclear, or clear, by": found["loses"].map(_choices),
+        }
+    )
+    return Table(shown, phrase("stability.note", alpha=f"{s.findings.study.alpha:g}"))
+
+
+def _grid(s: Setting, table: pd.DataFrame, against: str) -> list[Block]:
+    """Ways × objectives; within an objective last budget, mean and slope. A table and no chart: it scrolls beside its
+    ways on a narrow page, is walked through by a screen reader, and prints."""
+    varied = [f for f in ("benchmark", "judge", "threshold", "responses", "regime") if table[f].nunique() > 1]
+    spoken = pd.DataFrame({f: _words(table[f], f) for f in varied or ["threshold"]})
+    data = table.assign(way=spoken.agg(" · ".join, axis=1), kind=kinds(table))
+    over = [x for x in _ORDER if x in set(data["budgets"])]
+    labels = [x for x in s.findings.labels if x in set(data["label"])]
+    at = {(r["way"], r["label"], r["budgets"]): r for r in data.to_dict("records")}
+    columns = [(label, budgets) for label in labels for budgets in over]
+    head = [element("tr", element("td"), *(element("th", x, scope="colgroup", colspan=len(over)) for x in labels))]
+    if len(over) > 1:
+        head.append(element("tr", element("td"), *(element("th", budgets, scope="col") for _, budgets in columns)))
+    alike = _alike(data, columns)
+    rows = [
+        element(
+            "tr",
+            element("th", _named(spoken, data, some), scope="row"),
+            *(_cell(_first([at.get((way, *c)) for way in some])) for c in columns),
+        )
+        for some in alike
+    ]
+    leading = data[data["way"].isin([some[0] for some in alike])]
+    counted = leading.groupby(["verdict", "label", "budgets"]).size()
+    counts = [
+        element("tr", element("th", v, scope="row"), *(element("td", counted.get((v, *c), 0)) for c in columns))
+        for v in _VERDICTS
+    ]
+    who = "the base" if against == "base" else s.findings.reference
+    title = f"Every comparison with {who} under every choice"
+    under = words.own(f"Under each objective {words.join(over)} over budgets. ") if len(over) > 1 else ""
+    note = phrase(
+        "stability.grid", who=who, alpha=f"{s.findings.study.alpha:g}", under=under, rows=len(rows),
+        choices=len(set(data["way"])), seed=" and seed" if data["n_seeds"].max() > 1 else "",
+        n=words.spread(data["n_prompts"]), seeds=words.seeds([int(data["n_seeds"].max())]), file=named("ways", s.slug),
+    )  # fmt: skip
+    parts = (element("thead", *head), element("tbody", *rows), element("tfoot", *counts))
+    below = caption(note, s.findings.study.mark)
+    return [Heading(title), scrolled(title, below, *parts, cls=f"ways by-{len(over)}")]
+
+
+def _alike(data: pd.DataFrame, columns: list[tuple[str, str]]) -> list[list[str]]:
+    """The ways, those together that give the same numbers in every column."""
+    numbers = data[["value", "low", "high", "p"]].astype(float).round(10).astype(str).agg(" ".join, axis=1)
+    place = {c: k for k, c in enumerate(columns)}
+    order = pd.Series([place[c] for c in zip(data["label"], data["budgets"], strict=True)], index=data.index)
+    whole = data.assign(said=order.astype(str) + ":" + numbers, order=order).sort_values("order", kind="stable")
+    of_way = whole.groupby("way", sort=False)["said"].agg("|".join).to_dict()
+    rows: dict[str, list[str]] = {}
+    for way in dict.fromkeys(data["way"]):
+        rows.setdefault(of_way[way], []).append(way)
+    return list(rows.values())
+
+
+def _named(spoken: pd.DataFrame, data: pd.DataFrame, some: list[str]) -> str:
+    """The choices of ways that are one row: of each kind those that occur, if that is all of their combinations; else
+    so of each choice of the first kind that there are several of."""
+    return "; ".join(_combined(spoken[data["way"].isin(some)].drop_duplicates()))
+
+
+def _combined(ways: pd.DataFrame) -> list[str]:
+    each = [list(dict.fromkeys(ways[c])) for c in ways]
+    if math.prod(map(len, each)) == len(ways):
+        return [" · ".join(", ".join(v) for v in each)]
+    first = next(c for c, v in zip(ways, each, strict=True) if len(v) > 1)
+    return [text for _, some in ways.groupby(first, sort=False) for text in _combined(some)]
+
+
+def _first(found: Sequence[dict[Any, Any] | None]) -> dict[Any, Any] | None:
+    """The cell of a row, outlined where one of its ways is the declared one."""
+    there = [r for r in found if r]
+    return {**there[0], "declared": any(r["declared"] for r in there)} if there else None
+
+
+def _cell(r: dict[Any, Any] | None) -> Markup:
+    if r is None:
+        return element("td")
+    css = r["kind"].replace(", ", "-") + (" declared" if r["declared"] else "")
+    told = f"{r['kind']}: {words.estimate(r, signed=True)}"
+    return element("td", GLYPHS[r["kind"]], cls=css, title=told, aria_label=r["kind"])
+
+
+def kinds(table: pd.DataFrame) -> pd.Series:
+    """The verdict of each way with, where it is unclear, the side it is on."""
+    side = table["value"].gt(0).map({True: "higher", False: "lower"}).where(table["value"].abs() > 1e-9, "none")
+    return side.where((table["verdict"] != "unclear") | (side == "none"), side + ", unclear")
+
+
+def _words(values: pd.Series, factor: str) -> pd.Series:
+    if factor == "threshold":
+        return values.map(lambda t: t if t.startswith("mean") else f"≥ {t}")
+    if factor == "responses":
+        return values.replace("all", "all responses")
+    return values.map(plain)
+
+
+def _share(x: float) -> str:
+    return words.percent(x, 0)
+
+
+def _choices(some: str) -> str:
+    return some.replace("miniature_", "").replace("_", " ") or "–"

@@ -1,0 +1,166 @@
+"""Numbers as words: percentages, intervals, p-values, and the sentence that says what an estimate rests on."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import pandas as pd
+
+from holdfast.analysis import rounding
+from holdfast.analysis.answer_rows import listed
+from holdfast.analysis.config_info import ConfigInfo
+from holdfast.analysis.rounding import fixed, missing, percent, points
+from holdfast.analysis.rounding import signed as signed
+from holdfast.analysis.rounding import significant as significant
+from holdfast.config.study import Study
+from holdfast.report.series import Series, called
+from holdfast.report.series import plain as as_words
+
+join = listed
+COUNTS = ("n_prompts", "n_records", "n_unscored", "n_seeds", "method", "unit")
+_ATTACKS = {"none": "direct", "dan": "DAN"}
+
+
+_AUDIT: ContextVar[bool] = ContextVar("audit", default=False)
+_OURS = re.compile(r"\b([Oo])bjective(s?)\b|\bOne seed:")
+
+
+@contextmanager
+def of(study: Study, configs: Iterable[ConfigInfo] = ()) -> Iterator[None]:
+    """What is said within is of this study: of one that trains nothing, ``own`` speaks of subjects; and its measures
+    are called as its ``eval configs`` have it."""
+    token = _AUDIT.set(not study.trains)
+    try:
+        with called(configs):
+            yield
+    finally:
+        _AUDIT.reset(token)
+
+
+def own(text: str) -> str:
+    """Words of ours, as they are right for the study: objectives are subjects where they were trained elsewhere. For
+    what we wrote alone: a name in it would be changed, too."""
+    return _OURS.sub(_theirs, text) if _AUDIT.get() else text
+
+
+def _theirs(found: re.Match[str]) -> str:
+    return f"{'S' if found[1] == 'O' else 's'}ubject{found[2]}" if found[1] else "One run of each:"
+
+
+def interval(low: float | None, high: float | None, *, signed: bool = False) -> str:
+    if missing(low) or missing(high):
+        return ""
+    form = points if signed else _bare
+    return f"[{form(low)}, {form(high)}]"
+
+
+def estimate(r: Mapping[Any, Any] | pd.Series, of: str = "value", *, signed: bool = False) -> str:
+    """A row's number with its interval (``low`` and ``high``; of a ``gap`` ``gap_low`` and ``gap_high``), in per cent;
+    ``signed``: in points."""
+    low, high = (r.get(end if of == "value" else f"{of}_{end}") for end in ("low", "high"))
+    return f"{(points if signed else percent)(r.get(of))} {interval(low, high, signed=signed)}".strip()
+
+
+def ends(low: float, high: float) -> str:
+    """An interval in few characters, for an eval config of the heat map."""
+    return "" if missing(low) or missing(high) else "–".join(_bare(v, 0, 1) for v in (low, high))
+
+
+def _bare(share: float | None, digits: int = 1, more: int = rounding.MORE) -> str:
+    return percent(share, digits, more=more).removesuffix("%")
+
+
+def p_value(p: float | None) -> str:
+    """``p = 0.03``; a p below 0.05 is not written as 0.05."""
+    if missing(p):
+        return ""
+    if float(p or 0) < 0.001:
+        return "p < 0.001"
+    return f"p = {fixed(float(p or 0), 3, whole='0.05')}".rstrip("0").rstrip(".")
+
+
+def level(alpha: float) -> str:
+    return f"{100 * (1 - alpha):g}%"
+
+
+def attack(name: str) -> str:
+    return _ATTACKS.get(name, as_words(name))
+
+
+def wrapped(name: str) -> str:
+    """In lines, to stand over a column."""
+    return "\n".join(textwrap.wrap(name, 10, break_long_words=False))
+
+
+def tokens(n: float) -> str:
+    """15000 → 15k."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(n) >= size:
+            return f"{significant(n / size)}{unit}"
+    return significant(n)
+
+
+def at(budget: float) -> str:
+    """``" at 15k tokens"``; nothing where the budget of what was given is unknown."""
+    return f" at {tokens(budget)} tokens" if budget else ""
+
+
+def budgets(values: Iterable[int]) -> str:
+    return join([tokens(v) for v in values])
+
+
+def spread(values: Iterable[int]) -> str:
+    """``60`` or ``58–60``."""
+    found = sorted({int(v) for v in values})
+    return "0" if not found else f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,}–{found[-1]:,}"
+
+
+def evidence(rows: pd.DataFrame, s: Series | None = None) -> str:
+    """What is estimated, and what it rests on: interval method, unit of replication, n, unscored, judge, seeds."""
+    said = [f"Estimated: {s.info.estimated}"] if s is not None and s.info.estimated else []
+    known = sorted({(str(m), as_words(str(u))) for m, u in zip(rows["method"], rows["unit"], strict=True) if m})
+    if known:
+        said.append("Interval: " + "; ".join(f"{m} (unit of replication: {u})" if u else m for m, u in known))
+    said.append(f"n = {spread(rows['n_prompts'])} prompts, {spread(rows['n_records'])} responses per subject")
+    unscored = int(rows["n_unscored"].sum())
+    if unscored:
+        said.append(f"{unscored:,} responses unscored")
+    if s is not None and s.judge not in ("", "own"):
+        others = [j for j in s.judges if j not in (s.judge, "own")]
+        said.append(
+            f"Judge: {as_words(s.judge)}"
+            + (f" (also judged by {join([as_words(o) for o in others])})" if others else "")
+        )
+    return ". ".join([*said, seeds(rows.loc[rows.get("label", "") != "base", "n_seeds"])]) + "."
+
+
+def pooled(n: int) -> str:
+    """Where there is no interval."""
+    return f"Mean over {n} {_runs(n)}" if n > 1 else f"One {_runs(n)}"
+
+
+def seeds(values: Iterable[float]) -> str:
+    most = max((int(v) for v in values), default=0)
+    return f"{most} {_runs(most)}" if most > 1 else f"One {_runs(1)}, so the intervals hold no variance of training"
+
+
+def _runs(n: int) -> str:
+    one, many = ("run of each subject", "runs of a subject") if _AUDIT.get() else ("training seed", "training seeds")
+    return many if n > 1 else one
+
+
+def least_to_most(what: str, rows: pd.DataFrame, number: Callable[[float], str], unit: str = "") -> str:
+    """``KL from the base: from 0.1 (SFT) to 0.3 (DPO) nats``, of rows with label and value."""
+    if rows.empty:
+        return ""
+    least, most = rows.loc[rows["value"].idxmin()], rows.loc[rows["value"].idxmax()]
+    if least["value"] == most["value"]:
+        return f"{what}: {number(most['value'])}{unit} throughout."
+    return (
+        f"{what}: from {number(least['value'])} ({least['label']}) to {number(most['value'])} ({most['label']}){unit}."
+    )
