@@ -19,10 +19,10 @@ from scipy.special import ndtr, ndtri
 from holdfast.analysis import design_differences, estimates_file
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.cube import BASE, ClusterSums, cluster_sums, conditions, cube_of
+from holdfast.analysis.cube import BASE, ClusterSums, headline_of
 from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.load import configs, judges, load_records
-from holdfast.analysis.metrics import Metric, metrics
+from holdfast.analysis.metrics import Metric
 from holdfast.config import loading
 from holdfast.config.study import Study
 from holdfast.stats.design import Design, default_interval
@@ -208,11 +208,10 @@ class HeadlineScores:
     @classmethod
     def of(cls, frame: pd.DataFrame, config: ConfigInfo, study: Study) -> HeadlineScores:
         rows = frame[(frame["cell"] == config.id) & (frame["judge"] == judges(config)[0])].reset_index(drop=True)
-        cube = cube_of(rows, config.summary)
-        metric = metrics(rows, config.summary, study.threshold)[0]
-        weights = dict(zip(cube.groups, conditions(config.summary, cube)["macro"], strict=True))
-        items = sorted(rows["item"].unique())
-        return cls(metric, cluster_sums(cube, metric), items, {g: w for g, w in weights.items() if w > 0})
+        head = headline_of(rows, config, study.threshold)
+        assert head.weights is not None, "asked of what was estimated"
+        weights = {g: w for g, w in zip(head.cube.groups, head.weights, strict=True) if w > 0}
+        return cls(head.metric, head.sums, sorted(rows["item"].unique()), weights)
 
     def values(self, label: str, budget: int, seeds: list[int]) -> Array | None:
         """[S, I, G] of a subject under these seeds; the base model is the same under every seed."""

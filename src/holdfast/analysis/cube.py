@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.load import SUBJECT
-from holdfast.analysis.metrics import Metric
+from holdfast.analysis.metrics import Metric, metrics
 from holdfast.evals.measures.measure import Summary
 from holdfast.stats.bootstrap import combine
 
@@ -126,3 +127,20 @@ def cluster_sums(cube: Cube, metric: Metric) -> ClusterSums:
     seen = ~np.isnan(filled)
     named = tuple(int(s) for s in seeds)
     return ClusterSums(conditions, named, cube.groups, np.where(seen, filled, 0.0), seen.astype(float))
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A measure's first metric, of the rows of one eval config and judge. ``weights`` [G]: of the macro mean, which is
+    what estimands, matching and comparisons of studies are about; None where nothing was asked of what it is about."""
+
+    metric: Metric
+    cube: Cube
+    sums: ClusterSums
+    weights: Array | None
+
+
+def headline_of(rows: pd.DataFrame, config: ConfigInfo, threshold: float) -> Headline:
+    """``rows``: of one judge, index 0, 1, …; ``threshold``: the study's."""
+    cube, metric = cube_of(rows, config.summary), metrics(rows, config.summary, threshold)[0]
+    return Headline(metric, cube, cluster_sums(cube, metric), conditions(config.summary, cube).get("macro"))

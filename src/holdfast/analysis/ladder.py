@@ -17,10 +17,9 @@ import pandas as pd
 from holdfast.analysis.answer_rows import matched_only
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT, sft_of
-from holdfast.analysis.cube import BASE, cluster_sums, conditions, cube_of
+from holdfast.analysis.cube import BASE, cluster_sums, headline_of
 from holdfast.analysis.described import better
 from holdfast.analysis.load import common_budgets, judges
-from holdfast.analysis.metrics import metrics
 from holdfast.config.study import Study
 from holdfast.evals.measures.measure import Better
 from holdfast.stats.design import FEW_SEEDS, Design, default_method, pivots
@@ -91,15 +90,13 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
         rows = frame[own & (frame["format"] == DEFAULT)].reset_index(drop=True)
         if rows.empty:
             continue
-        metric = metrics(rows, config.summary, study.threshold)[0]
-        cube = cube_of(rows, config.summary)
-        weights = conditions(config.summary, cube).get("macro")
+        head = headline_of(rows, config, study.threshold)
+        metric, sums, weights = head.metric, head.sums, head.weights
         if weights is None:
             continue
-        sums = cluster_sums(cube, metric)
         values, used, who = sums.values()[..., weights > 0], weights[weights > 0], sums.who
         filled = [metric.filled(high) for high in (False, True)] if np.isnan(metric.values).any() else []
-        ends = [cluster_sums(cube, m).values()[..., weights > 0] for m in filled]
+        ends = [cluster_sums(head.cube, m).values()[..., weights > 0] for m in filled]
         trained = who[who["label"] != BASE]
         for (model, task), some in trained.groupby(["model", "task"], sort=False):
             if config.task and config.task != task:

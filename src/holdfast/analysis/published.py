@@ -20,10 +20,9 @@ from scipy.special import ndtri
 from holdfast.analysis.compare import independent
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.cube import cluster_sums, conditions, cube_of
+from holdfast.analysis.cube import headline_of
 from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.load import judges
-from holdfast.analysis.metrics import metrics
 from holdfast.config.study import Study
 from holdfast.stats.design import Design, default_interval
 from holdfast.stats.linear import linearise
@@ -114,13 +113,13 @@ def _mean(
     if rows["budget"].nunique() < 2:
         return None, ""
     rows = rows.reset_index(drop=True)
-    cube = cube_of(rows, config.summary)
-    metric = metrics(rows, config.summary, study.threshold)[0]
-    sums, weights = cluster_sums(cube, metric), conditions(config.summary, cube)["macro"]
+    head = headline_of(rows, config, study.threshold)
+    metric, sums, weights = head.metric, head.sums, head.weights
+    assert weights is not None, "asked of what was estimated"
     y = np.concatenate(list(sums.values()), axis=-1)  # S, I, budgets × G
     found = linearise(y, np.tile(weights, len(sums.who)) / len(sums.who))
     design = Design("level", metric.kind == "share", len(sums.seeds), int(found.present.sum()))
-    n = int((~np.isnan(y)).sum() * np.bincount(cube.at).max())
+    n = int((~np.isnan(y)).sum() * np.bincount(head.cube.at).max())
     made = default_interval(found, design, n=n, bounds=metric.bounds, alpha=study.alpha)
     lacking = sorted(set(theirs) - set(rows["budget"]))
     note = f"mean over {len(sums.who)} of their {len(theirs)} budgets" if lacking else ""
