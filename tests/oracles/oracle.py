@@ -84,7 +84,7 @@ def state(folder: StudyFolder) -> dict[str, str]:
         for p in sorted(folder.root.rglob("*"))
         if (p.suffix in (".csv", ".tex") or p.name == "methods.md") and p.parent != folder.root
     }
-    for name, table in _as_they_were(estimates_file.read(folder)).items():
+    for name, table in as_they_were(estimates_file.read(folder)).items():
         found[name] = table.to_csv(index=False)
     page = "report/tables/findings.csv"
     told = pd.read_csv(io.StringIO(found[page]), dtype=str, keep_default_na=False)
@@ -103,7 +103,7 @@ FINDINGS = (
 )
 
 
-def _as_they_were(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def as_they_were(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The two tables that are one now."""
     one, other = estimates_file.measured(table), estimates_file.compared(table)
     kind = ("vs_" + one["against"]).where(one["against"] != "", "level")

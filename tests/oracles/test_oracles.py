@@ -28,6 +28,14 @@ def test_a_folder_of_the_version_before_has_the_same_tables_and_texts(tmp_path: 
     assert list(oracle.differences(oracle.state(folder), oracle.read("kept"))) == []
 
 
+def test_the_two_tables_that_an_earlier_version_kept_are_read_as_one(tmp_path: Path) -> None:
+    folder = oracle.kept(tmp_path / "kept")
+    assert folder.findings_parquet.exists()
+    found = {k: v.to_csv(index=False) for k, v in oracle.as_they_were(estimates_file.read(folder)).items()}
+    kept = oracle.read("kept")
+    assert list(oracle.differences(found, {k: kept[k] for k in found})) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", oracle.MADE_UP)
 def test_made_up_studies_have_the_same_tables_and_texts(name: str, tmp_path: Path) -> None:
