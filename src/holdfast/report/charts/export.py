@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import vl_convert
 
 from holdfast.report.charts import theme
 from holdfast.report.charts.plot import Figure
 from holdfast.store.files import write_bytes, write_json, write_text
+from holdfast.types import UserError
 
 WIDTH = 660  # pixels of a file's plot
 SCALE = 2.0  # of the PNG
@@ -63,7 +67,14 @@ def configs(labels: Sequence[str]) -> dict[str, Any]:
 
 @cache
 def bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
-    # The annotation asks for a snippet; the function does not.
-    script = vl_convert.javascript_bundle(vl_version=VEGA_LITE)  # type: ignore[call-arg]
+    """Vega, Vega-Lite and Vega-Embed as one script. To bundle them takes longer than to draw ten charts, so that it is
+    kept in the user's cache; where nothing can be kept it is made again."""
+    kept = Path(platformdirs.user_cache_dir("holdfast")) / "vega" / f"{version('vl-convert-python')}-{VEGA_LITE}.js"
+    try:
+        script = kept.read_text(encoding="utf-8")
+    except OSError:
+        # The annotation asks for a snippet; the function does not.
+        script = vl_convert.javascript_bundle(vl_version=VEGA_LITE)  # type: ignore[call-arg]
+        with suppress(UserError, OSError):
+            write_text(kept, script)
     return script.replace("</script", "<\\/script")

@@ -135,7 +135,7 @@ def _records(at: EvalFolder, subjects: list[str], items: list[str]) -> tuple[pd.
             if keys - _keys(found[s]):
                 found[s] |= read([p for p in paths if p not in first])
     mine = {p: found[s][p] for s in every for p in sorted(found[s])}
-    return pd.concat([tables.read([], "records"), *mine.values()], ignore_index=True), list(mine)
+    return pd.concat([tables.read([], "records", (), wanted), *mine.values()], ignore_index=True), list(mine)
 
 
 def _keys(shards: dict[Path, pd.DataFrame]) -> set[tuple[str, str]]:
