@@ -98,7 +98,7 @@ def _matched(rows: Records, tools: Instruments, config: ConfigInfo, study: Study
     base = _base(match, np.nan)
     target, void = _target(study, base)
     ceiling = _base(harm, 0.0) + _safety(study)
-    wide = 2 * study.declared.interest.of("capability")
+    wide = 2 * study.declared.interest.of("capability")  # a rise between checkpoints that the match must speak of
     prompt = AgainstSft(study, sft, weights, min(harm.prompts, match.prompts), harm.width, wide)
     whole, ends = able is None and harms is None, (able or (match, match), harms or (harm, harm))
 
@@ -121,7 +121,7 @@ def _matched(rows: Records, tools: Instruments, config: ConfigInfo, study: Study
     def gained_at_worst(label: str) -> tuple[Pairs, Pairs]:
         return [(gained(label, False), gained(sft, True))], [(gained(label, True), gained(sft, False))]
 
-    there = np.isfinite(target[0]) and not void
+    there = np.isfinite(target[0]) and not void  # where the base meets the target nobody had to learn anything
     at_target = prompt.table(
         {label: at(r, target[:, None]) for label, r in runs.items()} if there else {}, worst=None if whole else at_worst
     )

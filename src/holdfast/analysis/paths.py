@@ -69,7 +69,7 @@ def drawn(clusters: ClusterSums, weights: Array, name: str, draws: int = DRAWS, 
     random = rng.generator("paths", i, g, name)
     some = resample(sums, counts, weights, draws, random, scheme="prompts") if draws else np.empty((0, t * s))
     both = np.concatenate([first[None], some]).reshape(draws + 1, t, s).astype(float)
-    both[:, np.isnan(both[0])] = np.nan
+    both[:, np.isnan(both[0])] = np.nan  # what was not measured is in no draw, whatever prompts are drawn
     names = zip(clusters.who["label"], clusters.who["budget"], strict=True)
     return Levels({(str(a), int(b)): k for k, (a, b) in enumerate(names)}, clusters.seeds, both, i, width)
 

@@ -40,6 +40,8 @@ def resample(
     t, s, i, g = sums.shape
     matrix = _by_prompt(sums)
     held = None if counts is None or (counts == 1).all() else _by_prompt(counts)
+    # A block of draws is one product of weights and answers, as large as stays in memory; single precision, for what
+    # draws differ by is far above 1e-7.
     step = max(1, min(draws, 1000, _CHUNK // max(i, t * s * g // 4)))
     found = np.empty((draws, t), dtype=np.float32)
     for at in range(0, draws, step):
@@ -100,7 +102,7 @@ def _counts(random: np.random.Generator, draws: int, n: int, less: int) -> Array
     """[draws, n]: how often each of n clusters was drawn, n - less of them with replacement."""
     size = max(n - less, 1)
     drawn = random.integers(0, n, size=(draws, size), dtype=np.int32)
-    drawn += np.arange(draws, dtype=np.int32)[:, None] * n
+    drawn += np.arange(draws, dtype=np.int32)[:, None] * n  # numbers of its own: one bincount for all draws
     return np.bincount(drawn.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float32)
 
 
@@ -110,7 +112,7 @@ def combine(sums: Array, counts: Array, weights: Array, seeds: Array) -> Array:
     w = np.where(seen, weights, 0.0)
     total = w.sum(axis=-1)
     by_seed = (w * sums / np.where(seen, counts, 1.0)).sum(axis=-1) / np.where(total > 0, total, 1.0)
-    u = np.where(total > 0, seeds, 0.0)
+    u = np.where(total > 0, seeds, 0.0)  # a seed without any group of weight is left out, not taken for 0
     n = u.sum(axis=-1)
     return np.where(n > 0, (u * by_seed).sum(axis=-1) / np.where(n > 0, n, 1.0), np.nan)
 

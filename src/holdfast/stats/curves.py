@@ -45,7 +45,7 @@ def smooth(values: Array) -> Array:
 def reached(run: Curve, rising: Array, target: Array) -> Array:
     """[D, M]: where on its axis the never-falling curve ``rising`` [D, K] first is at ``target`` [D, M]; NaN: never."""
     there = rising[:, None, :] >= target[:, :, None] - 1e-9  # D M K
-    k = there.argmax(axis=-1)
+    k = there.argmax(axis=-1)  # the first; 0 where there is none, which the last line sees to
     before = np.maximum(k - 1, 0)
     high, low = (np.take_along_axis(rising, j, axis=1) for j in (k, before))
     rise = high - low
@@ -69,6 +69,7 @@ def along(run: Curve, where: Array) -> Array:
 def around(run: Curve, where: Array) -> tuple[Array, Array]:
     """Which checkpoints are the last at or before places [D, M] of the axis and the first at or after them; the same
     one twice at a checkpoint itself."""
+    # A place that was found on another curve's axis is at a checkpoint but for rounding, or between two.
     first = np.minimum(np.searchsorted(run.at, np.nan_to_num(where) - 1e-9), len(run.at) - 1)
     there = np.abs(run.at[first] - where) <= 1e-9
     return np.where(there, first, np.maximum(first - 1, 0)), first
