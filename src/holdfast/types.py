@@ -77,16 +77,16 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What an objective asks of the loop: both sides of a pair, reference log-probs, full-vocabulary KL.
+    """What an objective asks of the loop: both sides of a pair, reference log-probs, signals.
 
-    ``kl`` is None, ``"policy_reference"`` for KL(policy || reference) or ``"reference_policy"``. ``prompt_logps`` asks
-    for the log-probs of the chosen sequences' prompts too. ``progress`` says that the loss uses ``Counts.progress``: a
-    ladder of budgets is then not nested, and every budget is a run of its own.
+    ``signals``: registered ones by name, with their parameters (``models.signals``). ``prompt_logps`` asks for the
+    log-probs of the chosen sequences' prompts too. ``progress`` says that the loss uses ``Counts.progress``: a ladder
+    of budgets is then not nested, and every budget is a run of its own.
     """
 
     pairs: bool = False
     ref_logps: bool = False
-    kl: Literal["policy_reference", "reference_policy"] | None = None
+    signals: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     prompt_logps: bool = False
     progress: bool = False
 

@@ -49,8 +49,8 @@ def scores(rows, offset=0) -> Scores:
         torch.tensor(side),
         torch.tensor(pair),
         ref_logp_N,
-        kl_N.requires_grad_(),
         prompt_logp_M=torch.full((2 * len(rows),), -0.75, requires_grad=True),
+        signals={"kl": kl_N.requires_grad_()},
     )
 
 
@@ -132,14 +132,14 @@ def test_loss_gradient_and_totals_add_up_over_micro_batches(name):
         part_loss.backward()
         parts += float(part_loss.detach())
         grads.append(part.logp_N.grad)
-        kl_grads.append(part.kl_N.grad)
+        kl_grads.append(part.signals["kl"].grad)
         for key, t in logged.items():
             done = part_totals.get(key, (0.0, 0.0))
             part_totals[key] = (done[0] + t.sum, done[1] + t.count)
     assert parts == pytest.approx(float(loss.detach()), rel=1e-6)
     torch.testing.assert_close(torch.cat(grads), whole.logp_N.grad)
-    if whole.kl_N.grad is not None:
-        torch.testing.assert_close(torch.cat(kl_grads), whole.kl_N.grad)
+    if whole.signals["kl"].grad is not None:
+        torch.testing.assert_close(torch.cat(kl_grads), whole.signals["kl"].grad)
     for key, t in totals.items():
         assert part_totals[key] == pytest.approx((t.sum, t.count), rel=1e-6, abs=1e-7)
 

@@ -123,7 +123,7 @@ def test_each_objective_declares_what_its_loss_needs():
     needs = {o.name: o.needs for o in SIX}
     assert {n for n, need in needs.items() if need.pairs} == {"dpo", "cft", "orpo"}
     assert {n for n, need in needs.items() if need.ref_logps} == {"dpo"}
-    assert needs["kl"].kl == "policy_reference"
-    assert KL(direction="reference_policy").needs.kl == "reference_policy"
+    assert needs["kl"].signals == {"kl": {"direction": "policy_reference"}}
+    assert KL(direction="reference_policy").needs.signals == {"kl": {"direction": "reference_policy"}}
     assert ORPO(nll="prompt_and_response").needs.prompt_logps
     assert not any(n.progress for n in needs.values())

@@ -8,7 +8,8 @@ Shape legend: B rows, Q query positions, K key positions (Q = K without a cache)
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,25 @@ class Network:
         with self.computing():
             out = self.model(input_ids=ids_1Q, past_key_values=past, use_cache=True, logits_to_keep=1)
         return out.logits[:, -1].float(), out.past_key_values
+
+    @contextmanager
+    def reading(self, layers: Collection[int]) -> Iterator[dict[int, Tensor]]:
+        """Within it a forward leaves here what these layers give, (B, Q, D) by layer, with gradients. Raises UserError
+        where the model has no such layer."""
+        found: dict[int, Tensor] = {}
+        there = getattr(self.decoder, "layers", ())
+        if wrong := [k for k in sorted(layers) if not 0 <= k < len(there)]:
+            raise UserError(f"{self.spec.name} has the layers 0 to {len(there) - 1}, and no layer {wrong[0]}")
+
+        def keep(k: int, out: Any) -> None:
+            found[k] = out[0] if isinstance(out, tuple) else out
+
+        hooks = [there[k].register_forward_hook(lambda _m, _i, out, k=k: keep(k, out)) for k in sorted(layers)]
+        try:
+            yield found
+        finally:  # before a backward, which under gradient checkpointing runs the layers again
+            for hook in hooks:
+                hook.remove()
 
     def mask(self, keep_BQK: Tensor, positions_BQ: Tensor, positions_BK: Tensor) -> Any:
         """The mask in the form that this model and its attention kernel want.

@@ -40,14 +40,13 @@ class KL:
 
     @property
     def needs(self) -> Needs:
-        return Needs(kl=self.direction)
+        return Needs(signals={"kl": {"direction": self.direction}})
 
     def view(self, example: Example) -> tuple[Segment, ...]:
         return (views.chosen(example),)
 
     def loss(self, scores: Scores, counts: Counts) -> tuple[Tensor, Mapping[str, Total]]:
-        assert scores.kl_N is not None, "the loop gives the KL that `needs` asks for"
-        likelihood = nll(scores.logp_N, counts.chosen_tokens)
+        likelihood, kl_N = nll(scores.logp_N, counts.chosen_tokens), scores.signals["kl"]
         # Both terms per response token, so that `weight` means the same whatever the length of responses.
-        divergence = scores.kl_N.sum() / max(counts.chosen_tokens, 1)
-        return likelihood + self.weight * divergence, {"kl": total(scores.kl_N)}
+        divergence = kl_N.sum() / max(counts.chosen_tokens, 1)
+        return likelihood + self.weight * divergence, {"kl": total(kl_N)}

@@ -9,7 +9,7 @@ pairs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from holdfast.types import Example, Needs, Segment
@@ -23,8 +23,8 @@ class Scores:
     """Per-token numbers of one micro-batch, in fp32 and on one device. Both sides of a pair are in the same one.
 
     ``segment_N`` says which sequence (0 … S-1) a token belongs to; ``side_S`` is 0 for chosen and 1 for rejected;
-    ``pair_S`` numbers the example that a sequence came from. ``ref_logp_N``, ``kl_N`` and ``prompt_logp_M`` (chosen
-    prompts from their second token on: nothing predicts the first) are there when asked for.
+    ``pair_S`` numbers the example that a sequence came from. ``ref_logp_N``, ``prompt_logp_M`` (chosen prompts from
+    their second token on: nothing predicts the first) and ``signals`` (N, …) by name are there when asked for.
     """
 
     logp_N: Tensor
@@ -32,8 +32,8 @@ class Scores:
     side_S: Tensor
     pair_S: Tensor
     ref_logp_N: Tensor | None = None
-    kl_N: Tensor | None = None
     prompt_logp_M: Tensor | None = None
+    signals: Mapping[str, Tensor] = field(default_factory=dict)
 
     def sum_S(self, x_N: Tensor) -> Tensor:
         """Sum of a per-token number over each sequence."""

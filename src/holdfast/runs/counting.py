@@ -15,10 +15,11 @@ from holdfast.config.role import Role
 from holdfast.config.run import PlannedCheckpoint, Run
 from holdfast.config.study_runs import RunSpec
 from holdfast.data.stream import Stream
+from holdfast.models.signals import signals_of
 from holdfast.runs.materials import Materials
 from holdfast.store.digest import canonical, digest, short
 from holdfast.training.job import is_nested
-from holdfast.types import UNSAFE, Example, UserError
+from holdfast.types import UNSAFE, Example, Needs, UserError
 
 # Raised when the loop would give other weights for the same plan.
 TRAINING = 1
@@ -60,9 +61,16 @@ def run_id(materials: Materials, spec: RunSpec, parent: str = "") -> str:
                 "controls": controls.model_dump(exclude={"passes", "max_tokens", "learning_rate"}),
                 "budget": None if _nested(materials, spec) else budget,
                 **({"begins": [parent, budget]} if parent else {}),
+                **({"signals": signals} if (signals := _signals(materials, v.label)) else {}),
             }
         )
     )
+
+
+def _signals(materials: Materials, label: str) -> dict[str, int]:
+    """Versions of the signals that an objective reads; the first is told by the objective itself."""
+    signals = signals_of(materials.objectives[label].needs)
+    return {name: signal.version for name, signal in signals.items() if signal.version > 1}
 
 
 def counted(materials: Materials, spec: RunSpec, stopped: Stopped) -> Run:
@@ -113,7 +121,7 @@ def _checkpoints(materials: Materials, run: RunSpec, stream: Stream) -> tuple[Pl
                 budget=budget,
                 tokens=stream.tokens_after[end - 1],
                 forward_tokens=forward,
-                reference_tokens=first_time if needs.ref_logps or needs.kl else 0,
+                reference_tokens=first_time if _reads_base(needs) else 0,
                 steps=end,
                 rows=sum(len(step) for step in stream.steps[:end]),
                 passes=round(stream.passes_at(budget), 3),
@@ -127,10 +135,15 @@ def _checkpoints(materials: Materials, run: RunSpec, stream: Stream) -> tuple[Pl
 def nominal(materials: Materials, spec: RunSpec) -> Run:
     """Round numbers: a pair costs twice the shared view. The id is a label, good for nothing but telling runs apart."""
     needs, v = materials.objectives[spec.variant.label].needs, spec.variant
-    times, referred = 2 if needs.pairs else 1, needs.ref_logps or needs.kl
+    times, referred = 2 if needs.pairs else 1, _reads_base(needs)
     checkpoints = tuple(PlannedCheckpoint(b, b, b * times, b * times if referred else 0) for b in spec.budgets)
     labels = [spec.model, spec.task, v.label, spec.role.column(v.label), spec.seed, spec.budgets[-1]]
     return _named(materials, spec, f"nominal-{short(digest(labels))}", "", checkpoints)
+
+
+def _reads_base(needs: Needs) -> bool:
+    """Whether the base model runs on every row beside the policy."""
+    return needs.ref_logps or any(signal.reference for signal in signals_of(needs).values())
 
 
 def _named(

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from holdfast.config.study import Controls
 from holdfast.data.renderer import Renderer
-from holdfast.models import adapters, head
+from holdfast.models import head
 from holdfast.models.layouts import Batch, arrange
 from holdfast.models.network import Network
+from holdfast.models.signals import Forward, signals_of
 from holdfast.objectives.objective import Counts, Objective, Scores
 from holdfast.types import Example, Needs, Sequence
 
@@ -78,25 +79,27 @@ def scores(
     controls: Controls,
     references: Mapping[Group, Tensor] | None = None,
 ) -> Scores:
-    """One forward pass over a micro-batch. The reference of a KL is the same batch with the adapter off."""
+    """One forward pass over a micro-batch, and what the signals make of it."""
     batch = lay_out(groups, needs, controls, network)
-    hidden_AD = head.hidden_ND(network, batch)
+    wanted = signals_of(needs)
+    with network.reading({k for signal in wanted.values() for k in signal.layers}) as outputs:
+        hidden_AD = head.hidden_ND(network, batch)
     logp_A = head.token_logps(network, hidden_AD, batch.target_N, controls.head)
 
-    kl_N = prompt_logp_M = ref_logp_N = None
+    prompt_logp_M = ref_logp_N = None
     segment_A = batch.segment_N
     is_response_A = None
     if needs.prompt_logps:
         is_response_A = _is_response(groups, batch).to(network.device)
         prompt_logp_M, logp_A = logp_A[~is_response_A], logp_A[is_response_A]
         segment_A = segment_A[is_response_A]
-    if needs.kl is not None:
-        # The same batch in the same layout, so that both sides round alike: the KL of the first step is exactly 0.
-        with torch.no_grad(), adapters.off(network):
-            ref_hidden_AD = head.hidden_ND(network, batch)
-        if is_response_A is not None:
-            hidden_AD, ref_hidden_AD = hidden_AD[is_response_A], ref_hidden_AD[is_response_A]
-        kl_N = head.token_kls(network, hidden_AD, ref_hidden_AD, needs.kl, controls.head)
+
+    def responses(x_A: Tensor) -> Tensor:
+        return x_A if is_response_A is None else x_A[is_response_A]
+
+    layers = {k: responses(out_BLD.flatten(0, 1)[batch.source_N]) for k, out_BLD in outputs.items()}
+    forward = Forward(network, batch, responses(hidden_AD), controls.head, responses, layers)
+    signals = {name: signal.compute(forward) for name, signal in wanted.items()}
     if needs.ref_logps:
         assert references is not None
         # In the order of the groups, which is that of `logp_N` in every layout.
@@ -111,8 +114,8 @@ def scores(
         side_S=torch.tensor(side, device=network.device),
         pair_S=torch.tensor(pair, device=network.device),
         ref_logp_N=ref_logp_N,
-        kl_N=kl_N,
         prompt_logp_M=prompt_logp_M,
+        signals=signals,
     )
 
 
