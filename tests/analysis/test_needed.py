@@ -1,4 +1,4 @@
-"""What would tell a difference: as many seeds or prompts as give the declared power, by the spread that was found."""
+"""What it takes to tell a difference: as many seeds or prompts as give the declared power, by the spread found."""
 
 from __future__ import annotations
 

@@ -168,10 +168,10 @@ MEANT = {
     "$-$": "-",
     "'-": "-",  # where that one does not begin a formula
 }
-# What was added to texts: what would tell a difference, in the first table and beside what is inconclusive.
+# What was added to texts: what it would take to tell a difference, in the first table and beside what is inconclusive.
 ADDED = re.compile(
-    r"What would tell: so many seeds[^.]*\. ?| What would tell a difference of [^\n]*?\.(?= [A-Z]|$)|"
-    r"^What would tell\n(?:(?:from .*: .*|–)\n?)*",
+    r"What it would take: so many seeds[^.]*\. ?| What it would take to tell a difference of [^\n]*?\.(?= [A-Z]|$)|"
+    r"^What it would take\n(?:(?:from .*: .*|–)\n?)*",
     re.MULTILINE,
 )
 DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d)?")

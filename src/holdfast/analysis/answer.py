@@ -134,7 +134,7 @@ def _would_take(rows: pd.DataFrame, study: Study, needed: pd.DataFrame) -> str:
         return ""
     size = f"{100 * mine['interest'].iloc[0]:g}"
     each = "; ".join(f"{what} against {listed(who)}" for what, who in told.items())
-    return f" What would tell a difference of {size} points: {each}."
+    return f" What it would take to tell a difference of {size} points: {each}."
 
 
 def takes(r: Mapping[Any, Any]) -> str:

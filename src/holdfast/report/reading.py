@@ -189,7 +189,7 @@ class Setting:
 
     @cached_property
     def needed(self) -> pd.DataFrame:
-        """How many seeds or prompts would tell a difference that matters."""
+        """How many seeds or prompts it would take to tell a difference that matters."""
         return self._own("needed")
 
     def _own(self, name: str) -> pd.DataFrame:

@@ -56,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class First:
-    """``takes``: of each column, what would tell a difference where it is inconclusive."""
+    """``takes``: of each column, what it would take to tell a difference where it is inconclusive."""
 
     title: str
     caption: str
