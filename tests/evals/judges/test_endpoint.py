@@ -328,6 +328,7 @@ def test_a_damaged_ledger_stops_the_spending_and_is_never_taken_for_nothing(tmp_
     assert len(server.got) == 1
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_an_interrupt_ends_the_asking_though_the_judge_hangs(tmp_path):
     with serving(lambda body: "yes", ["drip"]) as server:
 
