@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holdfast.analysis.consistency import read
+from holdfast.analysis.tables import read_consistency
 from holdfast.runs import existing, pipeline
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
@@ -43,7 +43,7 @@ def test_from_plan_to_page_and_what_was_there_is_not_done_again(small_study, tmp
     after = names(folder)
     assert before.items() <= after.items()  # growing a study recomputes nothing
 
-    found = read(StudyFolder(folder))
+    found = read_consistency(StudyFolder(folder))
     assert {"prompt format", "initialisation", "LoRA rank", "self-generated responses", "all"} <= set(
         found.ranges["factor"]
     )
@@ -64,6 +64,6 @@ def test_other_models_are_measured_without_training(small_study, tmp_path: Path)
         existing.run(str(file), (), tmp_path / "run", 1, quiet=True)
     model = Path(__file__).parents[3] / "src" / "holdfast" / "miniature" / "model"
     folder = existing.run(str(file), [str(model)], tmp_path / "other", 1, quiet=True)
-    found = read(StudyFolder(folder))
+    found = read_consistency(StudyFolder(folder))
     assert set(found.ranges["objective"]) == {"base"}
     assert {"prompt format", "temperature", "sampling seed"} <= set(found.ranges["factor"])
