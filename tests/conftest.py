@@ -15,15 +15,16 @@ import pytest
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # there are as many workers as cores: threads would only wait
     os.environ.setdefault(_name, "1")
 
-# Folders that one worker runs whole, for what their tests share is dear to make. They come first, so that no worker is
-# left with one at the end; of all others a worker takes a file at a time.
+# Folders that one worker runs whole, for what their tests share is dear to make; of all others a worker takes a file
+# at a time. These and those with long files come first, so that no worker is left with one at the end.
 WHOLE = ("tests/report/", "tests/runs/pipeline/")
+LONG = ("tests/training/", "tests/oracles/", "tests/evals/", "tests/interop/", "tests/models/")
 
 DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", Path(__file__).parents[1] / "../shared/data"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE))
+    items.sort(key=lambda item: (not item.nodeid.startswith(WHOLE), not item.nodeid.startswith(LONG)))
 
 
 def pytest_collection_finish() -> None:

@@ -1,8 +1,10 @@
 """Intervals and tests under their names, the rule that chooses among them, many comparisons, equivalence."""
 
+import gc
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
@@ -191,12 +193,18 @@ def test_the_method_of_a_design_has_a_name():
     assert default_method(Design("level", True, 0, 60)) == default_method(Design("level", True, 1, 60))
 
 
+@pytest.fixture
+def no_collection(monkeypatch):
+    """statsmodels collects garbage at every call, which takes a tenth of a second where much is in memory."""
+    monkeypatch.setattr(gc, "collect", lambda: 0)
+
+
 # -- many ------------------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.tuples(st.floats(1e-6, 1) | st.just(0.01) | st.just(np.nan), st.integers(-1, 3)), max_size=30))
-@settings(max_examples=60, deadline=None)
-def test_holm_equals_statsmodels_within_each_family(tests):
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_holm_equals_statsmodels_within_each_family(no_collection, tests):
     p, family = np.array([p for p, _ in tests], dtype=float), np.array([f for _, f in tests], dtype=int)
     found = holm(p, family)
     for f in np.unique(family[family >= 0]):

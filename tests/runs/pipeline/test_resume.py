@@ -78,7 +78,7 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_bytes(finished: tuple
     out, moments = tmp_path / "out", random.Random(0)
     command = [sys.executable, "-m", "holdfast", "run", str(tmp_path / "s.yaml"), "--out", str(out)]
     alone = [*command, "--workers", "1"]  # half as many workers to start, and the same bytes
-    for stage, asked in (("train", command), ("respond", alone), ("judge", alone)):
+    for stage, asked in (("train", command), ("respond", alone)):  # of judging, too: ``test_kills``
         process = subprocess.Popen(
             asked, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=tmp_path
         )
