@@ -1,4 +1,5 @@
 # README's two commands. Each does its own set-up; PIP_ARGS is passed through to pip.
+# Three workers for two cores: some tests wait for processes and browsers.
 PYTHON ?= python3
 PIP_ARGS ?=
 VENV := .venv
@@ -14,7 +15,7 @@ demo: $(VENV)/.run
 	$(BIN)/holdfast run miniature --out runs/miniature
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 test-vllm: $(VLLM)/.run
 	$(VLLM)/bin/python -m pytest -m vllm tests/vllm
