@@ -156,6 +156,8 @@ def differences(found: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[s
 # What was to change since, as it was and is.
 MEANT = {
     "brackets · ": "control_runs · ",
+    "bracketing run": "control run",
+    "Every trajectory writes": "Every run writes",
     "cannot tell": "inconclusive",
     "Cannot tell": "Inconclusive",
     "the data inconclusive": "it inconclusive",

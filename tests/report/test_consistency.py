@@ -115,7 +115,7 @@ def test_the_checklist_says_what_was_done(findings):
     assert said["training, held fixed", "lora.rank"] == "16"
     assert said["measure robustness", "attack dan"].startswith("version 1, text ")
     assert said["number of runs", "training runs of the study proper"] == "6"
-    assert said["number of runs", "bracketing runs"] == "4"
+    assert said["number of runs", "control runs"] == "4"
     assert said["number of runs", "responses"] == str(load_records(findings.folder)["record"].nunique())
     assert said["software and hardware", "torch"] == "2.9"
     assert said["software and hardware", "first and last date of the run's log"] == "not known"

@@ -259,7 +259,7 @@ def caveats(estimates: pd.DataFrame, configs: Configs, checks: pd.DataFrame | No
     said += _about_responses(estimates)
     for check in (checks[~checks["moved"].astype(bool)] if checks is not None else pd.DataFrame()).to_dict("records"):
         said.append(
-            f"The bracketing run {check['bracket']} should show this: {check['expected']}. It does not "
+            f"The control run {check['bracket']} should show this: {check['expected']}. It does not "
             f"({check['verdict']}): distrust that measure."
         )
     return said

@@ -205,7 +205,7 @@ def _runs(findings: Findings) -> Iterator[Row]:
         "training runs of settings that were tried or chosen",
         int(kinds.isin((Role.TUNING, Role.TUNED)).sum()),
     )
-    yield "number of runs", "bracketing runs", int((~kinds.isin(("", Role.VARIATION, Role.TUNING, Role.TUNED))).sum())
+    yield "number of runs", "control runs", int((~kinds.isin(("", Role.VARIATION, Role.TUNING, Role.TUNED))).sum())
     yield "number of runs", "training seeds", list(study.draws)
     yield "number of runs", "budgets, tokens", list(study.ladder)
 

@@ -24,8 +24,8 @@ def as_they_must(shown: pd.DataFrame) -> str:
         return ""
     good = int((shown["shown"] == "yes").sum())
     if len(shown) == 1:
-        return f"The bracketing run {'shows' if good else 'does not show'} what it must."
-    return f"{good} of {len(shown)} bracketing runs show what they must."
+        return f"The control run {'shows' if good else 'does not show'} what it must."
+    return f"{good} of {len(shown)} control runs show what they must."
 
 
 def known(findings: Findings) -> pd.DataFrame:
