@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def finished(folder: StudyFolder) -> Study:
 
 def parse(text: str, where: str = "study") -> Study:
     """A study from YAML text; ``where`` is named in what is said of mistakes."""
-    raw = documents.parse_yaml(text, where)
+    raw = _plain(text, where)
     if not isinstance(raw, dict):
         raise UserError(f"{where} holds no study: the file must be a mapping with the keys name, models, tasks, …")
     version = raw.get("schema", SCHEMA)
@@ -73,6 +74,12 @@ def dump(study: Study) -> str:
 
 def save(study: Study, path: Path) -> None:
     write_text(path, dump(study))
+
+
+@lru_cache(maxsize=8)
+def _plain(text: str, where: str) -> Any:
+    """A study is read many times, by every table of its analysis; what is returned is never changed."""
+    return documents.parse_yaml(text, where)
 
 
 def _expand(raw: Any, where: str) -> Any:

@@ -41,10 +41,10 @@ class Arithmetic(_Task):
     count: int = 1500
 
     def rows(self) -> list[Example]:
-        return world.arithmetic_rows(self.count)
+        return list(world.arithmetic_rows(self.count))
 
     def test_rows(self) -> list[Example]:
-        return world.arithmetic_rows(200, "test")
+        return list(world.arithmetic_rows(200, "test"))
 
     def check(self, response: str, answer: str) -> Verdict:
         return answers.numeric(response, answer)

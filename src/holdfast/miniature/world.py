@@ -47,7 +47,8 @@ def statement_held_out(statement: statements.Statement) -> bool:
 # ---- tasks: what is learnt ----
 
 
-def arithmetic_rows(count: int, wanted: Part = "tune") -> list[Example]:
+@cache
+def arithmetic_rows(count: int, wanted: Part = "tune") -> tuple[Example, ...]:
     """``count`` worked stories, no prompt twice; the rejected answer has one wrong step and a wrong result."""
     rows: dict[str, Example] = {}
     i = 0
@@ -57,7 +58,7 @@ def arithmetic_rows(count: int, wanted: Part = "tune") -> list[Example]:
         row = Example(f"arithmetic-{wanted}-{i:05d}", _said(told.prompt), told.worked, wrong, answer=str(told.result))
         rows.setdefault(told.prompt, row)
         i += 1
-    return list(rows.values())
+    return tuple(rows.values())
 
 
 @cache
