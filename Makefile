@@ -1,5 +1,6 @@
 # README's two commands. Each does its own set-up; PIP_ARGS is passed through to pip.
-# Three workers for two cores: some tests wait for processes and browsers.
+# Three workers for two cores: some tests wait for processes and browsers. Tests start many processes, which read what
+# is compiled already.
 PYTHON ?= python3
 PIP_ARGS ?=
 VENV := .venv
@@ -15,7 +16,7 @@ demo: $(VENV)/.run
 	$(BIN)/holdfast run miniature --out runs/miniature
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup
 
 test-vllm: $(VLLM)/.run
 	$(VLLM)/bin/python -m pytest -m vllm tests/vllm
