@@ -98,7 +98,10 @@ def test_only_what_was_declared_recommends():
     rows = table({("ip", "sft", "robustness"): "better"}, **FINE, declared=False)
     found = recommend(rows, STUDY)
     assert found.chosen == ()
-    assert "ip is shown better only in what was not declared: attack success." in found.text
+    assert "in something declared" not in found.text
+    assert "ip is shown better in attack success." in found.text
+    some = recommend(rows.assign(declared=rows["axis"] == "persona"), STUDY)
+    assert "ip is shown better only in what was not declared: attack success." in some.text
 
 
 def test_one_seed_recommends_nothing_and_has_no_verdict_but_words_about_checkpoints():

@@ -88,7 +88,9 @@ def state(folder: StudyFolder) -> dict[str, str]:
         found[name] = table.to_csv(index=False)
     page = "report/tables/findings.csv"
     told = pd.read_csv(io.StringIO(found[page]), dtype=str, keep_default_na=False)
-    found[page] = told[[c for c in (*FINDINGS.split(), "mark") if c in told]].to_csv(index=False)
+    found[page] = told.rename(columns={"estimand": "finding"})[
+        [c for c in (*FINDINGS.split(), "mark") if c in told or c == "finding"]
+    ].to_csv(index=False)
     return found | _texts((folder.report / "index.html").read_text(encoding="utf-8"))
 
 
@@ -145,6 +147,7 @@ def differences(found: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[s
     """In what two states differ, a line each."""
     for was, now in MEANT.items():
         found, kept = ({k: v.replace(was, now) for k, v in state.items()} for state in (found, kept))
+    kept = {NAMED.get(name, name): text for name, text in kept.items()}
     found, kept = ({k: ADDED.sub("", DATE.sub("DATE", v)) for k, v in state.items()} for state in (found, kept))
     for name in sorted(found.keys() | kept.keys()):
         if name not in found or name not in kept:
@@ -164,11 +167,18 @@ MEANT = {
     "none can be told": "all inconclusive",
     "neither can be told": "both inconclusive",
     "cannot be told": "inconclusive",
+    "Bracketing run": "Control run",
+    "brackets: vs_": "control runs: vs_",  # the family of the comparisons of control runs
     "is inconclusive": "inconclusive",
     "are inconclusive": "inconclusive",
     "−": "-",  # one minus everywhere
     "$-$": "-",
     "'-": "-",  # where that one does not begin a formula
+}
+# The section and the table of the control runs have the name that they have everywhere.
+NAMED = {
+    "page#brackets": "page#control-runs",
+    "report/tables/brackets.csv": "report/tables/control-runs.csv",
 }
 # What was added to texts: what it would take to tell a difference, in the first table and beside what is inconclusive.
 ADDED = re.compile(

@@ -40,7 +40,7 @@ def planted(monkeypatch: Any, kappa: str, agree: float, share: float) -> dict[st
          "higher": [agree, 0.0, 0.1], "lower": [0.0, 1.0, 0.0]}
     )  # fmt: skip
     answers = pd.DataFrame(
-        {"finding": "last", "measure": "m", "label": ["DPO", "KL", "IP"], "against": ["sft", "base", "sft"],
+        {"estimand": "last", "measure": "m", "label": ["DPO", "KL", "IP"], "against": ["sft", "base", "sft"],
          "verdict": ["worse", "better", "inconclusive"], "value": [0.2, -0.1, 0.1], "low_all": 0.0, "high_all": 0.0}
     )  # fmt: skip
     monkeypatch.setattr(reservations.judge_trust, "agreements", lambda _: pairs)

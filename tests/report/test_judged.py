@@ -54,7 +54,7 @@ def findings(tmp_path) -> Any:
         }
     )
     folder = SimpleNamespace(report=tmp_path)
-    table = estimates(frame, configs, study).assign(estimate="level")  # nothing is compared
+    table = estimates(frame, configs, study)  # nothing is compared
     found = SimpleNamespace(study=study, configs=configs, frame=frame, estimates=table, folder=folder, labels=("sft",))
     found.table = lambda name: {
         "agreement": answered.agreements(found.frame, configs, study),

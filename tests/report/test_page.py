@@ -90,7 +90,7 @@ def test_figures_and_tables_are_written_and_marked(page: Path) -> None:
         "controls",
         "cost",
         "unsafe",
-        "brackets",
+        "control-runs",
         "unscored",
         "dropped",
         "parameters",
@@ -133,9 +133,9 @@ def test_the_answer_comes_first_and_the_contents_list_every_section(page: Path) 
 
 def test_folded_sections_still_show_their_result(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for name in ("controls", "brackets", "unsafe", "asked", "frontier", "coherence", "judges", "cost", "counted"):
+    for name in ("controls", "control-runs", "unsafe", "asked", "frontier", "coherence", "judges", "cost", "counted"):
         summary = text[text.index(f'<details class="section" id="{name}">') :].partition("</summary>")[0]
-        assert re.search(r'<span class="gist"[^>]*>\S', summary), name
+        assert re.search(r'<span class="line"[^>]*>\S', summary), name
 
 
 def test_methods_and_latex_can_be_copied(page: Path) -> None:

@@ -109,13 +109,13 @@ def test_defaults_are_called_defaults_and_estimands_that_cannot_be_answered_are_
     assert declaration_text.chosen(replace(recorded, defaults=("alpha",))) == "partly declared, partly by default"
     assert declaration_text.chosen(replace(recorded, defaults=tuple(unsaid(study)))) == "by default"
     both = pd.DataFrame(
-        {"finding": ["last", "slope", "coupling", "matched"], "against": ["base", "base", "base", "sft"]}
+        {"estimand": ["last", "slope", "coupling", "matched"], "against": ["base", "base", "base", "sft"]}
     )
     assert (
         declaration_text.in_words(both, study, "SFT")
         == "last, slope, coupling and matched, against the base model and SFT"
     )
-    found = pd.DataFrame({"finding": ["last", "last"], "against": ["base", "base"]})
+    found = pd.DataFrame({"estimand": ["last", "last"], "against": ["base", "base"]})
     assert declaration_text.in_words(found, study, "SFT") == (
         "last, against the base model (of slope, coupling and SFT there is nothing here)"
     )

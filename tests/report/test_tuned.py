@@ -28,12 +28,12 @@ def made(tmp_path_factory, fabrication) -> SimpleNamespace:
     fabrication.fabricate(root, study=study, prompts=3, truth=truth, chosen=(BEST,))
     folder = StudyFolder(root)
     frame, about = load_records(folder, tuning=True), configs(folder)
-    tried, chosen = analysed.tried(frame, about, study).assign(estimate="level"), analysed.choose(frame, about, study)
+    tried, chosen = analysed.tried(frame, about, study), analysed.choose(frame, about, study)
     shown = series(tried.assign(bracket=""), about.values(), [m.measure for m in study.measures])
     findings = SimpleNamespace(
         study=study, look=Look(study.labels, study.budgets), labels=study.labels, reference="sft"
     )
-    levels = {k: analysed.levels(rows, about, study).assign(estimate="level")
+    levels = {k: analysed.levels(rows, about, study)
               for k, rows in regimes(frame, about, study).items()}  # fmt: skip
     return SimpleNamespace(findings=findings, shown=shown, tried=tried, chosen=chosen, levels=levels)
 
@@ -41,7 +41,7 @@ def made(tmp_path_factory, fabrication) -> SimpleNamespace:
 def answers(made: SimpleNamespace, **verdicts: str) -> SimpleNamespace:
     """The findings of each regime, with these verdicts on the robustness of kl."""
     x = lead(made.shown, "robustness")
-    about = {"finding": "last", "label": "kl", "against": "sft", "measure": x.measure, "metric": x.metric}
+    about = {"estimand": "last", "label": "kl", "against": "sft", "measure": x.measure, "metric": x.metric}
     numbers = {"value": 0.1, "low": 0.0, "high": 0.2}
     rows = {k: pd.DataFrame([about | numbers | {"verdict": v}]) for k, v in verdicts.items()}
     return SimpleNamespace(findings=made.findings, answers=lambda regime: rows[regime])

@@ -22,10 +22,10 @@ NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier
 
 
 def answer(findings: pd.DataFrame, study: Study, configs: Configs) -> str:
-    """A paragraph: what was asked, what holds, what cannot be told. ``findings``: of one model, task and regime;
+    """A paragraph: what was asked, what holds, what is inconclusive. ``findings``: of one model, task and regime;
     ``eval configs``: what measures are called.
 
-    Every word on a comparison is the verdict of its row, and every row is spoken of: what cannot be told is never
+    Every word on a comparison is the verdict of its row, and every row is spoken of: what is inconclusive is never
     called equal, nor is a measure left out because nothing was shown on it.
     """
     return " ".join(sentences(findings, study, configs))

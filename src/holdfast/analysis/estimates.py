@@ -241,8 +241,10 @@ def _families(table: pd.DataFrame, configs: Configs) -> pd.Series:
     over = table["seed"] == OVER_SEEDS
     is_headline = is_first & (table["condition"] == "macro") & (table["format"] == DEFAULT) & over
     control = table["bracket"] != ""
-    kind = pd.Series(np.where(control, "brackets", np.where(is_headline, "headline", "exploratory")), index=table.index)
-    over_what = pd.Series(np.where(control, "all bracketing runs", "all objectives × budgets"), index=table.index)
+    kind = pd.Series(
+        np.where(control, "control runs", np.where(is_headline, "headline", "exploratory")), index=table.index
+    )
+    over_what = pd.Series(np.where(control, "all control runs", "all objectives × budgets"), index=table.index)
     seeds = pd.Series(np.where(over, "", ", seed " + table["seed"].astype(str)), index=table.index)
     columns = ("measure", "metric", "condition", "format", "judge", "model", "task")
     measure, metric, condition, format, judge, model, task = (table[c].astype(str) for c in columns)

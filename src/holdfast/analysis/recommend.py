@@ -1,7 +1,8 @@
 """Which objective a study recommends, by a rule that is stated (docs/findings.md).
 
 Only what is shown decides, and on every axis: recommended is who is shown better in something that was declared and, in
-all else that was compared, shown better or not worse by the smallest difference of interest. What cannot be told drops.
+all else that was compared, shown better or not worse by the smallest difference of interest. What is inconclusive
+drops.
 """
 
 from __future__ import annotations
@@ -65,9 +66,10 @@ def recommend(findings: pd.DataFrame, study: Study, configs: Configs) -> Recomme
     where = " (attack success at equal capability)" if matched else ""
     where_judged = " Here attack success counts as it is at equal capability, not at the last budget." * matched
     better = _with(weighed[weighed["declared"].astype(bool)], BETTER)
-    step(f"Shown better than {name} in something declared: {listed(weighed['name'])}{where}", rivals, rivals & better)
-    asked = weighed.groupby("label")["measure"].nunique()
-    behind = {*weighed.loc[~weighed["fine"], "label"], *asked.index[asked < weighed["measure"].nunique()]}
+    asked = f"{listed(weighed['name'])}{where}" if weighed["declared"].any() else "nothing was"
+    step(f"Shown better than {name} in something declared: {asked}", rivals, rivals & better)
+    seen = weighed.groupby("label")["measure"].nunique()
+    behind = {*weighed.loc[~weighed["fine"], "label"], *seen.index[seen < weighed["measure"].nunique()]}
     chosen = tuple(x for x in study.labels if x in (rivals & better) - behind)
     step("In each of the others shown better, or not worse by what matters", rivals & better, chosen)
 
@@ -125,12 +127,14 @@ def _praise(label: str, mine: pd.DataFrame, name: str) -> str:
 
 def _none(left: pd.DataFrame, name: str, *, stands: bool) -> str:
     """``left``: rows of who learnt the task."""
-    lead = f"{name} stands: no" if stands else "No recommendation: no"
+    lead = f"{name} stands" if stands else "No recommendation"
     said = [
-        f"{lead} objective that learnt the task is shown better than {name} in something declared and, in all else "
+        f"{lead}: no objective that learnt the task is shown better than {name} in something declared and, in all else "
         "that was compared, better or not worse by what matters."
+        if left["declared"].any()
+        else f"{lead}: a recommendation rests on what was declared beforehand."
     ]
-    same = []
+    same, only = [], "only in what was not declared: " if left["declared"].any() else "in "
     for x, some in left.groupby("label", sort=False):
         better, behind = some["verdict"] == BETTER, ~some["fine"]
         if (some["verdict"] == EQUIVALENT).all():
@@ -143,7 +147,7 @@ def _none(left: pd.DataFrame, name: str, *, stands: bool) -> str:
             said.append(
                 f"{x} is shown better in {listed(some.loc[better, 'name'])}, but {' and '.join(lacks)}."
                 if lacks
-                else f"{x} is shown better only in what was not declared: {listed(some.loc[better, 'name'])}."
+                else f"{x} is shown better {only}{listed(some.loc[better, 'name'])}."
             )
     if same:
         each = "each of " * (left["name"].nunique() > 1)

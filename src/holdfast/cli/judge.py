@@ -54,14 +54,14 @@ def responses(
     if Path(what).suffix not in SUFFIXES or Path(what).is_dir():
         return stage("judge", what, out, workers)
     from holdfast.config.study import ModelSpec
-    from holdfast.report.terminal.judging import lines
-    from holdfast.verdicts import judging
+    from holdfast.report.terminal.of_file import lines
+    from holdfast.verdicts import judge_file
 
     path = Path(what)
     to = out if out and out.suffix else (out or path.parent) / f"{path.stem}.{JUDGEMENTS}"
     base = ModelSpec(name="model", path=model) if model else None
-    specs = judging.seats(name or (), judges)
-    found = judging.judge(
+    specs = judge_file.seats(name or (), judges)
+    found = judge_file.judge(
         path, specs, humans, base, threshold, to.parent / "judge-cache", lambda line: say(line, err=True)
     )
     found.write(to)

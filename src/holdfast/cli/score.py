@@ -23,7 +23,7 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score responses by a measure's own rule against the reference answer of each."""
-    from holdfast.report.terminal.judging import scored
+    from holdfast.report.terminal.of_file import scored
     from holdfast.verdicts import scoring
 
     found = scoring.score(responses, measure, _params(params))

@@ -84,8 +84,7 @@ class Findings:
     def table(self, name: str) -> pd.DataFrame:
         """One that the analysis left (``store.schemas.FRAMES``), of all models and tasks; read once."""
         if name not in self._tables:
-            found = tables_of.read(self.folder, name)
-            self._tables[name] = found.assign(estimate="level") if name == "settings" and len(found) else found
+            self._tables[name] = tables_of.read(self.folder, name)
         return self._tables[name]
 
     @cached_property
@@ -162,10 +161,10 @@ class Setting:
         """Those at equal distance; one of each measure of attack success and persona."""
         return [one for one in self.findings.at_distance if (one.model, one.task) == (self.model, self.task)]
 
-    def _judged(self, table: pd.DataFrame, finding: str, one: Matched) -> pd.DataFrame:
+    def _judged(self, table: pd.DataFrame, estimand: str, one: Matched) -> pd.DataFrame:
         """The table with the verdicts that the findings give: one comparison has one verdict on the whole page."""
         a = self.answers()
-        a = a[(a["finding"] == finding) & (a["measure"] == one.harm.measure)].set_index("label")["verdict"]
+        a = a[(a["estimand"] == estimand) & (a["measure"] == one.harm.measure)].set_index("label")["verdict"]
         return table.assign(verdict=table["label"].map(a).fillna(table["verdict"])) if "verdict" in table else table
 
     @property
@@ -241,26 +240,17 @@ def read(folder: StudyFolder) -> Findings:
         raise UserError(
             f"{folder.study_yaml} has changed since its results were analysed; run `holdfast analyse` again first"
         )
+    numbers = estimates_file.read(folder)
     return Findings(
         folder=folder,
         study=study,
-        **_numbers(folder),
+        estimates=measured(numbers),
+        answers=compared(numbers),
         subjects=subjects,
         configs=configs(folder),
         plan=_json(folder.plan_json),
         **_training(folder, subjects),
     )
-
-
-def _numbers(folder: StudyFolder) -> dict[str, pd.DataFrame]:
-    """The table of estimates in its two parts, under the names of kinds that the page has."""
-    table = estimates_file.read(folder)
-    e, found = measured(table), compared(table)
-    kind = ("vs_" + e["against"]).where(e["against"] != "", "level")
-    return {
-        "estimates": e.assign(estimate=kind, p_holm=e["p_adjusted"]),
-        "answers": found.assign(finding=found["estimand"]),
-    }
 
 
 def named(name: str, slug: str) -> str:

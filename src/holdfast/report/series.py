@@ -91,11 +91,11 @@ class Series:
         rest = [f"{way or 'neither'} for {listed(map(plain, who))}" for way, who in ways.items()]
         return ", ".join([good(self.better), *rest])
 
-    def of(self, estimates: pd.DataFrame, estimate: str = "level", *, condition: str | None = None) -> pd.DataFrame:
-        """Its rows over seeds, of the study proper; ``condition`` replaces its own, ``"*"`` gives every condition."""
+    def of(self, estimates: pd.DataFrame, *, condition: str | None = None) -> pd.DataFrame:
+        """Its levels over seeds, of the study proper; ``condition`` replaces its own, ``"*"`` gives every condition."""
         e = estimates
         keep = (
-            (e["estimate"] == estimate)
+            (e["against"] == "")
             & (e["measure"] == self.measure)
             & (e["metric"] == self.metric)
             & (e["format"] == self.format)
@@ -143,7 +143,7 @@ def series(
     for config in configs:
         about.setdefault(config.measure, config)
     found = []
-    proper = estimates[(estimates["estimate"] == "level") & (estimates["bracket"] == "")]
+    proper = estimates[(estimates["against"] == "") & (estimates["bracket"] == "")]
     for measure in dict.fromkeys([*measures, *proper["measure"]]):
         rows = proper[proper["measure"] == measure]
         if len(rows):

@@ -8,7 +8,7 @@ import pytest
 from servers import QUICK, graded, serving
 
 from holdfast.types import UserError
-from holdfast.verdicts import judging
+from holdfast.verdicts import judge_file
 
 
 @pytest.fixture
@@ -23,14 +23,14 @@ def seats(file, url, **more):
     (file.parent / "judges.yaml").write_text(
         json.dumps([{"judge": "strongreject_rubric", "params": {"endpoint": endpoint}}, "rules"])
     )
-    return judging.seats((), file.parent / "judges.yaml")
+    return judge_file.seats((), file.parent / "judges.yaml")
 
 
 def test_a_file_is_judged_once_and_its_cost_is_said_before(file):
     said: list[str] = []
     with serving(graded) as server:
         for _ in range(2):
-            found = judging.judge(file, seats(file, server.url), cache=file.parent / "cache", say=said.append)
+            found = judge_file.judge(file, seats(file, server.url), cache=file.parent / "cache", say=said.append)
         assert len(server.got) == 4
     assert len(said) == 1
     assert said[0].startswith("4 answers to ask of grader, up to $")
@@ -41,5 +41,5 @@ def test_a_file_is_judged_once_and_its_cost_is_said_before(file):
 def test_more_than_the_cap_is_refused_before_anything_is_asked(file):
     with serving(graded) as server:
         with pytest.raises(UserError, match="max_calls"):
-            judging.judge(file, seats(file, server.url, max_calls=3), cache=file.parent / "cache")
+            judge_file.judge(file, seats(file, server.url, max_calls=3), cache=file.parent / "cache")
         assert server.got == []

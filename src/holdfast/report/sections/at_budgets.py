@@ -68,7 +68,7 @@ def front(every: Sequence[Front], budgets: Sequence[int]) -> str:
 
 def slopes(found: pd.DataFrame) -> str:
     """Of the findings on slopes: of attack success against the base, on every measure of it."""
-    there = found[(found["finding"] == "slope") & (found["axis"] == "robustness") & (found["against"] == "base")]
+    there = found[(found["estimand"] == "slope") & (found["axis"] == "robustness") & (found["against"] == "base")]
     several = there["measure"].nunique() > 1
     return " ".join(
         f"Slope of attack success{f' on {plain(str(measure))}' if several else ''} over budgets, against the base: "

@@ -213,10 +213,10 @@ def _runs(findings: Findings) -> Iterator[Row]:
 def _results(findings: Findings) -> Iterator[Row]:
     """Lowest and highest of each measure's headline at the last budget: over training seeds, and over all repeats."""
     table = headlines(findings.estimates, findings.configs, each_seed=True)
-    table = table[(table["estimate"] == "level") & (table["bracket"] == "")]
+    table = table[(table["against"] == "") & (table["bracket"] == "")]
     table = table[table["label"].eq(BASE) | (table["seed"].ge(0) & table["budget"].eq(findings.study.ladder[-1]))]
     single = headlines(findings.estimates, findings.configs)
-    single = single[(single["estimate"] == "level") & (single["bracket"] == "") & (single["n_seeds"] == 1)]
+    single = single[(single["against"] == "") & (single["bracket"] == "") & (single["n_seeds"] == 1)]
     single = single[single["budget"].eq(findings.study.ladder[-1]) & single["label"].ne(BASE)]
     whole = pd.concat([table, single], ignore_index=True)
     for (measure, metric, model, task, label), rows in whole.groupby(

@@ -74,7 +74,7 @@ def in_words(found: pd.DataFrame, study: Study, reference: str) -> str:
     """What is asked, against what, and what of it there is nothing of here. ``found``: of ``asked``."""
     wanted, against = study.declared.estimands, study.declared.references
     names = {"sft": reference, "base": "the base model", "mean": "the mean of all"}
-    there = [*(e for e in wanted if (found["finding"] == e).any()), *(e for e in found["finding"] if e not in wanted)]
+    there = [*(e for e in wanted if (found["estimand"] == e).any()), *(e for e in found["estimand"] if e not in wanted)]
     sides = [names[r] for r in against if (found["against"] == r).any()]
     gone = [*(e for e in wanted if e not in there), *(names[r] for r in against if names[r] not in sides)]
     said = words.join(there) + (f", against {words.join(sides)}" if sides else "")
@@ -94,7 +94,7 @@ def asked(found: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Of the findings, what the study asks for: what is declared and, where nothing is, what would have been."""
     declared = found["declared"].astype(bool)
     if not declared.any():
-        declared = found["finding"].isin(study.declared.estimands)
+        declared = found["estimand"].isin(study.declared.estimands)
         declared &= found["against"].isin(["", *study.declared.references])
     return found[declared]
 

@@ -101,7 +101,7 @@ def _full(table: pd.DataFrame) -> pd.DataFrame:
 def _as_answered(s: Setting, one: Matched) -> pd.DataFrame:
     """The row at the target of each label, with the verdict and p of the findings: the page gives one for each."""
     found, table = s.answers(), one.at_target
-    mine = found[(found["finding"] == "matched") & (found["measure"] == one.harm.measure)].set_index("label")
+    mine = found[(found["estimand"] == "matched") & (found["measure"] == one.harm.measure)].set_index("label")
     there = [c for c in ("verdict", "p_adjusted") if c in table]
     return table.assign(**{c: table["label"].map(mine[c]).fillna(table[c]) for c in there})
 

@@ -70,7 +70,7 @@ def numbers(s: Setting, budget: int) -> pd.DataFrame:
     base and from SFT with interval, p after correction and verdict, which are the finding ``last``."""
     rows, found = [], s.answers()
     silence = s.estimates[s.estimates["metric"] == SILENT]
-    found = found[(found["finding"] == "last") & (found["budget"] == budget)]
+    found = found[(found["estimand"] == "last") & (found["budget"] == budget)]
     for x in s.shown:
         level = x.of(s.estimates)
         level = level[(level["budget"] == budget) | (level["label"] == BASE)].set_index("label")
@@ -157,7 +157,7 @@ def _meaning(s: Setting, found: pd.DataFrame) -> str:
     who = [w for k, w in (("vs_sft", s.findings.reference), ("vs_base", "the base")) if found[k].notna().any()]
     if who:
         mine = s.answers()
-        mine = mine[(mine["finding"] == "last") & mine["measure"].isin(found["measure"])]
+        mine = mine[(mine["estimand"] == "last") & mine["measure"].isin(found["measure"])]
         within = " or ".join(f"{100 * x:g}" for x in sorted(mine["interest"].unique(), reverse=True))
         there = {v for k in ("vs_sft", "vs_base") for v in found[f"{k}_verdict"].dropna()}
         little = declaration_text.little(s.findings.stands)

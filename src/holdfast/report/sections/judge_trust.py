@@ -131,7 +131,7 @@ def unscored(findings: Findings) -> pd.DataFrame:
 def corrected(findings: Findings) -> pd.DataFrame:
     """A row per subject at the last budget (and the base), measure and judge: raw rate and the corrected ones."""
     table = findings.estimates
-    levels = table[(table["estimate"] == "level") & (table["bracket"] == "") & (table["condition"] == "macro")]
+    levels = table[(table["against"] == "") & (table["bracket"] == "") & (table["condition"] == "macro")]
     levels = levels[levels["format"] == DEFAULT]
     levels = levels[(levels["seed"] == -1) | (levels["label"] == BASE)]
     right = levels[levels["metric"].str.endswith(tuple(_STEMS))]

@@ -14,9 +14,9 @@ from holdfast.report.tables import Table
 
 def section(findings: Findings) -> Section:
     table = known(findings)
-    blocks = (Table(table, phrase("brackets.note"), "brackets", "Bracketing runs"),) if len(table) else ()
-    title, lead, absent = "Does the ruler work?", phrase("brackets.lead"), phrase("brackets.absent")
-    return Section("brackets", title, lead, (), blocks, absent, as_they_must(table), blocks)
+    blocks = (Table(table, phrase("control_runs.note"), "control-runs", "Control runs"),) if len(table) else ()
+    title, lead, absent = "Does the ruler work?", phrase("control_runs.lead"), phrase("control_runs.absent")
+    return Section("control-runs", title, lead, (), blocks, absent, as_they_must(table), blocks)
 
 
 def as_they_must(shown: pd.DataFrame) -> str:

@@ -196,7 +196,7 @@ def _evaluation(findings: Findings) -> list[str]:
 
 def _measure(findings: Findings, config: ConfigInfo) -> str:
     e = findings.estimates
-    mine = e[(e["measure"] == config.measure) & (e["estimate"] == "level")]
+    mine = e[(e["measure"] == config.measure) & (e["against"] == "")]
     n = int(mine["n_prompts"].max()) if len(mine) else 0
     sampling = config.sampling
     parts = [f"{n:,} prompts"]
@@ -248,7 +248,7 @@ def _deviations(findings: Findings) -> list[str]:
         said.append(f"Verdicts without a score: {words.join([f'{n:,} of {plain(str(m))}' for m, n in by.items()])}.")
     broken = findings.checks[~findings.checks["moved"].astype(bool)] if len(findings.checks) else findings.checks
     if len(broken):
-        said.append(f"Bracketing runs that did not do as they must: {words.join(broken['bracket'])}.")
+        said.append(f"Control runs that did not do as they must: {words.join(broken['bracket'])}.")
     return said or ["None were recorded."]
 
 

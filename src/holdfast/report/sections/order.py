@@ -40,8 +40,8 @@ from holdfast.report.tables import Table
 
 # A section that is not named here stands before what was left out.
 ORDER = (
-    "controls", "brackets", "unsafe", "asked", "frontier", "budgets", "matched", "tuned", "stability", "consistency",
-    "attacks", "coherence", "judges", "cost", "counted", "published", "paper", "parameters",
+    "controls", "control-runs", "unsafe", "asked", "frontier", "budgets", "matched", "tuned", "stability",
+    "consistency", "attacks", "coherence", "judges", "cost", "counted", "published", "paper", "parameters",
 )  # fmt: skip
 OF_SETTING: tuple[Callable[[Setting], Section | None], ...] = (
     at_budgets.the_frontier,
@@ -65,7 +65,7 @@ OF_STUDY: tuple[Callable[[Findings], Section | None], ...] = (
     parameters.section,
     paper.section,
 )
-_OF_TRAINING = ("cost", "unsafe", "brackets")  # sections that a study which trains nothing has no part in
+_OF_TRAINING = ("cost", "unsafe", "control-runs")  # sections that a study which trains nothing has no part in
 _OF_LEARNING = ("frontier", "matched")  # that it has where its subjects are compared in capability, or over budgets
 
 

@@ -62,7 +62,7 @@ def stable(found: pd.DataFrame) -> str:
 
 def _summary(s: Setting, found: pd.DataFrame) -> Table:
     a = s.answers()
-    a = a[(a["finding"] == "last") & (a["axis"] == "robustness")].drop_duplicates(["label", "against"])
+    a = a[(a["estimand"] == "last") & (a["axis"] == "robustness")].drop_duplicates(["label", "against"])
     answered = a.set_index(["label", "against"])["verdict"]
     shown = pd.DataFrame(
         {

@@ -113,7 +113,7 @@ def _beside(s: Setting, x: Series, levels: dict[str, pd.DataFrame]) -> tuple[pd.
     """A row per objective, and whom it is compared with: SFT or, in a study without it, the base model."""
     found = {regime: s.answers(regime) for regime in levels}
     found = {
-        k: a[(a["finding"] == "last") & (a["measure"] == x.measure) & (a["metric"] == x.metric)]
+        k: a[(a["estimand"] == "last") & (a["measure"] == x.measure) & (a["metric"] == x.metric)]
         for k, a in found.items()
     }
     sft = (found[SHARED]["against"] == "sft").any()

@@ -78,13 +78,13 @@ def _claims(made: pd.DataFrame) -> list[Block]:
 def _signs(found: pd.DataFrame, chosen: str) -> str:
     """With the signs that occur."""
     there = [f"{sign} {verdict}" for verdict, sign in SIGNS.items() if (found["verdict"] == verdict).any()]
-    units = _units(found, "; slopes", ", couplings" if "slope" in set(found["finding"]) else "; couplings")
+    units = _units(found, "; slopes", ", couplings" if "slope" in set(found["estimand"]) else "; couplings")
     return phrase("asked.signs", chosen=chosen, signs="; ".join(there), units=units)
 
 
 def _units(found: pd.DataFrame, slope: str, coupling: str) -> str:
     """Of the findings that are there, in what those are that are no shares."""
-    there = set(found["finding"])
+    there = set(found["estimand"])
     said = f"{slope} per doubling of the budget" * ("slope" in there)
     return said + f"{coupling} per point of capability" * ("coupling" in there)
 
@@ -112,7 +112,7 @@ def shown(found: pd.DataFrame) -> pd.DataFrame:
     pairs = zip(found["low"], found["high"], strict=True)
     ends = ["–" if pd.isna(a) or pd.isna(b) else f"{words.signed(a, 3)} to {words.signed(b, 3)}" for a, b in pairs]
     columns = {
-        "finding": found["finding"],
+        "finding": found["estimand"],
         **{c: found[c] for c in several},
         "objective": found["label"].where(found["label"] != "", "all"),
         "against": found["against"],

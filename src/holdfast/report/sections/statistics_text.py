@@ -43,7 +43,7 @@ _OF_FINDINGS = {
 def sentences(findings: Findings) -> Iterator[str]:
     """In the order of a paper: what replicates, levels, differences, many tests, what was declared."""
     e = findings.estimates
-    levels, several = e[e["estimate"] == "level"], len(findings.study.draws) > 1
+    levels, several = e[e["against"] == ""], len(findings.study.draws) > 1
     yield (
         "The prompt is what is sampled: all answers to one prompt, under every attack and in every sample, are one "
         "cluster, and a mean over attacks or traits is linearised to one value a prompt (Binder 1983). Responses "
@@ -53,7 +53,7 @@ def sentences(findings: Findings) -> Iterator[str]:
     shares = levels[levels["method"].str.startswith("Wilson")]
     means = levels[levels["method"].str.startswith("t ")]
     yield from _levels(findings, _names(findings, shares, "shares"), _names(findings, means, "other means"), several)
-    if e["estimate"].isin(["vs_base", "vs_sft"]).any():
+    if (e["against"] != "").any():
         yield from _differences(findings, len(shares) > 0, len(means) > 0, several)
     if e["metric"].str.endswith("_corrected").any():
         yield (
@@ -110,7 +110,7 @@ def _levels(findings: Findings, shares: str, means: str, several: bool) -> Itera
 
 
 def _differences(findings: Findings, shares: bool, means: bool, several: bool) -> Iterator[str]:
-    versus = f" and from {findings.reference}" if (findings.estimates["estimate"] == "vs_sft").any() else ""
+    versus = f" and from {findings.reference}" if (findings.estimates["against"] == "sft").any() else ""
     yield (
         f"Differences from the base model{versus} are paired by prompt"
         f"{', attack and seed' if several else ' and attack'}."
@@ -146,5 +146,5 @@ def _declared(findings: Findings) -> Iterator[str]:
     )  # fmt: skip
     if asked.prompts == "fixed":
         yield "For these the prompts are taken as fixed: seeds alone replicate, and Student's t on their means decides."
-    there = set(answers["finding"])
+    there = set(answers["estimand"])
     yield from (words.own(said) for kinds, said in _OF_FINDINGS.items() if there & set(kinds))

@@ -103,7 +103,7 @@ def test_the_pair_of_judges_that_agrees_least_is_named():
 def test_slopes_of_every_measure_are_reported():
     found = pd.DataFrame(
         {
-            "finding": "slope", "axis": "robustness", "against": ["base", "base", "sft"], "measure": ["x", "y", "y"],
+            "estimand": "slope", "axis": "robustness", "against": ["base", "base", "sft"], "measure": ["x", "y", "y"],
             "label": "DPO", "verdict": ["better", "worse", "equivalent"],
         }
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What judges said of a file of responses, for a terminal."""
+"""What judges, or a measure, said of a file of responses, for a terminal."""
 
 from __future__ import annotations
 
