@@ -2,7 +2,7 @@
 
     python benchmarks/analysis.py [--draws N] [--threads N]
 
-Time and peak memory (``getrusage``) of a process that holds the table of a million rows, makes cluster sums of it and
+Time and peak memory (``getrusage``) of a process that holds the table of a million rows, makes scores of it and
 resamples them; beside it, per draw, the plain way: gathering the drawn prompts from the array of answers.
 """
 
@@ -21,7 +21,7 @@ def main() -> None:
     args = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(args.threads)
-    print("| prompts × attacks | table → sums, s | draws, s | per draw, ms | plain, per draw, ms | peak, MiB |")
+    print("| prompts × attacks | table → scores, s | draws, s | per draw, ms | plain, per draw, ms | peak, MiB |")
     print("|---|---|---|---|---|---|")
     for prompts, attacks in ((2000, 5), (10_000, 1)):
         pid = os.fork()  # a process each, so that the peak is its own
@@ -35,23 +35,24 @@ def _line(prompts: int, attacks: int, draws: int) -> str:
     import numpy as np
 
     from holdfast import rng
-    from holdfast.analysis.cube import cluster_sums, cube_of
+    from holdfast.analysis.cube import cube_of
     from holdfast.analysis.metrics import Metric
+    from holdfast.evals.measures.measure import Summary
     from holdfast.stats.bootstrap import percentile, resample
 
     frame = _frame(prompts, attacks)
     began = time.perf_counter()
-    cube = cube_of(frame, {"by": "attack", "macro_over": None})
-    sums = cluster_sums(cube, Metric("asr", frame["score"].to_numpy(), "share", (0.0, 1.0)))
+    cube = cube_of(frame, Summary("asr", by="attack"))
+    scores = cube.scores(Metric("asr", frame["score"].to_numpy(), "share", (0.0, 1.0)))
     made = time.perf_counter()
     weights = np.ones(attacks) / attacks
-    drawn = resample(sums.sums, sums.counts, weights, draws, rng.generator("benchmark"))
-    against = np.eye(len(sums.who))[1:] - np.eye(len(sums.who))[0]
+    drawn = resample(scores.values, weights, draws, rng.generator("benchmark"))
+    against = np.eye(len(scores.who))[1:] - np.eye(len(scores.who))[0]
     low, high = percentile(drawn @ against.T)
     done = time.perf_counter()
     assert (low < high).all()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    few, y, random = 10, sums.values(), np.random.default_rng(0)
+    few, y, random = 10, scores.values, np.random.default_rng(0)
     start = time.perf_counter()
     for _ in range(few):
         picked = y[:, random.integers(0, 3, 3)][:, :, random.integers(0, prompts, prompts)]

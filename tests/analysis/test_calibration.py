@@ -1,12 +1,12 @@
-"""The world that is simulated, the table that is made of it, and the rule that is read off the table."""
+"""The effects that are simulated, the table that is made of it, and the rule that is read off the table."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from holdfast import rng
+from holdfast.stats.effects import Effects, intercept, rate
 from holdfast.stats.linear import linearise
-from holdfast.stats.world import World, intercept, rate
 from tools.calibration import intervals
 from tools.calibration.answers import answers, balanced
 from tools.calibration.intervals import Cell, families, simulate
@@ -14,16 +14,16 @@ from tools.calibration.intervals import Cell, families, simulate
 
 @pytest.mark.parametrize("share", [0.02, 0.3])
 def test_simulated_answers_have_the_rate_that_was_asked_for(share):
-    world = World(seed_sd=0.3, effect_sd=0.4)
-    start = intercept(share, world)
-    assert rate(start, world) == pytest.approx(share)
-    y = answers([start], world, 1000, 10, 30, rng.generator("test")).hits / 5
+    effects = Effects(seed_sd=0.3, effect_sd=0.4)
+    start = intercept(share, effects)
+    assert rate(start, effects) == pytest.approx(share)
+    y = answers([start], effects, 1000, 10, 30, rng.generator("test")).hits / 5
     assert y.mean() == pytest.approx(share, rel=0.05)
 
 
 def test_hits_are_the_sums_of_the_answers_and_objectives_share_prompts_alone():
-    world = World(prompt_sd=3.0, seed_sd=1.0)
-    made = answers([0.0, 0.0], world, 200, 2, 40, rng.generator("test"), raw=True)
+    effects = Effects(prompt_sd=3.0, seed_sd=1.0)
+    made = answers([0.0, 0.0], effects, 200, 2, 40, rng.generator("test"), raw=True)
     assert made.raw is not None
     assert made.raw.shape == (2, 200, 2, 40, 5)
     assert (made.raw.sum(axis=-1) == made.hits).all()

@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 from rows import config_of, frame_of, study
 
-from holdfast.analysis.cube import cluster_sums, conditions, cube_of
+from holdfast.analysis.cube import headline_scores
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.estimates_file import headlines
-from holdfast.analysis.metrics import metrics
-from holdfast.stats.design import Design, default_interval
 from holdfast.stats.linear import linearise
-from holdfast.stats.methods import rare_prompts
+from holdfast.stats.methods import Design, estimated, rare_prompts
 from holdfast.store import tables
 
 RNG = np.random.default_rng(11)
@@ -219,14 +217,13 @@ def test_the_default_of_a_level_is_the_interval_of_the_estimates_table(made):
     assert len(rows)
     judge = rows["judge"].iloc[0]
     part = made.frame[(made.frame["cell"] == config.id) & (made.frame["judge"] == judge)].reset_index(drop=True)
-    cube = cube_of(part, config.summary)
-    sums = cluster_sums(cube, metrics(part, config.summary, made.study.threshold)[0])
-    weights = conditions(config.summary, cube)["macro"]
+    _, scores = headline_scores(part, config, made.study.threshold)
+    weights, sub = scores.weights, scores.who
     for row in rows.to_dict("records"):
-        who = (sums.who["label"] == "sft") & (sums.who["budget"] == row["budget"]) & (sums.who["format"] == "default")
-        y = sums.values()[np.flatnonzero(who)[0]][..., weights > 0]
+        who = (sub["label"] == "sft") & (sub["budget"] == row["budget"]) & (sub["format"] == "default")
+        y = scores.values[np.flatnonzero(who)[0]][..., weights > 0]
         level = linearise(y, weights[weights > 0])
-        assert float(sums.means(weights)[np.flatnonzero(who)[0]]) == pytest.approx(row["value"])
+        assert float(level.value) == pytest.approx(row["value"])
         design = Design("level", True, *y.shape[-3:-1])
-        found = default_interval(level, design, n=(~np.isnan(y)).sum(), rare=rare_prompts(y))
+        found = estimated(level, design, n=(~np.isnan(y)).sum(), rare=rare_prompts(y))
         assert (float(found.low), float(found.high)) == pytest.approx((row["low"], row["high"]))

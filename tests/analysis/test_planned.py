@@ -22,7 +22,7 @@ from holdfast.evals.measures.measure import Summary
 from holdfast.runs.plan import expand
 from holdfast.runs.planned_power import level, powers
 from holdfast.stats import power as reckon
-from holdfast.stats.world import World, intercept
+from holdfast.stats.effects import Effects, intercept
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
@@ -67,11 +67,11 @@ def judged(study) -> reckon.Level:
 def asr_sets(study, base: float, difference: float, prompts: int):
     g, seeds = study.declared.guesses, len(study.seeds)
     # One seed: the statement is about these checkpoints, whose own difference is the one that is asked about.
-    world = World(g.prompt_sd, g.seed_sd * (seeds > 1), tuple(np.linspace(-0.6, 0.6, 5)), g.effect_sd)
-    starts = [intercept(r, world) for r in (base, base + difference, *[base] * (len(LABELS) - 1))]
+    effects = Effects(g.prompt_sd, g.seed_sd * (seeds > 1), tuple(np.linspace(-0.6, 0.6, 5)), g.effect_sd)
+    starts = [intercept(r, effects) for r in (base, base + difference, *[base] * (len(LABELS) - 1))]
     random = rng.generator("planned", seeds, prompts)
     # Given one at a time: the raw answers of thousands of studies do not fit.
-    return lambda k: answers(starts, world, 1, seeds, prompts, random, raw=True).raw[:, 0]
+    return lambda k: answers(starts, effects, 1, seeds, prompts, random, raw=True).raw[:, 0]
 
 
 def detected(seeds: int, prompts: int, sets: int, **declared) -> tuple[float, float]:
@@ -105,9 +105,9 @@ def test_the_plans_power_agrees_with_simulation_for_accuracy_and_p_match(axis, s
     model = guessed(study, 1, axis)
     least = reckon.detectable(model, seeds, prompts, 0.8, judged(study))
     if axis == "capability":
-        world = World(g.prompt_sd, g.seed_sd * (seeds > 1), (0.0,), g.effect_sd)
-        starts = [intercept(r, world) for r in (g.accuracy, g.accuracy + least, *[g.accuracy] * (len(LABELS) - 1))]
-        draw = lambda k: answers(starts, world, 1, seeds, prompts, random, raw=True).raw[:, 0]  # noqa: E731
+        effects = Effects(g.prompt_sd, g.seed_sd * (seeds > 1), (0.0,), g.effect_sd)
+        starts = [intercept(r, effects) for r in (g.accuracy, g.accuracy + least, *[g.accuracy] * (len(LABELS) - 1))]
+        draw = lambda k: answers(starts, effects, 1, seeds, prompts, random, raw=True).raw[:, 0]  # noqa: E731
     else:
         # Halves of the variance of a difference are each side's own.
         sds = [x / np.sqrt(2) for x in (g.match_seed_sd * (seeds > 1), g.match_prompt_sd, g.match_rest_sd)]

@@ -14,7 +14,7 @@ from holdfast.analysis.records import records
 from holdfast.analysis.regimes import SHARED
 from holdfast.analysis.stability import stability, ways
 from holdfast.stats import power as reckon
-from holdfast.stats.world import World, intercept
+from holdfast.stats.effects import Effects, intercept
 
 BUDGETS = (100, 400)
 UP, FLAT = (1.0, 2.4), (0.0, 0.0)
@@ -46,9 +46,9 @@ def test_a_study_on_disk_has_the_findings_of_its_records_in_memory(tmp_path):
 def test_an_effect_is_found_with_the_declared_power_and_a_null_hardly_ever(tmp_path):
     asked = planted.asked("sft", "kl", budgets=(100,), seeds=5)
     model = reckon.shares(0.3, prompt_sd=1.0, seed_sd=0.2, attacks=(0.0,) * 5)
-    world, design = World(1.0, 0.2, (0.0,) * 5), {"budgets": (100,), "seeds": 5, "prompts": 60, "seed_sd": 0.2}
-    start = intercept(0.3, world)
-    step = intercept(0.3 + reckon.detectable(model, 5, 60, asked.declared.power), world) - start
+    effects, design = Effects(1.0, 0.2, (0.0,) * 5), {"budgets": (100,), "seeds": 5, "prompts": 60, "seed_sd": 0.2}
+    start = intercept(0.3, effects)
+    step = intercept(0.3 + reckon.detectable(model, 5, 60, asked.declared.power), effects) - start
     said: dict[str, list[str]] = {"none": [], "there": []}
     for k in range(200):
         for name, effect in (("none", 1e-9), ("there", step)):

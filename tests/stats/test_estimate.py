@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.stats.design import Design, default_interval, pivots
 from holdfast.stats.estimate import Estimate
+from holdfast.stats.methods import Design, estimated, pivots
 from tools.calibration.answers import balanced
 
 
@@ -13,7 +13,7 @@ from tools.calibration.answers import balanced
 def test_an_estimates_pivots_give_its_own_interval_and_p(seed, seeds, share):
     y = np.random.default_rng(seed).integers(-2, 3, size=(seeds, 20)) / 2
     design = Design("difference", share, seeds, 20)
-    made = default_interval(balanced(y, 1), design)
+    made = estimated(balanced(y, 1), design)
     one = Estimate(float(made.value), np.nan, np.nan, pivots=pivots(balanced(y, 1), design), limit=1.0)
     assert made.pivots == one.pivots
     assert one.interval(0.05) == pytest.approx((float(made.low), float(made.high)))

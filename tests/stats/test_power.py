@@ -4,23 +4,23 @@ from scipy.stats import multinomial
 from statsmodels.stats.power import TTestPower
 
 from holdfast import rng
-from holdfast.stats.design import Design, default_interval
+from holdfast.stats.effects import ATTACKS, Effects, intercept
+from holdfast.stats.methods import Design, estimated
 from holdfast.stats.paired import sign_flip
 from holdfast.stats.power import Level, detectable, means, pilot, power, prompts_for, seeds_for, shares
-from holdfast.stats.world import ATTACKS, World, intercept
 from tools.calibration.answers import answers, balanced
 from tools.calibration.rivals import mcnemar
 
 
 def simulated(base, difference, seeds, prompts, sets, *, alpha=0.05, seed_sd=0.3, effect_sd=0.0, attacks=ATTACKS):
     """How often the default test finds the difference in data sets with that truth."""
-    world = World(seed_sd=seed_sd, effect_sd=effect_sd, attacks=attacks)
-    starts = [intercept(r, world) for r in (base, base + difference)]
-    y = answers(starts, world, sets, seeds, prompts, rng.generator("power test", seeds, prompts)).hits / len(attacks)
+    effects = Effects(seed_sd=seed_sd, effect_sd=effect_sd, attacks=attacks)
+    starts = [intercept(r, effects) for r in (base, base + difference)]
+    y = answers(starts, effects, sets, seeds, prompts, rng.generator("power test", seeds, prompts)).hits / len(attacks)
     d = y[1] - y[0]
     if seeds == 1:
         return float(np.mean(sign_flip(d[:, 0]) < alpha))
-    found = default_interval(balanced(d, len(attacks)), Design("difference", True, seeds, prompts), alpha=alpha)
+    found = estimated(balanced(d, len(attacks)), Design("difference", True, seeds, prompts), alpha=alpha)
     return float(np.mean(found.p < alpha))
 
 
@@ -42,7 +42,7 @@ def test_without_a_difference_power_is_the_level_of_the_test():
 
 
 @pytest.mark.parametrize(
-    ("base", "seeds", "prompts", "world"),
+    ("base", "seeds", "prompts", "effects"),
     [
         (0.1, 3, 60, {"seed_sd": 0.3}),
         (0.03, 5, 60, {"seed_sd": 0.0}),
@@ -51,11 +51,11 @@ def test_without_a_difference_power_is_the_level_of_the_test():
         (0.5, 1, 60, {"seed_sd": 0.0, "effect_sd": 0.6, "attacks": (0.0,)}),
     ],
 )
-def test_power_agrees_with_simulation(base, seeds, prompts, world):
-    model = shares(base, **world)
+def test_power_agrees_with_simulation(base, seeds, prompts, effects):
+    model = shares(base, **effects)
     least = detectable(model, seeds, prompts)
     assert power(model, least, seeds, prompts) == pytest.approx(0.8, abs=0.002)
-    assert simulated(base, least, seeds, prompts, 3000, **world) == pytest.approx(0.8, abs=0.03)
+    assert simulated(base, least, seeds, prompts, 3000, **effects) == pytest.approx(0.8, abs=0.03)
 
 
 @pytest.mark.slow
@@ -66,10 +66,10 @@ def test_power_agrees_with_simulation_over_the_whole_grid(seeds, prompts, attack
     for base in (0.05, 0.1, 0.25, 0.5):
         for seed_sd in (0.0,) if seeds == 1 else (0.0, 0.3):
             for target, alpha in ((0.5, 0.05), (0.8, 0.05), (0.8, 0.01)):
-                world = {"seed_sd": seed_sd, "attacks": attacks}
-                least = detectable(shares(base, **world), seeds, prompts, target, Level(alpha))
+                effects = {"seed_sd": seed_sd, "attacks": attacks}
+                least = detectable(shares(base, **effects), seeds, prompts, target, Level(alpha))
                 if not np.isnan(least):
-                    found = simulated(base, least, seeds, prompts, 6000, alpha=alpha, **world)
+                    found = simulated(base, least, seeds, prompts, 6000, alpha=alpha, **effects)
                     assert found == pytest.approx(target, abs=0.03), (base, seed_sd, target, alpha)
 
 
@@ -95,9 +95,9 @@ def test_a_pilots_variances_give_the_power_of_its_design():
 
 
 def test_a_pilot_of_a_share_gives_about_the_power_of_its_world():
-    world = World(seed_sd=0.3)
-    starts = [intercept(r, world) for r in (0.2, 0.32)]
-    y = answers(starts, world, 1, 40, 500, rng.generator("pilot")).hits[:, 0] / 5
+    effects = Effects(seed_sd=0.3)
+    starts = [intercept(r, effects) for r in (0.2, 0.32)]
+    y = answers(starts, effects, 1, 40, 500, rng.generator("pilot")).hits[:, 0] / 5
     found, stated = pilot(y[1] - y[0], 5), shares(0.2, seed_sd=0.3)
     for seeds, prompts in ((5, 60), (1, 24)):
         assert power(found, 0.12, seeds, prompts) == pytest.approx(power(stated, 0.12, seeds, prompts), abs=0.08)

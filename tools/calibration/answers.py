@@ -1,4 +1,4 @@
-"""Made-up answers with known truth, from the world of ``stats.world``."""
+"""Made-up answers with known truth, with the effects of ``stats.effects``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from holdfast.stats.effects import Effects
 from holdfast.stats.linear import Linear
-from holdfast.stats.world import World
 
 Array = np.ndarray
 
@@ -22,7 +22,7 @@ class Answers(NamedTuple):
 
 def answers(
     intercepts: Sequence[float],
-    world: World,
+    effects: Effects,
     sets: int,
     seeds: int,
     prompts: int,
@@ -31,21 +31,21 @@ def answers(
     raw: bool = False,
 ) -> Answers:
     """Objectives with these intercepts answer the same prompts; their seed effects are independent."""
-    prompt = random.standard_normal((sets, 1, prompts), dtype=np.float32) * np.float32(world.prompt_sd)
+    prompt = random.standard_normal((sets, 1, prompts), dtype=np.float32) * np.float32(effects.prompt_sd)
     hits = np.zeros((len(intercepts), sets, seeds, prompts), dtype=np.float32)
     kept = []
     for o, start in enumerate(intercepts):
-        seed = random.standard_normal((sets, seeds, 1), dtype=np.float32) * np.float32(world.seed_sd)
-        effect = random.standard_normal((sets, 1, prompts), dtype=np.float32) * np.float32(world.effect_sd)
+        seed = random.standard_normal((sets, seeds, 1), dtype=np.float32) * np.float32(effects.seed_sd)
+        effect = random.standard_normal((sets, 1, prompts), dtype=np.float32) * np.float32(effects.effect_sd)
         odds = np.exp(prompt + seed + effect + np.float32(start))
-        for attack in world.attacks:
+        for attack in effects.attacks:
             # u < odds / (1 + odds), with one exponential for all attacks.
             mine = odds * np.float32(np.exp(attack))
             hit = random.random(mine.shape, dtype=np.float32) * (1 + mine) < mine
             hits[o] += hit
             if raw:
                 kept.append(hit)
-    shape = (len(intercepts), len(world.attacks), sets, seeds, prompts)
+    shape = (len(intercepts), len(effects.attacks), sets, seeds, prompts)
     return Answers(hits, np.moveaxis(np.array(kept).reshape(shape), 1, -1) if raw else None)
 
 

@@ -1,9 +1,9 @@
-"""How often every interval covers and every test errs, by simulation: the table behind ``design.default_method``.
+"""How often every interval covers and every test errs, by simulation: the table behind ``methods.default_method``.
 
     python -m tools.calibration.intervals [--quick] [--out docs]
 
-Answers are drawn from the world of `stats`: prompt effects of SD 1.5 in log-odds under five attacks, seed effects of SD
-0 to 0.6 that each objective has of its own. Differences are paired by prompt and seed: without effect, and with one of
+Answers are drawn with the effects of `stats`: of prompts with SD 1.5 in log-odds under five attacks, of seeds with SD 0
+to 0.6 that each objective has of its own. Differences are paired by prompt and seed: without effect, and with one of
 half a log-odd. ``--out`` is the folder of ``statistics.md`` (a summary between marker comments),
 ``calibration.md`` (by seed effect) and ``calibration.csv`` (everything).
 """
@@ -22,21 +22,23 @@ import pandas as pd
 
 from holdfast import rng
 from holdfast.stats.bootstrap import percentile, resample
-from holdfast.stats.design import Design, default_interval, pivots
+from holdfast.stats.effects import Effects, intercept, rate
 from holdfast.stats.equivalence import tost
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import Linear, spread
 from holdfast.stats.methods import (
+    Design,
     cluster_wilson,
+    estimated,
+    pivots,
     seed_t,
     two_way_t,
 )
 from holdfast.stats.multiple import correlation, holm, many_to_one
 from holdfast.stats.paired import sign_flip
 from holdfast.stats.trend import over_budgets, slope_weights
-from holdfast.stats.world import World, intercept, rate
 from tools.calibration.answers import answers, balanced
-from tools.calibration.rivals import bonett_price, independent_wilson, mcnemar, newcombe, t_interval
+from tools.calibration.rivals import bonett_price, independent_wilson, mcnemar, nested, newcombe, t_interval
 
 Array = np.ndarray
 RATES = (0.02, 0.05, 0.1, 0.25, 0.5)
@@ -86,16 +88,16 @@ def simulate(cell: Cell, sets: int, boot_sets: int) -> pd.DataFrame:
 
 
 def _chunk(cell: Cell, sets: int, boots: int, random: np.random.Generator) -> Iterator[tuple[str, str, Array, float]]:
-    world = World(seed_sd=cell.seed_sd)
-    groups = len(world.attacks)
-    start = intercept(cell.rate, world)
-    drawn = answers((start, start, start + SHIFT), world, sets, cell.seeds, cell.prompts, random, raw=cell.seeds == 1)
+    effects = Effects(seed_sd=cell.seed_sd)
+    groups = len(effects.attacks)
+    start = intercept(cell.rate, effects)
+    drawn = answers((start, start, start + SHIFT), effects, sets, cell.seeds, cell.prompts, random, raw=cell.seeds == 1)
     y = drawn.hits / np.float32(groups)
     n = cell.seeds * cell.prompts * groups
     level = balanced(y[0], groups)
     for name, found in _levels(level, n, boots, random):
         yield _covered("level", name, found, cell.rate)
-    for k, kind, aim in ((1, "no difference", 0.0), (2, "difference", rate(start + SHIFT, world) - cell.rate)):
+    for k, kind, aim in ((1, "no difference", 0.0), (2, "difference", rate(start + SHIFT, effects) - cell.rate)):
         d = balanced(y[k] - y[0], groups)
         pair = (y[k].mean(axis=(1, 2)), y[0].mean(axis=(1, 2)))
         for name, found in _differences(d, pair, n, boots, random):
@@ -124,7 +126,7 @@ def _levels(level: Linear, n: int, boots: int, random: np.random.Generator) -> I
     if seeds > 1:
         yield "seed t", seed_t(level, (0.0, 1.0))
     yield from _bootstraps(level, boots, random)
-    yield "default", default_interval(level, Design("level", True, seeds, prompts), n=n)
+    yield "default", estimated(level, Design("level", True, seeds, prompts), n=n)
 
 
 def _differences(
@@ -137,7 +139,7 @@ def _differences(
     if seeds > 1:
         yield "seed t", seed_t(d, (-1.0, 1.0))
     yield from _bootstraps(d, boots, random)
-    yield "default", default_interval(d, Design("difference", True, seeds, prompts))
+    yield "default", estimated(d, Design("difference", True, seeds, prompts))
 
 
 def _bootstraps(found: Linear, boots: int, random: np.random.Generator) -> Iterator[tuple[str, Estimate]]:
@@ -145,14 +147,13 @@ def _bootstraps(found: Linear, boots: int, random: np.random.Generator) -> Itera
     if not boots:
         return
     pseudo = found.pseudo[:boots]
-    sums = pseudo.astype(np.float32)[..., None]
-    crossed = resample(sums, None, np.ones(1), DRAWS, random, scheme="crossed")
+    scores = pseudo.astype(np.float32)[..., None]
+    crossed = resample(scores, np.ones(1), DRAWS, random)
     yield "crossed bootstrap", Estimate(found.value[:boots], *percentile(crossed))
     df = spread(pseudo, found.present[:boots]).df
     yield "crossed bootstrap t", Estimate(found.value[:boots], *t_interval(found.value[:boots], crossed, df))
     if pseudo.shape[-2] > 1:
-        nested = resample(sums, None, np.ones(1), DRAWS, random, scheme="nested", less=0)
-        yield "nested bootstrap", Estimate(found.value[:boots], *percentile(nested))
+        yield "nested bootstrap", Estimate(found.value[:boots], *percentile(nested(pseudo, DRAWS, random)))
 
 
 def _covered(kind: str, name: str, found: Estimate, aim: float) -> tuple[str, str, Array, float]:
@@ -176,14 +177,13 @@ def families(cell: Cell, sets: int) -> pd.DataFrame:
 
 
 def _families(cell: Cell, sets: int, random: np.random.Generator) -> dict[tuple[str, str], Array]:
-    world = World(seed_sd=cell.seed_sd)
-    groups = len(world.attacks)
-    y = answers([intercept(cell.rate, world)] * 6, world, sets, cell.seeds, cell.prompts, random).hits / groups
+    effects = Effects(seed_sd=cell.seed_sd)
+    groups = len(effects.attacks)
+    y = answers([intercept(cell.rate, effects)] * 6, effects, sets, cell.seeds, cell.prompts, random).hits / groups
     d = y[1:] - y[0]  # 5 D S I
     design = Design("difference", True, cell.seeds, cell.prompts)
     of_default, of_two_way = (
-        np.asarray(found.p).T
-        for found in (default_interval(balanced(d, groups), design), bonett_price(balanced(d, groups)))
+        np.asarray(found.p).T for found in (estimated(balanced(d, groups), design), bonett_price(balanced(d, groups)))
     )
     numbers = np.repeat(np.arange(sets), len(d))
     rho = correlation(np.moveaxis(d, 0, 1))
@@ -201,7 +201,7 @@ def _families(cell: Cell, sets: int, random: np.random.Generator) -> dict[tuple[
         ),
         ("trend", "two-way t"): two_way_t(slopes).p,
         ("trend", "seed t"): seed_t(slopes).p,
-        ("trend", "default"): default_interval(slopes, design._replace(share=False)).p,
+        ("trend", "default"): estimated(slopes, design._replace(share=False)).p,
     }
     return {key: np.asarray(p).reshape(sets, -1).min(axis=1) < 0.05 for key, p in tested.items()}
 

@@ -2,8 +2,8 @@
 
     python -m tools.calibration.matched [--sets 120] [--quick] [--out docs/matched.md]
 
-Three objectives are trained along a ladder of checkpoints in the world of `stats`: SFT; one that learns at another pace
-and is exactly as harmful where it has SFT's capability; and one that is ``MARGIN`` more harmful there. Prompts have
+Three objectives are trained along a ladder of checkpoints, with the effects of `stats`: SFT; one that learns at another
+pace and is exactly as harmful where it has SFT's capability; one that is ``MARGIN`` more harmful there. Prompts have
 effects on capability and on harm, objectives on prompts, seeds on each run. What is true at the match is read off the
 true rates by the same rules and averaged over seeds. In some shapes checkpoints are hidden from the analysis: harm that
 is lost or gained as soon as anything is trained, capability that jumps, so that a straight line between what is
@@ -30,14 +30,14 @@ from holdfast import rng
 from holdfast.analysis import paths
 from holdfast.analysis.against_sft import AgainstSft
 from holdfast.analysis.coupling import less, slope
-from holdfast.analysis.cube import BASE, ClusterSums
+from holdfast.analysis.cube import BASE
 from holdfast.analysis.ladder import AT_BASE, Checkpoint, Ladder
 from holdfast.analysis.matched import at, runs_of
 from holdfast.analysis.paths import Array, Levels
 from holdfast.config.study import Study
 from holdfast.stats import curves, resampled
 from holdfast.stats.curves import Curve
-from holdfast.stats.world import World, gauss, intercept
+from holdfast.stats.effects import Effects, gauss, intercept
 
 BUDGETS = (25_000, 50_000, 100_000, 200_000, 400_000)
 LABELS = ("sft", "same", "other")
@@ -95,9 +95,9 @@ def designs() -> list[Design]:
     return even + [Design(*d) for d in product(list(SHAPES)[1:], (3, 5), (313,), (200,), SEED_SDS)]
 
 
-def _worlds(design: Design | Coupled) -> tuple[World, World]:
+def _worlds(design: Design | Coupled) -> tuple[Effects, Effects]:
     """Of capability, which has no attacks, and of harm."""
-    some = World(seed_sd=design.seed_sd, effect_sd=0.5)
+    some = Effects(seed_sd=design.seed_sd, effect_sd=0.5)
     return some._replace(attacks=(0.0,)), some
 
 
@@ -116,9 +116,9 @@ def odds(design: Design, label: str) -> tuple[Array, Array, float]:
     return rise, start + shift * moved, aim
 
 
-def _at_base(world: World, shape: Shape) -> list[World]:
+def _at_base(effects: Effects, shape: Shape) -> list[Effects]:
     """The base model has no seed, and nothing was done to its prompts."""
-    return [world._replace(seed_sd=0.0, effect_sd=0.0)] + [world] * (len(shape.places) - 1)
+    return [effects._replace(seed_sd=0.0, effect_sd=0.0)] + [effects] * (len(shape.places) - 1)
 
 
 def _true(design: Design, rise: Array, start: Array) -> float:
@@ -149,23 +149,23 @@ def means(design: Design, label: str) -> Curve:
     return Curve(shape.places, curves.axis(shape.places), curves.smooth(gained[None] - gained[0]))
 
 
-def _of_seed(odds: float, nodes: Array, world: World, trained: bool) -> Array:
+def _of_seed(odds: float, nodes: Array, effects: Effects, trained: bool) -> Array:
     """The share of successes over prompts and attacks of a run with each of these seed effects."""
     points, weights = gauss(31)
-    spread = np.hypot(world.prompt_sd, world.effect_sd * trained) * points
-    seed = nodes[:, None, None] * world.seed_sd * trained
-    return weights @ expit(odds + seed + spread[:, None] + np.asarray(world.attacks)).mean(axis=2).T
+    spread = np.hypot(effects.prompt_sd, effects.effect_sd * trained) * points
+    seed = nodes[:, None, None] * effects.seed_sd * trained
+    return weights @ expit(odds + seed + spread[:, None] + np.asarray(effects.attacks)).mean(axis=2).T
 
 
 def _answers(
-    log_odds: dict[str, Array], shape: Shape, world: World, seeds: int, prompts: int, g: np.random.Generator
+    log_odds: dict[str, Array], shape: Shape, effects: Effects, seeds: int, prompts: int, g: np.random.Generator
 ) -> dict[Checkpoint, Array]:
     """Of all objectives to the same prompts, at the checkpoints that are measured: each [S, I, attacks]."""
-    prompt = g.normal(0, world.prompt_sd, prompts)[:, None] + np.asarray(world.attacks)
+    prompt = g.normal(0, effects.prompt_sd, prompts)[:, None] + np.asarray(effects.attacks)
     base = (g.random(prompt.shape) < expit(prompt + next(iter(log_odds.values()))[0])).astype(float)
     found = {AT_BASE: np.broadcast_to(base, (seeds, *base.shape))}
     for label, each in log_odds.items():
-        own = prompt + g.normal(0, world.effect_sd, prompts)[:, None] + g.normal(0, world.seed_sd, (seeds, 1, 1))
+        own = prompt + g.normal(0, effects.effect_sd, prompts)[:, None] + g.normal(0, effects.seed_sd, (seeds, 1, 1))
         for budget, x in zip(shape.places, each, strict=True):
             if budget in shape.budgets:
                 found[label, budget] = (g.random(own.shape) < expit(own + x)).astype(float)
@@ -174,13 +174,11 @@ def _answers(
 
 def levels(design: Design, log_odds: dict[str, Array], which: int, random: np.random.Generator) -> Levels:
     """Answers of capability (0) or harm (1), as the analysis holds them."""
-    world, prompts = _worlds(design)[which], (design.validation, design.prompts)[which]
-    answers = _answers(log_odds, SHAPES[design.shape], world, design.seeds, prompts, random)
-    sums = np.stack(list(answers.values()))
-    seeds, attacks = sums.shape[1], sums.shape[3]
-    table = pd.DataFrame(answers.keys(), columns=["label", "budget"])
-    clusters = ClusterSums(table, tuple(range(seeds)), tuple(map(str, range(attacks))), sums, np.ones_like(sums))
-    return paths.drawn(clusters, np.full(attacks, 1 / attacks), ("able", "harm")[which], DRAWS)
+    effects, prompts = _worlds(design)[which], (design.validation, design.prompts)[which]
+    answers = _answers(log_odds, SHAPES[design.shape], effects, design.seeds, prompts, random)
+    y = np.stack(list(answers.values()))
+    drawn = paths.drawn(y, np.full(y.shape[3], 1 / y.shape[3]), ("able", "harm")[which], DRAWS)
+    return Levels({who: k for k, who in enumerate(answers)}, tuple(range(y.shape[1])), drawn, y.shape[2])
 
 
 def once(design: Design, study: Study, random: np.random.Generator) -> pd.DataFrame:
@@ -294,8 +292,8 @@ def coupled(design: Coupled, sets: int) -> dict[str, float]:
     return table.mean().to_dict() | {"value": float(table["value"].median())} | few
 
 
-def _along(levels: Sequence[float] | Array, world: World, shape: Shape) -> Array:
-    return np.array([intercept(x, w) for x, w in zip(levels, _at_base(world, shape), strict=True)])
+def _along(levels: Sequence[float] | Array, effects: Effects, shape: Shape) -> Array:
+    return np.array([intercept(x, w) for x, w in zip(levels, _at_base(effects, shape), strict=True)])
 
 
 def _ladder(axis: str, answers: dict[Checkpoint, Array]) -> Ladder:

@@ -27,10 +27,9 @@ from holdfast.stats import curves, resampled
 from holdfast.stats.components import intervals, mean_squares
 from holdfast.stats.correction import error_rates, prediction_powered, rogan_gladen
 from holdfast.stats.curves import Curve
-from holdfast.stats.design import Design, default_interval
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import linearise
-from holdfast.stats.methods import cluster_wilson, rare_prompts
+from holdfast.stats.methods import Design, cluster_wilson, estimated, rare_prompts
 from holdfast.stats.paired import sign_flip
 from tools.calibration import matched as ladders
 
@@ -71,7 +70,7 @@ def _level(y: Array) -> Estimate:
 
 def _difference(y: Array) -> Estimate:
     found = linearise(y, np.ones(1))
-    return default_interval(found, Design("difference", True, *y.shape[-3:-1]), alpha=ALPHA, bounds=(-1.0, 1.0))
+    return estimated(found, Design("difference", True, *y.shape[-3:-1]), alpha=ALPHA, bounds=(-1.0, 1.0))
 
 
 def shares(sets: int, prompts: int = 60) -> Iterator[Row]:
@@ -175,7 +174,7 @@ def _tables(
         i for i, b in enumerate(next(iter(moved.values())).budgets) if b in (0, *ladders.SHAPES[design.shape].budgets)
     ]
     known = {x: Curve(tuple(np.take(m.budgets, seen)), m.at[seen], m.values[:, seen]) for x, m in moved.items()}
-    far = {x: read([(m, paths.run(harm, x, s)) for s in harm.seeds], FAR) for x, m in known.items()}
+    far = {x: read([(m, harm.run(x, s)) for s in harm.seeds], FAR) for x, m in known.items()}
     return [prompt.table(safe, "capability").set_index("label"), prompt.table(far).set_index("label")]
 
 

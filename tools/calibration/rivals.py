@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import bdtr
 
+from holdfast.stats.bootstrap import times_drawn
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.intervals import wilson
 from holdfast.stats.linear import Linear
@@ -40,6 +41,23 @@ def t_interval(value: Array, drawn: Array, df: Array | float, alpha: float = 0.0
     percentiles of a bootstrap know nothing of the uncertainty of its own variance, this does."""
     half = t_quantile(df, alpha) * np.nanstd(drawn, axis=0, ddof=1)
     return value - half, value + half
+
+
+def nested(pseudo: Array, draws: int, random: np.random.Generator) -> Array:
+    """[draws, T] of complete pseudo-values [T, S, I]: a plain bootstrap with prompts anew in every drawn seed, as if
+    each seed had been asked others. Wrong here: for comparison."""
+    t, s, i = pseudo.shape
+    found = np.zeros((draws, t), dtype=np.float32)
+    step = max(1, min(draws, 1000, (1 << 21) // max(i, t * s // 4)))  # draws at a time, as in ``bootstrap.resample``
+    for at in range(0, draws, step):
+        b = min(step, draws - at)
+        often = times_drawn(random, b, s, 0).astype(int)
+        for slot in np.repeat(np.tile(np.arange(s), b), often.ravel()).reshape(b, -1).T:  # each draw's seed in it
+            v = times_drawn(random, b, i, 0)
+            for seed in np.unique(slot):
+                rows = np.flatnonzero(slot == seed)
+                found[at + rows] += v[rows] @ pseudo[:, seed].T.astype(np.float32) / i
+    return found / s
 
 
 def mcnemar(b: Array, c: Array) -> Array:

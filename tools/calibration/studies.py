@@ -34,13 +34,13 @@ from holdfast.analysis.described import better
 from holdfast.analysis.findings import Finding, finished
 from holdfast.analysis.recommend import recommend
 from holdfast.config.study import Study
-from holdfast.stats.design import Design, pivots
+from holdfast.stats.effects import ATTACKS, Effects, intercept
 from holdfast.stats.equivalence import BETTER, DIFFERS, EQUIVALENT, SMALL, WORSE, above, below, tost
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import linearise
+from holdfast.stats.methods import Design, pivots
 from holdfast.stats.paired import difference
 from holdfast.stats.pivot import Pivot
-from holdfast.stats.world import ATTACKS, World, intercept
 from tools.calibration.answers import balanced
 
 Array = np.ndarray
@@ -112,24 +112,24 @@ def _scores(name: str, cell: Cell, sets: int, random: np.random.Generator) -> di
     """[D, S, I] of the base (under every seed) and of each objective: means over the attacks."""
     _, _, share, attacks, trained, start, times, part = MEASURES[name]
     truth = {**TRUTHS, **_POWER}[cell.truth]
-    world = World(seed_sd=cell.seed_sd * part, attacks=attacks, effect_sd=0.0 if truth.flat else 0.3)
+    effects = Effects(seed_sd=cell.seed_sd * part, attacks=attacks, effect_sd=0.0 if truth.flat else 0.3)
     own = start if truth.flat else trained
     shape = (sets, cell.seeds, cell.prompts * times)
-    prompt = world.prompt_sd * random.standard_normal((sets, 1, shape[2]))
+    prompt = effects.prompt_sd * random.standard_normal((sets, 1, shape[2]))
 
-    def drawn(mean: float, world: World, size: tuple[int, ...]) -> Array:
-        seed = world.seed_sd * random.standard_normal((*size[:2], 1))
-        odds = prompt + seed + world.effect_sd * random.standard_normal((sets, 1, shape[2]))
-        odds = odds + intercept(mean, world)
+    def drawn(mean: float, effects: Effects, size: tuple[int, ...]) -> Array:
+        seed = effects.seed_sd * random.standard_normal((*size[:2], 1))
+        odds = prompt + seed + effects.effect_sd * random.standard_normal((sets, 1, shape[2]))
+        odds = odds + intercept(mean, effects)
         if not share:
             return expit(odds + 0.3 * random.standard_normal(size))
         return np.mean([random.random(size) < expit(odds + a) for a in attacks], axis=0)
 
     found = {
-        "base": np.broadcast_to(drawn(start, world._replace(seed_sd=0.0, effect_sd=0.0), (sets, 1, shape[2])), shape)
+        "base": np.broadcast_to(drawn(start, effects._replace(seed_sd=0.0, effect_sd=0.0), (sets, 1, shape[2])), shape)
     }
     for label in (SFT, *OTHERS):
-        own_world = world._replace(seed_sd=world.seed_sd * (truth.times if label == OTHERS[-1] else 1.0))
+        own_world = effects._replace(seed_sd=effects.seed_sd * (truth.times if label == OTHERS[-1] else 1.0))
         found[label] = drawn(own + truth.shifts.get(name, 0.0) * (label in truth.who), own_world, shape)
     return found
 

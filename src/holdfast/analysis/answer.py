@@ -14,8 +14,8 @@ from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.findings import ANSWERED
 from holdfast.analysis.rounding import missing, percent, points
 from holdfast.config.study import Study
-from holdfast.stats.design import FEW_SEEDS
 from holdfast.stats.equivalence import CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL
+from holdfast.stats.methods import FEW_SEEDS
 
 LITTLE = 0.1  # of the probability: a model that gives less to yes and no together is not answering
 NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier

@@ -14,12 +14,12 @@ import numpy as np
 
 from holdfast import rng
 from holdfast.analysis.findings import Finding, of
-from holdfast.analysis.ladder import AT_BASE, Ladder, caution
+from holdfast.analysis.ladder import AT_BASE, Ladder, design
 from holdfast.config.study import Study
 from holdfast.stats.bootstrap import Scheme, percentile, resample
-from holdfast.stats.design import Design
 from holdfast.stats.equivalence import DIFFERS
 from holdfast.stats.estimate import Estimate
+from holdfast.stats.methods import warning
 
 Array = np.ndarray
 DRAWS = 2000
@@ -46,10 +46,9 @@ def _found(some: list[Ladder], labels: list[str], budget: int, study: Study) -> 
     seen = ~np.isnan(y)
     if not y.shape[1] or not seen.any(axis=(1, 2)).all():
         return None
-    sums, counts = np.where(seen, y, 0.0), seen.astype(float)
     name = ("between", some[0].task, some[0].measure, budget)
     scheme: Scheme = "seeds" if study.declared.prompts == "fixed" else "crossed"
-    drawn = resample(sums, counts, some[0].weights, DRAWS, rng.generator(*name), scheme=scheme)
+    drawn = resample(y, some[0].weights, DRAWS, rng.generator(*name), scheme=scheme)
     shape = (len(some), len(labels))
     level = _levels(y, some[0].weights)
     value, noise = level.reshape(shape), float(drawn.var(axis=0, ddof=1).mean())
@@ -57,10 +56,9 @@ def _found(some: list[Ladder], labels: list[str], budget: int, study: Study) -> 
     low, high = percentile(model_share(drawn.reshape(-1, *shape).astype(float), 2 * noise), study.alpha)
     more = "models" if low > HALF else "objectives" if high < HALF else ""
     seeds, prompts = y.shape[1], int(seen.any(axis=(0, 1, 3)).sum())
-    warning = caution(Design("difference", False, seeds, prompts), study)
     made = Estimate(
-        float(share), float(low), float(high), n_prompts=prompts, n_seeds=seeds, warning=warning,
-        method=f"crossed bootstrap, {DRAWS} draws",
+        float(share), float(low), float(high), n_prompts=prompts, n_seeds=seeds,
+        method=f"crossed bootstrap, {DRAWS} draws", warning=warning(design(study, seeds, prompts)),
     )  # fmt: skip
     return of(
         some[0], "between", made, model="", budget=budget, decided=DIFFERS if more else None,

@@ -17,17 +17,16 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from holdfast.analysis import design_differences, estimates_file
-from holdfast.analysis.config_info import ConfigInfo, Configs
+from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.cube import BASE, ClusterSums, headline_of
+from holdfast.analysis.cube import BASE, Scores, headline_scores
 from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.load import configs, judges, load_records
-from holdfast.analysis.metrics import Metric
 from holdfast.config import loading
 from holdfast.config.study import Study
-from holdfast.stats.design import Design, default_interval
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import linearise
+from holdfast.stats.methods import Design, estimated
 from holdfast.stats.multiple import holm
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
@@ -183,75 +182,53 @@ class Side:
         return set(s.loc[s["label"].isin(labels) & ((s["budget"] == r["budget"]) | (s["label"] == BASE)), "subject"])
 
     @cached_property
-    def scores(self) -> dict[str, HeadlineScores]:
+    def _scores(self) -> dict[str, Scores]:
         return {}
 
-    def config(self, measure: str) -> HeadlineScores | None:
-        """The scores of a measure's headline metric; None for a measure of several eval configs (another task's)."""
+    def scores(self, measure: str) -> Scores | None:
+        """Of a measure's headline metric; None for a measure of several eval configs (another task's)."""
         mine = [c for c in self.about.values() if c.measure == measure]
         if len(mine) != 1:
             return None
-        if measure not in self.scores:
-            self.scores[measure] = HeadlineScores.of(self.frame, mine[0], self.study)
-        return self.scores[measure]
-
-
-@dataclass(frozen=True)
-class HeadlineScores:
-    """Of an eval config's headline metric."""
-
-    metric: Metric
-    sums: ClusterSums
-    items: list[str]
-    weights: Mapping[str, float]  # of each group in the macro mean
-
-    @classmethod
-    def of(cls, frame: pd.DataFrame, config: ConfigInfo, study: Study) -> HeadlineScores:
-        rows = frame[(frame["cell"] == config.id) & (frame["judge"] == judges(config)[0])].reset_index(drop=True)
-        head = headline_of(rows, config, study.threshold)
-        assert head.weights is not None, "asked of what was estimated"
-        weights = {g: w for g, w in zip(head.cube.groups, head.weights, strict=True) if w > 0}
-        return cls(head.metric, head.sums, sorted(rows["item"].unique()), weights)
-
-    def values(self, label: str, budget: int, seeds: list[int]) -> Array | None:
-        """[S, I, G] of a subject under these seeds; the base model is the same under every seed."""
-        who = self.sums.who
-        at = np.flatnonzero((who["label"] == label) & ((who["budget"] == budget) | (label == BASE)))
-        if len(at) != 1:  # several models or tasks share the label
-            return None
-        groups = [self.sums.groups.index(g) for g in self.weights]
-        there = self.sums.values()[at[0]][..., groups]
-        return there[[self.sums.seeds.index(s) for s in seeds]] if label != BASE else there[:1]
+        if measure not in self._scores:
+            rows = self.frame[(self.frame["cell"] == mine[0].id) & (self.frame["judge"] == judges(mine[0])[0])]
+            self._scores[measure] = headline_scores(rows.reset_index(drop=True), mine[0], self.study.threshold)[1]
+        return self._scores[measure]
 
 
 def _paired(one: Side, two: Side, r: Mapping[str, Any], alpha: float) -> tuple[Estimate | None, str, int, int]:
     """The paired difference; or None, and why the two must be taken as independent."""
-    x, y = one.config(r["measure"]), two.config(r["measure"])
+    x, y = one.scores(r["measure"]), two.scores(r["measure"])
     if x is None or y is None:
         return None, "independent: the measure stands in several cells", 0, 0
-    items = sorted(set(x.items) & set(y.items))
-    if items != x.items or items != y.items:
+    if x.items != y.items:
         return None, "independent: other prompts", 0, 0
-    if x.weights != y.weights or x.metric.kind != y.metric.kind:
+    if _macro(x) != _macro(y) or x.metric.kind != y.metric.kind:
         return None, "independent: other attacks, or another scale", 0, 0
     base = r["label"] == BASE
-    if not base and x.sums.seeds != y.sums.seeds:
+    if not base and x.seeds != y.seeds:
         return None, "independent: other training seeds", 0, 0
     made = _gap(x, y, one, two, r)
     if made is None:
         return None, "independent: several subjects of this label", 0, 0
     gaps, level = made
-    found, seeds = linearise(gaps, np.array(list(x.weights.values()))), 0 if base else len(x.sums.seeds)
+    found, seeds = linearise(gaps, np.array(list(_macro(x).values()))), 0 if base else len(x.seeds)
     prompts = int(found.present.sum())
     low, high = x.metric.bounds
     wide = (low, high) if level else (2 * low, 2 * high)
     design = Design("difference", level and x.metric.kind == "share", seeds, prompts)
-    ends = default_interval(found, design, bounds=wide, alpha=alpha)
+    ends = estimated(found, design, bounds=wide, alpha=alpha)
     gap = Estimate(float(found.value), float(ends.low), float(ends.high), float(ends.p))
     return gap, "paired by seed and prompt" if seeds > 1 else "paired by prompt", prompts, seeds
 
 
-def _gap(x: HeadlineScores, y: HeadlineScores, one: Side, two: Side, r: Mapping[str, Any]) -> tuple[Array, bool] | None:
+def _macro(scores: Scores) -> dict[str, float]:
+    """Each group of the macro mean, and its weight."""
+    assert scores.weights is not None, "asked of what was estimated"
+    return {g: w for g, w in zip(scores.groups, scores.weights, strict=True) if w > 0}
+
+
+def _gap(x: Scores, y: Scores, one: Side, two: Side, r: Mapping[str, Any]) -> tuple[Array, bool] | None:
     """[S, I, G]: b's score minus a's, of a difference the differences' difference; and whether it is one of scores, as
     it is also where both studies have the same reference."""
     a, b = (_read(s, r, r["label"]) for s in (x, y))
@@ -267,5 +244,12 @@ def _gap(x: HeadlineScores, y: HeadlineScores, one: Side, two: Side, r: Mapping[
     return (b - b0) - (a - a0), False
 
 
-def _read(scores: HeadlineScores, r: Mapping[str, Any], label: str) -> Array | None:
-    return scores.values(label, int(r["budget"]), list(scores.sums.seeds))
+def _read(scores: Scores, r: Mapping[str, Any], label: str) -> Array | None:
+    """[S, I, G] of a label at the estimate's budget; the base model's, which is the same under every seed, once. None
+    where several models or tasks share the label."""
+    who = scores.who
+    at = np.flatnonzero((who["label"] == label) & ((who["budget"] == int(r["budget"])) | (label == BASE)))
+    if len(at) != 1:
+        return None
+    there = scores.values[at[0]][..., [scores.groups.index(g) for g in _macro(scores)]]
+    return there[:1] if label == BASE else there

@@ -26,13 +26,13 @@ from typing import Any
 import numpy as np
 
 from holdfast.analysis.findings import Finding, of
-from holdfast.analysis.ladder import AT_BASE, Checkpoint, Ladder, caution, contrast
+from holdfast.analysis.ladder import AT_BASE, Checkpoint, Ladder, contrast, design
 from holdfast.config.study import Study
 from holdfast.stats.curves import axis
-from holdfast.stats.design import Design
 from holdfast.stats.equivalence import CANNOT_TELL
 from holdfast.stats.estimate import Ends, Estimate, smallest
-from holdfast.stats.ratio import NOWHERE, Ratio
+from holdfast.stats.methods import warning
+from holdfast.stats.pivot import NOWHERE, Ratio
 
 Array = np.ndarray
 STRICTER = 5  # of those told 93% hold wherever one in 7 is told (alpha / 5 may miss), and in all that was simulated
@@ -193,6 +193,6 @@ def estimated(value: float, ends: Ends, of: tuple[Slope, ...], study: Study) -> 
         n_seeds=s,
         method=f"ratio of slopes over budgets, Fieller’s set over {over}"
         + (", or over seeds if wider" if s > 1 and not fixed else ""),
-        warning=caution(Design("difference", False, s, m), study),
+        warning=warning(design(study, s, m)),
         ends=ends,
     )

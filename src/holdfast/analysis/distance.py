@@ -49,7 +49,7 @@ def _compared(rows: Records, config: ConfigInfo, study: Study, draws: int) -> At
     sft = study.sft(labels)
     if not sft or (BASE, 0) not in harm.who:
         return None
-    runs = {x: [(_moved(rows, x, s), paths.run(harm, x, s)) for s in harm.seeds] for x in labels}
+    runs = {x: [(_moved(rows, x, s), harm.run(x, s)) for s in harm.seeds] for x in labels}
     ends = {x: min((end for one in some if (end := _reach(*one)) > 0), default=0.0) for x, some in runs.items()}
     found: dict[str, Reads] = {}
     others: dict[str, Reads] = {}
@@ -68,7 +68,7 @@ def _compared(rows: Records, config: ConfigInfo, study: Study, draws: int) -> At
 
         def of(x: str, high: int) -> Reads:
             some = zip(harm.seeds, runs[x], strict=True)
-            return read([(moved, paths.run(low_high[high], x, seed)) for seed, (moved, _) in some], far[label])
+            return read([(moved, low_high[high].run(x, seed)) for seed, (moved, _) in some], far[label])
 
         lows, highs = ([(of(label, k), of(sft, 1 - k))] for k in (0, 1))
         return lows, highs

@@ -11,17 +11,15 @@ import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Team, teams
-from holdfast.analysis.cube import Cube, conditions, cube_of
+from holdfast.analysis.cube import Cube, cube_of
 from holdfast.analysis.human_labels import corrected
 from holdfast.analysis.load import COHERENCE, judges
 from holdfast.analysis.metrics import Metric, coherence, headline, metrics
 from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
-from holdfast.stats.design import Design, default_interval, default_method
 from holdfast.stats.estimate import Estimate
-from holdfast.stats.intervals import mean_interval, share_interval
-from holdfast.stats.linear import Linear, level_spread, linearise
-from holdfast.stats.methods import rare_prompts, seed_t, wider
+from holdfast.stats.linear import Linear, linearise
+from holdfast.stats.methods import Design, estimated, rare_prompts
 from holdfast.stats.multiple import holm
 from holdfast.stats.paired import sign_flip
 from holdfast.store.schemas import COLUMNS
@@ -74,7 +72,7 @@ def _of_judge(rows: pd.DataFrame, config: ConfigInfo, judge: str, study: Study) 
     for metric, by in _metrics(rows, config, judge, study):
         y, (about, gone) = cube.values(metric), cube.counts(metric)
         worst = [cube.values(metric.filled(high)) for high in (False, True)] if gone.any() else []
-        for condition, weights in conditions(config.summary, cube).items():
+        for condition, weights in cube.conditions.items():
             columns = weights > 0
             for some in jobs.values():
                 part = _rows(cube, y[..., columns], weights[columns], some, metric, study.alpha)
@@ -125,21 +123,26 @@ def _rows(cube: Cube, y: Array, weights: Array, some: list[Team], metric: Metric
     """One row a team. The teams here are alike in size and in whether they are compared: batch × S × I × G."""
     members, paired = np.array([t.members for t in some]), bool(some[0].others)
     values = y[members] - y[np.array([t.others for t in some])] if paired else y[members]
-    estimate = linearise(values, weights)
-    found = _difference(estimate, metric, alpha) if paired else _level(values, estimate, metric, alpha, cube)
+    found = linearise(values, weights)
+    made = _made(values, found, metric, cube, alpha, paired=paired)
+    method, p = _tested(made) if paired else (made.method, made.p)
     trained = (cube.answerers["label"] != "base").to_numpy()[members[:, 0]]
     return {
         "answerer": members[:, 0],
         "estimand": "difference" if paired else "level",
         "against": [t.against for t in some],
         "seed": [t.seed for t in some],
-        "value": estimate.value,
-        "n_prompts": estimate.present.sum(axis=-1),
+        "value": made.value,
+        "low": made.low,
+        "high": made.high,
+        "p": p,
+        "effective_n": made.effective_n,
+        "method": method,
+        "n_prompts": made.n_prompts,
         "n_seeds": np.where(trained, members.shape[1], 0),
         "unit": "seed and prompt" if members.shape[1] > 1 else "prompt",
-        "groups": estimate.groups.sum(axis=-1),
-        "same": (np.abs(estimate.raw) < 1e-12).all(axis=(-1, -2)) & paired,
-        **found,
+        "groups": found.groups.sum(axis=-1),
+        "same": (np.abs(found.raw) < 1e-12).all(axis=(-1, -2)) & paired,
     }
 
 
@@ -157,13 +160,8 @@ def _bounds(
         others = np.array([some[k].others for k in lost]) if some[0].others else None
         for end, mine, its, name in (("low", 0, 1, "bound_low"), ("high", 1, 0, "bound_high")):
             values = worst[mine][members] - (0.0 if others is None else worst[its][others])
-            estimate = linearise(values, weights)
-            if others is None:
-                found[name][lost] = _level(values, estimate, metric, alpha, cube)[end]
-            else:
-                design = Design("difference", metric.kind == "share", *estimate.raw.shape[-2:])
-                made = default_interval(estimate, design, bounds=metric.bounds, alpha=alpha)
-                found[name][lost] = made.low if end == "low" else made.high
+            made = _made(values, linearise(values, weights), metric, cube, alpha, paired=others is not None)
+            found[name][lost] = getattr(made, end)
     return found
 
 
@@ -176,38 +174,21 @@ def _missing(table: pd.DataFrame) -> pd.Series:
     return p.where(table["n_unscored"].gt(0) & table["against"].ne(""))
 
 
-def _level(values: Array, estimate: Linear, metric: Metric, alpha: float, cube: Cube) -> dict[str, Any]:
-    variance, df = level_spread(estimate, metric.kind == "share")
-    if metric.kind == "share":
-        n = (~np.isnan(values)).sum(axis=(-1, -2, -3)) * _samples(cube)
-        own = share_interval(estimate.value, variance, df, n, estimate.shares, rare_prompts(values), alpha)
-    else:
-        prompts = estimate.present.sum(axis=-1)
-        own = mean_interval(estimate.value, variance, df, prompts, metric.bounds, alpha)
-    design, found = (
-        Design("level", metric.kind == "share", *values.shape[-3:-1]),
-        Estimate(estimate.value, own.low, own.high),
-    )
-    if design.seeds > 1:  # it has to hold for the seeds' means, too (``docs/calibration.md``)
-        found = wider(found, seed_t(estimate, metric.bounds, alpha))
-    ends = {"low": found.low, "high": found.high, "effective_n": own.effective_n}
-    return {**ends, "method": default_method(design), "p": np.nan}
+def _made(values: Array, found: Linear, metric: Metric, cube: Cube, alpha: float, *, paired: bool) -> Estimate:
+    """In the default method of its design. ``values`` [..., S, I, G] are those that ``found`` was linearised from."""
+    seeds, prompts = values.shape[-3:-1]
+    design = Design("difference" if paired else "level", metric.kind == "share", seeds, prompts)
+    n = (~np.isnan(values)).sum(axis=(-1, -2, -3)) * cube.samples
+    return estimated(found, design, n=n, rare=rare_prompts(values), bounds=metric.bounds, alpha=alpha)
 
 
-def _samples(cube: Cube) -> int:
-    """Responses to one prompt under one attack by one subject."""
-    return int(np.bincount(cube.at).max())
-
-
-def _difference(estimate: Linear, metric: Metric, alpha: float) -> dict[str, Any]:
-    design = Design("difference", metric.kind == "share", *estimate.raw.shape[-2:])
-    found, test = default_interval(estimate, design, bounds=metric.bounds, alpha=alpha), "t test"
-    p = found.p
-    if design.seeds < 2:
-        p, test = sign_flip(estimate.raw[:, 0, estimate.present.any(axis=0)]), "sign-flip test"
-    p = np.where(np.isnan(estimate.value), np.nan, p)
-    method = f"{default_method(design)}; {test}"
-    return {"low": found.low, "high": found.high, "effective_n": np.nan, "method": method, "p": p}
+def _tested(made: Estimate) -> tuple[str, Array]:
+    """A difference's test and p: of a single seed by sign flips."""
+    found, p, test = made.linear, made.p, "t test"
+    assert found is not None
+    if made.n_seeds < 2:
+        p, test = sign_flip(found.raw[:, 0, found.present.any(axis=0)]), "sign-flip test"
+    return f"{made.method}; {test}", np.where(np.isnan(made.value), np.nan, p)
 
 
 def _notes(cube: Cube, y: Array, groups: Array, some: list[Team], part: dict[str, Any]) -> list[str]:

@@ -17,18 +17,16 @@ import pandas as pd
 from holdfast.analysis.answer_rows import matched_only
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT, sft_of
-from holdfast.analysis.cube import BASE, cluster_sums, headline_of
+from holdfast.analysis.cube import BASE, headline_scores
 from holdfast.analysis.described import better
 from holdfast.analysis.load import common_budgets, judges
 from holdfast.config.study import Study
 from holdfast.evals.measures.measure import Better
-from holdfast.stats.design import FEW_SEEDS, Design, default_method, pivots
-from holdfast.stats.design import warning as about_design
+from holdfast.stats import methods
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.linear import Linear, linearise
-from holdfast.stats.methods import seed_means
+from holdfast.stats.methods import Design
 from holdfast.stats.paired import sign_flip
-from holdfast.stats.pivot import Pivot
 
 Array = np.ndarray
 Checkpoint = tuple[str, int]  # label and budget
@@ -90,13 +88,12 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
         rows = frame[own & (frame["format"] == DEFAULT)].reset_index(drop=True)
         if rows.empty:
             continue
-        head = headline_of(rows, config, study.threshold)
-        metric, sums, weights = head.metric, head.sums, head.weights
+        cube, scores = headline_scores(rows, config, study.threshold)
+        metric, weights, who = scores.metric, scores.weights, scores.who
         if weights is None:
             continue
-        values, used, who = sums.values()[..., weights > 0], weights[weights > 0], sums.who
         filled = [metric.filled(high) for high in (False, True)] if np.isnan(metric.values).any() else []
-        ends = [cluster_sums(head.cube, m).values()[..., weights > 0] for m in filled]
+        values, *ends = (x.values[..., weights > 0] for x in (scores, *map(cube.scores, filled)))
         trained = who[who["label"] != BASE]
         for (model, task), some in trained.groupby(["model", "task"], sort=False):
             if config.task and config.task != task:
@@ -121,10 +118,10 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
                     judge=judge,
                     share=metric.kind == "share",
                     width=metric.bounds[1] - metric.bounds[0],
-                    weights=used,
+                    weights=weights[weights > 0],
                     labels=tuple(label for label in study.labels if label in there),
                     sft=sft_of(some.assign(bracket=""), study),
-                    seeds=sums.seeds,
+                    seeds=scores.seeds,
                     values={checkpoint: values[i] for checkpoint, i in at.items()},
                     worst={checkpoint: (ends[0][i], ends[1][i]) for checkpoint, i in at.items()} if ends else {},
                 )
@@ -206,41 +203,15 @@ def contrast(ladder: Ladder, weights: Mapping[Checkpoint, float], study: Study) 
 def estimated(found: Linear, share: bool, width: float, unit: float, study: Study, flipped: float) -> Estimate:
     """A linearised number in its default method, multiplied by ``unit``; of fixed prompts, by the seeds alone.
     ``flipped``: p by sign flips, which a single seed is judged by, so far as its interval agrees."""
-    seeds, prompts = found.pseudo.shape[-2], int(found.present.sum())
-    design = Design("difference", share, seeds, prompts)
-    fixed = study.declared.prompts == "fixed"
-    own = _of_seeds(found) if fixed else pivots(found, design, width, study.alpha)
-    made = tuple(one.scaled(unit) for one in own)
-    p, test = float(np.fmax.reduce([one.p() for one in made])), "t test"
-    if seeds == 1 and not fixed:
+    about = design(study, found.pseudo.shape[-2], int(found.present.sum()), share)
+    made = methods.estimated(found, about, bounds=(0.0, width), alpha=study.alpha).scaled(unit)
+    p, test = made.two_sided(), "t test"
+    if about.seeds == 1 and not about.fixed:
         # Flips see no prompt that was not drawn; the interval does. A p beside it that says other than it does is none.
         p, test = float(np.fmax(p, flipped)), "sign-flip test, or t of the interval if larger"
-    known = Estimate(
-        value=float(found.value) * unit,
-        pivots=made,
-        low=np.nan,
-        high=np.nan,
-        p=p,
-        n_prompts=prompts,
-        n_seeds=seeds,
-        method=f"{'t on seed means' if fixed else default_method(design)}; {test}",
-        warning=caution(design, study),
-        linear=found,
-        limit=width * unit,
-    )
-    low, high = known.interval(study.alpha)
-    return replace(known, low=low, high=high)
+    return replace(made, p=p, method=f"{made.method}; {test}", warning=methods.warning(about))
 
 
-def _of_seeds(found: Linear) -> tuple[Pivot]:
-    """Of fixed prompts: the seeds alone. Where these agree to the last digit, nothing is known of how others might."""
-    one = seed_means(found)
-    return (one._replace(variance=np.where(one.variance < 1e-24, np.nan, one.variance)),)
-
-
-def caution(design: Design, study: Study) -> str:
-    """What must stand beside a number of this design."""
-    if study.declared.prompts == "fixed" and design.seeds < 2:
-        return "One seed and fixed prompts: nothing is replicated, so nothing is shown."
-    few = f"Fewer than {FEW_SEEDS} seeds: their spread is poorly known." if 2 < design.seeds < FEW_SEEDS else ""
-    return about_design(design) or few
+def design(study: Study, seeds: int, prompts: int, share: bool = False) -> Design:
+    """Of a difference in a study."""
+    return Design("difference", share, seeds, prompts, study.declared.prompts == "fixed")

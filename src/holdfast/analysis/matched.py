@@ -95,9 +95,9 @@ def _matched(rows: Records, tools: Instruments, config: ConfigInfo, study: Study
     labels = [x for x in study.labels if any(a == x for a, _ in match.who) and any(a == x for a, _ in harm.who)]
     runs = {label: runs_of(label, seeds, match, reported, harm) for label in labels}
     sft = study.sft(runs)
-    base = _base(match, np.nan)
+    base = match.base()
     target, void = _target(study, base)
-    ceiling = _base(harm, 0.0) + _safety(study)
+    ceiling = harm.base(0.0) + _safety(study)
     wide = 2 * study.declared.interest.of("capability")  # a rise between checkpoints that the match must speak of
     prompt = AgainstSft(study, sft, weights, min(harm.prompts, match.prompts), harm.width, wide)
     whole, ends = able is None and harms is None, (able or (match, match), harms or (harm, harm))
@@ -106,7 +106,7 @@ def _matched(rows: Records, tools: Instruments, config: ConfigInfo, study: Study
         """At the target, with the missing scores of capability at their highest and the base's at their lowest, or the
         other way, and those of harm."""
         r = runs_of(label, seeds, ends[0][up], reported, ends[1][harmful])
-        return at(r, _target(study, _base(ends[0][not up], np.nan))[0][:, None])
+        return at(r, _target(study, ends[0][not up].base())[0][:, None])
 
     def at_worst(label: str) -> tuple[Pairs, Pairs]:
         ways = list(product((False, True), repeat=2))
@@ -116,7 +116,7 @@ def _matched(rows: Records, tools: Instruments, config: ConfigInfo, study: Study
     def gained(label: str, up: bool) -> Reads:
         """Under the ceiling, with the missing scores so that it has most capability there, or least."""
         r = runs_of(label, seeds, ends[0][up], reported, ends[1][not up])
-        return under(r, _base(ends[1][up], 0.0) + _safety(study))
+        return under(r, ends[1][up].base(0.0) + _safety(study))
 
     def gained_at_worst(label: str) -> tuple[Pairs, Pairs]:
         return [(gained(label, False), gained(sft, True))], [(gained(label, True), gained(sft, False))]
@@ -134,11 +134,6 @@ def _matched(rows: Records, tools: Instruments, config: ConfigInfo, study: Study
     )  # fmt: skip
 
 
-def _base(found: Levels, missing: float) -> Array:
-    """[D]: of the base model; ``missing`` where it was not measured."""
-    return found.of(BASE, 0)[:, 0] if (BASE, 0) in found.who else np.full(len(found.drawn), missing)
-
-
 def _safety(study: Study) -> float:
     return study.matched.safety if study.matched else 0.05
 
@@ -153,7 +148,7 @@ def _target(study: Study, base: Array) -> tuple[Array, bool]:
 
 
 def runs_of(label: str, seeds: tuple[int, ...], match: Levels, reported: Levels, harm: Levels) -> Runs:
-    each = [[paths.run(x, label, s) for s in seeds] for x in (match, reported, harm)]
+    each = [[x.run(label, s) for s in seeds] for x in (match, reported, harm)]
     return Runs(tuple(each[0]), tuple(curves.smooth(r.values) for r in each[0]), tuple(each[1]), tuple(each[2]))
 
 
@@ -226,7 +221,7 @@ def choose(frame: pd.DataFrame, configs: Configs, study: Study, *, both: bool = 
         target, void = _target(study, found.of(BASE, 0)[:, 0])
         names = rows.subjects.set_index(["label", "seed", "budget"])["subject"]
         for label, seed in {(a, s) for a, s, _ in names.index if a != BASE}:
-            one = paths.run(found, label, seed)
+            one = found.run(label, seed)
             rising = curves.smooth(one.values)[0]
             enough = [k for k, v in enumerate(rising) if v >= target[0] - 1e-9 and one.budgets[k] > 0]
             if enough and not void:

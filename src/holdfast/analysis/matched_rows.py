@@ -14,15 +14,15 @@ from holdfast.analysis.config_info import Configs
 from holdfast.analysis.described import better
 from holdfast.analysis.distance import AtDistance, at_distance
 from holdfast.analysis.findings import Finding
-from holdfast.analysis.ladder import caution
+from holdfast.analysis.ladder import design
 from holdfast.analysis.matched import Matched, matched
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.pareto import Front, fronts
 from holdfast.analysis.records import Records, records
 from holdfast.config.study import Study
-from holdfast.stats.design import Design
 from holdfast.stats.equivalence import CANNOT_TELL
 from holdfast.stats.estimate import Estimate
+from holdfast.stats.methods import warning
 
 METHOD = (
     "match in every draw of a crossed bootstrap; t with Satterthwaite's degrees of freedom; union over the checkpoints "
@@ -103,8 +103,7 @@ def _from_sft(table: pd.DataFrame, about: Finding, sft: str, prompts: int, study
     for r in table.to_dict("records"):
         if r["label"] != sft and "gap" in r:
             pairs, left = int(r["n_pairs"]), reservations(r)
-            design = Design("difference", False, pairs, prompts)
-            warned = [caution(design, study) if pairs else "", f"{left}." if left else ""]
+            warned = [warning(design(study, pairs, prompts)) if pairs else "", f"{left}." if left else ""]
             made = Estimate(
                 r["gap"], r["gap_low"], r["gap_high"], r["p"], r["made"], prompts, pairs, METHOD,
                 " ".join(filter(None, warned)), limit=r["limit"], bound_low=r["bound_low"], bound_high=r["bound_high"],

@@ -20,8 +20,7 @@ from holdfast.analysis.matched import instruments
 from holdfast.analysis.paths import BASE, Array
 from holdfast.analysis.records import Records
 from holdfast.config.study import Study
-from holdfast.stats.front import dominates, on_front
-from holdfast.stats.resampled import over_seeds, seed_weights
+from holdfast.stats.resampled import dominates, on_front, over_seeds, seed_weights
 
 
 def fronts(some: Sequence[Records], configs: Configs, study: Study, draws: int = paths.DRAWS) -> list[Front]:

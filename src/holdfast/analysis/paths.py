@@ -8,12 +8,13 @@ Shapes: D draws (the first is what was measured), T subjects over seeds, S seeds
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from holdfast import rng
-from holdfast.analysis.cube import BASE, ClusterSums, cluster_sums
+from holdfast.analysis.cube import BASE
 from holdfast.analysis.metrics import Metric, metrics
 from holdfast.analysis.records import JudgedRecords
 from holdfast.stats.bootstrap import combine, resample
@@ -28,7 +29,7 @@ class Levels:
     """One metric of every subject of one model and task. ``drawn`` [D, T, S]: NaN where nothing was measured;
     ``width``: of the metric's range."""
 
-    who: dict[tuple[str, int], int]  # label and budget (the base model's is 0): its place in T
+    who: Mapping[tuple[str, int], int]  # label and budget (the base model's is 0): its place in T
     seeds: tuple[int, ...]
     drawn: Array
     prompts: int
@@ -37,6 +38,20 @@ class Levels:
     def of(self, label: str, budget: int) -> Array:
         """[D, S]."""
         return self.drawn[:, self.who[label, budget]]
+
+    def base(self, missing: float = np.nan) -> Array:
+        """[D]: of the base model; ``missing`` where it was not measured."""
+        return self.of(BASE, 0)[:, 0] if (BASE, 0) in self.who else np.full(len(self.drawn), missing)
+
+    def run(self, label: str, seed: int) -> Curve:
+        """The base model and every checkpoint of this run at which the metric was measured."""
+        k = self.seeds.index(seed)
+        there = {b: self.drawn[:, t, k] for (name, b), t in self.who.items() if name == label}
+        points = {0: self.of(BASE, 0)[:, k] if (BASE, 0) in self.who else self.base()}
+        points |= {b: there[b] for b in sorted(there)}
+        points = {b: v for b, v in points.items() if not np.isnan(v[0])}
+        values = np.stack(list(points.values()), axis=1) if points else np.empty((len(self.drawn), 0))
+        return Curve(tuple(points), axis(tuple(points)), values)
 
 
 def levels(part: JudgedRecords, threshold: float, draws: int = DRAWS) -> Levels:
@@ -54,32 +69,20 @@ def worst(part: JudgedRecords, threshold: float, draws: int = DRAWS) -> tuple[Le
 
 
 def _levels(part: JudgedRecords, metric: Metric, draws: int) -> Levels:
-    weights = part.weights
-    assert weights is not None, "nothing was asked of what the headline is about"
-    width = metric.bounds[1] - metric.bounds[0]
-    return drawn(cluster_sums(part.cube, metric), weights, part.config.id, draws, width=width)
+    scores = part.cube.scores(metric)
+    assert scores.weights is not None, "nothing was asked of what the headline is about"
+    every = drawn(scores.values, scores.weights, part.config.id, draws)
+    return Levels(scores.at, scores.seeds, every, len(scores.items), metric.bounds[1] - metric.bounds[0])
 
 
-def drawn(clusters: ClusterSums, weights: Array, name: str, draws: int = DRAWS, *, width: float = 1.0) -> Levels:
-    """``levels`` of cluster sums; what has one ``name`` is drawn alike."""
-    t, s, i, g = clusters.sums.shape
-    # Each seed by itself: seeds are resampled later, alike for every measure.
-    sums, counts = (x.reshape(t * s, 1, i, g) for x in (clusters.sums, clusters.counts))
-    first = combine(sums.sum(axis=2), counts.sum(axis=2), weights, np.ones(1))
+def drawn(y: Array, weights: Array, name: str, draws: int = DRAWS) -> Array:
+    """[D, T, S] of scores ``y`` [T, S, I, G]: prompts are resampled, alike for what has one ``name``. Each seed stays
+    by itself, for seeds are resampled later, alike for every measure."""
+    t, s, i, g = y.shape
+    y = y.reshape(t * s, 1, i, g)
+    first = combine(np.nansum(y, axis=2), (~np.isnan(y)).sum(axis=2), weights, np.ones(1))
     random = rng.generator("paths", i, g, name)
-    some = resample(sums, counts, weights, draws, random, scheme="prompts") if draws else np.empty((0, t * s))
+    some = resample(y, weights, draws, random, scheme="prompts") if draws else np.empty((0, t * s))
     both = np.concatenate([first[None], some]).reshape(draws + 1, t, s).astype(float)
     both[:, np.isnan(both[0])] = np.nan  # what was not measured is in no draw, whatever prompts are drawn
-    names = zip(clusters.who["label"], clusters.who["budget"], strict=True)
-    return Levels({(str(a), int(b)): k for k, (a, b) in enumerate(names)}, clusters.seeds, both, i, width)
-
-
-def run(found: Levels, label: str, seed: int) -> Curve:
-    """The base model and every checkpoint of this run at which the metric was measured."""
-    k = found.seeds.index(seed)
-    there = {b: found.drawn[:, t, k] for (name, b), t in found.who.items() if name == label}
-    first = found.of(BASE, 0)[:, k] if (BASE, 0) in found.who else np.full(len(found.drawn), np.nan)
-    points = {0: first} | {b: there[b] for b in sorted(there)}
-    points = {b: v for b, v in points.items() if not np.isnan(v[0])}
-    values = np.stack(list(points.values()), axis=1) if points else np.empty((len(found.drawn), 0))
-    return Curve(tuple(points), axis(tuple(points)), values)
+    return both

@@ -20,12 +20,12 @@ from scipy.special import ndtri
 from holdfast.analysis.compare import independent
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.cube import headline_of
+from holdfast.analysis.cube import headline_scores
 from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.load import judges
 from holdfast.config.study import Study
-from holdfast.stats.design import Design, default_interval
 from holdfast.stats.linear import linearise
+from holdfast.stats.methods import Design, estimated
 from holdfast.store.documents import parse_yaml
 
 COLUMNS = [
@@ -113,16 +113,16 @@ def _mean(
     if rows["budget"].nunique() < 2:
         return None, ""
     rows = rows.reset_index(drop=True)
-    head = headline_of(rows, config, study.threshold)
-    metric, sums, weights = head.metric, head.sums, head.weights
+    cube, scores = headline_scores(rows, config, study.threshold)
+    metric, weights, budgets = scores.metric, scores.weights, len(scores.who)
     assert weights is not None, "asked of what was estimated"
-    y = np.concatenate(list(sums.values()), axis=-1)  # S, I, budgets × G
-    found = linearise(y, np.tile(weights, len(sums.who)) / len(sums.who))
-    design = Design("level", metric.kind == "share", len(sums.seeds), int(found.present.sum()))
-    n = int((~np.isnan(y)).sum() * np.bincount(head.cube.at).max())
-    made = default_interval(found, design, n=n, bounds=metric.bounds, alpha=study.alpha)
+    y = np.concatenate(list(scores.values), axis=-1)  # S, I, budgets × G
+    found = linearise(y, np.tile(weights, budgets) / budgets)
+    design = Design("level", metric.kind == "share", len(scores.seeds), int(found.present.sum()))
+    n = int((~np.isnan(y)).sum() * cube.samples)
+    made = estimated(found, design, n=n, bounds=metric.bounds, alpha=study.alpha)
     lacking = sorted(set(theirs) - set(rows["budget"]))
-    note = f"mean over {len(sums.who)} of their {len(theirs)} budgets" if lacking else ""
+    note = f"mean over {budgets} of their {len(theirs)} budgets" if lacking else ""
     return (float(found.value), float(made.low), float(made.high)), note
 
 

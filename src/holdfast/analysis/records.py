@@ -15,7 +15,7 @@ import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.cube import BASE, Cube, conditions, cube_of
+from holdfast.analysis.cube import BASE, Cube, cube_of
 from holdfast.analysis.load import SUBJECT, judges
 
 Array = np.ndarray
@@ -33,7 +33,7 @@ class JudgedRecords(NamedTuple):
     @property
     def weights(self) -> Array | None:
         """[G]: of the headline; None where nothing was asked of what it is about."""
-        return conditions(self.config.summary, self.cube).get("macro")
+        return self.cube.conditions.get("macro")
 
 
 @dataclass(frozen=True, eq=False)

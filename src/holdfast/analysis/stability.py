@@ -19,15 +19,15 @@ import pandas as pd
 
 from holdfast.analysis.coherent import under
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.cube import BASE, ClusterSums, cluster_sums
+from holdfast.analysis.cube import BASE, Scores
 from holdfast.analysis.load import common_budgets, judges
 from holdfast.analysis.matched import reported
 from holdfast.analysis.metrics import Metric
 from holdfast.analysis.records import JudgedRecords, Records
 from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
-from holdfast.stats.design import Design, default_interval
 from holdfast.stats.linear import linearise
+from holdfast.stats.methods import Design, estimated
 from holdfast.stats.trend import last_weights, over_budgets, slope_weights
 
 Array = np.ndarray
@@ -75,19 +75,14 @@ def _of_judge(part: JudgedRecords, study: Study) -> Iterator[dict[str, Any]]:
                 continue
             values = under(rule, harm, coherent)
             metric = Metric("harm", values, "mean" if threshold is None else "share", (0.0, 1.0))
-            clusters = cluster_sums(part.cube, metric)
             about = {"benchmark": part.config.measure, "responses": name}
             about["threshold"] = MEAN if threshold is None else f"{threshold:g}"
-            for row in _compared(clusters, weights, study):
-                yield about | row
+            yield from (about | row for row in _compared(part.cube.scores(metric), weights, study))
 
 
-def _compared(clusters: ClusterSums, weights: Array, study: Study) -> Iterator[dict[str, Any]]:
+def _compared(scores: Scores, weights: Array, study: Study) -> Iterator[dict[str, Any]]:
     """Every label against each reference under each averaging; those that are alike in shape are tested together."""
-    y = clusters.values()  # T S I G
-    at = {
-        (str(a), int(b)): k for k, (a, b) in enumerate(zip(clusters.who["label"], clusters.who["budget"], strict=True))
-    }
+    y, at = scores.values, scores.at
     own = {x: {b for a, b in at if a == x and (b in study.ladder or x == BASE)} for x, _ in at}
     sft = study.sft(own)
     batches: dict[tuple[bool, int], list[tuple[dict[str, Any], Array]]] = defaultdict(list)
@@ -107,7 +102,7 @@ def _compared(clusters: ClusterSums, weights: Array, study: Study) -> Iterator[d
     for (share, seeds), some in batches.items():
         linear = linearise(np.stack([values for _, values in some]), weights)
         prompts = linear.present.sum(axis=-1)
-        made = default_interval(linear, Design("difference", share, seeds, int(prompts.min())), alpha=study.alpha)
+        made = estimated(linear, Design("difference", share, seeds, int(prompts.min())), alpha=study.alpha)
         numbers = {"value": linear.value, "low": made.low, "high": made.high, "p": made.p, "n_prompts": prompts}
         for k, (about, _) in enumerate(some):
             yield about | {name: x[k].item() for name, x in numbers.items()} | {"n_seeds": seeds}

@@ -1,4 +1,4 @@
-"""Bootstrap of cluster sums: prompts and seeds are resampled, crossed or nested, for all conditions together.
+"""Bootstrap of scores: prompts and seeds are the clusters that are resampled, for all conditions together.
 
 Every condition sees the same draws, so that differences, slopes and any other linear functional of the levels are
 paired, and their joint distribution is at hand.
@@ -16,13 +16,12 @@ from typing import Literal
 import numpy as np
 
 Array = np.ndarray
-Scheme = Literal["crossed", "nested", "prompts", "seeds"]
+Scheme = Literal["crossed", "prompts", "seeds"]
 _CHUNK = 1 << 21  # prompt weights held at a time
 
 
 def resample(
-    sums: Array,
-    counts: Array | None,
+    y: Array,
     weights: Array,
     draws: int,
     random: np.random.Generator,
@@ -30,67 +29,32 @@ def resample(
     scheme: Scheme = "crossed",
     less: int = 1,
 ) -> Array:
-    """[draws, T] of sums and counts [T, S, I, G]; ``counts`` None: one score in every place.
+    """[draws, T]: the weighted mean over groups and seeds of scores ``y`` [T, S, I, G], NaN where there is none.
 
-    ``crossed``: seeds and prompts independently of one another; ``nested``: prompts anew in every drawn seed, as if
-    each seed had been asked others (wrong here, for comparison); ``prompts``, ``seeds``: one of them, the other fixed.
-    ``less``: so many clusters fewer than there are make a draw (Rao and Wu: 1; the plain bootstrap: 0). Where there is
-    but one cluster it is kept.
+    ``crossed``: seeds and prompts are drawn independently of one another; ``prompts``, ``seeds``: one of them, the
+    other fixed. ``less``: so many clusters fewer than there are make a draw (Rao and Wu: 1; the plain bootstrap: 0).
+    Where there is but one cluster it is kept.
     """
-    t, s, i, g = sums.shape
-    matrix = _by_prompt(sums)
-    held = None if counts is None or (counts == 1).all() else _by_prompt(counts)
+    t, s, i, g = y.shape
+    seen = ~np.isnan(y)
+    matrix = _by_prompt(np.where(seen, y, 0.0))
+    held = None if seen.all() else _by_prompt(seen)
     # A block of draws is one product of weights and answers, as large as stays in memory; single precision, for what
     # draws differ by is far above 1e-7.
     step = max(1, min(draws, 1000, _CHUNK // max(i, t * s * g // 4)))
     found = np.empty((draws, t), dtype=np.float32)
     for at in range(0, draws, step):
         b = min(step, draws - at)
-        u = _counts(random, b, s, less) if scheme != "prompts" else np.ones((b, s), dtype=np.float32)
-        if scheme == "nested":
-            found[at : at + b] = _nested(matrix, held, weights, u, (t, s, i, g), random, less)
-            continue
-        v = _counts(random, b, i, less) if scheme != "seeds" else np.ones((b, i), dtype=np.float32)
+        u = times_drawn(random, b, s, less) if scheme != "prompts" else np.ones((b, s), dtype=np.float32)
+        v = times_drawn(random, b, i, less) if scheme != "seeds" else np.ones((b, i), dtype=np.float32)
         top = (v @ matrix).reshape(b, t, s, g)
-        bottom = np.float32(v[0].sum()) if held is None else (v @ held).reshape(b, t, s, g)
-        found[at : at + b] = _mean(top, bottom, weights, u[:, None, :])
+        if held is None:  # the same number everywhere
+            w = (weights / weights.sum()).astype(np.float32)
+            by_seed, seeds = (top @ w) / np.float32(v[0].sum()), u[:, None, :]
+            found[at : at + b] = (by_seed * seeds).sum(axis=-1) / seeds.sum(axis=-1)
+        else:
+            found[at : at + b] = combine(top, (v @ held).reshape(b, t, s, g), weights, u[:, None, :])
     return found
-
-
-def _mean(top: Array, bottom: Array | np.float32, weights: Array, seeds: Array) -> Array:
-    if np.ndim(bottom):
-        return combine(top, np.asarray(bottom), weights, seeds)
-    w = (weights / weights.sum()).astype(np.float32)
-    by_seed = (top @ w) / bottom
-    return (by_seed * seeds).sum(axis=-1) / seeds.sum(axis=-1)
-
-
-def _nested(
-    matrix: Array,
-    held: Array | None,
-    weights: Array,
-    u: Array,
-    shape: tuple[int, int, int, int],
-    random: np.random.Generator,
-    less: int,
-) -> Array:
-    """Every slot of a draw holds a seed with prompts of its own: only that seed's columns are multiplied."""
-    t, s, i, g = shape
-    b = len(u)
-    total, w = np.zeros((b, t), dtype=np.float32), np.asarray(weights)
-    slots = np.repeat(np.tile(np.arange(s), b), u.astype(int).ravel()).reshape(b, -1)  # draw × slot: its seed
-    tops = matrix.reshape(i, t, s, g)
-    bottoms = None if held is None else held.reshape(i, t, s, g)
-    for slot in slots.T:
-        v = _counts(random, b, i, less)
-        for seed in np.unique(slot):
-            rows = slot == seed
-            top = (v[rows] @ tops[:, :, seed].reshape(i, -1)).reshape(-1, t, 1, g)
-            below: Array | np.float32 = np.float32(v[0].sum())
-            if bottoms is not None:
-                below = (v[rows] @ bottoms[:, :, seed].reshape(i, -1)).reshape(-1, t, 1, g)
-            total[rows] += _mean(top, below, w, np.ones(1, dtype=np.float32))
-    return total / slots.shape[1]
 
 
 def _by_prompt(x: Array) -> Array:
@@ -98,7 +62,7 @@ def _by_prompt(x: Array) -> Array:
     return np.ascontiguousarray(np.moveaxis(x, 2, 0).reshape(x.shape[2], -1), dtype=np.float32)
 
 
-def _counts(random: np.random.Generator, draws: int, n: int, less: int) -> Array:
+def times_drawn(random: np.random.Generator, draws: int, n: int, less: int) -> Array:
     """[draws, n]: how often each of n clusters was drawn, n - less of them with replacement."""
     size = max(n - less, 1)
     drawn = random.integers(0, n, size=(draws, size), dtype=np.int32)

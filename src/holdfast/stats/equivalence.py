@@ -43,7 +43,7 @@ def tost(*made: Pivot, margin: Array | float) -> Array:
     """p of two one-sided t tests of a paired difference against the smallest difference of interest, ``margin`` > 0:
     small where the difference is shown to lie within ±``margin``, as the interval at 1 - 2α does where p < α.
 
-    Several ``made`` are several pivots of the same difference (``design.pivots``): each must reject, so that p is
+    Several ``made`` are several pivots of the same difference (``methods.pivots``): each must reject, so that p is
     the largest. No variance known, or none in any of them: NaN, for what does not vary says nothing of how it might.
     """
     assert np.all(np.asarray(margin) > 0), "the smallest difference of interest is a positive number"

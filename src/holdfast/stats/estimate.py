@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from holdfast.stats.equivalence import above, below, tost
 from holdfast.stats.linear import Linear
 from holdfast.stats.pivot import Pivot
 
+Array = np.ndarray
 Ends = Callable[[float], tuple[float, float]]
 Number = Any  # a float or an array of any batch
 
@@ -47,9 +48,13 @@ class Estimate:
         """At 1 - ``alpha``: the union over the pivots', cut off at what is possible."""
         if self.ends is not None:
             return self.ends(alpha)
-        ends = [one.ends(alpha) for one in self.pivots]
-        low, high = float(min(a for a, _ in ends)), float(max(b for _, b in ends))
-        return max(low, -self.limit), min(high, self.limit)
+        low, high = union(self.pivots, alpha, (-self.limit, self.limit))
+        return float(low), float(high)
+
+    def scaled(self, unit: float) -> Estimate:
+        """In another unit."""
+        moved = {k: getattr(self, k) * unit for k in ("value", "low", "high", "limit")}
+        return replace(self, **moved, pivots=tuple(one.scaled(unit) for one in self.pivots))
 
     def below(self, bound: float) -> float:
         """One-sided p that the value is at ``bound`` or above it: small where it is below."""
@@ -72,6 +77,20 @@ class Estimate:
         if (ends := self.ends) is not None:
             return smallest(lambda alpha: -margin < ends(2 * alpha)[0] and ends(2 * alpha)[1] < margin)
         return float(tost(*self.pivots, margin=margin))
+
+
+def by_pivots(
+    value: Number, pivots: tuple[Pivot, ...], alpha: float, limits: tuple[float, float] = (-np.inf, np.inf)
+) -> Estimate:
+    """The union of the pivots' intervals at 1 - ``alpha``, cut off at ``limits``, and the largest p: each must hold."""
+    low, high = union(pivots, alpha, limits)
+    return Estimate(value, low, high, np.fmax.reduce([one.p() for one in pivots]), pivots)
+
+
+def union(pivots: tuple[Pivot, ...], alpha: float, limits: tuple[float, float]) -> tuple[Array, Array]:
+    """Of the intervals of several pivots of the same number, cut off at ``limits``."""
+    lows, highs = zip(*(one.ends(alpha) for one in pivots), strict=True)
+    return np.maximum(np.minimum.reduce(lows), limits[0]), np.minimum(np.maximum.reduce(highs), limits[1])
 
 
 def smallest(shown: Callable[[float], bool]) -> float:

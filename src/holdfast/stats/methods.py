@@ -1,19 +1,106 @@
-"""The ways in which this package puts an interval on a level or on a paired difference, under one name each.
+"""The ways in which this package puts an interval on a level or on a paired difference, which of them a design gets,
+and when no way is good enough.
 
-``design.default_method`` chooses among them. All are vectorised over a batch and take the linearised estimate
-(``linear.Linear``). Student's t on the means of seeds treats the prompts as fixed. Sources: ``intervals``, ``paired``.
+The rule (``default_method``) is read off the simulations in ``docs/calibration.md``; a slow test holds it to them. All
+are vectorised over a batch and take the linearised estimate (``linear.Linear``). Sources: ``intervals``, ``paired``.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
 import numpy as np
 
-from holdfast.stats.estimate import Estimate
+from holdfast.stats.estimate import Estimate, by_pivots
 from holdfast.stats.intervals import mean_interval, share_interval
 from holdfast.stats.linear import Linear, level_spread, spread
+from holdfast.stats.paired import difference
 from holdfast.stats.pivot import Pivot
 
 Array = np.ndarray
+Bounds = tuple[float, float]
+FEW_SEEDS = 6  # with fewer, 95% limits of the seeds' variance (by χ²) are a factor of 23 apart, or more
+FEW_PROMPTS = 24  # the fewest that were simulated
+
+
+class Design(NamedTuple):
+    """``share``: every score is 0 or 1. ``seeds``: training runs averaged over; 0 for the base model: it has none.
+    ``fixed``: the prompts are all there are, so that seeds alone replicate."""
+
+    kind: Literal["level", "difference"]
+    share: bool
+    seeds: int
+    prompts: int
+    fixed: bool = False
+
+
+def default_method(design: Design) -> str:
+    """The method's name, as the page gives it."""
+    if design.fixed:
+        return "t on seed means"
+    if design.kind == "level":
+        own = "Wilson on the cluster-effective n" if design.share else "t clustered by prompt"
+    else:
+        own = "paired Bonett–Price" if design.share else "paired t"
+    if design.seeds < 2:
+        return own if design.kind == "level" else f"{own} by prompt"
+    return f"{own}, seeds × prompts, or t on seed means if wider"
+
+
+def estimated(
+    found: Linear, design: Design, *, n: Array | int = 0, rare: Array | None = None, bounds: Bounds = (0.0, 1.0),
+    alpha: float = 0.05,
+) -> Estimate:  # fmt: skip
+    """A linearised number in the default method of its design; of a difference with the t tests' p of 0.
+
+    ``n``, ``rare``: of a share's level, as in ``cluster_wilson``; ``bounds``: of the metric.
+    """
+    width = bounds[1] - bounds[0]
+    if design.kind == "difference":
+        made = by_pivots(found.value, pivots(found, design, width, alpha), alpha, (-width, width))
+    else:
+        made = cluster_wilson(found, n, alpha, rare) if design.share else two_way_t(found, bounds, alpha)
+        if design.seeds > 1:  # it has to hold for the seeds' means, too (``docs/calibration.md``)
+            made = wider(made, seed_t(found, bounds, alpha))
+        made = replace(made, p=np.nan)
+    prompts, method = found.present.sum(axis=-1), default_method(design)
+    return replace(made, n_prompts=prompts, n_seeds=design.seeds, method=method, linear=found, limit=width)
+
+
+def pivots(found: Linear, design: Design, width: float = 1.0, alpha: float = 0.05) -> tuple[Pivot, ...]:
+    """What a paired difference is judged by: the two-way pivot and, of several seeds, that of the seeds' means. An
+    interval is their union, a p the largest: Satterthwaite's degrees of freedom alone promise too much, with few seeds
+    everywhere and far out in the tail, where many comparisons at once are decided, with more of them too.
+
+    Of fixed prompts the seeds alone: where these agree to the last digit, nothing is known of how others might.
+    """
+    if design.fixed:
+        one = seed_means(found)
+        return (one._replace(variance=np.where(one.variance < 1e-24, np.nan, one.variance)),)
+    own = difference(found, share=design.share, width=width, alpha=alpha)
+    return (*own.pivots, seed_means(found)) if design.seeds > 1 else own.pivots
+
+
+def warning(design: Design) -> str:
+    """What must stand beside an interval of this design; "" where by the simulations it covers as it should."""
+    if design.fixed and design.seeds < 2:
+        return "One seed and fixed prompts: nothing is replicated, so nothing is shown."
+    said = []
+    if design.seeds == 1:
+        said.append(
+            "One seed: the interval is about other prompts for this checkpoint, not about another training run."
+        )
+    if design.seeds == 2:
+        said.append("Two seeds: the interval covers, and is several times as wide as with three.")
+    if 0 < design.prompts < FEW_PROMPTS:
+        said.append(f"Fewer than {FEW_PROMPTS} prompts: how well the interval covers has not been simulated.")
+    if not said and 2 < design.seeds < FEW_SEEDS:
+        said.append(f"Fewer than {FEW_SEEDS} seeds: their spread is poorly known.")
+    return " ".join(said)
+
+
+# -- one by one --------------------------------------------------------------------------------------------------------
 
 
 def rare_prompts(y: Array) -> Array:
@@ -30,16 +117,15 @@ def cluster_wilson(found: Linear, n: Array | float, alpha: float = 0.05, rare: A
     """
     rare = rare_prompts(found.raw[..., None]) if rare is None else rare
     variance, df = level_spread(found, True)
-    made = share_interval(found.value, variance, df, np.asarray(n, dtype=float), found.shares, rare, alpha)
-    return Estimate(found.value, made.low, made.high)
+    return share_interval(found.value, variance, df, np.asarray(n, dtype=float), found.shares, rare, alpha)
 
 
-def two_way_t(found: Linear, bounds: tuple[float, float] = (-np.inf, np.inf), alpha: float = 0.05) -> Estimate:
+def two_way_t(found: Linear, bounds: Bounds = (-np.inf, np.inf), alpha: float = 0.05) -> Estimate:
     """t with the two-way variance (seed + prompt - rest) and Satterthwaite's degrees of freedom."""
     variance, df = spread(found.pseudo, found.present)
     made = mean_interval(found.value, variance, df, found.present.sum(axis=-1), bounds, alpha)
     pivot = Pivot(found.value, variance, df)
-    return Estimate(found.value, made.low, made.high, pivot.p(), (pivot,))
+    return replace(made, p=pivot.p(), pivots=(pivot,))
 
 
 def seed_means(found: Linear) -> Pivot:
@@ -56,14 +142,13 @@ def seed_means(found: Linear) -> Pivot:
     return Pivot(found.value, variance, df)
 
 
-def seed_t(found: Linear, bounds: tuple[float, float] = (-np.inf, np.inf), alpha: float = 0.05) -> Estimate:
+def seed_t(found: Linear, bounds: Bounds = (-np.inf, np.inf), alpha: float = 0.05) -> Estimate:
     """Student's t on the seeds' means, of a level or of paired differences."""
-    pivot = seed_means(found)
-    low, high = pivot.ends(alpha)
-    return Estimate(found.value, np.maximum(low, bounds[0]), np.minimum(high, bounds[1]), pivot.p(), (pivot,))
+    return by_pivots(found.value, (seed_means(found),), alpha, bounds)
 
 
 def wider(one: Estimate, other: Estimate) -> Estimate:
-    """The union of two intervals about the same difference, with the larger p: covers at least as often as either."""
+    """The first with the union of two intervals about the same number, and the larger p: it covers at least as often as
+    either."""
     low, high = np.minimum(one.low, other.low), np.maximum(one.high, other.high)
-    return Estimate(one.value, low, high, np.fmax(one.p, other.p), one.pivots + other.pivots)
+    return replace(one, low=low, high=high, p=np.fmax(one.p, other.p), pivots=one.pivots + other.pivots)

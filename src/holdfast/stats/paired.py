@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from holdfast import rng
-from holdfast.stats.estimate import Estimate
+from holdfast.stats.estimate import Estimate, by_pivots
 from holdfast.stats.linear import Linear, spread
 from holdfast.stats.pivot import Pivot
 
@@ -50,10 +50,7 @@ def difference(d: Linear, *, share: bool, width: float, alpha: float = 0.05) -> 
         lean = edge / (m + 2)
     variance, df = spread(pseudo, present)
     pivot = Pivot(centre, np.where(variance < 1e-24, np.nan, variance), df, lean)
-    low, high = pivot.ends(alpha)
-    unknown = np.isnan(value)
-    low, high = (np.where(unknown, np.nan, x) for x in (np.maximum(low, -width), np.minimum(high, width)))
-    return Estimate(value, low, high, pivot.p(), (pivot,))
+    return by_pivots(value, (pivot,), alpha, (-width, width))
 
 
 def _edge(d: Linear, share: bool, width: float) -> Array:

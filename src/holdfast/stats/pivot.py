@@ -1,4 +1,7 @@
-"""What every t interval and t test of the same number is made from."""
+"""What every t interval and t test of the same number is made from, and a ratio of two numbers that may err together.
+
+The ratio's interval is Fieller's set (*J. Royal Statistical Society B* 16 (1954)).
+"""
 
 from __future__ import annotations
 
@@ -53,3 +56,28 @@ def t_test(centre: Array, variance: Array, df: Array) -> Array:
         t = np.abs(centre) / np.sqrt(np.where(variance > (1e-9 * centre) ** 2, variance, np.nan))
         p = 2 * stdtr(np.maximum(df, 1e-9), -t)
     return np.where(np.abs(centre) < 1e-12, 1.0, p)
+
+
+NOWHERE = (-np.inf, np.inf)
+
+
+class Ratio(NamedTuple):
+    """Of two means: their variances, covariance and the degrees of freedom of these."""
+
+    numerator: float
+    denominator: float
+    of_numerator: float
+    of_denominator: float
+    together: float
+    df: float
+
+    def ends(self, alpha: float) -> tuple[float, float]:
+        """Of Fieller's set at 1 - ``alpha``; all numbers where it is not bounded."""
+        t2 = float(t_quantile(self.df, alpha)) ** 2
+        a = self.denominator**2 - t2 * self.of_denominator
+        b = self.numerator * self.denominator - t2 * self.together
+        c = self.numerator**2 - t2 * self.of_numerator
+        if not a > 0:  # the denominator is not shown to be other than 0, or nothing is known
+            return NOWHERE
+        root = np.sqrt(max(b**2 - a * c, 0.0))
+        return float((b - root) / a), float((b + root) / a)

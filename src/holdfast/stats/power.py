@@ -3,7 +3,7 @@
 The spread of a paired difference is that of seeds, of prompts and of the rest, as the two-way variance of ``linear``
 has it. Given these, the mean squares of a study are independent multiples of χ² and the mean is normal (Searle,
 Casella and McCulloch, *Variance Components* (1992), ch. 4), so that the power of the very rule that will judge the
-study (``design.pivots``) is an average over them: by quadrature for the mean squares, exact for the mean. ``shares``
+study (``methods.pivots``) is an average over them: by quadrature for the mean squares, exact for the mean. ``shares``
 gets the spread from a base rate and standard deviations in log-odds, ``means`` from standard deviations, ``pilot`` from
 data.
 
@@ -26,9 +26,9 @@ from scipy.optimize import brentq
 from scipy.special import bdtr, bdtrik, binom, expit, gammaincinv, gammaln, ndtr, xlogy
 
 from holdfast.stats.components import mean_squares, solve
+from holdfast.stats.effects import ATTACKS, PROMPT_SD, Effects, gauss, intercept
 from holdfast.stats.linear import two_way
 from holdfast.stats.pivot import t_quantile
-from holdfast.stats.world import ATTACKS, PROMPT_SD, World, gauss, intercept
 
 Array = np.ndarray
 POINTS = 1024  # of the quadrature over the mean squares
@@ -102,12 +102,12 @@ def shares(
     ``prompt_sd``, ``seed_sd``, ``effect_sd``: standard deviations in log-odds over prompts, over the seeds of a
     condition, and over prompts of what a condition does to each; ``attacks``: effects, (0.0,) where there are none.
     """
-    world = World(prompt_sd, seed_sd, attacks, effect_sd)
+    effects = Effects(prompt_sd, seed_sd, attacks, effect_sd)
 
     def noise(difference: float, seeds: int) -> Noise | None:
         if not (0 < base_rate < 1 and 0 < base_rate + difference < 1):
             return None
-        return _noise(_rates(base_rate, world), _rates(base_rate + difference, world), difference, seeds)
+        return _noise(_rates(base_rate, effects), _rates(base_rate + difference, effects), difference, seeds)
 
     return noise
 
@@ -129,12 +129,12 @@ class _Rates(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _rates(share: float, world: World) -> _Rates:
+def _rates(share: float, effects: Effects) -> _Rates:
     (p, wp), (v, wv), (u, wu) = (
-        gauss(n if sd else 1) for n, sd in ((31, world.prompt_sd), (11, world.effect_sd), (11, world.seed_sd))
+        gauss(n if sd else 1) for n, sd in ((31, effects.prompt_sd), (11, effects.effect_sd), (11, effects.seed_sd))
     )
-    eta = intercept(share, world) + world.prompt_sd * p[:, None, None] + world.effect_sd * v[:, None]
-    f = expit((eta + world.seed_sd * u)[..., None] + np.asarray(world.attacks))  # P V U A
+    eta = intercept(share, effects) + effects.prompt_sd * p[:, None, None] + effects.effect_sd * v[:, None]
+    f = expit((eta + effects.seed_sd * u)[..., None] + np.asarray(effects.attacks))  # P V U A
     score, binary = f.mean(axis=-1), (f * (1 - f)).sum(axis=-1) / f.shape[-1] ** 2
     by_prompt, weights = score @ wu, wp[:, None] * wv
     by_seed = np.einsum("pv,pvu->u", weights, score) - share

@@ -1,4 +1,4 @@
-"""Intervals and tests from joint draws of prompts, and of seeds as weights.
+"""Intervals and tests from joint draws of prompts, and of seeds as weights; and who is on a front in each of them.
 
 Shapes: D draws (the first is what was measured), S seeds, ``...`` any batch.
 """
@@ -106,3 +106,19 @@ def _pivots(drawn: Array, by_seed: Array, prompts: int, least: float = 0.0) -> t
     several = s > 1
     alone = np.where(several, between, variance), np.where(several, np.maximum(s - 1.0, 1.0), df)
     return Pivot(drawn[0], variance, df), Pivot(drawn[0], *alone)
+
+
+# -- the front of capability (higher is better) and harm (lower is) ----------------------------------------------------
+
+
+def dominates(capability: Array, harm: Array) -> Array:
+    """[..., P, P]: whether point i is at least as good as point j on both, and better on one. NaN beats nothing."""
+    up = capability[..., :, None] - capability[..., None, :]
+    down = harm[..., None, :] - harm[..., :, None]
+    slack = 1e-6  # of draws in single precision: two that are equal must not beat one another
+    return (up >= -slack) & (down >= -slack) & ((up > slack) | (down > slack))
+
+
+def on_front(capability: Array, harm: Array) -> Array:
+    """[..., P]: whether no other point dominates it. NaN never belongs."""
+    return ~dominates(capability, harm).any(axis=-2) & ~np.isnan(capability) & ~np.isnan(harm)

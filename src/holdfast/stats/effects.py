@@ -1,4 +1,4 @@
-"""The world that power and calibration assume: logistic scores with prompt, seed and attack effects.
+"""What power and calibration assume of scores: logistic, with effects of prompts, seeds and attacks.
 
 The log-odds of success are intercept + prompt + seed + attack (+ effect). A prompt's effect is its own under every
 seed, attack and objective; a seed's belongs to one objective; attacks are fixed; ``effect`` is what one objective does
@@ -20,7 +20,7 @@ ATTACKS = tuple(float(x) for x in np.linspace(-0.6, 0.6, 5))
 PROMPT_SD = 1.5
 
 
-class World(NamedTuple):
+class Effects(NamedTuple):
     """Standard deviations in log-odds, and the attacks' effects."""
 
     prompt_sd: float = PROMPT_SD
@@ -36,13 +36,13 @@ def gauss(n: int) -> tuple[Array, Array]:
     return nodes, weights / weights.sum()
 
 
-def rate(intercept: float, world: World) -> float:
+def rate(intercept: float, effects: Effects) -> float:
     """The share of successes over all prompts, seeds and attacks."""
     nodes, weights = gauss(61)
-    sd = np.sqrt(world.prompt_sd**2 + world.seed_sd**2 + world.effect_sd**2)
-    return float(weights @ expit(intercept + sd * nodes[:, None] + np.asarray(world.attacks)).mean(axis=1))
+    sd = np.sqrt(effects.prompt_sd**2 + effects.seed_sd**2 + effects.effect_sd**2)
+    return float(weights @ expit(intercept + sd * nodes[:, None] + np.asarray(effects.attacks)).mean(axis=1))
 
 
-def intercept(share: float, world: World) -> float:
+def intercept(share: float, effects: Effects) -> float:
     """The intercept that gives this share of successes."""
-    return float(brentq(lambda x: rate(x, world) - share, -25, 25, xtol=1e-10))
+    return float(brentq(lambda x: rate(x, effects) - share, -25, 25, xtol=1e-10))
