@@ -35,15 +35,15 @@ def _line(prompts: int, attacks: int, draws: int) -> str:
     import numpy as np
 
     from holdfast import rng
-    from holdfast.analysis.cube import cube_of
+    from holdfast.analysis.cube import places_of
     from holdfast.analysis.metrics import Metric
     from holdfast.evals.measures.measure import Summary
     from holdfast.stats.bootstrap import percentile, resample
 
     frame = _frame(prompts, attacks)
     began = time.perf_counter()
-    cube = cube_of(frame, Summary("asr", by="attack"))
-    scores = cube.scores(Metric("asr", frame["score"].to_numpy(), "share", (0.0, 1.0)))
+    places = places_of(frame, Summary("asr", by="attack"))
+    scores = places.cube(Metric("asr", frame["score"].to_numpy(), "share", (0.0, 1.0)))
     made = time.perf_counter()
     weights = np.ones(attacks) / attacks
     drawn = resample(scores.values, weights, draws, rng.generator("benchmark"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rows import config_of, frame_of
 
-from holdfast.analysis.cube import cube_of
+from holdfast.analysis.cube import places_of
 from holdfast.analysis.metrics import metrics
 from holdfast.stats.linear import linearise
 
@@ -12,7 +12,7 @@ from holdfast.stats.linear import linearise
 def scores_of(scores, groups=("a", "b")):
     frame = frame_of(scores, groups)
     config = config_of(groups)["c"]
-    return cube_of(frame, config.summary).scores(metrics(frame, config.summary, 0.5)[0])
+    return places_of(frame, config.summary).cube(metrics(frame, config.summary, 0.5)[0])
 
 
 def test_records_become_scores_by_subject_seed_prompt_and_group():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rows import config_of, frame_of, study
 
-from holdfast.analysis.cube import headline_scores
+from holdfast.analysis.cube import headline_cube
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.estimates_file import headlines
 from holdfast.stats.linear import linearise
@@ -217,7 +217,7 @@ def test_the_default_of_a_level_is_the_interval_of_the_estimates_table(made):
     assert len(rows)
     judge = rows["judge"].iloc[0]
     part = made.frame[(made.frame["cell"] == config.id) & (made.frame["judge"] == judge)].reset_index(drop=True)
-    _, scores = headline_scores(part, config, made.study.threshold)
+    _, scores = headline_cube(part, config, made.study.threshold)
     weights, sub = scores.weights, scores.who
     for row in rows.to_dict("records"):
         who = (sub["label"] == "sft") & (sub["budget"] == row["budget"]) & (sub["format"] == "default")

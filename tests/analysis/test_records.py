@@ -23,10 +23,10 @@ def test_each_task_has_its_own_records_and_the_base_models():
     found = {r.task: r for r in records(frame)}
     assert set(found) == {"t", "u"}
     part = found["u"].part(config)
-    cube = part.cube.values(metrics(part.rows, config.summary, 0.5)[0])
-    assert part.cube.answerers["label"].tolist() == ["base", "sft", "sft"]
-    assert (cube[1:] == 0.25).all()
-    assert (cube[0] == np.eye(4)[:, :2]).all()
+    values = part.places.values(metrics(part.rows, config.summary, 0.5)[0])
+    assert part.places.answerers["label"].tolist() == ["base", "sft", "sft"]
+    assert (values[1:] == 0.25).all()
+    assert (values[0] == np.eye(4)[:, :2]).all()
 
 
 def test_a_judge_without_scores_has_no_records_and_records_are_selected_once():

@@ -56,7 +56,7 @@ def rates(some: Sequence[Records], configs: Configs, study: Study) -> pd.DataFra
 
 
 def _rates(part: JudgedRecords, study: Study) -> pd.DataFrame:
-    rows, cube, weights = part.rows, part.cube, part.weights
+    rows, places, weights = part.rows, part.places, part.weights
     assert weights is not None, "asked of what was measured"
     score, coherent = rows["score"].to_numpy(dtype=float), rows["coherent"].to_numpy(dtype=float)
     harmful = np.where(np.isnan(score), np.nan, score >= study.threshold)
@@ -65,10 +65,10 @@ def _rates(part: JudgedRecords, study: Study) -> pd.DataFrame:
     for name in QUADRANTS:
         is_it = (harmful == float(name.startswith("harmful"))) & (coherent == float(name.endswith(" coherent")))
         what[name] = np.where(both, is_it, np.nan)
-    who = cube.answerers.groupby(["label", "budget"], sort=True)
+    who = places.answerers.groupby(["label", "budget"], sort=True)
     found = []
     for name, values in what.items():
-        y = cube.values(Metric(name, values, "share", (0.0, 1.0)))
+        y = places.values(Metric(name, values, "share", (0.0, 1.0)))
         for (label, budget), at in who.indices.items():
             found.append({"label": label, "budget": budget, "what": name, **_share(y[at], weights, study.alpha)})
     table = pd.DataFrame(found).assign(measure=part.config.measure)

@@ -19,7 +19,7 @@ from scipy.special import ndtr, ndtri
 from holdfast.analysis import design_differences, estimates_file
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.cube import BASE, Scores, headline_scores
+from holdfast.analysis.cube import BASE, Cube, headline_cube
 from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.load import configs, judges, load_records
 from holdfast.config import loading
@@ -182,23 +182,23 @@ class Side:
         return set(s.loc[s["label"].isin(labels) & ((s["budget"] == r["budget"]) | (s["label"] == BASE)), "subject"])
 
     @cached_property
-    def _scores(self) -> dict[str, Scores]:
+    def _cubes(self) -> dict[str, Cube]:
         return {}
 
-    def scores(self, measure: str) -> Scores | None:
+    def cube(self, measure: str) -> Cube | None:
         """Of a measure's headline metric; None for a measure of several eval configs (another task's)."""
         mine = [c for c in self.about.values() if c.measure == measure]
         if len(mine) != 1:
             return None
-        if measure not in self._scores:
+        if measure not in self._cubes:
             rows = self.frame[(self.frame["cell"] == mine[0].id) & (self.frame["judge"] == judges(mine[0])[0])]
-            self._scores[measure] = headline_scores(rows.reset_index(drop=True), mine[0], self.study.threshold)[1]
-        return self._scores[measure]
+            self._cubes[measure] = headline_cube(rows.reset_index(drop=True), mine[0], self.study.threshold)[1]
+        return self._cubes[measure]
 
 
 def _paired(one: Side, two: Side, r: Mapping[str, Any], alpha: float) -> tuple[Estimate | None, str, int, int]:
     """The paired difference; or None, and why the two must be taken as independent."""
-    x, y = one.scores(r["measure"]), two.scores(r["measure"])
+    x, y = one.cube(r["measure"]), two.cube(r["measure"])
     if x is None or y is None:
         return None, "independent: the measure stands in several cells", 0, 0
     if x.items != y.items:
@@ -222,13 +222,13 @@ def _paired(one: Side, two: Side, r: Mapping[str, Any], alpha: float) -> tuple[E
     return gap, "paired by seed and prompt" if seeds > 1 else "paired by prompt", prompts, seeds
 
 
-def _macro(scores: Scores) -> dict[str, float]:
+def _macro(cube: Cube) -> dict[str, float]:
     """Each group of the macro mean, and its weight."""
-    assert scores.weights is not None, "asked of what was estimated"
-    return {g: w for g, w in zip(scores.groups, scores.weights, strict=True) if w > 0}
+    assert cube.weights is not None, "asked of what was estimated"
+    return {g: w for g, w in zip(cube.groups, cube.weights, strict=True) if w > 0}
 
 
-def _gap(x: Scores, y: Scores, one: Side, two: Side, r: Mapping[str, Any]) -> tuple[Array, bool] | None:
+def _gap(x: Cube, y: Cube, one: Side, two: Side, r: Mapping[str, Any]) -> tuple[Array, bool] | None:
     """[S, I, G]: b's score minus a's, of a difference the differences' difference; and whether it is one of scores, as
     it is also where both studies have the same reference."""
     a, b = (_read(s, r, r["label"]) for s in (x, y))
@@ -244,12 +244,12 @@ def _gap(x: Scores, y: Scores, one: Side, two: Side, r: Mapping[str, Any]) -> tu
     return (b - b0) - (a - a0), False
 
 
-def _read(scores: Scores, r: Mapping[str, Any], label: str) -> Array | None:
+def _read(cube: Cube, r: Mapping[str, Any], label: str) -> Array | None:
     """[S, I, G] of a label at the estimate's budget; the base model's, which is the same under every seed, once. None
     where several models or tasks share the label."""
-    who = scores.who
+    who = cube.who
     at = np.flatnonzero((who["label"] == label) & ((who["budget"] == int(r["budget"])) | (label == BASE)))
     if len(at) != 1:
         return None
-    there = scores.values[at[0]][..., [scores.groups.index(g) for g in _macro(scores)]]
+    there = cube.values[at[0]][..., [cube.groups.index(g) for g in _macro(cube)]]
     return there[:1] if label == BASE else there

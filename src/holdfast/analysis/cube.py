@@ -1,8 +1,8 @@
-"""The scores of one eval config and judge as arrays: who answered × item × group, over samples; then by seed.
+"""The scores of one eval config and judge as a cube: condition × seed × prompt × group.
 
 A study of 100 subjects × 10,000 records is a million rows of text and judgements, and a few megabytes of scores.
-Prompts and seeds are the clusters that are resampled, so nothing finer is ever needed. All that is estimated is made
-from ``Scores``: contrasts of them (``ladder``, ``estimates``), and joint draws (``paths``).
+Prompts and seeds are the clusters that are resampled, so nothing finer is ever needed. Estimates are contrasts of cubes
+(``ladder``, ``estimates``), or made from joint draws of them (``paths``).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ BASE = "base"
 
 
 @dataclass(frozen=True)
-class Scores:
+class Cube:
     """One metric of every condition.
 
-    ``who``: a row for each condition (T: all columns of the cube's answerers but the seed); ``values`` [T, S, I, G]:
+    ``who``: a row for each condition (T: all columns of ``Places.answerers`` but the seed); ``values`` [T, S, I, G]:
     NaN where nothing was scored. A prompt counts once in each group, as the mean over its samples, whatever their
     number. The base model has no seeds: it stands under every seed with the same answers, so that contrasts with it are
     paired by seed. ``weights`` [G]: of the macro mean; None where nothing was asked of what it is about.
@@ -48,8 +48,9 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Cube:
-    """``answerers``: a subject under a format, one row each. ``groups``: attacks, or values of an item's field."""
+class Places:
+    """Where each row of a judge's records belongs. ``answerers``: a subject under a format, one row each. ``groups``:
+    attacks, or values of an item's field."""
 
     answerers: pd.DataFrame
     items: tuple[str, ...]
@@ -93,7 +94,7 @@ class Cube:
         with np.errstate(invalid="ignore"):
             return np.where(n > 0, sums / np.maximum(n, 1), np.nan)
 
-    def scores(self, metric: Metric) -> Scores:
+    def cube(self, metric: Metric) -> Cube:
         y = self.values(metric)  # A I G
         columns = [c for c in self.answerers.columns if c != "seed"]
         who = self.answerers.groupby(columns, sort=True, dropna=False)
@@ -105,7 +106,7 @@ class Cube:
         values[at[~trained]] = y[~trained, None]
         values[at[trained], np.searchsorted(seeds, seed[trained])] = y[trained]
         named = tuple(int(s) for s in seeds)
-        return Scores(metric, conditions, named, self.items, self.groups, values, self.conditions.get("macro"))
+        return Cube(metric, conditions, named, self.items, self.groups, values, self.conditions.get("macro"))
 
     def counts(self, metric: Metric) -> tuple[Array, Array]:
         """[A, G] records that the metric is about, and those of them without a score."""
@@ -120,7 +121,7 @@ class Cube:
         return np.bincount(self.at, weights=weights, minlength=int(np.prod(self.shape))).reshape(self.shape)
 
 
-def cube_of(rows: pd.DataFrame, summary: Summary) -> Cube:
+def places_of(rows: pd.DataFrame, summary: Summary) -> Places:
     """``summary.by`` names what groups the rows: ``attack``, a field of the items, or nothing."""
     column = summary.by if summary.by == "attack" else f"f_{summary.by}"
     group = rows[column].fillna("").astype(str) if column in rows else pd.Series("all", index=rows.index)
@@ -129,11 +130,11 @@ def cube_of(rows: pd.DataFrame, summary: Summary) -> Cube:
     item, items = pd.factorize(rows["item"], sort=True)
     place, groups = pd.factorize(group, sort=True)
     at = (who.ngroup().to_numpy() * len(items) + item) * len(groups) + place
-    return Cube(answerers, tuple(items), tuple(groups), at, summary)
+    return Places(answerers, tuple(items), tuple(groups), at, summary)
 
 
-def headline_scores(rows: pd.DataFrame, config: ConfigInfo, threshold: float) -> tuple[Cube, Scores]:
+def headline_cube(rows: pd.DataFrame, config: ConfigInfo, threshold: float) -> tuple[Places, Cube]:
     """Of a measure's first metric, which estimands, matching and comparisons of studies are about. ``rows``: of one
     eval config and judge, index 0, 1, …; ``threshold``: the study's."""
-    cube = cube_of(rows, config.summary)
-    return cube, cube.scores(metrics(rows, config.summary, threshold)[0])
+    places = places_of(rows, config.summary)
+    return places, places.cube(metrics(rows, config.summary, threshold)[0])

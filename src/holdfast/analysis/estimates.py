@@ -11,7 +11,7 @@ import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Team, teams
-from holdfast.analysis.cube import Cube, cube_of
+from holdfast.analysis.cube import Places, places_of
 from holdfast.analysis.human_labels import corrected
 from holdfast.analysis.load import COHERENCE, judges
 from holdfast.analysis.metrics import Metric, coherence, headline, metrics
@@ -64,18 +64,18 @@ def estimates(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFra
 
 def _of_judge(rows: pd.DataFrame, config: ConfigInfo, judge: str, study: Study) -> pd.DataFrame:
     rows = rows.reset_index(drop=True)
-    cube = cube_of(rows, config.summary)
+    places = places_of(rows, config.summary)
     jobs: dict[tuple[bool, int], list[Team]] = defaultdict(list)
-    for team in teams(cube.answerers, study):
+    for team in teams(places.answerers, study):
         jobs[bool(team.others), len(team.members)].append(team)
     parts: list[dict[str, Any]] = []
     for metric, by in _metrics(rows, config, judge, study):
-        y, (about, gone) = cube.values(metric), cube.counts(metric)
-        worst = [cube.values(metric.filled(high)) for high in (False, True)] if gone.any() else []
-        for condition, weights in cube.conditions.items():
+        y, (about, gone) = places.values(metric), places.counts(metric)
+        worst = [places.values(metric.filled(high)) for high in (False, True)] if gone.any() else []
+        for condition, weights in places.conditions.items():
             columns = weights > 0
             for some in jobs.values():
-                part = _rows(cube, y[..., columns], weights[columns], some, metric, study.alpha)
+                part = _rows(places, y[..., columns], weights[columns], some, metric, study.alpha)
                 sides = np.array([t.members + t.others for t in some])
                 counts = {
                     "n_records": about[..., columns].sum(axis=-1)[sides].sum(axis=1),
@@ -83,12 +83,12 @@ def _of_judge(rows: pd.DataFrame, config: ConfigInfo, judge: str, study: Study) 
                 }
                 lost = np.flatnonzero(counts["n_unscored"])
                 ends = [y_worst[..., columns] for y_worst in worst] if len(lost) else []
-                part |= _bounds(cube, ends, weights[columns], some, lost, metric, study.alpha)
-                note = _notes(cube, y[..., columns], np.array(cube.groups)[columns], some, part)
+                part |= _bounds(places, ends, weights[columns], some, lost, metric, study.alpha)
+                note = _notes(places, y[..., columns], np.array(places.groups)[columns], some, part)
                 fixed = {"metric": metric.name, "condition": condition, "judge": by}
                 parts.append(fixed | part | counts | {"note": note})
     table = _stacked(parts)
-    who = cube.answerers[_IDENTITY].iloc[table.pop("answerer").to_numpy()].reset_index(drop=True)
+    who = places.answerers[_IDENTITY].iloc[table.pop("answerer").to_numpy()].reset_index(drop=True)
     table = pd.concat([who, table], axis=1).assign(measure=config.measure, axis=config.axis, cell=config.id)
     own = config.task or ""
     # Of a measure that belongs to a task: the base model is asked it for that task's sake, other subjects for transfer.
@@ -119,14 +119,14 @@ def _stacked(parts: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _rows(cube: Cube, y: Array, weights: Array, some: list[Team], metric: Metric, alpha: float) -> dict[str, Any]:
+def _rows(places: Places, y: Array, weights: Array, some: list[Team], metric: Metric, alpha: float) -> dict[str, Any]:
     """One row a team. The teams here are alike in size and in whether they are compared: batch × S × I × G."""
     members, paired = np.array([t.members for t in some]), bool(some[0].others)
     values = y[members] - y[np.array([t.others for t in some])] if paired else y[members]
     found = linearise(values, weights)
-    made = _made(values, found, metric, cube, alpha, paired=paired)
+    made = _made(values, found, metric, places, alpha, paired=paired)
     method, p = _tested(made) if paired else (made.method, made.p)
-    trained = (cube.answerers["label"] != "base").to_numpy()[members[:, 0]]
+    trained = (places.answerers["label"] != "base").to_numpy()[members[:, 0]]
     return {
         "answerer": members[:, 0],
         "estimand": "difference" if paired else "level",
@@ -147,7 +147,7 @@ def _rows(cube: Cube, y: Array, weights: Array, some: list[Team], metric: Metric
 
 
 def _bounds(
-    cube: Cube, worst: list[Array], weights: Array, some: list[Team], lost: Array, metric: Metric, alpha: float
+    places: Places, worst: list[Array], weights: Array, some: list[Team], lost: Array, metric: Metric, alpha: float
 ) -> dict[str, Array]:
     """Ends of the interval of ``_rows`` where all that is missing was at its lowest, and at its highest; of a
     difference, one side at its lowest and the other at its highest.
@@ -160,7 +160,7 @@ def _bounds(
         others = np.array([some[k].others for k in lost]) if some[0].others else None
         for end, mine, its, name in (("low", 0, 1, "bound_low"), ("high", 1, 0, "bound_high")):
             values = worst[mine][members] - (0.0 if others is None else worst[its][others])
-            made = _made(values, linearise(values, weights), metric, cube, alpha, paired=others is not None)
+            made = _made(values, linearise(values, weights), metric, places, alpha, paired=others is not None)
             found[name][lost] = getattr(made, end)
     return found
 
@@ -174,11 +174,11 @@ def _missing(table: pd.DataFrame) -> pd.Series:
     return p.where(table["n_unscored"].gt(0) & table["against"].ne(""))
 
 
-def _made(values: Array, found: Linear, metric: Metric, cube: Cube, alpha: float, *, paired: bool) -> Estimate:
+def _made(values: Array, found: Linear, metric: Metric, places: Places, alpha: float, *, paired: bool) -> Estimate:
     """In the default method of its design. ``values`` [..., S, I, G] are those that ``found`` was linearised from."""
     seeds, prompts = values.shape[-3:-1]
     design = Design("difference" if paired else "level", metric.kind == "share", seeds, prompts)
-    n = (~np.isnan(values)).sum(axis=(-1, -2, -3)) * cube.samples
+    n = (~np.isnan(values)).sum(axis=(-1, -2, -3)) * places.samples
     return estimated(found, design, n=n, rare=rare_prompts(values), bounds=metric.bounds, alpha=alpha)
 
 
@@ -191,8 +191,8 @@ def _tested(made: Estimate) -> tuple[str, Array]:
     return f"{made.method}; {test}", np.where(np.isnan(made.value), np.nan, p)
 
 
-def _notes(cube: Cube, y: Array, groups: Array, some: list[Team], part: dict[str, Any]) -> list[str]:
-    formats = cube.answerers["format"].to_numpy()
+def _notes(places: Places, y: Array, groups: Array, some: list[Team], part: dict[str, Any]) -> list[str]:
+    formats = places.answerers["format"].to_numpy()
     silent = np.isnan(y).all(axis=1)  # A G
     notes = []
     facts = zip(some, part["value"], part["groups"], part["n_prompts"], part["same"], strict=True)

@@ -17,7 +17,7 @@ import pandas as pd
 from holdfast.analysis.answer_rows import matched_only
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import DEFAULT, sft_of
-from holdfast.analysis.cube import BASE, headline_scores
+from holdfast.analysis.cube import BASE, headline_cube
 from holdfast.analysis.described import better
 from holdfast.analysis.load import common_budgets, judges
 from holdfast.config.study import Study
@@ -88,12 +88,12 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
         rows = frame[own & (frame["format"] == DEFAULT)].reset_index(drop=True)
         if rows.empty:
             continue
-        cube, scores = headline_scores(rows, config, study.threshold)
-        metric, weights, who = scores.metric, scores.weights, scores.who
+        places, cube = headline_cube(rows, config, study.threshold)
+        metric, weights, who = cube.metric, cube.weights, cube.who
         if weights is None:
             continue
         filled = [metric.filled(high) for high in (False, True)] if np.isnan(metric.values).any() else []
-        values, *ends = (x.values[..., weights > 0] for x in (scores, *map(cube.scores, filled)))
+        values, *ends = (x.values[..., weights > 0] for x in (cube, *map(places.cube, filled)))
         trained = who[who["label"] != BASE]
         for (model, task), some in trained.groupby(["model", "task"], sort=False):
             if config.task and config.task != task:
@@ -121,7 +121,7 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
                     weights=weights[weights > 0],
                     labels=tuple(label for label in study.labels if label in there),
                     sft=sft_of(some.assign(bracket=""), study),
-                    seeds=scores.seeds,
+                    seeds=cube.seeds,
                     values={checkpoint: values[i] for checkpoint, i in at.items()},
                     worst={checkpoint: (ends[0][i], ends[1][i]) for checkpoint, i in at.items()} if ends else {},
                 )

@@ -69,10 +69,10 @@ def worst(part: JudgedRecords, threshold: float, draws: int = DRAWS) -> tuple[Le
 
 
 def _levels(part: JudgedRecords, metric: Metric, draws: int) -> Levels:
-    scores = part.cube.scores(metric)
-    assert scores.weights is not None, "nothing was asked of what the headline is about"
-    every = drawn(scores.values, scores.weights, part.config.id, draws)
-    return Levels(scores.at, scores.seeds, every, len(scores.items), metric.bounds[1] - metric.bounds[0])
+    cube = part.places.cube(metric)
+    assert cube.weights is not None, "nothing was asked of what the headline is about"
+    every = drawn(cube.values, cube.weights, part.config.id, draws)
+    return Levels(cube.at, cube.seeds, every, len(cube.items), metric.bounds[1] - metric.bounds[0])
 
 
 def drawn(y: Array, weights: Array, name: str, draws: int = DRAWS) -> Array:

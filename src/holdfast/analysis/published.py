@@ -20,7 +20,7 @@ from scipy.special import ndtri
 from holdfast.analysis.compare import independent
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.cube import headline_scores
+from holdfast.analysis.cube import headline_cube
 from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.load import judges
 from holdfast.config.study import Study
@@ -113,13 +113,13 @@ def _mean(
     if rows["budget"].nunique() < 2:
         return None, ""
     rows = rows.reset_index(drop=True)
-    cube, scores = headline_scores(rows, config, study.threshold)
-    metric, weights, budgets = scores.metric, scores.weights, len(scores.who)
+    places, cube = headline_cube(rows, config, study.threshold)
+    metric, weights, budgets = cube.metric, cube.weights, len(cube.who)
     assert weights is not None, "asked of what was estimated"
-    y = np.concatenate(list(scores.values), axis=-1)  # S, I, budgets × G
+    y = np.concatenate(list(cube.values), axis=-1)  # S, I, budgets × G
     found = linearise(y, np.tile(weights, budgets) / budgets)
-    design = Design("level", metric.kind == "share", len(scores.seeds), int(found.present.sum()))
-    n = int((~np.isnan(y)).sum() * cube.samples)
+    design = Design("level", metric.kind == "share", len(cube.seeds), int(found.present.sum()))
+    n = int((~np.isnan(y)).sum() * places.samples)
     made = estimated(found, design, n=n, bounds=metric.bounds, alpha=study.alpha)
     lacking = sorted(set(theirs) - set(rows["budget"]))
     note = f"mean over {budgets} of their {len(theirs)} budgets" if lacking else ""

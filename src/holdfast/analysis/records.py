@@ -15,7 +15,7 @@ import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.contrasts import DEFAULT
-from holdfast.analysis.cube import BASE, Cube, cube_of
+from holdfast.analysis.cube import BASE, Places, places_of
 from holdfast.analysis.load import SUBJECT, judges
 
 Array = np.ndarray
@@ -28,12 +28,12 @@ class JudgedRecords(NamedTuple):
 
     config: ConfigInfo
     rows: pd.DataFrame
-    cube: Cube
+    places: Places
 
     @property
     def weights(self) -> Array | None:
         """[G]: of the headline; None where nothing was asked of what it is about."""
-        return self.cube.conditions.get("macro")
+        return self.places.conditions.get("macro")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Records:
             details = [f"d_{name}" for name in config.summary.secondary]
             rows = self._take([*_WHERE, *_SAID[1:], by, *details], self.at[key])
             kept = rows[[c for c in (*_SAID, *details) if c in rows]]
-            self._parts[key] = JudgedRecords(config, kept, cube_of(rows, config.summary))
+            self._parts[key] = JudgedRecords(config, kept, places_of(rows, config.summary))
         return self._parts.get(key)
 
     def measured(self, config: ConfigInfo) -> bool:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from holdfast.analysis.coherent import under
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.cube import BASE, Scores
+from holdfast.analysis.cube import BASE, Cube
 from holdfast.analysis.load import common_budgets, judges
 from holdfast.analysis.matched import reported
 from holdfast.analysis.metrics import Metric
@@ -77,12 +77,12 @@ def _of_judge(part: JudgedRecords, study: Study) -> Iterator[dict[str, Any]]:
             metric = Metric("harm", values, "mean" if threshold is None else "share", (0.0, 1.0))
             about = {"benchmark": part.config.measure, "responses": name}
             about["threshold"] = MEAN if threshold is None else f"{threshold:g}"
-            yield from (about | row for row in _compared(part.cube.scores(metric), weights, study))
+            yield from (about | row for row in _compared(part.places.cube(metric), weights, study))
 
 
-def _compared(scores: Scores, weights: Array, study: Study) -> Iterator[dict[str, Any]]:
+def _compared(cube: Cube, weights: Array, study: Study) -> Iterator[dict[str, Any]]:
     """Every label against each reference under each averaging; those that are alike in shape are tested together."""
-    y, at = scores.values, scores.at
+    y, at = cube.values, cube.at
     own = {x: {b for a, b in at if a == x and (b in study.ladder or x == BASE)} for x, _ in at}
     sft = study.sft(own)
     batches: dict[tuple[bool, int], list[tuple[dict[str, Any], Array]]] = defaultdict(list)
