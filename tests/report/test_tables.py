@@ -101,9 +101,10 @@ def test_a_gate_says_of_each_subject_first_whether_it_was_kept() -> None:
 
 
 def test_of_a_table_it_is_said_which_comparisons_were_not_declared() -> None:
+    names = {"sft": "SFT", "base": "the base"}
     found = pd.DataFrame({"against": ["sft", "base", "sft"], "declared": [True, False, True]})
-    assert first_table._undeclared(found, "SFT") == " Those with the base were not declared beforehand: exploratory."
-    assert first_table._undeclared(found.assign(declared=True), "SFT") == ""
-    assert first_table._undeclared(found.assign(declared=False), "SFT") == " Not declared beforehand, so exploratory."
+    assert first_table._undeclared(found, names) == "Those with the base were not declared beforehand: exploratory."
+    assert first_table._undeclared(found.assign(declared=True), names) == ""
+    assert first_table._undeclared(found.assign(declared=False), names) == "Not declared beforehand, so exploratory."
     some = found.assign(declared=[True, True, False])
-    assert first_table._undeclared(some, "SFT") == " Some of these were not declared beforehand: exploratory."
+    assert first_table._undeclared(some, names) == "Some of these were not declared beforehand: exploratory."

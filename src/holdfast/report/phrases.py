@@ -1,21 +1,60 @@
-"""Sentences of the page by section, from ``phrases.yaml``; code fills in names and numbers."""
+"""Sentences of the page by section: templates (Jinja's) in ``phrases.yaml`` and, of the methods text, ``methods.yaml``.
+
+A section takes rows, chooses a template and fills it. In a template numbers and names pass through the filters below;
+``say`` puts one template into another.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from jinja2 import Environment, StrictUndefined, Template
+
+from holdfast.report import words
 from holdfast.store.documents import parse_yaml
 
-
-@cache
-def _phrases() -> dict[str, dict[str, str]]:
-    file = files("holdfast.report").joinpath("phrases.yaml")
-    return parse_yaml(file.read_text(encoding="utf-8"), file.name)
+_TAG = re.compile(r"(\{[{%].*?[%}]\})")
 
 
 def phrase(key: str, **values: Any) -> str:
-    """``phrase("judges.agreement", level="95%")``: that of a section, with its ``{level}`` filled in."""
-    section, name = key.split(".")
-    return _phrases()[section][name].format(**values)
+    """``phrase("judges.agreement", level="95%")``. Of a study that trains nothing, what we wrote says subjects for
+    objectives; names and numbers that are filled in stay as they are."""
+    return _template(key, words.audits()).render(values).strip()
+
+
+def phrases(section: str, holds: Mapping[str, Any], **values: Any) -> list[str]:
+    """Of these names of a section, the phrases whose condition holds."""
+    return [phrase(f"{section}.{name}", **values) for name, yes in holds.items() if yes]
+
+
+@cache
+def _template(key: str, _audit: bool) -> Template:
+    found: Any = _sources()
+    for part in key.split("."):
+        found = found[part]
+    return _environment().from_string("".join(t if _TAG.match(t) else words.own(t) for t in _TAG.split(found)))
+
+
+@cache
+def _sources() -> dict[str, Any]:
+    at = files("holdfast.report")
+    both = [
+        parse_yaml(at.joinpath(name).read_text(encoding="utf-8"), name) for name in ("phrases.yaml", "methods.yaml")
+    ]
+    return {k: v for one in both for k, v in one.items()}
+
+
+@cache
+def _environment() -> Environment:
+    env = Environment(undefined=StrictUndefined, autoescape=False)  # text: what becomes HTML is escaped there
+    env.globals |= {"say": phrase}
+    env.filters |= {
+        "listed": words.join, "plain": words.as_words, "attack": words.attack, "percent": words.percent,
+        "points": words.points, "tokens": words.tokens, "count": words.count, "significant": words.significant,
+        "g": lambda x: f"{x:g}", "n": lambda x: f"{x:,}", "s": lambda x: "" if x == 1 else "s",
+    }  # fmt: skip
+    return env

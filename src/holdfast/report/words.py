@@ -42,6 +42,11 @@ def of(study: Study, configs: Iterable[ConfigInfo] = ()) -> Iterator[None]:
         _AUDIT.reset(token)
 
 
+def audits() -> bool:
+    """Whether what is said now is of a study that trains nothing."""
+    return _AUDIT.get()
+
+
 def own(text: str) -> str:
     """Words of ours, as they are right for the study: objectives are subjects where they were trained elsewhere. For
     what we wrote alone: a name in it would be changed, too."""
@@ -90,6 +95,12 @@ def level(alpha: float) -> str:
 
 def attack(name: str) -> str:
     return _ATTACKS.get(name, as_words(name))
+
+
+def count(n: int, noun: str) -> str:
+    """``no seeds``, ``one seed``, ``twelve`` as ``12 seeds``."""
+    small = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    return f"{small[n] if n < len(small) else n} {noun}{'' if n == 1 else 's'}"
 
 
 def wrapped(name: str) -> str:

@@ -260,7 +260,7 @@ def _analyse(work: Work) -> Path:
     stands = declaration.standing(work.study, work.folder, about)
     declaration.look(work.study, work.folder, frame["record"].nunique(), about)
     if stands.kind != "recorded":
-        work.display.say(f"note: {next(declaration_text.sentences(stands))}")
+        work.display.say(f"note: {declaration_text.sentences(stands)[0]}")
     analyse(work.folder, work.study, about, frame, stands)
     return work.folder.estimates_csv
 

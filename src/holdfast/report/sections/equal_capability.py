@@ -26,12 +26,12 @@ def section(s: Setting) -> Section:
     charts = some([_gap(one, s.findings.look, alone=len(mine) == 1) for one in mine])
     blocks, files = _stopped(s), list[Table]()
     if mine and not charts:
-        blocks.append(Paragraph(words.own(phrase("matched.nowhere", sure=f"{100 * SURE:.0f}"))))
+        blocks.append(Paragraph(phrase("matched.nowhere", sure=f"{100 * SURE:.0f}")))
     for one in mine:
         blocks += _compared(s, one, files, alone=len(mine) == 1)
     for front in fronts:
         blocks += _front(s, front, files, alone=len(fronts) == 1)
-    lead, absent = words.own(phrase("matched.lead")), phrase("matched.absent")
+    lead, absent = phrase("matched.lead"), phrase("matched.absent")
     return Section("matched", "At equal capability", lead, charts, tuple(blocks), absent, equal(mine), tuple(files))
 
 
@@ -82,7 +82,7 @@ def _compared(s: Setting, one: Matched, files: list[Table], *, alone: bool) -> l
             blocks.append(Table(_spoken(one, table, "attack success"), note))
     if len(one.at_ceiling):
         ceiling = words.percent(one.ceiling)
-        corrected = words.own(phrase("matched.corrected"))
+        corrected = phrase("matched.corrected")
         note = phrase("matched.safety", match=match, ceiling=ceiling, against=_against(one), corrected=corrected)
         files.append(Table(_full(one.at_ceiling), name=f"at-safety{end}", title="Capability at equal safety"))
         blocks.append(Heading(f"Capability at an attack success of {ceiling}{tail}"))
@@ -155,8 +155,8 @@ def _front(s: Setting, front: Front, files: list[Table], *, alone: bool) -> list
     seeds = words.seeds([front.n_seeds])
     return [
         Heading(f"Who is on the front{words.at(float(last))}{tail}"),
-        Table(shown, f"{words.own(phrase('matched.front'))} {seeds}."),
-        Folded("Who beats whom", Table(wide, words.own(phrase("matched.beats")))),
+        Table(shown, f"{phrase('matched.front')} {seeds}."),
+        Folded("Who beats whom", Table(wide, phrase("matched.beats"))),
     ]
 
 

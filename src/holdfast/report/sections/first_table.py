@@ -153,42 +153,34 @@ def _needed(s: Setting, found: pd.DataFrame) -> Iterator[str]:
 
 
 def _meaning(s: Setting, found: pd.DataFrame) -> str:
-    study, level = s.findings.study, words.level(s.findings.study.alpha)
-    who = [w for k, w in (("vs_sft", s.findings.reference), ("vs_base", "the base")) if found[k].notna().any()]
-    if who:
-        mine = s.answers()
-        mine = mine[(mine["estimand"] == "last") & mine["measure"].isin(found["measure"])]
-        within = " or ".join(f"{100 * x:g}" for x in sorted(mine["interest"].unique(), reverse=True))
-        there = {v for k in ("vs_sft", "vs_base") for v in found[f"{k}_verdict"].dropna()}
-        little = declaration_text.little(s.findings.stands)
-        means = (
-            (("better", "worse"), phrase("answer.better", alpha=f"{study.alpha:g}")),
-            (("equivalent",), phrase("answer.equivalent", within=within, little=little, level=level)),
-            (("small but real",), phrase("answer.small")),
-            (("inconclusive",), phrase("answer.inconclusive")),
-            (_OPEN, phrase("answer.takes", power=words.percent(study.declared.power, 0)) if len(s.needed) else ""),
-            (("one seed",), phrase("answer.one_seed")),
-        )
-        said = phrase("answer.levels", level=level, who=words.join(who))
-        said += " ".join(text for verdicts, text in means if text and there & set(verdicts))
-        said += _undeclared(mine, s.findings.reference)
-    else:
-        said = phrase("answer.alone", level=level)
-    of_seeds = words.seeds(found.loc[found["objective"] != BASE, "n_seeds"])
-    return f"{said} n = {words.spread(found['n_prompts'])} prompts. {of_seeds}."
+    study, references = s.findings.study, {"sft": s.findings.reference, "base": "the base"}
+    there = [k for k in references if found[f"vs_{k}"].notna().any()]
+    said = {v for k in there for v in found[f"vs_{k}_verdict"].dropna()}
+    mine = s.answers()
+    mine = mine[(mine["estimand"] == "last") & mine["measure"].isin(found["measure"])]
+    return phrase(
+        "answer.meaning",
+        level=words.level(study.alpha),
+        who=[references[k] for k in there],
+        there=said,
+        alpha=study.alpha,
+        within=[f"{100 * x:g}" for x in sorted(mine["interest"].unique(), reverse=True)],
+        little=declaration_text.little(s.findings.stands),
+        takes=len(s.needed) and said & set(_OPEN),
+        power=study.declared.power,
+        undeclared=_undeclared(mine, references),
+        n=words.spread(found["n_prompts"]),
+        seeds=words.seeds(found.loc[found["objective"] != BASE, "n_seeds"]),
+    )
 
 
-def _undeclared(found: pd.DataFrame, reference: str) -> str:
+def _undeclared(found: pd.DataFrame, names: Mapping[str, str]) -> str:
     """Of the comparisons of a table, which were not declared."""
     mine = found["declared"].astype(bool)
-    names = {"sft": reference, "base": "the base"}
-    whole = [names[a] for a, some in mine.groupby(found["against"], sort=False) if not some.any()]
     if mine.all():
         return ""
-    if not mine.any():
-        return " Not declared beforehand, so exploratory."
-    who = f"Those with {words.join(whole)} were" if whole else "Some of these were"
-    return f" {who} not declared beforehand: exploratory."
+    whole = [names[a] for a, some in mine.groupby(found["against"], sort=False) if not some.any()]
+    return phrase(f"answer.undeclared.{'all' if not mine.any() else 'whole' if whole else 'some'}", who=whole)
 
 
 def cell(s: Setting, row: dict[str, Any]) -> Cell:
