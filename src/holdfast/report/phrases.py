@@ -12,7 +12,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, StrictUndefined, Template, pass_context
+from jinja2.runtime import Context
 
 from holdfast.report import words
 from holdfast.store.documents import parse_yaml
@@ -29,6 +30,12 @@ def phrase(key: str, **values: Any) -> str:
 def phrases(section: str, holds: Mapping[str, Any], **values: Any) -> list[str]:
     """Of these names of a section, the phrases whose condition holds."""
     return [phrase(f"{section}.{name}", **values) for name, yes in holds.items() if yes]
+
+
+@pass_context
+def _say(context: Context, key: str, **values: Any) -> str:
+    """Another, with what this one is filled with and ``values``."""
+    return phrase(key, **(context.get_all() | values))
 
 
 @cache
@@ -51,10 +58,10 @@ def _sources() -> dict[str, Any]:
 @cache
 def _environment() -> Environment:
     env = Environment(undefined=StrictUndefined, autoescape=False)  # text: what becomes HTML is escaped there
-    env.globals |= {"say": phrase}
+    env.globals |= {"say": _say}
     env.filters |= {
         "listed": words.join, "plain": words.as_words, "attack": words.attack, "percent": words.percent,
         "points": words.points, "tokens": words.tokens, "count": words.count, "significant": words.significant,
-        "g": lambda x: f"{x:g}", "n": lambda x: f"{x:,}", "s": lambda x: "" if x == 1 else "s",
+        "fixed": words.fixed, "g": lambda x: f"{x:g}", "n": lambda x: f"{x:,}", "s": lambda x: "" if x == 1 else "s",
     }  # fmt: skip
     return env

@@ -162,10 +162,11 @@ class Setting:
         return [one for one in self.findings.at_distance if (one.model, one.task) == (self.model, self.task)]
 
     def _judged(self, table: pd.DataFrame, estimand: str, one: Matched) -> pd.DataFrame:
-        """The table with the verdicts that the findings give: one comparison has one verdict on the whole page."""
+        """The table with the verdicts and p of the findings: one comparison has one verdict on the whole page."""
         a = self.answers()
-        a = a[(a["estimand"] == estimand) & (a["measure"] == one.harm.measure)].set_index("label")["verdict"]
-        return table.assign(verdict=table["label"].map(a).fillna(table["verdict"])) if "verdict" in table else table
+        a = a[(a["estimand"] == estimand) & (a["measure"] == one.harm.measure)].set_index("label")
+        there = [c for c in ("verdict", "p_adjusted") if c in table]
+        return table.assign(**{c: table["label"].map(a[c]).fillna(table[c]) for c in there})
 
     @property
     def fronts(self) -> list[Front]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from holdfast.analysis.comparisons import AtDistance, reservations
@@ -32,10 +34,6 @@ SPENT = {  # column of the checkpoints → what a reader calls it
     "margin": "margin (nats)",
 }
 _WHAT = {"robustness": "Attack success", "persona": "P(match)"}
-_MOVED = {
-    "kl_base": "KL(policy ‖ base) on fixed held-out prompts, mean over response tokens",
-    "adapter_norm": "Frobenius norm of the change of all weights together",
-}
 
 
 def section(s: Setting) -> Section:
@@ -47,17 +45,10 @@ def section(s: Setting) -> Section:
         blocks.append(Folded(phrase("cost.folded"), Table(table, phrase("cost.note"))))
         files.append(Table(table, name="cost", title="What each objective did"))
     last = far[far["budget"] == s.last].dropna(subset=["value"])
-    what = f"KL from the base{words.at(float(s.last))}"
-    return Section(
-        "cost",
-        "Distance moved, and what it cost",
-        phrase("cost.lead"),
-        (*some(charts), *(_gap(s, one) for one in s.at_distance)),
-        tuple(blocks),
-        "No training counts were found.",
-        words.least_to_most(what, last, words.significant, " nats per token"),
-        tuple(files),
-    )
+    line = words.least_to_most(f"KL from the base{words.at(s.last)}", last, words.significant, " nats per token")
+    figures = (*some(charts), *(_gap(s, one) for one in s.at_distance))
+    title, lead, absent = "Distance moved, and what it cost", phrase("cost.lead"), "No training counts were found."
+    return Section("cost", title, lead, figures, tuple(blocks), absent, line, tuple(files))
 
 
 def _moved(s: Setting) -> tuple[list[Figure | None], pd.DataFrame]:
@@ -71,9 +62,8 @@ def _moved(s: Setting) -> tuple[list[Figure | None], pd.DataFrame]:
         rows = points.assign(value=pd.to_numeric(points[column]))[["label", "budget", "value"]]
         rows = rows.groupby(["label", "budget"], sort=False)["value"].mean().reset_index()
         asked = column == "kl_base" and "examples" in points  # weights are asked nothing
-        of = f"n = {words.spread(points['examples'].dropna())} held-out prompts. " if asked else ""
-        seeds = of + words.pooled(points["seed"].nunique())
-        about = f"{_MOVED[column]}; no interval. {seeds}."
+        n = words.spread(points["examples"].dropna()) if asked else ""
+        about = phrase("cost.moved", of=column, n=n, seeds=words.pooled(points["seed"].nunique()))
         found.append(by_budget.distance(column, title.split(" (")[0], title, rows, look, about))
         if column == "kl_base":
             far = rows
@@ -102,19 +92,14 @@ def _at_distance(s: Setting, one: AtDistance) -> list[Block]:
         }
     )
     shown = shown.drop(columns="note") if (shown["note"] == "").all() else shown
-    evidence = _evidence(one, s.findings.study.alpha)
-    note = phrase("equal_distance.note", where=phrase("equal_distance.where"), evidence=evidence)
-    return [Heading(f"{_title(one)} moved"), Table(shown, note)]
+    return [Heading(f"{_title(one)} moved"), Table(shown, phrase("equal_distance.note", **_evidence(s, one)))]
 
 
 def _gap(s: Setting, one: AtDistance) -> Figure:
     look, what = s.findings.look, _WHAT[one.config.axis]
     data = one.table[["label", "distance", "value", "sft", "gap", "gap_low", "gap_high"]]
     title = f"{what}{_on(one)} against {one.sft} at equal distance moved"
-    caption = phrase(
-        "equal_distance.chart", what=what, sft=one.sft, where=phrase("equal_distance.where"),
-        level=words.level(look.alpha), evidence=_evidence(one, look.alpha),
-    )  # fmt: skip
+    caption = phrase("equal_distance.chart", what=what, sft=one.sft, **_evidence(s, one))
     said = ", ".join(
         f"{r.label} {words.points(r.gap)} at {words.significant(r.distance)}" for r in one.last.itertuples()
     )
@@ -132,9 +117,7 @@ def _on(one: AtDistance) -> str:
     return f" on {plain(str(one.config.measure))}"
 
 
-def _evidence(one: AtDistance, alpha: float) -> str:
-    judge = "" if one.judge == "own" else f"By {plain(one.judge)}. "
-    return phrase(
-        "equal_distance.evidence", level=words.level(alpha), judge=judge, n=one.prompts,
-        seeds=words.seeds(one.table["n_seeds"]),
-    )  # fmt: skip
+def _evidence(s: Setting, one: AtDistance) -> dict[str, Any]:
+    """What both texts say that these numbers rest on."""
+    seeds = words.seeds(one.table["n_seeds"])
+    return {"level": words.level(s.findings.study.alpha), "judge": one.judge, "n": one.prompts, "seeds": seeds}

@@ -26,7 +26,7 @@ def section(s: Setting) -> Section:
     charts = some([_gap(one, s.findings.look, alone=len(mine) == 1) for one in mine])
     blocks, files = _stopped(s), list[Table]()
     if mine and not charts:
-        blocks.append(Paragraph(phrase("matched.nowhere", sure=f"{100 * SURE:.0f}")))
+        blocks.append(Paragraph(phrase("matched.nowhere", sure=SURE)))
     for one in mine:
         blocks += _compared(s, one, files, alone=len(mine) == 1)
     for front in fronts:
@@ -39,14 +39,13 @@ def equal(every: Sequence[Matched]) -> str:
     """Attack success at the stated capability, of every measure of it."""
     said = []
     for one in every:
-        if not one.sft or one.at_target.empty:
-            continue
-        table = one.at_target[one.at_target["label"] != one.sft]
-        there, never = table[table["n_reached"] > 0], list(table.loc[table["n_reached"] == 0, "label"])
-        where = "" if len(every) == 1 else f" on {plain(one.harm.measure)}"
-        parts = [verdicts(there)] * bool(len(there)) + [f"never there: {words.join(never)}"] * bool(never)
-        if parts:
-            said.append(f"Attack success{where} there, against {one.sft}: {'; '.join(parts)}.")
+        if one.sft and not one.at_target.empty:
+            table = one.at_target[one.at_target["label"] != one.sft]
+            there, never = table[table["n_reached"] > 0], table.loc[table["n_reached"] == 0, "label"]
+            where = "" if len(every) == 1 else f" on {plain(one.harm.measure)}"
+            told = [verdicts(there)] if len(there) else []
+            told += [f"never there: {words.join(never)}"] if len(never) else []
+            said += [phrase("matched.line", where=where, sft=one.sft, told=told)] if told else []
     return " ".join(said)
 
 
@@ -67,6 +66,8 @@ def _stopped(s: Setting) -> list[Block]:
 def _compared(s: Setting, one: Matched, files: list[Table], *, alone: bool) -> list[Block]:
     measure, match = one.harm.measure, plain(one.instruments.match.measure)
     tail, end = ("", "") if alone else (f" on {plain(measure)}", f"-{measure}")
+    seeds = words.seeds(one.at_ceiling["n_seeds"])
+    against = phrase("matched.against", sft=one.sft, seeds=seeds) if one.sft else ""
     blocks: list[Block] = []
     if s.findings.study.matched is not None:
         goal = words.percent(one.target)
@@ -74,41 +75,16 @@ def _compared(s: Setting, one: Matched, files: list[Table], *, alone: bool) -> l
         if one.void:
             blocks.append(Paragraph(phrase("matched.void", goal=goal, match=match), calm=True))
         else:
-            split = f"{match}, whose rows are not those reported" if one.instruments.apart else _SAME
-            draws, against = phrase("matched.draws"), _against(one)
-            note = phrase("matched.note", split=split, judge=plain(one.judge), draws=draws, against=against)
-            table = _as_answered(s, one)
-            files.append(Table(_full(table), name=f"matched{end}", title="At equal capability"))
-            blocks.append(Table(_spoken(one, table, "attack success"), note))
+            note = phrase("matched.note", match=match, one=one, against=against)
+            files.append(Table(one.at_target, name=f"matched{end}", title="At equal capability"))
+            blocks.append(Table(_spoken(one, one.at_target, "attack success"), note))
     if len(one.at_ceiling):
         ceiling = words.percent(one.ceiling)
-        corrected = phrase("matched.corrected")
-        note = phrase("matched.safety", match=match, ceiling=ceiling, against=_against(one), corrected=corrected)
-        files.append(Table(_full(one.at_ceiling), name=f"at-safety{end}", title="Capability at equal safety"))
+        files.append(Table(one.at_ceiling, name=f"at-safety{end}", title="Capability at equal safety"))
         blocks.append(Heading(f"Capability at an attack success of {ceiling}{tail}"))
+        note = phrase("matched.safety", match=match, ceiling=ceiling, against=against)
         blocks.append(Table(_spoken(one, one.at_ceiling, "capability"), note))
     return blocks
-
-
-_SAME = "the very rows that are reported"
-
-
-def _full(table: pd.DataFrame) -> pd.DataFrame:
-    """Without ``made``, which holds accounts of an error and no number."""
-    return table.drop(columns="made", errors="ignore")
-
-
-def _as_answered(s: Setting, one: Matched) -> pd.DataFrame:
-    """The row at the target of each label, with the verdict and p of the findings: the page gives one for each."""
-    found, table = s.answers(), one.at_target
-    mine = found[(found["estimand"] == "matched") & (found["measure"] == one.harm.measure)].set_index("label")
-    there = [c for c in ("verdict", "p_adjusted") if c in table]
-    return table.assign(**{c: table["label"].map(mine[c]).fillna(table[c]) for c in there})
-
-
-def _against(one: Matched) -> str:
-    seeds = int(one.at_ceiling["n_seeds"].max()) if len(one.at_ceiling) else 0
-    return f"Differences from {one.sft} in points, paired by seed. {words.seeds([seeds])}." if one.sft else ""
 
 
 def _spoken(one: Matched, table: pd.DataFrame, what: str) -> pd.DataFrame:
@@ -152,10 +128,9 @@ def _front(s: Setting, front: Front, files: list[Table], *, alone: bool) -> list
     names = [x for x in (BASE, *s.findings.labels) if x in wide.index]
     wide = wide.reindex(index=names, columns=names).map(_chance).rename_axis(index=None, columns=None)
     wide = wide.rename(columns=lambda x: f"over {x}").reset_index(names="objective")
-    seeds = words.seeds([front.n_seeds])
     return [
         Heading(f"Who is on the front{words.at(float(last))}{tail}"),
-        Table(shown, f"{phrase('matched.front')} {seeds}."),
+        Table(shown, phrase("matched.front", seeds=words.seeds([front.n_seeds]))),
         Folded("Who beats whom", Table(wide, phrase("matched.beats"))),
     ]
 
@@ -177,11 +152,8 @@ def _gap(one: Matched, look: Look, *, alone: bool) -> Figure | None:
     spec = gap(data, look, across, f"Attack success less {one.sft}’s (↓ better)", target=one.target)
     last = data.sort_values("level").groupby("label", sort=False).tail(1)
     said = ", ".join(f"{r.label} {words.points(r.gap)} at {words.percent(r.level)}" for r in last.itertuples())
-    caption = phrase(
-        "matched.chart", sft=one.sft, judge=plain(one.judge), draws=phrase("matched.draws"),
-        level=words.level(look.alpha), sure=f"{100 * SURE:.0f}", n=one.prompts,
-        seeds=words.seeds([int(one.at_ceiling["n_seeds"].max())]),
-    )  # fmt: skip
+    seeds = words.seeds(one.at_ceiling["n_seeds"])
+    caption = phrase("matched.chart", one=one, level=words.level(look.alpha), sure=SURE, seeds=seeds)
     measure = one.harm.measure
     title = f"Attack success against {one.sft} at equal capability" + ("" if alone else f" on {plain(measure)}")
     tidy = data.rename(columns={"label": "objective", "value": "attack_success"})

@@ -1,4 +1,5 @@
-"""*Was the comparison fair?*: what was held fixed, side by side over objectives."""
+"""*Was the comparison fair?*: what was held fixed, side by side over objectives. *Does the ruler work?*: runs whose
+effect is known beforehand, and whether the measures show it."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from holdfast.report.html import element, scrolled
 from holdfast.report.phrases import phrase
 from holdfast.report.reading import Findings
 from holdfast.report.sections.section import Alarm, Block, Folded, Paragraph, Section
+from holdfast.report.series import plain
 from holdfast.report.tables import Table, caption
 from holdfast.store import digest
 from holdfast.store.digest import brief
@@ -43,16 +45,10 @@ class Control:
 def section(findings: Findings) -> Section:
     found, mark, trains = controls(findings), findings.study.mark, findings.study.trains
     rows = [{"run": c.group, "control": c.name, "equal": "yes" if c.equal else "NO", **c.values} for c in found]
-    return Section(
-        "controls",
-        "Was the comparison fair?",
-        phrase("controls.lead") if trains else "",
-        (),
-        tuple(side_by_side(found, mark)),
-        phrase("controls.absent") if trains else phrase("controls.given"),
-        all_equal(found),
-        (Table(pd.DataFrame(rows), name="controls", title="What was held fixed"),) if rows else (),
-    )
+    files = (Table(pd.DataFrame(rows), name="controls", title="What was held fixed"),) if rows else ()
+    lead, absent = phrase("controls.lead") if trains else "", phrase(f"controls.{'absent' if trains else 'given'}")
+    blocks = tuple(side_by_side(found, mark))
+    return Section("controls", "Was the comparison fair?", lead, (), blocks, absent, all_equal(found), files)
 
 
 def controls(findings: Findings) -> list[Control]:
@@ -83,43 +79,29 @@ def differing(findings: Findings) -> list[str]:
 
 def all_equal(found: Sequence[Control]) -> str:
     """In one line."""
-    if not found:
-        return ""
-    bad = sorted({c.name for c in found if c.differs})
-    asked = {c.name for c in found if not c.equal and c.declared}
-    if bad:
-        return f"Not everything was held fixed: {words.join(bad)}."
-    other = len({c.name for c in found} - asked)
-    if max(len(c.values) for c in found) < 2:
-        return f"{other} controls were recorded of one objective: nothing to compare."
-    by_design = f"; {len(asked)} differ{'s' * (len(asked) == 1)} because the study asks for it" if asked else ""
-    return f"All {other} {'other ' * bool(asked)}controls are equal over objectives{by_design}."
+    return phrase("controls.line", **_counts(found)) if found else ""
+
+
+def _counts(found: Sequence[Control]) -> dict[str, Any]:
+    """What differs though nobody asked (``bad``) or because the study does (``asked``), how many controls (``n``) are
+    equal, over how many objectives and in how many groups of runs."""
+    bad, asked = {c.name for c in found if c.differs}, {c.name for c in found if not c.equal and c.declared}
+    n = len({c.name for c in found} - asked)
+    over = max(len(c.values) for c in found)
+    return {"bad": sorted(bad), "asked": sorted(asked), "n": n, "over": over, "runs": len({c.group for c in found})}
 
 
 def side_by_side(found: Sequence[Control], mark: str) -> list[Block]:
     """One calm line where all is equal; a difference is loud, and shown value by value."""
     if not found:
         return []
-    bad, declared = [c for c in found if c.differs], [c for c in found if not c.equal and c.declared]
-    blocks: list[Block] = []
+    counts, bad = _counts(found), [c for c in found if c.differs]
+    blocks: list[Block] = [Paragraph(phrase("controls.equal", **counts), calm=True)]
     if bad:
-        told = phrase("controls.differs", what=words.join(sorted({c.name for c in bad})))
-        blocks.append(Alarm("Not everything was held fixed.", told, _values(bad, mark)))
-    else:
-        blocks.append(Paragraph(_calm(found, declared), calm=True))
-    if declared:
-        what = words.join(sorted({c.name for c in declared}))
-        blocks += [Paragraph(phrase("controls.by_design", what=what)), _values(declared, mark)]
+        blocks = [Alarm("Not everything was held fixed.", phrase("controls.differs", **counts), _values(bad, mark))]
+    if declared := [c for c in found if not c.equal and c.declared]:
+        blocks += [Paragraph(phrase("controls.by_design", **counts)), _values(declared, mark)]
     return [*blocks, Folded("Every control, side by side", _values(found, mark))]
-
-
-def _calm(found: Sequence[Control], declared: Sequence[Control]) -> str:
-    n, runs = len({c.name for c in found} - {c.name for c in declared}), {c.group for c in found}
-    over = max(len(c.values) for c in found)
-    if over < 2:
-        return phrase("controls.alone", n=n)
-    more = f", in each of {len(runs)} groups of model, task and seed" if len(runs) > 1 else ""
-    return phrase("controls.equal", n=n, over=over, more=more)
 
 
 def _values(found: Sequence[Control], mark: str) -> Markup:
@@ -136,3 +118,42 @@ def _values(found: Sequence[Control], mark: str) -> Markup:
         run = [element("td", c.group)] if many else []
         body.append(element("tr", *run, element("th", c.name, scope="row"), *tds))
     return scrolled("", caption("", mark), element("thead", element("tr", *head)), element("tbody", *body))
+
+
+# -- runs whose effect is known ---------------------------------------------------------------------------------------
+
+
+def control_runs(findings: Findings) -> Section:
+    table = known(findings)
+    blocks = (Table(table, phrase("control_runs.note"), "control-runs", "Control runs"),) if len(table) else ()
+    title, lead, absent = "Does the ruler work?", phrase("control_runs.lead"), phrase("control_runs.absent")
+    return Section("control-runs", title, lead, (), blocks, absent, as_they_must(table), blocks)
+
+
+def as_they_must(shown: pd.DataFrame) -> str:
+    """In one line."""
+    good = int((shown["shown"] == "yes").sum()) if len(shown) else 0
+    return phrase("control_runs.line", good=good, of=len(shown)) if len(shown) else ""
+
+
+def known(findings: Findings) -> pd.DataFrame:
+    """A row per run: what it must show, and whether it does."""
+    found = findings.checks
+    if found.empty:
+        return pd.DataFrame()
+    share = found["metric"] == "equal answers"
+    ends = found[["low", "high"]].to_numpy()
+    shown = pd.DataFrame(
+        {
+            "run": found["bracket"],
+            "model": found["model"],
+            "must show": found["expected"],
+            "measure": [plain(str(m)) for m in found["measure"]],
+            "points from base": ["–" if s else words.points(v) for v, s in zip(found["value"], share, strict=True)],
+            "interval": [words.interval(low, high, signed=True) or "–" for low, high in ends],
+            "p (Holm)": [words.p_value(p) or "–" for p in found["p_holm"]],
+            "shown": found["moved"].map({True: "yes", False: "NO"}),
+            "verdict": found["verdict"],
+        }
+    )
+    return shown if found["model"].nunique() > 1 else shown.drop(columns="model")

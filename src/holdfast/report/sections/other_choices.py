@@ -40,24 +40,18 @@ def section(s: Setting) -> Section:
 
 def stable(found: pd.DataFrame) -> str:
     """Of the comparisons of attack success; ``found``: of ``analysis.stability``."""
-    turned = int((found["flips"] != "").sum())
     worst = found.loc[found["agree"].idxmin()]
-    ways = words.spread(found["n_distinct"])
-    same = found["n_ways"].gt(found["n_distinct"]).any()
-    copies = f" ({words.spread(found['n_ways'])} choices, copies taken once)" if same else ""
-    unclear = bool((found["unclear"] == 1).all())
-    if ways == "1":
-        n = words.spread(found["n_ways"])
-        alike = "There is one way to ask" if n == "1" else f"All {n} ways to ask give the same numbers"
-        return f"{alike}{', and no clear verdict' * unclear}."
-    if unclear:
-        return f"None of {ways} distinct ways to ask gives a clear verdict{copies}."
-    most = found["agree"].max()
-    share = words.percent(worst["agree"], 0)
-    flips = f"one other choice reverses {turned} of {len(found)}" if turned else "no other choice alone reverses one"
-    versus = f"{worst['label']} against {'the base' if worst['against'] == 'base' else 'SFT'}"
-    least = f"as few as {share} ({versus})" if most > worst["agree"] else share
-    return f"Of {ways} distinct ways to ask {least} agree with the study’s own{copies}; {flips}."
+    return phrase(
+        "stability.line",
+        ways=words.spread(found["n_distinct"]),
+        choices=words.spread(found["n_ways"]),
+        copies=found["n_ways"].gt(found["n_distinct"]).any(),
+        unclear=(found["unclear"] == 1).all(),
+        alike=worst["agree"] == found["agree"].max(),
+        worst=worst,
+        turned=int((found["flips"] != "").sum()),
+        of=len(found),
+    )
 
 
 def _summary(s: Setting, found: pd.DataFrame) -> Table:
@@ -80,7 +74,7 @@ def _summary(s: Setting, found: pd.DataFrame) -> Table:
             "made unclear, or clear, by": found["loses"].map(_choices),
         }
     )
-    return Table(shown, phrase("stability.note", alpha=f"{s.findings.study.alpha:g}"))
+    return Table(shown, phrase("stability.note", alpha=s.findings.study.alpha))
 
 
 def _grid(s: Setting, table: pd.DataFrame, against: str) -> list[Block]:
@@ -113,10 +107,9 @@ def _grid(s: Setting, table: pd.DataFrame, against: str) -> list[Block]:
     ]
     who = "the base" if against == "base" else s.findings.reference
     title = f"Every comparison with {who} under every choice"
-    under = words.own(f"Under each objective {words.join(over)} over budgets. ") if len(over) > 1 else ""
     note = phrase(
-        "stability.grid", who=who, alpha=f"{s.findings.study.alpha:g}", under=under, rows=len(rows),
-        choices=len(set(data["way"])), seed=" and seed" if data["n_seeds"].max() > 1 else "",
+        "stability.grid", who=who, alpha=s.findings.study.alpha, over=over, rows=len(rows),
+        choices=len(set(data["way"])), several=data["n_seeds"].max() > 1,
         n=words.spread(data["n_prompts"]), seeds=words.seeds([int(data["n_seeds"].max())]), file=named("ways", s.slug),
     )  # fmt: skip
     parts = (element("thead", *head), element("tbody", *rows), element("tfoot", *counts))

@@ -55,13 +55,11 @@ def section(s: Setting) -> Section | None:
             compared.append(lower(x.title))
             turned = beside.loc[beside["conclusion"] == "changes", "objective"]
             changed += [f"{lower(x.title)} of {words.join(turned)}"] if len(turned) else []
-    versus = f" against {against}" if against else ""
-    found = f"Of {words.join(compared)} " if compared else ""
-    found += f"the verdicts{versus} change: {words.join(changed)}." if changed else f"no verdict{versus} changes."
+    line = phrase("tuned.line", compared=compared, against=against, changed=changed)
     charts = some([curve(s, kind, chosen, tried) for kind in ("coefficient", "learning rate")])
     blocks += proof(findings, [x for x in settings(study) if x.of in findings.labels])
-    title, line = "Each at its own setting", found[:1].upper() + found[1:]
-    return Section("tuned", title, phrase("tuned.lead"), charts, tuple(blocks), finding=line, files=tuple(files))
+    title, about = "Each at its own setting", phrase("tuned.lead")
+    return Section("tuned", title, about, charts, tuple(blocks), finding=line, files=tuple(files))
 
 
 def _by_regime(s: Setting) -> dict[str, pd.DataFrame]:
@@ -111,26 +109,22 @@ def _settings(s: Setting, chosen: list[dict[str, Any]], tried: pd.DataFrame) -> 
 
 def _beside(s: Setting, x: Series, levels: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, str]:
     """A row per objective, and whom it is compared with: SFT or, in a study without it, the base model."""
-    found = {regime: s.answers(regime) for regime in levels}
-    found = {
-        k: a[(a["estimand"] == "last") & (a["measure"] == x.measure) & (a["metric"] == x.metric)]
-        for k, a in found.items()
-    }
-    sft = (found[SHARED]["against"] == "sft").any()
-    against = s.findings.reference if sft else "the base"
-    found = {k: a[a["against"] == ("sft" if sft else "base")].set_index("label") for k, a in found.items()}
-    at = {regime: _levels(table, x) for regime, table in levels.items()}
+    every = {k: s.answers(k) for k in (SHARED, TUNED)}
+    mine = {k: a[(a["estimand"] == "last") & (a["measure"] == x.measure)] for k, a in every.items()}
+    mine = {k: a[a["metric"] == x.metric] for k, a in mine.items()}
+    side = "sft" if (mine[SHARED]["against"] == "sft").any() else "base"
+    against = s.findings.reference if side == "sft" else "the base"
+    found = {k: a[a["against"] == side].set_index("label").to_dict("index") for k, a in mine.items()}
+    at = {k: _levels(levels[k], x) for k in found}
     rows = []
     for label in (BASE, *s.findings.labels):
-        row: dict[str, Any] = {"objective": label} | {k: _at(at[k], label) for k in (SHARED, TUNED)}
-        verdicts = []
-        for k in (SHARED, TUNED):
-            r = found[k].loc[label].to_dict() if label in found[k].index else None
-            ends = words.interval(r["low"], r["high"], signed=True) if r else ""
-            row[f"from {against}, {k}"] = f"{words.points(r['value'])} {ends} {r['verdict']}".strip() if r else ""
-            verdicts += [r["verdict"]] if r else []
-        same = "" if len(verdicts) < 2 else "the same" if len(set(verdicts)) == 1 else "changes"
-        rows.append(row | {"conclusion": same})
+        row: dict[str, Any] = {"objective": label} | {k: _at(at[k], label) for k in at}
+        there = {k: a[label] for k, a in found.items() if label in a}
+        for k in found:
+            told = f"{words.estimate(there[k], signed=True)} {there[k]['verdict']}" if k in there else ""
+            row[f"from {against}, {k}"] = told
+        same = "the same" if len({r["verdict"] for r in there.values()}) == 1 else "changes"
+        rows.append(row | {"conclusion": same if len(there) == 2 else ""})
     return pd.DataFrame(rows), against
 
 

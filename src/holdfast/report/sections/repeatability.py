@@ -45,11 +45,10 @@ def section(findings: Findings) -> Section | None:
     if len(shares):
         blocks.append(Folded("Components of variance", Table(shares, phrase("consistency.components", level=level))))
         files.append(Table(shares, name="consistency-components", title="Components of variance"))
-    second = "second round" in set(found.ranges["factor"])
     return Section(
         "consistency",
         "Would it come out the same?",
-        phrase("consistency.lead") + f" {phrase('consistency.second')}" * second,
+        phrase("consistency.lead", second="second round" in set(found.ranges["factor"])),
         some([chart(found, design) for design in _TITLES]),
         (*blocks, *proof(findings, variations(findings.study))),
         finding=moving(found),
@@ -60,11 +59,8 @@ def section(findings: Findings) -> Section | None:
 def moving(found: Consistency) -> str:
     """The widest range of a score over choices that ought not to matter, all together."""
     r = found.ranges[found.ranges["factor"] == "all"]
-    if r.empty:
-        return ""
-    wide = r.loc[(r["high"] - r["low"]).idxmax()]
-    apart = words.fixed(100 * (wide["high"] - wide["low"]), 1)
-    return f"Up to {apart} points apart: {plain(wide['measure'])} of {wide['objective']}."
+    apart = (r["high"] - r["low"]).astype(float)
+    return phrase("consistency.line", wide=r.loc[apart.idxmax()], apart=100 * apart.max()) if len(r) else ""
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
@@ -80,7 +76,7 @@ def repeats(found: Consistency, labels: Sequence[str] = ()) -> pd.DataFrame:
             | {"measure": plain(str(r["measure"])), "objective": r["objective"], "over": r["factor"]}
             | {"repeats": int(r["runs"]), "own": words.percent(r["value"])}
             | {"lowest": words.percent(r["low"]), "highest": words.percent(r["high"])}
-            | {"flipped": f"{words.percent(f['flipped'])} {words.interval(f['low'], f['high'])}".strip()}
+            | {"flipped": words.estimate(f | {"value": f["flipped"]})}
             | {"one sample": words.percent(f.get("one_sample", float("nan")))}
         )
     table = pd.DataFrame(rows)
@@ -153,9 +149,8 @@ def chart(found: Consistency, design: str) -> Figure | None:
     most = data[data["part"] != PROMPTS].sort_values("share").groupby("measure", sort=False).last()
     said = "; ".join(f"{m}: most of all {r['part']}, {words.percent(r['share'])}" for m, r in most.iterrows())
     asked = c.loc[c["n_prompts"] > 0, "n_prompts"]
-    counts = f"n = {words.spread(asked)} prompts." if len(asked) else ""
-    caption = f"{phrase(f'consistency.{design}')} {phrase('consistency.shares', counts=counts)}"
-    caption += f" Nothing moved at all, and no bar: {words.join(still)}." if still else ""
+    n = words.spread(asked) if len(asked) else ""
+    caption = f"{phrase(f'consistency.{design}')} {phrase('consistency.shares', n=n, still=still)}"
     title, height = _TITLES[design], 44 * data["measure"].nunique() + 80
     rows = data[["measure", "part", "share"]]
     return Figure(f"consistency-{design}", title, spec, caption, f"{title}. {said}.", rows, height=height)
