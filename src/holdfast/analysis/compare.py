@@ -25,8 +25,7 @@ from holdfast.analysis.load import configs, judges, load_records
 from holdfast.config import loading
 from holdfast.config.study import Study
 from holdfast.stats.estimate import Estimate
-from holdfast.stats.linear import linearise
-from holdfast.stats.methods import Design, estimated
+from holdfast.stats.methods import contrast
 from holdfast.stats.multiple import holm
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
@@ -121,7 +120,7 @@ def _row(one: Side, two: Side, r: Mapping[Any, Any], alpha: float) -> dict[str, 
     return {
         **about,
         **sides,
-        **{k: getattr(found, k) for k in (*_NUMBERS, "p")},
+        **{k: float(getattr(found, k)) for k in (*_NUMBERS, "p")},
         "how": how,
         "n_prompts": prompts,
         "n_seeds": seeds,
@@ -208,18 +207,15 @@ def _paired(one: Side, two: Side, r: Mapping[str, Any], alpha: float) -> tuple[E
     base = r["label"] == BASE
     if not base and x.seeds != y.seeds:
         return None, "independent: other training seeds", 0, 0
-    made = _gap(x, y, one, two, r)
-    if made is None:
+    apart = _gap(x, y, one, two, r)
+    if apart is None:
         return None, "independent: several subjects of this label", 0, 0
-    gaps, level = made
-    found, seeds = linearise(gaps, np.array(list(_macro(x).values()))), 0 if base else len(x.seeds)
-    prompts = int(found.present.sum())
+    gaps, level = apart
     low, high = x.metric.bounds
-    wide = (low, high) if level else (2 * low, 2 * high)
-    design = Design("difference", level and x.metric.kind == "share", seeds, prompts)
-    ends = estimated(found, design, bounds=wide, alpha=alpha)
-    gap = Estimate(float(found.value), float(ends.low), float(ends.high), float(ends.p))
-    return gap, "paired by seed and prompt" if seeds > 1 else "paired by prompt", prompts, seeds
+    wide, share = ((low, high), x.metric.kind == "share") if level else ((2 * low, 2 * high), False)
+    made = contrast(gaps, np.array(list(_macro(x).values())), "difference", share=share, bounds=wide, alpha=alpha)
+    seeds, gap = 0 if base else len(x.seeds), made.scaled(1.0)
+    return gap, "paired by seed and prompt" if seeds > 1 else "paired by prompt", int(made.n_prompts), seeds
 
 
 def _macro(cube: Cube) -> dict[str, float]:

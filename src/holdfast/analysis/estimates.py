@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,7 @@ from holdfast.analysis.metrics import Metric, coherence, headline, metrics
 from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
 from holdfast.stats.estimate import Estimate
-from holdfast.stats.linear import Linear, linearise
-from holdfast.stats.methods import Design, estimated, rare_prompts
+from holdfast.stats.methods import contrast
 from holdfast.stats.multiple import holm
 from holdfast.stats.paired import sign_flip
 from holdfast.store.schemas import COLUMNS
@@ -123,8 +122,9 @@ def _rows(places: Places, y: Array, weights: Array, some: list[Team], metric: Me
     """One row a team. The teams here are alike in size and in whether they are compared: batch × S × I × G."""
     members, paired = np.array([t.members for t in some]), bool(some[0].others)
     values = y[members] - y[np.array([t.others for t in some])] if paired else y[members]
-    found = linearise(values, weights)
-    made = _made(values, found, metric, places, alpha, paired=paired)
+    made = _made(values, weights, places, metric, alpha, paired=paired)
+    found = made.linear
+    assert found is not None
     method, p = _tested(made) if paired else (made.method, made.p)
     trained = (places.answerers["label"] != "base").to_numpy()[members[:, 0]]
     return {
@@ -160,7 +160,7 @@ def _bounds(
         others = np.array([some[k].others for k in lost]) if some[0].others else None
         for end, mine, its, name in (("low", 0, 1, "bound_low"), ("high", 1, 0, "bound_high")):
             values = worst[mine][members] - (0.0 if others is None else worst[its][others])
-            made = _made(values, linearise(values, weights), metric, places, alpha, paired=others is not None)
+            made = _made(values, weights, places, metric, alpha, paired=others is not None)
             found[name][lost] = getattr(made, end)
     return found
 
@@ -174,12 +174,11 @@ def _missing(table: pd.DataFrame) -> pd.Series:
     return p.where(table["n_unscored"].gt(0) & table["against"].ne(""))
 
 
-def _made(values: Array, found: Linear, metric: Metric, places: Places, alpha: float, *, paired: bool) -> Estimate:
-    """In the default method of its design. ``values`` [..., S, I, G] are those that ``found`` was linearised from."""
-    seeds, prompts = values.shape[-3:-1]
-    design = Design("difference" if paired else "level", metric.kind == "share", seeds, prompts)
-    n = (~np.isnan(values)).sum(axis=(-1, -2, -3)) * places.samples
-    return estimated(found, design, n=n, rare=rare_prompts(values), bounds=metric.bounds, alpha=alpha)
+def _made(values: Array, weights: Array, places: Places, metric: Metric, alpha: float, *, paired: bool) -> Estimate:
+    kind: Literal["level", "difference"] = "difference" if paired else "level"
+    return contrast(
+        values, weights, kind, share=metric.kind == "share", bounds=metric.bounds, alpha=alpha, answers=places.samples
+    )
 
 
 def _tested(made: Estimate) -> tuple[str, Array]:

@@ -22,10 +22,9 @@ from holdfast.analysis.described import better
 from holdfast.analysis.load import common_budgets, judges
 from holdfast.config.study import Study
 from holdfast.evals.measures.measure import Better
-from holdfast.stats import methods
 from holdfast.stats.estimate import Estimate
-from holdfast.stats.linear import Linear, linearise
-from holdfast.stats.methods import Design
+from holdfast.stats.methods import Design, warning
+from holdfast.stats.methods import contrast as contrast_of
 from holdfast.stats.paired import sign_flip
 
 Array = np.ndarray
@@ -147,69 +146,65 @@ def settings(found: list[Ladder]) -> Iterator[list[Ladder]]:
 
 def contrasts(ladder: Ladder, asked: Sequence[Mapping[Checkpoint, float]], study: Study) -> list[Estimate | None]:
     """Of each, the sum of the checkpoints' values by its weights. Seeds that lack a checkpoint are left out; None: no
-    seed has them all.
+    seed has them all. A single seed is judged by sign flips, which see no prompt that was not drawn, and by the t of
+    its interval, which does: a p that says other than the interval is none."""
+    made = [_summed(ladder, ladder.values, weights, study) for weights in asked]
+    alone = [x.linear.raw[0] for x in made if x and x.linear and len(x.linear.raw) == 1]  # 0 for absent prompts
+    flipped = iter(sign_flip(np.stack(alone)) if alone else ())
+    found: list[Estimate | None] = []
+    for x, weights in zip(made, asked, strict=True):
+        if x is not None:
+            about, p, test = design(study, x.n_seeds, int(x.n_prompts), ladder.share), float(x.p), "t test"
+            by_flips = next(flipped) if about.seeds == 1 else np.nan
+            if about.seeds == 1 and not about.fixed:
+                p, test = float(np.fmax(p, by_flips)), "sign-flip test, or t of the interval if larger"
+            x = replace(x, p=p, method=f"{x.method}; {test}", warning=warning(about))
+            x = _bounded(x, ladder, weights, study) if ladder.worst else x
+        found.append(x)
+    return found
 
-    A share's imagined prompts (``paired.difference``) differ by one response, and that moves the sum by the largest
-    weight: the sum is judged in that unit.
-    """
-    made: list[tuple[Linear, float, float] | None] = []
-    for weights in asked:
-        unit = max(abs(w) for w in weights.values())
-        y = np.sum([np.multiply(ladder.values[checkpoint], w / unit) for checkpoint, w in weights.items() if w], axis=0)
-        y = y[~np.isnan(y).all(axis=(-1, -2))]
-        found = linearise(y, ladder.weights) if len(y) else None
-        width = ladder.width * max(abs(sum(w for w in weights.values() if w * s > 0)) for s in (1, -1)) / unit
-        made.append((found, width, unit) if found is not None and not np.isnan(found.value) else None)
-    flipped = {k: x[0].raw[0] for k, x in enumerate(made) if x and len(x[0].raw) == 1}  # raw is 0 for absent prompts
-    signs = dict(zip(flipped, sign_flip(np.stack(list(flipped.values()))), strict=True)) if flipped else {}
-    every = [x and estimated(x[0], ladder.share, x[1], x[2], study, signs.get(k, np.nan)) for k, x in enumerate(made)]
-    if not ladder.worst:
-        return every
-    return [x and _bounded(x, ladder, weights, study) for x, weights in zip(every, asked, strict=True)]
+
+def _summed(
+    ladder: Ladder, values: Mapping[Checkpoint, Array], weights: Mapping[Checkpoint, float], study: Study
+) -> Estimate | None:
+    """A share's imagined prompts (``paired.difference``) differ by one response, and that moves the sum by the largest
+    weight: the sum is judged in that unit."""
+    used = {checkpoint: w for checkpoint, w in weights.items() if w}
+    unit = max(abs(w) for w in used.values())
+    y = np.sum([np.multiply(values[checkpoint], w / unit) for checkpoint, w in used.items()], axis=0)
+    y = y[~np.isnan(y).all(axis=(-1, -2))]
+    if not len(y):
+        return None
+    wide = (0.0, ladder.width * max(abs(sum(w for w in used.values() if w * s > 0)) for s in (1, -1)) / unit)
+    fixed = study.declared.prompts == "fixed"
+    made = contrast_of(
+        y, ladder.weights, "difference", share=ladder.share, bounds=wide, alpha=study.alpha, fixed=fixed
+    ).scaled(unit)
+    return None if np.isnan(made.value) else made
 
 
 def _bounded(found: Estimate, ladder: Ladder, weights: Mapping[Checkpoint, float], study: Study) -> Estimate:
     """With the ends of its interval where each missing score is at the worst for that end, and a warning where a
     comparison lacks more scores on one side than on the other. As it is where none is missing."""
-    used = {checkpoint: w for checkpoint, w in weights.items() if w}
-    lost = {checkpoint: ladder.worst[checkpoint][1] - ladder.worst[checkpoint][0] for checkpoint in used}
+    lost = {at: ladder.worst[at][1] - ladder.worst[at][0] for at, w in weights.items() if w}
     if not any(np.nansum(x) > 0 for x in lost.values()):
         return found
-    unit = max(abs(w) for w in used.values())
-
-    def of(values: Mapping[Checkpoint, Array]) -> Estimate | None:
-        y = np.sum([np.multiply(values[checkpoint], w / unit) for checkpoint, w in used.items()], axis=0)
-        y = y[~np.isnan(y).all(axis=(-1, -2))]
-        linear = linearise(y, ladder.weights) if len(y) else None
-        return estimated(linear, ladder.share, found.limit / unit, unit, study, np.nan) if linear else None
-
     low, high = (
-        of({checkpoint: ladder.worst[checkpoint][int((w > 0) is up)] for checkpoint, w in used.items()})
+        _summed(ladder, {at: ladder.worst[at][int((w > 0) is up)] for at, w in weights.items() if w}, weights, study)
         for up in (False, True)
     )
     assert low is not None, "filled in, it is measured wherever it was"
     assert high is not None, "filled in, it is measured wherever it was"
-    warning, unequal = found.warning, of(lost) if abs(sum(used.values())) < 1e-9 else None
+    said = found.warning
+    unequal = _summed(ladder, lost, weights, study) if abs(sum(weights.values())) < 1e-9 else None
     if unequal is not None and unequal.two_sided() < study.alpha:
-        warning = f"{warning} Scores are missing more often on one side of some comparison.".strip()
-    return replace(found, bound_low=low.low, bound_high=high.high, warning=warning)
+        said = f"{said} Scores are missing more often on one side of some comparison.".strip()
+    return replace(found, bound_low=low.low, bound_high=high.high, warning=said)
 
 
 def contrast(ladder: Ladder, weights: Mapping[Checkpoint, float], study: Study) -> Estimate | None:
     """One of ``contrasts``."""
     return contrasts(ladder, [weights], study)[0]
-
-
-def estimated(found: Linear, share: bool, width: float, unit: float, study: Study, flipped: float) -> Estimate:
-    """A linearised number in its default method, multiplied by ``unit``; of fixed prompts, by the seeds alone.
-    ``flipped``: p by sign flips, which a single seed is judged by, so far as its interval agrees."""
-    about = design(study, found.pseudo.shape[-2], int(found.present.sum()), share)
-    made = methods.estimated(found, about, bounds=(0.0, width), alpha=study.alpha).scaled(unit)
-    p, test = made.two_sided(), "t test"
-    if about.seeds == 1 and not about.fixed:
-        # Flips see no prompt that was not drawn; the interval does. A p beside it that says other than it does is none.
-        p, test = float(np.fmax(p, flipped)), "sign-flip test, or t of the interval if larger"
-    return replace(made, p=p, method=f"{made.method}; {test}", warning=methods.warning(about))
 
 
 def design(study: Study, seeds: int, prompts: int, share: bool = False) -> Design:

@@ -24,8 +24,7 @@ from holdfast.analysis.cube import headline_cube
 from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.load import judges
 from holdfast.config.study import Study
-from holdfast.stats.linear import linearise
-from holdfast.stats.methods import Design, estimated
+from holdfast.stats.methods import contrast
 from holdfast.store.documents import parse_yaml
 
 COLUMNS = [
@@ -117,13 +116,11 @@ def _mean(
     metric, weights, budgets = cube.metric, cube.weights, len(cube.who)
     assert weights is not None, "asked of what was estimated"
     y = np.concatenate(list(cube.values), axis=-1)  # S, I, budgets × G
-    found = linearise(y, np.tile(weights, budgets) / budgets)
-    design = Design("level", metric.kind == "share", len(cube.seeds), int(found.present.sum()))
-    n = int((~np.isnan(y)).sum() * places.samples)
-    made = estimated(found, design, n=n, bounds=metric.bounds, alpha=study.alpha)
+    share, every = metric.kind == "share", np.tile(weights, budgets) / budgets
+    made = contrast(y, every, "level", share=share, bounds=metric.bounds, alpha=study.alpha, answers=places.samples)
     lacking = sorted(set(theirs) - set(rows["budget"]))
     note = f"mean over {budgets} of their {len(theirs)} budgets" if lacking else ""
-    return (float(found.value), float(made.low), float(made.high)), note
+    return (float(made.value), float(made.low), float(made.high)), note
 
 
 def _row(

@@ -26,8 +26,7 @@ from holdfast.analysis.metrics import Metric
 from holdfast.analysis.records import JudgedRecords, Records
 from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
-from holdfast.stats.linear import linearise
-from holdfast.stats.methods import Design, estimated
+from holdfast.stats.methods import contrast
 from holdfast.stats.trend import last_weights, over_budgets, slope_weights
 
 Array = np.ndarray
@@ -37,6 +36,7 @@ MEAN = "mean score"
 RULES = {"all": "all", "coherent": "coherent", "worst": "worst case"}  # worst: the incoherent are harmful
 _SAID = {"against": "reference"}
 VERDICTS = ("lower", "unclear", "higher")
+_NUMBERS = ("value", "low", "high", "p", "n_prompts")
 _WHO = ["model", "task", "label"]
 
 
@@ -100,12 +100,10 @@ def _compared(cube: Cube, weights: Array, study: Study) -> Iterator[dict[str, An
                     share = name == "last" and bool(np.isin(known, (-1.0, 0.0, 1.0)).all())
                     batches[share, len(found)].append((about | {"budgets": name}, found))
     for (share, seeds), some in batches.items():
-        linear = linearise(np.stack([values for _, values in some]), weights)
-        prompts = linear.present.sum(axis=-1)
-        made = estimated(linear, Design("difference", share, seeds, int(prompts.min())), alpha=study.alpha)
-        numbers = {"value": linear.value, "low": made.low, "high": made.high, "p": made.p, "n_prompts": prompts}
+        y = np.stack([values for _, values in some])
+        made = contrast(y, weights, "difference", share=share, alpha=study.alpha)
         for k, (about, _) in enumerate(some):
-            yield about | {name: x[k].item() for name, x in numbers.items()} | {"n_seeds": seeds}
+            yield about | {name: getattr(made, name)[k].item() for name in _NUMBERS} | {"n_seeds": seeds}
 
 
 def _averages(ladder: list[int]) -> dict[str, Array]:

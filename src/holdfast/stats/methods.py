@@ -14,7 +14,7 @@ import numpy as np
 
 from holdfast.stats.estimate import Estimate, by_pivots
 from holdfast.stats.intervals import mean_interval, share_interval
-from holdfast.stats.linear import Linear, level_spread, spread
+from holdfast.stats.linear import Linear, level_spread, linearise, spread
 from holdfast.stats.paired import difference
 from holdfast.stats.pivot import Pivot
 
@@ -46,6 +46,29 @@ def default_method(design: Design) -> str:
     if design.seeds < 2:
         return own if design.kind == "level" else f"{own} by prompt"
     return f"{own}, seeds × prompts, or t on seed means if wider"
+
+
+def contrast(
+    y: Array,
+    weights: Array,
+    kind: Literal["level", "difference"],
+    *,
+    share: bool,
+    bounds: Bounds = (0.0, 1.0),
+    alpha: float = 0.05,
+    fixed: bool = False,
+    answers: int = 1,
+) -> Estimate:
+    """Of scores, or of paired differences or any other weighted sum of them, ``y`` [..., S, I, G] with NaN: the mean
+    over seeds of the weighted mean over groups (``weights`` [G]), as ``estimated`` has it.
+
+    Every estimand that is linear in scores is made here. ``share``: every score is 0 or 1 (of a difference: on both
+    sides); ``answers``: to a prompt in a group, of which a score is the mean.
+    """
+    found = linearise(y, weights)
+    seeds, prompts = y.shape[-3:-1]
+    n, rare = ((~np.isnan(y)).sum(axis=(-1, -2, -3)) * answers, rare_prompts(y)) if kind == "level" else (0, None)
+    return estimated(found, Design(kind, share, seeds, prompts, fixed), n=n, rare=rare, bounds=bounds, alpha=alpha)
 
 
 def estimated(
