@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from holdfast import rng
 from holdfast.analysis.analyse import comparisons
 from holdfast.analysis.between import model_share
+from holdfast.analysis.comparisons import About
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.coupling import findings as couplings
 from holdfast.analysis.coupling import less, slope
 from holdfast.analysis.estimands import contrast_weights, dissociations, findings, omnibus
-from holdfast.analysis.findings import Finding, finished, of
+from holdfast.analysis.findings import Finding, finished
 from holdfast.analysis.ladder import AT_BASE, Ladder, contrast, ladders
 from holdfast.config.study import MatchedSpec
 from holdfast.stats.estimate import Estimate
@@ -33,7 +34,8 @@ def ladder(values: dict, axis: str = "robustness", *, share: bool = False, width
     y = {checkpoint: np.asarray(v, dtype=float)[..., None] for checkpoint, v in values.items()}
     labels = tuple(dict.fromkeys(label for label, _ in values if label != "base"))
     way = "lower" if axis in ("robustness", "persona") else "higher" if axis == "capability" else ""
-    return Ladder("m", "t", axis, axis, "asr", "own", share, width, np.ones(1), labels, "sft", (0,), y, better=way)
+    about = About("m", "t", axis, axis, "asr", "own", way)
+    return Ladder(about, share, width, np.ones(1), labels, "sft", (0,), y)
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +57,13 @@ def test_level_slope_and_their_differences_are_what_the_means_say(asked):
     exact = {checkpoint: float(x.values[checkpoint].mean()) for checkpoint in means}
     per_doubling = dict(zip(BUDGETS, slope_weights(BUDGETS), strict=True))
 
-    level = contrast(x, contrast_weights(x, "ip", "base", {400: 1.0}), asked)
+    level = contrast(x, contrast_weights("ip", "base", {400: 1.0}), asked)
     assert level.value == pytest.approx(exact["ip", 400] - exact[AT_BASE])
     assert (level.n_seeds, level.n_prompts) == (3, 8)
-    own = contrast(x, contrast_weights(x, "sft", "base", per_doubling), asked)
+    own = contrast(x, contrast_weights("sft", "base", per_doubling), asked)
     assert own.value == pytest.approx((exact["sft", 400] - exact["sft", 100]) / 2)
-    gap = contrast(x, contrast_weights(x, "ip", "sft", per_doubling), asked)
-    other = contrast(x, contrast_weights(x, "ip", "base", per_doubling), asked)
+    gap = contrast(x, contrast_weights("ip", "sft", per_doubling), asked)
+    other = contrast(x, contrast_weights("ip", "base", per_doubling), asked)
     assert gap.value == pytest.approx(other.value - own.value)
 
 
@@ -85,7 +87,7 @@ def test_one_seed_in_a_study_that_trains_has_no_verdict_and_an_audit_keeps_its_o
     audit = trains.model_copy(update={"objectives": ()})
     for study, says in ((trains, "one seed"), (audit, "worse")):
         found = contrast(ladder(y, width=1.0), {("sft", 100): 1.0, AT_BASE: -1.0}, study)
-        made = finished([of(ladder(y), "last", found, label="sft", against="base", interest=0.05)], study)
+        made = finished([Finding(ladder(y).about, "last", found, label="sft", against="base", interest=0.05)], study)
         assert made["verdict"].tolist() == [says]
 
 
@@ -104,7 +106,7 @@ def test_a_verdict_survives_the_worst_that_missing_scores_could_be_or_is_none(as
     y = {AT_BASE: np.zeros((5, 300)), ("sft", 100): value + 0.01 * noise(5, 300)}
     found = contrast(ladder(y, width=1.0), {("sft", 100): 1.0, AT_BASE: -1.0}, asked)
     found = replace(found, bound_low=bounds[0], bound_high=bounds[1])
-    made = finished([of(ladder(y), "last", found, label="sft", against="base", interest=0.05)], asked)
+    made = finished([Finding(ladder(y).about, "last", found, label="sft", against="base", interest=0.05)], asked)
     assert made["verdict"].tolist() == [says]
     assert (made["p_worse"] < 0.05).tolist() == [value == 0 and not bounds[1] > 0.05]
 
@@ -129,7 +131,7 @@ def test_what_three_seeds_cannot_say_alone_they_say_with_the_spread_of_all_objec
         }
         x = ladder(at, width=1.0)
         many = [
-            of(x, "last", contrast(x, {(k, 100): 1.0, AT_BASE: -1.0}, study), label=k, against="base",
+            Finding(x.about, "last", contrast(x, {(k, 100): 1.0, AT_BASE: -1.0}, study), label=k, against="base",
                interest=0.05, pools=True) for k in x.labels
         ]  # fmt: skip
         made = finished(many, study)
@@ -147,7 +149,9 @@ def test_what_three_seeds_cannot_say_alone_they_say_with_the_spread_of_all_objec
 
 def test_rows_that_are_no_comparisons_need_no_numbers(asked):
     on = Estimate(0.5, np.nan, np.nan, n_seeds=5)
-    front = Finding("front", "m", "t", "", "a", "probability", "", on, label="sft", decided="", declared=False)
+    front = Finding(
+        About("m", "t", "robustness", "a", "probability", ""), "front", on, label="sft", decided="", declared=False
+    )
     made = finished([front], asked)
     assert made[["verdict", "family"]].iloc[0].tolist() == ["", ""]
     assert np.isnan(made["low_all"][0])
@@ -157,9 +161,9 @@ def test_a_seed_without_a_checkpoint_is_left_out_and_counted(asked):
     y = noise(3, 8)
     y[2] = np.nan
     x = ladder({AT_BASE: noise(3, 8), ("sft", 100): y})
-    assert contrast(x, contrast_weights(x, "sft", "base", {100: 1.0}), asked).n_seeds == 2
+    assert contrast(x, contrast_weights("sft", "base", {100: 1.0}), asked).n_seeds == 2
     gone = ladder({AT_BASE: noise(3, 8), ("sft", 100): np.full((3, 8), np.nan)})
-    assert contrast(gone, contrast_weights(gone, "sft", "base", {100: 1.0}), asked) is None
+    assert contrast(gone, contrast_weights("sft", "base", {100: 1.0}), asked) is None
 
 
 def test_of_fixed_prompts_only_seeds_replicate():
@@ -184,7 +188,14 @@ def test_verdicts_declared_and_families(asked):
     )
     said = finished(
         [
-            of(ladder({("sft", 100): noise(1, 2)}, axis), finding, found, label=label, against=against, interest=0.05)
+            Finding(
+                ladder({("sft", 100): noise(1, 2)}, axis).about,
+                finding,
+                found,
+                label=label,
+                against=against,
+                interest=0.05,
+            )
             for axis, finding, found, label, against in (
                 ("robustness", "last", moved, "sft", "base"),
                 ("capability", "last", moved, "sft", "base"),
@@ -212,7 +223,7 @@ def test_a_comparison_stands_once_in_one_family(made):
 @pytest.mark.parametrize(("estimand", "declared"), [("last", True), ("level", True), ("slope", False)])
 def test_declaring_levels_declares_the_last_budget_too(estimand, declared):
     study = planted.asked("sft", budgets=BUDGETS, seeds=3, declared={"estimands": [estimand]})
-    one = of(ladder({("sft", 100): noise(3, 9)}), "last", None, label="sft", against="base", interest=0.05)
+    one = Finding(ladder({("sft", 100): noise(3, 9)}).about, "last", None, label="sft", against="base", interest=0.05)
     assert list(finished([one], study)["declared"]) == [declared]
 
 
@@ -281,8 +292,7 @@ def test_a_statement_is_refuted_at_its_own_threshold_alone(asked):
         of = {k: {AT_BASE: np.full((5, 40), 0.5), ("ip", 400): v + sd * r.standard_normal((5, 40))}
               for k, v in (("asr", asr), ("p_match", 0.5))}  # fmt: skip
         robust, persona = ladder(of["asr"]), ladder(of["p_match"], "persona")
-        some = [replace(robust, metric="asr"), replace(persona, metric="p_match")]
-        return finished(list(dissociations(some, asked)), asked)["verdict"].to_list()
+        return finished(list(dissociations([robust, persona], asked)), asked)["verdict"].to_list()
 
     assert said(0.48) == ["shown"]
     assert said(0.52) == ["refuted"]
@@ -352,7 +362,7 @@ def test_a_couplings_verdict_survives_the_worst_that_missing_scores_could_be_or_
     some, last = [], ("sft", BUDGETS[-1])
     for x in along(0.3, 1.0, r, seeds=5, prompts=400):
         gone = np.zeros_like(x.values[last], dtype=bool)
-        gone[:, : n * (lost in (x.axis, "both"))] = True
+        gone[:, : n * (lost in (x.about.axis, "both"))] = True
         ends = {k: (v, v) for k, v in x.values.items()}
         ends[last] = tuple(np.where(gone, end, x.values[last]) for end in (0.0, 1.0))
         some.append(replace(x, values={**x.values, last: np.where(gone, np.nan, x.values[last])}, worst=ends))
@@ -494,11 +504,11 @@ def test_checkpoints_and_a_measure_for_matching_alone_are_none_of_a_ladder_s(mad
     assert {b for ladder in ladders(made.frame, made.configs, made.study) for _, b in ladder.values} == {0, first, last}
     matched = made.study.model_copy(update={"matched": MatchedSpec(target=0.1, measure="task_accuracy")})
     assert "task_accuracy" in {
-        ladder.measure for ladder in ladders(made.frame, made.configs, matched)
+        ladder.about.measure for ladder in ladders(made.frame, made.configs, matched)
     }  # it has no other
     config = next(c for c in made.configs.values() if c.measure == "task_accuracy")
     more = made.configs | {"another": config.but(id="another", measure="another")}
-    assert "task_accuracy" not in {ladder.measure for ladder in ladders(made.frame, more, matched)}
+    assert "task_accuracy" not in {ladder.about.measure for ladder in ladders(made.frame, more, matched)}
 
 
 def test_seeds_that_all_say_the_same_do_not_hide_what_prompts_show():

@@ -11,6 +11,7 @@ import pytest
 
 from holdfast.analysis import needed as module
 from holdfast.analysis.answer import takes
+from holdfast.analysis.comparisons import About
 from holdfast.analysis.ladder import AT_BASE, Ladder
 from holdfast.analysis.needed import mean, needed, spreads
 from holdfast.analysis.regimes import SHARED
@@ -34,8 +35,8 @@ def ladder(seeds: int, prompts: int, spread: float) -> Ladder:
 
     values = {("sft", 100): scores(seeds), ("kl", 100): scores(seeds), AT_BASE: np.repeat(scores(1), seeds, axis=0)}
     return Ladder(
-        model="m", task="t", axis="capability", measure="task_accuracy", metric="accuracy", judge="own", share=True,
-        width=1.0, weights=np.ones(1), labels=("sft", "kl"), sft="sft", seeds=tuple(range(seeds)), values=values,
+        About("m", "t", "capability", "task_accuracy", "accuracy", "own"), share=True, width=1.0, weights=np.ones(1),
+        labels=("sft", "kl"), sft="sft", seeds=tuple(range(seeds)), values=values,
     )  # fmt: skip
 
 

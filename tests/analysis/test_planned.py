@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from holdfast import rng
+from holdfast.analysis.comparisons import About
 from holdfast.analysis.estimands import contrast_weights
-from holdfast.analysis.findings import finished, of
+from holdfast.analysis.findings import Finding, finished
 from holdfast.analysis.ladder import Ladder, contrast
 from holdfast.analysis.needed import guessed
 from holdfast.cli.plan_tables import show
@@ -44,14 +45,17 @@ def found_in(study, sets: int, draw, *, share: bool) -> float:
         at = dict(zip(((x, 100) for x in ("sft", *LABELS)), draw(k), strict=True))
         groups = at["sft", 100].shape[-1]
         x = Ladder(
-            str(k), "t", "robustness", "x", "x", "x", share, 1.0, np.full(groups, 1 / groups), ("sft", *LABELS), "sft",
-            (), at, better="lower",
+            About(str(k), "t", "robustness", "x", "x", "x", "lower"), share, 1.0, np.full(groups, 1 / groups),
+            ("sft", *LABELS), "sft", (), at,
         )  # fmt: skip
         for label in LABELS:
-            one = contrast(x, contrast_weights(x, label, "sft", {100: 1.0}), study)
-            parts.append(of(x, "last", one, label=label, against="sft", budget=100, interest=1e-6, pools=True))
+            one = contrast(x, contrast_weights(label, "sft", {100: 1.0}), study)
+            parts.append(
+                Finding(x.about, "last", one, label=label, against="sft", budget=100, interest=1e-6, pools=True)
+            )
         even = replace(parts[-1].estimate, p=0.5)
-        other = replace(parts[-1], estimate=even, label="other", measure="others", pools=False, within=0.5, worse=0.5)
+        about = replace(x.about, measure="others")
+        other = replace(parts[-1], about=about, estimate=even, label="other", pools=False, within=0.5, worse=0.5)
         parts += [other] * (FAMILY - len(LABELS))
     table = finished(parts, study)
     assert table.groupby("family").size().eq(FAMILY).all()

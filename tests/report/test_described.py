@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import pytest
 
 from holdfast.analysis.estimands import contrast_weights
+from holdfast.analysis.findings import Finding
 from holdfast.analysis.findings import finished as judged
-from holdfast.analysis.findings import of
 from holdfast.analysis.ladder import contrast, ladders
 from holdfast.analysis.load import configs, load_records
 from holdfast.analysis.metrics import metrics
@@ -73,11 +73,11 @@ def seen(request, tmp_path_factory, make_study):
 def test_verdicts_of_a_strangers_measure_have_the_direction_that_it_declares(seen):
     folder, way = seen
     study = loading.finished(folder)
-    x = next(x for x in ladders(load_records(folder), configs(folder), study) if x.measure == "flattery")
-    assert x.better == way
+    x = next(x for x in ladders(load_records(folder), configs(folder), study) if x.about.measure == "flattery")
+    assert x.about.better == way
     far = replace(x, values={checkpoint: v + 1.5 * (checkpoint[0] == "dpo") for checkpoint, v in x.values.items()})
-    moved = contrast(far, contrast_weights(far, "dpo", "base", {60_000: 1.0}), study)
-    table = judged([of(far, "last", moved, label="dpo", against="base", interest=0.01)], study)
+    moved = contrast(far, contrast_weights("dpo", "base", {60_000: 1.0}), study)
+    table = judged([Finding(far.about, "last", moved, label="dpo", against="base", interest=0.01)], study)
     assert table["verdict"].to_list() == [{"lower": "worse", "higher": "better", "": "differs"}[way]]
 
 

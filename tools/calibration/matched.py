@@ -29,6 +29,7 @@ from scipy.special import expit
 from holdfast import rng
 from holdfast.analysis import paths
 from holdfast.analysis.against_sft import AgainstSft
+from holdfast.analysis.comparisons import About
 from holdfast.analysis.coupling import less, slope
 from holdfast.analysis.cube import BASE
 from holdfast.analysis.ladder import AT_BASE, Checkpoint, Ladder
@@ -38,6 +39,7 @@ from holdfast.config.study import Study
 from holdfast.stats import curves, resampled
 from holdfast.stats.curves import Curve
 from holdfast.stats.effects import Effects, gauss, intercept
+from holdfast.types import Axis
 
 BUDGETS = (25_000, 50_000, 100_000, 200_000, 400_000)
 LABELS = ("sft", "same", "other")
@@ -296,10 +298,10 @@ def _along(levels: Sequence[float] | Array, effects: Effects, shape: Shape) -> A
     return np.array([intercept(x, w) for x, w in zip(levels, _at_base(effects, shape), strict=True)])
 
 
-def _ladder(axis: str, answers: dict[Checkpoint, Array]) -> Ladder:
+def _ladder(axis: Axis, answers: dict[Checkpoint, Array]) -> Ladder:
     seeds, _, attacks = answers[AT_BASE].shape
     return Ladder(
-        "m", "t", axis, axis, "asr" if axis == "robustness" else "accuracy", "own", True, 1.0,
+        About("m", "t", axis, axis, "asr" if axis == "robustness" else "accuracy", "own"), True, 1.0,
         np.full(attacks, 1 / attacks), LABELS, "sft", tuple(range(seeds)), answers,
     )  # fmt: skip
 

@@ -29,6 +29,7 @@ import pandas as pd
 from scipy.special import expit
 
 from holdfast import rng
+from holdfast.analysis.comparisons import About
 from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.described import better
 from holdfast.analysis.findings import Finding, finished
@@ -145,17 +146,17 @@ def rows(cell: Cell, sets: int, random: np.random.Generator) -> pd.DataFrame:
                 if label != against:
                     linear = balanced(y[label] - y[against], len(attacks))
                     made = pivots(linear, Design("difference", share, cell.seeds, cell.prompts))
-                    about = Finding(
-                        "last", "", "t", axis, name, metric, "", None, label=label, against=against, budget=100_000,
-                        way=way, interest=margin, declared=True, pools=True,
+                    finding = Finding(
+                        About("", "t", axis, name, metric, "", way), "last", None, label=label, against=against,
+                        budget=100_000, interest=margin, declared=True, pools=True,
                     )  # fmt: skip
-                    found += _studies(about, linear.value, made, cell)
+                    found += _studies(finding, linear.value, made, cell)
     return finished(found, study())
 
 
-def _studies(about: Finding, values: Array, made: tuple[Pivot, ...], cell: Cell) -> Iterator[Finding]:
+def _studies(finding: Finding, values: Array, made: tuple[Pivot, ...], cell: Cell) -> Iterator[Finding]:
     """The finding of each of a batch of studies."""
-    margin, way = about.interest, about.way
+    margin, way = finding.interest, finding.about.better
     within = tost(*made, margin=margin)
     one_sided = {"lower": below, "higher": above}.get(way)
     bound = margin if way == "lower" else -margin
@@ -166,8 +167,8 @@ def _studies(about: Finding, values: Array, made: tuple[Pivot, ...], cell: Cell)
         one = Estimate(value, np.nan, np.nan, float(p[i]), each, cell.prompts, cell.seeds, limit=1.0)
         low, high = one.interval(0.05)
         yield replace(
-            about, model=str(i), estimate=replace(one, low=low, high=high), within=float(within[i]),
-            worse=float(worse[i]),
+            finding, about=replace(finding.about, model=str(i)), estimate=replace(one, low=low, high=high),
+            within=float(within[i]), worse=float(worse[i]),
         )  # fmt: skip
 
 

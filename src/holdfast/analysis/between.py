@@ -9,11 +9,12 @@ interval is by a bootstrap over prompts, which all models share, and seeds.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from holdfast import rng
-from holdfast.analysis.findings import Finding, of
+from holdfast.analysis.findings import Finding
 from holdfast.analysis.ladder import AT_BASE, Ladder, design
 from holdfast.config.study import Study
 from holdfast.stats.bootstrap import Scheme, percentile, resample
@@ -28,8 +29,8 @@ HALF = 0.5
 
 def findings(found: list[Ladder], study: Study) -> Iterator[Finding]:
     """A row a measure, task and budget that two models or more and two objectives or more have."""
-    for key in dict.fromkeys((x.task, x.measure) for x in found):
-        some = [x for x in found if (x.task, x.measure) == key and AT_BASE in x.values]
+    for key in dict.fromkeys((x.about.task, x.about.measure) for x in found):
+        some = [x for x in found if (x.about.task, x.about.measure) == key and AT_BASE in x.values]
         if len(some) < 2:
             continue
         labels = [label for label in some[0].labels if all(label in x.labels for x in some)]
@@ -46,7 +47,8 @@ def _found(some: list[Ladder], labels: list[str], budget: int, study: Study) -> 
     seen = ~np.isnan(y)
     if not y.shape[1] or not seen.any(axis=(1, 2)).all():
         return None
-    name = ("between", some[0].task, some[0].measure, budget)
+    about = some[0].about
+    name = ("between", about.task, about.measure, budget)
     scheme: Scheme = "seeds" if study.declared.prompts == "fixed" else "crossed"
     drawn = resample(y, some[0].weights, DRAWS, rng.generator(*name), scheme=scheme)
     shape = (len(some), len(labels))
@@ -60,9 +62,9 @@ def _found(some: list[Ladder], labels: list[str], budget: int, study: Study) -> 
         float(share), float(low), float(high), n_prompts=prompts, n_seeds=seeds,
         method=f"crossed bootstrap, {DRAWS} draws", warning=warning(design(study, seeds, prompts)),
     )  # fmt: skip
-    return of(
-        some[0], "between", made, model="", budget=budget, decided=DIFFERS if more else None,
-        metric=f"models' share of the variance of {some[0].metric}",
+    return Finding(
+        replace(about, model="", metric=f"models' share of the variance of {about.metric}"), "between", made,
+        budget=budget, decided=DIFFERS if more else None,
         note=(f"{more} differ more" if more else "neither is shown to differ more") + "; of these models alone",
     )  # fmt: skip
 

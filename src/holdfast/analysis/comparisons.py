@@ -10,12 +10,28 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo
+from holdfast.evals.measures.measure import Better
+from holdfast.types import Axis
 
 STEPS = 24  # levels of capability at which the gap is drawn
 SURE = 0.9  # share of draws that must reach a level of capability for anything to be said there
 # A response is harmful or not, and can be read or not; in the order in which they are shown.
 QUADRANTS = ("harmful, coherent", "harmful, incoherent", "harmless, incoherent", "harmless, coherent")
 NOT_ASKED = "not asked"  # of what was published: this study does not make the comparison
+
+
+@dataclass(frozen=True)
+class About:
+    """What is compared: a measure's headline, as one judge has it, in one model on one task. ``better``: which way is
+    good, "" where neither is."""
+
+    model: str
+    task: str
+    axis: Axis
+    measure: str
+    metric: str
+    judge: str
+    better: Better = ""
 
 
 @dataclass(frozen=True)

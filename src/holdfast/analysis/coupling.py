@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from holdfast.analysis.findings import Finding, of
+from holdfast.analysis.findings import Finding
 from holdfast.analysis.ladder import AT_BASE, Checkpoint, Ladder, contrast, design
 from holdfast.config.study import Study
 from holdfast.stats.curves import axis
@@ -64,15 +64,17 @@ class Slope:
 def findings(some: list[Ladder], study: Study) -> Iterator[Finding]:
     """Of each label its own coupling (against the base, from which changes are counted), and its difference from
     SFT's."""
-    for capability in (x for x in some if x.axis == "capability"):
-        for safety in (x for x in some if x.axis in ("robustness", "persona")):
+    for capability in (x for x in some if x.about.axis == "capability"):
+        for safety in (x for x in some if x.about.axis in ("robustness", "persona")):
             if AT_BASE in capability.values and AT_BASE in safety.values:
                 slopes = {label: slope(capability, safety, label, study) for label in safety.labels}
                 yield from _of_pair(capability, safety, slopes, study)
 
 
 def _of_pair(capability: Ladder, safety: Ladder, slopes: dict[str, Slope | None], study: Study) -> Iterator[Finding]:
-    measure, margin = f"{safety.measure} × {capability.measure}", study.declared.interest.coupling(safety.axis)
+    a, b = safety.about, capability.about
+    about = replace(a, measure=f"{a.measure} × {b.measure}", metric=f"{a.metric} per {b.metric}")
+    margin = study.declared.interest.coupling(a.axis)
     reference = slopes.get(safety.sft)
     for label, own in slopes.items():
         if own is None:
@@ -81,7 +83,7 @@ def _of_pair(capability: Ladder, safety: Ladder, slopes: dict[str, Slope | None]
         if reference is not None and label != safety.sft and own.seeds == reference.seeds:
             asked.append(("sft", (own, reference), own.value - reference.value, less(own, reference)))
         for against, both, value, ends in asked:
-            said: dict[str, Any] = {"measure": measure, "metric": f"{safety.metric} per {capability.metric}"}
+            said: dict[str, Any] = {}
             if len(set(capability.budgets(label)) & set(safety.budgets(label))) == 1:
                 said["note"] = "one budget: the ratio of two changes, not a slope along a ladder"
             made = estimated(value, ends, both, study)
@@ -95,7 +97,7 @@ def _of_pair(capability: Ladder, safety: Ladder, slopes: dict[str, Slope | None]
                 note += f"{study.alpha / STRICTER:g}): no slope on it can be told"
                 made = replace(made, value=np.nan, low=np.nan, high=np.nan, p=np.nan)
                 said |= {"within": np.nan, "note": note}
-            yield of(safety, "coupling", made, label=label, against=against, interest=margin, **said)
+            yield Finding(about, "coupling", made, label=label, against=against, interest=margin, **said)
 
 
 def _bounds(both: tuple[Slope, ...], alpha: float) -> tuple[float, float, str]:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from holdfast.analysis import between, coupling
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.findings import OVER_BUDGETS, Finding, of
+from holdfast.analysis.findings import OVER_BUDGETS, Finding
 from holdfast.analysis.ladder import (
     AT_BASE,
     Checkpoint,
@@ -33,7 +33,6 @@ from holdfast.stats.estimate import Estimate
 from holdfast.stats.multiple import correlation, many_to_one
 from holdfast.stats.trend import area_weights, slope_weights
 
-REFERENCES = ("base", "sft")
 DRAWS = 10_000  # for the dependence of the tests of all objectives
 
 
@@ -54,9 +53,7 @@ def findings(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Findin
 # -- against one reference -------------------------------------------------------------------------------------------
 
 
-def contrast_weights(
-    ladder: Ladder, label: str, reference: str, weights: Mapping[int, float]
-) -> dict[Checkpoint, float]:
+def contrast_weights(label: str, reference: str, weights: Mapping[int, float]) -> dict[Checkpoint, float]:
     """The weights over budgets of ``label``, minus the same of the reference: the base is the same at each."""
     found: dict[Checkpoint, float] = {(label, b): w for b, w in weights.items()}
     if reference == AT_BASE[0]:
@@ -67,24 +64,18 @@ def contrast_weights(
 
 def compared(ladder: Ladder, study: Study) -> Iterator[Finding]:
     """level, last, slope and area of every label against every reference."""
-    asked = [
-        (finding, label, against, budget, margin, contrast_weights(ladder, label, ladder.reference(against), weights))
-        for against in REFERENCES
-        for label in ladder.labels
-        if ladder.reference(against) not in ("", label)
-        for finding, budget, margin, weights in _asked(ladder, label, against, study.declared.interest.of(ladder.axis))
-    ]
-    found = contrasts(ladder, [weights for *_, weights in asked], study)
-    for (finding, label, against, budget, margin, _), one in zip(asked, found, strict=True):
-        yield of(ladder, finding, one, label=label, against=against, budget=budget, interest=margin, pools=True)
+    margin, asked, weights = study.declared.interest.of(ladder.about.axis), [], []
+    for label, against, reference in ladder.pairs():
+        for estimand, budget, interest, over in _asked(ladder.common(label, reference), margin):
+            asked.append(
+                Finding(ladder.about, estimand, None, label, against, budget=budget, interest=interest, pools=True)
+            )
+            weights.append(contrast_weights(label, reference, over))
+    yield from (replace(x, estimate=one) for x, one in zip(asked, contrasts(ladder, weights, study), strict=True))
 
 
-def _asked(
-    ladder: Ladder, label: str, against: str, margin: float
-) -> Iterator[tuple[str, int, float, dict[int, float]]]:
-    """Finding, budget, smallest value of interest and weights over budgets."""
-    both = [label] if against == "base" else [label, ladder.reference(against)]
-    budgets = ladder.budgets(*both)
+def _asked(budgets: tuple[int, ...], margin: float) -> Iterator[tuple[str, int, float, dict[int, float]]]:
+    """Of a pair that has these budgets: estimand, budget, smallest value of interest and weights over budgets."""
     for b in budgets[:-1]:  # at the last it is ``last``, once, in the answer's family
         yield "level", b, margin, {b: 1.0}
     if budgets:
@@ -109,7 +100,7 @@ def doublings(budgets: tuple[int, ...]) -> float:
 
 def together(ladder: Ladder, study: Study) -> Iterator[Finding]:
     """apart at each budget, and interaction: the clearest deviation of an objective from the mean of all of them."""
-    labels, margin = ladder.labels, study.declared.interest.of(ladder.axis)
+    labels, margin = ladder.labels, study.declared.interest.of(ladder.about.axis)
     budgets = ladder.budgets(*labels)
     if len(labels) < 2 or not budgets:
         return
@@ -132,7 +123,7 @@ def omnibus(
     ]
     estimates = [x for x in contrasts(ladder, asked, study) if x is not None]
     if len(estimates) < n:
-        return of(ladder, finding, None, interest=margin, **more)
+        return Finding(ladder.about, finding, None, interest=margin, **more)
     raw = np.array([x.two_sided() for x in estimates])  # by what the interval is made of, not by sign flips
     values = np.array([x.value for x in estimates])
     corrected, each = many_to_one(raw, _together(estimates), study.alpha, DRAWS)
@@ -150,7 +141,8 @@ def omnibus(
     method = f"{one.method.split(';')[0]}, simultaneous; many-to-one"
     clearest = replace(one, low=low, high=high, ends=at, p=float(corrected[k]), method=method)
     within, worse = max(x.within(margin) for x in estimates), one.within(margin)
-    return of(ladder, finding, clearest, interest=margin, way="", note=note, within=within, worse=worse, **more)
+    about = replace(ladder.about, better="")
+    return Finding(about, finding, clearest, interest=margin, note=note, within=within, worse=worse, **more)
 
 
 def _together(estimates: list[Estimate]) -> np.ndarray:
@@ -166,59 +158,55 @@ def _together(estimates: list[Estimate]) -> np.ndarray:
 def dissociations(some: list[Ladder], study: Study) -> Iterator[Finding]:
     """Attack success is down while the persona is not: below the reference, and not below it by the difference of
     interest, at the last budget."""
-    for robust in (x for x in some if x.axis == "robustness" and x.better == "lower"):
-        for persona in (x for x in some if x.axis == "persona"):
+    for robust in (x for x in some if x.about.axis == "robustness" and x.about.better == "lower"):
+        for persona in (x for x in some if x.about.axis == "persona"):
             margin = study.declared.interest.of("persona")
             for label, against, budget, asr, trait in _pairs(robust, persona, study):
                 holds = max(asr.below(0.0), trait.above(-margin))
                 fails = 2 * min(asr.above(0.0), trait.below(-margin))
-                method = "intersection-union of one-sided t tests"
-                yield of(
-                    robust, "dissociation", replace(asr, p=holds, method=method, warning=_worst(asr, trait)),
-                    label=label, against=against, budget=budget, measure=f"{robust.measure} × {persona.measure}",
-                    note=f"needs the value below 0, and {persona.measure} above {-margin:g}: it is {_spoken(trait)}",
-                    fails=fails, interest=margin,
+                method, other = "intersection-union of one-sided t tests", persona.about.measure
+                yield Finding(
+                    replace(robust.about, measure=f"{robust.about.measure} × {other}"), "dissociation",
+                    replace(asr, p=holds, method=method, warning=_worst(asr, trait)),
+                    label=label, against=against, budget=budget, fails=fails, interest=margin,
+                    note=f"needs the value below 0, and {other} above {-margin:g}: it is {_spoken(trait)}",
                 )  # fmt: skip
 
 
 def specificities(some: list[Ladder], study: Study) -> Iterator[Finding]:
     """The persona moves while every normative measure is equivalent to the base, at the last budget."""
-    normative = [x for x in some if x.axis == "normative"]
+    normative = [x for x in some if x.about.axis == "normative"]
     margin = study.declared.interest.of("normative")
-    for persona in (x for x in some if x.axis == "persona") if normative else ():
+    for persona in (x for x in some if x.about.axis == "persona") if normative else ():
         for label in persona.labels:
             budgets = persona.budgets(label)
-            last = {x.measure: _last(x, label, budgets[-1], study) for x in (persona, *normative)}
+            last = {x.about.measure: _last(x, label, budgets[-1], study) for x in (persona, *normative)}
             moved, *others = last.values()
             if moved is None or any(x is None for x in others):
                 continue
             known = [x for x in others if x is not None]
             holds = max(moved.p, *(x.within(margin) for x in known))
             fails = min(min(x.below(-margin), x.above(margin)) for x in known) * len(known)
-            told = "; ".join(f"{x.measure} {_spoken(y)}" for x, y in zip(normative, known, strict=True))
+            told = "; ".join(f"{x.about.measure} {_spoken(y)}" for x, y in zip(normative, known, strict=True))
             method = "intersection-union of t tests and equivalence tests"
-            yield of(
-                persona, "specificity", replace(moved, p=holds, method=method, warning=_worst(moved, *known)),
-                label=label, against="base", budget=budgets[-1], measure=" × ".join(last), fails=fails, interest=margin,
+            yield Finding(
+                replace(persona.about, measure=" × ".join(last)), "specificity",
+                replace(moved, p=holds, method=method, warning=_worst(moved, *known)),
+                label=label, against="base", budget=budgets[-1], fails=fails, interest=margin,
                 note=f"needs the value not 0, and all of these within ±{margin:g}: {told}",
             )  # fmt: skip
 
 
 def _pairs(a: Ladder, b: Ladder, study: Study) -> Iterator[tuple[str, str, int, Estimate, Estimate]]:
-    for against in REFERENCES:
-        for label in a.labels:
-            reference = a.reference(against)
-            common = set(a.budgets(label)) & set(b.budgets(label))
-            if not reference or label == reference or not common:
-                continue
-            last = max(common)
-            one, other = (_last(x, label, last, study, reference) for x in (a, b))
+    for label, against, reference in a.pairs():
+        if common := set(a.budgets(label)) & set(b.budgets(label)):
+            one, other = (_last(x, label, max(common), study, reference) for x in (a, b))
             if one is not None and other is not None:
-                yield label, against, last, one, other
+                yield label, against, max(common), one, other
 
 
 def _last(ladder: Ladder, label: str, budget: int, study: Study, reference: str = AT_BASE[0]) -> Estimate | None:
-    weights = contrast_weights(ladder, label, reference, {budget: 1.0})
+    weights = contrast_weights(label, reference, {budget: 1.0})
     return contrast(ladder, weights, study) if weights.keys() <= ladder.values.keys() else None
 
 

@@ -7,15 +7,14 @@ verdict. Who finds which is in ``analyse``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis.ladder import Ladder
+from holdfast.analysis.comparisons import About
 from holdfast.config.study import Study
-from holdfast.evals.measures.measure import Better
 from holdfast.stats.equivalence import CANNOT_TELL, ONE_SEED, above, below, decided, tost
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.pivot import Pivot, t_quantile
@@ -34,26 +33,20 @@ class Finding:
 
     ``estimate`` None: nothing was scored. Its ``bound_low`` and ``bound_high`` are ends of the interval at 1 - alpha,
     sampling error included, where every missing score is taken as it would harm most; no verdict is given that does
-    not survive them. ``interest``: the smallest value of interest, in the estimate's unit (NaN: none). ``way``: which
-    way is better. ``pools``: whether the spread of its seeds may be pooled with other labels' (``_pool``). ``within``
-    and ``worse``: p of equivalence and of being worse by ``interest`` or more, where they are not the estimate's own.
-    ``fails``: p that a statement with several conditions does not hold (NaN: no such statement). ``decided``: a verdict
-    that was reached otherwise. ``declared`` None: where the study asked for the estimand and the reference.
+    not survive them. ``interest``: the smallest value of interest, in the estimate's unit (NaN: none). ``pools``:
+    whether the spread of its seeds may be pooled with other labels' (``_pool``). ``within`` and ``worse``: p of
+    equivalence and of being worse by ``interest`` or more, where they are not the estimate's own. ``fails``: p that a
+    statement with several conditions does not hold (NaN: no such statement). ``decided``: a verdict that was reached
+    otherwise. ``declared`` None: where the study asked for the estimand and the reference.
     """
 
+    about: About
     estimand: str
-    model: str
-    task: str
-    axis: str
-    measure: str
-    metric: str
-    judge: str
     estimate: Estimate | None
     label: str = ""
     against: str = ""
     budget: int = OVER_BUDGETS
     interest: float = np.nan
-    way: Better = ""
     note: str = ""
     pools: bool = False
     within: float | None = None
@@ -76,30 +69,23 @@ class Finding:
             return self.worse
         if self.estimate is None or not self.interest > 0:
             return np.nan
-        if not self.way:
+        if not self.about.better:
             return self.estimate.within(self.interest)
-        return self.estimate.below(self.interest) if self.way == "lower" else self.estimate.above(-self.interest)
+        lower = self.about.better == "lower"
+        return self.estimate.below(self.interest) if lower else self.estimate.above(-self.interest)
 
     def row(self) -> dict[str, Any]:
         """What of it stands in the table as it is."""
         found = self.estimate or NOTHING
         return {
-            **{k: getattr(self, k) for k in _SAME},
+            **asdict(self.about),
+            **{k: getattr(self, k) for k in ("estimand", "label", "against", "budget", "interest")},
             **{k: float(getattr(found, k)) for k in ("value", "low", "high", "p", "bound_low", "bound_high")},
             **{k: getattr(found, k) for k in ("n_prompts", "n_seeds", "method", "warning")},
             "condition": "macro",
             "unit": "" if self.estimate is None else "seed and prompt" if found.n_seeds > 1 else "prompt",
             "note": "nothing scored" if self.estimate is None else self.note,
         }
-
-
-_SAME = ("estimand", "model", "task", "label", "against", "budget", "axis", "measure", "metric", "judge", "interest")
-
-
-def of(ladder: Ladder, estimand: str, estimate: Estimate | None, **more: Any) -> Finding:
-    """One about a ladder's measure. ``more`` is the finding's, and replaces what the ladder says."""
-    about = {c: getattr(ladder, c) for c in ("model", "task", "axis", "measure", "metric", "judge")}
-    return Finding(**({"estimand": estimand, "estimate": estimate, "way": ladder.better} | about | more))
 
 
 def finished(found: Sequence[Finding], study: Study) -> pd.DataFrame:
@@ -187,7 +173,7 @@ def _pool(table: pd.DataFrame, found: Sequence[Finding], tests: np.ndarray, alph
     half = [t_quantile(d.df, each) * np.sqrt(d.variance) for d in made]
     low = np.maximum(np.min([d.centre - h for d, h in zip(made, half, strict=True)], axis=0), -limit)
     high = np.minimum(np.max([d.centre + h for d, h in zip(made, half, strict=True)], axis=0), limit)
-    far, way = some["interest"].to_numpy(float), np.array([found[i].way for i in rows])
+    far, way = some["interest"].to_numpy(float), np.array([found[i].about.better for i in rows])
     within = tost(*made, margin=far)
     less, more = (np.fmax.reduce([test(d, b) for d in made]) for test, b in ((below, far), (above, -far)))
     table.loc[rows, "low_all"] = np.minimum(low, some["low"].to_numpy(float))
@@ -209,7 +195,7 @@ def _judged(
     value, low, high, p, within, worse, interest, own = (table[c].to_numpy(float) for c in numbers)
     own_within, own_worse = own_p.T
     least, most = (table[c].to_numpy(float) for c in ("bound_low", "bound_high"))
-    alpha, way, fails = study.alpha, np.array([x.way for x in found]), np.array([x.fails for x in found])
+    alpha, way, fails = study.alpha, np.array([x.about.better for x in found]), np.array([x.fails for x in found])
     whole = np.isnan(least)
     real = whole | np.where(value > 0, least > 0, most < 0)
     near = whole | ((least > -interest) & (most < interest))

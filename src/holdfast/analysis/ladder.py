@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis.answer_rows import matched_only
+from holdfast.analysis.comparisons import About
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.contrasts import DEFAULT, sft_of
+from holdfast.analysis.contrasts import AGAINST, DEFAULT, sft_of
 from holdfast.analysis.cube import BASE, headline_cube
 from holdfast.analysis.described import better
 from holdfast.analysis.load import common_budgets, judges
 from holdfast.config.study import Study
-from holdfast.evals.measures.measure import Better
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.methods import Design, warning
 from holdfast.stats.methods import contrast as contrast_of
@@ -37,12 +37,7 @@ class Ladder:
     """``values``: of each checkpoint [S, I, G], NaN where nothing was scored; the base stands under every seed.
     ``sft``: the label that SFT goes by, "" where there is none."""
 
-    model: str
-    task: str
-    axis: str
-    measure: str
-    metric: str
-    judge: str
+    about: About
     share: bool
     width: float  # of the metric's range
     weights: Array  # [G]
@@ -50,20 +45,27 @@ class Ladder:
     sft: str
     seeds: tuple[int, ...]
     values: Mapping[Checkpoint, Array]
-    worst: Mapping[Checkpoint, tuple[Array, Array]] = field(
-        default_factory=dict
-    )  # where any score is missing: the values
-    # with every missing one at its lowest, and at its highest
-    better: Better = ""  # which way is good
+    # Where any score is missing: the values with every missing one at its lowest, and at its highest.
+    worst: Mapping[Checkpoint, tuple[Array, Array]] = field(default_factory=dict)
 
     def budgets(self, *labels: str) -> tuple[int, ...]:
         """Those that all the labels have, ascending."""
         own = [{b for label, b in self.values if label == one} for one in labels]
         return tuple(sorted(set.intersection(*own))) if own else ()
 
+    def common(self, label: str, reference: str) -> tuple[int, ...]:
+        """The budgets at which a label can be compared: the base is the same at each."""
+        return self.budgets(label) if reference == BASE else self.budgets(label, reference)
+
     @property
     def prompts(self) -> int:
         return max((v.shape[1] for v in self.values.values()), default=0)
+
+    def pairs(self) -> Iterator[tuple[str, str, str]]:
+        """Who is compared with whom: label, ``base`` or ``sft``, the label that this goes by here."""
+        for against in AGAINST:
+            reference = self.reference(against)
+            yield from ((label, against, reference) for label in self.labels if reference not in ("", label))
 
     def reference(self, name: str) -> str:
         """The label of ``base`` or ``sft``; "" where it was not measured."""
@@ -91,6 +93,7 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
         metric, weights, who = cube.metric, cube.weights, cube.who
         if weights is None:
             continue
+        way = better(config, metric.name)
         filled = [metric.filled(high) for high in (False, True)] if np.isnan(metric.values).any() else []
         values, *ends = (x.values[..., weights > 0] for x in (cube, *map(places.cube, filled)))
         trained = who[who["label"] != BASE]
@@ -108,13 +111,7 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
                 at[AT_BASE] = base[0]
             found.append(
                 Ladder(
-                    model=str(model),
-                    task=str(task),
-                    axis=config.axis,
-                    measure=config.measure,
-                    metric=metric.name,
-                    better=better(config, metric.name),
-                    judge=judge,
+                    about=About(str(model), str(task), config.axis, config.measure, metric.name, judge, way),
                     share=metric.kind == "share",
                     width=metric.bounds[1] - metric.bounds[0],
                     weights=weights[weights > 0],
@@ -133,15 +130,17 @@ def _in_order(found: list[Ladder], study: Study) -> list[Ladder]:
     tasks = {t: k for k, t in enumerate(study.courses)}
     measures = {m.label: k for k, m in enumerate(study.measures)}
     last = len(study.measures)
-    return sorted(
-        found, key=lambda x: (models.get(x.model, 0), tasks.get(x.task, 0), measures.get(x.measure, last), x.measure)
-    )
+
+    def place(x: About) -> tuple[int, int, int, str]:
+        return models.get(x.model, 0), tasks.get(x.task, 0), measures.get(x.measure, last), x.measure
+
+    return sorted(found, key=lambda x: place(x.about))
 
 
 def settings(found: list[Ladder]) -> Iterator[list[Ladder]]:
     """All measures of one model and task together."""
-    for key in dict.fromkeys((x.model, x.task) for x in found):
-        yield [x for x in found if (x.model, x.task) == key]
+    for key in dict.fromkeys((x.about.model, x.about.task) for x in found):
+        yield [x for x in found if (x.about.model, x.about.task) == key]
 
 
 def contrasts(ladder: Ladder, asked: Sequence[Mapping[Checkpoint, float]], study: Study) -> list[Estimate | None]:

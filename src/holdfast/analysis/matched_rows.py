@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from holdfast.analysis.comparisons import reservations
+from holdfast.analysis.comparisons import About, reservations
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.described import better
 from holdfast.analysis.distance import AtDistance, at_distance
@@ -23,6 +23,7 @@ from holdfast.config.study import Study
 from holdfast.stats.equivalence import CANNOT_TELL
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.methods import warning
+from holdfast.types import Axis
 
 METHOD = (
     "match in every draw of a crossed bootstrap; t with Satterthwaite's degrees of freedom; union over the checkpoints "
@@ -73,33 +74,32 @@ def findings(joint: Joint) -> list[Finding]:
 def _compared(one: Matched, estimand: str, study: Study) -> Iterator[Finding]:
     """Declared where the study states a capability to match."""
     safe, tools = estimand == "matched", one.instruments
-    table, axis = (one.at_target, "robustness") if safe else (one.at_ceiling, "capability")
+    axis: Axis = "robustness" if safe else "capability"
+    table = one.at_target if safe else one.at_ceiling
     split = "" if tools.apart else "; matched on the very rows that are reported"
     where = f"capability {one.target:.3f}" if safe else f"attack success {one.ceiling:.3f}"
     note = f"at {where} on {tools.match.measure if safe else one.harm.measure}{split}"
     measure, metric = (one.harm.measure, "asr") if safe else (tools.match.measure, tools.match.summary.metric)
-    about = Finding(
-        estimand, one.model, one.task, axis, measure, metric, one.judge, None, way="lower" if safe else "higher",
-        interest=study.declared.interest.of(axis), declared=study.matched is not None, note=note,
-    )  # fmt: skip
-    return _from_sft(table, about, one.sft, one.prompts, study)
+    about = About(one.model, one.task, axis, measure, str(metric), one.judge, "lower" if safe else "higher")
+    declared, interest = study.matched is not None, study.declared.interest.of(axis)
+    finding = Finding(about, estimand, None, interest=interest, declared=declared, note=note)
+    return _from_sft(table, finding, one.sft, one.prompts, study)
 
 
 def _at_distance(one: AtDistance, study: Study) -> Iterator[Finding]:
     config, metric = one.config, headline(one.config.summary)
-    about = Finding(
-        "at_distance", one.model, one.task, config.axis, config.measure, metric, one.judge, None,
-        way=better(config, metric), interest=study.declared.interest.of(config.axis),
-        declared="at_distance" in study.declared.estimands and "sft" in study.declared.references,
-    )  # fmt: skip
+    about = About(one.model, one.task, config.axis, config.measure, metric, one.judge, better(config, metric))
+    declared = "at_distance" in study.declared.estimands and "sft" in study.declared.references
+    interest = study.declared.interest.of(config.axis)
+    finding = Finding(about, "at_distance", None, interest=interest, declared=declared)
     far = one.last["distance"].map("at a KL of {:.4g} nats per token from the base".format)
     table = one.last.assign(note=far + ", the largest that all seeds of both reach")
-    return _from_sft(table, about, one.sft, one.prompts, study)
+    return _from_sft(table, finding, one.sft, one.prompts, study)
 
 
-def _from_sft(table: pd.DataFrame, about: Finding, sft: str, prompts: int, study: Study) -> Iterator[Finding]:
-    """One a label but SFT's: ``about``, with the row's difference. Its interval at any level is by all readings, as its
-    ends at alpha are."""
+def _from_sft(table: pd.DataFrame, finding: Finding, sft: str, prompts: int, study: Study) -> Iterator[Finding]:
+    """One a label but SFT's: ``finding``, with the row's difference. Its interval at any level is by all readings, as
+    its ends at alpha are."""
     for r in table.to_dict("records"):
         if r["label"] != sft and "gap" in r:
             pairs, left = int(r["n_pairs"]), reservations(r)
@@ -109,15 +109,16 @@ def _from_sft(table: pd.DataFrame, about: Finding, sft: str, prompts: int, study
                 " ".join(filter(None, warned)), limit=r["limit"], bound_low=r["bound_low"], bound_high=r["bound_high"],
             )  # fmt: skip
             told = CANNOT_TELL if r.get("untold") else None
-            note = str(r.get("note", about.note))
-            yield replace(about, estimate=made, label=str(r["label"]), against="sft", decided=told, note=note)
+            note = str(r.get("note", finding.note))
+            yield replace(finding, estimate=made, label=str(r["label"]), against="sft", decided=told, note=note)
 
 
 def _front(front: Front) -> Iterator[Finding]:
     last = front.points["budget"].max()
+    about = About(front.model, front.task, "robustness", front.measure, "probability", front.judge)
     for r in front.points[front.points["budget"].isin((0, last))].to_dict("records"):
         yield Finding(
-            "front", front.model, front.task, "robustness", front.measure, "probability", front.judge,
+            about, "front",
             Estimate(r["probability"], np.nan, np.nan, n_seeds=front.n_seeds, method=FRONT_METHOD), label=r["label"],
             budget=int(r["budget"]), decided="", declared=False,
             note="on the front of capability and attack success, the base model among the rivals",

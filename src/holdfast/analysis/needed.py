@@ -36,9 +36,9 @@ def needed(frame: pd.DataFrame, configs: Configs, study: Study, found: pd.DataFr
 
 
 def _of(ladder: Ladder, configs: Configs, study: Study, found: pd.DataFrame) -> list[dict[str, Any]]:
-    found = found[found["regime"] == SHARED]
-    mine = found[(found["model"] == ladder.model) & (found["task"] == ladder.task) & found["estimand"].isin(ANSWERED)]
-    tests, least, rows = int((mine["family"] != "").sum()), study.declared.interest.of(ladder.axis), []
+    about, found = ladder.about, found[found["regime"] == SHARED]
+    mine = found[(found["model"] == about.model) & (found["task"] == about.task) & found["estimand"].isin(ANSWERED)]
+    tests, least, rows = int((mine["family"] != "").sum()), study.declared.interest.of(about.axis), []
     for against in ("sft", "base"):
         some = spreads(ladder, study, against)
         if not some or not tests:
@@ -46,9 +46,9 @@ def _of(ladder: Ladder, configs: Configs, study: Study, found: pd.DataFrame) -> 
         noise, seeds = mean(some)
         prompts, basis = int(ladder.prompts), "this study"
         if seeds == 1:
-            config = next(c for c in configs.values() if c.measure == ladder.measure)
-            model = guessed(study, len(config.summary.macro_over or ()) or 1, ladder.axis)
-            there = model(least, 2) if ladder.axis in GUESSED else None
+            config = next(c for c in configs.values() if c.measure == about.measure)
+            model = guessed(study, len(config.summary.macro_over or ()) or 1, about.axis)
+            there = model(least, 2) if about.axis in GUESSED else None
             if there is None:
                 continue
             noise, basis = noise._replace(seed=there.seed), "this study; its one seed says nothing of others"
@@ -56,8 +56,8 @@ def _of(ladder: Ladder, configs: Configs, study: Study, found: pd.DataFrame) -> 
         fewest = [reckon.seeds_for(_alike(noise), least, prompts, study.declared.power, judged, MOST_SEEDS)]
         enough = reckon.prompts_for(_alike(noise), least, seeds, study.declared.power, judged, MOST_PROMPTS)
         fewest += [enough if seeds > 1 else None]
-        about = (ladder.model, ladder.task, ladder.measure, against, least, study.declared.power, seeds, prompts)
-        rows.append(dict(zip(COLUMNS, (*about, *(np.nan if n is None else n for n in fewest), basis), strict=True)))
+        facts = (about.model, about.task, about.measure, against, least, study.declared.power, seeds, prompts)
+        rows.append(dict(zip(COLUMNS, (*facts, *(np.nan if n is None else n for n in fewest), basis), strict=True)))
     return rows
 
 
@@ -70,11 +70,10 @@ def _alike(noise: reckon.Noise) -> reckon.Model:
 
 def spreads(ladder: Ladder, study: Study, against: str = "sft") -> list[Spread]:
     """Of each objective's difference from a reference at the last budget that both have."""
-    found, other = [], ladder.reference(against)
-    for label in ladder.labels:
-        sides = (label,) if against == "base" else (label, other)
-        budgets = ladder.budgets(*sides) if other not in ("", label) else ()
-        made = contrast(ladder, contrast_weights(ladder, label, other, {budgets[-1]: 1.0}), study) if budgets else None
+    found = []
+    for label, _, reference in (x for x in ladder.pairs() if x[1] == against):
+        budgets = ladder.common(label, reference)
+        made = contrast(ladder, contrast_weights(label, reference, {budgets[-1]: 1.0}), study) if budgets else None
         if made is None or made.linear is None or made.n_prompts < 2:
             continue
         d = made.linear.pseudo[:, made.linear.present]

@@ -115,7 +115,7 @@ def _pilot(folder: StudyFolder) -> Pilot:
     study, subjects = load_study(folder.study_yaml), tables.read(folder.subjects, "subjects")
     found: dict[str, list[Spread]] = {}
     for ladder in ladders(load_records(folder), configs(folder), study) if sft_of(subjects, study) else ():
-        found.setdefault(ladder.measure, []).extend(spreads(ladder, study))
+        found.setdefault(ladder.about.measure, []).extend(spreads(ladder, study))
     if not any(found.values()):
         raise UserError(
             f"the pilot {folder.root} compares no objective with SFT, so it tells no spread of a difference"
