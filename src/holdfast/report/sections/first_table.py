@@ -94,20 +94,20 @@ def numbers(s: Setting, budget: int) -> pd.DataFrame:
 
 def table(s: Setting, found: pd.DataFrame) -> Table:
     """As a file: every number, and to read a row per objective, a column per number."""
-    out: dict[str, dict[str, str]] = {}
-    titles = {x.measure: x.title for x in s.shown}
+    return Table(spoken(s, found), name=words.own("objectives"), title=_title(s), full=found)
+
+
+def spoken(s: Setting, found: pd.DataFrame, *, gaps: bool = True) -> pd.DataFrame:
+    """``found`` (of ``numbers``) to read: a row per objective, a column per measure and, with ``gaps``, reference."""
+    rows, titles = dict[str, dict[str, str]](), {x.measure: x.title for x in s.shown}
+    sides = {side: who for side, who in (("vs_base", "base"), ("vs_sft", "SFT")) if gaps and found[side].notna().any()}
     for r in found.to_dict("records"):
-        row = out.setdefault(r["objective"], {"objective": r["objective"]})
-        title = titles[r["measure"]]
+        row, title = rows.setdefault(r["objective"], {"objective": r["objective"]}), titles[r["measure"]]
         row[title] = level(r)
-        for name, against in (("vs_base", "base"), ("vs_sft", "SFT")):
-            if found[name].notna().any():
-                said = "" if words.missing(r[name]) else words.points(r[name])
-                ends = words.interval(r[f"{name}_low"], r[f"{name}_high"], signed=True)
-                verdict = "" if words.missing(r[name]) else r[f"{name}_verdict"]
-                row[f"{title}: points from {against}"] = f"{said} {ends} {verdict}".strip()
-    name = words.own("objectives")
-    return Table(pd.DataFrame(list(out.values())).fillna(""), name=name, title=_title(s), full=found)
+        for side, who in sides.items():
+            said = "" if words.missing(r[side]) else f"{gap(r, side)} {r[f'{side}_verdict']}".strip()
+            row[f"{title}: points from {who}"] = said
+    return pd.DataFrame(list(rows.values())).fillna("")
 
 
 def _title(s: Setting) -> str:
@@ -119,6 +119,11 @@ def level(r: Mapping[Any, Any]) -> str:
     share = r.get(SILENT)
     silent = "" if words.missing(share) or not share else f"; no answer {words.percent(share)}"
     return f"{words.estimate(r)}{silent}"
+
+
+def gap(r: Mapping[Any, Any], side: str) -> str:
+    """A row's difference from a reference, ``vs_sft`` or ``vs_base``; "" for none."""
+    return "" if words.missing(r[side]) else words.estimate(r, side, signed=True)
 
 
 def tables(s: Setting, found: pd.DataFrame) -> list[First]:

@@ -8,7 +8,7 @@ from holdfast.report import words
 from holdfast.report.phrases import phrase
 from holdfast.report.reading import Findings, Setting, named
 from holdfast.report.sections import declaration_text, fairness, methods_text, questions
-from holdfast.report.sections.first_table import numbers
+from holdfast.report.sections.first_table import gap, numbers
 from holdfast.report.sections.section import Copied, Section
 from holdfast.report.tables import Table, as_latex, heading
 from holdfast.store.defuse import for_markdown
@@ -49,10 +49,9 @@ def objectives(s: Setting) -> Table | None:
     rows = []
     for r in found.to_dict("records"):
         row = {"Measure": titles[r["measure"]], words.own("Objective"): r["objective"]}
-        row["Level (%)"] = f"{words.percent(r['value']).rstrip('%')} {words.interval(r['low'], r['high'])}".strip()
+        row["Level (%)"] = words.estimate(r).replace("%", "")
         for k, who in against:
-            gap = "" if words.missing(r[k]) else words.points(r[k])
-            row[f"Points from {who}"] = f"{gap} {words.interval(r[f'{k}_low'], r[f'{k}_high'], signed=True)}".strip()
+            row[f"Points from {who}"] = gap(r, k)
             row[f"p ({who})"] = words.p_value(r[f"{k}_p_adjusted"]).removeprefix("p = ").removeprefix("p ")
         rows.append(row)
     order = list(titles.values())

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
 from holdfast.analysis.answer import caveats
 from holdfast.analysis.gate import GateVerdict, lines
 from holdfast.report import words
-from holdfast.report.reading import Findings, Setting, read
+from holdfast.report.reading import Findings, read
 from holdfast.report.sections import first_table, top
 from holdfast.report.tables import Table, as_rich
 from holdfast.store import defuse
@@ -24,12 +23,12 @@ _STYLES = {"pass": "", "FAIL": "bold red"}
 
 @dataclass(frozen=True)
 class Headline:
-    """``tables``: title, columns and rows of each model and task; ``rows``: the same as plain numbers; ``said``: title,
+    """``tables``: of each model and task; ``rows``: the same as plain numbers; ``said``: title,
     answer with its reservations and recommendation of each; ``warnings``, ``caveats``: sentences, of all."""
 
     page: Path
     mark: str
-    tables: tuple[tuple[str, list[str], list[list[str]]], ...]
+    tables: tuple[Table, ...]
     rows: list[dict[str, Any]]
     said: tuple[tuple[str, str, str], ...] = ()
     warnings: tuple[str, ...] = ()
@@ -38,9 +37,8 @@ class Headline:
 
     def print(self, console: Console | None = None) -> None:
         console = console or defuse.console()
-        for title, columns, rows in self.tables:
-            table = Table(pd.DataFrame(rows, columns=columns), self.mark, title=title)
-            console.print(as_rich(table, right=columns[1:], caption_justify="left"))
+        for table in self.tables:
+            console.print(as_rich(table, right=list(table.rows)[1:], caption_justify="left"))
         for warning in self.warnings:
             console.print(Text(f"\n{warning}", style="bold"))
         for title, found, advice in self.said:
@@ -69,21 +67,16 @@ def headline(folder: StudyFolder) -> Headline:
 def _headline(findings: Findings) -> Headline:
     shown, rows, said = [], [], []
     for setting in findings.settings():
-        table = first_table.numbers(setting, setting.last)
+        found = first_table.numbers(setting, setting.last)
         said.append((setting.name, *_text(top.said(setting))))
-        rows += [{"model": setting.model, "task": setting.task, **row} for row in table.to_dict("records")]
-        shown.append((f"{setting.name}{words.at(setting.last)}", *_spoken(setting, table.to_dict("records"))))
-    plain = [{k: _plain(v) for k, v in row.items()} for row in rows]
-    return Headline(
-        findings.folder.report / "index.html",
-        findings.study.mark,
-        tuple(shown),
-        plain,
-        tuple(said),
-        tuple(top.warnings(findings)),
-        tuple(caveats(findings.estimates, findings.configs, findings.checks)),
-        findings.gate,
-    )
+        place = {"model": setting.model, "task": setting.task}
+        rows += [place | {k: _plain(v) for k, v in row.items()} for row in found.to_dict("records")]
+        title = f"{setting.name}{words.at(setting.last)}"
+        shown.append(Table(first_table.spoken(setting, found, gaps=False), findings.study.mark, title=title))
+    warnings = tuple(top.warnings(findings))
+    doubts = tuple(caveats(findings.estimates, findings.configs, findings.checks))
+    page, mark = findings.folder.report / "index.html", findings.study.mark
+    return Headline(page, mark, tuple(shown), rows, tuple(said), warnings, doubts, findings.gate)
 
 
 def _text(said: top.Said) -> tuple[str, str]:
@@ -93,15 +86,6 @@ def _text(said: top.Said) -> tuple[str, str]:
         for parts in (said.short, said.answer)
     )
     return "\n\n".join(answer), "\n".join(f"{lead}{advice.text}" for lead, advice in said.advice)
-
-
-def _spoken(setting: Setting, rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    titles = {s.measure: s.title for s in setting.shown}
-    by_label: dict[str, dict[str, str]] = {}
-    for row in rows:
-        by_label.setdefault(row["objective"], {})[row["measure"]] = first_table.level(row)
-    body = [[label, *(cells.get(m, "") for m in titles)] for label, cells in by_label.items()]
-    return [words.own("objective"), *titles.values()], body
 
 
 def _plain(value: Any) -> Any:
