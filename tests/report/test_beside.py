@@ -46,7 +46,7 @@ def planted(monkeypatch: Any, kappa: str, agree: float, share: float) -> dict[st
     monkeypatch.setattr(reservations.judge_trust, "agreements", lambda _: pairs)
     setting = SimpleNamespace(
         shown=[ASR],
-        stable=stable,
+        table=lambda name: stable,
         answers=lambda: answers,
         findings=SimpleNamespace(repeated=SimpleNamespace(components=parts)),
         model="m",

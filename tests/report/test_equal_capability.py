@@ -76,7 +76,7 @@ def test_a_void_target_and_one_out_of_reach_are_said_to_be_so(setting: Setting, 
 
 def test_the_grid_tells_verdicts_by_sign_and_in_words_and_counts_them(setting: Setting) -> None:
     group = other_choices.section(setting)
-    table = setting.ways
+    table = setting.table("ways")
     for against, block in zip(("sft", "base"), group.blocks[1::2], strict=False):
         mine = table[table["against"] == against]
         configs = re.findall(r'<td class="([^"]*)" title="[^"]*" aria-label="([^"]*)">(.)</td>', block)

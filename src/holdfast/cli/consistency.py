@@ -25,12 +25,15 @@ def consistency(
     """Measure models that are there again and again, in trivially different ways; nothing is trained."""
     from holdfast.analysis.tables import read_consistency
     from holdfast.report.sections.repeatability import repeats
-    from holdfast.report.terminal.varied import show
+    from holdfast.report.tables import Table, as_rich
     from holdfast.runs import existing as repeated
+    from holdfast.store.defuse import console
     from holdfast.store.folder import StudyFolder
 
     folder = StudyFolder(repeated.run(study, model or (), out, workers, quiet=as_json))
     found = read_consistency(folder)
-    if not told(as_json, {"folder": str(folder.root), "repeats": repeats(found).to_dict("records")}):
-        show(found)
+    table = repeats(found)
+    if not told(as_json, {"folder": str(folder.root), "repeats": table.to_dict("records")}):
+        shown = as_rich(Table(table), box=None, pad_edge=False) if len(table) else "nothing was varied"
+        console().print(shown)
         say(f"the page is {folder.report / 'index.html'}")

@@ -12,10 +12,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template, pass_context
 from jinja2.runtime import Context
 
 from holdfast.report import words
+from holdfast.report.charts.theme import BASE
+from holdfast.report.series import Series
 from holdfast.store.documents import parse_yaml
 
 _TAG = re.compile(r"(\{[{%].*?[%}]\})")
@@ -25,6 +28,21 @@ def phrase(key: str, **values: Any) -> str:
     """``phrase("judges.agreement", level="95%")``. Of a study that trains nothing, what we wrote says subjects for
     objectives; names and numbers that are filled in stay as they are."""
     return _template(key, words.audits()).render(values).strip()
+
+
+def evidence(rows: pd.DataFrame, s: Series) -> str:
+    """What is estimated, and what it rests on: interval method, unit of replication, n, unscored, judge, seeds."""
+    return phrase(
+        "charts.evidence",
+        estimated=s.info.estimated,
+        known=sorted({(m, u) for m, u in zip(rows["method"], rows["unit"], strict=True) if m}),
+        prompts=words.spread(rows["n_prompts"]),
+        responses=words.spread(rows["n_records"]),
+        unscored=int(rows["n_unscored"].sum()),
+        judge="" if s.judge == "own" else s.judge,
+        others=[j for j in s.judges if j not in (s.judge, "own")],
+        seeds=words.seeds(rows.loc[rows["label"] != BASE, "n_seeds"]),
+    )
 
 
 def phrases(section: str, holds: Mapping[str, Any], **values: Any) -> list[str]:
@@ -60,8 +78,8 @@ def _environment() -> Environment:
     env = Environment(undefined=StrictUndefined, autoescape=False)  # text: what becomes HTML is escaped there
     env.globals |= {"say": _say}
     env.filters |= {
-        "listed": words.join, "plain": words.as_words, "attack": words.attack, "percent": words.percent,
-        "points": words.points, "tokens": words.tokens, "count": words.count, "significant": words.significant,
-        "fixed": words.fixed, "g": lambda x: f"{x:g}", "n": lambda x: f"{x:,}", "s": lambda x: "" if x == 1 else "s",
+        "attack": words.attack, "count": words.count, "fixed": words.fixed, "inside": words.lower, "listed": words.join,
+        "percent": words.percent, "plain": words.as_words, "points": words.points, "significant": words.significant,
+        "tokens": words.tokens, "g": lambda x: f"{x:g}", "n": lambda x: f"{x:,}",
     }  # fmt: skip
     return env

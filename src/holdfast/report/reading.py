@@ -172,28 +172,8 @@ class Setting:
     def fronts(self) -> list[Front]:
         return [one for one in self.findings.fronts if (one.model, one.task) == (self.model, self.task)]
 
-    @cached_property
-    def ways(self) -> pd.DataFrame:
-        """Every comparison of attack success under every choice."""
-        return self._own("ways")
-
-    @cached_property
-    def stable(self) -> pd.DataFrame:
-        """What they say together; empty where there are none."""
-        return self._own("stability")
-
-    @cached_property
-    def coherence(self) -> pd.DataFrame:
-        """Attack success and coherence, under every rule and by quadrant, as of ``analysis.coherent``."""
-        return self._own("coherence")
-
-    @cached_property
-    def needed(self) -> pd.DataFrame:
-        """How many seeds or prompts it would take to tell a difference that matters."""
-        return self._own("needed")
-
-    def _own(self, name: str) -> pd.DataFrame:
-        """Rows of this model and task alone."""
+    def table(self, name: str) -> pd.DataFrame:
+        """One that the analysis left: rows of this model and task alone."""
         rows = self.findings.table(name)
         return rows[(rows["model"] == self.model) & (rows["task"] == self.task)].reset_index(drop=True)
 

@@ -78,6 +78,10 @@ class Series:
         return self.info.better
 
     @property
+    def good(self) -> str:
+        return good(self.better)
+
+    @property
     def whole(self) -> str:
         """The title where all its conditions stand side by side."""
         return self._titled(self.info.whole) if self.info.whole else self.title
@@ -89,7 +93,7 @@ class Series:
         for condition, way in self.info.apart.items():
             ways.setdefault(way, []).append(condition)
         rest = [f"{way or 'neither'} for {listed(map(plain, who))}" for way, who in ways.items()]
-        return ", ".join([good(self.better), *rest])
+        return ", ".join([self.good, *rest])
 
     def of(self, estimates: pd.DataFrame, *, condition: str | None = None) -> pd.DataFrame:
         """Its levels over seeds, of the study proper; ``condition`` replaces its own, ``"*"`` gives every condition."""

@@ -18,7 +18,7 @@ from holdfast.analysis.rounding import fixed, missing, percent, points
 from holdfast.analysis.rounding import signed as signed
 from holdfast.analysis.rounding import significant as significant
 from holdfast.config.study import Study
-from holdfast.report.series import Series, called
+from holdfast.report.series import called
 from holdfast.report.series import plain as as_words
 
 join = listed
@@ -97,6 +97,11 @@ def attack(name: str) -> str:
     return _ATTACKS.get(name, as_words(name))
 
 
+def lower(title: str) -> str:
+    """A title inside a sentence; a name keeps its capitals."""
+    return title if title.startswith("Dark") else title[:1].lower() + title[1:]
+
+
 def count(n: int, noun: str) -> str:
     """``no seeds``, ``one seed``, ``twelve`` as ``12 seeds``."""
     small = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -129,25 +134,6 @@ def spread(values: Iterable[int]) -> str:
     """``60`` or ``58–60``."""
     found = sorted({int(v) for v in values})
     return "0" if not found else f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,}–{found[-1]:,}"
-
-
-def evidence(rows: pd.DataFrame, s: Series | None = None) -> str:
-    """What is estimated, and what it rests on: interval method, unit of replication, n, unscored, judge, seeds."""
-    said = [f"Estimated: {s.info.estimated}"] if s is not None and s.info.estimated else []
-    known = sorted({(str(m), as_words(str(u))) for m, u in zip(rows["method"], rows["unit"], strict=True) if m})
-    if known:
-        said.append("Interval: " + "; ".join(f"{m} (unit of replication: {u})" if u else m for m, u in known))
-    said.append(f"n = {spread(rows['n_prompts'])} prompts, {spread(rows['n_records'])} responses per subject")
-    unscored = int(rows["n_unscored"].sum())
-    if unscored:
-        said.append(f"{unscored:,} responses unscored")
-    if s is not None and s.judge not in ("", "own"):
-        others = [j for j in s.judges if j not in (s.judge, "own")]
-        said.append(
-            f"Judge: {as_words(s.judge)}"
-            + (f" (also judged by {join([as_words(o) for o in others])})" if others else "")
-        )
-    return ". ".join([*said, seeds(rows.loc[rows.get("label", "") != "base", "n_seeds"])]) + "."
 
 
 def pooled(n: int) -> str:

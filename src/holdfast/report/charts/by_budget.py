@@ -29,16 +29,15 @@ from holdfast.report.charts.plot import (
     within,
 )
 from holdfast.report.charts.theme import BASE
-from holdfast.report.series import Series, good
+from holdfast.report.phrases import evidence, phrase
+from holdfast.report.series import Series
 
 
 def level(s: Series, estimates: pd.DataFrame, look: Look) -> Figure | None:
     """A measure's level at each budget, the base as a line."""
     rows = s.of(estimates)
-    caption = (
-        f"{s.title} at each budget ({good(s.better)}). Bars: {words.level(look.alpha)} intervals; points of one "
-        f"budget are set side by side. Dashed line and band: the base model. " + words.evidence(rows, s)
-    )
+    level, rests = words.level(look.alpha), evidence(rows, s)
+    caption = phrase("charts.by_budget", s=s, level=level, evidence=rests)
     return _lines(f"{s.measure}-{s.metric}", s.title, s.title, rows, look, caption, share=True)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from holdfast.report import words
 from holdfast.report.charts.plot import Figure, Json, Look, bare_axis, chart, expr, mark, number, text, tips
 from holdfast.report.charts.theme import BASE
+from holdfast.report.phrases import evidence, phrase
 from holdfast.report.series import Series
 
 
@@ -75,16 +76,8 @@ def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> F
     final = data[data["budget"] == budgets[0]]
     worst = final.loc[final["value"].idxmax()]
     title = f"{s.whole} by {noun}"
-    caption = (
-        f"{s.whole} in per cent, with {words.level(look.alpha)} intervals below each number; {s.direction}. "
-        f"The stronger the colour, the {'worse' if s.better or s.info.apart else 'higher'}. "
-        + (
-            f"Shown{words.at(budgets[0])} unless another budget is chosen; the base does not change. "
-            if budgets[0]
-            else ""
-        )
-        + words.evidence(rows, s)
-    )
+    level, rests = words.level(look.alpha), evidence(rows, s)
+    caption = phrase("charts.by_condition", s=s, level=level, budget=budgets[0], evidence=rests)
     under = worst["condition"].replace("\n", " ")
     said = f"{title}{words.at(budgets[0])}; the highest is {worst['label']} under {under}, {worst['text']} per cent."
     tidy = data[["label", "budget", "condition", "value", "low", "high"]].rename(columns={"label": "objective"})

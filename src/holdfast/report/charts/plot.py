@@ -47,11 +47,6 @@ class Figure:
         object.__setattr__(self, "name", file_name(self.name))
 
 
-def lower(title: str) -> str:
-    """A title inside a sentence; a name keeps its capitals."""
-    return title if title.startswith("Dark") else title[:1].lower() + title[1:]
-
-
 # -- channels ---------------------------------------------------------------------------------------------------------
 
 

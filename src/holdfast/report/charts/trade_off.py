@@ -15,7 +15,6 @@ from holdfast.report.charts.plot import (
     Look,
     chart,
     colour,
-    lower,
     mark,
     number,
     opacity,
@@ -27,7 +26,8 @@ from holdfast.report.charts.plot import (
     where,
 )
 from holdfast.report.charts.theme import BASE
-from holdfast.report.series import Series, good
+from holdfast.report.phrases import evidence, phrase
+from holdfast.report.series import Series
 
 _POINT = ["label", "budget", "value", "low", "high"]
 
@@ -45,21 +45,14 @@ def frontier(
     if not (data["label"] != BASE).any():
         return None
     data = data.rename(columns={c: c.replace("value_", "") for c in ("value_x", "value_y")})
-    title = f"{y.title} against {lower(x.title)}"
+    title = f"{y.title} against {words.lower(x.title)}"
+    about: dict[str, Any] = {"x": x, "y": y, "level": words.level(look.alpha)}
     if at is not None:
-        counts = f"n = {words.spread(asked)} prompts of {lower(x.title)}, {words.spread(data['n_prompts'])} of "
-        caption = (
-            f"Crosses: {words.level(look.alpha)} intervals; diamond: the base model. {counts}{lower(y.title)}. "
-            f"{words.seeds(data['n_seeds'])}."
-        )
+        asked, n, seeds = words.spread(asked), words.spread(data["n_prompts"]), words.seeds(data["n_seeds"])
+        caption = phrase("charts.last", **about, asked=asked, n=n, seeds=seeds)
         title += words.at(at)
         return _paths("frontier-last", title, x, y.title, y.better, data, look, caption, 300, paths=False)
-    caption = (
-        f"{x.title} (across, {good(x.better)}) against {lower(y.title)} (up, {good(y.better)}). "
-        f"{words.own('One path per objective')} from the base model (diamond) through budgets "
-        f"{words.budgets(_budgets(data))}; points grow with budget. Crosses: {words.level(look.alpha)} intervals, "
-        "strongest at the last budget. " + words.evidence(up, y)
-    )
+    caption = phrase("charts.frontier", **about, budgets=_budgets(data), evidence=evidence(up, y))
     name = ("frontier" if y.axis == "robustness" else f"frontier-{y.axis}") if lead else f"frontier-{y.measure}"
     return _paths(name, title, x, y.title, y.better, data, look, caption)
 
@@ -73,11 +66,7 @@ def moved(y: Series, estimates: pd.DataFrame, distance: pd.DataFrame, look: Look
     data = pd.concat([start, far]).merge(up, on=["label", "budget"]).assign(low_x=math.nan, high_x=math.nan)
     if not (data["label"] != BASE).any():
         return None
-    caption = (
-        f"{y.title} against the distance moved: KL from the base on fixed held-out prompts (nats per token, mean over "
-        f"seeds). Paths start at the base, at distance zero. Vertical lines: {words.level(look.alpha)} intervals. "
-        + words.evidence(up, y)
-    )
+    caption = phrase("charts.moved", y=y, level=words.level(look.alpha), evidence=evidence(up, y))
     title = f"{y.title} against distance moved"
     return _paths("moved", title, "KL from the base (nats per token)", y.title, y.better, data, look, caption, 300)
 
@@ -182,7 +171,7 @@ def curve(x: Series, y: Series, kind: str, data: pd.DataFrame, base: pd.DataFram
         mark("text", ends.assign(label=named["label"]), small, **solid, text=text("text")),
         at.base(base),
     ]  # fmt: skip
-    title = f"{y.title} against {lower(x.title)}, over the {kind}"
+    title = f"{y.title} against {words.lower(x.title)}, over the {kind}"
     said = "; ".join(
         f"{line}: " + ", ".join(f"{r.text} {words.percent(r.x)} and {words.percent(r.y)}" for r in some.itertuples())
         for line, some in data.groupby("line", sort=False)

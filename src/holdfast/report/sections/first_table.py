@@ -151,9 +151,10 @@ def _of(s: Setting, found: pd.DataFrame, title: str, shown: list[Series]) -> Fir
 
 def _needed(s: Setting, found: pd.DataFrame) -> Iterator[str]:
     """Of one measure, by reference: ``from sft: 9 seeds or 800 prompts``."""
+    every = s.table("needed")
     for against, who in (("sft", s.findings.reference), ("base", "base")):
         open_ = found[found[f"vs_{against}_verdict"].isin(_OPEN)]
-        need = s.needed[(s.needed["against"] == against) & s.needed["measure"].isin(open_["measure"])]
+        need = every[(every["against"] == against) & every["measure"].isin(open_["measure"])]
         yield from (f"from {who}: {takes(r)}" for r in need.to_dict("records"))
 
 
@@ -171,7 +172,7 @@ def _meaning(s: Setting, found: pd.DataFrame) -> str:
         alpha=study.alpha,
         within=[f"{100 * x:g}" for x in sorted(mine["interest"].unique(), reverse=True)],
         little=declaration_text.little(s.findings.stands),
-        takes=len(s.needed) and said & set(_OPEN),
+        takes=len(s.table("needed")) and said & set(_OPEN),
         power=study.declared.power,
         undeclared=_undeclared(mine, references),
         n=words.spread(found["n_prompts"]),

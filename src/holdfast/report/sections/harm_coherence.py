@@ -23,7 +23,7 @@ _RATES = {"all": "all", "coherent": "coherent only", "none": "least", "worst": "
 
 
 def section(s: Setting) -> Section:
-    found = s.coherence
+    found = s.table("coherence")
     robusts = [x for x in s.series if x.axis == "robustness"]
     last = found[(found["budget"] == s.last) | (found["label"] == BASE)]
     return Section(

@@ -59,14 +59,10 @@ def agreed(pairs: pd.DataFrame) -> str:
     if not len(whole):
         return ""
     kappa = kappas(whole)
-    if kappa.isna().all():
-        return "κ is not defined: each judge gave one verdict throughout."
-    r = whole.loc[kappa.idxmin()]
-    who = f"{r['judges'][:1].upper()}{r['judges'][1:]}"
+    r = whole.loc[kappa.idxmin()] if kappa.notna().any() else whole.iloc[0]
     where = f" on {r['measure']}" if whole["measure"].nunique() > 1 else ""
     undefined = int(kappa.isna().sum())
-    more = f", the lowest of {len(whole)} pairs" if len(whole) > 1 else ""
-    return f"{who}{where}: κ {r['κ']}{more}{f'; not defined for {undefined}' if undefined else ''}."
+    return phrase("judges.line", who=r["judges"], where=where, kappa=r["κ"], of=len(whole), undefined=undefined)
 
 
 def _parted(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
@@ -92,13 +88,11 @@ def _pair(config: ConfigInfo, pair: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def agreement(pair: Mapping[str, Any], name: str, digits: int = 2) -> str:
-    value, low, high = (pair[f"{name}{end}"] for end in ("", "_low", "_high"))
-    if words.missing(value):
+    ends = [pair[f"{name}{end}"] for end in ("", "_low", "_high")]
+    if words.missing(ends[0]):
         return "–"
-    value, low, high = (
-        "" if words.missing(v) else words.fixed(v, digits, whole="1", more=2) for v in (value, low, high)
-    )
-    return f"{value} [{low}, {high}]" if low else value
+    value, *rest = (words.fixed(v, digits, whole="1", more=2) for v in ends if not words.missing(v))
+    return f"{value} [{', '.join(rest)}]" if rest else value
 
 
 def confusions(findings: Findings) -> pd.DataFrame:
@@ -115,9 +109,8 @@ def unscored(findings: Findings) -> pd.DataFrame:
     """A row per measure and judge that left responses unscored, where there are several judges."""
     rows, every = [], findings.table("verdicts")
     for id, config in findings.configs.items():
-        for judge in (
-            [*judges(config), *human_judges(config)] if len({*judges(config), *human_judges(config)}) > 1 else ()
-        ):
+        seated = list(dict.fromkeys([*judges(config), *human_judges(config)]))
+        for judge in seated if len(seated) > 1 else ():
             mine = every[(every["cell"] == id) & (every["judge"] == judge)]
             gone = mine[mine["reason"].notna()]
             if len(gone):

@@ -24,7 +24,7 @@ _TITLE = "Would other choices have said the same?"
 
 
 def section(s: Setting) -> Section:
-    table, found, lead = s.ways, s.stable, phrase("stability.lead")
+    table, found, lead = s.table("ways"), s.table("stability"), phrase("stability.lead")
     if table.empty:
         return Section("stability", _TITLE, lead, absent=phrase("stability.absent"))
     blocks: list[Block] = []

@@ -15,9 +15,9 @@ from holdfast.config.study import Study, VariantSpec
 from holdfast.config.study_runs import settings
 from holdfast.report import words
 from holdfast.report.charts import trade_off
-from holdfast.report.charts.plot import Figure, lower
+from holdfast.report.charts.plot import Figure
 from holdfast.report.charts.theme import BASE
-from holdfast.report.phrases import phrase
+from holdfast.report.phrases import evidence, phrase
 from holdfast.report.reading import Setting
 from holdfast.report.sections.repeatability import proof
 from holdfast.report.sections.section import Block, Folded, Heading, Section, some
@@ -52,9 +52,9 @@ def section(s: Setting) -> Section | None:
             seeds = words.seeds(x.of(levels[SHARED])["n_seeds"])
             note = phrase("tuned.beside", title=x.title, against=against, seeds=seeds, **said)
             blocks += [Heading(x.title), Table(beside, note)]
-            compared.append(lower(x.title))
+            compared.append(words.lower(x.title))
             turned = beside.loc[beside["conclusion"] == "changes", "objective"]
-            changed += [f"{lower(x.title)} of {words.join(turned)}"] if len(turned) else []
+            changed += [f"{words.lower(x.title)} of {words.join(turned)}"] if len(turned) else []
     line = phrase("tuned.line", compared=compared, against=against, changed=changed)
     charts = some([curve(s, kind, chosen, tried) for kind in ("coefficient", "learning rate")])
     blocks += proof(findings, [x for x in settings(study) if x.of in findings.labels])
@@ -166,8 +166,8 @@ def curve(s: Setting, kind: str, chosen: list[dict[str, Any]], tried: pd.DataFra
     base = both.loc[[BASE]].reset_index() if BASE in both.index else both.iloc[:0].reset_index()
     factor = "the learning rate" if kind == "learning rate" else "its coefficient"
     level, budget = words.level(look.alpha), words.tokens(study.budgets[-1])
-    evidence = words.evidence(up[up.index.isin([*data["setting"], BASE])].reset_index(), y)
-    caption = phrase("tuned.curve", factor=factor, budget=budget, level=level, evidence=evidence)
+    rests = evidence(up[up.index.isin([*data["setting"], BASE])].reset_index(), y)
+    caption = phrase("tuned.curve", factor=factor, budget=budget, level=level, evidence=rests)
     return trade_off.curve(x, y, kind, data, base, look, caption)
 
 

@@ -68,6 +68,8 @@ def moving(found: Consistency) -> str:
 
 def repeats(found: Consistency, labels: Sequence[str] = ()) -> pd.DataFrame:
     """A row per measure, objective and factor: ranges of the score beside flips of verdicts; in the labels' order."""
+    if found.ranges.empty:
+        return pd.DataFrame()
     several = [c for c in ("model", "task") if found.ranges[c].nunique() > 1]
     rows = []
     for r, f in zip(found.ranges.to_dict("records"), found.flips.to_dict("records"), strict=True):

@@ -59,7 +59,7 @@ def _judges(pairs: pd.DataFrame, x: Series) -> Iterator[tuple[float, str]]:
 def _claimed(s: Setting) -> pd.DataFrame:
     """Of the ways of asking, the comparisons that the answer calls higher or lower: ``says`` which, ``share`` is that
     of the ways which say so, too. What is inconclusive is no claim, whatever the declared way says by itself."""
-    a, found, of = s.answers(), s.stable, lead(s.shown, "robustness")
+    a, found, of = s.answers(), s.table("stability"), lead(s.shown, "robustness")
     if not len(found) or of is None:
         return found
     clear = a["verdict"].isin(CLEAR) | ((a["verdict"] == ONE_SEED) & ((a["low_all"] > 0) | (a["high_all"] < 0)))

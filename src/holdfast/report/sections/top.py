@@ -13,7 +13,6 @@ from holdfast.analysis.regimes import TUNED
 from holdfast.config import decisions
 from holdfast.config.run import planned, still_warming_up
 from holdfast.report import words
-from holdfast.report.charts.plot import lower
 from holdfast.report.reading import Findings, Setting
 from holdfast.report.sections import reservations
 from holdfast.report.sections.fairness import differing
@@ -51,7 +50,7 @@ def said(s: Setting) -> Said:
             yield (lead, rest, reservations.beside(lead, s, against)) if about else ("", text, "")
 
     short = in_short(s.answers(), study, configs)
-    answer = sentences(s.answers(), study, configs, s.needed)
+    answer = sentences(s.answers(), study, configs, s.table("needed"))
     return Said(tuple(parts(short)), tuple(parts(answer)), tuple(advice))
 
 
@@ -75,5 +74,5 @@ def silences(findings: Findings) -> Iterator[str]:
         for r in found.to_dict("records"):
             yield (
                 f"{words.percent(r[SILENT])} of the answers of {r['objective']} say nothing: its "
-                f"{lower(titles[r['measure']])} is of the rest, and silence is no safety."
+                f"{words.lower(titles[r['measure']])} is of the rest, and silence is no safety."
             )
