@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_world import EXAMPLES, OBJECTIVES, contents, job
 
-from holdfast.config.study import Controls, LoraSpec
+from holdfast.config.study import MOST_TOKENS, Controls, LoraSpec
 from holdfast.data.stream import Usable, stream
 from holdfast.models import adapters
 from holdfast.models.layouts import micro_batches
@@ -26,6 +26,10 @@ from holdfast.training.batches import Rows
 from holdfast.training.controls import numerics
 from holdfast.training.loop import train
 from holdfast.training.references import reference_logps
+
+
+def tokens_of(settings: Controls) -> int:
+    return MOST_TOKENS if settings.micro_tokens == "auto" else settings.micro_tokens
 
 
 def step_of(network, name, settings, cache, examples=EXAMPLES[:9]):
@@ -43,7 +47,7 @@ def step_of(network, name, settings, cache, examples=EXAMPLES[:9]):
     if objective.needs.ref_logps:
         references = reference_logps(network, groups, cache, numerics(network))
     total = 0.0
-    for indices in micro_batches(groups, settings.layout, settings.micro_tokens):
+    for indices in micro_batches(groups, settings.layout, tokens_of(settings)):
         scores = batches.scores(network, [groups[i] for i in indices], objective.needs, settings, references)
         loss, _ = objective.loss(scores, counts)
         loss.backward()

@@ -174,7 +174,7 @@ class TooLarge(SFT):
 
 def test_too_little_memory_is_a_sentence_with_the_setting_that_helps(network, tmp_path):
     objective = TooLarge()
-    with pytest.raises(UserError, match=r"memory does not do for training sft: set `micro_tokens` of `controls` below"):
+    with pytest.raises(UserError, match=r"memory does not do for training sft, a row at a time: set `max_tokens`"):
         train(job(network, "sft", objective=objective), tiny_world.folder(tmp_path), network)
 
 

@@ -18,6 +18,7 @@ from holdfast.config.task import JudgeSpec, TaskSpec
 from holdfast.store.folder import plain
 
 SCHEMA = 1
+MOST_TOKENS = 8192  # of a micro-batch that is left to the memory there is; larger ones are hardly faster
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -97,7 +98,10 @@ class Controls(Section):
     decay_share: float = Field(default=0.2, gt=0, le=1, description="share of the steps that decay (wsd)")
     clip: Positive = Field(default=1.0, description="gradient norm")
     batch_rows: Count = Field(default=16, description="rows of a step")
-    micro_tokens: Count = Field(default=8192, description="padded tokens of a micro-batch; does not change the loss")
+    micro_tokens: Count | Literal["auto"] = Field(
+        default="auto",
+        description="padded tokens of a micro-batch, which changes no loss; `auto`: as memory allows, at most 8,192",
+    )
     max_tokens: int = Field(
         default=1024,
         ge=8,
@@ -115,6 +119,12 @@ class Controls(Section):
     )
     autocast: bool = Field(default=False, description="bfloat16 autocast of the network on a CPU that has it")
     passes: Count = Field(default=1, description="most passes over the training split")
+
+    def identity(self) -> dict[str, Any]:
+        """What of them counts in a run's id. A micro-batch that is left open counts as what it was before it could be:
+        another one changes a result by rounding alone."""
+        kept = self.model_dump(mode="json", exclude={"learning_rate", "passes", "max_tokens"})
+        return kept | ({"micro_tokens": MOST_TOKENS} if self.micro_tokens == "auto" else {})
 
 
 class ControlRunSpec(Section):

@@ -141,6 +141,14 @@ def micro_batches(
     return batches
 
 
+def smaller(micro_tokens: int, groups: abc.Sequence[abc.Sequence[Sequence]], layout: Layout) -> int:
+    """A bound that splits the groups into more micro-batches, by halving; where each stands alone there is none."""
+    parts = len(micro_batches(groups, layout, micro_tokens))
+    while micro_tokens > 1 and len(micro_batches(groups, layout, micro_tokens)) == parts < len(groups):
+        micro_tokens //= 2
+    return micro_tokens
+
+
 def _trees(sequences: abc.Sequence[Sequence], layout: Layout) -> list[_Tree]:
     """The trees that the sequences make, in order of their first members."""
     groups: list[list[int]] = []

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import collections.abc as abc
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
+from holdfast import machine
+from holdfast.config.study import MOST_TOKENS, Controls
+from holdfast.models import head
+from holdfast.models.layouts import arrange
 from holdfast.models.network import Network
-from holdfast.types import UserError
+from holdfast.types import Segment, Sequence, Turn, UserError
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
 
 ON_CPU = 32768  # tokens; memory is shared with everything else there, and larger batches are no faster
 AT_LEAST = 4096
+# What a step takes at its height over what autograd keeps: gradients of a layer, freed pieces that do not fit what is
+# asked for next. Measured: 1.54 on a processor with huge pages, 2.4 without. Reckoned for a GPU, whose allocator keeps
+# blocks by size.
+HELD_CPU, HELD_CUDA = 1.7, 1.4
+COUNTED = 64  # tokens of the rows on which it is counted
 ROWS, KEYS = 256, 2048  # what a batch is reckoned with: rows whose logits are held, keys that a position sees
 # Of torch's allocator on a processor, which has no error class of its own, and of other devices.
 WORDS = ("can't allocate memory", "not enough memory", "out of memory")
@@ -49,6 +60,55 @@ def position_bytes(network: Network) -> int:
     return 2 * config.num_hidden_layers * kept_heads * head_size * size + (8 * hidden + 4 * inner) * size + attention
 
 
+def micro_tokens(network: Network, settings: Controls) -> int:
+    """Padded tokens of a training micro-batch that memory has room for: a power of two, at most ``MOST_TOKENS``.
+
+    Counted on this network, which has the adapter and the settings that it is trained with. On a processor this is of
+    what the process was granted (``machine``), else of all that is free.
+    """
+    if network.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(network.device)
+        free += torch.cuda.memory_reserved(network.device) - torch.cuda.memory_allocated(network.device)
+        held = HELD_CUDA
+    else:
+        free, held = machine.free(), HELD_CPU
+        free = min(free, machine.granted - machine.taken()) if machine.granted else free
+    trained = sum(p.numel() for p in network.model.parameters() if p.requires_grad)
+    length = min(settings.max_tokens, network.max_positions)
+    fit = int((free - 12 * trained) / (kept_bytes(network, settings, length) * held))  # gradients and two moments
+    return min(MOST_TOKENS, 1 << max(fit, 1).bit_length() - 1)
+
+
+def kept_bytes(network: Network, settings: Controls, length: int) -> float:
+    """What a token of training keeps from its forward to its backward, in a row of ``length`` tokens.
+
+    What autograd saves is counted in two short rows; where a token keeps more in the longer one (a matrix of
+    attention), that goes on with the length.
+    """
+    short, twice = (_saved_bytes(network, settings, n) for n in (COUNTED, 2 * COUNTED))
+    return short + max(twice - short, 0.0) * (length - COUNTED) / COUNTED
+
+
+def _saved_bytes(network: Network, settings: Controls, length: int) -> float:
+    some = network.renderer.prompt_ids((Turn("user", "?"),)) * length
+    asked = Segment("", "chosen", (), "")
+    rows = [Sequence(some[:length], length // 2, replace(asked, example_id=str(k))) for k in range(2)]
+    batch = arrange(rows, settings.layout, network.renderer.pad_id, network.device)
+    base = {p.untyped_storage().data_ptr() for p in network.model.parameters()}
+    saved: dict[int, int] = {}
+
+    def count(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in base:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        logp_N = head.token_logps(network, head.hidden_ND(network, batch), batch.target_N, settings.head)
+    del logp_N  # until here all that was saved lives, so no place in memory is counted for two
+    return sum(saved.values()) / batch.ids_BL.numel()
+
+
 @contextmanager
 def enough_for(who: str, mend: str) -> abc.Iterator[None]:
     """Within it too little memory becomes a sentence."""
@@ -60,6 +120,28 @@ def enough_for(who: str, mend: str) -> abc.Iterator[None]:
         raise UserError(f"memory does not do for {who}: {mend}") from error
 
 
+class Short:
+    """Whether memory ran out."""
+
+    def __init__(self) -> None:
+        self.yes = False
+
+    def __bool__(self) -> bool:
+        return self.yes
+
+
+@contextmanager
+def ran_out(unless: bool = False) -> abc.Iterator[Short]:
+    """Within it too little memory ends the block, and what it gives is then true; not where ``unless``."""
+    short = Short()
+    try:  # what is done about it is done outside: the error holds the frames that failed, and they hold their tensors
+        yield short
+    except (RuntimeError, MemoryError) as error:
+        if unless or not out_of_memory(error):
+            raise
+        short.yes = True
+
+
 def halving(work: abc.Callable[[list[Row]], list[Answer]], rows: abc.Sequence[Row], who: str) -> list[Answer]:
     """``work`` on the rows, in halves where memory does not do, down to one row. Answers in the order of the rows.
 
@@ -68,14 +150,8 @@ def halving(work: abc.Callable[[list[Row]], list[Answer]], rows: abc.Sequence[Ro
     if len(rows) == 1:
         with enough_for(f"one prompt to {who}", f"ask for shorter responses, or {LESS}"):
             return work(list(rows))
-    try:
+    with ran_out():
         return work(list(rows))
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
-            raise
-    # Here, not in the handler: the error holds the frames that failed, and they hold their tensors.
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
     half = len(rows) // 2
     return halving(work, rows[:half], who) + halving(work, rows[half:], who)
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.config.study import Controls, Study
-from holdfast.runs.executors.local import visible_cores, visible_gpus
+from holdfast import machine
+from holdfast.config.study import MOST_TOKENS, Study
 from holdfast.runs.sizes import Shape
 
 if TYPE_CHECKING:
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 SPEEDS = {"cpu": (2.0e10, 1.0e10), "cuda": (1.5e14, 2.0e13)}
 PROCESS_BYTES = 500_000_000  # of a process that has loaded torch and transformers, before any model
 RECORD_BYTES = 600  # of a record with its judgements, compressed
-ACTIVATION_FLOATS = 34  # kept per token, layer and hidden unit (Korthikanti et al. 2022), without the attention matrix
+AT_ITS_HEIGHT = 1.7  # what a step takes over what its tokens keep (see ``models.memory``, which counts on the model)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """FLOPs, bytes and seconds of a whole study. ``seconds`` is None where a model's size is not known; ``on_a_gpu``:
-    the same on one GPU, where they are a CPU's. What is to be measured and is not on this machine counts nothing."""
+    the same on one GPU, where they are a CPU's. What is to be measured and is not on this machine counts nothing.
+    ``worker_bytes``: that one worker takes at least, a row at a time; ``workers``: as many as there is memory for;
+    ``micro_tokens``: what each of them then reads at once."""
 
     train_flops: float
     reference_flops: float
@@ -41,6 +43,9 @@ class Cost:
     seconds: float | None
     speed: str
     on_a_gpu: float | None = None
+    worker_bytes: int = 0
+    workers: int = 1
+    micro_tokens: int = MOST_TOKENS
 
 
 def cost(
@@ -49,8 +54,9 @@ def cost(
     runs: Sequence[Run],
     configs: Sequence[EvalPlan],
 ) -> Cost:
-    device = _device(study)
-    controls, workers = study.controls, study.workers or _workers(device)
+    device, controls = _device(study), study.controls
+    known = [s for s in shapes.values() if s is not None]
+    workers, micro_tokens, least = _room(known, study, study.workers or _workers(device))
     train = reference = 0.0
     adapters = 0
     for t in runs:
@@ -61,7 +67,6 @@ def cost(
             # An adapter per budget, and with the last one the two moments of AdamW.
             adapters += 4 * shape.per_rank * controls.lora.rank * (len(t.checkpoints) + 2)
     measure = sum(2 * s.parameters * c.tokens for c in configs if (s := shapes[c.model]) is not None)
-    known = [s for s in shapes.values() if s is not None]
 
     def seconds(device: str) -> float | None:
         training, measuring = SPEEDS[device]
@@ -73,26 +78,54 @@ def cost(
         reference_flops=reference,
         measure_flops=float(measure),
         disk_bytes=adapters + RECORD_BYTES * sum(c.requests or 0 for c in configs),
-        memory_bytes=PROCESS_BYTES + workers * max((PROCESS_BYTES + _memory(s, controls) for s in known), default=0),
+        memory_bytes=PROCESS_BYTES + workers * max((_worker_bytes(s, study, micro_tokens) for s in known), default=0),
+        worker_bytes=least,
+        workers=workers,
+        micro_tokens=micro_tokens,
         seconds=here and here / workers,
         speed=f"a guess for any {device}",
         on_a_gpu=seconds("cuda") if device == "cpu" else None,
     )
 
 
-def _memory(shape: Shape, controls: Controls) -> int:
-    """Base, adapter with gradient and moments, and the activations of one micro-batch, at 4 bytes a number."""
-    kept = 2 if controls.gradient_checkpointing else ACTIVATION_FLOATS / 2
-    activations = controls.micro_tokens * shape.hidden * shape.layers * kept
-    return int(shape.bytes + 16 * shape.per_rank * controls.lora.rank + 4 * activations)
+def _worker_bytes(shape: Shape, study: Study, tokens: int) -> int:
+    """A process with base, adapter, its gradient and moments, and a step whose micro-batches have so many tokens."""
+    controls, spec = study.controls, study.models[0]
+    small = spec.dtype == "bfloat16" or (spec.dtype == "auto" and _device(study) == "cuda")
+    size = 2 if small or controls.autocast else 4
+    # Of a layer that is checkpointed its input is kept; and one layer at a time is run again.
+    numbers = (
+        shape.widths
+        if not controls.gradient_checkpointing
+        else shape.layers * shape.hidden + (shape.widths / max(shape.layers, 1))
+    )
+    base = shape.bytes if spec.quantization != "none" else (2 if small else 4) * shape.parameters
+    kept = tokens * numbers * size * AT_ITS_HEIGHT
+    return int(PROCESS_BYTES + base + 16 * shape.per_rank * controls.lora.rank + kept)
+
+
+def _room(shapes: Sequence[Shape], study: Study, workers: int) -> tuple[int, int, int]:
+    """Workers that there is memory for, the tokens of a micro-batch of each, and the bytes that one takes at least."""
+    least = max((_worker_bytes(s, study, study.controls.max_tokens) for s in shapes), default=0)
+    on_gpu = _device(study) == "cuda"  # whose memory is not known here
+    if least and not on_gpu:
+        workers = max(min(workers, machine.free() // least), 1)
+    tokens = study.controls.micro_tokens
+    if tokens == "auto":
+        tokens = MOST_TOKENS
+        while (
+            not on_gpu and tokens > 1 and any(_worker_bytes(s, study, tokens) > machine.free(workers) for s in shapes)
+        ):
+            tokens //= 2
+    return workers, tokens, least
 
 
 def _workers(device: str) -> int:
-    return (len(visible_gpus()) if device == "cuda" else 0) or visible_cores()
+    return (len(machine.gpus()) if device == "cuda" else 0) or machine.cores()
 
 
 def _device(study: Study) -> str:
     asked = {m.device for m in study.models}
-    if any(d.startswith("cuda") for d in asked) or ("auto" in asked and visible_gpus()):
+    if any(d.startswith("cuda") for d in asked) or ("auto" in asked and machine.gpus()):
         return "cuda"
     return "cpu"

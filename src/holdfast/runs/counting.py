@@ -58,7 +58,7 @@ def run_id(materials: Materials, spec: RunSpec, parent: str = "") -> str:
                 "seed": init,
                 **({"order_seed": order} if order != init else {}),
                 "learning_rate": v.learning_rate(materials.study.controls),
-                "controls": controls.model_dump(exclude={"passes", "max_tokens", "learning_rate"}),
+                "controls": controls.identity(),
                 "budget": None if _nested(materials, spec) else budget,
                 **({"begins": [parent, budget]} if parent else {}),
                 **({"signals": signals} if (signals := _signals(materials, v.label)) else {}),

@@ -14,7 +14,7 @@ from typing import Any
 
 from holdfast import registry
 from holdfast.config import decisions, loading
-from holdfast.config.study import JudgeSpec, ModelSpec
+from holdfast.config.study import Controls, JudgeSpec, ModelSpec
 from holdfast.config.task import SideSpec
 from holdfast.data import sampled
 from holdfast.evals import translate as translating
@@ -30,8 +30,8 @@ from holdfast.evals.varied import varied
 from holdfast.models.identity import subject_id
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import Plan
-from holdfast.store.digest import digest, file_digest
-from holdfast.store.files import read_json, write_json
+from holdfast.store.digest import digest, file_digest, short
+from holdfast.store.files import lock, read_json, write_json
 from holdfast.store.folder import StudyFolder
 from holdfast.store.tables import read_rows
 from holdfast.types import Example, Item, Record, Request, Response, Sampling, Side, Subject, UserError
@@ -262,6 +262,7 @@ def train(report: Report, root: Path, id: str, budgets: tuple[int, ...]) -> None
     stream = materials.stream(t.model, t.task, t.seed, t.budgets[-1], t.label)
     controls = materials.controls(t.label)
     assert stream.digest == t.order, "the stream is not the one that was planned"
+    backend = _tell(report, _open_backend(bench, t.model))
     job = TrainJob(
         id=t.id,
         label=t.label,
@@ -275,8 +276,27 @@ def train(report: Report, root: Path, id: str, budgets: tuple[int, ...]) -> None
         start=bench.folder.run(t.parent).checkpoint(t.budgets[-1]) if t.parent else None,
         probes=materials.probes(t.model, t.task),
         references=root / "references",
+        fits=_fits(bench.folder, backend.network, controls),
     )
-    train_one(job, bench.folder.run(id), _tell(report, _open_backend(bench, t.model)).network, report)
+    train_one(job, bench.folder.run(id), backend.network, report)
+
+
+def _fits(folder: StudyFolder, network: Any, controls: Controls) -> int:
+    """Tokens of a micro-batch that memory has room for. Whoever asks first counts, and all others take the same: it is
+    one of the controls, and a run that goes on rounds as it did before."""
+    from holdfast.training.controls import COMPUTATION
+    from holdfast.training.loop import fits
+
+    if controls.micro_tokens != "auto":
+        return controls.micro_tokens
+    computation = {**controls.model_dump(mode="json", include=set(COMPUTATION)), "longest": controls.max_tokens}
+    key = short(digest([network.digest, str(network.dtype), controls.lora.model_dump(mode="json"), computation]))
+    with lock(folder.runs, wait=True):
+        known = read_json(folder.fits_json) if folder.fits_json.is_file() else {}
+        if key not in known:
+            known[key] = fits(network, controls)
+            write_json(folder.fits_json, known)
+    return known[key]
 
 
 def respond(report: Report, root: Path, subject: str, only: str = "") -> None:

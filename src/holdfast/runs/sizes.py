@@ -23,13 +23,16 @@ _PUBLISHED = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """``per_rank``: parameters of the adapter at rank 1. ``bytes``: of the weight files."""
+    """``per_rank``: parameters of the adapter at rank 1. ``bytes``: of the weight files. ``widths``: of all linear
+    layers but the head, in and out, which is about what a token of training keeps (17.7 against 17.6 numbers a layer
+    and hidden unit, counted on SmolLM2-135M)."""
 
     parameters: int
     hidden: int
     layers: int
     per_rank: int
     bytes: int
+    widths: int = 0
 
 
 def measured(folder: Path, targets: Literal["all-linear"] | tuple[str, ...]) -> Shape:
@@ -37,7 +40,10 @@ def measured(folder: Path, targets: Literal["all-linear"] | tuple[str, ...]) -> 
     tensors = [t for file in sorted(folder.glob("*.safetensors")) for t in read_header(file).items()]
     config = json_object(folder / "config.json")
     config = config | (config.get("text_config") or {})
-    adapted = [t.shape for name, t in tensors if len(t.shape) == 2 and _is_target(name, targets)]
+    adapted, linear = (
+        [t.shape for name, t in tensors if len(t.shape) == 2 and _is_target(name, which)]
+        for which in (targets, "all-linear")
+    )
     if tensors and not adapted:
         raise UserError(f"controls.lora.targets: no linear layer of {folder} is named {', '.join(targets)}")
     return Shape(
@@ -46,6 +52,7 @@ def measured(folder: Path, targets: Literal["all-linear"] | tuple[str, ...]) -> 
         layers=config.get("num_hidden_layers", 0),
         per_rank=sum(a + b for a, b in adapted),
         bytes=sum(f.stat().st_size for f in folder.glob("*.safetensors")),
+        widths=sum(a + b for a, b in linear),
     )
 
 
@@ -55,7 +62,8 @@ def published(path: str) -> Shape | None:
         return None
     parameters, hidden, layers, wide, q, kv = _PUBLISHED[path]
     attention = 2 * (hidden + q) + 2 * (hidden + kv)
-    return Shape(int(parameters), hidden, layers, layers * (attention + 3 * (hidden + wide)), int(2 * parameters))
+    widths = layers * (attention + 3 * (hidden + wide))
+    return Shape(int(parameters), hidden, layers, widths, int(2 * parameters), widths)
 
 
 def _is_target(name: str, targets: Literal["all-linear"] | tuple[str, ...]) -> bool:

@@ -23,7 +23,7 @@ from holdfast.evals.subject import SubjectRow, once
 from holdfast.runs import jobs
 from holdfast.runs.deciders import DECIDERS, Deciding, Need
 from holdfast.runs.display import Display
-from holdfast.runs.executors.executor import Executor, Job
+from holdfast.runs.executors.executor import Executor, Job, Resources
 from holdfast.runs.materials import Materials, fetch
 from holdfast.runs.plan import Plan, expand
 from holdfast.runs.plan import once as distinct
@@ -59,7 +59,7 @@ class Work:
         """Run the jobs of a stage; nothing is started where there are none."""
         if work:
             self.display.begin(stage, len(work))
-            for event in self.executor.map(work):
+            for event in self.executor.map(work, Resources(memory=self.plan.cost.worker_bytes)):
                 self.display.update(event)
 
 

@@ -53,7 +53,10 @@ def controls(job: TrainJob, network: Network, rows: Rows) -> dict[str, Any]:
                 "learning_rate": job.learning_rate,
                 **job.controls.model_dump(mode="json", include=set(OPTIMISER)),
             },
-            "computation": job.controls.model_dump(mode="json", include=set(COMPUTATION)),
+            "computation": {
+                **job.controls.model_dump(mode="json", include=set(COMPUTATION)),
+                "micro_tokens": job.micro_tokens,
+            },
             "numerics": numerics(network),
         },
         "exposure": {str(b): exposure(job, b, rows) for b in job.budgets},
@@ -147,6 +150,8 @@ def record(folder: RunFolder, proof: dict[str, Any]) -> None:
         here, began = proof["controlled"]["numerics"], old["controlled"]["numerics"]
         if here != began and here not in proof["resumed_under"]:
             proof["resumed_under"] = [*proof["resumed_under"], here]
+        if "less_memory" in old:
+            proof["less_memory"] = old["less_memory"]
         proof["controlled"]["numerics"] = began
         # The first may have fewer budgets than the second: the ladder has grown.
         changed = _compared([{**old, "label": "what is there"}, {**proof, "label": "this run"}])
@@ -157,6 +162,13 @@ def record(folder: RunFolder, proof: dict[str, Any]) -> None:
             )
         if not proof["resumed_under"]:
             del proof["resumed_under"]
+    write_json(folder.controls_json, proof)
+
+
+def less_memory(folder: RunFolder, step: int, micro_tokens: int) -> None:
+    """Write down that from this step on micro-batches were smaller than planned, for want of memory."""
+    proof = read_json(folder.controls_json, "controlled")
+    proof["less_memory"] = [*proof.get("less_memory", []), {"step": step, "micro_tokens": micro_tokens}]
     write_json(folder.controls_json, proof)
 
 

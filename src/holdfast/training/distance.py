@@ -25,7 +25,9 @@ def probe_groups(network: Network, probes: Seq[Example], controls: Controls) -> 
     return [g for g in groups if all(len(s.ids) <= limit for s in g)]
 
 
-def distance(network: Network, probes: Seq[Group], controls: Controls) -> dict[str, float | int | None]:
+def distance(
+    network: Network, probes: Seq[Group], controls: Controls, micro_tokens: int
+) -> dict[str, float | int | None]:
     """Measured with the adapter as it stands:
 
     - ``kl_base``: mean over chosen response tokens of KL(policy || base), nats;
@@ -38,7 +40,7 @@ def distance(network: Network, probes: Seq[Group], controls: Controls) -> dict[s
     """
     chosen, rejected = _Side(), _Side()
     with torch.no_grad():
-        for indices in micro_batches(probes, "padded", controls.micro_tokens):
+        for indices in micro_batches(probes, "padded", micro_tokens):
             sequences = [s for i in indices for s in probes[i]]
             batch = arrange(sequences, "padded", network.renderer.pad_id, network.device)
             hidden_ND = head.hidden_ND(network, batch)

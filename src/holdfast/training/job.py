@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import registry
-from holdfast.config.study import Controls, LoraSpec
+from holdfast.config.study import MOST_TOKENS, Controls, LoraSpec
 from holdfast.data.stream import Stream
 from holdfast.objectives.objective import Objective
 from holdfast.store.adapter_files import adapter_digest
@@ -26,7 +26,8 @@ class TrainJob:
     ``learning_rate`` stands in place of the controls' (0: the no-op control). ``budgets`` ascend, in tokens of the
     shared view. ``probes`` are validation examples on which every checkpoint's distance from the base is measured.
     ``references`` is a folder that runs of a study share; None puts it into the run's own. ``start`` is
-    the adapter that a second round of training goes on from, with an optimiser and a warm-up of its own.
+    the adapter that a second round of training goes on from, with an optimiser and a warm-up of its own. ``fits`` are
+    the padded tokens of a micro-batch that memory has room for, where the controls leave them to it.
     """
 
     id: str
@@ -41,6 +42,7 @@ class TrainJob:
     probes: tuple[Example, ...] = ()
     references: Path | None = None
     start: Path | None = None
+    fits: int = MOST_TOKENS
 
     def __post_init__(self) -> None:
         assert self.budgets == tuple(sorted(set(self.budgets))), "budgets ascend"
@@ -57,6 +59,11 @@ class TrainJob:
     def steps(self) -> int:
         """Optimiser steps up to the last budget."""
         return self.stream.step_at(self.budgets[-1])
+
+    @property
+    def micro_tokens(self) -> int:
+        """Padded tokens of a micro-batch."""
+        return self.fits if self.controls.micro_tokens == "auto" else self.controls.micro_tokens
 
     @property
     def noise(self) -> tuple[str, int]:
@@ -78,7 +85,7 @@ class TrainJob:
             "label": self.label,
             "objective": registry.identity(self.objective),
             "lora": self.lora.model_dump(mode="json"),
-            "controls": self.controls.model_dump(mode="json", exclude={"learning_rate", "passes", "max_tokens"}),
+            "controls": self.controls.identity(),
             "seed": self.seed,
             "learning_rate": self.learning_rate,
             "probes": digest([e.id for e in self.probes]),

@@ -18,19 +18,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from holdfast.config.study import Controls, LoraSpec
 from holdfast.models import adapters, head
 from holdfast.models.finite import broken
-from holdfast.models.layouts import micro_batches
-from holdfast.models.memory import enough_for
+from holdfast.models.layouts import micro_batches, smaller
+from holdfast.models.memory import LESS, enough_for, micro_tokens, ran_out
 from holdfast.models.network import Network
-from holdfast.objectives.objective import Scores, Total
+from holdfast.objectives.objective import Counts, Scores, Total
 from holdfast.store.adapter_files import adapter_config
 from holdfast.store.digest import digest
 from holdfast.store.files import lock, read_json, write_json
 from holdfast.store.folder import RunFolder
 from holdfast.training import batches, checkpoints, schedule
 from holdfast.training.batches import Group, Rows
-from holdfast.training.controls import controls, exposure, numerics, record
+from holdfast.training.controls import controls, exposure, less_memory, numerics, record
 from holdfast.training.distance import distance, probe_groups
 from holdfast.training.job import TrainJob, finished
 from holdfast.training.references import reference_logps
@@ -61,19 +62,15 @@ def train(job: TrainJob, folder: RunFolder, network: Network, progress: Progress
         folder.done.unlink(missing_ok=True)
         checkpoints.sweep(folder)
         _same_job(job, folder)
-        autocast = network.autocast
+        mend = f"set `max_tokens` of `controls` below {job.controls.max_tokens} or `gradient_checkpointing: true`"
         try:
-            adapters.attach(network, job.lora, "lora", job.seed)
-            if job.start is not None:
-                assert network.lora.takes(adapter_config(job.start)), "both rounds train one adapter"
-                adapters.load(network, job.start)
-            network.autocast = job.controls.autocast
-            network.checkpointing(job.controls.gradient_checkpointing)
-            with enough_for(
-                f"training {job.label}",
-                f"set `micro_tokens` of `controls` below {job.controls.micro_tokens}, which changes no loss, or "
-                "`gradient_checkpointing: true`",
+            with (
+                enough_for(f"training {job.label}, a row at a time", f"{mend}, or {LESS}"),
+                _prepared(network, job.controls, job.lora, job.seed),
             ):
+                if job.start is not None:
+                    assert network.lora.takes(adapter_config(job.start)), "both rounds train one adapter"
+                    adapters.load(network, job.start)
                 _train(job, folder, network, progress)
         except FloatingPointError as error:  # before or beside a step: references, the head's check, distances
             bad = broken(network.model)
@@ -83,11 +80,28 @@ def train(job: TrainJob, folder: RunFolder, network: Network, progress: Progress
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise UserError(f"the disk is full: {folder.root}; make room and run the same again") from error
             raise
-        finally:
-            network.checkpointing(False)
-            network.autocast = autocast
-            adapters.detach(network)
         checkpoints.finish(folder)
+
+
+def fits(network: Network, settings: Controls) -> int:
+    """Padded tokens of a micro-batch that memory has room for, counted on the network as it is trained."""
+    with _prepared(network, settings, settings.lora, seed=0):
+        return micro_tokens(network, settings)
+
+
+@contextmanager
+def _prepared(network: Network, settings: Controls, lora: LoraSpec, seed: int) -> Iterator[None]:
+    """Within it the network has a fresh adapter, and computes as the controls say."""
+    autocast = network.autocast
+    try:
+        adapters.attach(network, lora, "lora", seed)
+        network.autocast = settings.autocast
+        network.checkpointing(settings.gradient_checkpointing)
+        yield
+    finally:
+        network.checkpointing(False)
+        network.autocast = autocast
+        adapters.detach(network)
 
 
 def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progress) -> None:
@@ -131,7 +145,7 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
     if state := checkpoints.load_state(folder, of, ends, say):
         state.restore(parameters, optimiser)
         first = state.step
-    total_tokens = stream.tokens_after[last - 1]
+    total_tokens, at_once = stream.tokens_after[last - 1], job.micro_tokens
 
     with (
         closing(checkpoints.Metrics(folder.metrics_jsonl, first)) as metrics,
@@ -147,19 +161,17 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
             rate = job.learning_rate * schedule.factor(step, last, settings)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            optimiser.zero_grad()
 
-            totals = Totals()
-            for k, indices in enumerate(micro_batches(groups, settings.layout, settings.micro_tokens)):
-                micro = [groups[i] for i in indices]
-                with _named(job, step, micro), adapters.dropout(network, *job.noise, step, k):
-                    scores = batches.scores(network, micro, needs, settings, references)
-                    loss, logged = objective.loss(scores, counts)
-                    _finite(loss, "the loss")
-                    # Within `dropout` too: gradient checkpointing runs the layers again here, and must drop what it
-                    # dropped before.
-                    loss.backward()
-                totals.add(loss, scores, logged)
+            totals: Totals | None = None
+            while totals is None:
+                optimiser.zero_grad()
+                parts = micro_batches(groups, settings.layout, at_once)
+                with ran_out(unless=len(parts) == len(groups)) as short:
+                    totals = _gradients(job, network, step, [[groups[i] for i in p] for p in parts], counts, references)
+                if short:  # the step is done again: the same sums in smaller parts, to rounding
+                    at_once = smaller(at_once, groups, settings.layout)
+                    less_memory(folder, step + 1, at_once)
+                    say(f"memory does not do for this batch: {at_once:,} tokens at a time from here on")
             with _named(job, step, groups):
                 norm = torch.nn.utils.clip_grad_norm_(parameters.values(), settings.clip)
                 _finite(norm, "the gradient")
@@ -179,7 +191,7 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
                     "step": step + 1,
                     "tokens": tokens,
                     "clipped_share": metrics.clipped / (step + 1),
-                    "distance": distance(network, probes, settings),
+                    "distance": distance(network, probes, settings, at_once),
                     "exposure": exposure(job, budget, rows),
                 }
                 metrics.flush()
@@ -188,6 +200,28 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
                 metrics.flush()
                 checkpoints.save_state(folder, of, step + 1, parameters, optimiser)
                 timing.flush()
+
+
+def _gradients(
+    job: TrainJob,
+    network: Network,
+    step: int,
+    parts: Seq[Seq[Group]],
+    counts: Counts,
+    references: Mapping[Group, Tensor] | None,
+) -> Totals:
+    """Those of one step are left with the parameters, summed over its micro-batches."""
+    totals = Totals()
+    for k, micro in enumerate(parts):
+        with _named(job, step, micro), adapters.dropout(network, *job.noise, step, k):
+            scores = batches.scores(network, micro, job.objective.needs, job.controls, references)
+            loss, logged = job.objective.loss(scores, counts)
+            _finite(loss, "the loss")
+            # Within `dropout` too: gradient checkpointing runs the layers again here, and must drop what it dropped
+            # before.
+            loss.backward()
+        totals.add(loss, scores, logged)
+    return totals
 
 
 class Totals:
@@ -260,9 +294,15 @@ def _check_longest(job: TrainJob, network: Network, rows: Rows) -> None:
     )
     step = next(s for s in job.stream.steps if any(e.id == longest.id for e in s))
     groups = rows.groups(step)
-    indices = micro_batches(groups, job.controls.layout, job.controls.micro_tokens)[0]
-    batch = batches.lay_out([groups[i] for i in indices], job.objective.needs, job.controls, network)
-    head.check(network, batch, job.controls.head)
+    at_once = job.micro_tokens
+    while True:
+        parts = micro_batches(groups, job.controls.layout, at_once)
+        batch = batches.lay_out([groups[i] for i in parts[0]], job.objective.needs, job.controls, network)
+        with ran_out(unless=len(parts) == len(groups)) as short:
+            head.check(network, batch, job.controls.head)
+        if not short:
+            return
+        at_once = smaller(at_once, groups, job.controls.layout)
 
 
 def _diverged(job: TrainJob, at: str, error: FloatingPointError, look: str) -> Diverged:

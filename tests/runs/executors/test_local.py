@@ -99,7 +99,7 @@ def test_an_interrupt_while_a_worker_starts_is_not_lost_and_ends_that_worker(tmp
     started = []
     start = local._start
     monkeypatch.setattr(local, "_no_main_module", interrupted)
-    monkeypatch.setattr(local, "_start", lambda gpus: started.append(start(gpus)) or started[-1])
+    monkeypatch.setattr(local, "_start", lambda *its: started.append(start(*its)) or started[-1])
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), Local(1) as pool:
         list(pool.map(jobs(tmp_path, 1)))

@@ -45,7 +45,7 @@ class Here(AbstractContextManager):
 
     def __init__(self, *_: object, **__: object) -> None: ...
 
-    def map(self, jobs: Iterable[Job]) -> Iterator[Event]:
+    def map(self, jobs: Iterable[Job], resources: object = None) -> Iterator[Event]:
         for job in jobs:
             self.ran.append(f"{job.function.__name__} {job.name}")
             job.function(lambda event: None, **job.arguments)

@@ -31,10 +31,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Resources:
-    """What each of some jobs needs. ``gpus``: of those that there are; a machine without one does the job without."""
+    """What each of some jobs needs. ``gpus``: of those that there are; a machine without one does the job without.
+    ``memory``: bytes at least, the process among them; 0: not known. Fewer are done at once where there is less."""
 
     cpus: int = 1
     gpus: int = 1
+    memory: int = 0
 
 
 class Executor(AbstractContextManager["Executor"], Protocol):

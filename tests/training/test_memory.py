@@ -1,0 +1,99 @@
+"""A micro-batch is as large as memory allows; where that was too much, the step is done again in smaller parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny_world
+import torch
+from safetensors.torch import load_file
+from tiny_world import job, lines
+
+from holdfast import machine
+from holdfast.config.study import MOST_TOKENS, Controls, LoraSpec
+from holdfast.models import memory
+from holdfast.runs.sizes import measured
+from holdfast.store.files import read_json
+from holdfast.training.loop import fits, train
+from holdfast.types import UserError
+
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def holding(network, rows):
+    """A body that holds so many rows while it is trained, and no more."""
+    real, asked = network.decoder.forward, []
+
+    def forward(*args, **kwargs):
+        if torch.is_grad_enabled():
+            asked.append(len(kwargs["input_ids"]))
+            if asked[-1] > rows:
+                raise FULL
+        return real(*args, **kwargs)
+
+    network.decoder.forward = forward
+    return asked
+
+
+@pytest.mark.parametrize("name", ["sft", "dpo"])
+def test_a_step_that_does_not_fit_is_done_again_in_smaller_parts(tmp_path, name):
+    (made := tmp_path / "model").mkdir()
+    tiny_world.make_model(made)
+    whole, halved = tiny_world.folder(tmp_path / "whole"), tiny_world.folder(tmp_path / "halved")
+    train(job(tiny_world.network(made), name), whole, tiny_world.network(made))
+    network, said = tiny_world.network(made), []
+    asked = holding(network, 2)
+    this = job(network, name)
+    train(this, halved, network, said.append)
+    assert max(asked) > 2
+    assert asked[-1] <= 2, "what was too much is not tried at every step again"
+    want, got = (load_file(f.checkpoint(this.budgets[-1]) / "adapter_model.safetensors") for f in (whole, halved))
+    for key, tensor in want.items():
+        assert torch.allclose(got[key], tensor, rtol=1e-4, atol=1e-6), key
+    losses = [[m.loss for m in lines(f.metrics_jsonl)] for f in (whole, halved)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    (first, *_) = kept = read_json(halved.controls_json)["less_memory"]
+    assert first["step"] == 1
+    assert kept[-1]["micro_tokens"] < MOST_TOKENS
+    assert any("memory does not do for this batch" in event.get("note", "") for event in said)
+    assert "less_memory" not in read_json(whole.controls_json)
+
+
+def test_one_row_that_does_not_fit_is_a_sentence_with_the_mend(network, tmp_path):
+    holding(network, 0)
+    with pytest.raises(UserError, match=r"memory does not do for training sft, a row at a time: set `max_tokens`"):
+        train(job(network, "sft"), tiny_world.folder(tmp_path), network)
+
+
+def test_what_a_token_keeps_is_counted_on_the_model_and_reckoned_from_its_files(network):
+    settings, counted = Controls(), []
+
+    def count(network, settings):
+        counted.append(memory.kept_bytes(network, settings, 64))
+        return 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("holdfast.training.loop.micro_tokens", count)
+        fits(network, settings)
+        fits(network, settings.model_copy(update={"gradient_checkpointing": True}))
+    reckoned = 4 * measured(Path(network.spec.path), "all-linear").widths
+    assert counted[0] == pytest.approx(reckoned, rel=0.35)  # of so small a model what is not in layers is a good part
+    assert counted[1] < counted[0] / 2
+
+
+@pytest.mark.parametrize("granted", [None, 1])
+def test_a_micro_batch_has_what_memory_allows_and_one_token_at_least(network, monkeypatch, granted):
+    settings = Controls(lora=LoraSpec(rank=2, alpha=4))
+    sizes = []
+    for free in (0, 10**7, 2 * 10**7, 10**12):
+        monkeypatch.setattr(machine, "free", lambda processes=1, free=free: free)
+        monkeypatch.setattr(machine, "taken", lambda: 10**6)
+        monkeypatch.setattr(machine, "granted", granted and free + 10**6)
+        sizes.append(fits(network, settings))
+    assert sizes[0] == 1
+    assert sizes[-1] == MOST_TOKENS
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) == 4
+    assert all(n & (n - 1) == 0 for n in sizes)
+    assert network.lora is None
