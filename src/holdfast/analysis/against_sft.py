@@ -61,40 +61,21 @@ class AgainstSft:
         bound_low, bound_high (by ``worst``), p_adjusted and verdict (Bonferroni, over the labels), untold (why there is
         none), limit (of the gap's size), made (the pivots of its error, for ``equivalence``; no number).
         """
-        margin = self.study.declared.interest.of(axis)
-        parts = [
-            self._of_label(label, some, (others or {}).get(label, found.get(self.sft)), margin, worst)
-            for label, some in found.items()
-        ]
+        margin, tests = self.study.declared.interest.of(axis), max(len(found) - 1, 1)
+        parts = []
+        for label, some in found.items():
+            columns, other = self._level(label, some, margin), (others or {}).get(label, found.get(self.sft))
+            if self.sft and label != self.sft and other is not None:
+                between = zip(columns["between"], self._between(self.sft, other, margin), strict=True)
+                columns["between"] = ["; ".join(filter(None, x)) for x in between]
+                columns |= self._against(label, some, other, margin, tests, worst)
+            parts.append(pd.DataFrame(columns))
         if not parts:
             return pd.DataFrame(columns=EMPTY)
         table = pd.concat(parts, ignore_index=True).sort_values("level", kind="stable", ignore_index=True)
-        if "gap" in table:
-            tests = max(len(found) - 1, 1)
-            made = [d for k in range(READINGS) for d in _pivots(table, k)]
-            p, alpha = table["p"].to_numpy(), self.study.alpha
-            said = verdict(*made, margin=margin, better=self.better, alpha=alpha, tests=tests, p=p)
-            table = table[[c for c in table if not c.startswith("_")]]
-            said = np.where((table["untold"].fillna("") == "") & self._survives(table, margin), said, CANNOT_TELL)
-            said = np.where(self.study.trains & (table["n_pairs"] == 1), ONE_SEED, said)
-            table = table.assign(
-                p_adjusted=(table["p"] * tests).clip(upper=1.0),
-                verdict=np.where(table["label"] == self.sft, "", said),
-                limit=self.width,
-                made=[tuple(_of_row(d, i) for d in made) for i in range(len(table))],
-            )
-        return table
+        return table.assign(verdict=table["verdict"].fillna(""), limit=self.width) if "gap" in table else table
 
-    @staticmethod
-    def _survives(table: pd.DataFrame, margin: float) -> Array:
-        """Whether missing scores at their worst leave the difference on its side of 0, or within ``margin``."""
-        low, high = (table[c].to_numpy(float) for c in ("bound_low", "bound_high"))
-        side = np.where(table["gap"].to_numpy() > 0, low > 0, high < 0)
-        return np.isnan(low) | side | ((low > -margin) & (high < margin))
-
-    def _of_label(
-        self, label: str, some: Reads, other: Reads | None, margin: float, worst: Worst | None
-    ) -> pd.DataFrame:
+    def _level(self, label: str, some: Reads, margin: float) -> dict[str, Any]:
         reached = ~np.isnan(some.value[0])  # S M
         tokens = pd.DataFrame(np.where(reached, np.round((2.0 ** some.place[0] - 1) * 1000), np.nan))
         level = [self._of(x) for x in (some.value, some.before, some.after)]
@@ -102,43 +83,49 @@ class AgainstSft:
         columns |= {"low": np.min([x.low for x in level], axis=0), "high": np.max([x.high for x in level], axis=0)}
         columns |= {"share": self._share(some.value), "n_seeds": some.value.shape[1]}
         columns |= {"n_reached": reached.sum(axis=0), "budget": tokens.median().to_numpy()}
-        columns["between"] = between = self._between(label, some, margin)
+        columns["between"] = self._between(label, some, margin)
         if some.capability is not None:
             able = self._of(some.capability)
             columns |= {"capability": able.value, "capability_low": able.low, "capability_high": able.high}
-        if self.sft and label != self.sft and other is not None:
-            columns |= self._gap(label, some, other)
-            nothing = dict.fromkeys(("bound_low", "bound_high"), np.nan)
-            columns |= self._bounds(worst(label), columns["n_pairs"]) if worst else nothing
-            both = zip(between, self._between(self.sft, other, margin), strict=True)
-            columns["between"] = ["; ".join(filter(None, x)) for x in both]
-        return pd.DataFrame(columns)
+        return columns
 
-    def _gap(self, label: str, some: Reads, other: Reads) -> dict[str, Any]:
+    def _against(
+        self, label: str, some: Reads, other: Reads, margin: float, tests: int, worst: Worst | None
+    ) -> dict[str, Any]:
+        """The difference, and its verdict among ``tests`` of them: none where missing scores could overturn it."""
+        columns, made = self._gap(label, some, other)
+        nothing = dict.fromkeys(("bound_low", "bound_high"), np.full(len(columns["gap"]), np.nan))
+        columns |= self._bounds(worst(label), columns["n_pairs"]) if worst else nothing
+        p, low, high = columns["p"], columns["bound_low"], columns["bound_high"]
+        side = np.where(columns["gap"] > 0, low > 0, high < 0)
+        survives = np.isnan(low) | side | ((low > -margin) & (high < margin))
+        said = verdict(*made, margin=margin, better=self.better, alpha=self.study.alpha, tests=tests, p=p)
+        said = np.where((np.array(columns["untold"]) == "") & survives, said, CANNOT_TELL)
+        said = np.where(self.study.trains & (columns["n_pairs"] == 1), ONE_SEED, said)
+        each = [tuple(Pivot(*(np.asarray(float(x[i])) for x in one[:3])) for one in made) for i in range(len(said))]
+        return columns | {"p_adjusted": np.minimum(p * tests, 1.0), "verdict": said, "made": each}
+
+    def _gap(self, label: str, some: Reads, other: Reads) -> tuple[dict[str, Any], list[Pivot]]:
+        """The difference by all readings: on the line, and at either end of both; and their pivots."""
         pairs = [(some.value, other.value), *product((some.before, some.after), (other.before, other.after))]
         each = [self._of(a - b, gap=True) for a, b in pairs]
         gap, p = each[0], np.max([np.nan_to_num(x.p, nan=1.0) for x in each], axis=0)
         ways = np.array([np.sign(x.value) for x in each])
         p = np.where((ways == ways[0]).all(axis=0), p, 1.0)
         both = ~np.isnan(some.value[0] - other.value[0])  # S M
-        untold = [
-            f"before the first checkpoint of {' and '.join(who)}" if who else ""
-            for who in ([name for name, x in ((label, some), (self.sft, other)) if (x.untold & both)[:, m].any()]
-                        for m in range(both.shape[1]))
-        ]  # fmt: skip
+        before = [[name for name, x in ((label, some), (self.sft, other)) if (x.untold & both)[:, m].any()]
+                  for m in range(both.shape[1])]  # fmt: skip
+        untold = [f"before the first checkpoint of {' and '.join(who)}" if who else "" for who in before]
         known = (np.array(untold) == "") & np.all([~np.isnan(x.p) for x in each], axis=0)
         columns: dict[str, Any] = {"gap": gap.value, "gap_low": np.min([x.low for x in each], axis=0)}
         columns |= {"gap_high": np.max([x.high for x in each], axis=0), "p": np.where(known, p, np.nan)}
         columns |= {"gap_share": self._share(some.value - other.value), "n_pairs": both.sum(axis=0), "untold": untold}
-        for k, x in enumerate(each):
-            for v, one in zip(("draws", "seeds"), x.pivots, strict=True):
-                columns |= {f"_{k}": one.centre, f"_{k}_{v}": one.variance, f"_{k}_{v}_df": one.df}
-        return columns
+        return columns, [one for x in each for one in x.pivots]
 
     def _bounds(self, worst: tuple[Pairs, Pairs], n_pairs: Array) -> dict[str, Array]:
         """Ends of the interval over all that missing scores could be; all there can be where by some of that other runs
         get there, or one before its first checkpoint."""
-        lows, highs = ([self._gap("", *pair) for pair in pairs] for pairs in worst)
+        lows, highs = ([self._gap("", *pair)[0] for pair in pairs] for pairs in worst)
         told = [(x["n_pairs"] == n_pairs) & (np.array(x["untold"]) == "") for x in (*lows, *highs)]
         same = np.all(told, axis=0)
         low, high = np.min([x["gap_low"] for x in lows], axis=0), np.max([x["gap_high"] for x in highs], axis=0)
@@ -171,15 +158,3 @@ class AgainstSft:
             fixed = self.study.declared.prompts == "fixed"
             return resampled.difference(over, values[0], self.prompts, self.study.alpha, width=self.width, fixed=fixed)
         return resampled.level(over, values[0], self.prompts, self.study.alpha)
-
-
-READINGS = 5  # of a difference: on the line, and at either end of both
-
-
-def _pivots(table: pd.DataFrame, k: int) -> list[Pivot]:
-    """The two pivots of reading ``k``: of the draws and of the seeds."""
-    return [Pivot(*(table[c].to_numpy() for c in (f"_{k}", f"_{k}_{v}", f"_{k}_{v}_df"))) for v in ("draws", "seeds")]
-
-
-def _of_row(one: Pivot, i: int) -> Pivot:
-    return Pivot(*(np.asarray(float(x[i])) for x in one[:3]))
