@@ -7,7 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from holdfast.analysis.write_tables import printed_claims
+from holdfast.analysis.analyse import printed_claims
 from holdfast.report import tables as report_tables
 from holdfast.report.reading import read
 from holdfast.report.sections import questions

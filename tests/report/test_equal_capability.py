@@ -12,8 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from holdfast.analysis import write_tables as analysed
-from holdfast.analysis.analyse import joints
+from holdfast.analysis.analyse import joints, write_shown
 from holdfast.analysis.load import load_records
 from holdfast.config.study import MatchedSpec
 from holdfast.report.charts.trade_off import frontier
@@ -37,7 +36,7 @@ def aiming(setting: Setting, at: Path, **goal: Any) -> Setting:
     shutil.copy(setting.findings.folder.subjects, findings.folder.subjects)
     each = joints(frame, configs, study)
     table = pd.concat([findings.estimates, findings.answers], ignore_index=True)
-    analysed.write(findings.folder, configs, study, frame, each, table)
+    write_shown(findings.folder, configs, study, frame, each, table)
     return replace(setting, findings=findings)
 
 

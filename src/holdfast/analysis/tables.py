@@ -1,11 +1,11 @@
-"""Every table that the page shows beside estimates and findings, read as ``analysis.write_tables`` left it.
+"""Every table that the page shows beside the estimates: written when a study is analysed, and read.
 
 Their columns are those of the functions that make them; ``store.schemas.FRAMES`` lists them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,15 @@ from holdfast.store.defuse import csv, from_spreadsheet
 from holdfast.store.digest import file_digest
 from holdfast.store.files import read_json, reading, write_json, write_text
 from holdfast.store.folder import StudyFolder
-from holdfast.store.tables import read_frame
+from holdfast.store.tables import read_frame, write_frame
 from holdfast.types import UserError
 
-FRONT = {"points": "front", "dominance": "dominance"}  # field of ``Front``: kind of table
+# Tables that are fields of comparisons, and which kind each is of.
+BESIDE = dict.fromkeys(("at_target", "at_ceiling", "gaps", "table"), "versus")
+BESIDE |= {"points": "front", "dominance": "dominance"}
 REPEATED = ("components", "ranges", "flips")  # fields of ``Consistency``
+LAST = "coherence"  # that is written
+TRIED = "tried"
 MEAN = "mean"  # of a published figure: over budgets
 
 
@@ -39,40 +43,8 @@ def read(folder: StudyFolder, name: str) -> pd.DataFrame:
     return found
 
 
-def read_matched(folder: StudyFolder, configs: Configs) -> list[Matched]:
-    def one(r: dict[str, Any], of: Callable[[str], pd.DataFrame]) -> Matched:
-        tools = Instruments(configs[r.pop("match")], configs[r.pop("capability")], (configs[r["harm"]],))
-        three = {name: of(name) for name in ("at_target", "at_ceiling", "gaps")}
-        return Matched(**{**r, "harm": configs[r["harm"]]}, instruments=tools, **three)
-
-    return _each(folder, "matched", "versus", one)
-
-
-def read_at_distance(folder: StudyFolder, configs: Configs) -> list[AtDistance]:
-    return _each(
-        folder,
-        "at_distance",
-        "versus",
-        lambda r, of: AtDistance(
-            **{k: v for k, v in r.items() if k != "cell"}, config=configs[r["cell"]], table=of("table")
-        ),
-    )
-
-
-def read_fronts(folder: StudyFolder) -> list[Front]:
-    rows = _frame(folder, "fronts.parquet", "fronts").to_dict("records")
-    return [
-        Front(**r, **{x: _frame(folder, f"fronts-{k}-{x}.parquet", name) for x, name in FRONT.items()})
-        for k, r in enumerate(rows)
-    ]
-
-
-# -- comparisons: a row each, and tables of their own beside it -------------------------------------------------------
-
-
-def _each(folder: StudyFolder, name: str, kind: str, make: Callable[..., Any]) -> list[Any]:
-    rows = _frame(folder, f"{name}.parquet", name).to_dict("records")
-    return [make(r, lambda x, k=k: _frame(folder, f"{name}-{k}-{x}.parquet", kind)) for k, r in enumerate(rows)]
+def write(folder: StudyFolder, name: str, table: pd.DataFrame) -> None:
+    write_frame(folder.analysis / f"{name}.parquet", name, table)
 
 
 def _frame(folder: StudyFolder, file: str, name: str) -> pd.DataFrame:
@@ -85,6 +57,48 @@ def _frame(folder: StudyFolder, file: str, name: str) -> pd.DataFrame:
             "`holdfast analyse` again first"
         )
     return read_frame(at, name)
+
+
+# -- comparisons: a row each, and tables of their own beside it -------------------------------------------------------
+
+
+def write_each(folder: StudyFolder, name: str, some: Sequence[Matched | AtDistance | Front]) -> None:
+    """What of a comparison is a word or a number, and the ids of its configs, in one row. The accounts of errors
+    (``made``) are no numbers and stay out: they have decided the verdict."""
+    rows = []
+    for k, one in enumerate(some):
+        own, ids = vars(one), dict[str, Any]()
+        if isinstance(one, Matched):
+            ids = {"match": one.instruments.match.id, "capability": one.instruments.capability.id, "harm": one.harm.id}
+        elif isinstance(one, AtDistance):
+            ids = {"cell": one.config.id}
+        rows.append({x: v for x, v in own.items() if isinstance(v, (str, int, float))} | ids)
+        for field in (x for x in BESIDE if x in own):
+            file = folder.analysis / f"{name}-{k}-{field}.parquet"
+            write_frame(file, BESIDE[field], own[field].drop(columns="made", errors="ignore"))
+    write(folder, name, pd.DataFrame(rows))
+
+
+def read_matched(folder: StudyFolder, configs: Configs) -> list[Matched]:
+    found = []
+    for r, own in _each(folder, "matched", "at_target", "at_ceiling", "gaps"):
+        match, capability, harm = (configs[r.pop(x)] for x in ("match", "capability", "harm"))
+        found.append(Matched(**r, **own, instruments=Instruments(match, capability, (harm,)), harm=harm))
+    return found
+
+
+def read_at_distance(folder: StudyFolder, configs: Configs) -> list[AtDistance]:
+    return [AtDistance(config=configs[r.pop("cell")], **r, **own) for r, own in _each(folder, "at_distance", "table")]
+
+
+def read_fronts(folder: StudyFolder) -> list[Front]:
+    return [Front(**r, **own) for r, own in _each(folder, "fronts", "points", "dominance")]
+
+
+def _each(folder: StudyFolder, name: str, *fields: str) -> Iterator[tuple[dict[str, Any], dict[str, pd.DataFrame]]]:
+    for k, r in enumerate(read(folder, name).to_dict("records")):
+        own = {x: _frame(folder, f"{name}-{k}-{x}.parquet", BESIDE[x]) for x in fields}
+        yield {str(c): v for c, v in r.items()}, own
 
 
 # -- repeats ----------------------------------------------------------------------------------------------------------
@@ -115,7 +129,3 @@ def _csv(path: Path) -> pd.DataFrame:
     if not path.exists() or path.stat().st_size < 3:
         return pd.DataFrame()
     return pd.read_csv(path, keep_default_na=False, na_values=[""]).map(from_spreadsheet).fillna({"task": ""})
-
-
-LAST = "coherence"  # that is written
-TRIED = "tried"

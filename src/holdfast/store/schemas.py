@@ -143,7 +143,7 @@ SCHEMAS: dict[str, tuple[int, pa.Schema]] = {
 }
 
 # What the analysis leaves for the page, by name: version and columns. They are made of data frames whose functions say
-# more (``analysis/write_tables.py`` names them); a file has those that apply, of the frame's own types. What each
+# more (``analysis/analyse.py`` names them); a file has those that apply, of the frame's own types. What each
 # column is stands in ``FRAME_COLUMNS``: the same in all of them, but for those under ``frame.column``.
 FRAMES: dict[str, tuple[int, str]] = {
     "matched": (1, "model task match capability harm judge sft target void ceiling prompts"),
