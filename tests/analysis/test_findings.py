@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from holdfast import rng
 from holdfast.analysis.analyse import comparisons
-from holdfast.analysis.between import model_share
 from holdfast.analysis.comparisons import About
 from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.coupling import findings as couplings
 from holdfast.analysis.coupling import less, slope
-from holdfast.analysis.estimands import contrast_weights, dissociations, findings, omnibus
+from holdfast.analysis.estimands import contrast_weights, dissociations, findings, model_share, omnibus
 from holdfast.analysis.findings import Finding, finished
 from holdfast.analysis.ladder import AT_BASE, Ladder, contrast, ladders
 from holdfast.config.study import MatchedSpec

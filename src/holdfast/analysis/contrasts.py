@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -68,6 +71,38 @@ def teams(who: pd.DataFrame, study: Study) -> list[Team]:
                 if pairs:
                     found.append(Team(against, tuple(i for i, _ in pairs), tuple(o for _, o in pairs), seed))
     return found
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Teams that are alike in size N and in whether they are compared: all are estimated at once."""
+
+    teams: list[Team]
+
+    @property
+    def kind(self) -> Literal["level", "difference"]:
+        return "difference" if self.teams[0].others else "level"
+
+    @cached_property
+    def members(self) -> Array:
+        """[teams, N]: places of answerers; likewise ``others``, with none of a level."""
+        return np.array([t.members for t in self.teams])
+
+    @cached_property
+    def others(self) -> Array:
+        return np.array([t.others for t in self.teams], dtype=int)
+
+    def values(self, y: Array, its: Array, some: Array) -> Array:
+        """[some, N, I, G]: scores ``y`` [A, I, G] of some of the teams, less those of the others by ``its``."""
+        mine = y[self.members[some]]
+        return mine if self.kind == "level" else mine - its[self.others[some]]
+
+
+def batches(found: list[Team]) -> list[Batch]:
+    alike: dict[tuple[bool, int], list[Team]] = defaultdict(list)
+    for team in found:
+        alike[bool(team.others), len(team.members)].append(team)
+    return [Batch(some) for some in alike.values()]
 
 
 def sft_of(who: pd.DataFrame, study: Study) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo, Configs
-from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Team, teams
+from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Batch, batches, teams
 from holdfast.analysis.cube import Places, places_of
 from holdfast.analysis.human_labels import corrected
 from holdfast.analysis.load import COHERENCE, judges
@@ -64,28 +64,16 @@ def estimates(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFra
 def _of_judge(rows: pd.DataFrame, config: ConfigInfo, judge: str, study: Study) -> pd.DataFrame:
     rows = rows.reset_index(drop=True)
     places = places_of(rows, config.summary)
-    jobs: dict[tuple[bool, int], list[Team]] = defaultdict(list)
-    for team in teams(places.answerers, study):
-        jobs[bool(team.others), len(team.members)].append(team)
+    some = batches(teams(places.answerers, study))
     parts: list[dict[str, Any]] = []
     for metric, by in _metrics(rows, config, judge, study):
-        y, (about, gone) = places.values(metric), places.counts(metric)
-        worst = [places.values(metric.filled(high)) for high in (False, True)] if gone.any() else []
+        filled = [metric.filled(high) for high in (False, True)] if np.isnan(metric.values).any() else []
+        y, counts = [places.values(m) for m in (metric, *filled)], places.counts(metric)
         for condition, weights in places.conditions.items():
-            columns = weights > 0
-            for some in jobs.values():
-                part = _rows(places, y[..., columns], weights[columns], some, metric, study.alpha)
-                sides = np.array([t.members + t.others for t in some])
-                counts = {
-                    "n_records": about[..., columns].sum(axis=-1)[sides].sum(axis=1),
-                    "n_unscored": gone[..., columns].sum(axis=-1)[sides].sum(axis=1),
-                }
-                lost = np.flatnonzero(counts["n_unscored"])
-                ends = [y_worst[..., columns] for y_worst in worst] if len(lost) else []
-                part |= _bounds(places, ends, weights[columns], some, lost, metric, study.alpha)
-                note = _notes(places, y[..., columns], np.array(places.groups)[columns], some, part)
-                fixed = {"metric": metric.name, "condition": condition, "judge": by}
-                parts.append(fixed | part | counts | {"note": note})
+            used = weights > 0
+            scored = [x[..., used] for x in y], weights[used], [x[..., used].sum(axis=-1) for x in counts]
+            about = {"metric": metric.name, "condition": condition, "judge": by}
+            parts += [about | _rows(batch, places, used, metric, *scored, study.alpha) for batch in some]
     table = _stacked(parts)
     who = places.answerers[_IDENTITY].iloc[table.pop("answerer").to_numpy()].reset_index(drop=True)
     table = pd.concat([who, table], axis=1).assign(measure=config.measure, axis=config.axis, cell=config.id)
@@ -118,51 +106,61 @@ def _stacked(parts: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _rows(places: Places, y: Array, weights: Array, some: list[Team], metric: Metric, alpha: float) -> dict[str, Any]:
-    """One row a team. The teams here are alike in size and in whether they are compared: batch × S × I × G."""
-    members, paired = np.array([t.members for t in some]), bool(some[0].others)
-    values = y[members] - y[np.array([t.others for t in some])] if paired else y[members]
-    made = _made(values, weights, places, metric, alpha, paired=paired)
-    found = made.linear
-    assert found is not None
-    method, p = _tested(made) if paired else (made.method, made.p)
-    trained = (places.answerers["label"] != "base").to_numpy()[members[:, 0]]
-    return {
-        "answerer": members[:, 0],
-        "estimand": "difference" if paired else "level",
-        "against": [t.against for t in some],
-        "seed": [t.seed for t in some],
-        "value": made.value,
-        "low": made.low,
-        "high": made.high,
-        "p": p,
-        "effective_n": made.effective_n,
-        "method": method,
-        "n_prompts": made.n_prompts,
-        "n_seeds": np.where(trained, members.shape[1], 0),
-        "unit": "seed and prompt" if members.shape[1] > 1 else "prompt",
-        "groups": found.groups.sum(axis=-1),
-        "same": (np.abs(found.raw) < 1e-12).all(axis=(-1, -2)) & paired,
-    }
+def _rows(
+    batch: Batch,
+    places: Places,
+    used: Array,
+    metric: Metric,
+    y: list[Array],
+    weights: Array,
+    counts: list[Array],
+    alpha: float,
+) -> dict[str, Any]:
+    """One row a team. ``y`` [A, I, G]: scores in the groups ``used`` and, where any is missing, those with every
+    missing one at its lowest and at its highest; ``counts`` [A]: records and those without a score.
 
-
-def _bounds(
-    places: Places, worst: list[Array], weights: Array, some: list[Team], lost: Array, metric: Metric, alpha: float
-) -> dict[str, Array]:
-    """Ends of the interval of ``_rows`` where all that is missing was at its lowest, and at its highest; of a
-    difference, one side at its lowest and the other at its highest.
-
-    ``worst``: answers filled in so, twice A × I × G; ``lost``: places in ``some`` of the teams with missing scores.
+    Ends of the interval with missing scores at their worst are of a difference those with one side's at their lowest
+    and the other's at their highest.
     """
-    found = {"bound_low": np.full(len(some), np.nan), "bound_high": np.full(len(some), np.nan)}
+    n, seeds = batch.members.shape
+    of = partial(
+        contrast, weights=weights, kind=batch.kind, share=metric.kind == "share", bounds=metric.bounds, alpha=alpha,
+        answers=places.samples,
+    )  # fmt: skip
+    made = of(batch.values(y[0], y[0], np.arange(n)))
+    found, method, p = made.linear, made.method, made.p
+    assert found is not None
+    if batch.kind == "difference":
+        test = "t test" if seeds > 1 else "sign-flip test"
+        p = p if seeds > 1 else sign_flip(found.raw[:, 0, found.present.any(axis=0)])
+        method, p = f"{method}; {test}", np.where(np.isnan(made.value), np.nan, p)
+    about, gone = (x[np.concatenate([batch.members, batch.others], axis=1)].sum(axis=1) for x in counts)
+    bounds, lost = np.full((2, n), np.nan), np.flatnonzero(gone)
     if len(lost):
-        members = np.array([some[k].members for k in lost])
-        others = np.array([some[k].others for k in lost]) if some[0].others else None
-        for end, mine, its, name in (("low", 0, 1, "bound_low"), ("high", 1, 0, "bound_high")):
-            values = worst[mine][members] - (0.0 if others is None else worst[its][others])
-            made = _made(values, weights, places, metric, alpha, paired=others is not None)
-            found[name][lost] = getattr(made, end)
-    return found
+        _, low, high = y
+        bounds[0, lost] = of(batch.values(low, high, lost)).low
+        bounds[1, lost] = of(batch.values(high, low, lost)).high
+    same = (np.abs(found.raw) < 1e-12).all(axis=(-1, -2)) & (batch.kind == "difference")
+    trained = (places.answerers["label"] != "base").to_numpy()[batch.members[:, 0]]
+    numbers = {k: getattr(made, k) for k in ("value", "low", "high", "effective_n", "n_prompts")}
+    sides = {k: [getattr(t, k) for t in batch.teams] for k in ("against", "seed")}
+    return (
+        numbers
+        | sides
+        | {
+            "answerer": batch.members[:, 0],
+            "estimand": batch.kind,
+            "p": p,
+            "method": method,
+            "bound_low": bounds[0],
+            "bound_high": bounds[1],
+            "n_records": about,
+            "n_unscored": gone,
+            "n_seeds": np.where(trained, seeds, 0),
+            "unit": "seed and prompt" if seeds > 1 else "prompt",
+            "note": _notes(batch, places, y[0], np.array(places.groups)[used], made, same),
+        }
+    )
 
 
 def _missing(table: pd.DataFrame) -> pd.Series:
@@ -174,37 +172,21 @@ def _missing(table: pd.DataFrame) -> pd.Series:
     return p.where(table["n_unscored"].gt(0) & table["against"].ne(""))
 
 
-def _made(values: Array, weights: Array, places: Places, metric: Metric, alpha: float, *, paired: bool) -> Estimate:
-    kind: Literal["level", "difference"] = "difference" if paired else "level"
-    return contrast(
-        values, weights, kind, share=metric.kind == "share", bounds=metric.bounds, alpha=alpha, answers=places.samples
-    )
-
-
-def _tested(made: Estimate) -> tuple[str, Array]:
-    """A difference's test and p: of a single seed by sign flips."""
-    found, p, test = made.linear, made.p, "t test"
-    assert found is not None
-    if made.n_seeds < 2:
-        p, test = sign_flip(found.raw[:, 0, found.present.any(axis=0)]), "sign-flip test"
-    return f"{made.method}; {test}", np.where(np.isnan(made.value), np.nan, p)
-
-
-def _notes(places: Places, y: Array, groups: Array, some: list[Team], part: dict[str, Any]) -> list[str]:
+def _notes(batch: Batch, places: Places, y: Array, groups: Array, made: Estimate, same: Array) -> list[str]:
     formats = places.answerers["format"].to_numpy()
     silent = np.isnan(y).all(axis=1)  # A G
-    notes = []
-    facts = zip(some, part["value"], part["groups"], part["n_prompts"], part["same"], strict=True)
-    for team, value, there, prompts, same in facts:
+    assert made.linear is not None
+    notes, there = [], made.linear.groups.sum(axis=-1)
+    for k, team in enumerate(batch.teams):
         said = []
-        if np.isnan(value):
+        if np.isnan(made.value[k]):
             said.append("nothing scored")
-        elif there < len(groups):
+        elif there[k] < len(groups):
             gone = silent[list(team.members + team.others)].any(axis=0)
             said.append("without " + ", ".join(groups[gone]) + ": nothing scored")
-        if prompts == 1:
+        if made.n_prompts[k] == 1:
             said.append("one prompt: says nothing of others")
-        if same and not np.isnan(value):
+        if same[k] and not np.isnan(made.value[k]):
             said.append("the same at every prompt")
         if team.others and formats[team.members[0]] != formats[team.others[0]]:
             said.append(f"against the other's {formats[team.others[0]]} format")

@@ -28,7 +28,7 @@ class Estimate:
     high: Number
     p: Number = np.nan
     pivots: tuple[Pivot, ...] = ()
-    n_prompts: int = 0
+    n_prompts: Number = 0
     n_seeds: int = 0
     method: str = ""
     warning: str = ""
