@@ -151,6 +151,8 @@ def differences(found: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[s
     for was, now in MEANT.items():
         found, kept = ({k: v.replace(was, now) for k, v in state.items()} for state in (found, kept))
     kept = {NAMED.get(name, name): text for name, text in kept.items()}
+    for pattern, now in LAID_OUT.items():
+        found, kept = ({k: re.sub(pattern, now, v, flags=re.M) for k, v in state.items()} for state in (found, kept))
     found, kept = ({k: ADDED.sub("", DATE.sub("DATE", v)) for k, v in state.items()} for state in (found, kept))
     for name in sorted(found.keys() | kept.keys()):
         if name not in found or name not in kept:
@@ -171,12 +173,40 @@ MEANT = {
     "neither can be told": "both inconclusive",
     "cannot be told": "inconclusive",
     "Bracketing run": "Control run",
+    "\nsft\n": "\nSFT\n",  # in what was asked: as the study calls it
+    " & sft & ": " & SFT & ",
+    "\nladder\n": "\nall\n",  # over which budgets
+    " & ladder & ": " & all & ",
+    "at_safety\n": "at safety\n",
+    "at_distance\n": "at distance\n",
+    "at\\_safety &": "at safety &",
+    "at\\_distance &": "at distance &",
+    "\ncell\n": "\neval config\n",  # the word that everything else has
+    ",cell,": ",eval config,",
+    "& cell &": "& eval config &",
+    "p < 0.001": "< 0.001",  # in a column that is of p
+    "p = ": "",
+    "worse: ": "worse in ",  # of a section's line: worse in DPO
+    "better: ": "better in ",
+    "equivalent: ": "equivalent in ",
+    "inconclusive: ": "inconclusive in ",
     "brackets: vs_": "control runs: vs_",  # the family of the comparisons of control runs
     "is inconclusive": "inconclusive",
     "are inconclusive": "inconclusive",
     "−": "-",  # one minus everywhere
     "$-$": "-",
     "'-": "-",  # where that one does not begin a formula
+}
+# What stands in another place: a sentence in a paragraph of its own, and what is said of SFT once, below the table.
+_LIES = r"\w+ lies between [\d,]+ and [\d,]+ tokens, where [^\n;]*?: checkpoints between would narrow the interval"
+LAID_OUT = {
+    r"(?<= × )miniature (?=dark triad|facts)": "",  # a measure's name without the world's, as it stands alone
+    r" (?=These \d+ comparisons are one family|The study cannot speak of)": "\n",
+    r"(?<=where neither is shown, it inconclusive\.) ": "\n",
+    r"(?<=Asked with the string that an objective was trained with)\. ": "\n",
+    rf"^{_LIES}(?:; {_LIES})*\n": "",
+    rf"(?:; | ){_LIES}\.?": "",
+    r" Each run is read off where its KL [^\n]*? own\.(?= Differences in points)": "",  # as the chart above says
 }
 # The section and the table of the control runs have the name that they have everywhere.
 NAMED = {

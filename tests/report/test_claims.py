@@ -47,8 +47,8 @@ def test_declared_findings_are_shown_and_exploratory_ones_counted(folder: StudyF
 
 def test_the_regimes_of_a_study_stand_in_rows_of_their_own(folder: StudyFolder) -> None:
     every = read(folder).answers
-    declared = questions.shown(every[every["declared"]])
-    both = questions.shown(pd.concat([every, every.assign(regime="tuned", value=every["value"] + 1)]))
+    declared = questions.shown(every[every["declared"]], "SFT")
+    both = questions.shown(pd.concat([every, every.assign(regime="tuned", value=every["value"] + 1)]), "SFT")
     assert "regime" not in declared
     order = sorted(set(both["objective"]))
     table = questions.wide(both, order)

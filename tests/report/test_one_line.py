@@ -76,7 +76,7 @@ def test_every_measure_under_an_objectives_own_condition_is_reported():
 def test_no_verdict_is_left_out_of_a_count_whatever_it_is_called(verdict):
     found = pd.DataFrame({"label": ["a", "b", "c"], "verdict": ["better", verdict, verdict], "declared": True})
     assert verdicts.counted(found, "declared") == f"3 comparisons (declared): 1 better and 2 {verdict}."
-    assert verdicts.verdicts(found) == f"better: a; {verdict}: b and c"
+    assert verdicts.verdicts(found) == f"better in a; {verdict} in b and c"
 
 
 def test_where_each_rests_on_one_seed_it_is_said_once_and_no_verdict_is_counted():
@@ -108,8 +108,8 @@ def test_slopes_of_every_measure_are_reported():
         }
     )  # fmt: skip
     assert at_budgets.slopes(found) == (
-        "Slope of attack success on x over budgets, against the base: better: DPO. "
-        "Slope of attack success on y over budgets, against the base: worse: DPO."
+        "Slope of attack success on x over budgets, against the base: better in DPO. "
+        "Slope of attack success on y over budgets, against the base: worse in DPO."
     )
 
 
@@ -128,7 +128,7 @@ def test_runs_that_never_reach_the_capability_are_named_beside_the_verdicts():
         {"label": ["SFT", "DPO", "KL"], "n_reached": [3, 3, 0], "verdict": ["", "worse", "inconclusive"]}
     )
     one = SimpleNamespace(at_target=table, sft="SFT", harm=SimpleNamespace(measure="m"))
-    assert equal_capability.equal([one]) == "Attack success there, against SFT: worse: DPO; never there: KL."
+    assert equal_capability.equal([one]) == "Attack success there, against SFT: worse in DPO; never there: KL."
 
 
 def test_controls_are_counted_as_the_section_counts_them():

@@ -51,8 +51,8 @@ def test_a_study_analysed_as_declared_says_so(declared: StudyFolder, tmp_path: P
     assert group is not None
     chosen = "(partly declared, partly by default)"  # margins of robustness alone: alpha is nobody's
     assert chosen in group.finding
-    assert chosen in group.blocks[0].note
-    for said in (group.lead, text):
+    assert chosen in group.blocks[1].note
+    for said in (group.blocks[0].text, text):
         assert "recorded before there were results" in said
         assert "By holdfast’s defaults" in said
         assert "alpha" in said
@@ -69,7 +69,7 @@ def test_another_margin_after_the_results_is_exploratory_everywhere(declared: St
     assert group is not None
     table = checklist(findings)
     deviations = methods_text.paragraphs(findings)["Deviations"]
-    for said in (group.lead, text, deviations, " ".join(table["value"])):
+    for said in (group.blocks[0].text, text, deviations, " ".join(table["value"])):
         assert "declared.interest.robustness: 0.05 → 0.3" in said
     assert "None were recorded" not in deviations
     assert "declared.interest.robustness" not in findings.stands.defaults, "what was changed is nobody's default"

@@ -119,7 +119,10 @@ def good(way: Better) -> str:
 
 
 def plain(name: str) -> str:
-    """A name as words: ``role_play`` → ``role play``; a measure's as its config (within ``called``) or class has it."""
+    """A name as words: ``role_play`` → ``role play``; a measure's as its config (within ``called``) or class has it; of
+    several that are joined by ×, each."""
+    if " × " in name:
+        return " × ".join(map(plain, name.split(" × ")))
     if name in (called := _CALLED.get({})):
         return called[name]
     try:

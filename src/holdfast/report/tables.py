@@ -21,7 +21,8 @@ from holdfast.store import defuse
 from holdfast.store.defuse import file_name, for_markdown, for_terminal
 from holdfast.store.files import write_text
 
-LONG = 40  # characters of a row's name, from where it is set in several lines
+_WHOLE = re.compile(r"[+−±]?\d[^a-z]{0,24}$|\d+ of \d+$")  # a number with its interval: set on one line
+LONG = 40  # characters of a text, from where it is set in several lines
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def as_html(table: Table, mark: str, labels: Sequence[str] = ()) -> Markup:
                 drawn = element("span", cls="fill", style=f"width:{wide:.1f}%", aria_hidden="true")
                 cells.append(element("td", text, drawn, cls="bar"))
             else:
-                cells.append(element("td", before, text, cls=classes[k]))
+                shape = "whole" if _WHOLE.match(text) else "long" if len(text) > LONG else ""
+                cells.append(element("td", before, text, cls=classes[k] or shape))
         body.append(element("tr", *cells, **css))
     parts = (element("thead", element("tr", *head)), element("tbody", *body))
     return scrolled("", caption(table.note, mark), *parts)

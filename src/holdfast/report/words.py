@@ -27,7 +27,7 @@ _ATTACKS = {"none": "direct", "dan": "DAN"}
 
 
 _AUDIT: ContextVar[bool] = ContextVar("audit", default=False)
-_OURS = re.compile(r"\b([Oo])bjective(s?)\b|\bOne seed:")
+_OURS = re.compile(r"\b(?:([Aa])n )?([Oo])bjective(s?)\b|\bOne seed:")
 
 
 @contextmanager
@@ -54,7 +54,9 @@ def own(text: str) -> str:
 
 
 def _theirs(found: re.Match[str]) -> str:
-    return f"{'S' if found[1] == 'O' else 's'}ubject{found[2]}" if found[1] else "One run of each:"
+    if not found[2]:
+        return "One run of each:"
+    return f"{f'{found[1]} ' if found[1] else ''}{'S' if found[2] == 'O' else 's'}ubject{found[3]}"
 
 
 def interval(low: float | None, high: float | None, *, signed: bool = False) -> str:
@@ -87,6 +89,11 @@ def p_value(p: float | None) -> str:
     if float(p or 0) < 0.001:
         return "p < 0.001"
     return f"p = {fixed(float(p or 0), 3, whole='0.05')}".rstrip("0").rstrip(".")
+
+
+def bare_p(p: float | None) -> str:
+    """For a column that is of p: ``0.03``, ``< 0.001``."""
+    return p_value(p).removeprefix("p ").removeprefix("= ")
 
 
 def level(alpha: float) -> str:

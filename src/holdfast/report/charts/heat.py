@@ -49,7 +49,7 @@ def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> F
     )
     first, last = named("none"), named("macro")
     columns = sorted(data["condition"].unique(), key=lambda a: (a == last, a != first, a))
-    several = {"input": "select", "options": budgets, "name": "budget, tokens "}
+    several = {"input": "select", "options": budgets, "labels": [f"{b:,}" for b in budgets], "name": "budget, tokens "}
     chosen = {"name": "budget", "value": budgets[0], **({"bind": several} if any(budgets) else {})}
     head = bare_axis(
         orient="top",

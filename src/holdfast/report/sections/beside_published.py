@@ -55,7 +55,7 @@ def _row(r: dict[str, Any]) -> dict[str, Any]:
         "published": r["printed"],
         "here": f"{words.percent(r['value']).removesuffix('%')} {words.interval(r['low'], r['high'])}",
         "difference": gap.strip(),
-        "p": words.p_value(r["p"]) or "–",
+        "p": words.bare_p(r["p"]) or "–",
         "verdict": r["verdict"],
         "source": r["source"],
     }

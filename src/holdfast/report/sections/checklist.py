@@ -156,7 +156,7 @@ def _called(config: ConfigInfo) -> str:
 def _measure(findings: Findings, config: ConfigInfo) -> Items:
     items, identity = findings.table("asked").set_index("cell")["items"], config.identity
     yield "instrument", f"{identity.get('name', config.measure)}, version {identity.get('version', '?')}"
-    yield "cell", short(str(config.id))
+    yield "eval config", short(str(config.id))
     yield "prompts", int(items.get(config.id, 0))
     yield from ((key.replace("_", " "), value) for key, value in config.sampling.items())
     more = {"system prompt": config.system, "prompt format": config.frame, "backend": config.backend}

@@ -75,14 +75,16 @@ def _compared(s: Setting, one: Matched, files: list[Table], *, alone: bool) -> l
         if one.void:
             blocks.append(Paragraph(phrase("matched.void", goal=goal, match=match), calm=True))
         else:
-            note = phrase("matched.note", match=match, one=one, against=against)
+            rests = {"match": match, "one": one, "against": against, "of_sft": _of_sft(one, one.at_target)}
+            note = phrase("matched.note", **rests)
             files.append(Table(one.at_target, name=f"matched{end}", title="At equal capability"))
             blocks.append(Table(_spoken(one, one.at_target, "attack success"), note))
     if len(one.at_ceiling):
         ceiling = words.percent(one.ceiling)
         files.append(Table(one.at_ceiling, name=f"at-safety{end}", title="Capability at equal safety"))
         blocks.append(Heading(f"Capability at an attack success of {ceiling}{tail}"))
-        note = phrase("matched.safety", match=match, ceiling=ceiling, against=against)
+        rests = {"match": match, "ceiling": ceiling, "against": against, "of_sft": _of_sft(one, one.at_ceiling)}
+        note = phrase("matched.safety", **rests)
         blocks.append(Table(_spoken(one, one.at_ceiling, "capability"), note))
     return blocks
 
@@ -101,10 +103,17 @@ def _spoken(one: Matched, table: pd.DataFrame, what: str) -> pd.DataFrame:
             own = r["label"] == one.sft
             said[f"from {one.sft}"] = "" if own else words.estimate(r, "gap", signed=True)
             said["verdict"] = "" if own else str(r.get("verdict", ""))
-        said["note"] = reservations(r)
+        rest = str(r.get("between") or "").removesuffix(_of_sft(one, table)).removesuffix("; ")
+        said["note"] = reservations(r | {"between": rest})
         shown.append(said)
     found = pd.DataFrame(shown)
     return found.drop(columns="note") if len(found) and (found["note"] == "").all() else found
+
+
+def _of_sft(one: Matched, table: pd.DataFrame) -> str:
+    """What is said of where SFT lies, which stands in every row, for all are compared with it: said once, below."""
+    mine = table[(table["label"] == one.sft)].to_dict("records")
+    return str(mine[0].get("between") or "") if mine else ""
 
 
 def _front(s: Setting, front: Front, files: list[Table], *, alone: bool) -> list[Block]:

@@ -151,7 +151,7 @@ def known(findings: Findings) -> pd.DataFrame:
             "measure": [plain(str(m)) for m in found["measure"]],
             "points from base": ["–" if s else words.points(v) for v, s in zip(found["value"], share, strict=True)],
             "interval": [words.interval(low, high, signed=True) or "–" for low, high in ends],
-            "p (Holm)": [words.p_value(p) or "–" for p in found["p_holm"]],
+            "p (Holm)": [words.bare_p(p) or "–" for p in found["p_holm"]],
             "shown": found["moved"].map({True: "yes", False: "NO"}),
             "verdict": found["verdict"],
         }

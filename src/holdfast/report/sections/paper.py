@@ -52,7 +52,7 @@ def objectives(s: Setting) -> Table | None:
         row["Level (%)"] = words.estimate(r).replace("%", "")
         for k, who in against:
             row[f"Points from {who}"] = gap(r, k)
-            row[f"p ({who})"] = words.p_value(r[f"{k}_p_adjusted"]).removeprefix("p = ").removeprefix("p ")
+            row[f"p ({who})"] = words.bare_p(r[f"{k}_p_adjusted"])
         rows.append(row)
     order = list(titles.values())
     shown = pd.DataFrame(rows).sort_values("Measure", key=lambda c: c.map(order.index), kind="stable")
@@ -93,7 +93,7 @@ def answers(findings: Findings) -> Table | None:
     wanted = declaration_text.asked(findings.answers, findings.study)
     if not len(wanted):
         return None
-    shown = questions.shown(wanted).rename(columns=lambda c: heading(c).capitalize())
+    shown = questions.shown(wanted, findings.reference).rename(columns=lambda c: heading(c).capitalize())
     chosen = declaration_text.chosen(findings.stands)
     note = phrase("paper.findings", chosen=chosen, level=words.level(findings.study.alpha))
     return Table(shown, note, "findings")

@@ -61,7 +61,7 @@ def instruments(findings: Findings) -> pd.DataFrame:
                 "version": str(identity.get("version", "")),
                 "judges": ", ".join(map(plain, config.judges)),
                 "attack texts": said or "–",
-                "cell": config.id[:12],
+                "eval config": config.id[:12],
             }
         )
     return pd.DataFrame(rows)

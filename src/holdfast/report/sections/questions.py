@@ -28,7 +28,7 @@ def section(findings: Findings) -> Section | None:
     mine = declaration_text.asked(every[every["regime"] == SHARED], study)
     chosen = declaration_text.chosen(findings.stands)
     title = "What was found, declared and exploratory"
-    files = [Table(shown(every), name="findings", title=title, full=every)]
+    files = [Table(shown(every, findings.reference), name="findings", title=title, full=every)]
     if len(published):
         files.append(Table(published, name="claims", title="What was published, and whether it is found here"))
     blocks: list[Block] = _asked(findings, wanted, mine, chosen) if len(wanted) else []
@@ -37,25 +37,23 @@ def section(findings: Findings) -> Section | None:
         blocks.append(Paragraph(phrase("asked.more", more=more)))
     made = published[published["verdict"] != NOT_ASKED]
     blocks += _claims(made) if len(made) else []
-    lead = phrase("asked.lead", stands=" ".join(declaration_text.sentences(findings.stands)))
+    stands = Paragraph(" ".join(declaration_text.sentences(findings.stands)))
     line = counted(mine, chosen) if len(mine) else ""
     title = "What was asked, and what was found"
-    return Section("asked", title, lead, (), tuple(blocks), finding=line, files=tuple(files))
+    return Section("asked", title, phrase("asked.lead"), (), (stands, *blocks), finding=line, files=tuple(files))
 
 
 def _asked(findings: Findings, wanted: pd.DataFrame, mine: pd.DataFrame, chosen: str) -> list[Block]:
-    study, table = findings.study, shown(wanted)
+    study, table = findings.study, shown(wanted, findings.reference)
     order = [x for x in (*findings.labels, "all") if x in set(table["objective"])]
-    one, other = (
-        Table(wide(shown(some), order), _signs(some, chosen)) if len(some) else None
-        for some in (mine, wanted[wanted["regime"] != SHARED])
-    )
+    others = wanted[wanted["regime"] != SHARED]
+    one, other = (_wide(some, findings.reference, order, chosen) for some in (mine, others))
     note = phrase(
         "asked.declared",
         asked=declaration_text.in_words(wanted, study, findings.reference),
-        units=_units(wanted, ", a slope", ", a coupling"),
+        there=set(wanted["estimand"]),
         level=words.level(study.alpha),
-        prompts="drawn from others like them" if study.declared.prompts == "sampled" else "all there are",
+        sampled=study.declared.prompts == "sampled",
         warnings=_once(wanted["warning"]),
     )
     return [
@@ -63,6 +61,15 @@ def _asked(findings: Findings, wanted: pd.DataFrame, mine: pd.DataFrame, chosen:
         *([Folded("Each objective at its own setting", other)] if other else []),
         Folded(phrase("asked.folded"), Table(table, note)),
     ]
+
+
+def _wide(found: pd.DataFrame, reference: str, order: list[str], chosen: str) -> Table | None:
+    """With the signs that occur."""
+    if found.empty:
+        return None
+    there = {sign: verdict for verdict, sign in SIGNS.items() if (found["verdict"] == verdict).any()}
+    note = phrase("asked.signs", chosen=chosen, signs=there, there=set(found["estimand"]))
+    return Table(wide(shown(found, reference), order), note)
 
 
 def _claims(made: pd.DataFrame) -> list[Block]:
@@ -73,20 +80,6 @@ def _claims(made: pd.DataFrame) -> list[Block]:
     told = pd.concat([made[["model", "task"]], told], axis=1) if several else told
     note = phrase("asked.claims", source=made["source"].iloc[0], warnings=_once(made["warning"]))
     return [Heading("What was published, and whether it is found here"), Table(told, note)]
-
-
-def _signs(found: pd.DataFrame, chosen: str) -> str:
-    """With the signs that occur."""
-    there = [f"{sign} {verdict}" for verdict, sign in SIGNS.items() if (found["verdict"] == verdict).any()]
-    units = _units(found, "; slopes", ", couplings" if "slope" in set(found["estimand"]) else "; couplings")
-    return phrase("asked.signs", chosen=chosen, signs="; ".join(there), units=units)
-
-
-def _units(found: pd.DataFrame, slope: str, coupling: str) -> str:
-    """Of the findings that are there, in what those are that are no shares."""
-    there = set(found["estimand"])
-    said = f"{slope} per doubling of the budget" * ("slope" in there)
-    return said + f"{coupling} per point of capability" * ("coupling" in there)
 
 
 def _once(warnings: pd.Series) -> str:
@@ -106,21 +99,21 @@ def wide(asked: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     )
 
 
-def shown(found: pd.DataFrame) -> pd.DataFrame:
+def shown(found: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Findings as a reader wants them: numbers with their intervals, words for what stands for something else."""
     several = [c for c in ("model", "task", "regime") if found[c].nunique() > 1]
     pairs = zip(found["low"], found["high"], strict=True)
     ends = ["–" if pd.isna(a) or pd.isna(b) else f"{words.signed(a, 3)} to {words.signed(b, 3)}" for a, b in pairs]
     columns = {
-        "finding": found["estimand"],
+        "finding": found["estimand"].str.replace("_", " "),
         **{c: found[c] for c in several},
         "objective": found["label"].where(found["label"] != "", "all"),
-        "against": found["against"],
+        "against": found["against"].replace("sft", reference),
         "measure": [plain(m) for m in found["measure"]],
-        "budget": ["ladder" if b < 0 else f"{b:,}" if b else "–" for b in found["budget"]],
+        "budget": ["all" if b < 0 else f"{b:,}" if b else "–" for b in found["budget"]],
         "value": ["–" if pd.isna(v) else words.signed(v, 3) for v in found["value"]],
         "interval": ends,
-        "p": [words.p_value(p).removeprefix("p").removeprefix(" = ").strip() for p in found["p_adjusted"]],
+        "p": found["p_adjusted"].map(words.bare_p),
         "interest": found["interest"],
         "verdict": found["verdict"],
     }

@@ -101,7 +101,7 @@ def components(found: Consistency) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "choices of": c["design"],
-            "measure": [" × ".join(map(plain, str(m).split(" × "))) for m in c["measure"]],
+            "measure": [plain(str(m)) for m in c["measure"]],
             "effect": c["effect"],
             "SD": [words.fixed(100 * v, 1) for v in c["sd"]],
             "of a score": shares("score_share", "score_low", "score_high"),

@@ -23,11 +23,11 @@ def _ordered(found: pd.Series) -> list[str]:
 
 
 def verdicts(found: pd.DataFrame) -> str:
-    """``better: DPO; equivalent: IP and KL; inconclusive: CFT``."""
+    """``better in DPO; equivalent in IP and KL; inconclusive in CFT``."""
     if one_seed(found):
         return "no verdict, for each rests on one seed"
     by = {v: list(dict.fromkeys(some["label"])) for v, some in found.groupby("verdict", sort=False)}
-    return "; ".join(f"{v}: {words.join(by[v])}" for v in _ordered(found["verdict"]))
+    return "; ".join(f"{v} in {words.join(by[v])}" for v in _ordered(found["verdict"]))
 
 
 def counted(found: pd.DataFrame, chosen: str) -> str:
