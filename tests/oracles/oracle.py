@@ -200,7 +200,7 @@ MEANT = {
 # What stands in another place: a sentence in a paragraph of its own, and what is said of SFT once, below the table.
 _LIES = r"\w+ lies between [\d,]+ and [\d,]+ tokens, where [^\n;]*?: checkpoints between would narrow the interval"
 LAID_OUT = {
-    r"(?<= × )miniature (?=dark triad|facts)": "",  # a measure's name without the world's, as it stands alone
+    r"(× |\\times\$ )miniature (?=dark triad|facts)": r"\1",  # a measure's name alone, without the world's
     r" (?=These \d+ comparisons are one family|The study cannot speak of)": "\n",
     r"(?<=where neither is shown, it inconclusive\.) ": "\n",
     r"(?<=Asked with the string that an objective was trained with)\. ": "\n",
