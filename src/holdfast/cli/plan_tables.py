@@ -10,9 +10,12 @@ from rich.text import Text
 
 from holdfast.config.role import Role
 from holdfast.config.run import PlannedCheckpoint, Run
+from holdfast.runs.costs import Cost
 from holdfast.runs.eval_costs import EvalPlan
 from holdfast.runs.plan import Plan
 from holdfast.store import defuse
+
+TOO_LONG = 30 * 86400  # seconds
 
 
 def show(plan: Plan, console: Console | None = None) -> None:
@@ -139,14 +142,23 @@ def _cost(plan: Plan) -> str:
     cost = plan.cost
     flops = f"{amount(cost.train_flops)} training + {amount(cost.reference_flops)} references"
     measure = f" + at most {amount(cost.measure_flops)} measuring" if cost.measure_flops else ""
-    long = cost.on_a_gpu and (cost.seconds or 0) > 86400
-    gpu = f"; on one GPU about {duration(cost.on_a_gpu)}" if long else ""
     training = ", without measuring, whose data are not here" if any(c.requests is None for c in plan.configs) else ""
     return (
         f"\nFLOPs: {flops}{measure}\n"
-        f"disk: about {amount(cost.disk_bytes)}B; memory: about {amount(cost.memory_bytes)}B\n"
-        f"time: about {duration(cost.seconds)} ({cost.speed}{gpu}){training}"
+        f"disk: about {amount(cost.disk_bytes)}B; memory: about {amount(cost.memory_bytes)}B, for "
+        f"{_count(cost.workers, 'workers', 'worker')} of {cost.micro_tokens:,} tokens at once\n"
+        f"time: {_time(cost)}{training}"
     )
+
+
+def _time(cost: Cost) -> str:
+    """A study of months is none for this machine, and how many months is no answer."""
+    gpu = f"; on one GPU about {duration(cost.on_a_gpu)}" if cost.on_a_gpu else ""
+    if (cost.seconds or 0) > TOO_LONG:
+        return f"more than {duration(TOO_LONG)}: this study is not for this machine{gpu} (a guess)"
+    parts = ", ".join(f"{share:.0%} {part}" for part, share in cost.shares.items() if share >= 0.005)
+    long = gpu if (cost.seconds or 0) > 86400 else ""
+    return f"about {duration(cost.seconds)} ({cost.speed}{long}){f': {parts}' if parts else ''}"
 
 
 def _declared(plan: Plan) -> str:

@@ -35,13 +35,14 @@ def plan(
     pilot: Annotated[
         Path | None, typer.Option(help="folder of a finished study whose spread the power is reckoned from")
     ] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="time a step and a batch here, and reckon with that")] = False,
     as_json: AsJson = False,
 ) -> None:
     """What a study would train and measure, what it would cost and what it could tell; nothing is run or written."""
     from holdfast.cli.plan_tables import show
     from holdfast.runs import pipeline
 
-    planned = pipeline.plan(study, pilot)
+    planned = pipeline.plan(study, pilot, probe)
     if not told(as_json, planned.as_json()):
         show(planned)
 

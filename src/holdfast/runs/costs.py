@@ -9,8 +9,8 @@ out. Measuring costs 2P for each token of a prompt and, at most, of a response o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from holdfast import machine
 from holdfast.config.study import MOST_TOKENS, Study
@@ -20,9 +20,18 @@ if TYPE_CHECKING:
     from holdfast.config.run import PlannedCheckpoint, Run
     from holdfast.runs.eval_costs import EvalPlan
 
-# FLOP/s of one worker, training and generating. The CPU's were read off the demo on two cores of a server (SFT reads
-# 60k tokens in 13 s); the GPU's are a guess. Either may be off by a factor of three.
-SPEEDS = {"cpu": (2.0e10, 1.0e10), "cuda": (1.5e14, 2.0e13)}
+
+class Speeds(NamedTuple):
+    """FLOP/s of one worker: training, reading (prompts, references, what is scored) and writing (generating)."""
+
+    train: float
+    read: float
+    write: float
+
+
+# A CPU's were read off two small models on two cores of a server; a GPU's are a guess. Either may be off by a factor of
+# three: `plan --probe` measures.
+SPEEDS = {"cpu": Speeds(3.0e10, 4.0e10, 1.0e10), "cuda": Speeds(1.5e14, 1.5e14, 2.0e13)}
 PROCESS_BYTES = 500_000_000  # of a process that has loaded torch and transformers, before any model
 RECORD_BYTES = 600  # of a record with its judgements, compressed
 AT_ITS_HEIGHT = 1.7  # what a step takes over what its tokens keep (see ``models.memory``, which counts on the model)
@@ -32,6 +41,7 @@ AT_ITS_HEIGHT = 1.7  # what a step takes over what its tokens keep (see ``models
 class Cost:
     """FLOPs, bytes and seconds of a whole study. ``seconds`` is None where a model's size is not known; ``on_a_gpu``:
     the same on one GPU, where they are a CPU's. What is to be measured and is not on this machine counts nothing.
+    ``shares``: of the seconds, what training, references, reading and generating take; judging is not among them.
     ``worker_bytes``: that one worker takes at least, a row at a time; ``workers``: as many as there is memory for;
     ``micro_tokens``: what each of them then reads at once."""
 
@@ -43,6 +53,7 @@ class Cost:
     seconds: float | None
     speed: str
     on_a_gpu: float | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
     worker_bytes: int = 0
     workers: int = 1
     micro_tokens: int = MOST_TOKENS
@@ -53,7 +64,9 @@ def cost(
     shapes: Mapping[str, Shape | None],
     runs: Sequence[Run],
     configs: Sequence[EvalPlan],
+    probed: Speeds | None = None,
 ) -> Cost:
+    """``probed``: speeds that were measured here; None: guesses."""
     device, controls = _device(study), study.controls
     known = [s for s in shapes.values() if s is not None]
     workers, micro_tokens, least = _room(known, study, study.workers or _workers(device))
@@ -66,25 +79,29 @@ def cost(
             reference += 2 * shape.parameters * last.reference_tokens
             # An adapter per budget, and with the last one the two moments of AdamW.
             adapters += 4 * shape.per_rank * controls.lora.rank * (len(t.checkpoints) + 2)
-    measure = sum(2 * s.parameters * c.tokens for c in configs if (s := shapes[c.model]) is not None)
+    read = sum(2 * s.parameters * (c.tokens - c.written) for c in configs if (s := shapes[c.model]) is not None)
+    write = sum(2 * s.parameters * c.written for c in configs if (s := shapes[c.model]) is not None)
 
-    def seconds(device: str) -> float | None:
-        training, measuring = SPEEDS[device]
-        return (train + reference) / training + measure / measuring if len(known) == len(shapes) else None
+    def seconds(speeds: Speeds) -> dict[str, float]:
+        parts = {"training": train / speeds.train, "references": reference / speeds.read}
+        return parts | {"reading prompts": read / speeds.read, "generating": write / speeds.write}
 
-    here = seconds(device)
+    sized = len(known) == len(shapes)
+    here = seconds(probed or SPEEDS[device])
+    total = sum(here.values())
     return Cost(
         train_flops=train,
         reference_flops=reference,
-        measure_flops=float(measure),
+        measure_flops=float(read + write),
         disk_bytes=adapters + RECORD_BYTES * sum(c.requests or 0 for c in configs),
         memory_bytes=PROCESS_BYTES + workers * max((_worker_bytes(s, study, micro_tokens) for s in known), default=0),
         worker_bytes=least,
         workers=workers,
         micro_tokens=micro_tokens,
-        seconds=here and here / workers,
-        speed=f"a guess for any {device}",
-        on_a_gpu=seconds("cuda") if device == "cpu" else None,
+        seconds=total / workers if sized else None,
+        speed="by what was timed here" if probed else f"a guess for any {device}",
+        on_a_gpu=sum(seconds(SPEEDS["cuda"]).values()) if sized and device == "cpu" else None,
+        shares={part: own / total for part, own in here.items()} if sized and total else {},
     )
 
 

@@ -22,8 +22,8 @@ CHARACTERS = 4  # of a prompt that are taken for one token
 @dataclass(frozen=True, slots=True)
 class EvalPlan:
     """A measure on one model, over all subjects that it concerns. ``items`` and ``requests`` are None where the data
-    are not here; ``tokens`` is the most that can be read and written. ``of``: the measure that this one
-    is a variation of."""
+    are not here; ``tokens`` is the most that can be read and written, ``written`` those of them that are generated.
+    ``of``: the measure that this one is a variation of."""
 
     model: str
     measure: str
@@ -34,6 +34,7 @@ class EvalPlan:
     requests: int | None
     tokens: int
     of: str = ""
+    written: int = 0
 
 
 def plan_configs(materials: Materials, runs: Sequence[Run], *, nominal: bool) -> list[EvalPlan]:
@@ -61,11 +62,8 @@ def _counted(materials: Materials, model: str, config: EvalConfig, runs: Sequenc
     prompts = [(prompt, config.sampling.samples) for item in config.items for prompt in config.prompts_for(item)]
     template_check.measured(materials.renderer(model), (prompt for prompt, _ in prompts), config.label)
     requests = sum(1 if prompt.continuations else samples for prompt, samples in prompts)
-    most = sum(
-        sum(len(turn.content) for turn in prompt.turns) // CHARACTERS
-        + (0 if prompt.continuations else samples * config.sampling.max_new_tokens)
-        for prompt, samples in prompts
-    )
+    read = sum(sum(len(turn.content) for turn in prompt.turns) // CHARACTERS for prompt, _ in prompts)
+    written = sum(samples * config.sampling.max_new_tokens for prompt, samples in prompts if not prompt.continuations)
     # The base once, and every checkpoint once for each way of asking that its objective has.
     given = _given(materials.study, model, config.task)
     times = 1 + given + sum(_checkpoints(t, config) * _ways(materials, t, config) for t in mine)
@@ -77,8 +75,9 @@ def _counted(materials: Materials, model: str, config: EvalConfig, runs: Sequenc
         subjects=1 + given + sum(_checkpoints(t, config) for t in mine),
         items=len(config.items),
         requests=requests * times,
-        tokens=most * times,
+        tokens=(read + written) * times,
         of=config.of,
+        written=written * times,
     )
 
 

@@ -5,6 +5,7 @@ Called by name in a worker process (``engines``); what a worker has loaded it ke
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +29,7 @@ from holdfast.evals.respond import respond_subject
 from holdfast.evals.subject import SubjectRow, once
 from holdfast.evals.varied import varied
 from holdfast.models.identity import subject_id
+from holdfast.runs import sizes
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import Plan
 from holdfast.store.digest import digest, file_digest, short
@@ -37,6 +39,7 @@ from holdfast.store.tables import read_rows
 from holdfast.types import Example, Item, Record, Request, Response, Sampling, Side, Subject, UserError
 
 Report = Callable[[dict[str, Any]], None]
+PROBED, FEW = 32, 16  # prompts of a probe, and the tokens that each is answered with
 
 
 @dataclass(frozen=True)
@@ -285,10 +288,10 @@ def _fits(folder: StudyFolder, network: Any, controls: Controls) -> int:
     """Tokens of a micro-batch that memory has room for. Whoever asks first counts, and all others take the same: it is
     one of the controls, and a run that goes on rounds as it did before."""
     from holdfast.training.controls import COMPUTATION
-    from holdfast.training.loop import fits
+    from holdfast.training.prepared import fits
 
     if controls.micro_tokens != "auto":
-        return controls.micro_tokens
+        return controls.micro_tokens  # nothing to agree on
     computation = {**controls.model_dump(mode="json", include=set(COMPUTATION)), "longest": controls.max_tokens}
     key = short(digest([network.digest, str(network.dtype), controls.lora.model_dump(mode="json"), computation]))
     with lock(folder.runs, wait=True):
@@ -297,6 +300,36 @@ def _fits(folder: StudyFolder, network: Any, controls: Controls) -> int:
             known[key] = fits(network, controls)
             write_json(folder.fits_json, known)
     return known[key]
+
+
+def probe(report: Report, text: str) -> None:
+    """Time a step of training, a batch of prompts and a few tokens of answers, on a study's first model; reports FLOP/s
+    by the formula of ``costs``."""
+    from holdfast.models.backend import InProcess
+    from holdfast.models.network import load
+    from holdfast.training.prepared import timed_step
+
+    materials = Materials(loading.parse(text), plan=True)
+    study, model, task = materials.study, materials.study.models[0].name, materials.study.tasks[0].name
+    backend = InProcess(load(materials.speakers[model], threads=1))
+    operations = 2 * sizes.measured(materials.path(model), study.controls.lora.targets).parameters
+    rows = materials.usable(model, task).rows[: study.controls.batch_rows]
+    tokens, seconds = timed_step(backend.network, registry.build("objectives", "sft", {}), rows, study.controls)
+    trained = (3 if study.controls.gradient_checkpointing else 2) * operations * tokens / seconds
+
+    prompts = [p.turns for c in eval_configs(materials) for i in c.items for p in c.prompts_for(i) if p.turns]
+    some = [prompts[k * len(prompts) // PROBED] for k in range(PROBED)]  # of all measures
+    base = _base(Bench(StudyFolder(Path()), materials), model)
+    read = sum(materials.prompt_tokens(model, turns) for turns in some)
+    spent, written = [], []
+    for most in (1, 1 + FEW):
+        asked = [Request(str(k), base, turns, (), Sampling(most)) for k, turns in enumerate(some)]
+        began = time.perf_counter()
+        written.append(sum(response.n_tokens for response in backend.generate(asked)))
+        spent.append(time.perf_counter() - began)
+    more = max(written[1] - written[0], 1)
+    speeds = trained, operations * read / spent[0], operations * more / max(spent[1] - spent[0], 1e-6)
+    report({"speeds": speeds})
 
 
 def respond(report: Report, root: Path, subject: str, only: str = "") -> None:

@@ -20,8 +20,9 @@ from holdfast.evals.progress import Share, judged, responded
 from holdfast.evals.subject import SubjectRow
 from holdfast.results import shape
 from holdfast.runs import jobs
+from holdfast.runs.costs import Speeds
 from holdfast.runs.display import Display
-from holdfast.runs.executors.executor import executor
+from holdfast.runs.executors.executor import Job, executor
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import Plan, expand
 from holdfast.runs.stages import STAGES, Work, draft
@@ -47,14 +48,28 @@ UNITS = {  # of what is planned and present in each stage
 }
 
 
-def plan(study: str | Path, pilot: Path | None = None) -> Plan:
-    """What would be trained and measured, and what it could tell (``pilot``: a finished study's folder). Writes
-    nothing."""
+def plan(study: str | Path, pilot: Path | None = None, probe: bool = False) -> Plan:
+    """What would be trained and measured, and what it could tell (``pilot``: a finished study's folder). ``probe``: a
+    step and a batch are timed here, and the time reckoned from them. Writes nothing."""
     from holdfast.runs.planned_power import powers
 
     at, spec = Path(study), loading.load(study)
-    planned = expand(spec, StudyFolder(at) if at.is_dir() else None)
+    folder = StudyFolder(at) if at.is_dir() else None
+    planned = expand(spec, folder)
+    if probe:
+        planned = expand(spec, folder, probed=_probed(spec, planned))
     return replace(planned, power=powers(spec, planned, StudyFolder(pilot) if pilot else None))
+
+
+def _probed(spec: Study, planned: Plan) -> Speeds:
+    """What each of the workers does, all of them at work."""
+    if planned.nominal:
+        raise UserError("nothing can be timed: the models are not on this machine; leave out --probe, or fetch them")
+    text = loading.dump(spec)
+    work = [Job(f"probe {k}", jobs.probe, {"text": text}) for k in range(planned.cost.workers)]
+    with executor("local", workers=planned.cost.workers) as hands:
+        found = [event["speeds"] for event in hands.map(work) if "speeds" in event]
+    return Speeds(*(sum(one) / len(one) for one in zip(*found, strict=True)))
 
 
 def run(

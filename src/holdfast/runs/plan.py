@@ -89,10 +89,16 @@ class Plan:
         return Plan.from_json(plain)
 
 
-def expand(study: Study, folder: StudyFolder | None = None, materials: Materials | None = None) -> Plan:
+def expand(
+    study: Study,
+    folder: StudyFolder | None = None,
+    materials: Materials | None = None,
+    probed: costs.Speeds | None = None,
+) -> Plan:
     """The plan; raises UserError for what can be known to fail. Reads the data, writes nothing, fetches no model.
 
-    ``materials`` (made with ``plan=True``) are what it is made from; pass your own to use them afterwards.
+    ``materials`` (made with ``plan=True``) are what it is made from; pass your own to use them afterwards. ``probed``:
+    speeds that were measured here.
     """
     notes = checks.check(study)
     materials = materials or Materials(study, folder, plan=True)
@@ -130,7 +136,7 @@ def expand(study: Study, folder: StudyFolder | None = None, materials: Materials
         configs=tuple(configs),
         subjects=len(study.models) + len(study.given) + sum(len(t.measured) for t in runs_once),
         dropped={} if absent else _dropped(materials, specs),
-        cost=costs.cost(study, _shapes(materials, absent), runs_once, configs),
+        cost=costs.cost(study, _shapes(materials, absent), runs_once, configs, probed),
         notes=tuple(notes),
         of_models=tuple(of_models),
         declared={

@@ -18,11 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holdfast.config.study import Controls, LoraSpec
 from holdfast.models import adapters, head
 from holdfast.models.finite import broken
 from holdfast.models.layouts import micro_batches, smaller
-from holdfast.models.memory import LESS, enough_for, micro_tokens, ran_out
+from holdfast.models.memory import LESS, enough_for, ran_out
 from holdfast.models.network import Network
 from holdfast.objectives.objective import Counts, Scores, Total
 from holdfast.store.adapter_files import adapter_config
@@ -34,6 +33,7 @@ from holdfast.training.batches import Group, Rows
 from holdfast.training.controls import controls, exposure, less_memory, numerics, record
 from holdfast.training.distance import distance, probe_groups
 from holdfast.training.job import TrainJob, finished
+from holdfast.training.prepared import prepared
 from holdfast.training.references import reference_logps
 from holdfast.types import UserError
 
@@ -66,7 +66,7 @@ def train(job: TrainJob, folder: RunFolder, network: Network, progress: Progress
         try:
             with (
                 enough_for(f"training {job.label}, a row at a time", f"{mend}, or {LESS}"),
-                _prepared(network, job.controls, job.lora, job.seed),
+                prepared(network, job.controls, job.lora, job.seed),
             ):
                 if job.start is not None:
                     assert network.lora.takes(adapter_config(job.start)), "both rounds train one adapter"
@@ -81,27 +81,6 @@ def train(job: TrainJob, folder: RunFolder, network: Network, progress: Progress
                 raise UserError(f"the disk is full: {folder.root}; make room and run the same again") from error
             raise
         checkpoints.finish(folder)
-
-
-def fits(network: Network, settings: Controls) -> int:
-    """Padded tokens of a micro-batch that memory has room for, counted on the network as it is trained."""
-    with _prepared(network, settings, settings.lora, seed=0):
-        return micro_tokens(network, settings)
-
-
-@contextmanager
-def _prepared(network: Network, settings: Controls, lora: LoraSpec, seed: int) -> Iterator[None]:
-    """Within it the network has a fresh adapter, and computes as the controls say."""
-    autocast = network.autocast
-    try:
-        adapters.attach(network, lora, "lora", seed)
-        network.autocast = settings.autocast
-        network.checkpointing(settings.gradient_checkpointing)
-        yield
-    finally:
-        network.checkpointing(False)
-        network.autocast = autocast
-        adapters.detach(network)
 
 
 def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progress) -> None:

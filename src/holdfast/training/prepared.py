@@ -1,0 +1,57 @@
+"""A network made ready to be trained, and what that tells before a run: what fits, and how fast a step is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from holdfast.config.study import Controls, LoraSpec
+from holdfast.models import adapters
+from holdfast.models.layouts import micro_batches
+from holdfast.models.memory import micro_tokens
+from holdfast.models.network import Network
+from holdfast.objectives.objective import Objective
+from holdfast.training import batches
+from holdfast.types import Example
+
+
+@contextmanager
+def prepared(network: Network, settings: Controls, lora: LoraSpec, seed: int) -> Iterator[None]:
+    """Within it the network has a fresh adapter, and computes as the controls say."""
+    autocast = network.autocast
+    try:
+        adapters.attach(network, lora, "lora", seed)
+        network.autocast = settings.autocast
+        network.checkpointing(settings.gradient_checkpointing)
+        yield
+    finally:
+        network.checkpointing(False)
+        network.autocast = autocast
+        adapters.detach(network)
+
+
+def fits(network: Network, settings: Controls) -> int:
+    """Padded tokens of a micro-batch: those of the controls, or as many as memory has room for."""
+    if settings.micro_tokens != "auto":
+        return settings.micro_tokens
+    with prepared(network, settings, settings.lora, seed=0):
+        return micro_tokens(network, settings)
+
+
+def timed_step(
+    network: Network, objective: Objective, examples: Sequence[Example], settings: Controls
+) -> tuple[int, float]:
+    """Tokens that a step of these rows reads, and the seconds of its forward and backward; of two steps the second.
+    For an objective that needs no reference."""
+    at_once = fits(network, settings)
+    with prepared(network, settings, settings.lora, seed=0):
+        groups = batches.Rows(objective, network.renderer).groups(examples)
+        counts = batches.counts(groups, objective.needs, progress=0.0)
+        for _ in range(2):
+            began = time.perf_counter()
+            for indices in micro_batches(groups, settings.layout, at_once):
+                scores = batches.scores(network, [groups[i] for i in indices], objective.needs, settings)
+                objective.loss(scores, counts)[0].backward()
+            seconds = time.perf_counter() - began
+    return sum(len(s.ids) for group in groups for s in group), seconds
