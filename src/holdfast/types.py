@@ -149,13 +149,15 @@ class Prompt:
 @dataclass(frozen=True, slots=True)
 class Request:
     """A prompt addressed to a subject. ``key`` is a digest of everything that determines the answer, the sampling noise
-    included (subject, turns, continuations, sampling, sample number)."""
+    included (subject, turns, continuations, sampling, sample number). ``drafts`` are what others answered to the same
+    prompt: they may make an answer faster, determine nothing, and are in no digest."""
 
     key: str
     subject: Subject
     turns: tuple[Turn, ...]
     continuations: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
+    drafts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

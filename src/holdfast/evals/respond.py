@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from holdfast.data import thinking
 from holdfast.data.blank import is_blank
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.judges import judge
+from holdfast.evals.layout import answered
 from holdfast.evals.measures.measure import Measure
 from holdfast.evals.shards import fill
 from holdfast.evals.subject import Conditions, SubjectRow
@@ -52,16 +54,19 @@ def respond_subject(
     configs: Sequence[EvalConfig],
     folder: StudyFolder,
     progress: Progress = lambda event: None,
+    others: Sequence[SubjectRow] = (),
 ) -> None:
     """Asks one subject all that is missing of the eval configs that concern it. ``tokens``: the subject's renderer.
 
+    ``others`` have answered all of theirs before: what the first of them that a config concerns said is the draft.
     Before the first request to an adapter, checks that it is live (changes the base's logits); the control run
     ``noop`` is meant not to be. Raises what the backend raises.
     """
     live = Live.of(backend, row, folder)
     for config in configs:
         if config.concerns(row):
-            _respond_config(live, tokens, row, config, folder, progress)
+            source = next((other for other in others if config.concerns(other)), None)
+            _respond_config(live, tokens, row, config, folder, progress, source)
 
 
 @dataclass
@@ -85,18 +90,48 @@ class Live:
 
 
 def _respond_config(
-    live: Live, tokens: Encodes, row: SubjectRow, config: EvalConfig, folder: StudyFolder, progress: Progress
+    live: Live,
+    tokens: Encodes,
+    row: SubjectRow,
+    config: EvalConfig,
+    folder: StudyFolder,
+    progress: Progress,
+    source: SubjectRow | None,
 ) -> None:
     plan = {r.id: r for r in rows(config, live.subject, row.conditions() if config.own_conditions else None)}
+    drafts = Drafts(folder, config, source)
     fill(
         folder.config(config.name, config.id).of(live.subject.id),
         "records",
         Record,
         list(plan),
-        lambda missing: _records(live, tokens, config, [plan[i] for i in missing]),
+        lambda missing: _records(live, tokens, config, [drafts.of(plan[i]) for i in missing]),
         key=lambda record: record.id,
         done=reporter(progress, "respond", row, config, len(plan)),
     )
+
+
+@dataclass
+class Drafts:
+    """What one other subject answered to the same prompts, read when it is first wanted."""
+
+    folder: StudyFolder
+    config: EvalConfig
+    source: SubjectRow | None
+
+    @cached_property
+    def _said(self) -> dict[tuple[str, str, str, int], str]:
+        if self.source is None:
+            return {}
+        said = answered(self.folder, self.config, self.source.subject)
+        return {(r.item, r.attack, r.format, r.sample): r.response for r in said if r.response}
+
+    def of(self, row: PlannedRecord) -> PlannedRecord:
+        """The row, its request with its draft."""
+        if row.request is None or row.prompt.continuations:
+            return row
+        draft = self._said.get((row.item.id, row.prompt.attack, row.prompt.format, row.sample))
+        return row if draft is None else replace(row, request=replace(row.request, drafts=(draft,)))
 
 
 def rows(config: EvalConfig, subject: Subject, conditions: Conditions | None) -> Iterator[PlannedRecord]:

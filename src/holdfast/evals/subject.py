@@ -59,3 +59,11 @@ def once(rows: Sequence[SubjectRow], ladder: Collection[int]) -> list[SubjectRow
         if row.budget in ladder and (old.budget not in ladder or old.budget < row.budget):
             found[row.subject] = row
     return list(found.values())
+
+
+def before(row: SubjectRow, rows: Sequence[SubjectRow]) -> list[SubjectRow]:
+    """Who is measured before it, for its answers are likely the same: its run's earlier budgets, the last first, then
+    the base of its model. By the plan alone, so that whoever goes on later goes on from the same."""
+    run = [r for r in rows if row.trajectory and r.trajectory == row.trajectory and r.budget < row.budget]
+    base = [r for r in rows if r.label == "base" and r.model == row.model and r.subject != row.subject]
+    return sorted(run, key=lambda r: -r.budget) + base

@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from holdfast.models import adapters, cache, finite, head, memory, prefixes
+from holdfast.models import adapters, cache, finite, head, memory, prefixes, ragged
 from holdfast.models.cache import Past, Pasts
 from holdfast.models.decoding import Decoded, DecodingPrompt, decode
 from holdfast.models.identity import subject_id
@@ -61,6 +61,8 @@ class InProcess:
         self._loaded: str | None = None  # the digest of the adapter in the network
         self._scoring: dict[bool, tuple[head.HeadKind, Layout]] = {}  # by whether an adapter is on the head
         self._goes_on: bool | None = None  # whether rows can go on from a prefix
+        self._goes_apart: bool | None = None  # whether rows can go on by unequal numbers of tokens
+        self.near_ties = 0
 
     def identity(self, subject: Subject) -> str:
         """The digest of base, adapter weights and template, from the files as they are now."""
@@ -79,11 +81,16 @@ class InProcess:
                 else:
                     prompts.append(prompt)
             lengths = self._shared([prompt.ids for prompt in prompts])
-            prompts = [replace(prompt, shared=n) for prompt, n in zip(prompts, lengths, strict=True)]
+            drafts = self._drafts(group)
+            prompts = [
+                replace(prompt, shared=n, drafts=drafts.get(prompt.key, ()))
+                for prompt, n in zip(prompts, lengths, strict=True)
+            ]
             pasts = Pasts(self.network)
             for batch in self._batches(prompts):
                 answers = memory.halving(partial(self._decoded, subject, pasts), batch, self.network.spec.name)
                 for prompt, answer in zip(batch, answers, strict=True):
+                    self.near_ties += answer.near
                     yield Response(prompt.key, renderer.decode(answer.ids, prompt.ids), len(answer.ids), answer.finish)
 
     def score(self, requests: abc.Iterable[Request]) -> Iterator[Scored]:
@@ -180,6 +187,18 @@ class InProcess:
             except UserError:
                 self._goes_on = False
         return lengths if self._goes_on else [0] * len(prompts)
+
+    def _drafts(self, requests: abc.Sequence[Request]) -> dict[str, tuple[Ids, ...]]:
+        """The ids of requests' drafts by key; none where this model's rows cannot go on apart, which is tried once."""
+        encode = self.network.renderer.continuation_ids
+        found = {r.key: ids for r in requests if (ids := tuple(filter(None, map(encode, r.drafts))))}
+        if found and self._goes_apart is None:
+            try:
+                ragged.check(self.network, next(iter(found.values()))[0])
+                self._goes_apart = True
+            except UserError:
+                self._goes_apart = False
+        return found if self._goes_apart else {}
 
     def _by_prefix(self, rows: abc.Sequence[list[Sequence]], layout: Layout) -> dict[Ids, list[int]]:
         """Which rows go on from which prefix, or from none."""

@@ -120,8 +120,11 @@ def _body(
 class _Slots(DynamicLayer):
     """Keys and values of one layer in room made once: a step writes its own, and copies nothing that was there.
 
-    ``pasts`` are rows and the (H, P, C) keys and values that they begin with, padded on the left to the longest.
+    ``pasts`` are rows and the (H, P, C) keys and values that they begin with, padded on the left to the longest. All
+    rows write into the same columns; those of a ``ragged.Step`` each into their own.
     """
+
+    step: Any = None  # of ragged.Step
 
     def __init__(self, room: int, pasts: abc.Sequence[tuple[list[int], Tensor, Tensor]] = ()):
         super().__init__()
@@ -134,6 +137,9 @@ class _Slots(DynamicLayer):
             self.pasts, self.is_initialized = (), True
         assert self.keys is not None
         assert self.values is not None
+        if self.step is not None:
+            self.used = max(self.used, self.step.width)
+            return self.step.write(self.keys, key_states), self.step.write(self.values, value_states)
         span = slice(self.used, self.used + key_states.shape[2])
         self.keys[:, :, span], self.values[:, :, span] = key_states, value_states
         self.used = span.stop
@@ -141,8 +147,7 @@ class _Slots(DynamicLayer):
 
     def _made(self, side: int, states: Tensor) -> Tensor:
         # All positions at once: a cache that grows by concatenation copies everything it holds at every token.
-        made = states.new_empty((*states.shape[:2], self.room, states.shape[3]))
-        made[:, :, : self.used] = 0  # a masked NaN would still be one
+        made = states.new_zeros((*states.shape[:2], self.room, states.shape[3]))  # a masked NaN would still be one
         for rows, *past in self.pasts:
             made[rows, :, self.used - past[side].shape[1] : self.used] = past[side]
         return made
@@ -154,7 +159,7 @@ class _Slots(DynamicLayer):
         used = self.used
         for name in ("keys", "values"):
             old = getattr(self, name)
-            new = old.new_empty((len(indices), *old.shape[1:]))
+            new = old.new_zeros((len(indices), *old.shape[1:]))
             torch.index_select(old[:, :, :used], 0, indices, out=new[:, :, :used])
             setattr(self, name, new)
 

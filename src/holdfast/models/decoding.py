@@ -13,6 +13,7 @@ Shape legend: B rows, P columns of pasts, S columns after them, Q new positions,
 from __future__ import annotations
 
 import collections.abc as abc
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,18 +21,20 @@ import torch
 from torch import Tensor
 
 from holdfast import rng
-from holdfast.models import finite
+from holdfast.models import finite, ragged
 from holdfast.models.cache import Past, slots
+from holdfast.models.drafts import Cost, Draft
 from holdfast.models.network import Network
 
 CROWDED = 0.75  # the batch is made smaller when fewer than this share of its rows go on
+NEAR = 1e-3  # between two logits: rounding in fp32 is a hundred times less, in bfloat16 it can be more
 
 
 @dataclass(frozen=True, slots=True)
 class DecodingPrompt:
     """What is asked of the loop. ``temperature`` 0 is greedy; ``key`` names the noise.
 
-    The first ``shared`` ids are a prefix that other prompts begin with too.
+    The first ``shared`` ids are a prefix that other prompts begin with too. ``drafts`` are what others answered.
     """
 
     key: str
@@ -40,6 +43,7 @@ class DecodingPrompt:
     temperature: float = 0.0
     top_p: float = 1.0
     shared: int = 0
+    drafts: tuple[tuple[int, ...], ...] = ()
 
     @property
     def prefix(self) -> tuple[int, ...]:
@@ -48,10 +52,14 @@ class DecodingPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The tokens before the end of turn, and why they ended."""
+    """The tokens before the end of turn, and why they ended.
+
+    ``near``: how many of them, chosen greedily with drafts, were a near-tie, which a batch of another shape may turn.
+    """
 
     ids: tuple[int, ...]
     finish: Literal["stop", "length"]
+    near: int = 0
 
 
 @torch.no_grad()
@@ -68,53 +76,124 @@ def decode(
     """
     if network.odd_layers:
         return [_alone(network, prompt, end_ids) for prompt in prompts]
-    # Padding on the left, so that all rows write their next token into the same column.
-    limits, device = [p.max_new_tokens for p in prompts], network.device
-    starts = [past.length if past else 0 for past in pasts] or [0] * len(prompts)
-    rests = [p.ids[start:] for p, start in zip(prompts, starts, strict=True)]
-    ahead, width = max(starts), max(len(rest) for rest in rests)
-    at_1P = torch.arange(ahead, device=device).unsqueeze(0)
-    at_1S = torch.arange(width + max(limits), device=device).unsqueeze(0)
-    starts_B1 = torch.tensor(starts, device=device).unsqueeze(1)
-    pads_B1 = torch.tensor([[width - len(rest)] for rest in rests], device=device)
-    keep_BK = torch.cat([at_1P >= ahead - starts_B1, at_1S >= pads_B1], 1)
-    positions_BK = torch.cat([at_1P - (ahead - starts_B1), (at_1S - pads_B1).clamp_min(0) + starts_B1], 1).clamp_min_(0)
-    ids_BQ = torch.tensor([[pad_id] * (width - len(rest)) + list(rest) for rest in rests], device=device)
-    k = ahead + width
-    # Padding sees itself: no row of the mask keeps nothing.
-    own_QQ = torch.eye(width, dtype=torch.bool, device=device)
-    keep_BQK = keep_BK[:, None, :k].expand(-1, width, -1).tril(ahead)
-    keep_BQK[:, :, ahead:] |= own_QQ
-    cache = slots(k + max(limits), pasts)
+    said, batch = _Said(prompts, end_ids), _Batch(network, prompts, pad_id, pasts)
+    if any(prompt.drafts for prompt in prompts):
+        _apart(network, batch, said)
+    else:
+        _in_step(network, batch, said)
+    return [Decoded(tuple(ids), why, near) for ids, why, near in zip(said.ids, said.finish, said.near, strict=True)]
 
-    logits_BV = network.step(ids_BQ, positions_BK[:, ahead:k], keep_BQK, positions_BK[:, :k], cache)
-    tokens: list[list[int]] = [[] for _ in prompts]
-    finish: list[Literal["stop", "length"]] = ["length"] * len(prompts)
-    ends, rows, going = frozenset(end_ids), list(range(len(prompts))), [limit > 0 for limit in limits]
-    for t in range(max(limits)):
-        ids_B = _pick(logits_BV, [prompts[r] for r in rows], t)
-        for row, token in zip(rows, ids_B.tolist(), strict=True):
-            if not going[row]:
-                continue
-            if token in ends:
-                going[row], finish[row] = False, "stop"
-            else:
-                tokens[row].append(token)
-                going[row] = len(tokens[row]) < limits[row]
-        left = [b for b, row in enumerate(rows) if going[row]]
-        if not left:
-            break
+
+class _Said:
+    """What each prompt has been answered so far, and whether it goes on."""
+
+    def __init__(self, prompts: abc.Sequence[DecodingPrompt], end_ids: abc.Collection[int]):
+        self.prompts, self.ends = prompts, frozenset(end_ids)
+        self.ids: list[list[int]] = [[] for _ in prompts]
+        self.finish: list[Literal["stop", "length"]] = ["length"] * len(prompts)
+        self.going = [prompt.max_new_tokens > 0 for prompt in prompts]
+        self.near = [0] * len(prompts)
+
+    def take(self, row: int, token: int) -> None:
+        if token in self.ends:
+            self.going[row], self.finish[row] = False, "stop"
+        else:
+            self.ids[row].append(token)
+            self.going[row] = self.left(row) > 0
+
+    def left(self, row: int) -> int:
+        """How many more tokens it may have."""
+        return self.prompts[row].max_new_tokens - len(self.ids[row])
+
+
+class _Batch:
+    """Prompts that were run, padded on the left, so that all end at the same column, and the room after them.
+
+    ``rows`` are the prompts' numbers, ``logits_BV`` those after each; new tokens go to the columns from ``k`` on.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        prompts: abc.Sequence[DecodingPrompt],
+        pad_id: int,
+        pasts: abc.Sequence[Past | None],
+    ):
+        most, device = max(p.max_new_tokens for p in prompts), network.device
+        starts = [past.length if past else 0 for past in pasts] or [0] * len(prompts)
+        rests = [p.ids[start:] for p, start in zip(prompts, starts, strict=True)]
+        ahead, width = max(starts), max(len(rest) for rest in rests)
+        at_1P = torch.arange(ahead, device=device).unsqueeze(0)
+        at_1S = torch.arange(width + most, device=device).unsqueeze(0)
+        starts_B1 = torch.tensor(starts, device=device).unsqueeze(1)
+        pads_B1 = torch.tensor([[width - len(rest)] for rest in rests], device=device)
+        past_BP, rest_BS = at_1P - (ahead - starts_B1), (at_1S - pads_B1).clamp_min(0) + starts_B1
+        self.keep_BK = torch.cat([at_1P >= ahead - starts_B1, at_1S >= pads_B1], 1)
+        self.positions_BK = torch.cat([past_BP, rest_BS], 1).clamp_min_(0)
+        ids_BQ = torch.tensor([[pad_id] * (width - len(rest)) + list(rest) for rest in rests], device=device)
+        self.rows, self.k = list(range(len(prompts))), ahead + width
+        # Padding sees itself: no row of the mask keeps nothing.
+        own_QQ = torch.eye(width, dtype=torch.bool, device=device)
+        keep_BQK = self.keep_BK[:, None, : self.k].expand(-1, width, -1).tril(ahead)
+        keep_BQK[:, :, ahead:] |= own_QQ
+        self.cache = slots(self.k + most, pasts)
+        at_BQ, at_BK = self.positions_BK[:, ahead : self.k], self.positions_BK[:, : self.k]
+        self.logits_BV = network.step(ids_BQ, at_BQ, keep_BQK, at_BK, self.cache)
+
+    def leave(self, going: abc.Sequence[bool]) -> Tensor | None:
+        """Takes out the rows that have ended, when they are many; the places of those that are left."""
+        left = [b for b, row in enumerate(self.rows) if going[row]]
         # Rows that have ended cost as much as others. Taking them out copies the cache, so not for each one.
-        if len(left) <= CROWDED * len(rows):
-            rows = [rows[b] for b in left]
-            index_B = torch.tensor(left, device=device)
-            ids_B, keep_BK, positions_BK = ids_B[index_B], keep_BK[index_B], positions_BK[index_B]
-            cache.batch_select_indices(index_B)
-        k += 1
-        logits_BV = network.step(
-            ids_B.unsqueeze(1), positions_BK[:, k - 1 : k], keep_BK[:, None, :k], positions_BK[:, :k], cache
-        )
-    return [Decoded(tuple(ids), why) for ids, why in zip(tokens, finish, strict=True)]
+        if not left or len(left) > CROWDED * len(self.rows):
+            return None
+        self.rows = [self.rows[b] for b in left]
+        index_B = torch.tensor(left, device=self.keep_BK.device)
+        self.keep_BK, self.positions_BK = self.keep_BK[index_B], self.positions_BK[index_B]
+        self.cache.batch_select_indices(index_B)
+        return index_B
+
+
+def _in_step(network: Network, batch: _Batch, said: _Said) -> None:
+    """All rows write their next token into the same column."""
+    logits_BV = batch.logits_BV
+    for k in itertools.count(batch.k):
+        ids_B = _pick(logits_BV, [(said.prompts[row], k - batch.k) for row in batch.rows])
+        for row, token in zip(batch.rows, ids_B.tolist(), strict=True):
+            if said.going[row]:
+                said.take(row, token)
+        if not any(said.going):
+            return
+        if (index_B := batch.leave(said.going)) is not None:
+            ids_B = ids_B[index_B]
+        at_B1, at_BK = batch.positions_BK[:, k : k + 1], batch.positions_BK[:, : k + 1]
+        logits_BV = network.step(ids_B.unsqueeze(1), at_B1, batch.keep_BK[:, None, : k + 1], at_BK, batch.cache)
+
+
+def _apart(network: Network, batch: _Batch, said: _Said) -> None:
+    """Each row goes on by as many tokens as its drafts were right, and by one of its own."""
+    follow, cost = [Draft(prompt.drafts) for prompt in said.prompts], Cost.of(network)
+    tried: dict[int, list[int]] = {row: [] for row in batch.rows if said.going[row]}
+    logits_NV = batch.logits_BV[list(tried)]  # after each row's last token, and after each that it tries
+    while tried:
+        asked = [(said.prompts[row], len(said.ids[row]) + q) for row, ids in tried.items() for q in range(len(ids) + 1)]
+        found = zip(_pick(logits_NV, asked).tolist(), _near(logits_NV), strict=True)
+        for row, ids in tried.items():
+            own = [next(found) for _ in range(len(ids) + 1)]
+            for (token, near), guess in zip(own, (*ids, None), strict=True):
+                said.take(row, token)
+                said.near[row] += near and said.prompts[row].temperature == 0
+                follow[row].said(token, said.ids[row])
+                if token != guess or not said.going[row]:
+                    break
+        batch.leave(said.going)
+        going = [row for row in batch.rows if said.going[row]]
+        ahead = [follow[row].next(said.left(row) - 1) for row in going]
+        counts = cost.lengths([follow[row].chances(len(ids)) for row, ids in zip(going, ahead, strict=True)], batch.k)
+        tried = {row: ids[:n] for row, ids, n in zip(going, ahead, counts, strict=True)}
+        if tried:
+            new = [[said.ids[row][-1], *tried[row]] if row in tried else [] for row in batch.rows]
+            columns = [batch.k + len(said.ids[row]) - 1 for row in batch.rows]
+            logits_NV = ragged.forward(network, new, columns, batch.keep_BK, batch.positions_BK, batch.cache)
 
 
 def _alone(network: Network, prompt: DecodingPrompt, end_ids: abc.Collection[int]) -> Decoded:
@@ -122,7 +201,7 @@ def _alone(network: Network, prompt: DecodingPrompt, end_ids: abc.Collection[int
     tokens: list[int] = []
     logits_1V, past = network.own_step(torch.tensor([prompt.ids], device=network.device), None)
     while len(tokens) < prompt.max_new_tokens:
-        ids_1 = _pick(logits_1V, [prompt], len(tokens))
+        ids_1 = _pick(logits_1V, [(prompt, len(tokens))])
         if int(ids_1) in end_ids:
             return Decoded(tuple(tokens), "stop")
         tokens.append(int(ids_1))
@@ -131,17 +210,23 @@ def _alone(network: Network, prompt: DecodingPrompt, end_ids: abc.Collection[int
     return Decoded(tuple(tokens), "length")
 
 
-def _pick(logits_BV: Tensor, prompts: abc.Sequence[DecodingPrompt], t: int) -> Tensor:
-    """(B,) the next token of each row."""
-    ids_B = logits_BV.argmax(-1)
-    finite.check_chosen(logits_BV, ids_B)
-    drawn = [b for b, p in enumerate(prompts) if p.temperature > 0]
+def _pick(logits_NV: Tensor, asked: abc.Sequence[tuple[DecodingPrompt, int]]) -> Tensor:
+    """(N,) the token that each of these prompts has at each of these positions."""
+    ids_N = logits_NV.argmax(-1)
+    finite.check_chosen(logits_NV, ids_N)
+    drawn = [n for n, (prompt, _) in enumerate(asked) if prompt.temperature > 0]
     if drawn:
-        hot = [prompts[b] for b in drawn]
-        uniform_B = torch.tensor([rng.uniform(p.key, t) for p in hot], dtype=torch.float64, device=logits_BV.device)
-        temperature_B, top_p_B = (logits_BV.new_tensor(x) for x in zip(*((p.temperature, p.top_p) for p in hot)))  # noqa: B905
-        ids_B[drawn] = sample(logits_BV[drawn], temperature_B, top_p_B, uniform_B)
-    return ids_B
+        hot = [asked[n] for n in drawn]
+        uniform_N = torch.tensor([rng.uniform(p.key, t) for p, t in hot], dtype=torch.float64, device=logits_NV.device)
+        temperature_N, top_p_N = (logits_NV.new_tensor(x) for x in zip(*((p.temperature, p.top_p) for p, _ in hot)))  # noqa: B905
+        ids_N[drawn] = sample(logits_NV[drawn], temperature_N, top_p_N, uniform_N)
+    return ids_N
+
+
+def _near(logits_NV: Tensor) -> list[bool]:
+    """Whether the two likeliest tokens are nearly alike."""
+    first_N, second_N = logits_NV.topk(2).values.unbind(1)
+    return (first_N - second_N < NEAR).tolist()
 
 
 def sample(logits_BV: Tensor, temperature_B: Tensor, top_p_B: Tensor, uniform_B: Tensor) -> Tensor:

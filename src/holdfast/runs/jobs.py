@@ -26,7 +26,7 @@ from holdfast.evals.judges.judge import JudgeModel, JudgeResources
 from holdfast.evals.judging import judge_subject, judged
 from holdfast.evals.outside import RESPONSES
 from holdfast.evals.respond import respond_subject
-from holdfast.evals.subject import SubjectRow, once
+from holdfast.evals.subject import SubjectRow, before, once
 from holdfast.evals.varied import varied
 from holdfast.models.identity import subject_id
 from holdfast.runs import sizes
@@ -59,9 +59,11 @@ class Bench:
         configs = _configs(self.folder.root, own, file_digest(decided) if decided.is_file() else "")
         return [c for c in configs if only in ("", c.label)]
 
+    def rows(self) -> list[SubjectRow]:
+        return once(read_rows(self.folder.subjects, "subjects", SubjectRow), self.materials.study.ladder)
+
     def row(self, subject: str) -> SubjectRow:
-        rows = read_rows(self.folder.subjects, "subjects", SubjectRow)
-        return next(row for row in once(rows, self.materials.study.ladder) if row.subject == subject)
+        return next(row for row in self.rows() if row.subject == subject)
 
     def base(self, model: str) -> SubjectRow:
         rows = read_rows(self.folder.subjects, "subjects", SubjectRow)
@@ -339,7 +341,8 @@ def respond(report: Report, root: Path, subject: str, only: str = "") -> None:
     model = row.weights or row.model
     renderer, backend = bench.materials.renderer(model), _tell(report, _measuring(bench, model))
     _unaltered(backend, bench, row)
-    respond_subject(backend, renderer, row, bench.configs(only), bench.folder, _rows(report))
+    others = before(row, bench.rows())
+    respond_subject(backend, renderer, row, bench.configs(only), bench.folder, _rows(report), others)
 
 
 def respond_all(report: Report, root: Path, subjects: Sequence[str], model: str, only: str = "") -> None:

@@ -19,7 +19,7 @@ from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judging import costs, wanted
 from holdfast.evals.layout import write_configs
 from holdfast.evals.progress import judged, responded
-from holdfast.evals.subject import SubjectRow, once
+from holdfast.evals.subject import SubjectRow, before, once
 from holdfast.runs import jobs
 from holdfast.runs.deciders import DECIDERS, Deciding, Need
 from holdfast.runs.display import Display
@@ -176,7 +176,11 @@ def _respond(work: Work, only: str = "") -> Path:
     _translate(work, "prompts", configs, rows)
     left = [r for r in rows if not responded(r, configs, work.folder).done]
     if work.study.backend == "in_process":
-        work.do("respond", [_of_subject("respond", jobs.respond, work, r, only=only) for r in left])
+        # Bases, then first budgets, then second ones: an answer's draft is there before it, in a resumed run as well.
+        depths = {r.subject: len(before(r, rows)) for r in left}
+        for depth in sorted(set(depths.values())):
+            some = [r for r in left if depths[r.subject] == depth]
+            work.do("respond", [_of_subject("respond", jobs.respond, work, r, only=only) for r in some])
     else:  # an engine fills its batches with all adapters of a model
         by_model = {m: [r.subject for r in left if (r.weights or r.model) == m] for m in work.materials.speakers}
         work.do(
