@@ -144,9 +144,11 @@ def machine(threads: int, *libraries: str) -> dict[str, Any]:
     }
 
 
-def arguments(about: str, repeats: int, parts: Sequence[str] = ()) -> argparse.Namespace:
-    """The command line of a benchmark, of which ``parts`` can be run alone."""
-    parser = argparse.ArgumentParser(description=about)
+def arguments(
+    about: str, repeats: int, parts: Sequence[str] = (), more: Sequence[argparse.ArgumentParser] = ()
+) -> argparse.Namespace:
+    """The command line of a benchmark, of which ``parts`` can be run alone; ``more``: arguments of its own."""
+    parser = argparse.ArgumentParser(description=about, parents=more)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one repeat: does it run?")
     parser.add_argument("--repeats", type=int, default=repeats, help="rounds over all cells (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of torch, in every cell (default: %(default)s)")

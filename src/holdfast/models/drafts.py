@@ -12,6 +12,7 @@ Shape legend: B rows, M the most tokens that a row may try.
 from __future__ import annotations
 
 import collections.abc as abc
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,8 @@ class Draft:
 
     def __init__(self, drafts: abc.Sequence[abc.Sequence[int]]):
         self.ids = [i for ids in drafts for i in (*ids, BREAK)]
-        self.at, self.run, self.lost = 0, 0, not self.ids
+        self.at, self.run = 0, 0
+        self.first, self.lost = True, not self.ids  # whether it has never missed, and whether it goes with none now
         self._after: dict[tuple[int, ...], list[int]] = {}
         for n in GRAMS if self.ids else ():
             for end in range(n, len(self.ids)):
@@ -55,7 +57,7 @@ class Draft:
         if not self.lost and self.ids[self.at] == token:
             self.at, self.run = self.at + 1, self.run + 1
             return
-        self.lost, self.run = True, 0
+        self.first, self.lost, self.run = False, True, 0
         for n in GRAMS:
             if places := self._after.get(tuple(text[-n:])):
                 self.at = min(places, key=lambda place: (abs(place - self.at), place))
@@ -65,10 +67,13 @@ class Draft:
     def chances(self, n: int) -> list[float]:
         """The probability that each of the next n tokens is right together with those before it.
 
-        The longer a row has gone with its draft, the longer it will: after r right tokens the next is right with
-        probability (r + 2) / (r + 3), so that the first n of them are with (r + 2) / (r + n + 2).
+        The longer a row has gone with its draft, the likelier it goes on, more so from the first token than from a
+        place that was found again: after r right ones (r + 1.5) / (r + 2) and r / (r + 2.5), which were fitted to
+        answers of a chat model's checkpoints (135 million parameters; school sums and forbidden requests).
         """
-        return [(self.run + 2) / (self.run + 3 + i) for i in range(n)]
+        bonus, against = (1.5, 0.5) if self.first else (0.0, 2.5)
+        given = (r + bonus for r in range(self.run, self.run + n))
+        return list(itertools.accumulate((r / (r + against) for r in given), float.__mul__))
 
 
 @dataclass(frozen=True)
