@@ -23,6 +23,9 @@ from holdfast.models.network import Network
 GRAMS = (4, 3, 2)  # last tokens by which a place is found again, the longest first
 MOST = 32  # draft tokens of one row in one forward
 BREAK = -1  # between two drafts; no token
+# What a token that is tried is reckoned at: more than it costs, for a row that runs ahead ends early, and those that do
+# not then have a forward to themselves.
+WARY = 1.5
 FIXED: dict[tuple[str, torch.dtype], tuple[float, float]] = {  # weights read, in tokens; a layer started, in parameters
     ("cpu", torch.float32): (18, 2.3e7),
     ("cpu", torch.bfloat16): (72, 9e7),
@@ -41,7 +44,8 @@ class Draft:
         self._after: dict[tuple[int, ...], list[int]] = {}
         for n in GRAMS if self.ids else ():
             for end in range(n, len(self.ids)):
-                self._after.setdefault(tuple(self.ids[end - n : end]), []).append(end)
+                if self.ids[end] != BREAK:
+                    self._after.setdefault(tuple(self.ids[end - n : end]), []).append(end)
 
     def next(self, most: int) -> list[int]:
         """The tokens that come next by the draft, at most so many."""
@@ -118,6 +122,6 @@ class Cost:
         order = order[: np.count_nonzero(chance_BM)]
         given = rows + np.concatenate([[0], np.cumsum(chance_BM.ravel()[order])])
         longest = np.concatenate([[1], np.maximum.accumulate(order % most) + 2])
-        paid = self.fixed + rows + np.arange(len(given)) + self.place * columns * rows * longest
+        paid = self.fixed + rows + WARY * np.arange(len(given)) + self.place * columns * rows * longest
         best = int(np.argmax(given / paid))
         return np.bincount(order[:best] // most, minlength=rows).tolist()
