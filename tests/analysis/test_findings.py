@@ -468,7 +468,7 @@ def test_a_persona_that_is_down_by_less_than_matters_does_not_stand_against_a_di
     effects = {"robust": {"sft": [0.0], "ip": [-0.3]}, "persona": {"sft": [0.0], "ip": [-0.1]}}
     frame = planted.frame(effects, rng.generator("down a little"), budgets=[1000], seeds=3, prompts=400, seed_sd=0.0)
     study = planted.asked("sft", "ip", budgets=[1000], seeds=3)
-    table = finished(findings(frame, planted.configs(*effects), study), study)
+    table = finished(findings(ladders(frame, planted.configs(*effects), study), study), study)
     last = table[(table["estimand"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")]
     trait = last.set_index("axis").loc["persona"]
     assert trait["high"] < 0
@@ -533,7 +533,7 @@ def test_a_verdict_that_missing_scores_could_overturn_is_not_given():
     told = planted.asked("sft", "ip", budgets=[1000], seeds=3)
 
     def last(some):
-        table = finished(findings(some, planted.configs(*effects), told), told)
+        table = finished(findings(ladders(some, planted.configs(*effects), told), told), told)
         return table[(table["estimand"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")].iloc[0]
 
     whole = last(frame)
@@ -553,7 +553,7 @@ def test_a_few_missing_scores_do_not_undo_a_large_difference():
     frame = planted.frame(effects, rng.generator("few"), budgets=[1000], seeds=3, prompts=200, seed_sd=0.0)
     told = planted.asked("sft", "ip", budgets=[1000], seeds=3)
     some = frame.assign(score=frame["score"].where(np.arange(len(frame)) % 101 > 0))
-    table = finished(findings(some, planted.configs(*effects), told), told)
+    table = finished(findings(ladders(some, planted.configs(*effects), told), told), told)
     found = table[(table["estimand"] == "last") & (table["label"] == "ip") & (table["against"] == "sft")].iloc[0]
     assert found["low"] > found["bound_low"]
     assert found["high"] < found["bound_high"] < 0

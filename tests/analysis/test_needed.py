@@ -9,7 +9,6 @@ import pandas as pd
 import planted
 import pytest
 
-from holdfast.analysis import needed as module
 from holdfast.analysis.answer import takes
 from holdfast.analysis.comparisons import About
 from holdfast.analysis.ladder import AT_BASE, Ladder
@@ -40,18 +39,17 @@ def ladder(seeds: int, prompts: int, spread: float) -> Ladder:
     )  # fmt: skip
 
 
-def rows(monkeypatch: pytest.MonkeyPatch, one: Ladder, seeds: int) -> dict[str, dict]:
-    monkeypatch.setattr(module, "ladders", lambda *_: [one])
+def rows(one: Ladder, seeds: int) -> dict[str, dict]:
     found = pd.DataFrame({"model": "m", "task": "t", "estimand": "last", "family": ["answer"] * TESTS})
     configs = {"c": SimpleNamespace(measure="task_accuracy", summary=Summary("accuracy"))}
-    table = needed(pd.DataFrame(), configs, study(seeds), found.assign(regime=SHARED))
+    table = needed([one], configs, study(seeds), found.assign(regime=SHARED))
     return {r["against"]: r for r in table.to_dict("records")}
 
 
 @pytest.mark.parametrize("against", ["sft", "base"])
-def test_so_many_have_the_power_and_fewer_have_not(monkeypatch: pytest.MonkeyPatch, against: str):
+def test_so_many_have_the_power_and_fewer_have_not(against: str):
     one, made = ladder(8, 4_000, 0.0), study(8)
-    row = rows(monkeypatch, one, 8)[against]
+    row = rows(one, 8)[against]
     assert (row["seeds"], row["prompts"]) == (8, 4_000)
     noise, _ = mean(spreads(one, made, against))
     judged = reckon.Level(made.alpha / TESTS, made.alpha, 2 - (against == "sft"))
@@ -65,14 +63,14 @@ def test_so_many_have_the_power_and_fewer_have_not(monkeypatch: pytest.MonkeyPat
     assert takes(row) == f"{n:,} seeds or {m:,} prompts"
 
 
-def test_where_seeds_scatter_widely_no_number_of_prompts_would_do(monkeypatch: pytest.MonkeyPatch):
-    row = rows(monkeypatch, ladder(3, 60, 0.3), 3)["sft"]
+def test_where_seeds_scatter_widely_no_number_of_prompts_would_do():
+    row = rows(ladder(3, 60, 0.3), 3)["sft"]
     assert np.isnan(row["prompts_needed"])
     assert takes(row | {"seeds_needed": np.nan}) == "out of reach"
 
 
-def test_one_seed_says_how_many_seeds_and_of_prompts_nothing(monkeypatch: pytest.MonkeyPatch):
-    row = rows(monkeypatch, ladder(1, 8_000, 0.0), 1)["sft"]
+def test_one_seed_says_how_many_seeds_and_of_prompts_nothing():
+    row = rows(ladder(1, 8_000, 0.0), 1)["sft"]
     assert np.isnan(row["prompts_needed"])
     assert row["seeds_needed"] > 1
     assert row["basis"].endswith("says nothing of others")

@@ -10,6 +10,7 @@ from planted import asked, configs, frame
 
 from holdfast.analysis import estimands
 from holdfast.analysis.findings import finished
+from holdfast.analysis.ladder import ladders
 from holdfast.analysis.load import common_budgets
 from holdfast.analysis.pareto import fronts
 from holdfast.analysis.records import records
@@ -35,11 +36,11 @@ def answers():
 
 
 def test_findings_go_as_far_as_every_run_came_and_are_of_all_seeds(answers):
-    found = finished(estimands.findings(answers, configs(*ASKED), study(True)), study(True))
+    found = finished(estimands.findings(ladders(answers, configs(*ASKED), study(True)), study(True)), study(True))
     last = found[found["estimand"] == "last"]
     assert set(last["budget"]) == {2000}
     assert set(found["n_seeds"]) == {3}
-    free = finished(estimands.findings(answers, configs(*ASKED), study(False)), study(False))
+    free = finished(estimands.findings(ladders(answers, configs(*ASKED), study(False)), study(False)), study(False))
     assert 4000 in set(free["budget"])
     assert 2 in set(free["n_seeds"])
 
@@ -57,7 +58,7 @@ def test_a_run_that_ended_before_the_first_budget_leaves_no_budget_to_compare_at
     early = answers[~quick | (answers["budget"] == 1000)]
     early = early.assign(budget=early["budget"].mask(quick, 500)).reset_index(drop=True)
     assert common_budgets(study(True), early).budgets == ()
-    assert not estimands.findings(early, configs(*ASKED), study(True))
+    assert not estimands.findings(ladders(early, configs(*ASKED), study(True)), study(True))
     assert fronts(records(early), configs(*ASKED), study(True), 50) == []
     assert ways({"shared": records(early)}, configs(*ASKED), study(True)).empty
 

@@ -89,7 +89,7 @@ def write_shown(
         "published": printed.assign(budget=printed["budget"].astype(str)),  # or "mean"
         "procedures": published.procedures(study, configs, printed),
         "claims": printed_claims(estimates, subjects, study, configs),
-        "needed": needed(rows, configs, study, compared(estimates)),
+        "needed": needed(shared.ladders, configs, study, compared(estimates)),
         tables.LAST: coherent.rates(shared.records, configs, study),
     }
     for name, table in shown.items():
@@ -124,7 +124,7 @@ def comparisons(frame: pd.DataFrame, configs: Configs, study: Study, each: Joint
     settings that were tried; ``each``: its ``joints``, where they are there already."""
     parts = []
     for regime, joint in (each or joints(frame, configs, study)).items():
-        found = [*estimands.findings(joint.frame, configs, study), *matched_rows.findings(joint)]
+        found = [*estimands.findings(joint.ladders, study), *matched_rows.findings(joint)]
         if found:
             parts.append(_of(finished(found, study), regime))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"label": [], "regime": []}, dtype=str)

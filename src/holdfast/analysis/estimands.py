@@ -14,11 +14,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from holdfast import rng
 from holdfast.analysis import coupling
-from holdfast.analysis.config_info import Configs
 from holdfast.analysis.findings import OVER_BUDGETS, Finding
 from holdfast.analysis.ladder import (
     AT_BASE,
@@ -27,7 +25,6 @@ from holdfast.analysis.ladder import (
     contrast,
     contrasts,
     design,
-    ladders,
     settings,
 )
 from holdfast.config.study import Study
@@ -44,9 +41,8 @@ BETWEEN_DRAWS = 2000
 HALF = 0.5  # of the variance
 
 
-def findings(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Finding]:
+def findings(found: list[Ladder], study: Study) -> list[Finding]:
     """All of this file and of ``coupling``."""
-    found = ladders(frame, configs, study)
     parts: list[Finding] = []
     for some in settings(found):
         for ladder in some:

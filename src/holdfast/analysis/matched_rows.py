@@ -14,7 +14,7 @@ from holdfast.analysis.config_info import Configs
 from holdfast.analysis.described import better
 from holdfast.analysis.distance import AtDistance, at_distance
 from holdfast.analysis.findings import Finding
-from holdfast.analysis.ladder import design
+from holdfast.analysis.ladder import Ladder, design, ladders
 from holdfast.analysis.matched import Matched, matched
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.pareto import Front, fronts
@@ -34,7 +34,8 @@ FRONT_METHOD = "share of joint crossed-bootstrap draws"
 
 @dataclass(frozen=True)
 class Joint:
-    """What joint draws of prompts and seeds say of the records of one regime (``frame``), each made once."""
+    """What is made of the records of one regime (``frame``), each once: ladders and, from joint draws of prompts and
+    seeds, matches, comparisons at equal distance and fronts."""
 
     frame: pd.DataFrame = field(repr=False)
     configs: Configs
@@ -43,6 +44,10 @@ class Joint:
     @cached_property
     def records(self) -> list[Records]:
         return records(self.frame)
+
+    @cached_property
+    def ladders(self) -> list[Ladder]:
+        return ladders(self.frame, self.configs, self.study)
 
     @cached_property
     def matched(self) -> list[Matched]:

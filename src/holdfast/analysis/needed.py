@@ -4,7 +4,7 @@ itself has found. Power is that of the rule that judges the answer (``stats.powe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.estimands import contrast_weights
 from holdfast.analysis.findings import ANSWERED
-from holdfast.analysis.ladder import Ladder, contrast, ladders
+from holdfast.analysis.ladder import Ladder, contrast
 from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
 from holdfast.stats import power as reckon
@@ -21,17 +21,23 @@ MOST_SEEDS, MOST_PROMPTS = 200, 20_000  # beyond which a design is called out of
 GUESSED = ("capability", "robustness", "persona")  # axes of which ``declared.guesses`` says something
 COLUMNS = ["model", "task", "measure", "against", "interest", "target", "seeds", "prompts", "seeds_needed"]
 COLUMNS += ["prompts_needed", "basis"]
-Spread = tuple[reckon.Noise, int]  # of a difference, and over how many seeds it was seen
 
 
-def needed(frame: pd.DataFrame, configs: Configs, study: Study, found: pd.DataFrame) -> pd.DataFrame:
+class SeenNoise(NamedTuple):
+    """Of a difference, and over how many seeds it was seen."""
+
+    noise: reckon.Noise
+    seeds: int
+
+
+def needed(ladders: Sequence[Ladder], configs: Configs, study: Study, found: pd.DataFrame) -> pd.DataFrame:
     """A row per model, task, measure and reference that the answer compares with: how many seeds (with as many prompts)
     and how many prompts (with as many seeds) would tell a difference of interest with the study's power.
 
     ``found``: the comparisons. NaN: out of reach (``MOST_SEEDS``, ``MOST_PROMPTS``), as it is of prompts
     where there is one seed, for no verdict rests on one. What was trained elsewhere has no seeds to be had: no rows.
     """
-    rows = [row for ladder in ladders(frame, configs, study) for row in _of(ladder, configs, study, found)]
+    rows = [row for ladder in ladders for row in _of(ladder, configs, study, found)]
     return pd.DataFrame(rows if study.trains else [], columns=COLUMNS)
 
 
@@ -68,7 +74,7 @@ def _alike(noise: reckon.Noise) -> reckon.Model:
 # -- the spread of a difference ---------------------------------------------------------------------------------------
 
 
-def spreads(ladder: Ladder, study: Study, against: str = "sft") -> list[Spread]:
+def spreads(ladder: Ladder, study: Study, against: str = "sft") -> list[SeenNoise]:
     """Of each objective's difference from a reference at the last budget that both have."""
     found = []
     for label, _, reference in (x for x in ladder.pairs() if x[1] == against):
@@ -79,17 +85,17 @@ def spreads(ladder: Ladder, study: Study, against: str = "sft") -> list[Spread]:
         d = made.linear.pseudo[:, made.linear.present]
         noise = reckon.pilot(d, len(ladder.weights) if ladder.share else 0)(0.0, len(d))
         if noise is not None:
-            found.append((noise, len(d)))
+            found.append(SeenNoise(noise, len(d)))
     return found
 
 
-def mean(some: Sequence[Spread]) -> Spread:
+def mean(some: Sequence[SeenNoise]) -> SeenNoise:
     """Over objectives, and the fewest seeds of any."""
     first = some[0][0]
     parts: dict[str, Any] = {
         c: float(np.mean([getattr(n, c) for n, _ in some])) for c in ("prompt", "seed", "rest", "differ")
     }
-    return first._replace(**parts), min(s for _, s in some)
+    return SeenNoise(first._replace(**parts), min(s for _, s in some))
 
 
 def guessed(study: Study, attacks: int, axis: str) -> reckon.Model:

@@ -16,7 +16,7 @@ from holdfast.analysis.answer_rows import matched_only
 from holdfast.analysis.contrasts import sft_of
 from holdfast.analysis.ladder import ladders
 from holdfast.analysis.load import configs, load_records
-from holdfast.analysis.needed import GUESSED, MOST_PROMPTS, MOST_SEEDS, Spread, guessed, mean, spreads
+from holdfast.analysis.needed import GUESSED, MOST_PROMPTS, MOST_SEEDS, SeenNoise, guessed, mean, spreads
 from holdfast.config.loading import load as load_study
 from holdfast.config.study import MeasureSpec, Study
 from holdfast.runs.plan import Plan, Power
@@ -25,7 +25,7 @@ from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
-Pilot = Mapping[str, Spread]  # by measure: the mean over objectives, and the pilot's seeds
+Pilot = Mapping[str, SeenNoise]  # by measure: the mean over objectives, and the pilot's seeds
 
 
 def powers(study: Study, plan: Plan, pilot: StudyFolder | None = None) -> tuple[Power, ...]:
@@ -90,9 +90,7 @@ def level(study: Study, plan: Plan) -> reckon.Level:
 # -- where the spread comes from -------------------------------------------------------------------------------------
 
 
-def _model(
-    study: Study, spec: MeasureSpec, axis: str, seen: tuple[reckon.Noise, int] | None
-) -> tuple[reckon.Model, str]:
+def _model(study: Study, spec: MeasureSpec, axis: str, seen: SeenNoise | None) -> tuple[reckon.Model, str]:
     guess = guessed(study, _attacks(spec), axis)
     if seen is None:
         return guess, "guesses"
@@ -113,7 +111,7 @@ def _pilot(folder: StudyFolder) -> Pilot:
     if not folder.estimates_parquet.exists():
         raise UserError(f"the pilot {folder.root} is no finished study; run it to its estimates first")
     study, subjects = load_study(folder.study_yaml), tables.read(folder.subjects, "subjects")
-    found: dict[str, list[Spread]] = {}
+    found: dict[str, list[SeenNoise]] = {}
     for ladder in ladders(load_records(folder), configs(folder), study) if sft_of(subjects, study) else ():
         found.setdefault(ladder.about.measure, []).extend(spreads(ladder, study))
     if not any(found.values()):
