@@ -20,6 +20,7 @@ from holdfast.report.charts.theme import BASE
 from holdfast.types import Axis, UserError
 
 _CALLED: ContextVar[Mapping[str, str]] = ContextVar("called")
+HARM_FIRST = ("robustness", "capability", "persona", "normative")  # axes, where harm is what is asked about
 _POOLED = ("macro", "all", "overall", "mean", "")  # conditions that stand for the whole measure, best first
 
 

@@ -24,7 +24,7 @@ from holdfast.report.reading import Findings
 from holdfast.report.sections import declaration_text, left_out
 from holdfast.report.sections.fairness import differing
 from holdfast.report.sections.own_settings import in_words, plain_number, setting
-from holdfast.report.series import AXES, plain
+from holdfast.report.series import AXES, HARM_FIRST, plain
 from holdfast.report.tables import number
 
 
@@ -183,8 +183,7 @@ def _statistics(findings: Findings) -> str:
 def _names(findings: Findings, levels: pd.DataFrame, kind: str) -> str:
     """Shares (attack success and accuracy); "" where there are none. Headlines first, and safety before the rest."""
     there = set(zip(levels["measure"], levels["metric"], strict=True))
-    axes = ("robustness", "capability", "persona", "normative")
-    configs = [c for axis in axes for c in findings.configs.values() if c.axis == axis]
+    configs = [c for axis in HARM_FIRST for c in findings.configs.values() if c.axis == axis]
     first = [(c, headline(c.summary)) for c in configs]
     others = [(c, metric) for c in configs for measure, metric in sorted(there) if measure == c.measure]
     named = [info(c, metric).words for c, metric in (*first, *others) if (c.measure, metric) in there]

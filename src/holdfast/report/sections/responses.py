@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ from typing import Any
 import pandas as pd
 
 from holdfast.analysis.answer_rows import PROMPTS, shown_subjects
-from holdfast.analysis.config_info import ConfigInfo
+from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.data.thinking import split
 from holdfast.report import words
 from holdfast.report.reading import Findings
-from holdfast.report.series import plain
+from holdfast.report.series import HARM_FIRST, plain
 from holdfast.store import tables
-from holdfast.store.folder import EvalFolder, present
+from holdfast.store.digest import short
+from holdfast.store.folder import EvalFolder, StudyFolder, present
 
 LONGEST = 2_000  # characters of a response
 MOST = 9_000_000  # characters of the whole sample, before compression to a third or less; shared by the eval configs
@@ -36,18 +38,22 @@ def sample(findings: Findings) -> dict[str, Any]:
     who = shown_subjects(findings.subjects, findings.study)
     if who.empty:
         return {"subjects": [], "cells": []}
-    every = [
-        (at, c)
-        for at in findings.folder.configs()
-        for i, c in findings.configs.items()
-        if at.root.name.endswith(i[:12])
-    ]
+    every = eval_folders(findings.folder, findings.configs)
     configs = [_config(findings, about, at, who, MOST // len(every)) for at, about in every]
-    configs = [config for config in configs if config["answers"]]
-    axes = ("robustness", "capability", "persona", "normative")
-    configs.sort(key=lambda c: axes.index(c["axis"]) if c["axis"] in axes else len(axes))
     shown = who[["model", "task", "label", "budget", "seed"]]
-    return {"subjects": shown.to_dict("records"), "cells": configs}
+    return {"subjects": shown.to_dict("records"), "cells": [config for config in configs if config["answers"]]}
+
+
+def eval_folders(folder: StudyFolder, configs: Configs) -> list[tuple[EvalFolder, ConfigInfo]]:
+    """Where the answers of each eval config lie, robustness first."""
+    every = [(at, c) for at in folder.configs() for c in configs.values() if at.root.name.endswith(short(c.id))]
+    return sorted(every, key=lambda one: HARM_FIRST.index(one[1].axis) if one[1].axis in HARM_FIRST else 9)
+
+
+def judgements(folder: StudyFolder, shards: Sequence[Path]) -> list[Path]:
+    """Of the same eval config, subjects and shards as these records, by every judge."""
+    judges = sorted((folder.judgements / shards[0].parents[1].name).glob("[!.]*")) if shards else []
+    return [p for judge in judges for s in shards if (p := judge / s.parent.name / s.name).exists()]
 
 
 def counted(sampled: dict[str, Any]) -> str:
@@ -70,7 +76,7 @@ def _config(findings: Findings, about: ConfigInfo, at: EvalFolder, who: pd.DataF
     items = items.set_index("id").loc[chosen]
     records, shards = _records(at, [s[:12] for s in place], chosen)
     records = records[records["subject"].isin(place) & (records["finish"] != "scored")].drop_duplicates("id")
-    verdicts = _verdicts(findings, set(records["id"]), at, shards) if len(records) else {}
+    verdicts = _verdicts(findings.folder, set(records["id"]), shards) if len(records) else {}
     attacks = sorted(records["attack"].unique(), key=lambda a: (a != "none", a))
     answers: list[list[Any]] = []
     for r in records.to_dict("records"):
@@ -142,14 +148,10 @@ def _keys(shards: dict[Path, pd.DataFrame]) -> set[tuple[str, str]]:
     return {key for rows in shards.values() for key in zip(rows["item"], rows["attack"], strict=True)}
 
 
-def _verdicts(
-    findings: Findings, records: set[str], at: EvalFolder, shards: list[Path]
-) -> dict[str, list[tuple[str, str, Any, Any]]]:
-    """Of these records, which lie in these shards; judgements lie in the same."""
+def _verdicts(folder: StudyFolder, records: set[str], shards: list[Path]) -> dict[str, list[tuple[str, str, Any, Any]]]:
+    """Of these records, which lie in these shards."""
     found: dict[str, list[tuple[str, str, Any, Any]]] = {}
-    of_judges = sorted((findings.folder.judgements / at.root.name).glob("[!.]*"))
-    paths = [p for judge in of_judges for s in shards if (p := judge / s.parent.name / s.name).exists()]
-    said = tables.read(paths, "judgements", (), {"record": records})
+    said = tables.read(judgements(folder, shards), "judgements", (), {"record": records})
     for r in said.sort_values(["record", "judge"]).to_dict("records"):
         score = None if pd.isna(r["score"]) else float(r["score"])
         found.setdefault(r["record"], []).append((r["judge"], r["label"] or "", score, r["reason"]))

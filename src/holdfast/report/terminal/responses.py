@@ -19,7 +19,7 @@ from holdfast.analysis.scope import scope
 from holdfast.data.thinking import split
 from holdfast.report import words
 from holdfast.report.charts.theme import BASE
-from holdfast.report.sections.responses import refused
+from holdfast.report.sections.responses import eval_folders, judgements, refused
 from holdfast.report.series import plain
 from holdfast.store import tables
 from holdfast.store.digest import short
@@ -106,16 +106,14 @@ def _known(what: str, wanted: Any, there: Any) -> None:
 
 
 def _configs(folder: StudyFolder, query: Query) -> list[tuple[EvalFolder, ConfigInfo]]:
-    about = configs(folder)
-    every = [(at, about[i]) for at in folder.configs() for i in about if at.root.name.endswith(short(i))]
+    every = eval_folders(folder, configs(folder))
     _known("measure", [query.measure] * bool(query.measure), [c.measure for _, c in every])
     chosen = [(at, c) for at, c in every if query.measure in ("", c.measure)]
     _known("attack", [query.attack] * bool(query.attack), [a for _, c in chosen for a in ("none", *c.attacks)])
     _known("judge", [query.judge] * bool(query.judge), [j for _, c in chosen for j in c.judges])
     chosen = [(at, c) for at, c in chosen if query.judge in ("", *c.judges)]
     _known("format", [query.format] * (query.format != "default"), _formats(at for at, _ in chosen))
-    order = ("robustness", "capability", "persona", "normative")
-    return sorted(chosen, key=lambda c: order.index(c[1].axis) if c[1].axis in order else len(order))
+    return chosen
 
 
 def _formats(configs: Iterable[EvalFolder]) -> list[str]:
@@ -160,17 +158,11 @@ def _grepped(rows: pd.DataFrame, text: str) -> pd.DataFrame:
     return rows[hit[0] | hit[1]]
 
 
-def _judgements(folder: StudyFolder, shards: list[Path]) -> list[Path]:
-    """Of the same eval config, subjects and shards as these records, by every judge."""
-    of_judges = sorted((folder.judgements / shards[0].parents[1].name).glob("[!.]*")) if shards else []
-    return [p for shard in shards for at in of_judges if (p := at / shard.parent.name / shard.name).exists()]
-
-
 def _fitting(folder: StudyFolder, shards: list[Path], query: Query) -> set[str]:
     """Records of these shards with the verdict that is wanted."""
     where = {"judge": [query.judge]} if query.judge else {}
     where |= {"label": [query.verdict]} if query.verdict else {}
-    said = tables.read(_judgements(folder, shards), "judgements", ["record", "score"], where)
+    said = tables.read(judgements(folder, shards), "judgements", ["record", "score"], where)
     return set(said.loc[said["score"].isna() if query.unscored else slice(None), "record"])
 
 
@@ -183,7 +175,7 @@ def _answers(
             rows = tables.read(shard, "records", (), {"format": [query.format], "item": items})
             if rows.empty:
                 continue
-            said = tables.read(_judgements(folder, [shard]), "judgements", (), {"record": rows["id"]})
+            said = tables.read(judgements(folder, [shard]), "judgements", (), {"record": rows["id"]})
             said = said.sort_values("judge").astype(object).where(said.notna(), None)
             by_record = {k: v.to_dict("records") for k, v in said.groupby("record")}
             for row in rows.to_dict("records"):
