@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from holdfast import machine
 from holdfast.config.role import Role
 from holdfast.config.run import PlannedCheckpoint, Run
-from holdfast.runs.costs import Cost
+from holdfast.runs.costs import Cost, fitted
 from holdfast.runs.eval_costs import EvalPlan
 from holdfast.runs.plan import Plan
 from holdfast.store import defuse
@@ -145,10 +146,17 @@ def _cost(plan: Plan) -> str:
     training = ", without measuring, whose data are not here" if any(c.requests is None for c in plan.configs) else ""
     return (
         f"\nFLOPs: {flops}{measure}\n"
-        f"disk: about {amount(cost.disk_bytes)}B; memory: about {amount(cost.memory_bytes)}B, for "
-        f"{_count(cost.workers, 'workers', 'worker')} of {cost.micro_tokens:,} tokens at once\n"
+        f"disk: about {amount(cost.disk_bytes)}B; memory: {_memory(cost)}\n"
         f"time: {_time(cost)}{training}"
     )
+
+
+def _memory(cost: Cost) -> str:
+    workers, tokens = fitted(cost)
+    if cost.on_a_gpu is not None and cost.least > machine.free():
+        return f"{amount(cost.least)}B at least, and {amount(machine.free())}B may be taken here"
+    size = workers * (cost.worker_bytes + tokens * cost.token_bytes)
+    return f"about {amount(size)}B, for {_count(workers, 'workers', 'worker')} with {tokens:,} tokens at once"
 
 
 def _time(cost: Cost) -> str:

@@ -42,8 +42,8 @@ class Cost:
     """FLOPs, bytes and seconds of a whole study. ``seconds`` is None where a model's size is not known; ``on_a_gpu``:
     the same on one GPU, where they are a CPU's. What is to be measured and is not on this machine counts nothing.
     ``shares``: of the seconds, what training, references, reading and generating take; judging is not among them.
-    ``worker_bytes``: that one worker takes at least, a row at a time; ``workers``: as many as there is memory for;
-    ``micro_tokens``: what each of them then reads at once."""
+    ``workers`` and ``micro_tokens``: at most (see ``fitted``); ``worker_bytes`` and ``token_bytes``: what one worker
+    takes, and each token that it reads at once; ``least``: of a worker with the longest row alone."""
 
     train_flops: float
     reference_flops: float
@@ -54,9 +54,11 @@ class Cost:
     speed: str
     on_a_gpu: float | None = None
     shares: Mapping[str, float] = field(default_factory=dict)
-    worker_bytes: int = 0
     workers: int = 1
     micro_tokens: int = MOST_TOKENS
+    worker_bytes: int = 0
+    token_bytes: int = 0
+    least: int = 0
 
 
 def cost(
@@ -69,7 +71,9 @@ def cost(
     """``probed``: speeds that were measured here; None: guesses."""
     device, controls = _device(study), study.controls
     known = [s for s in shapes.values() if s is not None]
-    workers, micro_tokens, least = _room(known, study, study.workers or _workers(device))
+    workers = study.workers or _workers(device)
+    micro_tokens = MOST_TOKENS if controls.micro_tokens == "auto" else controls.micro_tokens
+    worker_bytes, token_bytes = max((_worker_bytes(s, study) for s in known), default=(0, 0))
     train = reference = 0.0
     adapters = 0
     for t in runs:
@@ -94,10 +98,12 @@ def cost(
         reference_flops=reference,
         measure_flops=float(read + write),
         disk_bytes=adapters + RECORD_BYTES * sum(c.requests or 0 for c in configs),
-        memory_bytes=PROCESS_BYTES + workers * max((_worker_bytes(s, study, micro_tokens) for s in known), default=0),
-        worker_bytes=least,
+        memory_bytes=PROCESS_BYTES + workers * (worker_bytes + micro_tokens * token_bytes),
         workers=workers,
         micro_tokens=micro_tokens,
+        worker_bytes=worker_bytes,
+        token_bytes=token_bytes,
+        least=worker_bytes + controls.max_tokens * token_bytes,
         seconds=total / workers if sized else None,
         speed="by what was timed here" if probed else f"a guess for any {device}",
         on_a_gpu=sum(seconds(SPEEDS["cuda"]).values()) if sized and device == "cpu" else None,
@@ -105,36 +111,26 @@ def cost(
     )
 
 
-def _worker_bytes(shape: Shape, study: Study, tokens: int) -> int:
-    """A process with base, adapter, its gradient and moments, and a step whose micro-batches have so many tokens."""
+def fitted(cost: Cost) -> tuple[int, int]:
+    """Workers that there is memory for here, and the tokens that each then reads at once; on a GPU as planned."""
+    if cost.on_a_gpu is None or not cost.worker_bytes:
+        return cost.workers, cost.micro_tokens
+    workers, tokens = max(min(cost.workers, machine.free() // cost.least), 1), cost.micro_tokens
+    while tokens > 1 and cost.worker_bytes + tokens * cost.token_bytes > machine.free(workers):
+        tokens //= 2
+    return workers, tokens
+
+
+def _worker_bytes(shape: Shape, study: Study) -> tuple[int, int]:
+    """Of a process with base, adapter, its gradient and moments; and what a token of a step takes more."""
     controls, spec = study.controls, study.models[0]
     small = spec.dtype == "bfloat16" or (spec.dtype == "auto" and _device(study) == "cuda")
-    size = 2 if small or controls.autocast else 4
-    # Of a layer that is checkpointed its input is kept; and one layer at a time is run again.
-    numbers = (
-        shape.widths
-        if not controls.gradient_checkpointing
-        else shape.layers * shape.hidden + (shape.widths / max(shape.layers, 1))
-    )
+    numbers: float = shape.widths
+    if controls.gradient_checkpointing:  # of a layer its input is kept; and one layer at a time is run again
+        numbers = shape.layers * shape.hidden + shape.widths / max(shape.layers, 1)
     base = shape.bytes if spec.quantization != "none" else (2 if small else 4) * shape.parameters
-    kept = tokens * numbers * size * AT_ITS_HEIGHT
-    return int(PROCESS_BYTES + base + 16 * shape.per_rank * controls.lora.rank + kept)
-
-
-def _room(shapes: Sequence[Shape], study: Study, workers: int) -> tuple[int, int, int]:
-    """Workers that there is memory for, the tokens of a micro-batch of each, and the bytes that one takes at least."""
-    least = max((_worker_bytes(s, study, study.controls.max_tokens) for s in shapes), default=0)
-    on_gpu = _device(study) == "cuda"  # whose memory is not known here
-    if least and not on_gpu:
-        workers = max(min(workers, machine.free() // least), 1)
-    tokens = study.controls.micro_tokens
-    if tokens == "auto":
-        tokens = MOST_TOKENS
-        while (
-            not on_gpu and tokens > 1 and any(_worker_bytes(s, study, tokens) > machine.free(workers) for s in shapes)
-        ):
-            tokens //= 2
-    return workers, tokens, least
+    token = numbers * (2 if small or controls.autocast else 4) * AT_ITS_HEIGHT
+    return int(PROCESS_BYTES + base + 16 * shape.per_rank * controls.lora.rank), int(token)
 
 
 def _workers(device: str) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from holdfast import registry
 from holdfast.config.study import MeasureSpec, Study
 from holdfast.data import template_check
+from holdfast.evals.measures.cards import card
 from holdfast.evals.varied import varied
 from holdfast.runs.materials import Materials
 
@@ -21,9 +22,9 @@ CHARACTERS = 4  # of a prompt that are taken for one token
 
 @dataclass(frozen=True, slots=True)
 class EvalPlan:
-    """A measure on one model, over all subjects that it concerns. ``items`` and ``requests`` are None where the data
-    are not here; ``tokens`` is the most that can be read and written, ``written`` those of them that are generated.
-    ``of``: the measure that this one is a variation of."""
+    """A measure on one model, over all subjects that it concerns. ``items`` and ``requests`` are the card's where the
+    data are not here, None where that has none; ``tokens`` is the most that can be read and written, ``written`` those
+    of them that are generated. ``of``: the measure that this one is a variation of."""
 
     model: str
     measure: str
@@ -98,7 +99,17 @@ def _nominal(study: Study, model: str, spec: MeasureSpec, task: str, runs: Seque
         1 + _given(study, model, task) + sum(len(t.measured) for t in runs if t.model == model and task in ("", t.task))
     )
     axis = registry.get("measures", spec.measure).axis  # type: ignore[attr-defined]
-    return EvalPlan(model, spec.label, task, axis, subjects, spec.items, None, 0)
+    size = card(spec.measure).get("size")
+    if size is None:
+        return EvalPlan(model, spec.label, task, axis, subjects, spec.items, None, 0)
+    items = min(spec.items or size["items"], size["items"])
+    attacks = spec.params.get("attacks")
+    asks = subjects * items * (size["asks"] if attacks is None else len(attacks) + 1)
+    written = asks * spec.samples * spec.max_new_tokens if size["writes"] else 0
+    requests = asks * (spec.samples if size["writes"] else 1)
+    return EvalPlan(
+        model, spec.label, task, axis, subjects, items, requests, asks * size["reads"] + written, "", written
+    )
 
 
 def _tasks(study: Study, spec: MeasureSpec) -> list[str]:

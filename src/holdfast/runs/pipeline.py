@@ -20,7 +20,7 @@ from holdfast.evals.progress import Share, judged, responded
 from holdfast.evals.subject import SubjectRow
 from holdfast.results import shape
 from holdfast.runs import jobs
-from holdfast.runs.costs import Speeds
+from holdfast.runs.costs import Speeds, fitted
 from holdfast.runs.display import Display
 from holdfast.runs.executors.executor import Job, executor
 from holdfast.runs.materials import Materials
@@ -66,8 +66,9 @@ def _probed(spec: Study, planned: Plan) -> Speeds:
     if planned.nominal:
         raise UserError("nothing can be timed: the models are not on this machine; leave out --probe, or fetch them")
     text = loading.dump(spec)
-    work = [Job(f"probe {k}", jobs.probe, {"text": text}) for k in range(planned.cost.workers)]
-    with executor("local", workers=planned.cost.workers) as hands:
+    workers, _ = fitted(planned.cost)
+    work = [Job(f"probe {k}", jobs.probe, {"text": text}) for k in range(workers)]
+    with executor("local", workers=workers) as hands:
         found = [event["speeds"] for event in hands.map(work) if "speeds" in event]
     return Speeds(*(sum(one) / len(one) for one in zip(*found, strict=True)))
 

@@ -59,7 +59,7 @@ class Work:
         """Run the jobs of a stage; nothing is started where there are none."""
         if work:
             self.display.begin(stage, len(work))
-            for event in self.executor.map(work, Resources(memory=self.plan.cost.worker_bytes)):
+            for event in self.executor.map(work, Resources(memory=self.plan.cost.least)):
                 self.display.update(event)
 
 

@@ -1,4 +1,9 @@
-"""The card of each measure, one file each in ``cards/``: where it comes from, what its score means, what changed."""
+"""The card of each measure, one file each in ``cards/``: where it comes from, what its score means, what changed.
+
+``size`` is for a plan that is made where the data are not: items with default parameters, prompts an item (the direct
+request and five attacks are six), tokens of a prompt, roughly, and whether responses are written (else continuations
+are scored).
+"""
 
 from __future__ import annotations
 
