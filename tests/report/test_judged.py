@@ -101,5 +101,5 @@ def test_one_judge_alone_has_nothing_to_show(findings):
     findings.configs["c"] = findings.configs["c"].but(judges=("rules",))
     findings.frame = findings.frame[findings.frame["judge"] == "rules"]
     findings.estimates = findings.estimates[~findings.estimates["metric"].str.contains("_")]
-    assert judge_trust.section(findings).blocks == ()
+    assert not judge_trust.section(findings).blocks
     assert np.isfinite(findings.estimates["value"]).all()

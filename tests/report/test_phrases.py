@@ -12,7 +12,7 @@ from holdfast.report.phrases import phrase, phrases
 
 
 def test_a_name_is_not_read_as_a_template() -> None:
-    assert phrase("control_runs.note") == "Differences from the base in percentage points."
+    assert phrase("control-runs.note") == "Differences from the base in percentage points."
     assert "{{ 7 * 7 }} and {% if %}" in phrase("declared.asked", there=["{{ 7 * 7 }}", "{% if %}"], sides=[], gone=[])
 
 

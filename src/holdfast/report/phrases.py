@@ -45,6 +45,11 @@ def evidence(rows: pd.DataFrame, s: Series) -> str:
     )
 
 
+def is_phrase(key: str) -> bool:
+    section, name = key.split(".")
+    return name in _sources().get(section, {})
+
+
 def phrases(section: str, holds: Mapping[str, Any], **values: Any) -> list[str]:
     """Of these names of a section, the phrases whose condition holds."""
     return [phrase(f"{section}.{name}", **values) for name, yes in holds.items() if yes]

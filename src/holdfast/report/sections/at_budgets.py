@@ -11,7 +11,6 @@ from holdfast.report import words
 from holdfast.report.charts import by_budget, heat
 from holdfast.report.charts.theme import BASE
 from holdfast.report.charts.trade_off import frontier
-from holdfast.report.phrases import phrase
 from holdfast.report.reading import Setting
 from holdfast.report.sections.section import Section, some
 from holdfast.report.sections.verdicts import verdicts
@@ -26,18 +25,16 @@ def the_frontier(s: Setting) -> Section:
     robusts = [x for x in s.series if x.axis == "robustness"]  # a conclusion may turn with the benchmark: show each
     against = [*robusts, *([persona] if persona else [])]
     charts = [frontier(capability, y, s.estimates, look, lead=y in (robust, persona)) for y in against if capability]
-    few = phrase("frontier.few") if study.trains and len(study.ladder) < 2 else ""
     missing = [n for n, x in (("capability", capability), ("robustness", robust)) if x is None]
-    absent = phrase("frontier.absent", missing=words.join(missing)) if missing else "No estimates."
-    found = front(s.fronts, look.budgets)
-    return Section("frontier", "The frontier", few, some(charts), absent=absent, finding=found)
+    said = {"few": study.trains and len(study.ladder) < 2, "missing": missing}
+    return Section("frontier", some(charts), finding=front(s.fronts, look.budgets), said=said)
 
 
 def against_budget(s: Setting) -> Section | None:
     if not any(s.findings.look.budgets):
         return None
     charts = some([by_budget.level(x, s.estimates, s.findings.look) for x in s.series])
-    return Section("budgets", "Against budget", charts=charts, finding=slopes(s.answers()))
+    return Section("budgets", charts, finding=slopes(s.answers()))
 
 
 def by_attack(s: Setting) -> Section:
@@ -46,7 +43,7 @@ def by_attack(s: Setting) -> Section:
     parts = s.estimates[s.estimates["condition"] != "macro"]  # of safe prompts alone, so no mean of the two
     apart = [x for x in s.series if x.info.apart and x.axis not in _NOUNS]
     maps += [heat.by_condition(x, x.about.summary.by or "label", parts, look) for x in apart]
-    return Section("attacks", "By attack, by trait", charts=some(maps), absent=phrase("attacks.absent"))
+    return Section("attacks", some(maps))
 
 
 def front(every: Sequence[Front], budgets: Sequence[int]) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from holdfast.report import words
 from holdfast.report.phrases import phrase
 from holdfast.report.reading import Findings
-from holdfast.report.sections.section import Folded, Paragraph, Points, Section
+from holdfast.report.sections.section import Block, Folded, Paragraph, Points, Section
 from holdfast.report.series import plain
 from holdfast.report.tables import Table
 
@@ -26,23 +26,18 @@ def section(findings: Findings) -> Section | None:
     doubts = [f"{d}." for d in dict.fromkeys(found["doubt"].str.split("; ").explode()) if d]
     shown = pd.DataFrame([_row(r) for r in found.to_dict("records")])
     n = found["verdict"].value_counts()
-    return Section(
-        "published",
-        "Beside what was published",
-        phrase("published.lead"),
-        (),
-        (
-            Table(shown, note),
-            Paragraph("To be read with care:"),
-            Points((*doubts, f"± there: {'; '.join(halves)}.")),
-            Folded(phrase("published.folded"), Table(how)),
-        ),
-        finding=f"{len(found)} figure{'s' * (len(found) != 1)}: {words.join([f'{k} {v}' for v, k in n.items()])}.",
-        files=(
-            Table(shown, name="published", title="Published figures beside the study's own", full=found),
-            Table(how, name="published-procedure", title="How the two were done"),
-        ),
-    )
+    blocks: list[Block] = [
+        Table(shown, note),
+        Paragraph("To be read with care:"),
+        Points((*doubts, f"± there: {'; '.join(halves)}.")),
+        Folded(phrase("published.folded"), Table(how)),
+    ]
+    line = f"{len(found)} figure{'s' * (len(found) != 1)}: {words.join([f'{k} {v}' for v, k in n.items()])}."
+    files = [
+        Table(shown, name="published", title="Published figures beside the study's own", full=found),
+        Table(how, name="published-procedure", title="How the two were done"),
+    ]
+    return Section("published", (), blocks, line, files)
 
 
 def _row(r: dict[str, Any]) -> dict[str, Any]:

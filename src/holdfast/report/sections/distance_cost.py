@@ -47,8 +47,7 @@ def section(s: Setting) -> Section:
     last = far[far["budget"] == s.last].dropna(subset=["value"])
     line = words.least_to_most(f"KL from the base{words.at(s.last)}", last, words.significant, " nats per token")
     figures = (*some(charts), *(_gap(s, one) for one in s.at_distance))
-    title, lead, absent = "Distance moved, and what it cost", phrase("cost.lead"), "No training counts were found."
-    return Section("cost", title, lead, figures, tuple(blocks), absent, line, tuple(files))
+    return Section("cost", figures, blocks, line, files)
 
 
 def _moved(s: Setting) -> tuple[list[Figure | None], pd.DataFrame]:

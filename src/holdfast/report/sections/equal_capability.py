@@ -31,8 +31,7 @@ def section(s: Setting) -> Section:
         blocks += _compared(s, one, files, alone=len(mine) == 1)
     for front in fronts:
         blocks += _front(s, front, files, alone=len(fronts) == 1)
-    lead, absent = phrase("matched.lead"), phrase("matched.absent")
-    return Section("matched", "At equal capability", lead, charts, tuple(blocks), absent, equal(mine), tuple(files))
+    return Section("matched", charts, blocks, equal(mine), files)
 
 
 def equal(every: Sequence[Matched]) -> str:

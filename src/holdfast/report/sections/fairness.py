@@ -45,10 +45,8 @@ class Control:
 def section(findings: Findings) -> Section:
     found, mark, trains = controls(findings), findings.study.mark, findings.study.trains
     rows = [{"run": c.group, "control": c.name, "equal": "yes" if c.equal else "NO", **c.values} for c in found]
-    files = (Table(pd.DataFrame(rows), name="controls", title="What was held fixed"),) if rows else ()
-    lead, absent = phrase("controls.lead") if trains else "", phrase(f"controls.{'absent' if trains else 'given'}")
-    blocks = tuple(side_by_side(found, mark))
-    return Section("controls", "Was the comparison fair?", lead, (), blocks, absent, all_equal(found), files)
+    files = [Table(pd.DataFrame(rows), name="controls", title="What was held fixed")] if rows else []
+    return Section("controls", (), side_by_side(found, mark), all_equal(found), files, said={"trains": trains})
 
 
 def controls(findings: Findings) -> list[Control]:
@@ -125,15 +123,14 @@ def _values(found: Sequence[Control], mark: str) -> Markup:
 
 def control_runs(findings: Findings) -> Section:
     table = known(findings)
-    blocks = (Table(table, phrase("control_runs.note"), "control-runs", "Control runs"),) if len(table) else ()
-    title, lead, absent = "Does the ruler work?", phrase("control_runs.lead"), phrase("control_runs.absent")
-    return Section("control-runs", title, lead, (), blocks, absent, as_they_must(table), blocks)
+    blocks = [Table(table, phrase("control-runs.note"), "control-runs", "Control runs")] if len(table) else []
+    return Section("control-runs", (), blocks, as_they_must(table), blocks)
 
 
 def as_they_must(shown: pd.DataFrame) -> str:
     """In one line."""
     good = int((shown["shown"] == "yes").sum()) if len(shown) else 0
-    return phrase("control_runs.line", good=good, of=len(shown)) if len(shown) else ""
+    return phrase("control-runs.line", good=good, of=len(shown)) if len(shown) else ""
 
 
 def known(findings: Findings) -> pd.DataFrame:

@@ -26,16 +26,9 @@ def section(s: Setting) -> Section:
     found = s.table("coherence")
     robusts = [x for x in s.series if x.axis == "robustness"]
     last = found[(found["budget"] == s.last) | (found["label"] == BASE)]
-    return Section(
-        "coherence",
-        "Harm and coherence",
-        phrase("coherence.lead"),
-        some([quadrants(s, x, last) for x in robusts]),
-        tuple(_tables(s, last)),
-        phrase("coherence.absent"),
-        incoherent(last, *_screened(s, robusts), words.at(float(s.last))),
-        (Table(found, name="coherence", title="Attack success and coherence"),) if len(found) else (),
-    )
+    line = incoherent(last, *_screened(s, robusts), words.at(float(s.last)))
+    files = [Table(found, name="coherence", title="Attack success and coherence")] if len(found) else []
+    return Section("coherence", some([quadrants(s, x, last) for x in robusts]), _tables(s, last), line, files)
 
 
 def _screened(s: Setting, robusts: Sequence[Series]) -> tuple[int, int]:

@@ -43,9 +43,7 @@ def section(findings: Findings) -> Section:
         first, rest, more = _parted(table.rows)
         blocks += [Heading(table.title), Table(first, table.note)]
         blocks += [Folded(more, Table(rest))] if len(rest) else []
-    absent, found = phrase("judges.absent"), agreed(tables[0].rows)
-    title, lead = "Can the judges be trusted?", phrase("judges.lead")
-    return Section("judges", title, lead, (), tuple(blocks), absent, found, tuple(there))
+    return Section("judges", (), blocks, agreed(tables[0].rows), there)
 
 
 def kappas(pairs: pd.DataFrame) -> pd.Series:

@@ -20,8 +20,7 @@ def section(findings: Findings) -> Section:
     if findings.study.trains:
         blocks.append(files[1] if len(rows) else Paragraph("No training row was dropped.", calm=True))
     blocks.append(files[0] if len(gone) else Paragraph("Every response was scored.", calm=True))
-    there = tuple(t for t in files if len(t.rows))
-    return Section("counted", "What was left out", "", (), tuple(blocks), finding=left_out(rows, gone), files=there)
+    return Section("counted", (), blocks, left_out(rows, gone), [t for t in files if len(t.rows)])
 
 
 def left_out(dropped: pd.DataFrame, gone: pd.DataFrame) -> str:

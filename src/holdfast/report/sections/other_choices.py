@@ -20,13 +20,12 @@ from holdfast.report.tables import Table, caption
 GLYPHS = {"higher": "↑", "higher, unclear": "+", "none": "=", "lower, unclear": "−", "lower": "↓"}
 _VERDICTS = ("higher", "unclear", "lower")  # of a way
 _ORDER = ("last", "mean", "slope")
-_TITLE = "Would other choices have said the same?"
 
 
 def section(s: Setting) -> Section:
-    table, found, lead = s.table("ways"), s.table("stability"), phrase("stability.lead")
+    table, found = s.table("ways"), s.table("stability")
     if table.empty:
-        return Section("stability", _TITLE, lead, absent=phrase("stability.absent"))
+        return Section("stability")
     blocks: list[Block] = []
     for against in ("sft", "base"):
         if len(mine := table[table["against"] == against]):
@@ -35,7 +34,7 @@ def section(s: Setting) -> Section:
         Table(found, name="stability", title="Which conclusions survive other choices"),
         Table(table, name="ways", title="Every comparison under every choice"),
     )
-    return Section("stability", _TITLE, lead, (), (*blocks, _summary(s, found)), finding=stable(found), files=files)
+    return Section("stability", (), [*blocks, _summary(s, found)], stable(found), files)
 
 
 def stable(found: pd.DataFrame) -> str:

@@ -58,8 +58,7 @@ def section(s: Setting) -> Section | None:
     line = phrase("tuned.line", compared=compared, against=against, changed=changed)
     charts = some([curve(s, kind, chosen, tried) for kind in ("coefficient", "learning rate")])
     blocks += proof(findings, [x for x in settings(study) if x.of in findings.labels])
-    title, about = "Each at its own setting", phrase("tuned.lead")
-    return Section("tuned", title, about, charts, tuple(blocks), finding=line, files=tuple(files))
+    return Section("tuned", charts, blocks, line, files)
 
 
 def _by_regime(s: Setting) -> dict[str, pd.DataFrame]:

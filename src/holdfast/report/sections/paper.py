@@ -21,7 +21,7 @@ def section(findings: Findings) -> Section:
     line = f"The methods in words, and {len(found)} LaTeX table{'s' * (len(found) != 1)}."
     texts = {f"tables/{name}.tex": tex for name, tex in found.items()}
     texts["methods.md"] = "\n\n".join(map(for_markdown, text.split("\n\n"))) + "\n"
-    return Section("paper", "For a paper", phrase("paper.lead"), (), tuple(blocks), finding=line, texts=texts)
+    return Section("paper", (), blocks, line, texts=texts)
 
 
 def methods(findings: Findings) -> str:

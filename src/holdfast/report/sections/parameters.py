@@ -26,7 +26,7 @@ def section(findings: Findings) -> Section:
     folded = (Folded(phrase("parameters.every"), every), Folded(phrase("parameters.checklist"), asked))
     there = tuple(t for t in (tools, every, asked) if len(t.rows))
     texts = {"tables/checklist.tex": as_longtable(asked, findings.study.mark)}
-    return Section("parameters", "Parameters", "", (), (tools, *folded), files=there, texts=texts)
+    return Section("parameters", (), [tools, *folded], files=there, texts=texts)
 
 
 def parameters(study: Study) -> pd.DataFrame:

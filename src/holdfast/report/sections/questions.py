@@ -39,8 +39,7 @@ def section(findings: Findings) -> Section | None:
     blocks += _claims(made) if len(made) else []
     stands = Paragraph(" ".join(declaration_text.sentences(findings.stands)))
     line = counted(mine, chosen) if len(mine) else ""
-    title = "What was asked, and what was found"
-    return Section("asked", title, phrase("asked.lead"), (), (stands, *blocks), finding=line, files=tuple(files))
+    return Section("asked", (), [stands, *blocks], line, files)
 
 
 def _asked(findings: Findings, wanted: pd.DataFrame, mine: pd.DataFrame, chosen: str) -> list[Block]:

@@ -45,15 +45,9 @@ def section(findings: Findings) -> Section | None:
     if len(shares):
         blocks.append(Folded("Components of variance", Table(shares, phrase("consistency.components", level=level))))
         files.append(Table(shares, name="consistency-components", title="Components of variance"))
-    return Section(
-        "consistency",
-        "Would it come out the same?",
-        phrase("consistency.lead", second="second round" in set(found.ranges["factor"])),
-        some([chart(found, design) for design in _TITLES]),
-        (*blocks, *proof(findings, variations(findings.study))),
-        finding=moving(found),
-        files=tuple(files),
-    )
+    charts, second = some([chart(found, design) for design in _TITLES]), "second round" in set(found.ranges["factor"])
+    blocks += proof(findings, variations(findings.study))
+    return Section("consistency", charts, blocks, moving(found), files, said={"second": second})
 
 
 def moving(found: Consistency) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from markupsafe import Markup
 
 from holdfast.report.charts.plot import Figure
 from holdfast.report.html import element
+from holdfast.report.phrases import is_phrase, phrase
 from holdfast.report.tables import Table, as_html
 
 
@@ -57,19 +59,32 @@ Block = Heading | Paragraph | Points | Alarm | Folded | Copied | Table | Markup
 
 @dataclass(frozen=True)
 class Section:
-    """``lead``: what it is about; ``absent``: what is said where there is nothing to show; ``finding``: what it found
-    in one line, which is read while it is folded. ``files``: tables that are written beside the page;
+    """Title, lead and what is said where it is empty are phrases under its id, filled with ``said``. ``finding``: what
+    it found in one line, which is read while it is folded. ``files``: tables that are written beside the page;
     ``texts``: other files, by their names."""
 
     id: str
-    title: str
-    lead: str = ""
-    charts: tuple[Figure, ...] = ()
-    blocks: tuple[Block, ...] = ()
-    absent: str = "Not measured in this study."
+    charts: Sequence[Figure] = ()
+    blocks: Sequence[Block] = ()
     finding: str = ""
-    files: tuple[Table, ...] = ()
+    files: Sequence[Table] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        return phrase(f"{self.id}.title", **self.said)
+
+    @property
+    def lead(self) -> str:
+        """What it is about; nothing where its title says so."""
+        return phrase(f"{self.id}.lead", **self.said) if is_phrase(f"{self.id}.lead") else ""
+
+    @property
+    def absent(self) -> str:
+        """What is said where there is nothing to show."""
+        own = f"{self.id}.absent"
+        return phrase(own, **self.said) if is_phrase(own) else phrase("sections.absent")
 
 
 def some(charts: Sequence[Figure | None]) -> tuple[Figure, ...]:

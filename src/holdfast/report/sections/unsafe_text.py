@@ -29,16 +29,8 @@ def section(s: Setting) -> Section:
         none = _READ in last and not last[_READ].any()
         shown = Table(last, phrase("unsafe.note"), bar=_READ if _READ in last else "")
         blocks = (Paragraph("No objective read a token of unsafe text.", calm=True) if none else shown,)
-    return Section(
-        "unsafe",
-        "Who read unsafe text",
-        phrase("unsafe.lead"),
-        (),
-        blocks,
-        "No training counts were found.",
-        unsafe(last) if len(table) else "",
-        (Table(table, name="unsafe", title="Who read unsafe text"),) if len(table) else (),
-    )
+    files = [Table(table, name="unsafe", title="Who read unsafe text")] if len(table) else []
+    return Section("unsafe", (), blocks, unsafe(last) if len(table) else "", files)
 
 
 def unsafe(table: pd.DataFrame) -> str:
