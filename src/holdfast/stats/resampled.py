@@ -5,11 +5,13 @@ Shapes: D draws (the first is what was measured), S seeds, ``...`` any batch.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
-from scipy.special import ndtri, stdtr
+from scipy.special import ndtri
 
 from holdfast import rng
-from holdfast.stats.estimate import Estimate
+from holdfast.stats.estimate import Estimate, by_pivots
 from holdfast.stats.intervals import wilson
 from holdfast.stats.pivot import Pivot, t_quantile
 
@@ -70,15 +72,8 @@ def difference(
     if fixed:
         several = ((~np.isnan(by_seed)).sum(axis=0) > 1) & (seeds.variance > 1e-12)
         own = seeds = seeds._replace(variance=np.where(several, seeds.variance, np.nan))
-    value = drawn[0]
-    both = own, seeds
-    half = np.maximum(
-        *(t_quantile(x.df, alpha) * np.sqrt(np.where(np.isnan(x.variance), np.inf, x.variance)) for x in both)
-    )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.fmax(*(2 * stdtr(x.df, -np.abs(value) / np.sqrt(x.variance)) for x in both))
-    p = np.where(np.isnan(value) | np.isnan(own.variance), np.nan, p)
-    return Estimate(value, np.maximum(value - half, -width), np.minimum(value + half, width), p, both)
+    made = by_pivots(drawn[0], (own, seeds), alpha, (-width, width))
+    return replace(made, p=np.where(np.isnan(made.value) | np.isnan(own.variance), np.nan, made.p))
 
 
 def share(drawn: Array) -> Array:
