@@ -171,7 +171,9 @@ _ASKED = ["record", "subject", "item", "attack", "format", "sample"]
 
 def _answered(shards: list[Path]) -> pd.DataFrame:
     records = tables.read(shards, "records", ["id", *_ASKED[1:], "response", "logps"]).rename(columns={"id": "record"})
-    shown = records["response"].astype(object) + "\0" + records["logps"].map(lambda x: np.asarray(x).tobytes().hex())
+    scored = np.fromiter(map(len, records["logps"]), int, len(records)) > 0  # what is generated has no log-probs
+    shown = records["response"].astype(object) + "\0"
+    shown[scored] += records.loc[scored, "logps"].map(lambda x: np.asarray(x).tobytes().hex())
     answer = pd.util.hash_array(shown.to_numpy(dtype=object), categorize=False) if len(shown) else 0
     return _thin(records[_ASKED]).assign(answer=answer)
 

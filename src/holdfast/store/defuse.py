@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from holdfast.store.digest import digest
@@ -30,9 +31,12 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud
 def for_spreadsheet(value: Any) -> Any:
     """A cell as a spreadsheet may have it: text that it would take for a formula begins with an apostrophe, which says
     that it is text. Numbers stay numbers, those that are written as text too."""
-    if not isinstance(value, str) or _NUMBER.fullmatch(value) or not _FORMULA.match(value):
-        return value
-    return f"'{value}"
+    return _text_for_spreadsheet(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=1 << 16)  # a column of a table has few texts, many times
+def _text_for_spreadsheet(text: str) -> str:
+    return text if _NUMBER.fullmatch(text) or not _FORMULA.match(text) else f"'{text}"
 
 
 def from_spreadsheet(value: Any) -> Any:

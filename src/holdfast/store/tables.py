@@ -160,7 +160,8 @@ def _table(
             if column.name not in table.column_names:
                 nothing = [None if column.nullable else ""] * len(table)
                 table = table.append_column(column, pa.array(nothing, column.type))
-        table = table.replace_schema_metadata(None).select(schema.names).cast(schema)
+        table = table.replace_schema_metadata(None).select(schema.names)
+        table = table if table.schema.equals(schema) else table.cast(schema)
         if not is_sealed:
             table.validate(full=True)
     except _DAMAGE as e:
