@@ -21,8 +21,8 @@ from holdfast.analysis.estimands import contrast_weights, dissociations, finding
 from holdfast.analysis.findings import Finding, finished
 from holdfast.analysis.ladder import AT_BASE, Ladder, contrast, ladders
 from holdfast.config.study import MatchedSpec
+from holdfast.stats.curves import slope_weights
 from holdfast.stats.estimate import Estimate
-from holdfast.stats.trend import slope_weights
 from holdfast.store import tables
 
 BUDGETS = (100, 200, 400)

@@ -104,3 +104,9 @@ def test_paired_intervals_cover_and_tests_keep_their_level(seeds, effect):
 
 def test_without_degrees_of_freedom_nothing_is_known():
     assert t_quantile(0, 0.05) == np.inf
+
+
+def test_mean_squares_that_are_equal_but_for_rounding_give_one_number_of_degrees_of_freedom():
+    y = np.random.default_rng(18501).integers(0, 6, size=(3, 12)) / 5
+    found = [spread((y - 0.3) * scale, np.ones(12, dtype=bool)) for scale in (0.7, 1.0, 3.0, 5.0)]
+    assert {float(one.df) for one in found} == {2.0}  # of seeds, of which less is known

@@ -127,8 +127,8 @@ def test_needed_seeds_and_prompts_are_the_fewest_with_the_wanted_power():
 
 def test_a_difference_that_cannot_be_has_no_power():
     assert np.isnan(power(shares(0.1), -0.2, 3, 60))
-    assert np.isnan(detectable(shares(0.02, seed_sd=0.6), 3, 24, sign=-1))
-    assert detectable(shares(0.5), 5, 60) == pytest.approx(detectable(shares(0.5), 5, 60, sign=-1), rel=0.01)
+    assert np.isnan(detectable(shares(0.98, seed_sd=0.6), 3, 24))
+    assert power(shares(0.5), 0.1, 5, 60) == pytest.approx(power(shares(0.5), -0.1, 5, 60), rel=0.01)
 
 
 @pytest.mark.parametrize("answers", [0, 1, 6])

@@ -4,18 +4,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from holdfast.stats.curves import area_weights, over_budgets, slope_weights
 from holdfast.stats.linear import linearise
 from holdfast.stats.methods import seed_t, two_way_t
-from holdfast.stats.trend import area_weights, last_weights, over_budgets, slope_weights
 
 BUDGETS = (25_000, 50_000, 100_000, 400_000)
 
 
-def test_slope_area_and_last_weights_equal_those_by_hand():
+def test_slope_and_area_weights_equal_those_by_hand():
     assert slope_weights((100, 200)) == pytest.approx([-1, 1])
     assert slope_weights((1, 2, 4)) == pytest.approx([-0.5, 0, 0.5])
     assert area_weights((1, 2, 8)) == pytest.approx([1 / 6, 1 / 2, 1 / 3])
-    assert last_weights((8, 2)).tolist() == [1, 0]
 
 
 @settings(max_examples=40, deadline=None)
@@ -29,11 +28,11 @@ def test_a_straight_line_has_its_slope_whatever_the_unit_of_the_budget(budgets, 
     assert y @ area_weights(budgets) == pytest.approx(middle, abs=1e-9)
 
 
-def test_a_prompt_without_a_score_at_one_budget_has_no_slope_but_a_last_value():
+def test_a_prompt_without_a_score_at_one_budget_has_no_slope_but_a_value_at_the_other():
     y = np.ones((2, 1, 3, 1))
     y[0, 0, 1] = np.nan
     assert np.isnan(over_budgets(y, slope_weights((1, 2)))[0, :, 0]).tolist() == [False, True, False]
-    assert not np.isnan(over_budgets(y, last_weights((1, 2)))).any()
+    assert not np.isnan(over_budgets(y, np.array([0.0, 1.0]))).any()
 
 
 def test_slopes_per_seed_are_pooled_by_students_t():

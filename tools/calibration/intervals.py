@@ -22,6 +22,7 @@ import pandas as pd
 
 from holdfast import rng
 from holdfast.stats.bootstrap import percentile, resample
+from holdfast.stats.curves import over_budgets, slope_weights
 from holdfast.stats.effects import Effects, intercept, rate
 from holdfast.stats.equivalence import tost
 from holdfast.stats.estimate import Estimate
@@ -36,7 +37,6 @@ from holdfast.stats.methods import (
 )
 from holdfast.stats.multiple import correlation, holm, many_to_one
 from holdfast.stats.paired import sign_flip
-from holdfast.stats.trend import over_budgets, slope_weights
 from tools.calibration.answers import answers, balanced
 from tools.calibration.rivals import bonett_price, independent_wilson, mcnemar, nested, newcombe, t_interval
 

@@ -29,11 +29,11 @@ from holdfast.analysis.ladder import (
 )
 from holdfast.config.study import Study
 from holdfast.stats.bootstrap import Scheme, percentile, resample
+from holdfast.stats.curves import area_weights, slope_weights
 from holdfast.stats.equivalence import DIFFERS
 from holdfast.stats.estimate import Estimate
 from holdfast.stats.methods import warning
 from holdfast.stats.multiple import correlation, many_to_one
-from holdfast.stats.trend import area_weights, slope_weights
 
 Array = np.ndarray
 DRAWS = 10_000  # for the dependence of the tests of all objectives

@@ -26,8 +26,8 @@ from holdfast.analysis.metrics import Metric
 from holdfast.analysis.records import JudgedRecords, Records
 from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
+from holdfast.stats.curves import over_budgets, slope_weights
 from holdfast.stats.methods import contrast
-from holdfast.stats.trend import last_weights, over_budgets, slope_weights
 
 Array = np.ndarray
 FACTORS = ("benchmark", "judge", "threshold", "responses", "budgets", "regime", "against")
@@ -111,7 +111,8 @@ def _averages(ladder: list[int]) -> dict[str, Array]:
     if len(ladder) < 2:
         return {"last": np.ones(1)} if ladder else {}
     each = np.full(len(ladder), 1 / len(ladder))
-    return {"last": last_weights(ladder), "mean": each, "slope": slope_weights(ladder)}
+    last = (np.arange(len(ladder)) == len(ladder) - 1).astype(float)
+    return {"last": last, "mean": each, "slope": slope_weights(ladder)}
 
 
 def _declared(table: pd.DataFrame, study: Study) -> pd.Series:

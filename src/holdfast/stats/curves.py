@@ -1,4 +1,5 @@
-"""A metric of a training run along its checkpoints, in every draw: where it first is at a value, and what it is there.
+"""A metric of a training run along its checkpoints: in every draw, where it first is at a value and what it is there;
+and its slope and area over the budgets.
 
 Shapes: D draws (the first is what was measured), S seeds, K checkpoints of a run, M targets.
 """
@@ -114,3 +115,41 @@ def reads(runs: Sequence[Curve], by: Sequence[Curve], places: Sequence[Array]) -
     *of_draws, rise = zip(*found, strict=True)
     stacked = [np.stack(x, axis=1) for x in (places, *of_draws)]
     return Reads(stacked[0], stacked[1], stacked[2], stacked[3], stacked[4], np.stack(rise))
+
+
+# -- along the budgets -------------------------------------------------------------------------------------------------
+
+# A slope and an area are weighted sums over budgets of the same prompt's scores under the same seed. Taken there
+# (``over_budgets``), a slope is one number a seed and prompt, and every interval and test of a paired difference holds
+# for it (Frison and Pocock, *Statistics in Medicine* 11 (1992), on summary measures of repeated ones).
+
+
+def slope_weights(budgets: Sequence[float]) -> Array:
+    """[K]: the least-squares slope over log2 budget as a weighted sum of the values at the budgets."""
+    x = np.log2(_checked(budgets))
+    centred = x - x.mean()
+    return centred / (centred**2).sum()
+
+
+def area_weights(budgets: Sequence[float]) -> Array:
+    """[K]: the mean height of the curve over log budget (trapezoids), in the values' own unit; they sum to 1."""
+    x = np.log2(_checked(budgets))
+    gaps = np.diff(x)
+    w = np.zeros(len(x))
+    w[:-1] += gaps / 2
+    w[1:] += gaps / 2
+    return w / gaps.sum()
+
+
+def over_budgets(y: Array, weights: Array) -> Array:
+    """``y`` [K, ...] (seeds, prompts, groups) summed over budgets. A prompt without a score at a budget that has weight
+    has none here (NaN)."""
+    used = weights != 0
+    return np.tensordot(weights[used], y[used], axes=1)
+
+
+def _checked(budgets: Sequence[float]) -> Array:
+    found = np.asarray(budgets, dtype=float)
+    assert len(found) == len(np.unique(found)) > 1, "a trend needs two different budgets or more"
+    assert (found > 0).all(), "a budget is positive"
+    return found

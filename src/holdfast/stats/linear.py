@@ -117,7 +117,7 @@ def two_way(ms_seed: Array, ms_prompt: Array, ms_rest: Array, s: int, m: Array) 
         total = ms_seed + ms_prompt - ms_rest
         df = total**2 / (ms_seed**2 / (s - 1) + ms_prompt**2 / (m - 1) + ms_rest**2 / df_rest)
         floor = np.maximum(ms_seed, ms_prompt)
-        # Where the two are equal but for rounding, the order of summation must not decide.
-        df = np.where(total > floor * (1 + 1e-9), df, np.where(ms_seed >= ms_prompt, s - 1.0, m - 1.0))
+        # Where two are equal but for rounding, the order of summation must not decide.
+        df = np.where(total > floor * (1 + 1e-9), df, np.where(ms_seed >= ms_prompt * (1 - 1e-9), s - 1.0, m - 1.0))
         df = np.where(np.isnan(df), s - 1.0, np.maximum(df, 1.0))
         return Spread(np.maximum(total, floor) / (s * m), df)

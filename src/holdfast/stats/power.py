@@ -304,14 +304,12 @@ def _chi(df: float, which: int) -> Array:
     return gammaincinv(df / 2, u) * 2 / df
 
 
-def detectable(
-    model: Model, seeds: int, prompts: int, target: float = 0.8, level: Level = ALONE, sign: int = 1
-) -> float:
-    """The smallest difference that is detected with probability ``target``, upwards (``sign`` 1) or downwards (-1); its
-    size. NaN where not even the largest possible one is."""
+def detectable(model: Model, seeds: int, prompts: int, target: float = 0.8, level: Level = ALONE) -> float:
+    """The smallest difference that is detected upwards with probability ``target``. NaN where not even the largest
+    possible one is."""
 
     def short(size: float) -> float:
-        return power(model, sign * size, seeds, prompts, level) - target
+        return power(model, size, seeds, prompts, level) - target
 
     low, high = 0.0, 1e-4
     while short(high) < 0:
