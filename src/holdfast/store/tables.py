@@ -111,7 +111,8 @@ def read(
     ``columns``: only these, which is much less to read where the rest is text. ``where``: only rows whose value of each
     column named is among those given; of a file without such a row nothing else is read.
     """
-    tables = [_table(p, name, columns, where) for p in _paths(path)] or [_shape(name, columns).empty_table()]
+    wanted = {c: pa.array(list(v), SCHEMAS[name][1].field(c).type) for c, v in (where or {}).items()}  # once for all
+    tables = [_table(p, name, columns, wanted) for p in _paths(path)] or [_shape(name, columns).empty_table()]
     return pa.concat_tables(tables).to_pandas()
 
 
@@ -135,7 +136,7 @@ def _table(
     path: Path | str,
     name: str,
     columns: Sequence[str] = (),
-    where: Mapping[str, Collection[Any]] | None = None,
+    where: Mapping[str, pa.Array] | None = None,
 ) -> pa.Table:
     version, schema = SCHEMAS[name][0], _shape(name, columns)
     with reading(path):
@@ -149,7 +150,7 @@ def _table(
         keep = None
         for column, values in (where or {}).items():
             mine = file.read([column], use_threads=False)[column]
-            hit = pc.is_in(mine, value_set=pa.array(list(values), mine.type))
+            hit = pc.is_in(mine, value_set=values.cast(mine.type))
             keep = hit if keep is None else pc.and_(keep, hit)
             if not pc.any(keep).as_py():
                 return schema.empty_table()
