@@ -203,7 +203,7 @@ LAID_OUT = {
     r"(× |\\times\$ )miniature (?=dark triad|facts)": r"\1",  # a measure's name alone, without the world's
     r" (?=These \d+ comparisons are one family|The study cannot speak of)": "\n",
     r"(?<=where neither is shown, it inconclusive\.) ": "\n",
-    r"(?<=Asked with the string that an objective was trained with)\. ": "\n",
+    r"^Each with its interval\n": "",
     rf"^{_LIES}(?:; {_LIES})*\n": "",
     rf"(?:; | ){_LIES}\.?": "",
     r" Each run is read off where its KL [^\n]*? own\.(?= Differences in points)": "",  # as the chart above says
