@@ -1,6 +1,6 @@
 """Greedy answers of three checkpoints of one run: transformers' generate, holdfast plain, holdfast with drafts.
 
-    python benchmarks/drafts.py [--model FOLDER] [--quick] [--repeats N] [--threads N] [--out FILE]
+    python benchmarks/drafts.py [--model FOLDER] [--keep FOLDER] [--quick] [--repeats N] [--threads N] [--out FILE]
 
 Trains SFT to three budgets first: a chat model in FOLDER on GSM8K, or the miniature on its arithmetic. ``generate``
 gets batches padded to the longest, in the order they come, with the adapter by PEFT. A checkpoint's drafts are the
@@ -32,26 +32,33 @@ PROMPTS = {1: 2, 8: 8, 32: 32}  # how many are asked at each batch size
 def study(model: str, quick: bool) -> dict[str, Any]:
     """SFT on rows of the model's kind; nothing is measured in it."""
     own = model == MINIATURE
-    task: dict[str, Any] = {"name": "task", "split": {"validation": 0.01}, "unsafe": {"regime": "none"}}
-    if own:
-        task |= {"task": "miniature_arithmetic"}
-    else:
-        task |= {"task": "gsm8k", "params": {"path": str((subjects.DATA / "gsm8k").resolve())}}
-        task |= {"rejected": {"source": "perturb"}, "rows": 300}
+    task: dict[str, Any] = {"name": "arithmetic", "task": "miniature_arithmetic"}
+    controls: dict[str, Any] = {"max_tokens": 256, "learning_rate": 5e-4}
+    if not own:
+        path = str((subjects.DATA / "gsm8k").resolve())
+        task = {
+            "name": "gsm8k",
+            "task": "gsm8k",
+            "params": {"path": path},
+            "rejected": {"source": "perturb"},
+            "rows": 300,
+        }
+        controls = {"max_tokens": 512}
+    rows = {"split": {"validation": 0.01}, "unsafe": {"regime": "none"}}
     return {
         "schema": 1,
         "name": "drafts",
-        "models": [{"name": "model", "path": model, "dtype": "float32", "device": "cpu"}],
-        "tasks": [task],
+        "models": [{"name": "chat", "path": model, "dtype": "float32", "device": "cpu"}],
+        "tasks": [task | rows],
         "objectives": [{"label": "SFT", "objective": "sft"}],
         "budgets": BUDGETS["quick" if quick else "miniature" if own else "model"],
         "seeds": [0],
-        "controls": {"learning_rate": 5e-4 if own else 2e-4, "batch_rows": 4, "micro_tokens": 512, "warmup_steps": 2},
+        "controls": controls | {"micro_tokens": 512},
         "measures": [{"measure": "task_accuracy", "items": 32}],
     }
 
 
-def make(scratch: Path, model: str, quick: bool, new_tokens: int) -> dict[str, Any]:
+def make(scratch: Path, kept: Path, model: str, quick: bool, new_tokens: int) -> dict[str, Any]:
     """The checkpoints; the prompts' ids; the base's answers."""
     import yaml
 
@@ -59,11 +66,11 @@ def make(scratch: Path, model: str, quick: bool, new_tokens: int) -> dict[str, A
     from holdfast.store.sources import model_folder
 
     (scratch / "study.yaml").write_text(yaml.safe_dump(study(model, quick)))
-    pipeline.stage("train", scratch / "study.yaml", scratch / "study", workers=1)
-    bench = jobs.open_bench(scratch / "study")
+    pipeline.stage("train", scratch / "study.yaml", kept, workers=1)
+    bench = jobs.open_bench(kept)
     (config,) = bench.configs()
     turns = [config.prompts_for(item)[0].turns for item in config.items[: max(PROMPTS.values())]]
-    renderer = bench.materials.renderer("model")
+    renderer = bench.materials.renderer("chat")
     rows = sorted(bench.rows(), key=lambda row: row.budget)
     about: dict[str, Any] = {
         "model": str(model_folder(model)),
@@ -72,7 +79,7 @@ def make(scratch: Path, model: str, quick: bool, new_tokens: int) -> dict[str, A
         "ends": list(renderer.end_ids),
         "pad": renderer.pad_id,
         "new_tokens": new_tokens,
-        "adapters": [str(scratch / "study" / row.adapter) for row in rows if row.adapter],
+        "adapters": [str(kept / row.adapter) for row in rows if row.adapter],
     }
     (scratch / "about.json").write_text(json.dumps(about))
     about["base"] = holdfast_answers(about, None, max(PROMPTS.values()), [[] for _ in turns])(len(turns))
@@ -177,13 +184,15 @@ def counting(model: Any) -> Callable[[], dict[str, int]]:
 def main() -> None:
     model = argparse.ArgumentParser(add_help=False)
     model.add_argument("--model", default=MINIATURE, help="folder of a chat model (default: the miniature)")
+    model.add_argument("--keep", type=Path, help="folder of the trained study, which is found there the next time")
     args = arguments(__doc__.splitlines()[0], repeats=3, more=[model])
     if args.model != MINIATURE and (absent := subjects.absent("gsm8k")):
         raise SystemExit(f"skipped: {absent}")
     began, cells, results = time.perf_counter(), Cells(LIBRARIES), []
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        cells.run(make, scratch, args.model, args.quick, 16 if args.quick else 96)
+        kept = (args.keep or scratch / "study").resolve()
+        cells.run(make, scratch, kept, args.model, args.quick, 16 if args.quick else 96)
         for repeat in range(args.repeats):
             for rows in PROMPTS:
                 for way in WAYS:

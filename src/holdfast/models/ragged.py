@@ -78,11 +78,17 @@ class Step:
             self.width - 1
         )  # of a place that no token has, any will do
         self.columns_N = self.columns_BQ[self.rows_N, self.places_N]
+        self.alike = len(self.rows_N) == self.columns_BQ.numel()  # whether all rows have equally many tokens
         self._masks: dict[tuple[int, int, torch.dtype], Tensor] = {}
+        self._places: dict[tuple[int, int], Tensor] = {}
 
     def write(self, kept: Tensor, states_1HNC: Tensor) -> Tensor:
         """(B, H, K, C) of the kept keys or values, with the new ones among them."""
-        kept[self.rows_N, :, self.columns_N] = states_1HNC[0].transpose(0, 1)
+        heads, room = key = kept.shape[1], kept.shape[2]
+        if key not in self._places:
+            heads_H1 = torch.arange(heads, device=kept.device).unsqueeze(1)
+            self._places[key] = ((self.rows_N * heads + heads_H1) * room + self.columns_N).flatten()
+        kept.flatten(0, 2).index_copy_(0, self._places[key], states_1HNC[0].flatten(0, 1))  # a view: it is contiguous
         return kept[:, :, : self.width]
 
     def attend(
@@ -101,9 +107,13 @@ class Step:
             raise NotImplementedError(f"attention with {unknown[0]}")
         (rows, places), heads = self.columns_BQ.shape, keys_BHKC.shape[1]
         groups, size = query.shape[1] // heads, query.shape[3]
-        padded = query.new_zeros(rows, places, heads, groups, size)
-        padded[self.rows_N, self.places_N] = query[0].transpose(0, 1).unflatten(1, (heads, groups))
-        query_BHgC = padded.permute(0, 2, 3, 1, 4).flatten(2, 3)
+        query_NHGC = query[0].transpose(0, 1).unflatten(1, (heads, groups))
+        if self.alike:
+            query_BQHGC = query_NHGC.unflatten(0, (rows, places))
+        else:
+            query_BQHGC = query.new_zeros(rows, places, heads, groups, size)
+            query_BQHGC[self.rows_N, self.places_N] = query_NHGC
+        query_BHgC = query_BQHGC.permute(0, 2, 3, 1, 4).flatten(2, 3)
         mask_B1gK = self._mask(mask, groups, query.dtype)
         if softcap is None:
             out_BHgC = functional.scaled_dot_product_attention(
@@ -114,16 +124,19 @@ class Step:
             scores_BHgK = (scores_BHgK / softcap).tanh() * softcap + mask_B1gK
             out_BHgC = scores_BHgK.softmax(-1, dtype=torch.float32).to(query.dtype) @ values_BHKC
         out_BQHGC = out_BHgC.unflatten(2, (groups, places)).permute(0, 3, 1, 2, 4)
-        return out_BQHGC[self.rows_N, self.places_N].flatten(1, 2).unsqueeze(0), None
+        out_NHGC = out_BQHGC.flatten(0, 1) if self.alike else out_BQHGC[self.rows_N, self.places_N]
+        return out_NHGC.flatten(1, 2).unsqueeze(0), None
 
     def _mask(self, mask_B1QK: Tensor, groups: int, dtype: torch.dtype) -> Tensor:
         """As it is added to the scores of the groups' queries: made once for all layers that see alike."""
         key = id(mask_B1QK), groups, dtype
         if key not in self._masks:
-            hidden = ~mask_B1QK if mask_B1QK.dtype == torch.bool else mask_B1QK < 0
-            added = torch.zeros(mask_B1QK.shape, dtype=dtype, device=hidden.device)
-            added.masked_fill_(hidden, torch.finfo(dtype).min)
-            self._masks[key] = added.repeat(1, 1, groups, 1)
+            added = mask_B1QK
+            if added.dtype != dtype:  # of booleans, or of another precision
+                hidden = ~added if added.dtype == torch.bool else added < 0
+                added = torch.zeros(added.shape, dtype=dtype, device=added.device)
+                added.masked_fill_(hidden, torch.finfo(dtype).min)
+            self._masks[key] = added.repeat(1, 1, groups, 1) if groups > 1 else added
         return self._masks[key]
 
 
