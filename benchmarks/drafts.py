@@ -26,6 +26,7 @@ LIBRARIES = ("holdfast.models.backend", "transformers.models.llama.modeling_llam
 WAYS = ("generate", "holdfast plain", "holdfast drafted")
 MINIATURE = "package:holdfast.miniature/model"
 BUDGETS = {"model": [2500, 5000, 10000], "miniature": [15000, 30000, 60000], "quick": [500, 1000, 1500]}
+NEW_TOKENS, QUICK_TOKENS = 96, 16
 PROMPTS = {1: 2, 8: 8, 32: 32}  # how many are asked at each batch size
 
 
@@ -58,13 +59,15 @@ def study(model: str, quick: bool) -> dict[str, Any]:
     }
 
 
-def make(scratch: Path, kept: Path, model: str, quick: bool, new_tokens: int) -> dict[str, Any]:
+def make(scratch: Path, kept: Path, model: str, quick: bool, threads: int) -> dict[str, Any]:
     """The checkpoints; the prompts' ids; the base's answers."""
+    import torch
     import yaml
 
     from holdfast.runs import jobs, pipeline
     from holdfast.store.sources import model_folder
 
+    torch.set_num_threads(threads)
     (scratch / "study.yaml").write_text(yaml.safe_dump(study(model, quick)))
     pipeline.stage("train", scratch / "study.yaml", kept, workers=1)
     bench = jobs.open_bench(kept)
@@ -78,7 +81,7 @@ def make(scratch: Path, kept: Path, model: str, quick: bool, new_tokens: int) ->
         "ids": [renderer.prompt_ids(some) for some in turns],
         "ends": list(renderer.end_ids),
         "pad": renderer.pad_id,
-        "new_tokens": new_tokens,
+        "new_tokens": QUICK_TOKENS if quick else NEW_TOKENS,
         "adapters": [str(kept / row.adapter) for row in rows if row.adapter],
     }
     (scratch / "about.json").write_text(json.dumps(about))
@@ -192,7 +195,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         kept = (args.keep or scratch / "study").resolve()
-        cells.run(make, scratch, kept, args.model, args.quick, 16 if args.quick else 96)
+        cells.run(make, scratch, kept, args.model, args.quick, args.threads)
         for repeat in range(args.repeats):
             for rows in PROMPTS:
                 for way in WAYS:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from holdfast.models import cache, decoding, ragged
 from holdfast.models.backend import InProcess
 from holdfast.models.decoding import DecodingPrompt
-from holdfast.models.drafts import BREAK, MOST, Cost, Draft
+from holdfast.models.drafts import BREAK, MOST, TOGETHER, Cost, Draft
 from holdfast.types import Request, Sampling, Subject, Turn, UserError
 
 KINDS = list(tiny.CONFIGS)
@@ -244,6 +244,7 @@ def test_as_much_is_tried_as_pays():
     assert padded.lengths([sure] + [[]] * 63, 400)[0] < 8  # attention is padded to the longest row
     falling = small.lengths([[0.9**n for n in range(1, 33)] for _ in range(4)], 10)
     assert len(set(falling)) == 1
+    assert sum(small.lengths([[1.0] * 32] * 40, 10)) == TOGETHER - 40
     assert 0 < falling[0] < 32
 
 

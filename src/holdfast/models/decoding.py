@@ -27,6 +27,7 @@ from holdfast.models.drafts import Cost, Draft
 from holdfast.models.network import Network
 
 CROWDED = 0.75  # the batch is made smaller when fewer than this share of its rows go on
+DRAWN = 256  # rows whose probabilities are held at once, in fp64
 NEAR = 1e-3  # between two logits: rounding in fp32 is a hundred times less, in bfloat16 it can be more
 
 
@@ -214,8 +215,9 @@ def _pick(logits_NV: Tensor, asked: abc.Sequence[tuple[DecodingPrompt, int]]) ->
     """(N,) the token that each of these prompts has at each of these positions."""
     ids_N = logits_NV.argmax(-1)
     finite.check_chosen(logits_NV, ids_N)
-    drawn = [n for n, (prompt, _) in enumerate(asked) if prompt.temperature > 0]
-    if drawn:
+    sampled = [n for n, (prompt, _) in enumerate(asked) if prompt.temperature > 0]
+    for at in range(0, len(sampled), DRAWN):
+        drawn = sampled[at : at + DRAWN]
         hot = [asked[n] for n in drawn]
         uniform_N = torch.tensor([rng.uniform(p.key, t) for p, t in hot], dtype=torch.float64, device=logits_NV.device)
         temperature_N, top_p_N = (logits_NV.new_tensor(x) for x in zip(*((p.temperature, p.top_p) for p, _ in hot)))  # noqa: B905

@@ -22,6 +22,7 @@ from holdfast.models.network import Network
 
 GRAMS = (4, 3, 2)  # last tokens by which a place is found again, the longest first
 MOST = 32  # draft tokens of one row in one forward
+TOGETHER = 1024  # tokens of all rows in one forward, whose logits are held at once
 BREAK = -1  # between two drafts; no token
 # What a token that is tried is reckoned at: more than it costs, for a row that runs ahead ends early, and those that do
 # not then have a forward to themselves.
@@ -119,7 +120,7 @@ class Cost:
         for b, row in enumerate(chances):
             chance_BM[b, : len(row)] = row
         order = np.argsort(-chance_BM, axis=None, kind="stable")  # along a row chances fall, so no token is left out
-        order = order[: np.count_nonzero(chance_BM)]
+        order = order[: min(np.count_nonzero(chance_BM), max(TOGETHER - rows, 0))]
         given = rows + np.concatenate([[0], np.cumsum(chance_BM.ravel()[order])])
         longest = np.concatenate([[1], np.maximum.accumulate(order % most) + 2])
         paid = self.fixed + rows + WARY * np.arange(len(given)) + self.place * columns * rows * longest

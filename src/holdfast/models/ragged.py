@@ -181,5 +181,7 @@ def check(network: Network, ids: Ids) -> None:
                 error = float((got_V - want_V).norm() / want_V.norm().clamp_min(1e-6))
                 if not error <= TOLERANCE[torch.bfloat16 if network.autocast else network.dtype][1]:
                     raise UserError(f"rows of {network.spec.name} cannot go on apart (relative error {error:.1e})")
-    except (RuntimeError, KeyError, TypeError, AttributeError) as error:  # an attention of the model's own
+    except UserError:
+        raise
+    except Exception as error:  # of whatever kind: the attention is the model's own
         raise UserError(f"rows of {network.spec.name} cannot go on apart ({type(error).__name__})") from error

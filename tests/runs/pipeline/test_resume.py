@@ -53,6 +53,15 @@ def test_a_second_run_changes_nothing(finished: tuple[Path, str]) -> None:
     assert {p: p.stat().st_mtime_ns for p in root.rglob("*.safetensors")} == before
 
 
+def test_bases_are_asked_first_and_then_budgets_in_order(finished: tuple[Path, str]) -> None:
+    """So that the answers which later ones are drafted with are there, whoever asks and whenever."""
+    lines = [line[20:].split() for line in StudyFolder(finished[0]).run_log.read_text().splitlines()]
+    asked = [words for words in lines if words[:1] == ["respond"] and "done" in words]
+    kinds = ["base" if words[1] == "base" else words[2] for words in asked]
+    assert kinds == sorted(kinds, key=["base", "600", "1,200"].index)
+    assert set(kinds) == {"base", "600", "1,200"}
+
+
 def test_an_analysis_says_what_is_missing(finished: tuple[Path, str], tmp_path: Path) -> None:
     folder = StudyFolder(shutil.copytree(finished[0], tmp_path / "copy"))
     shutil.rmtree(next(p for p in folder.records.glob("miniature_dark_triad-*/*") if p.is_dir()))
