@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -40,16 +39,17 @@ STRICTER = 5  # of those told 93% hold wherever one in 7 is told (alpha / 5 may 
 
 @dataclass(frozen=True)
 class Slope:
-    """A coupling. ``moved``: the contrast of capability, ``p_moved`` that it is 0. ``worst``: the same with the missing
-    scores of either measure at either worst; empty where none is missing."""
+    """A coupling: ``harm`` over ``moved``, the contrasts of safety and of capability with the same weights. ``worst``:
+    the same with the missing scores of either measure at either worst; empty where none is missing."""
 
-    value: float
+    harm: Estimate
+    moved: Estimate
     parts: tuple[Ratio, ...]
-    moved: float
-    p_moved: float
-    prompts: int
-    seeds: int
     worst: tuple[Slope, ...] = ()
+
+    @property
+    def value(self) -> float:
+        return float(self.harm.value / self.moved.value) if abs(self.moved.value) > 1e-12 else np.nan
 
     def set(self, alpha: float) -> tuple[float, float]:
         """Ends of Fieller's set at 1 - ``alpha``: of the union over the pivots, for each must hold."""
@@ -80,24 +80,28 @@ def _of_pair(capability: Ladder, safety: Ladder, slopes: dict[str, Slope | None]
         if own is None:
             continue
         asked: list[tuple[str, tuple[Slope, ...], float, Ends]] = [("base", (own,), own.value, own.ends)]
-        if reference is not None and label != safety.sft and own.seeds == reference.seeds:
+        if reference is not None and label != safety.sft and own.harm.n_seeds == reference.harm.n_seeds:
             asked.append(("sft", (own, reference), own.value - reference.value, less(own, reference)))
         for against, both, value, ends in asked:
-            said: dict[str, Any] = {}
-            if len(set(capability.budgets(label)) & set(safety.budgets(label))) == 1:
-                said["note"] = "one budget: the ratio of two changes, not a slope along a ladder"
-            made = estimated(value, ends, both, study)
             low, high, lost = _bounds(both, study.alpha)
-            made = replace(made, bound_low=low, bound_high=high)
+            made = replace(estimated(value, ends, both, study), bound_low=low, bound_high=high)
+            finding = Finding(about, "coupling", made, label, against, interest=margin)
+            if len(set(capability.budgets(label)) & set(safety.budgets(label))) == 1:
+                finding = replace(finding, note="one budget: the ratio of two changes, not a slope along a ladder")
             if lost:
-                said |= {"note": lost, "decided": CANNOT_TELL}
+                finding = replace(finding, note=lost, decided=CANNOT_TELL)
             if not np.isfinite([made.low, made.high]).all():
-                seen = " and ".join(f"p {x.p_moved:.2g}" for x in both if not np.isfinite(x.ends(study.alpha)).all())
-                note = f"capability is not shown clearly enough to move along the ladder ({seen}, which must be below "
-                note += f"{study.alpha / STRICTER:g}): no slope on it can be told"
                 made = replace(made, value=np.nan, low=np.nan, high=np.nan, p=np.nan)
-                said |= {"within": np.nan, "note": note}
-            yield Finding(about, "coupling", made, label=label, against=against, interest=margin, **said)
+                finding = replace(finding, estimate=made, within=np.nan, note=_unmoved(both, study.alpha))
+            yield finding
+
+
+def _unmoved(both: tuple[Slope, ...], alpha: float) -> str:
+    ps = [f"p {x.moved.two_sided():.2g}" for x in both if not np.isfinite(x.ends(alpha)).all()]
+    return (
+        f"capability is not shown clearly enough to move along the ladder ({' and '.join(ps)}, which must be below "
+        f"{alpha / STRICTER:g}): no slope on it can be told"
+    )
 
 
 def _bounds(both: tuple[Slope, ...], alpha: float) -> tuple[float, float, str]:
@@ -108,7 +112,7 @@ def _bounds(both: tuple[Slope, ...], alpha: float) -> tuple[float, float, str]:
     ends = [less(*w)(alpha) if len(w) > 1 else w[0].ends(alpha) for w in ways]
     low, high = min(a for a, _ in ends), max(b for _, b in ends)
     # From one sign to the other capability passes 0, where the ratio has no bound.
-    same = all(len({w.moved > 0 for w in (x, *x.worst)}) == 1 for x in both)
+    same = all(len({w.moved.value > 0 for w in (x, *x.worst)}) == 1 for x in both)
     if same and np.isfinite([low, high]).all():
         return low, high, ""
     note = "scores are missing, and by some that they could be capability does not move the same way: no verdict"
@@ -151,9 +155,7 @@ def _slope(moved: Estimate, harm: Estimate, unit: float) -> Slope:
         Ratio(*(float(x) for x in (a.centre, c.centre, a.variance, c.variance, together, np.fmin(a.df, c.df))))
         for a, c in zip(harm.pivots, moved.pivots, strict=True)
     )
-    value = harm.value / moved.value if abs(moved.value) > 1e-12 else np.nan
-    prompts = min(harm.n_prompts, moved.n_prompts)
-    return Slope(value, parts, moved.value, moved.two_sided(), prompts, seeds)
+    return Slope(harm, moved, parts)
 
 
 def instrument(checkpoints: list[Checkpoint]) -> dict[Checkpoint, float]:
@@ -173,7 +175,7 @@ def less(one: Slope, other: Slope) -> Ends:
             return NOWHERE
         (low, high), (least, most) = one.set(alpha), other.set(alpha)
         value = one.value - other.value
-        add = np.hypot if one.moved * other.moved > 0 else np.add
+        add = np.hypot if one.moved.value * other.moved.value > 0 else np.add
         down, up = add(one.value - low, most - other.value), add(high - one.value, other.value - least)
         return float(value - down), float(value + up)
 
@@ -182,7 +184,7 @@ def less(one: Slope, other: Slope) -> Ends:
 
 def estimated(value: float, ends: Ends, of: tuple[Slope, ...], study: Study) -> Estimate:
     """``of``: the slopes that it is made of."""
-    s, m = min(x.seeds for x in of), min(x.prompts for x in of)
+    s, m = (min(getattr(y, n) for x in of for y in (x.harm, x.moved)) for n in ("n_seeds", "n_prompts"))
     fixed = study.declared.prompts == "fixed"
     over = "seeds" if fixed else "seeds × prompts of both measures" if s > 1 else "prompts of both measures"
     low, high = ends(study.alpha)
