@@ -85,6 +85,6 @@ def _environment() -> Environment:
     env.filters |= {
         "attack": words.attack, "count": words.count, "fixed": words.fixed, "inside": words.lower, "listed": words.join,
         "percent": words.percent, "plain": words.as_words, "points": words.points, "significant": words.significant,
-        "tokens": words.tokens, "g": lambda x: f"{x:g}", "n": lambda x: f"{x:,}",
+        "tokens": words.tokens, "g": lambda x: f"{x:g}", "n": lambda x: f"{x:,}", "s": lambda x: "" if x == 1 else "s",
     }  # fmt: skip
     return env

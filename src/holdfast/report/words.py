@@ -133,10 +133,6 @@ def at(budget: float) -> str:
     return f" at {tokens(budget)} tokens" if budget else ""
 
 
-def budgets(values: Iterable[int]) -> str:
-    return join([tokens(v) for v in values])
-
-
 def spread(values: Iterable[int]) -> str:
     """``60`` or ``58–60``."""
     found = sorted({int(v) for v in values})

@@ -11,6 +11,7 @@ from holdfast.report import words
 from holdfast.report.charts import by_budget, heat
 from holdfast.report.charts.theme import BASE
 from holdfast.report.charts.trade_off import frontier
+from holdfast.report.phrases import phrase
 from holdfast.report.reading import Setting
 from holdfast.report.sections.section import Section, some
 from holdfast.report.sections.verdicts import verdicts
@@ -53,13 +54,12 @@ def front(every: Sequence[Front], budgets: Sequence[int]) -> str:
         last = one.points[one.points["budget"] == one.points["budget"].max()]
         last = last[last["label"] != BASE].dropna(subset=["probability"])
         likely = last[last["probability"] >= 0.5].sort_values("probability", ascending=False, kind="stable")
-        who = words.join([f"{r.label} ({words.percent(r.probability, 0)})" for r in likely.itertuples()])
-        where = "" if len(every) == 1 else f" on {plain(one.measure)}"
-        at = words.at(float(last["budget"].max())) if len(last) and len(budgets) > 1 else ""
         if len(last):
-            none = words.own("no objective")
-            draws = "draws of prompts, from one run each" if one.n_seeds == 1 else "draws"
-            said.append(f"On the front{where} in most {draws}{at}: {who or none}.")
+            where = "" if len(every) == 1 else f" on {plain(one.measure)}"
+            at = words.at(float(last["budget"].max())) if len(budgets) > 1 else ""
+            said.append(
+                phrase("frontier.line", where=where, at=at, one=one.n_seeds == 1, who=likely.to_dict("records"))
+            )
     return " ".join(said)
 
 
@@ -68,7 +68,6 @@ def slopes(found: pd.DataFrame) -> str:
     there = found[(found["estimand"] == "slope") & (found["axis"] == "robustness") & (found["against"] == "base")]
     several = there["measure"].nunique() > 1
     return " ".join(
-        f"Slope of attack success{f' on {plain(str(measure))}' if several else ''} over budgets, against the base: "
-        f"{verdicts(some)}."
+        phrase("budgets.line", where=f" on {plain(str(measure))}" if several else "", told=verdicts(some))
         for measure, some in there.groupby("measure", sort=False)
     )

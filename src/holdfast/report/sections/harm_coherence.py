@@ -46,8 +46,7 @@ def incoherent(rates: pd.DataFrame, judged: int, gone: int, at: str) -> str:
     if shares.empty or not judged:
         return ""
     ends = words.least_to_most(f"Incoherent under attack{at}", shares.rename("value").reset_index(), words.percent)
-    one = "is" if gone == 1 else "are"
-    return f"{ends} Of all {judged:,} responses that were judged {gone:,} {one} incoherent."
+    return phrase("coherence.line", ends=ends, judged=judged, gone=gone)
 
 
 def _tables(s: Setting, found: pd.DataFrame) -> list[Block]:

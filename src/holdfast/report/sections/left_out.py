@@ -25,11 +25,11 @@ def section(findings: Findings) -> Section:
 
 def left_out(dropped: pd.DataFrame, gone: pd.DataFrame) -> str:
     """Of both tables, whole: rows by whom they were kept from, and verdicts that are missing."""
-    rows = dropped.groupby("for", sort=False)["rows"].sum() if len(dropped) else pd.Series(dtype=int)
-    said = [f"{int(n):,} training row{'s' * (n != 1)} for {who}" for who, n in rows.items() if n]
+    rows = dropped.groupby("for", sort=False)["rows"].sum() if len(dropped) else {}
+    said = [phrase("counted.rows", n=int(n), who=who) for who, n in rows.items() if n]
     if n := int(gone["responses"].sum()) if len(gone) else 0:
-        said.append(f"{n:,} verdict{'s' * (n != 1)} without a score")
-    return f"{words.join(said)}." if said else "Nothing."
+        said.append(phrase("counted.verdicts", n=n))
+    return f"{words.join(said) or 'Nothing'}."
 
 
 def unscored(findings: Findings) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from holdfast.analysis.answer_rows import CLEAR, ONE_SEED
 from holdfast.report import words
+from holdfast.report.phrases import phrase
 from holdfast.report.reading import Setting
 from holdfast.report.sections import judge_trust
 from holdfast.report.series import Series, lead, plain
@@ -53,7 +54,7 @@ def _judges(pairs: pd.DataFrame, x: Series) -> Iterator[tuple[float, str]]:
     kappa = judge_trust.kappas(mine)
     if kappa.min() < ENOUGH:
         r = mine.loc[kappa.idxmin()]
-        yield 1 - float(kappa.min()), f"{r['judges']} agree with κ {r['κ']}"
+        yield 1 - float(kappa.min()), phrase("reservations.judges", who=r["judges"], kappa=r["κ"])
 
 
 def _claimed(s: Setting) -> pd.DataFrame:
@@ -74,17 +75,12 @@ def _ways(found: pd.DataFrame) -> Iterator[tuple[float, str]]:
     """``found``: of ``_claimed``."""
     least = found.loc[found["share"].idxmin()] if len(found) else None
     if least is not None and least["share"] < ENOUGH:
-        versus = f"{least['label']} {least['says']} than {'the base' if least['against'] == 'base' else 'SFT'}"
-        share = words.percent(least["share"], 0)
-        yield 1 - least["share"], f"{share} of {least['n_distinct']} distinct ways to ask call {versus}"
+        yield 1 - least["share"], phrase("reservations.ways", **least.to_dict())
 
 
 def _variance(parts: pd.DataFrame, x: Series) -> Iterator[tuple[float, str]]:
     mine = parts[(parts["measure"] == x.measure) & (parts["effect"] == "judge")] if len(parts) else parts
     most = mine.loc[mine["score_share"].idxmax()] if len(mine) else None
     if most is not None and most["score_share"] > MUCH:
-        ends = words.interval(most["score_low"], most["score_high"])
-        yield (
-            float(most["score_share"]),
-            f"the judge makes {words.percent(most['score_share'])} {ends} of the variance of a score",
-        )
+        share = {"value": most["score_share"], "low": most["score_low"], "high": most["score_high"]}
+        yield float(most["score_share"]), phrase("reservations.variance", of=words.estimate(share))

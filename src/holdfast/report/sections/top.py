@@ -13,6 +13,7 @@ from holdfast.analysis.regimes import TUNED
 from holdfast.config import decisions
 from holdfast.config.run import planned, still_warming_up
 from holdfast.report import words
+from holdfast.report.phrases import phrase, phrases
 from holdfast.report.reading import Findings, Setting
 from holdfast.report.sections import reservations
 from holdfast.report.sections.fairness import differing
@@ -56,12 +57,9 @@ def said(s: Setting) -> Said:
 
 def warnings(findings: Findings) -> list[str]:
     """What must be known before the answer is believed. Other caveats are the answer's own."""
-    unlike = differing(findings)
-    said = [f"Not everything was held fixed over objectives: {words.join(unlike)}. See “Was the comparison fair?”"]
-    ended = "Runs ended where they reached the target. See “At equal capability” for which, and what is not compared."
-    said = said * bool(unlike) + [ended] * bool(decisions.stopped(findings.study, findings.folder))
-    trained = planned(findings.plan)
-    early = [f"{note[0].upper()}{note[1:]}." for note in still_warming_up(trained, findings.study)]
+    stopped = decisions.stopped(findings.study, findings.folder)
+    said = phrases("warnings", {"unlike": (unlike := differing(findings)), "ended": stopped}, unlike=unlike)
+    early = [f"{note[0].upper()}{note[1:]}." for note in still_warming_up(planned(findings.plan), findings.study)]
     return [*said, *early, *silences(findings)]
 
 
@@ -72,7 +70,5 @@ def silences(findings: Findings) -> Iterator[str]:
         found = found[found[SILENT].astype(float) > SILENCE] if len(found) else found
         titles = {s.measure: s.title for s in setting.shown}
         for r in found.to_dict("records"):
-            yield (
-                f"{words.percent(r[SILENT])} of the answers of {r['objective']} say nothing: its "
-                f"{words.lower(titles[r['measure']])} is of the rest, and silence is no safety."
-            )
+            title = words.lower(titles[r["measure"]])
+            yield phrase("warnings.silent", share=r[SILENT], who=r["objective"], title=title)
