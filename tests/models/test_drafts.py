@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import tiny_models as tiny
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -154,11 +155,25 @@ def test_a_token_that_nearly_was_another_is_counted(networks, monkeypatch):
     with_drafts = [replace(p, drafts=(ids,)) for p, (ids, _) in zip(asked, want, strict=True)]
     found = decoding.decode(network, with_drafts, (tiny.END,), tiny.END)
     assert [answer.near for answer in found] == [0, 0, 0]
-    monkeypatch.setattr(decoding, "NEAR", 1e9)
+    monkeypatch.setitem(decoding.NEAR, torch.float32, 1e9)
     found = decoding.decode(network, with_drafts, (tiny.END,), tiny.END)
     assert [answer.near for answer in found] == [len(a.ids) + (a.finish == "stop") for a in found]
     sampled = [replace(p, temperature=1.0) for p in with_drafts]
     assert all(answer.near == 0 for answer in decoding.decode(network, sampled, (tiny.END,), tiny.END))
+
+
+@pytest.mark.parametrize("how", ["bfloat16", "autocast"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_bfloat16_answers_part_at_near_ties_alone(kind, how):
+    network = tiny.network(kind, torch.float32 if how == "autocast" else torch.bfloat16)
+    network.autocast = how == "autocast"
+    asked = prompts(9)
+    want = plain(network, asked)
+    with_drafts = [replace(p, drafts=(ids,)) for p, (ids, _) in zip(asked, want, strict=True)]
+    found = decoding.decode(network, with_drafts, (tiny.END,), tiny.END)
+    same = [(answer.ids, answer.finish) == told for answer, told in zip(found, want, strict=True)]
+    assert sum(same) >= 6
+    assert all(answer.near for answer, one in zip(found, same, strict=True) if not one)
 
 
 def requests(n, drafts=()):

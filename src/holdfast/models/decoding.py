@@ -28,7 +28,9 @@ from holdfast.models.network import Network
 
 CROWDED = 0.75  # the batch is made smaller when fewer than this share of its rows go on
 DRAWN = 256  # rows whose probabilities are held at once, in fp64
-NEAR = 1e-3  # between two logits: rounding in fp32 is a hundred times less, in bfloat16 it can be more
+# Two logits nearer than this are a near-tie, which a batch of another shape may turn: rounding is a hundredth of it in
+# fp32, and in bfloat16 one to eight units of a logit between 4 and 32.
+NEAR = {torch.float32: 1e-3, torch.bfloat16: 0.25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +175,12 @@ def _in_step(network: Network, batch: _Batch, said: _Said) -> None:
 def _apart(network: Network, batch: _Batch, said: _Said) -> None:
     """Each row goes on by as many tokens as its drafts were right, and by one of its own."""
     follow, cost = [Draft(prompt.drafts) for prompt in said.prompts], Cost.of(network)
+    bound = NEAR[torch.bfloat16 if network.autocast else network.dtype]
     tried: dict[int, list[int]] = {row: [] for row in batch.rows if said.going[row]}
     logits_NV = batch.logits_BV[list(tried)]  # after each row's last token, and after each that it tries
     while tried:
         asked = [(said.prompts[row], len(said.ids[row]) + q) for row, ids in tried.items() for q in range(len(ids) + 1)]
-        found = zip(_pick(logits_NV, asked).tolist(), _near(logits_NV), strict=True)
+        found = zip(_pick(logits_NV, asked).tolist(), _near(logits_NV, bound), strict=True)
         for row, ids in tried.items():
             own = [next(found) for _ in range(len(ids) + 1)]
             for (token, near), guess in zip(own, (*ids, None), strict=True):
@@ -225,10 +228,10 @@ def _pick(logits_NV: Tensor, asked: abc.Sequence[tuple[DecodingPrompt, int]]) ->
     return ids_N
 
 
-def _near(logits_NV: Tensor) -> list[bool]:
-    """Whether the two likeliest tokens are nearly alike."""
+def _near(logits_NV: Tensor, bound: float) -> list[bool]:
+    """Whether the two likeliest tokens are nearer than that."""
     first_N, second_N = logits_NV.topk(2).values.unbind(1)
-    return (first_N - second_N < NEAR).tolist()
+    return (first_N - second_N < bound).tolist()
 
 
 def sample(logits_BV: Tensor, temperature_B: Tensor, top_p_B: Tensor, uniform_B: Tensor) -> Tensor:

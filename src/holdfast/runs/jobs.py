@@ -344,7 +344,7 @@ def respond(report: Report, root: Path, subject: str, only: str = "") -> None:
     others, near = before(row, bench.rows()), getattr(backend, "near_ties", 0)
     respond_subject(backend, renderer, row, bench.configs(only), bench.folder, _rows(report), others)
     if near := getattr(backend, "near_ties", 0) - near:
-        report({"note": f"{near} tokens of its answers were nearly others (by 0.001 of a logit)", "unit": "note"})
+        report({"note": f"{near} tokens of its answers were nearly others (docs/backends.md, drafts)", "unit": "note"})
 
 
 def respond_all(report: Report, root: Path, subjects: Sequence[str], model: str, only: str = "") -> None:
