@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.models import cache, decoding, ragged
+from holdfast.config.study import LoraSpec
+from holdfast.models import adapters, cache, decoding, ragged
 from holdfast.models.backend import InProcess
 from holdfast.models.decoding import DecodingPrompt
 from holdfast.models.drafts import BREAK, MOST, TOGETHER, Cost, Draft
@@ -263,6 +264,9 @@ def test_as_much_is_tried_as_pays():
     assert 0 < falling[0] < 32
 
 
-def test_the_rule_is_of_counts_and_sizes_alone(networks):
-    assert Cost.of(networks["llama"]) == Cost.of(tiny.network())
-    assert Cost.of(networks["llama"]).fixed > 1000  # so small a model is bound by its launches
+def test_the_rule_is_of_counts_and_sizes_alone():
+    network = tiny.network()
+    cost = Cost.of(network)
+    assert cost.fixed > 1000  # so small a model is bound by its launches
+    adapters.attach(network, LoraSpec(rank=4, alpha=8), "lora", 0)
+    assert Cost.of(network) == cost
