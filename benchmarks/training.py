@@ -341,7 +341,8 @@ def _page(size: Size, results: list[dict[str, Any]]) -> str:
         apart = max(abs(a / b - 1) for r in mine for a, b in zip(r["tokens"], other[0]["tokens"], strict=True))
         assert apart < (0.02 if size.share < 1 else 1e-9), "the tools did not read the same tokens"
         first = {r["loss"] for r in mine + other}
-        assert cell.params or cell.objective != "SFT" or max(first) - min(first) < 0.01, f"other losses: {first}"
+        alike = cell.params or cell.objective != "SFT" or size.share < 1  # with that line break the mean is another
+        assert alike or max(first) - min(first) < 0.01, f"other losses: {first}"
 
         keys = ("tokens_per_second", "tokens_per_cpu_second", "steps_mib")
         wall, cpu, memory = (
