@@ -190,6 +190,9 @@ MEANT = {
     "better: ": "better in ",
     "equivalent: ": "equivalent in ",
     "inconclusive: ": "inconclusive in ",
+    "micro_tokens\n8192": "micro_tokens\nauto",  # left to the memory there is
+    "micro_tokens,8192": "micro_tokens,auto",
+    "micro\\_tokens & 8192": "micro\\_tokens & auto",
     "brackets: vs_": "control runs: vs_",  # the family of the comparisons of control runs
     "is inconclusive": "inconclusive",
     "are inconclusive": "inconclusive",

@@ -91,6 +91,7 @@ def content(study: Study) -> dict[str, Any]:
     """All of the study that decides a verdict, as plain JSON; what is listed stands by its label, with their order."""
     plain = study.model_dump(mode="json", exclude=_NO_SAY)
     plain["brackets"] = plain.pop("control_runs")  # digests were made under the earlier name
+    plain["controls"]["micro_tokens"] = study.controls.identity()["micro_tokens"]  # and before it could be left open
     for key, name in _LISTED.items():
         plain[key] = _by_label([p | {"label": p.get(name) or p["measure"]} for p in plain[key]])
     for given in plain["given"]:
