@@ -190,8 +190,7 @@ class InProcess:
 
     def _drafts(self, requests: abc.Sequence[Request]) -> dict[str, tuple[Ids, ...]]:
         """The ids of requests' drafts by key; none where this model's rows cannot go on apart, which is tried once."""
-        encode = self.network.renderer.continuation_ids
-        found = {r.key: ids for r in requests if (ids := tuple(filter(None, map(encode, r.drafts))))}
+        found = {r.key: ids for r in requests if r.drafts and (ids := self._draft_ids(r))}
         if found and self._goes_apart is None:
             try:
                 ragged.check(self.network, next(iter(found.values()))[0])
@@ -199,6 +198,9 @@ class InProcess:
             except UserError:
                 self._goes_apart = False
         return found if self._goes_apart else {}
+
+    def _draft_ids(self, request: Request) -> tuple[Ids, ...]:
+        return tuple(filter(None, map(self.network.renderer.continuation_ids, request.drafts)))
 
     def _by_prefix(self, rows: abc.Sequence[list[Sequence]], layout: Layout) -> dict[Ids, list[int]]:
         """Which rows go on from which prefix, or from none."""
