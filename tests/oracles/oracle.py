@@ -3,10 +3,9 @@
     python tests/oracles/oracle.py       # record anew, after a change that is meant to change them
 
 Each state is one compressed file beside this one. Numbers are compared to 1e-12 relative, all else exactly. That holds
-for every column, tails of p among them, where linear algebra adds up in the same order: the states were recorded with
-OpenBLAS's kernel for AVX-512. With another kernel (``OPENBLAS_CORETYPE=Haswell``) what is resampled in single precision
-(matched, at_safety, at_distance, front) holds to 1e-8, and p and ends of apart and interaction to 1e-2 alone, for the
-draws of ``many_to_one`` then have another basis.
+for every column, tails of p among them, where linear algebra adds up in the same order: with OpenBLAS's kernel for
+AVX-512, by which the states were recorded. With another (``OPENBLAS_CORETYPE=Haswell``) what is resampled in single
+precision (matched, at_safety, at_distance, front) holds to 1e-8, and a p that counts draws to a few of them.
 """
 
 from __future__ import annotations
@@ -21,12 +20,14 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pandas as pd
+from threadpoolctl import threadpool_info
 
 from holdfast.analysis import estimates_file
 from holdfast.config import loading
@@ -41,6 +42,7 @@ from holdfast.store.folder import StudyFolder
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+KERNEL = "SkylakeX"  # by which the states were recorded
 KEPT = HERE / "kept.tar.xz"  # a small finished study of every section, as an earlier version left it
 SHIPPED = ("miniature", "miniature-full", "paper", "studies/miniature-seeds.yaml")
 MADE_UP: dict[str, dict[str, Any]] = {
@@ -148,12 +150,7 @@ def _texts(page: str) -> dict[str, str]:
 
 def differences(found: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[str]:
     """In what two states differ, a line each."""
-    for was, now in MEANT.items():
-        found, kept = ({k: v.replace(was, now) for k, v in state.items()} for state in (found, kept))
-    kept = {NAMED.get(name, name): text for name, text in kept.items()}
-    for pattern, now in LAID_OUT.items():
-        found, kept = ({k: re.sub(pattern, now, v, flags=re.M) for k, v in state.items()} for state in (found, kept))
-    found, kept = ({k: ADDED.sub("", DATE.sub("DATE", v)) for k, v in state.items()} for state in (found, kept))
+    found, kept = ({k: DATE.sub("DATE", v) for k, v in state.items()} for state in (found, kept))
     for name in sorted(found.keys() | kept.keys()):
         if name not in found or name not in kept:
             yield f"{name}: {'new' if name in found else 'gone'}"
@@ -161,67 +158,6 @@ def differences(found: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[s
             yield from (f"{name}: {line}" for line in _unlike(found[name], kept[name]))
 
 
-# What was to change since, as it was and is.
-MEANT = {
-    "brackets · ": "control_runs · ",
-    "bracketing run": "control run",
-    "Every trajectory writes": "Every run writes",
-    "cannot tell": "inconclusive",
-    "Cannot tell": "Inconclusive",
-    "the data inconclusive": "it inconclusive",
-    "none can be told": "all inconclusive",
-    "neither can be told": "both inconclusive",
-    "cannot be told": "inconclusive",
-    "Bracketing run": "Control run",
-    "\nsft\n": "\nSFT\n",  # in what was asked: as the study calls it
-    " & sft & ": " & SFT & ",
-    "\nladder\n": "\nall\n",  # over which budgets
-    " & ladder & ": " & all & ",
-    "at_safety\n": "at safety\n",
-    "at_distance\n": "at distance\n",
-    "at\\_safety &": "at safety &",
-    "at\\_distance &": "at distance &",
-    "\ncell\n": "\neval config\n",  # the word that everything else has
-    ",cell,": ",eval config,",
-    "& cell &": "& eval config &",
-    "p < 0.001": "< 0.001",  # in a column that is of p
-    "p = ": "",
-    "worse: ": "worse in ",  # of a section's line: worse in DPO
-    "better: ": "better in ",
-    "equivalent: ": "equivalent in ",
-    "inconclusive: ": "inconclusive in ",
-    "micro_tokens\n8192": "micro_tokens\nauto",  # left to the memory there is
-    "micro_tokens,8192": "micro_tokens,auto",
-    "micro\\_tokens & 8192": "micro\\_tokens & auto",
-    "brackets: vs_": "control runs: vs_",  # the family of the comparisons of control runs
-    "is inconclusive": "inconclusive",
-    "are inconclusive": "inconclusive",
-    "−": "-",  # one minus everywhere
-    "$-$": "-",
-    "'-": "-",  # where that one does not begin a formula
-}
-# What stands in another place: a sentence in a paragraph of its own, and what is said of SFT once, below the table.
-_LIES = r"\w+ lies between [\d,]+ and [\d,]+ tokens, where [^\n;]*?: checkpoints between would narrow the interval"
-LAID_OUT = {
-    r"(× |\\times\$ )miniature (?=dark triad|facts)": r"\1",  # a measure's name alone, without the world's
-    r" (?=These \d+ comparisons are one family|The study cannot speak of)": "\n",
-    r"(?<=where neither is shown, it inconclusive\.) ": "\n",
-    r"^Each with its interval\n": "",
-    rf"^{_LIES}(?:; {_LIES})*\n": "",
-    rf"(?:; | ){_LIES}\.?": "",
-    r" Each run is read off where its KL [^\n]*? own\.(?= Differences in points)": "",  # as the chart above says
-}
-# The section and the table of the control runs have the name that they have everywhere.
-NAMED = {
-    "page#brackets": "page#control-runs",
-    "report/tables/brackets.csv": "report/tables/control-runs.csv",
-}
-# What was added to texts: what it would take to tell a difference, in the first table and beside what is inconclusive.
-ADDED = re.compile(
-    r"What it would take: so many seeds[^.]*\. ?| What it would take to tell a difference of [^\n]*?\.(?= [A-Z]|$)|"
-    r"^What it would take\n(?:(?:from .*: .*|–)\n?)*",
-    re.MULTILINE,
-)
 DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d)?")
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?|-?\d+e[+-]?\d+")
 
@@ -238,7 +174,14 @@ def _unlike(one: str, other: str) -> Iterator[str]:
 
 def _near(one: list[str], other: list[str]) -> bool:
     """To 1e-12 relative; around 0 to what is left of a sum by rounding."""
-    return all(abs(float(x) - float(y)) <= max(1e-12 * abs(float(y)), 1e-15) for x, y in zip(one, other, strict=True))
+    share, least = (1e-12, 1e-15) if _kernel() == KERNEL else (1e-6, 1e-4)
+    return all(abs(float(x) - float(y)) <= max(share * abs(float(y)), least) for x, y in zip(one, other, strict=True))
+
+
+@cache
+def _kernel() -> str:
+    """Of OpenBLAS, which numpy chooses by the processor."""
+    return next((str(lib.get("architecture")) for lib in threadpool_info() if lib["user_api"] == "blas"), "")
 
 
 # -- the studies ---------------------------------------------------------------------------------------------------

@@ -67,7 +67,8 @@ def many_to_one(p: Array, together: Array, alpha: float = 0.05, draws: int = DRA
     """
     assert together.shape == (len(p), len(p))
     values, vectors = np.linalg.eigh(together)  # raises where there is a NaN
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    # The symmetric root: equal eigenvalues leave their vectors open, which differ from processor to processor.
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     z = rng.generator("many to one", len(p), draws).standard_normal((draws, len(p))) @ root.T
     largest = np.sort(np.abs(z).max(axis=1))
     known = ~np.isnan(p)
