@@ -9,9 +9,20 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 
-from holdfast import registry
+import typer
 
+from holdfast import machine, registry
+from holdfast.cli.arguments import say as to_terminal
+
+app = typer.Typer()
 PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "pyarrow", "altair")
+
+
+@app.command()
+def doctor() -> None:
+    """What this machine has, and whether holdfast can work on it."""
+    if not examine(to_terminal):
+        raise typer.Exit(1)
 
 
 def examine(say: Callable[[str], None]) -> bool:
@@ -26,8 +37,8 @@ def examine(say: Callable[[str], None]) -> bool:
             missing = True
     if missing:
         return False
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    say(f"cores         {cores}")
+    say(f"cores         {machine.cores()}")
+    say(f"memory        {machine.free() / 2**30:.1f} GiB that workers may take now")
     free = shutil.disk_usage(".").free / 2**30
     say(f"disk          {free:.0f} GiB free here")
     _accelerator(say)
