@@ -8,26 +8,35 @@ from __future__ import annotations
 from collections.abc import Sequence as Seq
 
 import torch
+from torch import Tensor
 
 from holdfast.config.study import Controls
 from holdfast.models import adapters, head
-from holdfast.models.layouts import arrange, micro_batches
+from holdfast.models.layouts import Batch, arrange, micro_batches
 from holdfast.models.network import Network
 from holdfast.objectives import views
-from holdfast.training.batches import Group
 from holdfast.types import Example
 
 
-def probe_groups(network: Network, probes: Seq[Example], controls: Controls) -> list[Group]:
-    """The probes as sequences, chosen and rejected; those too long for training are left out."""
-    groups = [tuple(network.renderer.sequence(s) for s in views.pair(e)) for e in probes]
-    limit = min(controls.max_tokens, network.max_positions)
-    return [g for g in groups if all(len(s.ids) <= limit for s in g)]
+class Probes:
+    """The examples as sequences, chosen and rejected; those too long for training are left out. What the base makes of
+    them is run once, at the first checkpoint."""
+
+    def __init__(self, network: Network, examples: Seq[Example], controls: Controls) -> None:
+        groups = [tuple(network.renderer.sequence(s) for s in views.pair(e)) for e in examples]
+        limit = min(controls.max_tokens, network.max_positions)
+        self.groups = [g for g in groups if all(len(s.ids) <= limit for s in g)]
+        self._base: dict[tuple[int, ...], Tensor] = {}  # by the rows of a batch, whose shape rounds
+
+    def base_ND(self, network: Network, rows: Seq[int], batch: Batch) -> Tensor:
+        """The base's hidden states that predict the response tokens of these rows."""
+        if (key := tuple(rows)) not in self._base:
+            with adapters.off(network):
+                self._base[key] = head.hidden_ND(network, batch)
+        return self._base[key]
 
 
-def distance(
-    network: Network, probes: Seq[Group], controls: Controls, micro_tokens: int
-) -> dict[str, float | int | None]:
+def distance(network: Network, probes: Probes, controls: Controls, micro_tokens: int) -> dict[str, float | int | None]:
     """Measured with the adapter as it stands:
 
     - ``kl_base``: mean over chosen response tokens of KL(policy || base), nats;
@@ -40,12 +49,11 @@ def distance(
     """
     chosen, rejected = _Side(), _Side()
     with torch.no_grad():
-        for indices in micro_batches(probes, "padded", micro_tokens):
-            sequences = [s for i in indices for s in probes[i]]
+        for indices in micro_batches(probes.groups, "padded", micro_tokens):
+            sequences = [s for i in indices for s in probes.groups[i]]
             batch = arrange(sequences, "padded", network.renderer.pad_id, network.device)
             hidden_ND = head.hidden_ND(network, batch)
-            with adapters.off(network):
-                base_ND = head.hidden_ND(network, batch)
+            base_ND = probes.base_ND(network, indices, batch)
             # Summed in fp64: differences of sums over thousands of tokens are what is reported.
             logp_N = head.token_logps(network, hidden_ND, batch.target_N, controls.head).double()
             base_N = head.token_logps(network, base_ND, batch.target_N, controls.head).double()
@@ -56,7 +64,7 @@ def distance(
                 side.add(s.segment.example_id, logp_N[mine], base_N[mine], kl_N[mine])
     pairs = [e for e in rejected.logp if e in chosen.logp]
     return {
-        "examples": len(probes),
+        "examples": len(probes.groups),
         "kl_base": chosen.per_token(chosen.kl),
         "chosen_logp": _mean(chosen.logp.values()),
         "chosen_logp_per_token": chosen.per_token(chosen.logp),

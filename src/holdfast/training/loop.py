@@ -31,7 +31,7 @@ from holdfast.store.folder import RunFolder
 from holdfast.training import batches, checkpoints, schedule
 from holdfast.training.batches import Group, Rows
 from holdfast.training.controls import controls, exposure, less_memory, numerics, record
-from holdfast.training.distance import distance, probe_groups
+from holdfast.training.distance import Probes, distance
 from holdfast.training.job import TrainJob, finished
 from holdfast.training.prepared import prepared
 from holdfast.training.references import reference_logps
@@ -107,7 +107,7 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
             lambda done, of: progress({"done": done, "total": of, "unit": "reference rows"}),
             say,
         )
-    probes = probe_groups(network, job.probes, settings)
+    probes = Probes(network, job.probes, settings)
 
     parameters = adapters.trainable(network)
     optimiser = torch.optim.AdamW(
