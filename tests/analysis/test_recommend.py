@@ -384,7 +384,7 @@ def test_in_short_one_seed_has_no_verdicts():
     rows.loc[rows["axis"] != "robustness", ["low_all", "high_all"]] = -0.05, 0.15
     assert in_short(rows, STUDY) == [
         "Attack success: higher than the base model’s in sft, dpo and ip; higher than sft’s in dpo and ip.",
-        "10 of 15 intervals of these checkpoints hold 0.",
+        "10 of 15 intervals of these checkpoints hold 0, each widened for there are so many.",
     ]
 
 

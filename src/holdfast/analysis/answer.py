@@ -68,7 +68,8 @@ def in_short(findings: pd.DataFrame, study: Study, configs: Configs) -> list[str
         for (finding, name), some in clear.groupby(["estimand", "name"], sort=False)
     ]
     if one:
-        return [*said, f"{len(rows) - len(clear)} of {len(rows)} intervals of these checkpoints hold 0."]
+        wide = f"{len(rows) - len(clear)} of {len(rows)} intervals of these checkpoints hold 0"
+        return [*said, f"{wide}, each widened for there are so many." if len(rows) > 1 else f"{wide}."]
     equal, n = int((rows["verdict"] == EQUIVALENT).sum()), len(rows)
     rest = [f"{equal} of {n} comparisons {'is' if equal == 1 else 'are'} shown equivalent"] if equal else []
     if left := n - len(clear) - equal:
