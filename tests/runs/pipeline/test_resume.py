@@ -81,22 +81,20 @@ def has_begun(stage: str, root: Path) -> bool:
 
 
 @pytest.mark.usefixtures("here")  # what is left is done in this process
-def test_killed_at_random_moments_a_run_ends_with_the_same_bytes(finished: tuple[Path, str], tmp_path: Path) -> None:
+def test_killed_while_it_trains_a_run_ends_with_the_same_bytes(finished: tuple[Path, str], tmp_path: Path) -> None:
     root, study = finished
     (tmp_path / "s.yaml").write_text(study)
-    out, moments = tmp_path / "out", random.Random(0)
+    out = tmp_path / "out"
     command = [sys.executable, "-m", "holdfast", "run", str(tmp_path / "s.yaml"), "--out", str(out)]
-    alone = [*command, "--workers", "1"]  # half as many workers to start, and the same bytes
-    for stage, asked in (("train", command), ("respond", alone)):  # of judging, too: ``test_kills``
-        process = subprocess.Popen(
-            asked, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=tmp_path
-        )
-        # A random moment after the stage has begun, on a slow machine as on a fast one.
-        while process.poll() is None and not has_begun(stage, out):
-            time.sleep(0.05)
-        time.sleep(moments.uniform(0, 2))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=tmp_path
+    )
+    # A random moment after the stage has begun, on a slow machine as on a fast one; of all stages: ``test_kills``.
+    while process.poll() is None and not has_begun("train", out):
+        time.sleep(0.05)
+    time.sleep(random.Random(0).uniform(0, 2))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
     pipeline.run(tmp_path / "s.yaml", out, quiet=True)
     assert results(out) == results(root)
 
