@@ -5,7 +5,6 @@ Called by name in a worker process (``engines``); what a worker has loaded it ke
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,7 +28,6 @@ from holdfast.evals.respond import respond_subject
 from holdfast.evals.subject import SubjectRow, before, once
 from holdfast.evals.varied import varied
 from holdfast.models.identity import subject_id
-from holdfast.runs import sizes
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import Plan
 from holdfast.store.digest import digest, file_digest, short
@@ -39,7 +37,6 @@ from holdfast.store.tables import read_rows
 from holdfast.types import Example, Item, Record, Request, Response, Sampling, Side, Subject, UserError
 
 Report = Callable[[dict[str, Any]], None]
-PROBED, FEW = 32, 16  # prompts of a probe, and the tokens that each is answered with
 
 
 @dataclass(frozen=True)
@@ -222,7 +219,7 @@ def _drawn(
     file, prompts, settings = bench.folder.drawn(drawn_key), sampled.prompts_for(rows, how), sampled.sampling(how)
     keys = {digest([drawn_key, prompt.item_id, k]): prompt for prompt in prompts for k in range(settings.samples)}
     if not file.is_file():
-        base = _base(bench, model)
+        base = base_subject(bench.materials, model)
         requests = [Request(key, base, prompt.turns, sampling=settings) for key, prompt in keys.items()]
         answers = []
         for done, response in enumerate(_open_backend(bench, model).generate(requests), start=1):
@@ -238,7 +235,7 @@ def _drawn(
 def _verdicts(bench: Bench, model: str, spec: JudgeSpec, found: Sequence[sampled.Candidate]) -> list[float | None]:
     """How good each answer is to a judge, which sees the row's reference."""
     judge = registry.build("judges", spec.judge, spec.params)
-    base = _base(bench, model)
+    base = base_subject(bench.materials, model)
     rows = [
         (
             Item(row.id, row.prompt, reference=row.answer or row.chosen),
@@ -250,9 +247,9 @@ def _verdicts(bench: Bench, model: str, spec: JudgeSpec, found: Sequence[sampled
     return [judgement.score for judgement in judged(spec.label, judge, RESPONSES, rows, resources)]
 
 
-def _base(bench: Bench, model: str) -> Subject:
+def base_subject(materials: Materials, model: str) -> Subject:
     """A model of the study before any training."""
-    return Subject(subject_id(bench.materials.model_digest(model), bench.materials.renderer(model).digest), model)
+    return Subject(subject_id(materials.model_digest(model), materials.renderer(model).digest), model)
 
 
 def train(report: Report, root: Path, id: str, budgets: tuple[int, ...]) -> None:
@@ -302,36 +299,6 @@ def _fits(folder: StudyFolder, network: Any, controls: Controls) -> int:
             known[key] = fits(network, controls)
             write_json(folder.fits_json, known)
     return known[key]
-
-
-def probe(report: Report, text: str) -> None:
-    """Time a step of training, a batch of prompts and a few tokens of answers, on a study's first model; reports FLOP/s
-    by the formula of ``costs``."""
-    from holdfast.models.backend import InProcess
-    from holdfast.models.network import load
-    from holdfast.training.prepared import timed_step
-
-    materials = Materials(loading.parse(text), plan=True)
-    study, model, task = materials.study, materials.study.models[0].name, materials.study.tasks[0].name
-    backend = InProcess(load(materials.speakers[model], threads=1))
-    operations = 2 * sizes.measured(materials.path(model), study.controls.lora.targets).parameters
-    rows = materials.usable(model, task).rows[: study.controls.batch_rows]
-    tokens, seconds = timed_step(backend.network, registry.build("objectives", "sft", {}), rows, study.controls)
-    trained = (3 if study.controls.gradient_checkpointing else 2) * operations * tokens / seconds
-
-    prompts = [p.turns for c in eval_configs(materials) for i in c.items for p in c.prompts_for(i) if p.turns]
-    some = [prompts[k * len(prompts) // PROBED] for k in range(PROBED)]  # of all measures
-    base = _base(Bench(StudyFolder(Path()), materials), model)
-    read = sum(materials.prompt_tokens(model, turns) for turns in some)
-    spent, written = [], []
-    for most in (1, 1 + FEW):
-        asked = [Request(str(k), base, turns, (), Sampling(most)) for k, turns in enumerate(some)]
-        began = time.perf_counter()
-        written.append(sum(response.n_tokens for response in backend.generate(asked)))
-        spent.append(time.perf_counter() - began)
-    more = max(written[1] - written[0], 1)
-    speeds = trained, operations * read / spent[0], operations * more / max(spent[1] - spent[0], 1e-6)
-    report({"speeds": speeds})
 
 
 def respond(report: Report, root: Path, subject: str, only: str = "") -> None:

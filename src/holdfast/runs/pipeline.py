@@ -19,7 +19,7 @@ from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.progress import Share, judged, responded
 from holdfast.evals.subject import SubjectRow
 from holdfast.results import shape
-from holdfast.runs import jobs
+from holdfast.runs import jobs, probe
 from holdfast.runs.costs import Speeds, fitted
 from holdfast.runs.display import Display
 from holdfast.runs.executors.executor import Job, executor
@@ -48,15 +48,15 @@ UNITS = {  # of what is planned and present in each stage
 }
 
 
-def plan(study: str | Path, pilot: Path | None = None, probe: bool = False) -> Plan:
-    """What would be trained and measured, and what it could tell (``pilot``: a finished study's folder). ``probe``: a
+def plan(study: str | Path, pilot: Path | None = None, timed: bool = False) -> Plan:
+    """What would be trained and measured, and what it could tell (``pilot``: a finished study's folder). ``timed``: a
     step and a batch are timed here, and the time reckoned from them. Writes nothing."""
     from holdfast.runs.planned_power import powers
 
     at, spec = Path(study), loading.load(study)
     folder = StudyFolder(at) if at.is_dir() else None
     planned = expand(spec, folder)
-    if probe:
+    if timed:
         planned = expand(spec, folder, probed=_probed(spec, planned))
     return replace(planned, power=powers(spec, planned, StudyFolder(pilot) if pilot else None))
 
@@ -67,7 +67,7 @@ def _probed(spec: Study, planned: Plan) -> Speeds:
         raise UserError("nothing can be timed: the models are not on this machine; leave out --probe, or fetch them")
     text = loading.dump(spec)
     workers, _ = fitted(planned.cost)
-    work = [Job(f"probe {k}", jobs.probe, {"text": text}) for k in range(workers)]
+    work = [Job(f"probe {k}", probe.probe, {"text": text}) for k in range(workers)]
     with executor("local", workers=workers) as hands:
         found = [event["speeds"] for event in hands.map(work) if "speeds" in event]
     return Speeds(*(sum(one) / len(one) for one in zip(*found, strict=True)))

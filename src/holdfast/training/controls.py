@@ -119,7 +119,10 @@ def differences(proofs: Seq[Mapping[str, Any]]) -> list[str]:
     Give it runs that should agree: one model, task and seed.
     """
     resumed = [f"{p['label']} was resumed under other numerics" for p in proofs if p.get("resumed_under")]
-    return _compared(proofs) + resumed
+    short = [
+        f"{p['label']} ran out of memory and went on in smaller micro-batches" for p in proofs if p.get("less_memory")
+    ]
+    return _compared(proofs) + resumed + short
 
 
 def _compared(proofs: Seq[Mapping[str, Any]]) -> list[str]:
@@ -168,8 +171,15 @@ def record(folder: RunFolder, proof: dict[str, Any]) -> None:
 def less_memory(folder: RunFolder, step: int, micro_tokens: int) -> None:
     """Write down that from this step on micro-batches were smaller than planned, for want of memory."""
     proof = read_json(folder.controls_json, "controlled")
-    proof["less_memory"] = [*proof.get("less_memory", []), {"step": step, "micro_tokens": micro_tokens}]
+    before = [m for m in proof.get("less_memory", []) if m["step"] < step or m["micro_tokens"] > micro_tokens]
+    proof["less_memory"] = [*before, {"step": step, "micro_tokens": micro_tokens}]
     write_json(folder.controls_json, proof)
+
+
+def at_once(folder: RunFolder, done: int, planned: int) -> int:
+    """Tokens of a micro-batch after so many steps: what memory was found to have room for by then, else as planned."""
+    found = read_json(folder.controls_json, "controlled").get("less_memory", [])
+    return min([planned, *(m["micro_tokens"] for m in found if m["step"] <= done)])
 
 
 # -- digests --------------------------------------------------------------------------------------------------------

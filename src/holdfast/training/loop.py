@@ -30,7 +30,7 @@ from holdfast.store.files import lock, read_json, write_json
 from holdfast.store.folder import RunFolder
 from holdfast.training import batches, checkpoints, schedule
 from holdfast.training.batches import Group, Rows
-from holdfast.training.controls import controls, exposure, less_memory, numerics, record
+from holdfast.training.controls import at_once, controls, exposure, less_memory, numerics, record
 from holdfast.training.distance import Probes, distance
 from holdfast.training.job import TrainJob, finished
 from holdfast.training.prepared import prepared
@@ -124,7 +124,7 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
     if state := checkpoints.load_state(folder, of, ends, say):
         state.restore(parameters, optimiser)
         first = state.step
-    total_tokens, at_once = stream.tokens_after[last - 1], job.micro_tokens
+    total_tokens, fits = stream.tokens_after[last - 1], at_once(folder, first, job.micro_tokens)
 
     with (
         closing(checkpoints.Metrics(folder.metrics_jsonl, first)) as metrics,
@@ -144,13 +144,13 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
             totals: Totals | None = None
             while totals is None:
                 optimiser.zero_grad()
-                parts = micro_batches(groups, settings.layout, at_once)
+                parts = micro_batches(groups, settings.layout, fits)
                 with ran_out(unless=len(parts) == len(groups)) as short:
                     totals = _gradients(job, network, step, [[groups[i] for i in p] for p in parts], counts, references)
                 if short:  # the step is done again: the same sums in smaller parts, to rounding
-                    at_once = smaller(at_once, groups, settings.layout)
-                    less_memory(folder, step + 1, at_once)
-                    say(f"memory does not do for this batch: {at_once:,} tokens at a time from here on")
+                    fits = smaller(fits, groups, settings.layout)
+                    less_memory(folder, step + 1, fits)
+                    say(f"memory does not do for this batch: {fits:,} tokens at a time from here on")
             with _named(job, step, groups):
                 norm = torch.nn.utils.clip_grad_norm_(parameters.values(), settings.clip)
                 _finite(norm, "the gradient")
@@ -170,7 +170,7 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
                     "step": step + 1,
                     "tokens": tokens,
                     "clipped_share": metrics.clipped / (step + 1),
-                    "distance": distance(network, probes, settings, at_once),
+                    "distance": distance(network, probes, settings, fits),
                     "exposure": exposure(job, budget, rows),
                 }
                 metrics.flush()
@@ -273,15 +273,15 @@ def _check_longest(job: TrainJob, network: Network, rows: Rows) -> None:
     )
     step = next(s for s in job.stream.steps if any(e.id == longest.id for e in s))
     groups = rows.groups(step)
-    at_once = job.micro_tokens
+    fits = job.micro_tokens
     while True:
-        parts = micro_batches(groups, job.controls.layout, at_once)
+        parts = micro_batches(groups, job.controls.layout, fits)
         batch = batches.lay_out([groups[i] for i in parts[0]], job.objective.needs, job.controls, network)
         with ran_out(unless=len(parts) == len(groups)) as short:
             head.check(network, batch, job.controls.head)
         if not short:
             return
-        at_once = smaller(at_once, groups, job.controls.layout)
+        fits = smaller(fits, groups, job.controls.layout)
 
 
 def _diverged(job: TrainJob, at: str, error: FloatingPointError, look: str) -> Diverged:

@@ -1,0 +1,44 @@
+"""How fast this machine is with a study's model: what ``plan --probe`` has a worker do."""
+
+from __future__ import annotations
+
+import time
+
+from holdfast import registry
+from holdfast.config import loading
+from holdfast.runs import sizes
+from holdfast.runs.jobs import Report, base_subject, eval_configs
+from holdfast.runs.materials import Materials
+from holdfast.types import Request, Sampling
+
+PROBED, FEW = 32, 16  # prompts of a probe, and the tokens that each is answered with
+
+
+def probe(report: Report, text: str) -> None:
+    """Time a step of training, a batch of prompts and a few tokens of answers, on a study's first model; reports FLOP/s
+    by the formula of ``costs``."""
+    from holdfast.models.backend import InProcess
+    from holdfast.models.network import load
+    from holdfast.training.prepared import timed_step
+
+    materials = Materials(loading.parse(text), plan=True)
+    study, model, task = materials.study, materials.study.models[0].name, materials.study.tasks[0].name
+    backend = InProcess(load(materials.speakers[model], threads=1))
+    operations = 2 * sizes.measured(materials.path(model), study.controls.lora.targets).parameters
+    rows = materials.usable(model, task).rows[: study.controls.batch_rows]
+    tokens, seconds = timed_step(backend.network, registry.build("objectives", "sft", {}), rows, study.controls)
+    trained = (3 if study.controls.gradient_checkpointing else 2) * operations * tokens / seconds
+
+    prompts = [p.turns for c in eval_configs(materials) for i in c.items for p in c.prompts_for(i) if p.turns]
+    some = [prompts[k * len(prompts) // PROBED] for k in range(PROBED)]  # of all measures
+    base = base_subject(materials, model)
+    read = sum(materials.prompt_tokens(model, turns) for turns in some)
+    spent, written = [], []
+    for most in (1, 1 + FEW):
+        asked = [Request(str(k), base, turns, (), Sampling(most)) for k, turns in enumerate(some)]
+        began = time.perf_counter()
+        written.append(sum(response.n_tokens for response in backend.generate(asked)))
+        spent.append(time.perf_counter() - began)
+    more = max(written[1] - written[0], 1)
+    speeds = trained, operations * read / spent[0], operations * more / max(spent[1] - spent[0], 1e-6)
+    report({"speeds": speeds})
