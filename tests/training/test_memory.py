@@ -61,10 +61,10 @@ def test_a_step_that_does_not_fit_is_done_again_in_smaller_parts(tmp_path, name)
     assert any("memory does not do for this batch" in event.get("note", "") for event in said)
     assert "less_memory" not in read_json(whole.controls_json)
     # A run that goes on does so with what memory was found to have room for, and the proof is not silent about it.
-    assert at_once(halved, kept[-1]["step"], MOST_TOKENS) == kept[-1]["micro_tokens"]
+    assert at_once(halved, kept[-1]["step"], MOST_TOKENS) == min(m["micro_tokens"] for m in kept) < MOST_TOKENS
     assert at_once(halved, 0, MOST_TOKENS) == MOST_TOKENS
     proofs = [read_json(f.controls_json) for f in (whole, halved)]
-    assert differences(proofs) == [f"{this.label} had too little memory for its micro-batches"]
+    assert differences(proofs) == [f"{this.label} ran out of memory and went on in smaller micro-batches"]
 
 
 def test_one_row_that_does_not_fit_is_a_sentence_with_the_mend(network, tmp_path):
