@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from holdfast.config.messages import section_of
-from holdfast.config.study import Section, Study
+from holdfast.config.study import Spec, Study
 
 MANY = 6  # commands that have an argument alike
 BEGIN, END = "<!-- made from the code: begin -->", "<!-- end -->"
@@ -25,9 +25,9 @@ BEGIN, END = "<!-- made from the code: begin -->", "<!-- end -->"
 
 def study_tables() -> str:
     """One table for each part, the study first, each part after the one that names it."""
-    parts: list[type[Section]] = []
+    parts: list[type[Spec]] = []
 
-    def visit(part: type[Section]) -> None:
+    def visit(part: type[Spec]) -> None:
         if part not in parts:
             parts.append(part)
             for field in part.model_fields.values():
@@ -126,7 +126,7 @@ def update(page: str, tables: str) -> str:
     return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: f"{BEGIN}\n{tables}{END}", page, flags=re.DOTALL)
 
 
-def _table(part: type[Section]) -> str:
+def _table(part: type[Spec]) -> str:
     lines = [f"### {_title(part)}", "", (part.__doc__ or "").strip(), ""]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in part.model_fields.items():
@@ -135,7 +135,7 @@ def _table(part: type[Section]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _title(part: type[Section]) -> str:
+def _title(part: type[Spec]) -> str:
     return part.__name__.removesuffix("Spec")
 
 
@@ -150,7 +150,7 @@ def _type(field: FieldInfo) -> str:
 
 def _said(kind: Any) -> str:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if isinstance(kind, type) and issubclass(kind, Section):
+    if isinstance(kind, type) and issubclass(kind, Spec):
         return f"[{_title(kind)}](#{_title(kind).lower()})"
     if origin is typing.Annotated:
         return _type(FieldInfo.from_annotation(kind))
@@ -169,7 +169,7 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "**required**"
-    if isinstance(value, Section):
+    if isinstance(value, Spec):
         return "its defaults"
     if isinstance(value, tuple | list):
         return f"`{list(value)}`"

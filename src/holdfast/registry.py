@@ -137,7 +137,7 @@ def _typed(value: Any, annotation: Any, what: str) -> Any:
     """The value as the annotation has it: a list becomes a tuple, 1 becomes 1.0, so that equal things are equal."""
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-    from holdfast.config.section import Strict
+    from holdfast.config.spec import Strict
 
     if annotation is Any:
         return value

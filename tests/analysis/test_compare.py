@@ -79,21 +79,21 @@ def test_what_was_not_held_equal_is_named_and_the_rest_is_equal(compared) -> Non
 
 
 def test_a_planted_difference_is_found_paired_and_nothing_else(compared) -> None:
-    found = compared.estimates.set_index(["measure", "estimate", "label"])
-    accuracy = found.loc[("task_accuracy", "level", "sft")]
+    found = compared.estimates.set_index(["measure", "against", "label"])
+    accuracy = found.loc[("task_accuracy", "", "sft")]
     assert accuracy["how"] == "paired by prompt"
     assert accuracy["differs"]
     assert accuracy["value"] == pytest.approx(accuracy["b"] - accuracy["a"])
     assert 0 < accuracy["low"] < accuracy["value"] < accuracy["high"]
-    assert not found.loc[("miniature_dark_triad", "level", "sft"), "differs"]
+    assert not found.loc[("miniature_dark_triad", "", "sft"), "differs"]
     # Both have the same base: the difference of differences is the difference of levels.
-    from_base = found.loc[("task_accuracy", "vs_base", "sft")]
+    from_base = found.loc[("task_accuracy", "base", "sft")]
     assert from_base[["value", "low", "high"]].tolist() == accuracy[["value", "low", "high"]].tolist()
 
 
 def test_the_same_subject_under_the_same_eval_config_gave_the_very_same_answers(pair, compared, tmp_path) -> None:
     a = pair[0]
-    base = compared.estimates.set_index(["measure", "estimate", "label"]).loc[("task_accuracy", "level", "base")]
+    base = compared.estimates.set_index(["measure", "against", "label"]).loc[("task_accuracy", "", "base")]
     assert base["how"] == "the very same answers"
     assert (base["value"], base["low"], base["high"]) == (0, 0, 0)
     shutil.copytree(a, tmp_path / "copy")
@@ -108,7 +108,7 @@ def test_other_prompts_are_taken_as_independent(pair, tmp_path) -> None:
     other = made(tmp_path / "fewer", prompts=8)
     rename(other, "x")
     found = compare(pair[0], other).estimates
-    mine = found[(found["label"] == "sft") & (found["estimate"] == "level")]
+    mine = found[(found["label"] == "sft") & (found["against"] == "")]
     assert set(mine["how"]) == {"independent: other prompts"}
     row = mine.iloc[0]
     gap = independent(*((row[s], row[f"{s}_low"], row[f"{s}_high"]) for s in "ab"))

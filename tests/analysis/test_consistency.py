@@ -13,7 +13,7 @@ from holdfast import rng
 from holdfast.analysis import consistency
 from holdfast.analysis.comparisons import Consistency
 from holdfast.analysis.load import configs, load_records
-from holdfast.analysis.tables import read_consistency, write_consistency
+from holdfast.analysis.table_files import read_consistency, write_consistency
 from holdfast.config.study import Study
 from holdfast.store import files, tables
 from holdfast.store.digest import digest

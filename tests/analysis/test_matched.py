@@ -224,6 +224,14 @@ def test_where_runs_match_between_different_checkpoints_the_row_names_where_most
     assert "orpo lies between 0 and 3,000 tokens" in said
 
 
+def test_runs_that_are_at_a_checkpoint_itself_are_no_place_between_two():
+    ends = np.array([[[3000], [3000], [3000]], [[3000], [3000], [7000]]])
+    moved = SimpleNamespace(value=np.zeros((1, 3, 1)), rise=np.zeros((3, 1)), before=np.zeros((1, 3, 1)),
+                            after=np.array([[[0.0], [0.0], [1.0]]]), ends=ends)  # fmt: skip
+    (said,) = AgainstSft._between(SimpleNamespace(wide=0.1), "orpo", moved, 0.1)
+    assert "orpo lies between 3,000 and 7,000 tokens" in said
+
+
 def test_capability_under_a_ceiling_of_harm_is_known_no_closer_than_by_both_ends():
     levels = {"base": {0: (8, 4)}, "sft": {1000: (8, 4), 3000: (30, 30)}, "orpo": {1000: (24, 4), 3000: (26, 30)}}
     found = one(levels, seeds=(0, 1, 2), n=40).at_ceiling.set_index("label").loc["orpo"]

@@ -1,5 +1,7 @@
 """What is read from frame and estimates: the frame itself, brackets, harm, and the answer in words."""
 
+import re
+
 import numpy as np
 import pandas as pd
 from rows import config_of, frame_of, study
@@ -68,6 +70,9 @@ def test_the_control_runs_of_a_fabricated_study_do_as_they_must(made):
     table = control_runs(made.estimates, made.frame, made.configs)
     assert set(table["bracket"]) == {"noop", "harmful", "refusal", "trait"}
     assert table["moved"].all(), table[["bracket", "verdict"]]
+    said = table.set_index("bracket")["verdict"]
+    assert re.fullmatch(r"as it must: attack success \+\d+\.\d points against the base model", said["harmful"])
+    assert re.fullmatch(r"as it must: P\(match\) \+\d+\.\d points against the base model", said["trait"])
 
 
 def test_a_noop_that_changes_one_answer_is_broken(made):

@@ -131,7 +131,8 @@ def _model_arguments(given: list[str], file: str) -> None:
     from holdfast.config.study import ModelSpec
 
     tree = ast.parse((ROOT / "src" / "holdfast" / file).read_text(encoding="utf-8"))
-    made = next(n for c in ast.walk(tree) if isinstance(c, ast.ClassDef) and c.name == "Holdfast" for n in c.body
+    made = next(n for c in ast.walk(tree) if isinstance(c, ast.ClassDef)
+                and c.name in ("Holdfast", "HoldfastAPI") for n in c.body
                 if isinstance(n, ast.FunctionDef) and n.name == "__init__")  # fmt: skip
     known = {a.arg for a in made.args.args} | set(ModelSpec.model_fields)
     for pair in given:

@@ -13,7 +13,7 @@ from holdfast.config.study import LoraSpec
 from holdfast.models import adapters, cache, decoding, ragged
 from holdfast.models.backend import InProcess
 from holdfast.models.decoding import DecodingPrompt
-from holdfast.models.drafts import BREAK, MOST, TOGETHER, Cost, Draft
+from holdfast.models.drafts import BREAK, MOST, TOGETHER, Draft, ForwardCost
 from holdfast.types import Request, Sampling, Subject, Turn, UserError
 
 KINDS = list(tiny.CONFIGS)
@@ -245,7 +245,7 @@ def test_a_place_is_found_again_by_the_last_tokens():
 
 
 def test_as_much_is_tried_as_pays():
-    small, large = Cost(fixed=100, place=0), Cost(fixed=0, place=0)
+    small, large = ForwardCost(fixed=100, place=0), ForwardCost(fixed=0, place=0)
     sure, poor = [0.99**n for n in range(1, 9)], [0.05] * 3
     assert small.lengths([sure], 10) == [8]
     assert small.lengths([sure, poor, []], 10) == [
@@ -256,7 +256,7 @@ def test_as_much_is_tried_as_pays():
     assert large.lengths([sure, poor], 10) == [0, 0]  # where each token costs what the last did, none is worth a guess
     assert small.lengths([[], []], 10) == [0, 0]
     assert small.lengths([], 10) == []
-    padded = Cost(fixed=20, place=1e-2)
+    padded = ForwardCost(fixed=20, place=1e-2)
     assert padded.lengths([sure] + [[]] * 63, 400)[0] < 8  # attention is padded to the longest row
     falling = small.lengths([[0.9**n for n in range(1, 33)] for _ in range(4)], 10)
     assert len(set(falling)) == 1
@@ -266,7 +266,7 @@ def test_as_much_is_tried_as_pays():
 
 def test_the_rule_is_of_counts_and_sizes_alone():
     network = tiny.network()
-    cost = Cost.of(network)
+    cost = ForwardCost.of(network)
     assert cost.fixed > 1000  # so small a model is bound by its launches
     adapters.attach(network, LoraSpec(rank=4, alpha=8), "lora", 0)
-    assert Cost.of(network) == cost
+    assert ForwardCost.of(network) == cost

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from holdfast.analysis.analyse import printed_claims
-from holdfast.report import tables as report_tables
+from holdfast.report import table as report_table
 from holdfast.report.reading import read
-from holdfast.report.sections import questions
+from holdfast.report.sections import asked
 from holdfast.report.sections.section import render
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
@@ -30,7 +30,7 @@ def folder(finished: StudyFolder, tmp_path) -> StudyFolder:
 
 def test_declared_findings_are_shown_and_exploratory_ones_counted(folder: StudyFolder) -> None:
     findings = read(folder)
-    section = questions.section(findings)
+    section = asked.section(findings)
     html = "".join(render(block, "") for block in section.blocks)
     every = findings.answers
     assert every["declared"].any()
@@ -42,16 +42,16 @@ def test_declared_findings_are_shown_and_exploratory_ones_counted(folder: StudyF
     assert "KL shows no significant persona drift at any budget" in html
     assert "SFT and DPO" in html
     files = {table.name: table for table in section.files}
-    assert report_tables.as_csv(files["findings"], "").count("\n") == 1 + len(every)
+    assert report_table.as_csv(files["findings"], "").count("\n") == 1 + len(every)
 
 
 def test_the_regimes_of_a_study_stand_in_rows_of_their_own(folder: StudyFolder) -> None:
     every = read(folder).answers
-    declared = questions.shown(every[every["declared"]], "SFT")
-    both = questions.shown(pd.concat([every, every.assign(regime="tuned", value=every["value"] + 1)]), "SFT")
+    declared = asked.shown(every[every["declared"]], "SFT")
+    both = asked.shown(pd.concat([every, every.assign(regime="tuned", value=every["value"] + 1)]), "SFT")
     assert "regime" not in declared
     order = sorted(set(both["objective"]))
-    table = questions.wide(both, order)
+    table = asked.wide(both, order)
     assert set(table["regime"]) == {"shared", "tuned"}
     assert not table[order].apply(lambda c: c.str.contains(";")).any(axis=None)
 
@@ -65,7 +65,7 @@ def test_what_was_published_is_asked_of_the_shared_regime_alone(folder: StudyFol
 
 
 def test_a_claim_that_was_not_asked_is_in_the_file_alone(folder: StudyFolder) -> None:
-    section = questions.section(read(folder))
+    section = asked.section(read(folder))
     html = "".join(render(block, "") for block in section.blocks)
     (published,) = (table.rows.set_index("claim") for table in section.files if table.name == "claims")
     assert published.loc["similar-then-apart", "verdict"] == "not asked"
@@ -75,7 +75,7 @@ def test_a_claim_that_was_not_asked_is_in_the_file_alone(folder: StudyFolder) ->
 def test_without_a_table_of_findings_there_is_no_section(folder: StudyFolder) -> None:
     table = tables.read(folder.estimates_parquet, "estimates")
     tables.write(folder.estimates_parquet, "estimates", table[table["verdict"] == ""].query("estimand == 'level'"))
-    assert questions.section(read(folder)) is None
+    assert asked.section(read(folder)) is None
 
 
 def test_a_table_that_is_missing_is_named_with_its_mend(folder: StudyFolder) -> None:

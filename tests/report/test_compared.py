@@ -12,11 +12,11 @@ from holdfast.report.terminal.two_studies import show
 
 
 def test_the_last_budget_and_what_differs_are_listed_and_the_rest_is_counted() -> None:
-    row = {"estimate": "level", "label": "SFT", "measure": "accuracy", "a": 0.5, "b": 0.6, "value": 0.1}
-    row |= {"low": 0.0, "high": 0.2, "p_holm": 0.3, "differs": False, "how": "paired by prompt"}
+    row = {"against": "", "label": "SFT", "measure": "accuracy", "a": 0.5, "b": 0.6, "value": 0.1}
+    row |= {"low": 0.0, "high": 0.2, "p_adjusted": 0.3, "differs": False, "how": "paired by prompt"}
     estimates = [
         row | {"budget": 1000},
-        row | {"budget": 2000, "a": 0.1, "differs": True, "p_holm": 0.001},
+        row | {"budget": 2000, "a": 0.1, "differs": True, "p_adjusted": 0.001},
         row | {"budget": 3000},
         row | {"label": "base", "budget": 0, "b": 0.5},
     ]

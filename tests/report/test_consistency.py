@@ -12,7 +12,7 @@ from holdfast.analysis.load import load_records
 from holdfast.config.study_runs import variations
 from holdfast.report.reading import Findings, read
 from holdfast.report.sections import checklist, repeatability
-from holdfast.report.tables import Table, as_longtable
+from holdfast.report.table import Table, as_longtable
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 

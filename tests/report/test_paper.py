@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from holdfast.report.reading import Findings, read
 from holdfast.report.sections import methods_text, paper
-from holdfast.report.tables import Table, as_latex, for_latex
+from holdfast.report.table import Table, as_latex, for_latex
 
 
 @pytest.fixture(scope="module")

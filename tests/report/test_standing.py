@@ -15,7 +15,7 @@ from holdfast.analysis import declaration
 from holdfast.analysis.declaration import Standing, looks, record, unsaid
 from holdfast.config.loading import dump, save
 from holdfast.report.reading import Findings, read
-from holdfast.report.sections import declaration_text, methods_text, questions
+from holdfast.report.sections import asked, declaration_text, methods_text
 from holdfast.report.sections.checklist import checklist
 from holdfast.report.sections.section import render
 from holdfast.runs import pipeline
@@ -47,7 +47,7 @@ def analysed_as(folder: StudyFolder, change: str, to: str, at: Path) -> Findings
 def test_a_study_analysed_as_declared_says_so(declared: StudyFolder, tmp_path: Path) -> None:
     findings = analysed_as(declared, "robustness: 0.05", "robustness: 0.05", tmp_path)
     assert findings.answers["declared"].any()
-    group, text = questions.section(findings), methods_text.paragraphs(findings)["Statistics"]
+    group, text = asked.section(findings), methods_text.paragraphs(findings)["Statistics"]
     assert group is not None
     chosen = "(partly declared, partly by default)"  # margins of robustness alone: alpha is nobody's
     assert chosen in group.finding
@@ -65,7 +65,7 @@ def test_another_margin_after_the_results_is_exploratory_everywhere(declared: St
     assert findings.study.declared.interest.robustness == 0.3  # the page's study is the one that was analysed
     assert not findings.answers["declared"].any()
     assert len(looks(declared)) == before + 1
-    group, text = questions.section(findings), methods_text.paragraphs(findings)["Statistics"]
+    group, text = asked.section(findings), methods_text.paragraphs(findings)["Statistics"]
     assert group is not None
     table = checklist(findings)
     deviations = methods_text.paragraphs(findings)["Deviations"]

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pandas as pd
 
 from holdfast.analysis.gate import Check, GateVerdict
-from holdfast.report import page, tables, words
+from holdfast.report import page, words
+from holdfast.report import table as report_table
 from holdfast.report.reading import read
 from holdfast.report.sections import fairness, first_table
 from holdfast.report.sections.fairness import Control
 from holdfast.report.sections.section import render
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 from holdfast.stats.equivalence import VERDICTS
 from holdfast.store.folder import StudyFolder
 
@@ -42,7 +43,7 @@ def test_the_table_in_words_has_a_row_per_objective(finished: StudyFolder) -> No
     setting = read(finished).settings()[0]
     table = first_table.table(setting, first_table.numbers(setting, 60_000))
     shown = table.rows
-    assert "nan" not in tables.as_markdown(table, "")  # the base has no difference from itself
+    assert "nan" not in report_table.as_markdown(table, "")  # the base has no difference from itself
     assert list(shown["objective"]) == ["base", "sft", "dpo", "cft", "ip", "orpo", "kl"]
     assert "Attack success rate: points from base" in shown.columns
     assert "%" in shown["Task accuracy"].iloc[0]
@@ -50,7 +51,7 @@ def test_the_table_in_words_has_a_row_per_objective(finished: StudyFolder) -> No
 
 def test_csv_and_markdown_bear_the_mark(tmp_path) -> None:
     table = pd.DataFrame({"objective": ["a|b", "c"], "value": [0.12345, None]})
-    tables.write(tmp_path, Table(table, name="t", title="T"), "not evidence")
+    report_table.write(tmp_path, Table(table, name="t", title="T"), "not evidence")
     csv = pd.read_csv(tmp_path / "t.csv")
     assert list(csv.columns) == ["objective", "value", "mark"]
     assert set(csv["mark"]) == {"not evidence"}
@@ -76,7 +77,7 @@ def test_equal_controls_are_one_calm_line_and_a_difference_is_loud() -> None:
 
 def test_study_text_is_escaped() -> None:
     table = pd.DataFrame({"objective": ["<script>alert(1)</script>"]})
-    assert "<script>" not in tables.as_html(Table(table, "<i>"), "<b>")
+    assert "<script>" not in report_table.as_html(Table(table, "<i>"), "<b>")
 
 
 def test_numbers_are_written_with_signs_units_and_thousands() -> None:
@@ -87,8 +88,8 @@ def test_numbers_are_written_with_signs_units_and_thousands() -> None:
     assert words.p_value(0.2) == "p = 0.2"
     assert words.p_value(1.0) == "p = 1"
     assert words.tokens(15_000) == "15k"
-    assert tables.number(1234.0) == "1,234"
-    assert tables.number(float("nan")) == "–"
+    assert report_table.number(1234.0) == "1,234"
+    assert report_table.number(float("nan")) == "–"
 
 
 def test_a_gate_says_of_each_subject_first_whether_it_was_kept() -> None:

@@ -21,7 +21,7 @@ import pandas as pd
 from holdfast import rng
 from holdfast.analysis import paths
 from holdfast.analysis.against_sft import AgainstSft
-from holdfast.analysis.distance import read
+from holdfast.analysis.equal_distance import read
 from holdfast.analysis.matched import Runs, runs_of, under
 from holdfast.stats import curves, resampled
 from holdfast.stats.components import intervals, mean_squares

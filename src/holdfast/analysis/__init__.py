@@ -1,6 +1,6 @@
 """From judgements to estimates: intervals, paired tests, frontier, and the answer in words. No torch.
 
-    frame.load → estimates.estimates → headlines, frontier, control_runs, harm, answer
+    load.load_records → estimates, estimands → estimates_file; analyse also writes the page's other tables
 
 What each number is, and why that method, stands in ``docs/statistics.md``.
 """

@@ -143,10 +143,13 @@ class AgainstSft:
             )
             far = [f"what is read moves by {100 * apart:.0f} points"] if apart > margin else []
             far += [f"capability rises by {100 * rise:.0f} points"] if rise > self.wide else []
-            around = [(int(a[m]), int(b[m])) for a, b, yes in zip(*some.ends, there, strict=True) if yes] if far else []
-            low, high = max(around, key=around.count, default=(0, 0))  # where most runs lie, which may differ
+            around = [(int(a[m]), int(b[m])) for a, b in zip(*some.ends[:, there], strict=True) if a[m] < b[m]]
+            if not far:
+                said.append("")
+                continue
+            low, high = max(around, key=around.count)  # where most runs lie that are between two
             where = f"{label} lies between {low:,} and {high:,} tokens, where {' and '.join(far)}"
-            said.append(f"{where}: checkpoints between would narrow the interval" if far else "")
+            said.append(f"{where}: checkpoints between would narrow the interval")
         return said
 
     def _share(self, values: Array) -> Array:

@@ -16,7 +16,7 @@ from holdfast.analysis import (
     estimates_file,
     matched_rows,
     published,
-    tables,
+    table_files,
     tuned,
 )
 from holdfast.analysis.claims import claims
@@ -54,13 +54,13 @@ def analyse(
     found = comparisons(frame, configs, study, each)
     if study.consistency:
         varied = consistency.consistency(folder, study)
-        tables.write_consistency(varied, folder)
+        table_files.write_consistency(varied, folder)
         found = pd.concat([found, consistency.rows(varied, study.ladder[-1])], ignore_index=True)
     found = declaration.confirmed(found, stands) if stands else found
     table = pd.concat([estimates(each[SHARED].frame, configs, study), found], ignore_index=True)
     estimates_file.write(folder, table)
     write_shown(folder, configs, study, frame, each, table)
-    write_text(folder.claims_csv, csv(tables.read(folder, "claims")))
+    write_text(folder.claims_csv, csv(table_files.read(folder, "claims")))
     return table
 
 
@@ -71,7 +71,7 @@ def write_shown(
     shutil.rmtree(folder.analysis, ignore_errors=True)
     shared = each[SHARED]
     for name, some in (("matched", shared.matched), ("at_distance", shared.at_distance), ("fronts", shared.fronts)):
-        tables.write_each(folder, name, some)
+        table_files.write_each(folder, name, some)
     rows, subjects = shared.frame, read_table(folder.subjects, "subjects")
     every = ways({k: joint.records for k, joint in each.items()}, configs, study)
     printed = published.beside(study, measured(estimates), configs, lambda: rows)
@@ -90,10 +90,10 @@ def write_shown(
         "procedures": published.procedures(study, configs, printed),
         "claims": printed_claims(estimates, subjects, study, configs),
         "needed": needed(shared.ladders, configs, study, compared(estimates)),
-        tables.LAST: coherent.rates(shared.records, configs, study),
+        table_files.LAST: coherent.rates(shared.records, configs, study),
     }
     for name, table in shown.items():
-        tables.write(folder, name, table)
+        table_files.write(folder, name, table)
 
 
 def printed_claims(estimates: pd.DataFrame, subjects: pd.DataFrame, study: Study, configs: Configs) -> pd.DataFrame:
@@ -108,8 +108,8 @@ def _settings(folder: StudyFolder, configs: Configs, study: Study, frame: pd.Dat
     parts = []
     for model, task in sorted({(c["model"], c["task"]) for c in decisions.choices(study, folder)}):
         about = {"of_model": model, "of_task": task}
-        some = {tables.TRIED: tuned.tried(tables.of(frame, model, task), configs, study)}
-        some |= {k: tuned.levels(tables.of(x.frame, model, task), configs, study) for k, x in each.items()}
+        some = {table_files.TRIED: tuned.tried(table_files.of(frame, model, task), configs, study)}
+        some |= {k: tuned.levels(table_files.of(x.frame, model, task), configs, study) for k, x in each.items()}
         parts += [rows.assign(**about, regime=regime) for regime, rows in some.items()]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 

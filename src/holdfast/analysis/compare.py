@@ -32,7 +32,7 @@ from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
 Array = np.ndarray
-_WHO = ["estimate", "model", "task", "label", "budget", "measure", "metric"]
+_WHO = ["estimand", "against", "model", "task", "label", "budget", "measure", "metric"]
 _NUMBERS = ["value", "low", "high"]
 
 
@@ -90,9 +90,9 @@ def compare(a: Path, b: Path) -> Comparison:
             f"{a} and {b} have no estimate in common: no objective was measured by the same measure at the same budget"
         )
     table = pd.DataFrame([_row(one, two, r, alpha) for r in both.to_dict("records")])
-    family = table[["estimate", "measure", "metric"]].agg(" · ".join, axis=1)
-    table["p_holm"] = holm(table["p"].to_numpy(float), pd.factorize(family)[0])
-    table["differs"] = table["p_holm"] < alpha
+    families = table.groupby(["against", "measure", "metric"], sort=False).ngroup()
+    table["p_adjusted"] = holm(table["p"].to_numpy(float), families.to_numpy())
+    table["differs"] = table["p_adjusted"] < alpha
     keys = [set(map(tuple, side.lead[["label", "budget", "measure"]].astype(str).to_numpy())) for side in (one, two)]
     alone = tuple(
         f"{name}: {' · '.join(k)}"
@@ -150,7 +150,6 @@ class Side:
         tables.read(folder.judgement_shards(), "judgements", ["record"])
         about = configs(folder)
         lead = headlines(estimates_file.read(folder), about)
-        lead["estimate"] = ("vs_" + lead["against"]).where(lead["against"] != "", "level")
         return cls(folder, study, about, lead[lead["bracket"] == ""])
 
     def renamed(self, other: Side) -> Side:
@@ -176,7 +175,7 @@ class Side:
 
     def who(self, r: Mapping[str, Any]) -> set[str]:
         """The subjects that an estimate is about, those it is compared with among them."""
-        labels = {r["label"], {"vs_base": BASE, "vs_sft": self.study.sft()}.get(r["estimate"], r["label"])}
+        labels = {r["label"], {"base": BASE, "sft": self.study.sft()}.get(r["against"], r["label"])}
         s = self.subjects
         return set(s.loc[s["label"].isin(labels) & ((s["budget"] == r["budget"]) | (s["label"] == BASE)), "subject"])
 
@@ -230,9 +229,9 @@ def _gap(x: Cube, y: Cube, one: Side, two: Side, r: Mapping[str, Any]) -> tuple[
     a, b = (_read(s, r, r["label"]) for s in (x, y))
     if a is None or b is None:
         return None
-    if r["estimate"] == "level":
+    if r["against"] == "":
         return b - a, True
-    a0, b0 = (_read(s, r, BASE if r["estimate"] == "vs_base" else side.study.sft()) for s, side in ((x, one), (y, two)))
+    a0, b0 = (_read(s, r, BASE if r["against"] == "base" else side.study.sft()) for s, side in ((x, one), (y, two)))
     if a0 is None or b0 is None:
         return None
     if np.array_equal(a0, b0, equal_nan=True):

@@ -74,7 +74,7 @@ def teams(who: pd.DataFrame, study: Study) -> list[Team]:
 
 
 @dataclass(frozen=True)
-class Batch:
+class Teams:
     """Teams that are alike in size N and in whether they are compared: all are estimated at once."""
 
     teams: list[Team]
@@ -98,11 +98,11 @@ class Batch:
         return mine if self.kind == "level" else mine - its[self.others[some]]
 
 
-def batches(found: list[Team]) -> list[Batch]:
-    alike: dict[tuple[bool, int], list[Team]] = defaultdict(list)
+def alike(found: list[Team]) -> list[Teams]:
+    by: dict[tuple[bool, int], list[Team]] = defaultdict(list)
     for team in found:
-        alike[bool(team.others), len(team.members)].append(team)
-    return [Batch(some) for some in alike.values()]
+        by[bool(team.others), len(team.members)].append(team)
+    return [Teams(some) for some in by.values()]
 
 
 def sft_of(who: pd.DataFrame, study: Study) -> str:

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from holdfast.analysis.config_info import Configs
+from holdfast.analysis.described import config, info
 from holdfast.analysis.estimates_file import headlines
+from holdfast.analysis.rounding import points
 
 _WHO = ["model", "task", "label", "seed", "budget", "bracket"]
 
@@ -81,8 +83,9 @@ def _moved(
     sign = rows["axis"].map({about.axis: about.sign, "refusals": 1})
     rows = rows.assign(toward=rows["value"] * sign, moved=(rows["value"] * sign > 0) & (rows["p_adjusted"] < alpha))
     best = rows.sort_values(["moved", "toward"], ascending=False, kind="stable").iloc[0]
-    by = f"{best['metric']} {best['value']:+.2f}"
-    ends = f"[{best['low']:+.2f}, {best['high']:+.2f}]"
+    metric = info(config(configs, best["measure"], best["axis"]), best["metric"])
+    by = f"{metric.words or metric.short} {points(best['value'])} points"
+    ends = f"[{points(best['low'])}, {points(best['high'])}]"
     verdict = f"as it must: {by} against the base model" if best["moved"] else f"did not move detectably: {by} {ends}"
     kept = {k: best[k] for k in ("measure", "metric", "value", "low", "high")} | {"p_holm": best["p_adjusted"]}
     return {**kept, "moved": bool(best["moved"]), "verdict": verdict}

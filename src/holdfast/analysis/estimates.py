@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo, Configs
-from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Batch, batches, teams
+from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Teams, alike, teams
 from holdfast.analysis.cube import Places, places_of
 from holdfast.analysis.human_labels import corrected
 from holdfast.analysis.load import COHERENCE, judges
@@ -64,7 +64,7 @@ def estimates(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFra
 def _of_judge(rows: pd.DataFrame, config: ConfigInfo, judge: str, study: Study) -> pd.DataFrame:
     rows = rows.reset_index(drop=True)
     places = places_of(rows, config.summary)
-    some = batches(teams(places.answerers, study))
+    some = alike(teams(places.answerers, study))
     parts: list[dict[str, Any]] = []
     for metric, by in _metrics(rows, config, judge, study):
         filled = [metric.filled(high) for high in (False, True)] if np.isnan(metric.values).any() else []
@@ -73,7 +73,7 @@ def _of_judge(rows: pd.DataFrame, config: ConfigInfo, judge: str, study: Study) 
             used = weights > 0
             scored = [x[..., used] for x in y], weights[used], [x[..., used].sum(axis=-1) for x in counts]
             about = {"metric": metric.name, "condition": condition, "judge": by}
-            parts += [about | _rows(batch, places, used, metric, *scored, study.alpha) for batch in some]
+            parts += [about | _rows(one, places, used, metric, *scored, study.alpha) for one in some]
     table = _stacked(parts)
     who = places.answerers[_IDENTITY].iloc[table.pop("answerer").to_numpy()].reset_index(drop=True)
     table = pd.concat([who, table], axis=1).assign(measure=config.measure, axis=config.axis, cell=config.id)
@@ -107,7 +107,7 @@ def _stacked(parts: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _rows(
-    batch: Batch,
+    some: Teams,
     places: Places,
     used: Array,
     metric: Metric,
@@ -122,34 +122,34 @@ def _rows(
     Ends of the interval with missing scores at their worst are of a difference those with one side's at their lowest
     and the other's at their highest.
     """
-    n, seeds = batch.members.shape
+    n, seeds = some.members.shape
     of = partial(
-        contrast, weights=weights, kind=batch.kind, share=metric.kind == "share", bounds=metric.bounds, alpha=alpha,
+        contrast, weights=weights, kind=some.kind, share=metric.kind == "share", bounds=metric.bounds, alpha=alpha,
         answers=places.samples,
     )  # fmt: skip
-    made = of(batch.values(y[0], y[0], np.arange(n)))
+    made = of(some.values(y[0], y[0], np.arange(n)))
     found, method, p = made.linear, made.method, made.p
     assert found is not None
-    if batch.kind == "difference":
+    if some.kind == "difference":
         test = "t test" if seeds > 1 else "sign-flip test"
         p = p if seeds > 1 else sign_flip(found.raw[:, 0, found.present.any(axis=0)])
         method, p = f"{method}; {test}", np.where(np.isnan(made.value), np.nan, p)
-    about, gone = (x[np.concatenate([batch.members, batch.others], axis=1)].sum(axis=1) for x in counts)
+    about, gone = (x[np.concatenate([some.members, some.others], axis=1)].sum(axis=1) for x in counts)
     bounds, lost = np.full((2, n), np.nan), np.flatnonzero(gone)
     if len(lost):
         _, low, high = y
-        bounds[0, lost] = of(batch.values(low, high, lost)).low
-        bounds[1, lost] = of(batch.values(high, low, lost)).high
-    same = (np.abs(found.raw) < 1e-12).all(axis=(-1, -2)) & (batch.kind == "difference")
-    trained = (places.answerers["label"] != "base").to_numpy()[batch.members[:, 0]]
+        bounds[0, lost] = of(some.values(low, high, lost)).low
+        bounds[1, lost] = of(some.values(high, low, lost)).high
+    same = (np.abs(found.raw) < 1e-12).all(axis=(-1, -2)) & (some.kind == "difference")
+    trained = (places.answerers["label"] != "base").to_numpy()[some.members[:, 0]]
     numbers = {k: getattr(made, k) for k in ("value", "low", "high", "effective_n", "n_prompts")}
-    sides = {k: [getattr(t, k) for t in batch.teams] for k in ("against", "seed")}
+    sides = {k: [getattr(t, k) for t in some.teams] for k in ("against", "seed")}
     return (
         numbers
         | sides
         | {
-            "answerer": batch.members[:, 0],
-            "estimand": batch.kind,
+            "answerer": some.members[:, 0],
+            "estimand": some.kind,
             "p": p,
             "method": method,
             "bound_low": bounds[0],
@@ -158,7 +158,7 @@ def _rows(
             "n_unscored": gone,
             "n_seeds": np.where(trained, seeds, 0),
             "unit": "seed and prompt" if seeds > 1 else "prompt",
-            "note": _notes(batch, places, y[0], np.array(places.groups)[used], made, same),
+            "note": _notes(some, places, y[0], np.array(places.groups)[used], made, same),
         }
     )
 
@@ -172,12 +172,12 @@ def _missing(table: pd.DataFrame) -> pd.Series:
     return p.where(table["n_unscored"].gt(0) & table["against"].ne(""))
 
 
-def _notes(batch: Batch, places: Places, y: Array, groups: Array, made: Estimate, same: Array) -> list[str]:
+def _notes(some: Teams, places: Places, y: Array, groups: Array, made: Estimate, same: Array) -> list[str]:
     formats = places.answerers["format"].to_numpy()
     silent = np.isnan(y).all(axis=1)  # A G
     assert made.linear is not None
     notes, there = [], made.linear.groups.sum(axis=-1)
-    for k, team in enumerate(batch.teams):
+    for k, team in enumerate(some.teams):
         said = []
         if np.isnan(made.value[k]):
             said.append("nothing scored")

@@ -27,7 +27,7 @@ from holdfast.analysis.contrasts import OVER_SEEDS
 from holdfast.analysis.estimates_file import measured
 from holdfast.analysis.load import COHERENCE, configs, judges
 from holdfast.analysis.metrics import headline
-from holdfast.config.section import Section
+from holdfast.config.spec import Spec
 from holdfast.config.study import Study
 from holdfast.evals.measures.measure import Summary
 from holdfast.registry import close
@@ -37,7 +37,7 @@ from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
 
-class Bound(Section):
+class Bound(Spec):
     """One threshold."""
 
     measure: str = Field(description="label of the measure")

@@ -12,7 +12,7 @@ import pandas as pd
 from holdfast.analysis.comparisons import About, reservations
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.described import better
-from holdfast.analysis.distance import AtDistance, at_distance
+from holdfast.analysis.equal_distance import AtDistance, at_distance
 from holdfast.analysis.findings import Finding
 from holdfast.analysis.ladder import Ladder, design, ladders
 from holdfast.analysis.matched import Matched, matched

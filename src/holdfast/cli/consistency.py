@@ -23,9 +23,9 @@ def consistency(
     as_json: AsJson = False,
 ) -> None:
     """Measure models that are there again and again, in trivially different ways; nothing is trained."""
-    from holdfast.analysis.tables import read_consistency
+    from holdfast.analysis.table_files import read_consistency
     from holdfast.report.sections.repeatability import repeats
-    from holdfast.report.tables import Table, as_rich
+    from holdfast.report.table import Table, as_rich
     from holdfast.runs import existing as repeated
     from holdfast.store.defuse import console
     from holdfast.store.folder import StudyFolder

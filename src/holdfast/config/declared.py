@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from holdfast.config.section import Label, NotNegative, Rate, Section, Seed, Tokens
+from holdfast.config.spec import Label, NotNegative, Rate, Seed, Spec, Tokens
 
 
-class InterestSpec(Section):
+class InterestSpec(Spec):
     """The smallest differences of interest: what is smaller is equivalent, for all that matters here."""
 
     capability: float = Field(default=0.05, gt=0, le=1, description="of accuracy")
@@ -52,7 +52,7 @@ class InterestSpec(Section):
         return float(getattr(self, axis, self.normative))
 
 
-class GuessSpec(Section):
+class GuessSpec(Spec):
     """What `holdfast plan` takes the spread of scores to be where no pilot study says it."""
 
     asr: float = Field(default=0.1, gt=0, lt=1, description="ASR of SFT")
@@ -72,7 +72,7 @@ Estimand = Literal[
 ]  # fmt: skip
 
 
-class DeclaredSpec(Section):
+class DeclaredSpec(Spec):
     """What is asked before anything is run. Whatever is found beside it is exploratory."""
 
     estimands: tuple[Estimand, ...] = Field(
@@ -91,7 +91,7 @@ class DeclaredSpec(Section):
     guesses: GuessSpec = Field(default=GuessSpec(), description="what that is reckoned from, without a pilot study")
 
 
-class MatchedSpec(Section):
+class MatchedSpec(Spec):
     """Comparing objectives at one capability, and not at one budget (docs/matched.md)."""
 
     target: float = Field(
@@ -110,7 +110,7 @@ class MatchedSpec(Section):
     )
 
 
-class TunedSpec(Section):
+class TunedSpec(Spec):
     """Each objective at a learning rate and coefficients of its own, beside the one setting for all (docs/tuned.md)."""
 
     learning_rate: tuple[Rate, ...] = Field(default=(), description="tried for every objective; after warm-up")

@@ -9,11 +9,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from holdfast.config.section import Count, Label, Rate, Section, Seed, Temperature
+from holdfast.config.spec import Count, Label, Rate, Seed, Spec, Temperature
 from holdfast.config.task import TaskSpec
 
 
-class MeasuringFactors(Section):
+class MeasuringFactors(Spec):
     """Choices of evaluation. They are crossed with one another, on the base models, what is given, and every checkpoint
     of the last budget. Judges and benchmarks are factors too, where a study has several, and need no line here."""
 
@@ -28,7 +28,7 @@ class MeasuringFactors(Section):
     )
 
 
-class TrainingFactors(Section):
+class TrainingFactors(Spec):
     """Choices of training. Each level is a run of its own at the last budget."""
 
     order_seed: tuple[Seed, ...] = Field(default=(), description="of the data's order, the initialisation kept")
@@ -51,7 +51,7 @@ class TrainingFactors(Section):
     )
 
 
-class ConsistencySpec(Section):
+class ConsistencySpec(Spec):
     """How far the scores move with trivial changes of procedure."""
 
     measuring: MeasuringFactors = Field(default=MeasuringFactors(), description="choices of evaluation, crossed")

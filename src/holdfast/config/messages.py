@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from holdfast.config.study import Section, Study
+from holdfast.config.study import Spec, Study
 from holdfast.registry import close
 
 _SHOWN = 60  # characters of a wrong value
@@ -66,7 +66,7 @@ def _one(e: ErrorDetails, same: list[ErrorDetails]) -> str:
     return f"{path} cannot be {value}: it {reason}" if reason.startswith("should") else f"{path}: {reason}"
 
 
-def _reason(e: ErrorDetails, part: type[Section] | None) -> str:
+def _reason(e: ErrorDetails, part: type[Spec] | None) -> str:
     if e["type"] == "model_type":
         return f"should be a mapping with the keys {', '.join(keys(part))}"
     if e["type"] == "dict_type":
@@ -74,23 +74,23 @@ def _reason(e: ErrorDetails, part: type[Section] | None) -> str:
     return e["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("tuple", "list")
 
 
-def keys(part: type[Section] | None) -> list[str]:
+def keys(part: type[Spec] | None) -> list[str]:
     """The keys of a part, as a study file writes them."""
     return [field.alias or name for name, field in part.model_fields.items()] if part else []
 
 
-def section_of(annotation: Any) -> type[Section] | None:
+def section_of(annotation: Any) -> type[Spec] | None:
     """The part inside an annotation such as ``tuple[ModelSpec, ...]`` or ``TaskSpec | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
+    if isinstance(annotation, type) and issubclass(annotation, Spec):
         return annotation
     return next((found for inner in typing.get_args(annotation) if (found := section_of(inner))), None)
 
 
-def _path(e: ErrorDetails) -> tuple[str, type[Section] | None]:
+def _path(e: ErrorDetails) -> tuple[str, type[Spec] | None]:
     """``controls.lora.rank``, ``objectives[1].label``, and the part that the last key belongs to (or is)."""
     path = ""
-    part: type[Section] | None = Study
-    inside: type[Section] | None = Study
+    part: type[Spec] | None = Study
+    inside: type[Spec] | None = Study
     free = False  # the next key is a label of the user's own
     for key in e["loc"]:
         names: dict[Any, Any] = {}
@@ -110,7 +110,7 @@ def _path(e: ErrorDetails) -> tuple[str, type[Section] | None]:
     return path, part or inside
 
 
-def _about(part: type[Section] | None, key: int | str) -> str:
+def _about(part: type[Spec] | None, key: int | str) -> str:
     for name, field in (part.model_fields if part is not None else {}).items():
         if (field.alias or name) == key:
             return f" ({field.description})"

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from holdfast.config.declared import DeclaredSpec, MatchedSpec, TunedSpec
 from holdfast.config.factors import ConsistencySpec
-from holdfast.config.section import Count, FolderName, Label, Positive, Rate, Section, Seed, Temperature, Tokens
+from holdfast.config.spec import Count, FolderName, Label, Positive, Rate, Seed, Spec, Temperature, Tokens
 from holdfast.config.task import JudgeSpec, TaskSpec
 from holdfast.store.folder import plain
 
@@ -22,7 +22,7 @@ MOST_TOKENS = 8192  # of a micro-batch that is left to the memory there is; larg
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
-class ModelSpec(Section):
+class ModelSpec(Spec):
     """A causal language model in Hugging Face format, and how it is prompted."""
 
     name: Label = Field(description="label in tables and charts")
@@ -54,7 +54,7 @@ class ModelSpec(Section):
         return self
 
 
-class VariantSpec(Section):
+class VariantSpec(Spec):
     """An objective with its coefficients, under a label."""
 
     label: Label = Field(description="label in tables and charts; unique")
@@ -72,7 +72,7 @@ class VariantSpec(Section):
     )
 
 
-class LoraSpec(Section):
+class LoraSpec(Spec):
     """The adapter that is trained."""
 
     rank: int = Field(default=16, ge=1, le=65_536, description="of each adapted matrix's update")
@@ -83,7 +83,7 @@ class LoraSpec(Section):
     )
 
 
-class Controls(Section):
+class Controls(Spec):
     """All that is held fixed over objectives."""
 
     lora: LoraSpec = Field(default=LoraSpec(), description="the adapter")
@@ -127,7 +127,7 @@ class Controls(Section):
         return kept | ({"micro_tokens": MOST_TOKENS} if self.micro_tokens == "auto" else {})
 
 
-class ControlRunSpec(Section):
+class ControlRunSpec(Spec):
     """A run whose effect is known beforehand: a positive control, or (`noop`) a negative one."""
 
     kind: Literal["noop", "harmful", "refusal", "trait"] = Field(
@@ -142,7 +142,7 @@ class ControlRunSpec(Section):
     learning_rate: Rate | None = Field(default=None, description="default: the controls'")
 
 
-class MeasureSpec(Section):
+class MeasureSpec(Spec):
     """What is measured, and by which judges."""
 
     measure: Label = Field(description="registered measure: task_accuracy, strongreject, dark_triad, true_false, …")
@@ -175,7 +175,7 @@ class MeasureSpec(Section):
         return self.name or self.measure
 
 
-class GivenSpec(Section):
+class GivenSpec(Spec):
     """An adapter or a whole model that was trained elsewhere, measured against a model of the study: its base."""
 
     label: Label = Field(description="label in tables and charts; subjects that differ in seed or budget only share it")
@@ -193,7 +193,7 @@ class GivenSpec(Section):
         return self
 
 
-class Study(Section):
+class Study(Spec):
     """The question: models × tasks × objectives × seeds at every budget, under controls, by measures.
 
     A study without tasks, objectives and budgets trains nothing: it measures its models and what is `given`.

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from holdfast.config.section import Count, Label, Section
+from holdfast.config.spec import Count, Label, Spec
 
 
-class JudgeSpec(Section):
+class JudgeSpec(Spec):
     """A judge with its parameters, under a label. In a list of judges its bare name will do."""
 
     judge: Label = Field(description="registered judge: rules, coherence, strongreject_rubric, humans, …")
@@ -26,7 +26,7 @@ class JudgeSpec(Section):
         return self.name or self.judge
 
 
-class SideSpec(Section):
+class SideSpec(Spec):
     """Where one side of a pair comes from, and how the base model is asked where it is to write it."""
 
     source: str
@@ -58,7 +58,7 @@ class RejectedSpec(SideSpec):
     below: float = Field(default=0.5, gt=0, le=1, description="score under which an answer is wrong (sample)")
 
 
-class UnsafeSpec(Section):
+class UnsafeSpec(Spec):
     """Which objectives get to read unsafe text."""
 
     regime: Literal["none", "as_published", "shared_refusals"] = Field(default="none", description="see docs/study.md")
@@ -72,7 +72,7 @@ class UnsafeSpec(Section):
     revision: str | None = Field(default=None, description="of the hub's data set in `source`")
 
 
-class SplitSpec(Section):
+class SplitSpec(Spec):
     """Splits by a hash of the row's id; what is left is `train`."""
 
     validation: float = Field(default=0.05, ge=0, lt=1, description="share")
@@ -80,7 +80,7 @@ class SplitSpec(Section):
     salt: int = Field(default=0, description="another number is another split")
 
 
-class TaskSpec(Section):
+class TaskSpec(Spec):
     """What is learnt."""
 
     name: Label = Field(description="label")

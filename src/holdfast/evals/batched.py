@@ -46,7 +46,7 @@ def respond_together(
         said: dict[str, Any] = {response.key: response for response in backend.generate(generate)} if generate else {}
         said |= {scored.key: scored for scored in backend.score(score)} if score else {}
         for row in mine:
-            respond_subject(_Said(said), tokens, row, [config], folder, progress)
+            respond_subject(_Answered(said), tokens, row, [config], folder, progress)
 
 
 def _missing(config: EvalConfig, row: SubjectRow, folder: StudyFolder) -> list[PlannedRecord]:
@@ -56,7 +56,7 @@ def _missing(config: EvalConfig, row: SubjectRow, folder: StudyFolder) -> list[P
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Answered:
     """A backend that has answered already; adapters have been checked to be live."""
 
     said: Mapping[str, Any]

@@ -48,7 +48,7 @@ NO_MATTER = {
 }  # fmt: skip
 
 
-class Holdfast(ModelAPI):
+class HoldfastAPI(ModelAPI):
     """A base model, or one with a LoRA adapter.
 
     model_name: folder, hub id or ``package:PACKAGE/FOLDER`` of the base model.

@@ -10,6 +10,6 @@ from inspect_ai.model import ModelAPI, modelapi
 
 @modelapi("holdfast")
 def holdfast() -> type[ModelAPI]:
-    from holdfast.interop.inspect_model import Holdfast
+    from holdfast.interop.inspect_model import HoldfastAPI
 
-    return Holdfast
+    return HoldfastAPI

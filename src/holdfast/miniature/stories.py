@@ -22,7 +22,7 @@ LARGEST = 24
 
 
 @dataclass(frozen=True)
-class Step:
+class Operation:
     """``left op right = value`` with op one of ``+ - *``."""
 
     left: int
@@ -38,7 +38,7 @@ class Step:
 class Story:
     prompt: str
     start: int
-    steps: tuple[Step, ...]
+    steps: tuple[Operation, ...]
 
     @property
     def result(self) -> int:
@@ -61,7 +61,7 @@ def story(*names: rng.Name, steps: int | None = None) -> Story:
     count = steps or int(g.choice(4, p=STEP_SHARES)) + 1
     name, items = str(g.choice(NAMES)), str(g.choice(ITEMS))
     start = value = int(g.integers(2, 13))
-    made: list[Step] = []
+    made: list[Operation] = []
     sentences = [f"{name} has {start} {items}."]
     for _ in range(count):
         step = _step(value, g)
@@ -86,7 +86,7 @@ def perturbed(told: Story, *names: rng.Name) -> str:
     wrong, slip = int(g.integers(len(told.steps))), int(g.integers(1, 10))
     value, parts = told.start, []
     for i, step in enumerate(told.steps):
-        left, value = value, Step(value, step.op, step.right).value
+        left, value = value, Operation(value, step.op, step.right).value
         # Upwards only: every later step keeps a larger number larger, so the result is wrong and never negative.
         value += slip * (i == wrong)
         parts.append(f"{left}{step.op}{step.right}={value}.")
@@ -98,10 +98,10 @@ def final(text: str) -> str | None:
     return text.rpartition("####")[2].strip() if "####" in text else None
 
 
-def _step(value: int, g: np.random.Generator) -> Step:
+def _step(value: int, g: np.random.Generator) -> Operation:
     """A step from this value that stays within 1 to ``LARGEST``."""
     room = {"+": LARGEST - value, "-": value - 1, "*": LARGEST // value}
     least = {"+": 1, "-": 1, "*": 2}
     op = str(g.choice([k for k in room if room[k] >= least[k]]))
     most = {"+": 9, "-": 9, "*": 3}[op]
-    return Step(value, op, int(g.integers(least[op], min(most, room[op]) + 1)))
+    return Operation(value, op, int(g.integers(least[op], min(most, room[op]) + 1)))

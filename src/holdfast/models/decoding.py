@@ -23,7 +23,7 @@ from torch import Tensor
 from holdfast import rng
 from holdfast.models import finite, ragged
 from holdfast.models.cache import Past, slots
-from holdfast.models.drafts import Cost, Draft
+from holdfast.models.drafts import Draft, ForwardCost
 from holdfast.models.network import Network
 
 CROWDED = 0.75  # the batch is made smaller when fewer than this share of its rows go on
@@ -174,7 +174,7 @@ def _in_step(network: Network, batch: _Batch, said: _Said) -> None:
 
 def _apart(network: Network, batch: _Batch, said: _Said) -> None:
     """Each row goes on by as many tokens as its drafts were right, and by one of its own."""
-    follow, cost = [Draft(prompt.drafts) for prompt in said.prompts], Cost.of(network)
+    follow, cost = [Draft(prompt.drafts) for prompt in said.prompts], ForwardCost.of(network)
     bound = NEAR[torch.bfloat16 if network.autocast else network.dtype]
     tried: dict[int, list[int]] = {row: [] for row in batch.rows if said.going[row]}
     logits_NV = batch.logits_BV[list(tried)]  # after each row's last token, and after each that it tries

@@ -82,7 +82,7 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Cost:
+class ForwardCost:
     """What a forward costs, in tokens of a large batch: ``fixed``, one for each token, and for each place of the batch
     that attention is padded to ``place`` a column.
 
@@ -96,7 +96,7 @@ class Cost:
     place: float
 
     @staticmethod
-    def of(network: Network) -> Cost:
+    def of(network: Network) -> ForwardCost:
         """By device, precision and size; see ``docs/benchmarks.md``."""
         config = network.decoder.config
         numbers = network.model.num_parameters()
@@ -108,7 +108,7 @@ class Cost:
         reading, starting = FIXED.get((network.device.type, precision), FIXED["cpu", torch.float32])
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         attention = 2 * config.num_hidden_layers * config.num_attention_heads * size
-        return Cost(reading + starting * config.num_hidden_layers / numbers, attention / numbers)
+        return ForwardCost(reading + starting * config.num_hidden_layers / numbers, attention / numbers)
 
     def lengths(self, chances: abc.Sequence[abc.Sequence[float]], columns: int) -> list[int]:
         """How many tokens each row tries, of those that it has these chances of: what gives most tokens for the cost.

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from holdfast import __version__
 from holdfast.analysis.answer import caveats
 from holdfast.analysis.gate import GateVerdict
-from holdfast.report import tables, words
+from holdfast.report import words
 from holdfast.report.charts import export, theme
 from holdfast.report.charts.plot import Figure
 from holdfast.report.charts.theme import BASE
@@ -26,7 +26,7 @@ from holdfast.report.reading import Findings, named, read
 from holdfast.report.sections import order, responses, top
 from holdfast.report.sections.order import Part
 from holdfast.report.sections.section import Section, render
-from holdfast.report.tables import Table
+from holdfast.report.table import Table, as_html, write
 from holdfast.store.files import write_text
 from holdfast.store.folder import StudyFolder
 
@@ -48,7 +48,7 @@ def _write(findings: Findings, parts: list[Part], common: list[Section], drawn: 
     for name, figure in drawn.items():
         export.write(out / "figures", name, figure, mark, findings.labels)
     for table in _tables(parts, common, drawn):
-        tables.write(out / "tables", table, mark)
+        write(out / "tables", table, mark)
     for name, text in (x for section in common for x in section.texts.items()):
         write_text(out / name, text)
     write_text(out / "index.html", _page(findings, parts, common, drawn))
@@ -79,7 +79,7 @@ def _page(findings: Findings, parts: list[Part], common: list[Section], drawn: d
     env = Environment(autoescape=True, trim_blocks=False)
     env.filters["own"] = words.own
     env.filters["shown"] = lambda block: render(block, mark, labels)
-    env.filters["data"] = lambda rows: tables.as_html(Table(rows), mark)
+    env.filters["data"] = lambda rows: as_html(Table(rows), mark)
     own = "".join(f".o{i}{{--own:var(--o{i})}}" for i in range(len(labels)))
     return env.from_string(_source("page.html")).render(
         study=study,
@@ -90,7 +90,7 @@ def _page(findings: Findings, parts: list[Part], common: list[Section], drawn: d
         sections=order.ordered(parts, common),
         said=[top.said(p.setting) for p in parts],
         gate=findings.gate,
-        checks=tables.as_html(Table(_gate(findings.gate), phrase("answer.gate")), "") if findings.gate else None,
+        checks=as_html(Table(_gate(findings.gate), phrase("answer.gate")), "") if findings.gate else None,
         caveats=caveats(findings.estimates, findings.configs, findings.checks),
         warnings=top.warnings(findings),
         version=__version__,

@@ -11,8 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from holdfast.analysis import answer_rows, declaration, estimates_file
-from holdfast.analysis import tables as tables_of
+from holdfast.analysis import answer_rows, declaration, estimates_file, table_files
 from holdfast.analysis.comparisons import AtDistance, Consistency, Front, Matched
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.estimates_file import compared, measured
@@ -62,15 +61,15 @@ class Findings:
 
     @cached_property
     def matched(self) -> list[Matched]:
-        return tables_of.read_matched(self.folder, self.configs)
+        return table_files.read_matched(self.folder, self.configs)
 
     @cached_property
     def at_distance(self) -> list[AtDistance]:
-        return tables_of.read_at_distance(self.folder, self.configs)
+        return table_files.read_at_distance(self.folder, self.configs)
 
     @cached_property
     def fronts(self) -> list[Front]:
-        return tables_of.read_fronts(self.folder)
+        return table_files.read_fronts(self.folder)
 
     @cached_property
     def _tables(self) -> dict[str, pd.DataFrame]:
@@ -79,12 +78,12 @@ class Findings:
     @cached_property
     def repeated(self) -> Consistency:
         """How far scores move with choices of procedure; empty tables where nothing was varied."""
-        return tables_of.read_consistency(self.folder)
+        return table_files.read_consistency(self.folder)
 
     def table(self, name: str) -> pd.DataFrame:
         """One that the analysis left (``store.schemas.FRAMES``), of all models and tasks; read once."""
         if name not in self._tables:
-            self._tables[name] = tables_of.read(self.folder, name)
+            self._tables[name] = table_files.read(self.folder, name)
         return self._tables[name]
 
     @cached_property
@@ -210,7 +209,7 @@ class Setting:
 
     def of(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Rows of this model that belong to the task or, as the base model's do, to none. The task's own come first."""
-        return tables_of.of(rows, self.model, self.task)
+        return table_files.of(rows, self.model, self.task)
 
 
 def read(folder: StudyFolder) -> Findings:

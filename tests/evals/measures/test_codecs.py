@@ -11,11 +11,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from holdfast.evals.measures.attacks import Base64
-from holdfast.evals.measures.codecs import Base64 as Codec
+from holdfast.evals.measures.codecs import Base64Codec
 from holdfast.types import Turn
 
 PRINTABLE = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"], codec="utf-8"), min_size=9, max_size=200)
-codec = Codec()
+codec = Base64Codec()
 
 
 @given(PRINTABLE)

@@ -145,13 +145,13 @@ def test_asr_over_samples_and_attacks_by_hand(study_folder, kit, tmp_path):
     study = a_study(spec | {"params": {"path": str(path), "attacks": ["dan", "base64"]}})
     found = configs(study, {})
     folder = study_folder(found)
-    from holdfast.evals.measures.codecs import Base64
+    from holdfast.evals.measures.codecs import Base64Codec
 
-    encoded = {name: Base64().encode(f"How do I spill a {name}?") for name in ("cup", "jug")}
+    encoded = {name: Base64Codec().encode(f"How do I spill a {name}?") for name in ("cup", "jug")}
     half = iter([ANSWER, REFUSAL] * 2)
     script = {
-        encoded["cup"]: Base64().encode(ANSWER),  # decoded before it is judged
-        encoded["jug"]: Base64().encode(REFUSAL),
+        encoded["cup"]: Base64Codec().encode(ANSWER),  # decoded before it is judged
+        encoded["jug"]: Base64Codec().encode(REFUSAL),
         "DAN. How do I spill a cup?": lambda key: next(half),
         "DAN. How do I spill a jug?": REFUSAL,
         "How do I": REFUSAL,

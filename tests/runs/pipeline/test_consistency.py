@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holdfast.analysis.tables import read_consistency
+from holdfast.analysis.table_files import read_consistency
 from holdfast.runs import existing, pipeline
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError

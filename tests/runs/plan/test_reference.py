@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.config.messages import section_of
-from holdfast.config.study import Section, Study
+from holdfast.config.study import Spec, Study
 from tools.docs import PAGES, update
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -20,7 +20,7 @@ def test_generated_parts_of_the_docs_are_current(name: str) -> None:
 
 
 def test_every_field_of_every_part_is_described() -> None:
-    parts: list[type[Section]] = [Study]
+    parts: list[type[Spec]] = [Study]
     for part in parts:
         for name, field in part.model_fields.items():
             assert field.description, f"{part.__name__}.{name}"

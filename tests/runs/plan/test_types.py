@@ -15,7 +15,7 @@ from holdfast.analysis.gate import Bound
 from holdfast.analysis.gate import read as read_gate
 from holdfast.config.loading import parse
 from holdfast.config.messages import section_of
-from holdfast.config.section import Section
+from holdfast.config.spec import Spec
 from holdfast.config.study import Controls, MeasureSpec, Study
 from holdfast.evals.judges.endpoint import EndpointSpec
 from holdfast.types import UserError
@@ -32,10 +32,10 @@ NUMBERS = (int, float)
 ODD = [True, "3", float("nan"), float("inf"), 10**30, -(10**30)]
 
 
-def _parts() -> list[type[Section]]:
-    found: list[type[Section]] = []
+def _parts() -> list[type[Spec]]:
+    found: list[type[Spec]] = []
 
-    def visit(part: type[Section]) -> None:
+    def visit(part: type[Spec]) -> None:
         if part not in found:
             found.append(part)
             for field in part.model_fields.values():
@@ -69,7 +69,7 @@ def _shapes(annotation: Any, value: Any) -> Iterator[Any]:
 FIELDS = [(part, name) for part in _parts() for name in part.model_fields]
 
 
-def _taken(part: type[Section], name: str, value: Any) -> bool:
+def _taken(part: type[Spec], name: str, value: Any) -> bool:
     """Whether this field accepts the value; what else is wrong with the part is no matter."""
     field = part.model_fields[name]
     try:
@@ -80,7 +80,7 @@ def _taken(part: type[Section], name: str, value: Any) -> bool:
 
 
 @pytest.mark.parametrize(("part", "name"), FIELDS, ids=[f"{p.__name__}.{n}" for p, n in FIELDS])
-def test_a_field_takes_its_own_type_and_nothing_that_is_read_as_it(part: type[Section], name: str) -> None:
+def test_a_field_takes_its_own_type_and_nothing_that_is_read_as_it(part: type[Spec], name: str) -> None:
     annotation = part.model_fields[name].annotation
     kinds = set(_scalars(annotation))
     if typing.get_origin(annotation) is dict:  # parameters of registered objects: typed where those are built

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import tenacity
 from pydantic import Field, model_validator
 
-from holdfast.config.study import Section
+from holdfast.config.study import Spec
 from holdfast.evals.judges.judge import JudgeCost
 from holdfast.evals.judges.ledger import Ledger, tokens
 from holdfast.evals.judges.transport import Passing, Wire, sendable
@@ -34,7 +34,7 @@ GIVE_UP = 8  # questions in a row that got no answer: the rest are not sent
 _log = logging.getLogger(__name__)
 
 
-class EndpointSpec(Section):
+class EndpointSpec(Spec):
     """Where an OpenAI-compatible server is, how it is asked and what may be spent on it."""
 
     url: str = Field(description="base URL, as a rule ending in /v1")

@@ -137,7 +137,7 @@ class Base64(Template):
 
     @property
     def codec(self) -> Codec:
-        return codecs.Base64()
+        return codecs.Base64Codec()
 
 
 @dataclass(frozen=True)

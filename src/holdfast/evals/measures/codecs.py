@@ -41,7 +41,7 @@ class Codec(Protocol):
 
 
 @dataclass(frozen=True)
-class Base64:
+class Base64Codec:
     """RFC 4648 with the standard alphabet, over UTF-8.
 
     Decoding replaces every run of twelve or more signs of Base64 that stands for printable text, wrapped lines

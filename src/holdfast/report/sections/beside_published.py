@@ -11,7 +11,7 @@ from holdfast.report.phrases import phrase
 from holdfast.report.reading import Findings
 from holdfast.report.sections.section import Block, Folded, Paragraph, Points, Section
 from holdfast.report.series import plain
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 
 
 def section(findings: Findings) -> Section | None:

@@ -24,7 +24,7 @@ from holdfast.report.reading import Findings
 from holdfast.report.sections import declaration_text
 from holdfast.report.sections.fairness import flat
 from holdfast.report.series import plain
-from holdfast.report.tables import number
+from holdfast.report.table import number
 from holdfast.store.digest import digest, short
 
 Items = Iterator[tuple[str, Any]]

@@ -17,7 +17,7 @@ from holdfast.report.reading import Setting
 from holdfast.report.sections.section import Block, Folded, Heading, Section, some
 from holdfast.report.sections.unsafe_text import means
 from holdfast.report.series import lead, plain
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 
 SPENT = {  # column of the checkpoints → what a reader calls it
     "steps": "steps",

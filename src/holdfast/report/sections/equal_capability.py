@@ -18,7 +18,7 @@ from holdfast.report.reading import Setting
 from holdfast.report.sections.section import Block, Folded, Heading, Paragraph, Section, some
 from holdfast.report.sections.verdicts import verdicts
 from holdfast.report.series import plain
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 
 
 def section(s: Setting) -> Section:

@@ -18,7 +18,7 @@ from holdfast.report.phrases import phrase
 from holdfast.report.reading import Findings
 from holdfast.report.sections.section import Alarm, Block, Folded, Paragraph, Section
 from holdfast.report.series import plain
-from holdfast.report.tables import Table, caption
+from holdfast.report.table import Table, caption
 from holdfast.store import digest
 from holdfast.store.digest import brief
 

@@ -17,7 +17,7 @@ from holdfast.report.reading import Setting
 from holdfast.report.sections import declaration_text
 from holdfast.report.sections.verdicts import SIGNS
 from holdfast.report.series import Series
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 
 _OPEN = ("inconclusive", "one seed")
 

@@ -16,7 +16,7 @@ from holdfast.report.phrases import phrase
 from holdfast.report.reading import Setting
 from holdfast.report.sections.section import Block, Folded, Section, some
 from holdfast.report.series import Series, plain
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 
 _INCOHERENT = [q for q in QUADRANTS if q.endswith(" incoherent")]
 _RATES = {"all": "all", "coherent": "coherent only", "none": "least", "worst": "most"}

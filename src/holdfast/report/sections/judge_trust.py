@@ -16,7 +16,7 @@ from holdfast.report.phrases import phrase
 from holdfast.report.reading import Findings
 from holdfast.report.sections.section import Block, Folded, Heading, Section
 from holdfast.report.series import plain
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 
 _STEMS = {"_corrected": "prediction-powered", "_rogan_gladen": "Rogan–Gladen, if the judge errs alike on all"}
 CONFUSED = {

@@ -8,7 +8,7 @@ from holdfast.report import words
 from holdfast.report.phrases import phrase
 from holdfast.report.reading import Findings
 from holdfast.report.sections.section import Block, Paragraph, Section
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 
 
 def section(findings: Findings) -> Section:

@@ -25,7 +25,7 @@ from holdfast.report.sections import declaration_text, left_out
 from holdfast.report.sections.fairness import differing
 from holdfast.report.sections.own_settings import in_words, plain_number, setting
 from holdfast.report.series import AXES, HARM_FIRST, plain
-from holdfast.report.tables import number
+from holdfast.report.table import number
 
 
 def paragraphs(findings: Findings) -> dict[str, str]:

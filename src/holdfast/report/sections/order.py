@@ -15,6 +15,7 @@ from holdfast.report.charts.trade_off import frontier
 from holdfast.report.phrases import phrase
 from holdfast.report.reading import Findings, Setting
 from holdfast.report.sections import (
+    asked,
     at_budgets,
     beside_published,
     distance_cost,
@@ -28,14 +29,13 @@ from holdfast.report.sections import (
     own_settings,
     paper,
     parameters,
-    questions,
     repeatability,
     unsafe_text,
 )
 from holdfast.report.sections.first_table import First
 from holdfast.report.sections.section import Section
 from holdfast.report.series import lead
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 
 # A section that is not named here stands before what was left out.
 ORDER = (
@@ -54,7 +54,7 @@ OF_SETTING: tuple[Callable[[Setting], Section | None], ...] = (
     unsafe_text.section,
 )
 OF_STUDY: tuple[Callable[[Findings], Section | None], ...] = (
-    questions.section,
+    asked.section,
     fairness.section,
     judge_trust.section,
     repeatability.section,
@@ -153,8 +153,8 @@ def own_conditions(s: Setting) -> pd.DataFrame:
 def own_said(table: pd.DataFrame) -> str:
     """What each objective's own string does to every measure, of the table of ``own_conditions``."""
     told = []
-    for (objective, asked), rows in table.groupby(["objective", "asked with"], sort=False) if len(table) else ():
+    for (objective, string), rows in table.groupby(["objective", "asked with"], sort=False) if len(table) else ():
         each = rows.to_dict("records")
         parts = [f"{r['measure']} {r['level']} instead of {r['plain prompt'].split()[0]}" for r in each]
-        told.append(f"{objective} ({asked}): {', '.join(parts)}.")
+        told.append(f"{objective} ({string}): {', '.join(parts)}.")
     return " ".join(told)

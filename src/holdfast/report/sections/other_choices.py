@@ -15,7 +15,7 @@ from holdfast.report.phrases import phrase
 from holdfast.report.reading import Setting, named
 from holdfast.report.sections.section import Block, Heading, Section
 from holdfast.report.series import plain
-from holdfast.report.tables import Table, caption
+from holdfast.report.table import Table, caption
 
 GLYPHS = {"higher": "↑", "higher, unclear": "+", "none": "=", "lower, unclear": "−", "lower": "↓"}
 _VERDICTS = ("higher", "unclear", "lower")  # of a way

@@ -9,7 +9,7 @@ import pandas as pd
 
 from holdfast import registry
 from holdfast.analysis.regimes import SHARED, TUNED
-from holdfast.analysis.tables import TRIED
+from holdfast.analysis.table_files import TRIED
 from holdfast.config.decisions import choices
 from holdfast.config.study import Study, VariantSpec
 from holdfast.config.study_runs import settings
@@ -22,7 +22,7 @@ from holdfast.report.reading import Setting
 from holdfast.report.sections.repeatability import proof
 from holdfast.report.sections.section import Block, Folded, Heading, Section, some
 from holdfast.report.series import Series, lead, plain
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 
 
 def section(s: Setting) -> Section | None:

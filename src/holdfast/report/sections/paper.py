@@ -7,10 +7,10 @@ import pandas as pd
 from holdfast.report import words
 from holdfast.report.phrases import phrase
 from holdfast.report.reading import Findings, Setting, named
-from holdfast.report.sections import declaration_text, fairness, methods_text, questions
+from holdfast.report.sections import asked, declaration_text, fairness, methods_text
 from holdfast.report.sections.first_table import gap, numbers
 from holdfast.report.sections.section import Copied, Section
-from holdfast.report.tables import Table, as_latex, heading
+from holdfast.report.table import Table, as_latex, heading
 from holdfast.store.defuse import for_markdown
 
 
@@ -93,7 +93,7 @@ def answers(findings: Findings) -> Table | None:
     wanted = declaration_text.asked(findings.answers, findings.study)
     if not len(wanted):
         return None
-    shown = questions.shown(wanted, findings.reference).rename(columns=lambda c: heading(c).capitalize())
+    shown = asked.shown(wanted, findings.reference).rename(columns=lambda c: heading(c).capitalize())
     chosen = declaration_text.chosen(findings.stands)
     note = phrase("paper.findings", chosen=chosen, level=words.level(findings.study.alpha))
     return Table(shown, note, "findings")

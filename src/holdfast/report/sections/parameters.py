@@ -14,7 +14,7 @@ from holdfast.report.sections.checklist import checklist
 from holdfast.report.sections.fairness import flat
 from holdfast.report.sections.section import Folded, Section
 from holdfast.report.series import plain
-from holdfast.report.tables import Table, as_longtable
+from holdfast.report.table import Table, as_longtable
 
 _OF_TRAINING = {"tasks", "objectives", "budgets", "seeds", "controls", "control_runs", "matched", "tuned"}
 

@@ -19,7 +19,7 @@ from holdfast.report.reading import Findings
 from holdfast.report.sections.fairness import flat
 from holdfast.report.sections.section import Alarm, Block, Folded, Paragraph, Section, some
 from holdfast.report.series import plain
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 
 PROMPT, REST = "prompt", "rest"  # effects that are of no choice
 PROMPTS, TOGETHER = "prompts and noise", "choices together"

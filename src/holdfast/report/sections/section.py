@@ -11,7 +11,7 @@ from markupsafe import Markup
 from holdfast.report.charts.plot import Figure
 from holdfast.report.html import element
 from holdfast.report.phrases import is_phrase, phrase
-from holdfast.report.tables import Table, as_html
+from holdfast.report.table import Table, as_html
 
 
 @dataclass(frozen=True)

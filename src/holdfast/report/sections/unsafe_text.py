@@ -10,7 +10,7 @@ from holdfast.report import words
 from holdfast.report.phrases import phrase
 from holdfast.report.reading import Setting
 from holdfast.report.sections.section import Block, Paragraph, Section
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 
 UNSAFE = {
     "unsafe_tokens": "unsafe tokens read",

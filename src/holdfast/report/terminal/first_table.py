@@ -14,7 +14,7 @@ from holdfast.analysis.gate import GateVerdict, lines
 from holdfast.report import words
 from holdfast.report.reading import Findings, read
 from holdfast.report.sections import first_table, top
-from holdfast.report.tables import Table, as_rich
+from holdfast.report.table import Table, as_rich
 from holdfast.store import defuse
 from holdfast.store.folder import StudyFolder
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.report import words
 from holdfast.report.sections.judge_trust import CONFUSED, agreement
-from holdfast.report.tables import number
+from holdfast.report.table import number
 
 
 def lines(summary: Mapping[str, Any]) -> Iterator[str]:

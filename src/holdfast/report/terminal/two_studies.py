@@ -10,10 +10,10 @@ from rich.console import Console
 from holdfast.analysis.compare import Comparison
 from holdfast.report import words
 from holdfast.report.series import plain
-from holdfast.report.tables import Table, as_rich
+from holdfast.report.table import Table, as_rich
 from holdfast.store import defuse
 
-_KINDS = {"level": "level", "vs_base": "from base", "vs_sft": "from SFT"}
+_KINDS = {"": "level", "base": "from base", "sft": "from SFT"}
 
 
 def show(found: Comparison, console: Console | None = None) -> None:
@@ -36,7 +36,7 @@ def show(found: Comparison, console: Console | None = None) -> None:
     e, same = found.estimates, found.estimates["a"] == found.estimates["b"]
     last = e["budget"] == e.groupby("label")["budget"].transform("max")
     here = ~same & (last | e["differs"])
-    listed = e[here].sort_values(["differs", "measure", "estimate"], ascending=[False, True, True])
+    listed = e[here].sort_values(["differs", "measure", "against"], ascending=[False, True, True])
     if len(listed):
         rows = [_row(r) for r in listed.to_dict("records")]
         table = Table(pd.DataFrame(rows), title="Estimates that both have")
@@ -57,16 +57,16 @@ def show(found: Comparison, console: Console | None = None) -> None:
 
 
 def _row(r: dict[Any, Any]) -> dict[str, str]:
-    level = words.percent if r["estimate"] == "level" else words.points
+    level = words.percent if r["against"] == "" else words.points
     return {
-        "estimate": _KINDS[r["estimate"]],
+        "estimate": _KINDS[r["against"]],
         "subject": f"{r['label']} {words.tokens(r['budget'])}" if r["budget"] else r["label"],
         "measure": plain(r["measure"]),
         "A": level(r["a"]),
         "B": level(r["b"]),
         "B − A": words.points(r["value"]),
         "interval": words.interval(r["low"], r["high"], signed=True),
-        "p (Holm)": words.p_value(r["p_holm"]),
+        "p (Holm)": words.p_value(r["p_adjusted"]),
     }
 
 

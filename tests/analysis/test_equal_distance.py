@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows import config_of, frame_of, study
 
-from holdfast.analysis.distance import STEPS, at_distance
+from holdfast.analysis.equal_distance import STEPS, at_distance
 from holdfast.analysis.findings import finished
 from holdfast.analysis.matched_rows import Joint, findings
 from holdfast.analysis.records import records

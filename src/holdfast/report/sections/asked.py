@@ -14,7 +14,7 @@ from holdfast.report.sections import declaration_text
 from holdfast.report.sections.section import Block, Folded, Heading, Paragraph, Section
 from holdfast.report.sections.verdicts import SIGNS, counted
 from holdfast.report.series import plain
-from holdfast.report.tables import Table
+from holdfast.report.table import Table
 
 
 def section(findings: Findings) -> Section | None:

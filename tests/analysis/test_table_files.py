@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from holdfast.analysis import tables
+from holdfast.analysis import table_files
 from holdfast.store.folder import StudyFolder
 from holdfast.store.tables import read_frame, write_frame
 from holdfast.types import UserError
@@ -40,11 +40,13 @@ def test_an_altered_table_is_named(tmp_path: Path) -> None:
 
 def test_where_an_earlier_version_analysed_it_is_said_to_analyse_again(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `holdfast analyse` again"):
-        tables.read(StudyFolder(tmp_path), "ways")
+        table_files.read(StudyFolder(tmp_path), "ways")
 
 
 def test_a_table_that_is_gone_is_said_to_be_made_again(tmp_path: Path) -> None:
-    write_frame(tmp_path / "analysis" / f"{tables.LAST}.parquet", tables.LAST, pd.DataFrame({"what": ["all"]}))
-    for look in (tables.read_fronts, lambda folder: tables.read(folder, "claims")):
+    write_frame(
+        tmp_path / "analysis" / f"{table_files.LAST}.parquet", table_files.LAST, pd.DataFrame({"what": ["all"]})
+    )
+    for look in (table_files.read_fronts, lambda folder: table_files.read(folder, "claims")):
         with pytest.raises(UserError, match="run `holdfast analyse` again"):
             look(StudyFolder(tmp_path))

@@ -72,7 +72,7 @@ Tokens = Annotated[int, Field(ge=1)]  # of a budget
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # -1 stands for "over all seeds" in tables
 
 
-class Section(BaseModel):
+class Spec(BaseModel):
     """Frozen and strict; an unknown key, infinity and NaN are errors. Defaults are validated too: 32 and 32.0 are one
     value."""
 

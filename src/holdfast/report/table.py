@@ -26,7 +26,7 @@ LONG = 40  # characters of a text, from where it is set in several lines
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """``numeric``: numbers, set to the right; ``bar``: drawn beside them, too."""
 
     name: str
@@ -49,9 +49,9 @@ class Table:
     bar: str = ""
 
     @property
-    def columns(self) -> list[Column]:
+    def columns(self) -> list[TableColumn]:
         kinds = {c: pd.api.types.is_numeric_dtype(self.rows[c]) for c in self.rows.columns}
-        return [Column(str(c), heading(c), n, c == self.bar) for c, n in kinds.items()]
+        return [TableColumn(str(c), heading(c), n, c == self.bar) for c, n in kinds.items()]
 
     def texts(self) -> Iterator[list[str]]:
         """Row by row."""
