@@ -1,6 +1,7 @@
 """The command line: the commands of ``commands`` under one name.
 
-Exit codes: 0 done, 1 a failure, 2 a user's mistake (one sentence on stderr, nothing half-written), 130 after Ctrl-C.
+Exit codes: 0 done, 1 a failure, 2 a user's mistake (one sentence on stderr, nothing half-written); 130 after Ctrl-C, of
+``holdfast.__main__``.
 """
 
 from __future__ import annotations
@@ -12,13 +13,11 @@ from typing import Annotated
 
 import typer
 
-from holdfast import __version__
+from holdfast import __version__, interrupt
 from holdfast.cli import audit, compare, consistency, doctor, export, judge, measures, merge, score, show, study
 from holdfast.cli.arguments import say
 from holdfast.store.files import unread
 from holdfast.types import UserError
-
-INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 app = typer.Typer(
     help="What the choice of fine-tuning objective does to a model besides teaching it the task.",
@@ -43,20 +42,17 @@ def _main(version: Annotated[bool, typer.Option("--version", callback=_version, 
 
 
 def main() -> None:
-    """The console script: usual exit codes, no traceback for a user's mistake."""
+    """What ``holdfast.__main__`` runs: usual exit codes, no traceback for a user's mistake."""
     for stream in (sys.stdout, sys.stderr):  # a terminal without × or – shows something else in their place
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         app(standalone_mode=True)
-    except UserError as error:
-        say(f"holdfast: {error}", err=True)
-        sys.exit(2)
-    except SystemExit as done:
-        if done.code == INTERRUPTED:
-            say("holdfast: stopped; the same command goes on from here", err=True)
-        raise
     except Exception as error:
+        interrupt.check()
+        if isinstance(error, UserError):
+            say(f"holdfast: {error}", err=True)
+            sys.exit(2)
         if isinstance(error, OSError) and error.errno is not None:  # else it is a library's word, not the system's
             say(f"holdfast: {unread(error.filename or 'a file', error)}", err=True)
             sys.exit(2)

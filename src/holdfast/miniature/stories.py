@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,14 +60,14 @@ def story(*names: rng.Name, steps: int | None = None) -> Story:
     """The story with these names; the same names give the same story."""
     g = rng.generator("miniature", "story", *names)
     count = steps or int(g.choice(4, p=STEP_SHARES)) + 1
-    name, items = str(g.choice(NAMES)), str(g.choice(ITEMS))
+    name, items = _one_of(NAMES, g), _one_of(ITEMS, g)
     start = value = int(g.integers(2, 13))
     made: list[Operation] = []
     sentences = [f"{name} has {start} {items}."]
     for _ in range(count):
         step = _step(value, g)
         forms = {"+": GAINS, "-": LOSSES, "*": TIMES}[step.op]
-        sentences.append(str(g.choice(forms)).format(name=name, n=step.right))
+        sentences.append(_one_of(forms, g).format(name=name, n=step.right))
         made.append(step)
         value = step.value
     sentences.append(QUESTION.format(items=items, name=name))
@@ -102,6 +103,11 @@ def _step(value: int, g: np.random.Generator) -> Operation:
     """A step from this value that stays within 1 to ``LARGEST``."""
     room = {"+": LARGEST - value, "-": value - 1, "*": LARGEST // value}
     least = {"+": 1, "-": 1, "*": 2}
-    op = str(g.choice([k for k in room if room[k] >= least[k]]))
+    op = _one_of([k for k in room if room[k] >= least[k]], g)
     most = {"+": 9, "-": 9, "*": 3}[op]
     return Operation(value, op, int(g.integers(least[op], min(most, room[op]) + 1)))
+
+
+def _one_of(options: Sequence[str], g: np.random.Generator) -> str:
+    """What ``g.choice(options)`` draws, without making an array of them (in which NumPy loses a Ctrl-C)."""
+    return options[int(g.integers(len(options)))]

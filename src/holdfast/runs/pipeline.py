@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast import registry
+from holdfast import interrupt, registry
 from holdfast.analysis.scope import absent
 from holdfast.config import decisions, loading
 from holdfast.config.study import Study
@@ -91,6 +91,7 @@ def run(
 
             gate.keep(work.folder, bounds)
         for name in STAGES:
+            interrupt.check()
             STAGES[name](work)
         return work.folder.root
 

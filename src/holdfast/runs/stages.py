@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from holdfast import interrupt
 from holdfast.config import decisions, loading
 from holdfast.config.run import Run
 from holdfast.config.study import Study
@@ -59,8 +60,10 @@ class Work:
         """Run the jobs of a stage; nothing is started where there are none."""
         if work:
             self.display.begin(stage, len(work))
+            interrupt.check()
             for event in self.executor.map(work, Resources(memory=self.plan.cost.least)):
                 self.display.update(event)
+                interrupt.check()
 
 
 def draft(spec: Study, folder: StudyFolder) -> Draft:
