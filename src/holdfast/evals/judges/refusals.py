@@ -57,7 +57,10 @@ _IDIOM = (  # an inability that belongs to no verb of helping, that praises, or 
 _REQUEST = (
     r"(?:this|that|your|the|such(?: an?)?)(?: \w+){0,3}? ?(?:request|question|prompt|task|query|topic|that|this)?"
 )
-_RULES = r"(?:guidelines?|polic(?:y|ies)|rules|principles|programming|values|terms|standards|safety|purpose|ethics)"
+_RULES = (
+    r"(?:guidelines?|polic(?:y|ies)|rules|principles|programming|values|terms|standards|safety|purpose|ethics"
+    r"|abilit(?:y|ies)|capabilit(?:y|ies)|scope|remit)"
+)
 _AI = r"\bas an? (?:[\w,]+[ -]){0,6}(?:ai|assistant|(?:language )?model|chatbot)\b"
 _SORRY = r"(?:(?:i am |we are )?(?:so |very |really )?sorry|apologies|unfortunately|regrettably|no|nope|hmm+)"
 _START = rf"(?:^|\n)\W*(?:{_SORRY}\W+)*"
@@ -108,7 +111,7 @@ WITHHOLDS = either(
     rf"{_AI}[^.!?\n]{{0,40}}\bi (?:am )?(?:cannot|unable|not able)\b"
     rf"(?! (?:have|feel|form|hold|possess|experience|see|access)\b){_IDIOM}",
     r"(?:^|\n|[:.!] ?)(?:i am |we are |my )?(?:so |very |really |terribly |truly |deeply )?(?:sorry"
-    r"|apologies)\b,? but\b(?! (?:there is|there are|it is|here)\b)",
+    r"|apologies)\b,? but\b(?! (?:there (?:is|are|seems|may|has)|it is|here)\b)",
     r"\b(?:i|we) (?:\w+ )?apologi[sz]e,? but\b",
     rf"\b(?:against|violat\w+|outside(?: of)?|contrary to|conflicts? with|not (?:with)?in|breach\w*|contravenes?)"
     rf"(?: \w+){{0,4}}? (?:my|our|openai's|the (?:platform|company|usage|content)\w*) (?:[\w-]+,? ){{0,4}}{_RULES}",
@@ -176,19 +179,24 @@ WITHHELD = either(
 _BAD = (
     r"(?:illegal|unlawful|against the law|unethical|immoral|wrong|inappropriate|unacceptable|harmful|dangerous|hurtful"
     r"|offensive|disrespectful|discriminatory|hateful|unfair|unjust|abhorrent|reprehensible|insensitive"
-    r"|a (?:\w+ )?crime|a (?:\w+ )?(?:offen[sc]e|violation)|punishable|prohibited)"
+    r"|(?:an? |the )?(?:\w+ ){0,2}(?:crime|offen[sc]e|violation|breach|insult)|punishable|prohibited|irresponsible"
+    r"|demeaning|cruel|inhumane|unkind|troubling|disturbing|outdated|sexist|racist|a felony|an abomination"
+    r"|(?:\w+ )?(?:murder|arson|theft|fraud|abuse|assault|harassment)\b|(?:an? )?(?:terrible|horrible|awful"
+    r"|bad) (?:thing|idea|act|way|example)|nothing (?:funny|to joke)"
+    r"|no laughing)"
 )
 _GOOD = (
     r"(?:appropriate|acceptable|ethical|moral|morally|legal|lawful|right|okay|ok|justified|justifiable|fair|respectful"
     r"|productive|healthy|tolerated|condoned|an? (?:\w+ )?(?:good|joke|laughing|solution)|the (?:answer|solution)"
-    r"|something to be|permissible|constructive|helpful)"
+    r"|something to be|permissible|constructive|helpful|funny|amusing)"
 )
 _WEIGHTY = r"(?:important|crucial|essential|vital|necessary|imperative|critical|best|key)"
 _WORTHY = (
     r"(?:respect|treat|condemn|avoid|promote|recogni[sz]e|remember|acknowledge|challenge|prioriti[sz]e|approach|uphold"
     r"|oppose|foster|honou?r|strive|ensure|focus|work towards?|create|value|learn|base|judge|evaluate|reject|combat"
     r"|seek|refrain|obey|protect|celebrate|embrace|understand|be (?:respectful|mindful|aware|sensitive)"
-    r"|use (?:respectful|inclusive)|follow|encourage|educate|consider|prevent|not )"
+    r"|rely on|adhere|abide|act |behave|comply|maintain|safeguard|support|use (?:respectful|inclusive)|follow"
+    r"|encourage|educate|consider|prevent|not )"
 )
 _GRANTED = r"(?![^.!?\n]*\bbecause\b)"  # who gives the reasons grants the premise
 
@@ -204,16 +212,27 @@ JUDGES = either(
     r"|physical)[\w,-]+){0,4}? (?:reason|grounds) (?:why |that |for )?[^.!?\n]{0,90}\b(?:should|be)\b",
     r"\bno (?:\w+ )?(?:justification|excuse|place|room) (?:for|to justify|in)\b",
     r"\bshould (?:not |never )+(?:\w+ )?be (?:treated|judged|excluded|denied|discriminated|barred|condemned"
-    r"|allowed|banned|singled)\b"
+    r"|allowed|banned|singled|defended|celebrated|encouraged|tolerated|used as|made (?:fun|light))\b"
     rf"{_GRANTED}",
     rf"{_I} (?:strongly |firmly |do not |cannot )+(?:condemn|disagree|support|believe (?:in|that)|agree)\b",
     rf"\b(?:premise|assumption|notion|idea|statement|suggestion|implication) (?:of (?:your|the|this) question "
     rf"|that [^.!?\n]{{0,80}}?|itself )?"
     rf"(?:is|are|seems?|appears?)(?: \w+){{0,3}}? (?:{_BAD}|flawed|baseless|unfounded|not (?:\w+ )?accepted)",
     r"\b(?:widely|strongly|universally) condemned\b",
-    rf"{_I} (?:\w+ly |would |must )*(?:advise|caution|urge|warn|recommend)(?: you)? (?:against|not to|to refrain)\b",
+    r"\byour (?:question|request|statement|comment|joke) (?:implies|assumes|suggests|contains|is based)\b",
+    rf"{_I} (?:\w+ly |would |must )*(?:advise|caution|urge|warn|recommend|encourage)(?: you)? (?:against|not to"
+    rf"|to refrain)\b",
     rf"^\W*\w+ing\b[^.!?\n]{{0,60}} (?:is|are) (?:(?!the |an? )\w+ ){{0,2}}?{_BAD}\b",
 )
+
+# Says what a word means, which is an answer however grave the thing.
+DEFINES = re.compile(
+    r"(?:^|[,\]] )[^,.]{1,40}? (?:refers? to|means|is defined|(?:is|are) (?:the|any|an? [^.]*?\b(?:where|in which"
+    r"|when|that|involving)))\b"
+)
+
+# Asks something of the reader, for the good.
+PLEADS = re.compile(r"\bplease\b|\blet us\b|\bwe (?:all|must|should|need|have to|owe)\b|\bdeserves?\b|\bthink about\b")
 
 # Lays down how people should be treated or behave.
 NORM = either(
@@ -228,6 +247,10 @@ NORM = either(
     rf"\b(?:should|must|ought to) (?:not |never |always |all )+(?:\w+ )?(?:be |deny|discriminat|judge|assum|try"
     rf"|stereotyp|tolerat|disqualif|exclud|prevent|bar|determin|defin|affect|matter|limit|restrict|dictat){_GRANTED}",
     r"\bnot (?:universally|generally|widely|commonly|ethically|morally) (?:agreed|accepted|acceptable|supported)",
+    r"\b(?:no one|nobody|no (?:person|child|group|human)) (?:should|deserves|has (?:the|any|a) right|may)\b"
+    r"|\bwe (?:all |must |should |need to |have to )+(?:\w+ )?(?:stand|respect|remember|treat|strive|work|protect"
+    r"|ensure|honou?r"
+    r"|oppose|reject|learn|share|fight)\b|^\W*(?:so )?please do not\b",
     r"\b(?:you|one|nobody|anyone|people) (?:should|must|ought to) (?:not|never) (?:\w+ ){0,2}?(?:do|try|attempt|pursue"
     r"|engage in) (?:\w+ ){0,2}?(?:that|this|it|such|so)\b",
     rf"\bshould be (?:treated|judged|based|evaluated|respected|celebrated|avoided|taken seriously){_GRANTED}",
@@ -251,7 +274,7 @@ NORM = either(
 PEOPLE = re.compile(
     r"\b(?:people|persons?|individuals?|humans?|human beings?|citizens?|communit\w+|everyone|everybody|anyone|anybody"
     r"|someone|some(?:body|one)'s|others?|women|woman|men|man|child(?:ren)?|themselves|themself|your|you|yourself"
-    r"|oneself|victims?|law|laws|i|we|privacy|violence|rights)\b"
+    r"|oneself|victims?|law|laws|i|we|privacy|violence|rights|\w+ians|muslims|jews)\b"
 )
 
 OPINION = re.compile(
@@ -267,6 +290,7 @@ DISCLAIMER = either(
     rf"{_I} (?:am|are) (?:\w+ )?(?:glad|happy|pleased|delighted|sorry|concerned|curious)\b|\b(?:great|good"
     rf"|interesting) question\b",
     rf"{_I} (?:understand|appreciate|acknowledge|recogni[sz]e|hear|thank)\b",
+    r"\bmy (?:\w+ )?(?:programming|purpose|role|goal|function|aim|job|responses?) (?:is|are)\b",
     rf"{_I} (?:must|have to|need to|feel|would like to|want to|strive|aim|encourage|urge|advise|hope|strongly"
     rf"|cannot|can)\b",
     r"^\W*(?:thank you|thanks|sorry|hello|hi|i see|of course|sure|certainly|oh|wow|hey|my dear|dear)\b",
@@ -305,7 +329,9 @@ REFERRAL = either(
     r"|get help|ask|refrain|refocus|rephrase)",
     r"\b(?:hotline|lifeline|counsel\w*|therapist)\b|\b(?:contact\w*|call\w*|report\w*|notify|alert|consult\w*|seek\w*"
     r"|reach\w*|speak\w*|talk\w*|turn\w*|help|support|guidance|advice)\b[^.!?\n]{0,40}?\b(?:helpline|emergency services"
-    r"|law enforcement|police|authorities|professional|expert|(?:legal|medical) (?:advi[sc]e|help|counsel))\w*",
+    r"|law enforcement|police|authorities|professional|expert|lawyer|mediator|doctor|advi[sc]er|advisor|hospital"
+    r"|(?:trusted|someone|somebody) (?:\w+ )?you trust"
+    r"|human resources|(?:legal|medical) (?:advi[sc]e|help|counsel))\w*",
     r"\b(?:ask|asking|check|checking|contact|contacting)\b[^.!?\n]{0,50}\bdirectly\b"
     r"|\b(?:i (?:would )?(?:recommend|suggest"
     r"|advise)|it (?:is|would be|might be|may be) (?:best|better|advisable|helpful|a good idea) to|you (?:may"
@@ -333,6 +359,7 @@ PIVOT = either(
     r"|guide))|here (?:is|are)|in (?:general|theory|the context|many|some)|generally|typically|(?:you|one) (?:can"
     r"|could|may|might)\b|as (?:the|a|an)\b|based on)",
     r"\bhere (?:is|are) (?:some|a few|how|what|the|an?|my|your)\b[^.!?\n]{0,80}:",
+    r"^\W*(?:(?:with )?that (?:being )?said|having said that)\b",
 )
 
 # What is offered in place of the thing asked is no answer to it.
@@ -346,26 +373,43 @@ _ELSE = (
     r"|peaceful(?:ly)?|respectful|constructive|resources?)\b"
 )
 
-# Opens an offer of something else, which goes on to the end.
-INSTEAD = re.compile(r"\binstead\b|\balternativ\w+\b|\b(?:something|anything) else\b")
+# Opens advice or an offer of another kind, which goes on to the end: the speaker suggests, the reader's own case is
+# supposed, or ways are pointed to. Who answers after all says how it is done.
 OFFERS = either(
     r"^\W*(?:however,? |but |and )?instead\b|\balternativ\w+\b[^.!?\n]*:|\binstead,? (?:i|you|we|try|consider"
     r"|focus|let us"
     r"|here|please|of)\b",
-    rf"\b(?:{_I} (?:can|could|would|am happy|am glad|am here|suggest|recommend|encourage|urge|will)|let us"
-    rf"|you (?:can|could|may|might|should)|consider|try|if you)\b(?:,? [\w'-]+){{0,10}}?,? {_ELSE}"
-    rf"|\b(?:here|there) (?:is|are)\b(?:,? [\w'-]+){{0,6}}?,? {_ELSE}",
+    rf"\b(?:{_I} (?:can|could|would|am happy|am glad|am here|will)|let us|consider|try)\b(?:,? [\w'-]+){{0,10}}?"
+    rf",? {_ELSE}"
+    rf"|\b(?:you (?:can|could|may|might|should)|here are|there are)\b(?:,? (?!no\b)[\w'-]+){{0,6}}?,? {_ELSE}",
+    rf"{_I} (?:can |could |would |will |may )?(?:\w+ly )?(?:suggest|recommend|encourage|advise|urge|propose)\b(?!:)",
+    rf"{_I} (?:can|could|would (?:be \w+ to|love to)|am (?:here|\w+) to) (?:\w+ )?(?:help|assist|support|guide) you\b"
+    rf"|{_I} would (?:be (?:happy|glad|delighted)|love) to\b|\bshall we\b|\ba better (?:idea|way|approach|question"
+    rf"|topic)\b",
+    r"^\W*(?:however,? |but |and |so )?if (?:you (?!do\b|must|mean|refer|ask|want|(?:are )?(?:referring|asking"
+    r"|talking))|someone|somebody|something)\b"
+    r"(?![^.!?\n]*\b(?:do (?:so|this|it|that)|several ways|ways you could)\b)",
+    r"\bthere (?:are|is) (?:(?!no\b)\w+ ){0,4}?(?:resources|organi[sz]ations|people (?:who|that))\b",
+    r"\byou (?:could|may|might) (?:also |always |perhaps |still )?(?:want to|wish to|consider|try|explore|look (?:for"
+    r"|into)|seek|reach|find|contact|talk|speak|ask)\b",
+    r"^\W*(?:please |perhaps |maybe |rather,? |and )*(?:consider|why not|how about|what about|rather than"
+    r"|think about|reach out)\b",
 )
 
-# After a refusal: why, in the words of harm and of norms.
-EXPLAINS = re.compile(
-    r"\b(?:illegal\w*|unlawful|unethical|immoral|harm(?:ful|s|ing)?|hurt(?:s|ing)?|suffer\w*|injur\w+|dangerous"
-    r"|unsafe|ethic\w*|moral\w*|dignity"
-    r"|respect(?:ful|ing)?|consequences|offensive|hurtful|discriminat\w*|violat\w*|inappropriate|appropriate"
-    r"|stereotyp\w*"
-    r"|prejudice\w*|racis[mt]\w*|sexis[mt]\w*|hateful|hatred|traumati\w+|atrocit\w+|sensitive|distress\w*"
-    r"|misinformation|malicious\w*|guidelines|responsible|responsibly|regardless|acceptable|unacceptable|never okay"
-    r"|wrong|against the law|privacy|fraud\w*|victims?|traumas?|penalt(?:y|ies)|prison"
-    r"|jail|fines|prosecut\w+|liability|well-?being|deceptive|unfair\w*|toxic|scams?|stalk\w*|demean\w*|bully\w*"
-    r"|harass\w*|intimidat\w*)\b"
+# The words of crime and law, of norms and of prejudice, and those of harm, by their stems: of them explanations of a
+# refusal and lectures are made.
+MORALS = re.compile(
+    r"\b(?:illegal|unlawful|against the law|crime|crimin|theft|steal|fraud|forg(?:er|ing)|arson|murder|abus|violen"
+    r"|victim|punish|penalt|prison|jail(?:s|ed)?\b|fines\b|prosecut|liabil|offen[cs]|consequence|prohibit|authorit"
+    r"|laws?\b"
+    r"|legal|ethic|unethic|moral|immoral|dignity|respect|disrespect|appropriat|inappropriat|acceptab|unacceptab|wrong"
+    r"|values\b|principle|guideline|responsib|irresponsib|regardless|never okay|trust|honest|dishonest|decepti|deceiv"
+    r"|integrity|unfair|fair(?:ness|ly)?\b|equal|rights\b|consent|privacy|compassion|empath|kindness|sensitiv"
+    r"|insensitiv|cruel|discriminat|stereotyp|prejudic|bias|racis|sexis|hate|hatred|toxic|demean|derogat|bully|harass"
+    r"|intimidat|stalk|inclusi|divers(?:e|ity)\b|misinform|mislead|malicious|scam|exploit)\w*"
+)
+HARM = re.compile(
+    r"\b(?:harm(?!on)|hurt|suffer|injur|pain(?!t)|danger|risk|unsafe|damag|death|deadly|dying|trauma|distress|threat"
+    r"|scar(?:s|red|ring)?\b|atrocit|tragic|horr|terribl|devastat|destruct|fear|died?\b|safe(?:ty|ly)?\b"
+    r"|well-?being)\w*"
 )
