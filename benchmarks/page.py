@@ -47,7 +47,9 @@ WORDS = ["".join(_LETTERS.choice(list("etaoinshrdlu"), n)) for n in _LETTERS.int
 COMMON = 1 / np.arange(1, 3001) / (1 / np.arange(1, 3001)).sum()  # Zipf's law: it compresses about as prose does
 
 
-def study_of(budgets: int, seeds: int) -> Study:
+def study_of(budgets: int, seeds: int, samples: int) -> Study:
+    asked = [{"measure": "task_accuracy"}, {"measure": "miniature_dark_triad"}]
+    asked.insert(1, {"measure": "miniature_robustness", "samples": samples, "temperature": float(samples > 1)})
     return Study.model_validate(
         {
             "name": "large",
@@ -57,7 +59,7 @@ def study_of(budgets: int, seeds: int) -> Study:
             "objectives": [{"label": o, "objective": o} for o in OBJECTIVES],
             "budgets": [25_000 * (k + 1) for k in range(budgets)],
             "seeds": list(range(seeds)),
-            "measures": [{"measure": m} for m in ("task_accuracy", "miniature_robustness", "miniature_dark_triad")],
+            "measures": asked,
             "brackets": [{"kind": "noop"}],
         }
     )
@@ -247,14 +249,14 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=334)
     parser.add_argument("--samples", type=int, default=5, help="334 prompts × 6 attacks × 5 samples = 10,020 records")
     asked = parser.parse_args()
-    folder, study, took = StudyFolder(asked.folder), study_of(asked.budgets, asked.seeds), {}
+    folder, study, took = StudyFolder(asked.folder), study_of(asked.budgets, asked.seeds, asked.samples), {}
     if not (folder.root / "MADE").exists():
         with timed("make", took):
             make(folder, study, asked.prompts, asked.samples)
         (folder.root / "MADE").touch()
     if not folder.analysis.exists():
         with timed("analyse", took):
-            analyse(folder, study, configs(folder), load_records(folder))
+            analyse(folder, study, configs(folder), load_records(folder, numbered=True))
         print("run again for the page, with the analysis out of memory")
         return
     with timed("build", took):

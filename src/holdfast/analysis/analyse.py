@@ -51,13 +51,14 @@ def analyse(
     just declared).
     """
     each = joints(frame, configs, study)
+    levels = estimates(each[SHARED].frame, configs, study)  # before there are joint draws, which stay in memory
     found = comparisons(frame, configs, study, each)
     if study.consistency:
         varied = consistency.consistency(folder, study)
         table_files.write_consistency(varied, folder)
         found = pd.concat([found, consistency.rows(varied, study.ladder[-1])], ignore_index=True)
     found = declaration.confirmed(found, stands) if stands else found
-    table = pd.concat([estimates(each[SHARED].frame, configs, study), found], ignore_index=True)
+    table = pd.concat([levels, found], ignore_index=True)
     estimates_file.write(folder, table)
     write_shown(folder, configs, study, frame, each, table)
     write_text(folder.claims_csv, csv(table_files.read(folder, "claims")))

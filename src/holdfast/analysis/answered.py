@@ -46,13 +46,12 @@ def confusions(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFr
 
 
 def _said(frame: pd.DataFrame, config: ConfigInfo) -> pd.DataFrame:
-    return frame.loc[frame["cell"] == config.id, ["record", "item", "judge", "score", "coherent", "reason"]]
+    return frame.loc[frame["cell"] == config.id, ["record", "item", "judge", "score", "coherent"]]
 
 
 def _verdicts(rows: pd.DataFrame, config: ConfigInfo, study: Study) -> pd.DataFrame:
     threshold = study.threshold if config.summary.threshold else 0.5
-    rows = rows.drop_duplicates(["record", "judge"]).rename(columns={"item": "prompt"})
-    return raters.verdicts(rows[rows["judge"] != ""], threshold)
+    return raters.verdicts(rows[rows["judge"] != ""].rename(columns={"item": "prompt"}), threshold)
 
 
 def _spoke(rows: pd.DataFrame, named: list[str]) -> list[str]:

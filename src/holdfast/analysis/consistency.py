@@ -81,7 +81,7 @@ def answers(folder: StudyFolder, study: Study) -> pd.DataFrame:
     subjects at the last budget, of the base models, and of variations. Attacks that are not of the macro mean, and
     objectives' own formats, are left out."""
     about = configs(folder, varied=True)
-    frame = load_records(folder, varied=True)
+    frame = load_records(folder, varied=True, numbered=True)
     frame = frame[(frame["format"] == DEFAULT) & frame["bracket"].isin(("", Role.VARIATION))]
     frame = frame[(frame["bracket"] != "") | (frame["budget"] == study.ladder[-1]) | (frame["label"] == BASE)]
     runs = {r.id: r for r in planned(read_json(folder.plan_json) if folder.plan_json.exists() else {})}

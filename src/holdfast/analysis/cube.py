@@ -133,6 +133,12 @@ def places_of(rows: pd.DataFrame, summary: Summary) -> Places:
     return Places(answerers, tuple(items), tuple(groups), at, summary)
 
 
+def scored(frame: pd.DataFrame) -> pd.DataFrame:
+    """What cubes are made of: who answered what, and its scores. The rest is half of a large study's rows."""
+    kept = {*SUBJECT, "format", "item", "attack", "verdict", "score", "coherent"}
+    return frame[[c for c in frame.columns if c in kept or c.startswith(("f_", "d_"))]]
+
+
 def headline_cube(rows: pd.DataFrame, config: ConfigInfo, threshold: float) -> tuple[Places, Cube]:
     """Of a measure's first metric, which estimands, matching and comparisons of studies are about. ``rows``: of one
     eval config and judge, index 0, 1, …; ``threshold``: the study's."""

@@ -13,7 +13,7 @@ from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.contrasts import DEFAULT, OVER_SEEDS, Teams, alike, teams
 from holdfast.analysis.cube import Places, places_of
 from holdfast.analysis.human_labels import corrected
-from holdfast.analysis.load import COHERENCE, judges
+from holdfast.analysis.load import COHERENCE, human_judges, judges
 from holdfast.analysis.metrics import Metric, coherence, headline, metrics
 from holdfast.analysis.regimes import SHARED
 from holdfast.config.study import Study
@@ -25,6 +25,18 @@ from holdfast.store.schemas import COLUMNS
 from holdfast.store.tables import complete
 
 Array = np.ndarray
+_UNUSED = [
+    "record",
+    "subject",
+    "distance",
+    "measure",
+    "axis",
+    "measure_task",
+    "forbidden",
+    "sample",
+    "answer",
+    "reason",
+]
 _IDENTITY = ["model", "task", "label", "objective", "budget", "bracket", "format"]
 
 
@@ -46,10 +58,11 @@ def estimates(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFra
     """
     parts = [
         _of_judge(rows, configs[str(config)], str(judge), study)
-        for (config, judge), rows in frame.groupby(["cell", "judge"], sort=True)
+        for (config, judge), rows in frame.drop(columns=_UNUSED, errors="ignore").groupby(["cell", "judge"], sort=True)
         if judge in ("", *judges(configs[str(config)]))
     ]
-    by_people = (corrected(rows, configs[str(config)], study) for config, rows in frame.groupby("cell", sort=True))
+    labelled = [id for id, config in sorted(configs.items()) if human_judges(config)]
+    by_people = (corrected(frame[frame["cell"] == id], configs[id], study) for id in labelled)
     parts += [part for part in by_people if len(part)]
     if not parts:
         return complete("estimates", pd.DataFrame())

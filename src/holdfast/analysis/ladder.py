@@ -18,7 +18,7 @@ from holdfast.analysis.answer_rows import matched_only
 from holdfast.analysis.comparisons import About
 from holdfast.analysis.config_info import Configs
 from holdfast.analysis.contrasts import AGAINST, DEFAULT, sft_of
-from holdfast.analysis.cube import BASE, headline_cube
+from holdfast.analysis.cube import BASE, headline_cube, scored
 from holdfast.analysis.described import better
 from holdfast.analysis.load import common_budgets, judges
 from holdfast.config.study import Study
@@ -86,7 +86,7 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
             continue
         judge = judges(config)[0]
         own = (frame["cell"] == config.id) & (frame["judge"] == judge) & (frame["bracket"] == "") & declared
-        rows = frame[own & (frame["format"] == DEFAULT)].reset_index(drop=True)
+        rows = scored(frame)[own & (frame["format"] == DEFAULT)].reset_index(drop=True)
         if rows.empty:
             continue
         places, cube = headline_cube(rows, config, study.threshold)

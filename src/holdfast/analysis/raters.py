@@ -67,10 +67,14 @@ def _numbers(tables: Array, name: tuple[str, ...], alpha: float) -> dict[str, ob
 
 def verdicts(judgements: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """A row a response, a column a judge. ``judgements``: record, prompt, judge, score, coherent."""
-    about = judgements.drop_duplicates("record").set_index("record")[["prompt", "coherent"]]
-    passed = (judgements["score"] >= threshold).astype(float).where(judgements["score"].notna())
-    wide = judgements.assign(_verdict=passed).pivot(index="record", columns="judge", values="_verdict")
-    return about.join(wide, on="record").reset_index()
+    at, judge = pd.factorize(judgements["record"])[0], judgements["judge"]  # at: the row of each
+    passed = np.where(judgements["score"].isna(), np.nan, judgements["score"] >= threshold)
+    table = judgements[["record", "prompt", "coherent"]].drop_duplicates("record", ignore_index=True)
+    for name in sorted(judge.unique()):
+        its, column = (judge == name).to_numpy(), np.full(len(table), np.nan)
+        column[at[its]] = passed[its]
+        table[name] = column
+    return table
 
 
 def confusion(table: pd.DataFrame, judge: str, humans: str) -> dict[str, float]:

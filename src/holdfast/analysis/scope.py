@@ -40,17 +40,17 @@ def absent(study: Study, there: Iterable[tuple[str, str, str, int, int]]) -> lis
 
 def once(rows: pd.DataFrame, key: Sequence[str], where: object) -> pd.DataFrame:
     """Rows that stand there twice, once. Raises UserError where two of one key differ."""
-    kept = rows.drop_duplicates(list(key))
-    if len(kept) < len(rows):
-        names = [c for c in rows.columns if c not in key]
-        unlike = rows[[*key, *names]].drop_duplicates()
-        if len(unlike) > len(kept):
-            twice = unlike[unlike.duplicated(list(key))].iloc[0]
-            raise UserError(
-                f"{where} holds two different rows of {' and '.join(str(twice[k])[:12] for k in key)}: one of its "
-                "files is not what holdfast wrote; move the shards that are not its own away"
-            )
-    return kept
+    again = rows.duplicated(list(key))
+    if not again.any():
+        return rows
+    unlike = rows[[*key, *(c for c in rows.columns if c not in key)]].drop_duplicates()
+    if len(unlike) > len(rows) - again.sum():
+        twice = unlike[unlike.duplicated(list(key))].iloc[0]
+        raise UserError(
+            f"{where} holds two different rows of {' and '.join(str(twice[k])[:12] for k in key)}: one of its "
+            "files is not what holdfast wrote; move the shards that are not its own away"
+        )
+    return rows[~again]
 
 
 class Everything:

@@ -139,7 +139,7 @@ def _settle(work: Work, name: decisions.Name) -> None:
             _fit(work, need.runs)
             _enrol(work, need.runs)
             _measured(work, need.only)
-        need, decision = _next(deciding, (load_records(work.folder, tuning=True), configs(work.folder)))
+        need, decision = _next(deciding, (load_records(work.folder, tuning=True, numbered=True), configs(work.folder)))
     new = decisions.keep(name, decision, work.study, work.folder)
     if name != "matched" and (new or work.plan.provisional):  # what is matched is trained already
         _plan(work)
@@ -263,7 +263,7 @@ def _analyse(work: Work) -> Path:
     work.executor.close()  # from here on nothing is computed by a model
     work.display.say("analyse")
     loading.save(work.study, work.folder.study_yaml)  # the page is of the study that was analysed
-    frame, about = load_records(work.folder, tuning=True), configs(work.folder)
+    frame, about = load_records(work.folder, tuning=True, numbered=True), configs(work.folder)
     stands = declaration.standing(work.study, work.folder, about)
     declaration.look(work.study, work.folder, frame["record"].nunique(), about)
     if stands.kind != "recorded":
