@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -89,7 +88,6 @@ def study_of(seeds: tuple[int, ...] = (0,), budgets: tuple[int, ...] = (15_000, 
     )
 
 
-@patch("holdfast.store.files._flush", lambda path: None)  # hundreds of small files that need survive no power cut
 def fabricate(
     root: Path,
     *,

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 from rows import config_of, frame_of, study
 from scipy.special import expit
 
@@ -86,11 +85,9 @@ def on_disk(
     folder = StudyFolder(root)
     rows = rows.assign(subject="s" + rows.groupby(SUBJECT, sort=False).ngroup().astype(str))
     empty = {"params": "{}", "trajectory": "", "adapter": "", "weights": ""}
-    with pytest.MonkeyPatch.context() as patch:  # small files that need not survive a power cut
-        patch.setattr(files, "_flush", lambda path: None)
-        tables.write(folder.subjects, "subjects", rows[["subject", *SUBJECT]].drop_duplicates(), **empty)
-        for config, mine in rows.groupby("cell", sort=False):
-            _write_config(folder, configs[config], mine)
+    tables.write(folder.subjects, "subjects", rows[["subject", *SUBJECT]].drop_duplicates(), **empty)
+    for config, mine in rows.groupby("cell", sort=False):
+        _write_config(folder, configs[config], mine)
     return load_records(folder), read_configs(folder)
 
 

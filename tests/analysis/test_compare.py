@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from holdfast.analysis.compare import Comparison, compare, independent
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.load import configs, load_records
-from holdfast.store import files, tables
+from holdfast.store import tables
 from holdfast.store.files import write_json
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
@@ -43,10 +43,8 @@ def made(root: Path, *, accuracy: float = 1.6, prompts: int = 20, **more) -> Pat
 def pair(tmp_path_factory) -> tuple[Path, Path]:
     """The second trained far better, at another rate."""
     at = tmp_path_factory.mktemp("pair")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "_flush", lambda path: None)
-        b = made(at / "b", accuracy=6.0, controls={"learning_rate": 1e-3}, threshold=0.6)
-        made(at / "a")
+    b = made(at / "b", accuracy=6.0, controls={"learning_rate": 1e-3}, threshold=0.6)
+    made(at / "a")
     # Subjects are digests of names here, so that another study needs another name for what it trained.
     rename(b, "sft's other weights")
     return at / "a", b

@@ -15,7 +15,7 @@ from holdfast.analysis.comparisons import Consistency
 from holdfast.analysis.load import configs, load_records
 from holdfast.analysis.table_files import read_consistency, write_consistency
 from holdfast.config.study import Study
-from holdfast.store import files, tables
+from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.store.files import read_json, write_json
 from holdfast.store.folder import StudyFolder
@@ -55,12 +55,10 @@ def planted(tmp_path_factory) -> tuple[StudyFolder, Study, Consistency, pd.DataF
     objectives = [{"label": o, "objective": o} for o in ("sft", "kl")]
     section = {"consistency": {"measuring": {"frame": FRAMES}, "measures": [ROBUST]}}
     study = study_of(seeds=(0, 1), budgets=(20_000,), objectives=objectives, control_runs=[], **section)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "_flush", lambda path: None)
-        fabricate(root, study=study, prompts=20)
-        folder = StudyFolder(root)
-        before = load_records(folder)
-        plant(folder)
+    fabricate(root, study=study, prompts=20)
+    folder = StudyFolder(root)
+    before = load_records(folder)
+    plant(folder)
     return folder, study, consistency.consistency(folder, study), before
 
 

@@ -39,9 +39,20 @@ def made(root: Path, **more: Any) -> StudyFolder:
     return StudyFolder(root)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    """Read only."""
+    return made(tmp_path_factory.mktemp("scope") / "whole")
+
+
+@pytest.fixture(scope="module")
+def before(whole: StudyFolder) -> pd.DataFrame:
+    return numbers(whole)
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> StudyFolder:
-    return made(tmp_path / "whole")
+def folder(whole: StudyFolder, tmp_path: Path) -> StudyFolder:
+    return StudyFolder(shutil.copytree(whole.root, tmp_path / "whole"))
 
 
 def edited(folder: StudyFolder, **change: Any) -> Study:
@@ -68,8 +79,7 @@ def test_items_beyond_the_studys_limit_are_not_analysed(folder: StudyFolder) -> 
     assert len(shown["prompts"]) == 2
 
 
-def test_samples_beyond_the_studys_number_are_not_analysed(folder: StudyFolder) -> None:
-    before = numbers(folder)
+def test_samples_beyond_the_studys_number_are_not_analysed(folder: StudyFolder, before: pd.DataFrame) -> None:
     for shard in folder.record_shards():  # every response a second time, as sample 1
         rows = read_rows(shard, "records", Record)
         more = [Record(**{**_fields(r), "id": f"{r.id}-1", "sample": 1}) for r in rows]
@@ -80,8 +90,7 @@ def test_samples_beyond_the_studys_number_are_not_analysed(folder: StudyFolder) 
 
 
 @pytest.mark.parametrize("kind", ["records", "judgements"])
-def test_a_shard_that_is_there_twice_counts_once(folder: StudyFolder, kind: str) -> None:
-    before = numbers(folder)
+def test_a_shard_that_is_there_twice_counts_once(folder: StudyFolder, before: pd.DataFrame, kind: str) -> None:
     for shard in getattr(folder, f"{kind.removesuffix('s')}_shards")():
         shutil.copy(shard, shard.with_name("00007.parquet"))
     pd.testing.assert_frame_equal(numbers(folder), before)
@@ -96,8 +105,10 @@ def test_two_unlike_rows_of_one_id_are_an_error(folder: StudyFolder) -> None:
         load_records(folder)
 
 
-def test_an_objectives_own_conditions_are_left_out_where_the_study_says_so(folder: StudyFolder) -> None:
-    assert "safe" in set(numbers(folder)["format"])
+def test_an_objectives_own_conditions_are_left_out_where_the_study_says_so(
+    folder: StudyFolder, before: pd.DataFrame
+) -> None:
+    assert "safe" in set(before["format"])
     edited(folder, measures=[{**m, "own_conditions": False} for m in MEASURES])
     assert set(numbers(folder)["format"]) == {"default"}
 
@@ -125,9 +136,9 @@ def test_the_judge_that_the_study_names_first_leads(folder: StudyFolder) -> None
     assert config.judges == ("miniature_oracle", "rules")
 
 
-def test_what_is_planned_is_all_there(folder: StudyFolder) -> None:
-    assert load_records(folder)["record"].nunique() == sum(
-        len(tables.read(shard, "records", ["id"])) for shard in present(folder.records, "*/*/*.parquet")
+def test_what_is_planned_is_all_there(whole: StudyFolder) -> None:
+    assert load_records(whole)["record"].nunique() == sum(
+        len(tables.read(shard, "records", ["id"])) for shard in present(whole.records, "*/*/*.parquet")
         if "task_accuracy" in str(shard) or "robustness" in str(shard)
     )  # fmt: skip
 

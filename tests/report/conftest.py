@@ -15,7 +15,7 @@ import pytest
 from holdfast.analysis import analyse as analysis
 from holdfast.analysis.load import configs, load_records
 from holdfast.config.study import Study
-from holdfast.store import files, tables
+from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.store.files import write_json, write_text
 from holdfast.store.folder import StudyFolder
@@ -42,12 +42,10 @@ def made_up(
     """``odd_seed`` plants a difference of control: one objective was given another order of data."""
     fabricate, folder = _fabricate(), StudyFolder(root)
     whole = fabricate.study_of(**({"mark": MARK} | study))
-    with pytest.MonkeyPatch.context() as patch:  # hundreds of small files that need not survive a power cut
-        patch.setattr(files, "_flush", lambda path: None)
-        fabricate.fabricate(root, study=whole, prompts=prompts)
-        _training(folder, whole, odd_seed)
-        if analysed:
-            analyse(folder, whole)
+    fabricate.fabricate(root, study=whole, prompts=prompts)
+    _training(folder, whole, odd_seed)
+    if analysed:
+        analyse(folder, whole)
     return folder
 
 

@@ -62,10 +62,13 @@ WAYS: dict[str, Callable[[bytes, random.Random], bytes | None]] = {
 
 
 def _look(root: Path) -> list[Any]:
-    """What analysis and page read, without the statistics."""
+    """What page and analysis read, without the statistics."""
     folder = StudyFolder(root)
     found, plan = reading.read(folder), Plan.read(folder)
-    frames = [load_records(folder), found.estimates, found.answers, found.subjects, found.runs, found.checkpoints]
+    frames = [found.table(p.stem) for p in sorted(folder.analysis.glob("*.parquet")) if "-" not in p.stem]
+    beside = [v for x in (*found.matched, *found.at_distance, *found.fronts) for v in vars(x).values()]
+    frames += [v for v in beside if isinstance(v, pd.DataFrame)]
+    frames += [load_records(folder), found.estimates, found.answers, found.subjects, found.runs, found.checkpoints]
     return [found.study, plan, *(frame.astype(str) for frame in frames)]
 
 
