@@ -32,7 +32,7 @@ def made(tmp_path_factory) -> SimpleNamespace:
 
 
 def chosen(made: SimpleNamespace, frame: pd.DataFrame) -> dict[str, str]:
-    return {c["label"]: c["chosen"] for c in choose(frame, made.configs, made.study)}
+    return {c.label: c.chosen for c in choose(frame, made.configs, made.study)}
 
 
 def scored(frame: pd.DataFrame, axis: str, scores: dict[str, float]) -> pd.DataFrame:
@@ -70,9 +70,9 @@ def test_only_the_seeds_that_settings_are_tried_from_choose(made):
 
 def test_a_setting_without_a_score_is_not_chosen(made):
     gone = scored(made.frame, "capability", {FAST: float("nan")})
-    (sft,) = (c for c in choose(gone, made.configs, made.study) if c["label"] == "sft")
-    assert sft["chosen"] == "sft"
-    assert FAST not in {x["label"] for x in sft["settings"]}
+    (sft,) = (c for c in choose(gone, made.configs, made.study) if c.label == "sft")
+    assert sft.chosen == "sft"
+    assert FAST not in {x.label for x in sft.settings}
 
 
 def test_the_shared_regime_is_the_study_as_if_nothing_had_been_tried(made):

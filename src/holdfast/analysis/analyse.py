@@ -107,7 +107,7 @@ def _settings(folder: StudyFolder, configs: Configs, study: Study, frame: pd.Dat
     """Levels at the last budget (of ``tuned.levels``) in each regime, and of every setting that was tried (regime
     ``tried``): those of one model and task together, with its base model."""
     parts = []
-    for model, task in sorted({(c["model"], c["task"]) for c in decisions.choices(study, folder)}):
+    for model, task in sorted({(c.model, c.task) for c in decisions.choices(study, folder)}):
         about = {"of_model": model, "of_task": task}
         some = {table_files.TRIED: tuned.tried(table_files.of(frame, model, task), configs, study)}
         some |= {k: tuned.levels(table_files.of(x.frame, model, task), configs, study) for k, x in each.items()}

@@ -8,8 +8,6 @@ Talbot, JMLR 11, 2010), so what is reported comes from other rows.
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from holdfast.analysis.config_info import Configs
@@ -17,6 +15,7 @@ from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.cube import BASE
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.estimates_file import headlines
+from holdfast.config.decisions import Choice, Tried
 from holdfast.config.study import Study
 from holdfast.config.study_runs import settings, tuning_seeds
 
@@ -39,9 +38,8 @@ def tried(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
     return levels(frame[mine | (frame["label"] == BASE)], configs, study)
 
 
-def choose(frame: pd.DataFrame, configs: Configs, study: Study) -> list[dict[str, Any]]:
-    """For each model, task and objective, as plain JSON: model, task, label, ``chosen`` (the label of a setting) and
-    ``settings`` (label, varies, value, low, high, n_prompts, n_seeds), the objective's own first."""
+def choose(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Choice]:
+    """For each model, task and objective."""
     assert study.tuned is not None
     table = tried(frame[frame["measure"] == study.tuned.measure], configs, study)
     found = []
@@ -52,8 +50,8 @@ def choose(frame: pd.DataFrame, configs: Configs, study: Study) -> list[dict[str
             varies |= {x.label: dict(x.overrides) for x in settings(study) if x.of == v.label}
             columns = ["value", "low", "high", "n_prompts", "n_seeds"]
             scored = by.loc[[x for x in varies if x in by.index], columns].dropna(subset=["value"])
-            scores = [{"label": x, "varies": varies[str(x)], **r} for x, r in scored.to_dict("index").items()]
-            best = max((s["value"] for s in scores), default=0.0) - SURELY
-            chosen = next((s["label"] for s in scores if s["value"] >= best), v.label)
-            found.append({"model": model, "task": task, "label": v.label, "chosen": chosen, "settings": scores})
+            scores = [Tried(x, varies[x], **r) for x, r in scored.to_dict("index").items()]
+            best = max(scored["value"], default=0.0) - SURELY
+            chosen = next((x for x, value in scored["value"].items() if value >= best), v.label)
+            found.append(Choice(str(model), str(task), v.label, chosen, scores))
     return found

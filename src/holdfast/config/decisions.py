@@ -8,6 +8,7 @@ settings or another measure it says nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from holdfast.config.study import Study
@@ -23,10 +24,40 @@ Stopped = Mapping[str, Mapping[str, Any]]  # by run: the budget, and the smoothe
 _EARLIER = {"stopped": ("goal", "runs"), "tuned": ("of", "choices"), "matched": ("", "subjects")}
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A setting that was tried for an objective: what it ``varies`` of the objective's own, and its score; None: it has
+    none."""
+
+    label: str
+    varies: Mapping[str, str] = field(default_factory=dict)
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n_prompts: int = 0
+    n_seeds: int = 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which setting an objective (``label``) is compared at, and all that had a score, its own first."""
+
+    model: str
+    task: str
+    label: str
+    chosen: str
+    settings: list[Tried] = field(default_factory=list)
+
+    def of(self, label: str) -> Tried:
+        """The setting of this label; one without a score where none was given."""
+        return next((x for x in self.settings if x.label == label), Tried(label))
+
+
 def keep(name: Name, decision: Any, study: Study, folder: StudyFolder) -> bool:
     """Write a decision down. Returns whether it is another than before."""
     every = _read(folder)
-    new = {"of": _asked(name, study), "decision": decision}
+    plain = [asdict(choice) for choice in decision] if name == "tuned" else decision
+    new = {"of": _asked(name, study), "decision": plain}
     if every.get(name) == new and folder.decisions_json.is_file():
         return False
     write_json(folder.decisions_json, every | {name: new})
@@ -40,15 +71,15 @@ def stopped(study: Study, folder: StudyFolder | None) -> Stopped | None:
     return _decided("stopped", study, folder) if study.stops else None
 
 
-def choices(study: Study, folder: StudyFolder | None) -> list[dict[str, Any]]:
-    """What was chosen for each model, task and objective, as ``analysis.tuned.choose`` says it; [] before there is a
-    choice."""
-    return (_decided("tuned", study, folder) or []) if study.tuned else []
+def choices(study: Study, folder: StudyFolder | None) -> list[Choice]:
+    """What was chosen for each model, task and objective; [] before there is a choice."""
+    found = (_decided("tuned", study, folder) or []) if study.tuned else []
+    return [Choice(**c | {"settings": [Tried(**x) for x in c["settings"]]}) for c in found]
 
 
 def chosen(study: Study, folder: StudyFolder | None) -> dict[Who, str]:
     """The label of the setting that was chosen: one that was tried, or the objective's own. {} before that."""
-    return {(c["model"], c["task"], c["label"]): c["chosen"] for c in choices(study, folder)}
+    return {(c.model, c.task, c.label): c.chosen for c in choices(study, folder)}
 
 
 def matched(study: Study, folder: StudyFolder | None) -> Mapping[str, float]:

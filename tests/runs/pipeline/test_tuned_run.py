@@ -68,4 +68,4 @@ def test_a_run_that_is_killed_while_it_tunes_goes_on_and_repeats_nothing(
     assert all(s["planned"] == s["present"] for s in pipeline.status(tmp_path)["stages"].values())
     pipeline.stage("tune", tmp_path)
     assert written() == after
-    assert {c["label"]: c["chosen"] for c in decisions.choices(study, folder)} == {"SFT": "SFT", "DPO": CHOSEN}
+    assert {c.label: c.chosen for c in decisions.choices(study, folder)} == {"SFT": "SFT", "DPO": CHOSEN}

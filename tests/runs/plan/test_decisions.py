@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.analysis import matched
 from holdfast.config import decisions
+from holdfast.config.decisions import Choice, Tried
 from holdfast.config.study import Study
 from holdfast.evals.measures.measure import Summary
 from holdfast.evals.measures.task_accuracy import METRICS, TaskAccuracy
@@ -20,7 +21,8 @@ from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
 MEASURES = [{"measure": "task_accuracy", "name": "validation", "params": {"split": "validation"}}]
-CHOICES = [{"model": "tiny", "task": "rows", "label": "SFT", "chosen": "SFT~learning_rate=0.001", "settings": []}]
+FAST = Tried("SFT~learning_rate=0.001", {"learning_rate": "0.001"}, 0.5, 0.4, 0.6, 20, 1)
+CHOICES = [Choice("tiny", "rows", "SFT", FAST.label, [FAST])]
 REACHED = {"run": {"budget": 500, "capability": 0.4}}
 
 
@@ -57,7 +59,7 @@ def test_the_files_of_an_earlier_version_are_read_and_become_one(study, folder):
     decisions.keep("tuned", CHOICES, study(), folder)
     of = read_json(folder.decisions_json)["tuned"]["of"]
     folder.decisions_json.unlink()
-    write_json(folder.root / "tuned.json", {"of": of, "choices": CHOICES})
+    write_json(folder.root / "tuned.json", {"of": of, "choices": list(map(asdict, CHOICES))})
     write_json(folder.root / "matched.json", {"subjects": {"subject": 0.4}})
     write_json(folder.root / "stopped.json", {"goal": "of another target", "runs": REACHED})
     assert decisions.choices(study(), folder) == CHOICES

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.config import decisions
+from holdfast.config.decisions import Choice
 from holdfast.config.role import Role
 from holdfast.config.study import Study
 from holdfast.config.study_runs import settings
@@ -31,7 +32,7 @@ def study(make):
 
 
 def decide(study: Study, folder: StudyFolder, **best: str) -> None:
-    choices = [{"model": "tiny", "task": "rows", "label": x, "chosen": best.get(x, x)} for x in ("SFT", "DPO")]
+    choices = [Choice("tiny", "rows", x, best.get(x, x)) for x in ("SFT", "DPO")]
     decisions.keep("tuned", choices, study, folder)
 
 

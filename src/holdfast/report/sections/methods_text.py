@@ -23,7 +23,7 @@ from holdfast.report.phrases import phrase, phrases
 from holdfast.report.reading import Findings
 from holdfast.report.sections import declaration_text, left_out
 from holdfast.report.sections.fairness import differing
-from holdfast.report.sections.own_settings import in_words, plain_number, setting
+from holdfast.report.sections.own_settings import in_words, plain_number
 from holdfast.report.series import AXES, HARM_FIRST, plain
 from holdfast.report.table import number
 
@@ -104,14 +104,14 @@ def _tuned(findings: Findings) -> str:
         for label, params in section.coefficients.items()
         for k, values in params.items()
     ]
-    found = [(c["label"], setting(c, c["chosen"])) for c in chosen if c["chosen"] != c["label"]]
+    found = [(c.label, c.of(c.chosen)) for c in chosen if c.chosen != c.label]
     return phrase(
         "methods.tuned",
         section=section,
         tried=[f"{what} {words.join(map(plain_number, values))}" for what, values in each if values],
         budget=study.budgets[-1],
         seeds=tuning_seeds(study),
-        best=[f"{label} {in_words(best['varies'])}" for label, best in found],
+        best=[f"{label} {in_words(best.varies)}" for label, best in found],
     )
 
 

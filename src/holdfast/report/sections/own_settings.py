@@ -3,6 +3,7 @@ as a curve over the coefficient."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from holdfast import registry
 from holdfast.analysis.regimes import SHARED, TUNED
 from holdfast.analysis.table_files import TRIED
-from holdfast.config.decisions import choices
+from holdfast.config.decisions import Choice, choices
 from holdfast.config.study import Study, VariantSpec
 from holdfast.config.study_runs import settings
 from holdfast.report import words
@@ -28,7 +29,7 @@ from holdfast.report.table import Table
 def section(s: Setting) -> Section | None:
     """None where the study tries no settings, or has not chosen yet."""
     findings, study = s.findings, s.findings.study
-    chosen = [c for c in choices(study, findings.folder) if (c["model"], c["task"]) == (s.model, s.task)]
+    chosen = [c for c in choices(study, findings.folder) if (c.model, c.task) == (s.model, s.task)]
     if not chosen:
         return None
     said = {"level": words.level(study.alpha), "budget": words.tokens(study.budgets[-1])}
@@ -37,7 +38,7 @@ def section(s: Setting) -> Section | None:
     every = _settings(s, chosen, tried)
     files = [Table(every, name="tuned-settings", title="Settings that were tried")]
     assert study.tuned is not None
-    seeds = words.seeds([x["n_seeds"] for c in chosen for x in c["settings"]])
+    seeds = words.seeds([x.n_seeds for c in chosen for x in c.settings])
     note = phrase("tuned.chosen", measure=plain(study.tuned.measure), seeds=seeds, **said)
     blocks: list[Block] = [
         Heading("What was chosen"),
@@ -74,35 +75,28 @@ def _by_regime(s: Setting) -> dict[str, pd.DataFrame]:
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 
-def in_words(varies: dict[str, str]) -> str:
+def in_words(varies: Mapping[str, str]) -> str:
     return ", ".join(f"{plain(k)} {v}" for k, v in varies.items()) or "the study’s own"
 
 
-def _chosen(chosen: list[dict[str, Any]]) -> pd.DataFrame:
+def _chosen(chosen: list[Choice]) -> pd.DataFrame:
     rows = []
     for c in chosen:
-        own, best = setting(c, c["label"]), setting(c, c["chosen"])
-        row = {"objective": c["label"], "chosen": in_words(best["varies"]), "its score": words.estimate(best)}
-        rows.append(row | {"own setting’s": words.estimate(own), "settings tried": len(c["settings"])})
+        own, best = c.of(c.label), c.of(c.chosen)
+        row = {"objective": c.label, "chosen": in_words(best.varies), "its score": words.estimate(vars(best))}
+        rows.append(row | {"own setting’s": words.estimate(vars(own)), "settings tried": len(c.settings)})
     return pd.DataFrame(rows)
 
 
-def setting(c: dict[str, Any], label: str) -> dict[str, Any]:
-    """Of a choice, the setting that has this label; one without a score where none was given."""
-    return next(
-        (x for x in c["settings"] if x["label"] == label), {"varies": {}, "value": None, "low": None, "high": None}
-    )
-
-
-def _settings(s: Setting, chosen: list[dict[str, Any]], tried: pd.DataFrame) -> pd.DataFrame:
+def _settings(s: Setting, chosen: list[Choice], tried: pd.DataFrame) -> pd.DataFrame:
     """A row per setting: its score in the choice, and what it does at the last budget."""
     others = [x for axis in ("capability", "robustness", "persona") if (x := lead(s.shown, axis))]
     rows = []
     for c in chosen:
-        for one in c["settings"]:
-            row = {"objective": c["label"], "setting": in_words(one["varies"]), "score": words.estimate(one)}
-            row |= {x.short: _at(_levels(tried, x), one["label"]) for x in others}
-            rows.append(row | {"chosen": "yes" if one["label"] == c["chosen"] else ""})
+        for one in c.settings:
+            row = {"objective": c.label, "setting": in_words(one.varies), "score": words.estimate(vars(one))}
+            row |= {x.short: _at(_levels(tried, x), one.label) for x in others}
+            rows.append(row | {"chosen": "yes" if one.label == c.chosen else ""})
     return pd.DataFrame(rows)
 
 
@@ -139,7 +133,7 @@ def _at(levels: pd.DataFrame, label: str) -> str:
 # -- the frontier as a curve -------------------------------------------------------------------------------------------
 
 
-def curve(s: Setting, kind: str, chosen: list[dict[str, Any]], tried: pd.DataFrame) -> Figure | None:
+def curve(s: Setting, kind: str, chosen: list[Choice], tried: pd.DataFrame) -> Figure | None:
     """Capability against attack success at the last budget, a line per objective through the values of its coefficient
     or of the learning rate."""
     x, y, look, study = lead(s.shown, "capability"), lead(s.shown, "robustness"), s.findings.look, s.findings.study
@@ -155,7 +149,7 @@ def curve(s: Setting, kind: str, chosen: list[dict[str, Any]], tried: pd.DataFra
     data = pd.concat([points, alone]).join(both, on="label").dropna(subset=["x", "y"]).reset_index(drop=True)
     if points.empty or data.empty:
         return None
-    best = {c["chosen"] for c in chosen}
+    best = {c.chosen for c in chosen}
     several = data.groupby("of")["factor"].nunique().max() > 1
     data = data.assign(
         label=data["of"], setting=data["label"], chosen=data["label"].isin(best), order=range(len(data)),
