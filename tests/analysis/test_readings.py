@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from rows import config_of, frame_of, study
 
-from holdfast.analysis.answer import caveats
 from holdfast.analysis.control_runs import control_runs
 from holdfast.analysis.estimates import estimates
 from holdfast.analysis.load import load_records
+from holdfast.report.sections.caveats import caveats
 from holdfast.store.folder import StudyFolder
 
 RNG = np.random.default_rng(5)

@@ -9,16 +9,11 @@ import pandas as pd
 
 from holdfast.analysis.answer_rows import CLEAR, answer_rows, listed, one_seed
 from holdfast.analysis.config_info import Configs
-from holdfast.analysis.contrasts import OVER_SEEDS
-from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.findings import ANSWERED
-from holdfast.analysis.rounding import missing, percent, points
+from holdfast.analysis.rounding import missing, points
 from holdfast.config.study import Study
 from holdfast.stats.equivalence import CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEED, SMALL
 from holdfast.stats.methods import FEW_SEEDS
-
-LITTLE = 0.1  # of the probability: a model that gives less to yes and no together is not answering
-NEAR = 0.05  # of 0 or 1: where a capability leaves no room for a frontier
 
 
 def answer(findings: pd.DataFrame, study: Study, configs: Configs) -> str:
@@ -242,56 +237,3 @@ def _silence(rows: pd.DataFrame, study: Study) -> str:
     else:
         runs = "of other training settings"
     return f"The study cannot speak of other models or tasks, nor {runs}."
-
-
-def caveats(estimates: pd.DataFrame, configs: Configs, checks: pd.DataFrame | None) -> list[str]:
-    """Where the numbers themselves are to be distrusted, a sentence each. ``checks``: the table of ``control_runs``."""
-    proper = headlines(estimates, configs)
-    levels = proper[(proper["bracket"] == "") & (proper["against"] == "")]
-    said = []
-    for measure, some in levels[levels["axis"] == "capability"].groupby("measure", sort=False):
-        if some["value"].max() < NEAR:
-            said.append(
-                f"Capability is near zero for all subjects ({measure}: at most {_share(some['value'].max())}): the "
-                "frontier says little, and no claim about safety at a given capability can be made."
-            )
-        elif some["value"].min() > 1 - NEAR:
-            said.append(f"Capability is near its ceiling for all subjects ({measure}): the frontier says little.")
-    said += _about_responses(estimates)
-    for check in (checks[~checks["moved"].astype(bool)] if checks is not None else pd.DataFrame()).to_dict("records"):
-        said.append(
-            f"The control run {check['bracket']} should show this: {check['expected']}. It does not "
-            f"({check['verdict']}): distrust that measure."
-        )
-    return said
-
-
-def _about_responses(estimates: pd.DataFrame) -> Iterable[str]:
-    """Where a rate hides that responses had no score or made no sense."""
-    over = (estimates["seed"] == OVER_SEEDS) | (estimates["label"] == "base")
-    rows = estimates[
-        over & (estimates["estimand"] == "level") & (estimates["against"] == "") & (estimates["condition"] == "macro")
-    ]
-    rows = rows[rows["bracket"] == ""]
-    gone = rows[(rows["metric"] == "unscored") & (rows["value"] > NEAR)]
-    for measure, some in gone.groupby("measure", sort=False):
-        worst = some.loc[some["value"].idxmax()]
-        who = f"{worst['label']}, judge {worst['judge']}"
-        yield f"On {measure} up to {_share(worst['value'])} of responses are unscored ({who})."
-    held = rows[(rows["metric"] == "mass") & (rows["axis"] == "persona") & (rows["value"] < LITTLE)]
-    for measure, some in held.groupby("measure", sort=False):
-        yield (
-            f"On {measure} yes and no together hold as little as {_share(some['value'].min())} of the model's "
-            "probability: it does not answer, and P(match) says little."
-        )
-    unclear = rows[(rows["metric"] == "coherent") & (rows["axis"] == "robustness") & (rows["value"] < 0.8)]
-    if len(unclear):
-        worst = unclear.loc[unclear["value"].idxmin()]
-        yield (
-            f"Under attack only {_share(worst['value'])} of {worst['label']}'s responses are coherent; what judges say "
-            "of incoherent text is unreliable."
-        )
-
-
-def _share(x: float) -> str:
-    return percent(x)

@@ -15,7 +15,6 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from holdfast import __version__
-from holdfast.analysis.answer import caveats
 from holdfast.analysis.gate import GateVerdict
 from holdfast.report import words
 from holdfast.report.charts import export, theme
@@ -24,6 +23,7 @@ from holdfast.report.charts.theme import BASE
 from holdfast.report.phrases import phrase
 from holdfast.report.reading import Findings, named, read
 from holdfast.report.sections import order, responses, top
+from holdfast.report.sections.caveats import caveats
 from holdfast.report.sections.order import Part
 from holdfast.report.sections.section import Section, render
 from holdfast.report.table import Table, as_html, write

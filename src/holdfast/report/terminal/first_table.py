@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from holdfast.analysis.answer import caveats
 from holdfast.analysis.gate import GateVerdict, lines
 from holdfast.report import words
 from holdfast.report.reading import Findings, read
 from holdfast.report.sections import first_table, top
+from holdfast.report.sections.caveats import caveats
 from holdfast.report.table import Table, as_rich
 from holdfast.store import defuse
 from holdfast.store.folder import StudyFolder
