@@ -7,16 +7,18 @@ last number of all that does not count the items of a list.
 
 Both read only the answer, not what a model that runs on writes after it (a line that begins with ``Question:`` or a
 speaker's name); lenient reads only what follows the last "wait, …", where a number does. A number that is
-named as the answer with others beside it (``5 or 7``, ``10-12``, ``5, 7``, ``2h 30min``, ``9+9``) is none.
+named as the answer with others beside it (``5 or 7``, ``10-12``, ``5, 7``, ``2h 30min``, ``9+9``) is none, and so is a
+bound (``>18``). ``- 12`` is -12 where it is all that is marked or boxed; it may else be a list's, or a dash.
 
 Numbers are exact fractions: 5, 5.0 and 5.00 are equal, and so are 1/2, 0.5, ½ and ``\\frac{1}{2}``; 1/3 and 0.33 are
-not. Units, currencies and percent signs are passed over, and so are words such as "million"; ``h:mm`` is in hours;
-whole powers and rational roots are worked out.
+not. ``0.333...`` is 1/3. Units, currencies, brackets and percent signs are passed over, and so are words such as
+"million" and "dozen", for a question may ask how many of them; ``h:mm`` is in hours; whole powers and rational roots
+are worked out.
 
 A number is read with all its separators or not at all. Thousands are set apart by commas (also 1,20,000), spaces of
 any width, apostrophes, low lines, or by points where a comma or a second point shows it (1.234,56); one comma before
 one or two digits, or four and more, is a decimal one. ``1,234`` and ``1.234`` alone are read the English way. What
-fits none of these is *illegible*, and has no score.
+fits none of these is *illegible*, and has no score; so is a decimal that is cut off (``3.14159...``).
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from math import isqrt
 from holdfast.data.tasks.task import Verdict
 
 # A numeral with its separators, whatever they are: it is read as a whole (``_numeral``) or not at all.
-_DIGITS = r"(?:\d(?:\d|[.,'_](?=\d)| (?=\d{3}(?!\d|[.,]?\d* ?/)))*|\.\d+)"
+_DIGITS = r"(?:\d(?:\d|[.,'_](?=\d)| (?=\d{3}(?!\d|[.,]?\d* ?/)))*|(?<!\.)\.\d+)"
 _NUMERALS = [  # what separates thousands, what stands for the decimal point
     (re.compile(r"\d+(?:\.\d+)?|\.\d+"), "", "."),
     (re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d+)?"), ",", "."),
@@ -48,16 +50,22 @@ _NUMBER = re.compile(
     rf"(?P<top>{_DIGITS})"
     rf"(?:\s?/\s?(?P<under>{_DIGITS})|:(?P<minutes>[0-5]\d)(?!\d)"
     r"|(?:[eE]|\s?[×x*]\s?10\^[\{(]?)(?P<power>[-+]?\d{1,2})(?!\d)[\})]?|\^[\{(]?(?P<exponent>[-+]?\d{1,3})(?![\d/.])[\})]?)?"
+    r"(?P<ever>\.{3,}(?!\d))?"
     # What changes the value in a way that is not worked out: 2√3, 2^3^2, 1.5k, 1:30:00, 18/1/2020, 0.(3), 0x12.
     r"(?P<odd>\s?[√π]|[√^]|[kKMB](?!\w)|:\d|/\d|\.?\\overline|\.\(\d|[\u0304\u0305]|(?<=\b0)[xX][\da-fA-F]"
     r"|\s(?:squared|cubed)\b)?"
 )
 _WHOLE = re.compile(rf"\s*(?P<number>{_NUMBER.pattern})\s*(?:%|[^\W\d_]+(?:\s[^\W\d_]+)*)?\s*\.?\s*")
-_MARKED = re.compile(rf"####\s*(?:\\boxed\{{)?(?P<number>{_NUMBER.pattern})")
+_BOUND = r"(?:[<>]=?|[≤≥])\s*"
+_MARKED = re.compile(rf"####\s*(?P<said>(?:\\boxed\{{)?(?:{_BOUND})?(?P<number>{_NUMBER.pattern}))")
+_BOUNDED = re.compile(rf"(?:\A|(?<=[\s:({{])){_BOUND}\Z")
+# A minus that stands apart: before all that is marked or boxed, where a dash or a list's mark is not to be thought of.
+_APART = re.compile(r"(####[ \t]*|\\boxed\s*\{\s*)[-−–][ \t]+(?=[$€£¥₹]?\s?\.?\d)")
+_EVER = re.compile(r"(?P<before>\d*\.\d*?)(?P<digit>\d)(?P=digit){2,}")
 _HEADING = re.compile(r"####\s*\d[.):]\s+[^\W\d]")  # "#### 2. Add them up" is a step, not an answer
 _STATED = re.compile(
     r"(?i)(?:(?:^|\n)[^\w\n]*|\b(?:the|my|our|final|correct) )(?:final |correct )?answers?\b[^\n.:=\d]{0,60}?"
-    r"(?:\bis\b|\bare\b|\bwas\b|\bbe\b|\bequals\b|[:=])(?!\s+not\b)\s*[:=]?\s*(?P<clause>[^\n]*)"
+    r"(?:\bis\b|\bare\b|\bwas\b|\bbe\b|\bequals\b|[:=])(?!\s+not\b)\s*(?:[=-]>|[:=])?\s*(?P<clause>[^\n]*)"
 )
 _RIVAL = re.compile(
     r"\s*[^\W\d]*\s*(?:\bor\b|\bto\b|[-–])\s*[$€£]?\d"
@@ -71,7 +79,7 @@ _RIVAL = re.compile(
 )
 _MARK = re.compile(r"(?:^|\n)[ \t]*\(?\d{1,2}[.)]\s+(?=[^\W\d])")  # of a list
 _WORKED = re.compile(r"[^=\n]*?[-+*/×÷−x]\s?[$€£(]?\d[^=\n]*=\s*")  # what is left of "3 * 6 = 18" after the 3
-_SENTENCE = re.compile(r"[.!?](?=\s|\Z)")
+_SENTENCE = re.compile(r"(?<!\.\.)[.!?](?=\s|\Z)|(?<=\.\.\.)(?=\s|\Z)")
 _SECOND_THOUGHT = re.compile(
     r"(?i)\bwait\s*[,.!:…—–-]|\b(?:oops|correction|scratch that|i made an? (?:mistake|error))\b"
     r"|\b(?:that|this)(?:['’]s| is| was) (?:wrong|incorrect|not right)\b"
@@ -95,6 +103,7 @@ _LATEX = [
     (re.compile(r"\\sqrt\s*(?:\{(\d+)\}|(\d))"), r"√\1\2"),
     (re.compile(r"\bsqrt\s*\((\d+)\)"), r"√\1"),
     (re.compile(r"\\pi\b"), "π"),
+    (re.compile(r"\\[gl](?:eq?|t)(?![a-z])"), "≥"),  # a bound, whichever
     (re.compile(r"\\([$%])"), r"\1"),
     (re.compile(r"\\(?:times|cdot)|(?<=\d)\s?[·∙⋅](?=\s?\d)"), "×"),
     (re.compile(r"\^\s*\{?\\circ\}?|(?<=[^\W\d)])\^\{?\d\}?"), ""),  # degrees, and the 2 of m^2
@@ -113,6 +122,7 @@ _SIGNS = str.maketrans(
         "\uff05": "%",
         "\u066c": ",",
         "\u066b": ".",
+        "\u2026": "...",
         "\u200b": None,
         "\u2060": None,
     }
@@ -124,14 +134,14 @@ _POWERS = re.compile("(?<=[\\d)])[\u207b-]?[\u2070\u00b9\u00b2\u00b3\u2074-\u207
 
 def number(text: str) -> Fraction | None:
     """The value of a text that is one number: with commas, a currency, a unit, a sign, as decimals or a fraction."""
-    found = _WHOLE.fullmatch(_plain(text).strip())
+    found = _WHOLE.fullmatch(re.sub(r"\A-\s+", "-", _plain(text).strip()))
     return _value(found) if found else None
 
 
 def strict(response: str) -> Fraction | None:
     """The number right after the last ``####`` that has one; bold, a box or a currency sign may stand before it."""
     found = last(_MARKED, _plain(_answer(response)))
-    return _settled(found, found.end("number")) if found else None
+    return _settled(found, found.end("number"), found.start("number")) if found else None
 
 
 def lenient(response: str) -> Fraction | None:
@@ -139,15 +149,17 @@ def lenient(response: str) -> Fraction | None:
     _, found, named = _found(response)
     if found is None:
         return None
-    return _settled(found, found.end()) if named else _value(found)
+    return _settled(found, found.end(), found.start()) if named else _value(found)
 
 
 def illegible(response: str) -> bool:
     """Whether the response settles on a number whose separators or signs have no reading here."""
     _, found, _ = _found(response)
-    return found is not None and (
-        bool(found["odd"] or (found["root"] or "√")[0] != "√")
-        or None in map(_numeral, filter(None, found.group("top", "under")))
+    return found is not None and bool(
+        found["odd"]
+        or (found["root"] or "√")[0] != "√"
+        or _top(found) is None
+        or (found["under"] and _numeral(found["under"]) is None)
     )
 
 
@@ -189,7 +201,7 @@ def coverage(response: str, reference: str) -> Verdict:
 
 def _marked(text: str) -> str | None:
     marks = [m for m in _MARKED.finditer(text) if not _HEADING.match(text, m.start())]
-    return text[marks[-1].start("number") :].partition("\n")[0] if marks else None
+    return text[marks[-1].start("said") :].partition("\n")[0] if marks else None
 
 
 def _boxed(text: str) -> str | None:
@@ -243,6 +255,7 @@ def _found(response: str) -> tuple[str, re.Match[str] | None, bool]:
 
 def _plain(text: str) -> str:
     """Without LaTeX, tags and bold, with one sign of each kind: ``\\frac{1}{2}`` and ½ are 1/2, 1{,}234 is 1,234."""
+    text = _APART.sub(r"\1-", text)
     if not text.isascii():
         text = _SPACES.sub(" ", _VULGAR.sub(_fraction, text.translate(_SIGNS)))
         text = _POWERS.sub(_power, text)
@@ -269,16 +282,16 @@ def last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     return found
 
 
-def _settled(found: re.Match[str], end: int) -> Fraction | None:
-    """The number's value, unless a rival stands beside it."""
-    return None if _RIVAL.match(found.string, end) else _value(found)
+def _settled(found: re.Match[str], end: int, start: int) -> Fraction | None:
+    """The number's value, unless a rival stands beside it or it is a bound."""
+    return None if _RIVAL.match(found.string, end) or _BOUNDED.search(found.string[:start]) else _value(found)
 
 
 def _value(found: re.Match[str]) -> Fraction | None:
     """Of a number; None where it is illegible, too long, or divided by 0."""
     if len(found[0]) > LONGEST or found["odd"]:
         return None
-    top, under = _numeral(found["top"]), _numeral(found["under"] or "1")
+    top, under = _top(found), _numeral(found["under"] or "1")
     if top is None or not under:
         return None
     value = top / under + Fraction(found["whole"].split()[0] if found["whole"] else 0)
@@ -297,6 +310,18 @@ def _value(found: re.Match[str]) -> Fraction | None:
         if value**2 != top:
             return None
     return -value if found["sign"] or found["minus"] else value
+
+
+def _top(found: re.Match[str]) -> Fraction | None:
+    """The number's own numeral. Dots after three equal decimals repeat them for ever; after others that do not end
+    a sentence (three, or two that are equal) they cut the number off, and it has no reading."""
+    text = found["top"]
+    decimals = text.rpartition(".")[2] if found["ever"] and "." in text else ""
+    if repeated := _EVER.fullmatch(text) if decimals else None:
+        places = len(repeated["before"].partition(".")[2])
+        return Fraction(repeated["before"] + "0") + Fraction(int(repeated["digit"]), 9 * 10**places)
+    cut = len(decimals) > 2 or (len(decimals) == 2 and len(set(decimals)) == 1)
+    return None if cut else _numeral(text)
 
 
 def _numeral(text: str) -> Fraction | None:

@@ -42,6 +42,29 @@ CASES = {
     "10 minus 3": (NONE, 3),
     "The result is 16-3": (NONE, 3),
     "x = (-7)": (NONE, -7),
+    "#### - 5": (-5, -5),
+    "#### - $5": (-5, -5),
+    "The answer is - 5.": (NONE, 5),
+    "- 5 eggs\n- 6 pears": (NONE, 6),
+    r"\boxed{- 5}": (NONE, -5),
+    "He has 20 - 5": (NONE, 5),
+    "The answer is 20 - 5 = 15": (NONE, 15),
+    "####\n- 5 eggs": (NONE, 5),
+    # bounds are no numbers; arrows are no bounds
+    "#### >18": (NONE, NONE),
+    "The answer is > 18.": (NONE, NONE),
+    "The answer is x ≥ 18": (NONE, NONE),
+    r"\boxed{\leq 18}": (NONE, NONE),
+    "The answer is => 18": (NONE, 18),
+    "Answer: <b>18</b>": (NONE, 18),
+    # of what may be a unit or a sign only the number is read
+    "The answer is 2 dozen.": (NONE, 2),
+    "The answer is ($12).": (NONE, 12),
+    # decimals that go on
+    "#### 0.333...": ("1/3", "1/3"),
+    "The answer is 1.1666…": (NONE, "7/6"),
+    "The answer is 2.5...": (NONE, "5/2"),
+    "The answer is 12...": (NONE, 12),
     # decimals, and numbers that are equal in another dress
     "#### 5.0": (5, 5),
     "#### 5.00": (5, 5),
@@ -141,11 +164,30 @@ def test_equal_numbers_are_equal_however_they_are_written(gold, said):
 
 
 @pytest.mark.parametrize(
-    "text", ["1" * 5000, "1," * 5000, "- 3 " * 5000, "The answer is " * 3000, "3 x 4 y " * 4000, "\n" * 20000]
+    "text",
+    [
+        "1" * 5000,
+        "1," * 5000,
+        "- 3 " * 5000,
+        "The answer is " * 3000,
+        "1.0..." * 4000,
+        "#### - " * 4000,
+        "3 x 4 y " * 4000,
+        "\n" * 20000,
+    ],
 )
 def test_a_response_that_repeats_itself_without_end_is_read_in_time(text):
     answers.numeric(text, "1")
     assert answers.lenient("9" * 5000) is None
+
+
+def test_a_reference_may_have_its_sign_apart():
+    assert answers.number("- 5") == answers.number("−  5") == -5
+
+
+@pytest.mark.parametrize("text", ["The answer is 3.14159...", "#### 0.33…", "So it is 1.234..."])
+def test_a_decimal_that_is_cut_off_is_illegible(text):
+    assert answers.illegible(text)
 
 
 def test_a_rounded_fraction_is_another_number():
