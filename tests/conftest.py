@@ -18,7 +18,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # there are as many w
 # Folders that one worker runs whole, for what their tests share is dear to make; of all others a worker takes a file
 # at a time. These and those with long files come first, so that no worker is left with one at the end.
 WHOLE = ("tests/report/", "tests/runs/pipeline/")
-LONG = ("tests/training/", "tests/oracles/", "tests/evals/", "tests/interop/", "tests/models/")
+LONG = tuple(f"tests/{x}/" for x in ("training", "oracles", "evals", "interop", "models", "analysis", "docs", "runs"))
 
 TESTS = Path(__file__).parent
 DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", Path(__file__).parents[1] / "../shared/data"))

@@ -45,6 +45,17 @@ __main__.main()
 """
 
 
+AT_THE_END = """
+import atexit, signal
+from holdfast import __main__
+from holdfast.cli import app
+app.main = lambda: signal.raise_signal(signal.SIGINT)
+atexit.register(lambda: signal.raise_signal(signal.SIGINT))
+print("there", flush=True)
+__main__.main()
+"""
+
+
 @pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize(
     "program",
@@ -52,12 +63,22 @@ __main__.main()
     ids=["loading the command", "loading the study", "in generated code", "made an error"],
 )
 def test_ctrl_c_is_a_sentence_and_130_from_the_start(program: str, tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text(program)
+    assert ended(program, tmp_path) == 130
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
+def test_a_second_ctrl_c_ends_it_without_another_word(tmp_path: Path) -> None:
+    assert ended(AT_THE_END, tmp_path) == -signal.SIGINT
+
+
+def ended(program: str, at: Path) -> int:
+    """With which code it ends, with that sentence alone."""
+    (at / "program.py").write_text(program)
     # As a module: a script that ends by SystemExit is not asked what went through its generated code.
-    done = subprocess.run([sys.executable, "-m", "program"], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-m", "program"], capture_output=True, text=True, cwd=at)
     assert done.stdout == "there\n"
     assert done.stderr == "holdfast: stopped; the same command goes on from here\n"
-    assert done.returncode == 130
+    return done.returncode
 
 
 def test_one_that_was_dropped_is_raised_again(monkeypatch: pytest.MonkeyPatch, hears_ctrl_c: None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from holdfast import interrupt
@@ -23,6 +24,7 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as end:
         if isinstance(end, SystemExit) and end.code != INTERRUPTED:
             raise
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one ends what is left to do, without a traceback
         print("holdfast: stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(INTERRUPTED)
 

@@ -25,6 +25,7 @@ _ONE = (
 )
 # "B, I think" names one letter, "B or I" two.
 _MORE = rf"(?P<other>[)\].}}*_\s]*(?:,|/|&|\bor\b|\band\b)[*_\s(\[]*(?:[A-HJ]{_ENDS}|I(?!\s+[a-z]){_ENDS}))?"
+_BEFORE = rf"(?P<before>(?<![\w'’-])[{LETTERS}][)*_\s]*(?:/|&|\bor\b|\band\b)[*_\s(\[]*)?"  # of "A or B is right"
 _WHAT = r"(?:option|choice|letter|answer)?"
 _LIKELY = r"(?:,? (?:therefore|thus|then|hence|clearly|simply|definitely|indeed|most likely|likely|probably),?)?"
 _SAID = (
@@ -47,8 +48,8 @@ _SIGNS = [
     for sign in (
         rf"{_SAID}{_OPEN}{_ONE}",
         rf"\\boxed\s*\{{\s*{_FONT}[\s(]*{_ONE}",
-        rf"(?i:\boption\s+)[*_(]*{_ONE}{_RIGHT}",
-        rf"(?<![\w-])(?<!not )(?<!Not ){_ONE}{_SURELY}",
+        rf"{_BEFORE}(?i:\boption\s+)[*_(]*{_ONE}{_RIGHT}",
+        rf"(?<![\w-])(?<!not )(?<!Not ){_BEFORE}{_ONE}{_SURELY}",
         rf"\A[*_\s(\[>#`'\"$-]*(?:```\w*\s*)?(?i:(?:option|choice|letter)\s+)?[*_(\[]*{_ONE}"
         r"(?!\s+(?:is|are)\s+(?:not|wrong|incorrect|false|too)\b)"
         r"(?=\s*[)\].:*_,`'\"$!]|\s*[–-](?!\w)|\s*\Z|\s*\n|\s+(?:is|or|and|because|since|as)\b)",
@@ -89,7 +90,8 @@ def lenient(response: str, options: Sequence[str] = ()) -> str | None:
     response = unicodedata.normalize("NFKC", response)
     for sign in _SIGNS:
         if found := last(sign, response):
-            return None if found["other"] else (found["letter"] or found["small"].upper())
+            two = found["other"] or found.groupdict().get("before")
+            return None if two else (found["letter"] or found["small"].upper())
     said = [response, *(found["text"] for found in [last(_STATED, response)] if found)]
     alone = [
         letter for letter, option in zip(LETTERS, options, strict=False) if any(_same(text, option) for text in said)
