@@ -29,8 +29,13 @@ def setting(finished: StudyFolder) -> Setting:
     return read(finished).settings()[0]
 
 
-def planted(monkeypatch: Any, kappa: str, agree: float, share: float) -> dict[str, str]:
-    pairs = pd.DataFrame({"measure": ["m"], "judges": ["a and b"], "responses": ["all"], "κ": [kappa]})
+def planted(monkeypatch: Any, kappa: str, agree: float, share: float, models: int = 2) -> dict[str, str]:
+    pairs = pd.DataFrame({"measure": "m", "judges": "a and b", "responses": ["of m"], "κ": [kappa]})
+    if models == 1:
+        pairs["responses"] = "all"
+    else:  # of which the page of this model says nothing
+        pairs = pd.concat([pairs.assign(responses=x, κ="0.01") for x in ("all", "of another")] + [pairs])
+        pairs = pairs.reset_index(drop=True)
     parts = pd.DataFrame({"measure": ["m", "m"], "effect": ["judge", "prompt"], "score_share": [share, 0.1]})
     parts = parts.assign(score_low=0.0, score_high=0.9995, model="m", task="t")
     elsewhere = parts.assign(model="another", score_share=1.0)  # of which the claim says nothing
@@ -67,6 +72,7 @@ def test_the_strongest_reservation_comes_first_and_none_where_all_agree(monkeypa
     )
     assert planted(monkeypatch, "0.85 [0.8, 0.9]", 0.9, 0.1) == {}  # of IP the answer claims nothing
     assert "κ -0.10" in planted(monkeypatch, "-0.10 [-0.2, 0.0]", 1.0, 0.0)["m"]
+    assert "κ -0.10" in planted(monkeypatch, "-0.10 [-0.2, 0.0]", 1.0, 0.0, models=1)["m"]
     assert planted(monkeypatch, "–", 1.0, 0.0) == {}
 
 

@@ -72,6 +72,16 @@ def test_pairs_of_judges_are_listed_with_people_and_by_coherence(findings):
     assert {"all", "coherent", "incoherent"} == set(table.index.get_level_values(1))
 
 
+def test_of_several_models_each_has_a_row_of_its_own(findings):
+    first = findings.frame["record"].isin([f"r{k}" for k in range(4)])  # where they agree on three of four
+    findings.frame = findings.frame.assign(model=np.where(first, "one", "two"))
+    table = judge_trust.agreements(findings).set_index(["judges", "responses"])
+    whole, one, two = (table.loc[("rules and other", x)] for x in ("all", "of one", "of two"))
+    assert (whole["n"], one["n"], two["n"]) == (12, 4, 8)
+    assert (one["raw"][:4], two["raw"][:4]) == ("0.75", "0.88")
+    assert "By model, and by coherence" in "".join(render(block, "") for block in judge_trust.section(findings).blocks)
+
+
 def test_confusion_and_what_went_unscored(findings):
     rules = judge_trust.confusions(findings).set_index("judge").loc["rules"]
     assert [rules[k] for k in ("both passed", "the judge only", "people only", "neither")] == [2, 1, 1, 4]

@@ -12,6 +12,7 @@ from holdfast.analysis import raters
 from holdfast.analysis.answer_rows import PROMPTS, shown_subjects
 from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.analysis.load import human_judges, judges
+from holdfast.analysis.table_files import of_model
 from holdfast.config.study import Study
 from holdfast.store.digest import digest
 
@@ -19,16 +20,25 @@ from holdfast.store.digest import digest
 
 
 def agreements(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
-    """A row per config, pair of judges and stratum of coherence: config, and the columns of ``raters.agreements``."""
-    parts = []
+    """A row per config, pair of judges and stratum of coherence, and of several models one for each: config, and
+    the columns of ``raters.agreements``."""
+    parts, models = [], sorted(frame["model"].unique())
     for config in configs.values():
-        rows = _said(frame, config)
-        labelled = _spoke(rows, human_judges(config))
-        rivals = [j for j in _spoke(rows, judges(config)) if j not in labelled]
-        if len(rivals) + len(labelled) > 1:
-            pairs = raters.agreements(_verdicts(rows, config, study), rivals, labelled, study.alpha)
-            parts.append(pairs.assign(cell=config.id))
+        parts.append(_agreement(_said(frame, config), config, study))
+        for model in models if len(models) > 1 else ():
+            own = _agreement(_said(frame[frame["model"] == model], config), config, study)
+            parts.append(own[own["stratum"] == "all"].assign(stratum=of_model(model)) if len(own) else own)
+    parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _agreement(rows: pd.DataFrame, config: ConfigInfo, study: Study) -> pd.DataFrame:
+    """Of all these rows of a config; empty where there is but one judge."""
+    labelled = _spoke(rows, human_judges(config))
+    rivals = [j for j in _spoke(rows, judges(config)) if j not in labelled]
+    if len(rivals) + len(labelled) < 2:
+        return pd.DataFrame()
+    return raters.agreements(_verdicts(rows, config, study), rivals, labelled, study.alpha).assign(cell=config.id)
 
 
 def confusions(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:

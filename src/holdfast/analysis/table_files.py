@@ -35,6 +35,11 @@ def of(rows: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
     return mine.sort_values("task", key=lambda t: t != task, kind="stable")
 
 
+def of_model(model: str) -> str:
+    """The stratum, in the table of agreements, of a model's responses."""
+    return f"of {model}"
+
+
 def read(folder: StudyFolder, name: str) -> pd.DataFrame:
     """One that is a single table: of all models and tasks."""
     found = _frame(folder, f"{name}.parquet", name)

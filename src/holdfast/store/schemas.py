@@ -283,7 +283,7 @@ FRAME_COLUMNS: dict[str, str] = {
     "share": "share of draws that get there",
     "source": "where it was published",
     "specificity": "of what people do not pass, the share that the judge does not",
-    "stratum": "of which responses: all, or under which attack or coherence",
+    "stratum": "of which responses: all, of which model, or under which attack or coherence",
     "target": "capability at which attack success is compared; NaN: none is declared",
     "theirs": "how it is done where the figure was published",
     "threshold": "score from which a response counts as harm; mean: the mean score",

@@ -10,6 +10,7 @@ import pandas as pd
 from holdfast.analysis.config_info import ConfigInfo
 from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.load import human_judges, judges
+from holdfast.analysis.table_files import of_model
 from holdfast.report import words
 from holdfast.report.charts.theme import BASE
 from holdfast.report.phrases import phrase
@@ -66,7 +67,8 @@ def agreed(pairs: pd.DataFrame) -> str:
 def _parted(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """What is shown at once, what is folded away, and under which words."""
     if "responses" in table:
-        return table[(whole := table["responses"] == "all")], table[~whole], "By coherence of the responses"
+        by_model = "By model, and by " if table["responses"].str.startswith(of_model("")).any() else "By "
+        return table[(whole := table["responses"] == "all")], table[~whole], f"{by_model}coherence of the responses"
     if "objective" in table:
         lead = table["judge"] == table.groupby("measure")["judge"].transform("first")
         return table[lead], table[~lead], "By the other judges"
@@ -74,7 +76,7 @@ def _parted(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
 
 
 def agreements(findings: Findings) -> pd.DataFrame:
-    """A row per measure, pair of judges and stratum of coherence."""
+    """A row per measure, pair of judges and stratum of responses."""
     pairs = findings.table("agreement")
     return pd.DataFrame([_pair(findings.configs[pair["cell"]], pair) for pair in pairs.to_dict("records")])
 

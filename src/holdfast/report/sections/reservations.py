@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from holdfast.analysis.answer_rows import CLEAR, ONE_SEED
+from holdfast.analysis.table_files import of_model
 from holdfast.report import words
 from holdfast.report.phrases import phrase
 from holdfast.report.reading import Setting
@@ -27,7 +28,7 @@ def of(s: Setting) -> dict[tuple[str, str], str]:
     parts = parts[(parts["model"] == s.model) & (parts["task"] == s.task)] if len(parts) else parts
     found = {}
     for k, x in enumerate(robusts):
-        judges = [*_judges(pairs, x), *_variance(parts, x)]
+        judges = [*_judges(pairs, x, s.model), *_variance(parts, x)]
         for finding, said in (("last", [*judges, *(_ways(stable) if k == 0 else ())]), ("matched", judges)):
             if said:
                 text = "; ".join(t for _, t in sorted(said, reverse=True))
@@ -46,9 +47,12 @@ def beside(begun: str, s: Setting, said: dict[tuple[str, str], str]) -> str:
     return ""
 
 
-def _judges(pairs: pd.DataFrame, x: Series) -> Iterator[tuple[float, str]]:
-    """How strong it is, from 0 to 1, and in words."""
-    mine = pairs[(pairs["measure"] == plain(x.measure)) & (pairs["responses"] == "all")] if len(pairs) else pairs
+def _judges(pairs: pd.DataFrame, x: Series, model: str) -> Iterator[tuple[float, str]]:
+    """How strong it is, from 0 to 1, and in words: of this model's responses."""
+    if not len(pairs):
+        return
+    own = (pairs["responses"] == of_model(model)).any()
+    mine = pairs[(pairs["measure"] == plain(x.measure)) & (pairs["responses"] == (of_model(model) if own else "all"))]
     if not len(mine):
         return
     kappa = judge_trust.kappas(mine)
