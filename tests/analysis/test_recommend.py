@@ -27,9 +27,12 @@ def asked(*labels: str, **more):
 
 
 # Measures that say nothing of themselves: what was understood of their axis then.
-answer, in_short, sentences, recommend = (
-    partial(f, configs={}) for f in (telling.answer, telling.in_short, telling.sentences, rule.recommend)
-)
+in_short, sentences, recommend = (partial(f, configs={}) for f in (telling.in_short, telling.sentences, rule.recommend))
+
+
+def answer(*given, **more):
+    return " ".join(sentences(*given, **more))
+
 
 STUDY = asked(*LABELS)
 AXES = {"capability": ("task_accuracy", "accuracy"), "robustness": ("harm", "asr"), "persona": ("dark", "p_match")}

@@ -16,19 +16,14 @@ from holdfast.stats.equivalence import CANNOT_TELL, DIFFERS, EQUIVALENT, ONE_SEE
 from holdfast.stats.methods import FEW_SEEDS
 
 
-def answer(findings: pd.DataFrame, study: Study, configs: Configs) -> str:
-    """A paragraph: what was asked, what holds, what is inconclusive. ``findings``: of one model, task and regime;
-    ``eval configs``: what measures are called.
-
-    Every word on a comparison is the verdict of its row, and every row is spoken of: what is inconclusive is never
-    called equal, nor is a measure left out because nothing was shown on it.
-    """
-    return " ".join(sentences(findings, study, configs))
-
-
 def sentences(findings: pd.DataFrame, study: Study, configs: Configs, needed: pd.DataFrame | None = None) -> list[str]:
-    """The same in its parts; that on a measure begins with its name and a colon. ``needed``: of ``analysis.needed``, of
-    the same model and task: what it would take is said where something is inconclusive."""
+    """What was asked, what holds, what is inconclusive; the sentence on a measure begins with its name and a colon.
+
+    ``findings``: of one model, task and regime; ``configs``: what measures are called; ``needed``: of
+    ``analysis.needed``, of the same model and task: what it would take is said where something is inconclusive. Every
+    word on a comparison is the verdict of its row, and every row is spoken of: what is inconclusive is never called
+    equal, nor is a measure left out because nothing was shown on it.
+    """
     rows = answer_rows(findings, study, configs)
     if rows.empty:
         return ["Nothing has been compared yet, so there is no answer."]

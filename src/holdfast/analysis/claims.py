@@ -134,7 +134,7 @@ def claims(findings: pd.DataFrame, subjects: pd.DataFrame, study: Study, configs
     """A row a claim, for each model and task: ``COLUMNS``.
 
     ``subjects``: the table of them, which says which labels go by which objective; of several, the first of the study
-    counts. ``eval configs`` say which way of a metric is good.
+    counts. ``configs`` say which way of a metric is good.
     A label whose objective is not known (a subject that was given) makes no claim about it.
     """
     what = ["measure", "axis", "metric"]

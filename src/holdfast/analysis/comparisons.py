@@ -79,8 +79,8 @@ class Matched:
 @dataclass(frozen=True)
 class AtDistance:
     """One model, task and measure of robustness or persona. ``table``: a row per objective and distance up to the
-    largest common one. Columns: those of ``Versus.table`` (``level`` 1 to STEPS), distance (KL, nats per token), sft
-    (SFT's value there)."""
+    largest common one. Columns: those of ``AgainstSft.table`` (``level`` 1 to STEPS), distance (KL, nats per token),
+    sft (SFT's value there)."""
 
     model: str
     task: str

@@ -33,7 +33,6 @@ from holdfast.stats.estimate import Ends, Estimate, smallest
 from holdfast.stats.methods import warning
 from holdfast.stats.pivot import NOWHERE, Ratio
 
-Array = np.ndarray
 STRICTER = 5  # of those told 93% hold wherever one in 7 is told (alpha / 5 may miss), and in all that was simulated
 
 

@@ -172,7 +172,7 @@ def _under(prompts: Iterable[Prompt], conditions: Conditions | None) -> Iterator
         yield prompt
         if conditions and prompt.turns:
             for label, turns in conditions(prompt.turns).items():
-                # ``measures.contract.way`` takes the two apart again.
+                # ``measure.way`` takes the two apart again.
                 format = label if prompt.format == "default" else f"{prompt.format}+{label}"
                 yield Prompt(prompt.item_id, tuple(turns), prompt.attack, format, prompt.continuations)
 

@@ -33,7 +33,7 @@ _OURS = re.compile(r"\b(?:([Aa])n )?([Oo])bjective(s?)\b|\bOne seed:")
 @contextmanager
 def of(study: Study, configs: Iterable[ConfigInfo] = ()) -> Iterator[None]:
     """What is said within is of this study: of one that trains nothing, ``own`` speaks of subjects; and its measures
-    are called as its ``eval configs`` have it."""
+    are called as its ``configs`` have it."""
     token = _AUDIT.set(not study.trains)
     try:
         with called(configs):

@@ -1,6 +1,6 @@
 """What one worker does for each stage: read the study's folder, do one thing, write it there.
 
-Called by name in a worker process (``engines``); what a worker has loaded it keeps for its next job.
+Called by name in a worker process (``executors``); what a worker has loaded it keeps for its next job.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from holdfast.evals.respond import respond_subject
 from holdfast.evals.subject import SubjectRow, before, once
 from holdfast.evals.varied import varied
 from holdfast.models.identity import subject_id
+from holdfast.runs.executors.executor import Report
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import Plan
 from holdfast.store.digest import digest, file_digest, short
@@ -35,8 +36,6 @@ from holdfast.store.files import lock, read_json, write_json
 from holdfast.store.folder import StudyFolder
 from holdfast.store.tables import read_rows
 from holdfast.types import Example, Item, Record, Request, Response, Sampling, Side, Subject, UserError
-
-Report = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ Check = Literal["number", "text", "coverage"]
 @dataclass(frozen=True)
 class Jsonl(Task):
     """Rows of a JSONL file: ``prompt`` and ``chosen`` with or without ``rejected``, or another form that
-    ``tasks.forms`` reads; optionally ``answer`` and ``id``, which is by content where there is none.
+    ``data.row_forms`` reads; optionally ``answer`` and ``id``, which is by content where there is none.
 
     path: the file (JSONL, JSON, CSV or Parquet), a folder, or a hub id.
     test: a file of test rows in the same form; None holds out a share of ``path``.

@@ -1,4 +1,4 @@
-"""Whether a text is in a language whose refusals are known here (English, and those of ``abroad``).
+"""Whether a text is in a language whose refusals are known here (English, and those of ``refusals_abroad``).
 
 A text in another language is neither an answer nor a refusal to somebody who cannot read it. It is told by its script,
 and among languages of one script by the letters or the commonest words that only others have. A text that shows neither

@@ -1,8 +1,9 @@
 """How refusals are worded: patterns over a response that ``plain_form`` has brought into one form.
 
 A refusal is an *act* (inability or unwillingness joined to a verb of helping, an appeal to a policy, an apology with
-"but"; those of other languages stand in ``abroad``), or a *lecture* that performs no act and answers nothing: it names
-what is wrong with the question, rejects its premise or disclaims an opinion, and goes on with norms and referrals.
+"but"; those of other languages stand in ``refusals_abroad``), or a *lecture* that performs no act and answers nothing:
+it names what is wrong with the question, rejects its premise or disclaims an opinion, and goes on with norms and
+referrals.
 ``rules`` puts these parts together.
 
 Röttger et al. 2024 (XSTest, arXiv 2308.01263) tell full compliance, full refusal and partial refusal apart; von Recum

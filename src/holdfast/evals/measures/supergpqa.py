@@ -27,7 +27,7 @@ METRICS = {"accuracy": ACCURACY, "strict": replace(ACCURACY, short="strict accur
 class SuperGPQA(Measure):
     """``path``: a file, folder or hub id of the authors' rows. ``discipline``: only its questions; None takes all.
 
-    ``by``: ``letter`` lets the model write and reads the letter that it settles on (``tasks.letters``); a response
+    ``by``: ``letter`` lets the model write and reads the letter that it settles on (``data.letters``); a response
     without one is wrong, and ``parsed`` is the share that has one. ``logprob`` asks for the letter alone and takes the
     most probable one among those offered, as the first tokens of the response: ``A`` and `` A`` count together. There
     ``p_right`` is the probability of the right letter, renormalised over the letters, and ``mass`` what they hold.

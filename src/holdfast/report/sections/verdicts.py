@@ -31,7 +31,7 @@ def verdicts(found: pd.DataFrame) -> str:
 
 
 def counted(found: pd.DataFrame, chosen: str) -> str:
-    """``60 comparisons (declared): 6 better, 2 worse, …``. ``chosen``: how they came to be, of ``declared.chosen``."""
+    """``60 comparisons (declared): 6 better, 2 worse, …``. ``chosen``: of ``declaration_text.chosen``."""
     n = found["verdict"].value_counts()
     s = "" if len(found) == 1 else "s"
     said = words.join([f"{n[v]} {v}" for v in _ordered(found["verdict"])])
