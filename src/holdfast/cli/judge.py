@@ -28,7 +28,7 @@ app = typer.Typer()
 judge = typer.Typer(
     cls=_Default,
     help="Judge responses: `judge STUDY` those of a study, `judge FILE --judge NAME` those of a file; `judge sample` "
-    "draws responses for people to label.",
+    "draws responses for people to label, `judge train` learns a judge from labels.",
     no_args_is_help=True,
 )
 app.add_typer(judge, name="judge")
@@ -84,3 +84,25 @@ def sample(
 
     key = sheet.sample(study, n, to, measure, seed)
     say(f"{len(key)} responses of {key['stratum'].nunique()} strata to label: {to} (weights: {key_of(to)})")
+
+
+@judge.command()
+def train(
+    labels: Annotated[
+        list[Path],
+        typer.Argument(help="files of responses with people's labels (JSONL, CSV, …): prompt, response, label"),
+    ],
+    model: Annotated[str, typer.Option(help="folder or hub id of the model whose hidden states are read")],
+    to: Annotated[Path, typer.Option(help="the judge's folder, which is made")],
+    template: Annotated[str | None, typer.Option(help="chat template file, for a model that has none")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a judge of refusals from people's labels: a folder, with its agreement with them on its card."""
+    from holdfast.config.study import ModelSpec
+    from holdfast.verdicts import training
+
+    spec = ModelSpec(name="states", path=model, template=template)
+    found = training.train(labels, spec, to, lambda line: say(line, err=True))
+    if not told(as_json, found | {"folder": str(to)}):
+        say((to / "README.md").read_text(encoding="utf-8"))
+        say(f"judge: {to}")

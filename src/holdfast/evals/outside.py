@@ -32,13 +32,15 @@ COHERENT = {"1": 1.0, "true": 1.0, "coherent": 1.0, "0": 0.0, "false": 0.0, "inc
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One response. ``vote`` is what people said of it in the file itself, None for nothing; ``where`` it stands."""
+    """One response. ``vote`` is what people said of it in the file itself, None for nothing; ``label`` is their word as
+    it stands there, ``where`` the place of the row."""
 
     item: Item
     record: Record
     vote: Vote | None
     coherent: float | None
     where: str
+    label: str = ""
 
 
 class Responses:
@@ -91,7 +93,9 @@ def _given(number: int, placed: files.Placed, judging: bool) -> Given:
     coherent = _plain(row.get("coherent")).casefold()
     if (coherent := coherent.removesuffix(".0")) not in COHERENT:
         raise UserError(f"{where}: the column coherent must be 1 or 0, or empty")
-    return Given(item, record, vote((where, row)) if judging else None, COHERENT[coherent], where)
+    return Given(
+        item, record, vote((where, row)) if judging else None, COHERENT[coherent], where, _plain(row.get("label"))
+    )
 
 
 def _named(row: files.Row) -> files.Row:

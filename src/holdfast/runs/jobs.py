@@ -137,6 +137,13 @@ def _classifier(spec: ModelSpec) -> Any:
     return Classifier(spec)
 
 
+@lru_cache(maxsize=1)
+def _states(spec: ModelSpec) -> Any:
+    from holdfast.models.states import States
+
+    return States(spec)
+
+
 def _translator(gap: translating.Gap, cache: Path) -> translating.Translates:
     how, way = gap.translator, translating.direction(gap.translator, gap.side)
     if how.endpoint is not None:
@@ -355,6 +362,9 @@ def _resources(
     if wants.kind == "classifier":
         assert wants.model is not None, "a base model is no classifier"
         return replace(resources, classifier=_classifier(wants.model))
+    if wants.kind == "states":
+        assert wants.model is not None, "a learnt judge names its model"
+        return replace(resources, states=_states(wants.model))
     if wants.model is None:
         return replace(resources, backend=opened(bench, model), speaker=base)
     backend = _other(wants.model)

@@ -97,6 +97,11 @@ def _resources(label: str, wants: JudgeModel | None, base: ModelSpec | None, cac
 
         classifier: Any = Classifier(spec)
         return JudgeResources(cache=cache, classifier=classifier)
+    if wants.kind == "states":
+        from holdfast.models.states import States
+
+        states: Any = States(spec)
+        return JudgeResources(cache=cache, states=states)
     from holdfast.models.backend import InProcess
     from holdfast.models.identity import subject_id
     from holdfast.models.network import load

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
+
 from holdfast.config.study import ModelSpec
 from holdfast.types import Item, Judgement, Record, Request, Response, Scored, Subject, UserError
 
@@ -28,22 +30,34 @@ class Classifies(Protocol):
         ...
 
 
+class ReadsStates(Protocol):
+    """A language model's hidden states; ``models.states`` has them."""
+
+    @property
+    def digest(self) -> Mapping[str, str]: ...
+
+    def read(self, answers: Sequence[tuple[str, str]]) -> list[np.ndarray | None]:
+        """Numbers of each question and answer; None where it is longer than the context."""
+        ...
+
+
 @dataclass(frozen=True)
 class JudgeModel:
     """The local model that a judge asks: ``model`` None is the base of the subject that is judged."""
 
     model: ModelSpec | None = None
-    kind: Literal["causal", "classifier"] = "causal"
+    kind: Literal["causal", "classifier", "states"] = "causal"
 
 
 @dataclass(frozen=True)
 class JudgeResources:
-    """What lies ready for a judge. ``backend`` or ``classifier`` is there if the judge wants one; ``speaker`` is whom
-    requests to the backend are addressed to; ``cache`` is a folder for answers that cost money."""
+    """What lies ready for a judge. ``backend``, ``classifier`` or ``states`` is there if the judge wants one;
+    ``speaker`` is whom requests to the backend are addressed to; ``cache`` is a folder for answers that cost money."""
 
     backend: JudgeBackend | None = None
     speaker: Subject | None = None
     classifier: Classifies | None = None
+    states: ReadsStates | None = None
     cache: Path | None = None
 
     def asked(self, judge: Judge) -> tuple[JudgeBackend, Subject]:
