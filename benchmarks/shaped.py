@@ -54,9 +54,9 @@ def defaults(folder: Path, device: str, dtype: str) -> None:
     text = " ".join(f"word{k * 7919 % 1000}" for k in range(120))
     rows = [Example(str(k), (Turn("user", f"{k} {text}"),), f"{text} {k}") for k in range(settings.batch_rows)]
     began = time.perf_counter()
-    read, seconds = timed_step(network, SFT(), rows, settings)
+    read, seconds, _ = timed_step(network, SFT(), rows, settings)
     peak = torch.cuda.max_memory_allocated() if device == "cuda" else machine.taken()
-    found = {"free_bytes": free, "micro_tokens": tokens, "step_tokens": read, "tokens_per_second": read / seconds}
+    found = {"free_bytes": free, **tokens._asdict(), "step_tokens": read, "tokens_per_second": read / seconds}
     print(json.dumps(found | {"peak_bytes": peak, "seconds_in_all": time.perf_counter() - began}))
 
 

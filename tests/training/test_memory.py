@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from holdfast.models import memory
 from holdfast.runs.sizes import measured
 from holdfast.store.files import read_json
 from holdfast.training.controls import at_once, differences
+from holdfast.training.job import Fits
 from holdfast.training.loop import train
-from holdfast.training.prepared import fits
+from holdfast.training.prepared import fits, prepared
 from holdfast.types import UserError
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -74,7 +76,7 @@ def test_one_row_that_does_not_fit_is_a_sentence_with_the_mend(network, tmp_path
 
 
 def test_what_a_token_keeps_is_counted_on_the_model_and_reckoned_from_its_files(network):
-    settings, counted = Controls(), []
+    settings, counted = Controls(gradient_checkpointing=False), []
 
     def count(network, settings):
         counted.append(memory.kept_bytes(network, settings, 64))
@@ -97,10 +99,32 @@ def test_a_micro_batch_has_what_memory_allows_and_one_token_at_least(network, mo
         monkeypatch.setattr(machine, "free", lambda processes=1, free=free: free)
         monkeypatch.setattr(machine, "taken", lambda: 10**6)
         monkeypatch.setattr(machine, "granted", granted and free + 10**6)
-        sizes.append(fits(network, settings))
+        sizes.append(fits(network, settings).tokens)
     assert sizes[0] == 1
     assert sizes[-1] == MOST_TOKENS
     assert sizes == sorted(sizes)
     assert len(set(sizes)) == 4
     assert all(n & (n - 1) == 0 for n in sizes)
     assert network.lora is None
+
+
+@pytest.mark.parametrize(("rows", "again"), [(8.0, False), (1.5, False), (0.5, True)])
+def test_layers_are_run_again_where_the_longest_row_does_not_fit_without(network, monkeypatch, rows, again):
+    settings = Controls(lora=LoraSpec(rank=2, alpha=4), max_tokens=256)
+    with prepared(network, settings, settings.lora, 0):
+        row = 256 * memory.kept_bytes(network, settings, 256) * memory.HELD_CPU
+        trained = 12 * sum(p.numel() for p in network.model.parameters() if p.requires_grad)
+    monkeypatch.setattr(machine, "free", lambda processes=1: int(rows * row) + trained)
+    found = fits(network, settings)
+    assert found.checkpointing is again
+    assert found.tokens >= 256
+    assert fits(network, settings.model_copy(update={"gradient_checkpointing": False})).tokens == found.tokens or again
+    assert not any(getattr(m, "gradient_checkpointing", False) for m in network.model.modules())
+
+
+def test_a_run_whose_layers_are_run_again_has_the_same_id_and_says_so(network, tmp_path):
+    this = replace(job(network, "sft"), fits=Fits(MOST_TOKENS, True))
+    assert this.config() == job(network, "sft").config()
+    train(this, tiny_world.folder(tmp_path), network)
+    computation = read_json(tiny_world.folder(tmp_path).controls_json)["controlled"]["computation"]
+    assert computation["gradient_checkpointing"] is True

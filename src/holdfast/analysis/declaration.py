@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from holdfast import __version__
 from holdfast.analysis.config_info import Configs
-from holdfast.config.study import Study
+from holdfast.config.study import OPEN, Study
 from holdfast.store.digest import digest, flat, short
 from holdfast.store.files import from_json, read_json, reading, write_json, write_text
 from holdfast.store.folder import StudyFolder
@@ -91,7 +91,7 @@ def content(study: Study) -> dict[str, Any]:
     """All of the study that decides a verdict, as plain JSON; what is listed stands by its label, with their order."""
     plain = study.model_dump(mode="json", exclude=_NO_SAY)
     plain["brackets"] = plain.pop("control_runs")  # digests were made under the earlier name
-    plain["controls"]["micro_tokens"] = study.controls.identity()["micro_tokens"]  # and before it could be left open
+    plain["controls"] |= {key: study.controls.identity()[key] for key in OPEN}  # and before these could be left open
     for key, name in _LISTED.items():
         plain[key] = _by_label([p | {"label": p.get(name) or p["measure"]} for p in plain[key]])
     for given in plain["given"]:

@@ -19,6 +19,8 @@ from holdfast.store.folder import plain
 
 SCHEMA = 1
 MOST_TOKENS = 8192  # of a micro-batch that is left to the memory there is; larger ones are hardly faster
+# What may be left to the memory there is, and what it was before it could be.
+OPEN = {"micro_tokens": MOST_TOKENS, "gradient_checkpointing": False}
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -114,17 +116,19 @@ class Controls(Spec):
     head: Literal["frozen", "full"] = Field(
         default="frozen", description="token log-probs by the frozen head, or by plain full logits"
     )
-    gradient_checkpointing: bool = Field(
-        default=False, description="recompute activations: less memory, a third more time"
+    gradient_checkpointing: bool | Literal["auto"] = Field(
+        default="auto",
+        description="recompute activations: less memory, a third more time; `auto`: where memory has no room for the "
+        "longest row without, and `micro_tokens` is left open too",
     )
     autocast: bool = Field(default=False, description="bfloat16 autocast of the network on a CPU that has it")
     passes: Count = Field(default=1, description="most passes over the training split")
 
     def identity(self) -> dict[str, Any]:
-        """What of them counts in a run's id. A micro-batch that is left open counts as what it was before it could be:
-        another one changes a result by rounding alone."""
+        """What of them counts in a run's id. What is left open counts as what it was before it could be: what memory
+        then decides changes a result by rounding alone."""
         kept = self.model_dump(mode="json", exclude={"learning_rate", "passes", "max_tokens"})
-        return kept | ({"micro_tokens": MOST_TOKENS} if self.micro_tokens == "auto" else {})
+        return kept | {key: value for key, value in OPEN.items() if kept[key] == "auto"}
 
 
 class ControlRunSpec(Spec):

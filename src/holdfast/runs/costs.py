@@ -73,13 +73,14 @@ def cost(
     known = [s for s in shapes.values() if s is not None]
     workers = study.workers or _workers(device)
     micro_tokens = MOST_TOKENS if controls.micro_tokens == "auto" else controls.micro_tokens
-    worker_bytes, token_bytes = max((_worker_bytes(s, study) for s in known), default=(0, 0))
+    again = _checkpointed(known, study)
+    worker_bytes, token_bytes = max((_worker_bytes(s, study, again) for s in known), default=(0, 0))
     train = reference = 0.0
     adapters = 0
     for t in runs:
         if (shape := shapes[t.model]) is not None:
             last: PlannedCheckpoint = t.checkpoints[-1]
-            train += (6 if controls.gradient_checkpointing else 4) * shape.parameters * last.forward_tokens
+            train += (6 if again else 4) * shape.parameters * last.forward_tokens
             reference += 2 * shape.parameters * last.reference_tokens
             # An adapter per budget, and with the last one the two moments of AdamW.
             adapters += 4 * shape.per_rank * controls.lora.rank * (len(t.checkpoints) + 2)
@@ -121,12 +122,24 @@ def fitted(cost: Cost) -> tuple[int, int]:
     return workers, tokens
 
 
-def _worker_bytes(shape: Shape, study: Study) -> tuple[int, int]:
+def _checkpointed(shapes: Sequence[Shape], study: Study) -> bool:
+    """Whether layers are run again in the backward pass: as asked, else where this machine has room for the model and
+    none for a longest row without (``prepared.fits``; of a GPU that is not looked at here)."""
+    controls = study.controls
+    if controls.gradient_checkpointing != "auto":
+        return controls.gradient_checkpointing
+    if controls.micro_tokens != "auto" or _device(study) == "cuda":
+        return False
+    worker, token = max((_worker_bytes(s, study, False) for s in shapes), default=(0, 0))
+    return worker < machine.free() < worker + controls.max_tokens * token
+
+
+def _worker_bytes(shape: Shape, study: Study, again: bool) -> tuple[int, int]:
     """Of a process with base, adapter, its gradient and moments; and what a token of a step takes more."""
     controls, spec = study.controls, study.models[0]
     small = spec.dtype == "bfloat16" or (spec.dtype == "auto" and _device(study) == "cuda")
     numbers: float = shape.widths
-    if controls.gradient_checkpointing:  # of a layer its input is kept; and one layer at a time is run again
+    if again:  # of a layer its input is kept; and one layer at a time is run again
         numbers = shape.layers * shape.hidden + shape.widths / max(shape.layers, 1)
     base = shape.bytes if spec.quantization != "none" else (2 if small else 4) * shape.parameters
     token = numbers * (2 if small or controls.autocast else 4) * AT_ITS_HEIGHT

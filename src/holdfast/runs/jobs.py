@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import registry
 from holdfast.config import decisions, loading
@@ -36,6 +36,9 @@ from holdfast.store.files import lock, read_json, write_json
 from holdfast.store.folder import StudyFolder
 from holdfast.store.tables import read_rows
 from holdfast.types import Example, Item, Record, Request, Response, Sampling, Side, Subject, UserError
+
+if TYPE_CHECKING:
+    from holdfast.training.job import Fits
 
 
 @dataclass(frozen=True)
@@ -289,22 +292,23 @@ def train(report: Report, root: Path, id: str, budgets: tuple[int, ...]) -> None
     train_one(job, bench.folder.run(id), backend.network, report)
 
 
-def _fits(folder: StudyFolder, network: Any, controls: Controls) -> int:
-    """Tokens of a micro-batch that memory has room for. Whoever asks first counts, and all others take the same: it is
-    one of the controls, and a run that goes on rounds as it did before."""
+def _fits(folder: StudyFolder, network: Any, controls: Controls) -> Fits:
+    """What memory has room for. Whoever asks first counts, and all others take the same: it is one of the controls, and
+    a run that goes on rounds as it did before."""
     from holdfast.training.controls import COMPUTATION
+    from holdfast.training.job import Fits
     from holdfast.training.prepared import fits
 
     if controls.micro_tokens != "auto":
-        return controls.micro_tokens  # nothing to agree on
+        return fits(network, controls)  # nothing to agree on
     computation = {**controls.model_dump(mode="json", include=set(COMPUTATION)), "longest": controls.max_tokens}
     key = short(digest([network.digest, str(network.dtype), controls.lora.model_dump(mode="json"), computation]))
     with lock(folder.runs, wait=True):
         known = read_json(folder.fits_json) if folder.fits_json.is_file() else {}
         if key not in known:
-            known[key] = fits(network, controls)
+            known[key] = fits(network, controls)._asdict()
             write_json(folder.fits_json, known)
-    return known[key]
+    return Fits(**known[key])
 
 
 def respond(report: Report, root: Path, subject: str, only: str = "") -> None:

@@ -26,8 +26,9 @@ def probe(report: Report, text: str) -> None:
     backend = InProcess(load(materials.speakers[model], threads=1))
     operations = 2 * sizes.measured(materials.path(model), study.controls.lora.targets).parameters
     rows = materials.usable(model, task).rows[: study.controls.batch_rows]
-    tokens, seconds = timed_step(backend.network, registry.build("objectives", "sft", {}), rows, study.controls)
-    trained = (3 if study.controls.gradient_checkpointing else 2) * operations * tokens / seconds
+    sft = registry.build("objectives", "sft", {})
+    tokens, seconds, again = timed_step(backend.network, sft, rows, study.controls)
+    trained = (3 if again else 2) * operations * tokens / seconds
 
     prompts = [p.turns for c in eval_configs(materials) for i in c.items for p in c.prompts_for(i) if p.turns]
     some = [prompts[k * len(prompts) // PROBED] for k in range(PROBED)]  # of all measures

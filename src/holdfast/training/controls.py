@@ -56,6 +56,7 @@ def controls(job: TrainJob, network: Network, rows: Rows) -> dict[str, Any]:
             "computation": {
                 **job.controls.model_dump(mode="json", include=set(COMPUTATION)),
                 "micro_tokens": job.micro_tokens,
+                "gradient_checkpointing": job.checkpointing,
             },
             "numerics": numerics(network),
         },

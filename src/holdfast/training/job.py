@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdfast import registry
 from holdfast.config.study import MOST_TOKENS, Controls, LoraSpec
@@ -19,6 +19,16 @@ from holdfast.store.model_files import altered
 from holdfast.types import Example, UserError
 
 
+class Fits(NamedTuple):
+    """What memory has room for: padded tokens of a micro-batch, and whether that takes gradient checkpointing."""
+
+    tokens: int = MOST_TOKENS
+    checkpointing: bool = False
+
+
+PLENTY = Fits()
+
+
 @dataclass(frozen=True)
 class TrainJob:
     """One model is trained on one ordered stream under one objective.
@@ -26,8 +36,8 @@ class TrainJob:
     ``learning_rate`` stands in place of the controls' (0: the no-op control). ``budgets`` ascend, in tokens of the
     shared view. ``probes`` are validation examples on which every checkpoint's distance from the base is measured.
     ``references`` is a folder that runs of a study share; None puts it into the run's own. ``start`` is
-    the adapter that a second round of training goes on from, with an optimiser and a warm-up of its own. ``fits`` are
-    the padded tokens of a micro-batch that memory has room for, where the controls leave them to it.
+    the adapter that a second round of training goes on from, with an optimiser and a warm-up of its own. ``fits`` is
+    what memory has room for, where the controls leave it to that.
     """
 
     id: str
@@ -42,7 +52,7 @@ class TrainJob:
     probes: tuple[Example, ...] = ()
     references: Path | None = None
     start: Path | None = None
-    fits: int = MOST_TOKENS
+    fits: Fits = PLENTY
 
     def __post_init__(self) -> None:
         assert self.budgets == tuple(sorted(set(self.budgets))), "budgets ascend"
@@ -63,7 +73,13 @@ class TrainJob:
     @property
     def micro_tokens(self) -> int:
         """Padded tokens of a micro-batch."""
-        return self.fits if self.controls.micro_tokens == "auto" else self.controls.micro_tokens
+        return self.fits.tokens if self.controls.micro_tokens == "auto" else self.controls.micro_tokens
+
+    @property
+    def checkpointing(self) -> bool:
+        """Whether activations are computed again in the backward pass."""
+        asked = self.controls.gradient_checkpointing
+        return self.fits.checkpointing if asked == "auto" else asked
 
     @property
     def noise(self) -> tuple[str, int]:

@@ -66,7 +66,7 @@ def train(job: TrainJob, folder: RunFolder, network: Network, progress: Progress
         try:
             with (
                 enough_for(f"training {job.label}, a row at a time", f"{mend}, or {LESS}"),
-                prepared(network, job.controls, job.lora, job.seed),
+                prepared(network, job.controls, job.lora, job.seed, job.checkpointing),
             ):
                 if job.start is not None:
                     assert network.lora.takes(adapter_config(job.start)), "both rounds train one adapter"

@@ -13,17 +13,20 @@ from holdfast.models.memory import micro_tokens
 from holdfast.models.network import Network
 from holdfast.objectives.objective import Objective
 from holdfast.training import batches
+from holdfast.training.job import Fits
 from holdfast.types import Example
 
 
 @contextmanager
-def prepared(network: Network, settings: Controls, lora: LoraSpec, seed: int) -> Iterator[None]:
+def prepared(
+    network: Network, settings: Controls, lora: LoraSpec, seed: int, checkpointing: bool = False
+) -> Iterator[None]:
     """Within it the network has a fresh adapter, and computes as the controls say."""
     autocast = network.autocast
     try:
         adapters.attach(network, lora, "lora", seed)
         network.autocast = settings.autocast
-        network.checkpointing(settings.gradient_checkpointing)
+        network.checkpointing(checkpointing)
         yield
     finally:
         network.checkpointing(False)
@@ -31,21 +34,29 @@ def prepared(network: Network, settings: Controls, lora: LoraSpec, seed: int) ->
         adapters.detach(network)
 
 
-def fits(network: Network, settings: Controls) -> int:
-    """Padded tokens of a micro-batch: those of the controls, or as many as memory has room for."""
+def fits(network: Network, settings: Controls) -> Fits:
+    """Padded tokens of a micro-batch: those of the controls, or as many as memory has room for. Where that is not one
+    longest row, and the controls leave it open, the layers are run again in the backward pass."""
+    asked = settings.gradient_checkpointing
     if settings.micro_tokens != "auto":
-        return settings.micro_tokens
-    with prepared(network, settings, settings.lora, seed=0):
-        return micro_tokens(network, settings)
+        return Fits(settings.micro_tokens, asked is True)
+    can = network.model.supports_gradient_checkpointing
+    longest = min(settings.max_tokens, network.max_positions)
+    for again in (False, *([True] if can else [])) if asked == "auto" else (asked,):
+        with prepared(network, settings, settings.lora, 0, again):
+            found = Fits(micro_tokens(network, settings), again)
+        if found.tokens >= longest:
+            break
+    return found
 
 
 def timed_step(
     network: Network, objective: Objective, examples: Sequence[Example], settings: Controls
-) -> tuple[int, float]:
-    """Tokens that a step of these rows reads, and the seconds of its forward and backward; of two steps the second.
-    For an objective that needs no reference."""
-    at_once = fits(network, settings)
-    with prepared(network, settings, settings.lora, seed=0):
+) -> tuple[int, float, bool]:
+    """Tokens that a step of these rows reads, the seconds of its forward and backward, of two steps the second, and
+    whether layers were run again in it. For an objective that needs no reference."""
+    at_once, again = fits(network, settings)
+    with prepared(network, settings, settings.lora, 0, again):
         groups = batches.Rows(objective, network.renderer).groups(examples)
         counts = batches.counts(groups, objective.needs, progress=0.0)
         for _ in range(2):
@@ -54,4 +65,4 @@ def timed_step(
                 scores = batches.scores(network, [groups[i] for i in indices], objective.needs, settings)
                 objective.loss(scores, counts)[0].backward()
             seconds = time.perf_counter() - began
-    return sum(len(s.ids) for group in groups for s in group), seconds
+    return sum(len(s.ids) for group in groups for s in group), seconds, again
