@@ -26,6 +26,7 @@ from transformers.pytorch_utils import Conv1D
 
 from holdfast import rng
 from holdfast.config.study import LoraSpec
+from holdfast.models import joint_lora
 from holdfast.models.network import Network
 from holdfast.store import files
 from holdfast.store.adapter_files import CONFIG, MERGED, PREFIX, WEIGHTS, check_adapter, essential
@@ -237,6 +238,7 @@ def _inject(network: Network, config: Mapping[str, Any], folder: Path | str | No
                 continue
             parameter.data = parameter.data.float()
             tensors[_on_disk(module, part)] = parameter.requires_grad_(True)
+    joint_lora.join(layers, NAME)
     network.lora = Attached(config, layers, dict(sorted(tensors.items())))
     _check_base(network, who)
 
