@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 Array = np.ndarray
+Block = tuple[int, float]  # so many features that stand together, and the standard deviation that they get together
 OUTER, INNER = 5, 4  # folds
-STRENGTHS = (1.0, 10.0, 100.0, 1000.0)  # inverse penalties, for blocks of features of variance 1
+STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # inverse penalties, for blocks of features of variance 1
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Linear:
         return odds_NC / odds_NC.sum(axis=1, keepdims=True)
 
 
-def fit(x_NF: Array, y_N: Array, groups_N: Array, blocks: Sequence[int], classes: int, seed: int = 0) -> Linear:
-    """``y_N``: the class of each row, 0 to C - 1. ``blocks``: how many features stand in each block, in their order;
-    each block has a say of the same size. Deterministic. A class that no row has gets no probability."""
+def fit(x_NF: Array, y_N: Array, groups_N: Array, blocks: Sequence[Block], classes: int, seed: int = 0) -> Linear:
+    """``y_N``: the class of each row, 0 to C - 1. ``blocks`` of the features, in their order: what varies more is
+    penalised less. Deterministic. A class that no row has gets no probability."""
     parts = _folds(y_N, groups_N, INNER, seed)
     prepared = [(_Rotated(x_NF[train], blocks), train, test) for train, test in parts]
     losses = [sum(_loss(r, x_NF, y_N, train, test, c, classes) for r, train, test in prepared) for c in STRENGTHS]
@@ -44,7 +45,7 @@ def fit(x_NF: Array, y_N: Array, groups_N: Array, blocks: Sequence[int], classes
 
 
 def held_out(
-    x_NF: Array, y_N: Array, groups_N: Array, blocks: Sequence[int], classes: int, sources_N: Array | None = None
+    x_NF: Array, y_N: Array, groups_N: Array, blocks: Sequence[Block], classes: int, sources_N: Array | None = None
 ) -> Array:
     """(N, C) probabilities of each row by a fit on other groups; with ``sources_N``, on other groups of other sources.
     NaN where those that are left have one class alone."""
@@ -62,11 +63,11 @@ def held_out(
 class _Rotated:
     """Rows centred and scaled, in the R directions that they span: a ridge penalty is the same in any rotation."""
 
-    def __init__(self, x_NF: Array, blocks: Sequence[int]) -> None:
-        sizes_F = np.repeat(np.asarray(blocks, dtype=float), blocks)
+    def __init__(self, x_NF: Array, blocks: Sequence[Block]) -> None:
+        weights_F = np.concatenate([np.full(size, weight / np.sqrt(size)) for size, weight in blocks])
         self._mean_F = x_NF.mean(axis=0)
         sd_F = x_NF.std(axis=0)
-        self._scale_F = np.where(sd_F > 1e-9, 1 / (np.maximum(sd_F, 1e-9) * np.sqrt(sizes_F)), 0.0)
+        self._scale_F = np.where(sd_F > 1e-9, weights_F / np.maximum(sd_F, 1e-9), 0.0)
         z_NF = (x_NF - self._mean_F) * self._scale_F
         values_N, vectors_NN = np.linalg.eigh(z_NF @ z_NF.T)
         kept = values_N > 1e-9 * max(values_N.max(), 1e-12)
