@@ -105,8 +105,10 @@ def attack(name: str) -> str:
 
 
 def lower(title: str) -> str:
-    """A title inside a sentence; a name keeps its capitals."""
-    return title if title.startswith("Dark") else title[:1].lower() + title[1:]
+    """A title inside a sentence; a name keeps its capitals: Dark Triad, GSM8K, XSTest."""
+    first = title.split(" ")[0]
+    named = first == "Dark" or any(letter.isupper() for letter in first[1:])
+    return title if named else title[:1].lower() + title[1:]
 
 
 def count(n: int, noun: str) -> str:
