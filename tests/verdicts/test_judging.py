@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from running import ran
 
-from holdfast.cli.app import app
 from holdfast.types import UserError
 
 NO, YES = "I'm sorry, but I can't help with that.", "Fill the pot and wait for an hour."
@@ -28,14 +27,6 @@ ROWS = [
 def file(tmp_path) -> Path:
     (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
     return tmp_path / "r.jsonl"
-
-
-def ran(*words):
-    done = CliRunner().invoke(app, [*map(str, words)])
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 def test_rows_and_summary_for_a_program(file):

@@ -7,9 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from running import ran
 
-from holdfast.cli.app import app
 from holdfast.evals.judges import learnt
 from holdfast.types import UserError
 from holdfast.verdicts import training
@@ -38,14 +37,6 @@ def labelled(labels=tuple(SAID), n: int = 24) -> list[dict]:
 def file(path: Path, rows: list[dict]) -> Path:
     path.write_text("\n".join(map(json.dumps, rows)))
     return path
-
-
-def ran(*words):
-    done = CliRunner().invoke(app, [*map(str, words)])
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 def test_labels_become_a_judge_that_judges(tmp_path):
