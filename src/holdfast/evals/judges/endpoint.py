@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -115,9 +116,8 @@ class Endpoint:
         replies = {key: kept for key in questions if (kept := self._kept(key)) is not None}
         missing = [q for key, q in questions.items() if key not in replies]
         if missing:
-            cost = self._cost(missing)
-            cost.check()
-            _log.info("%s", cost)
+            self._check(missing)
+            _log.info("%s", self._cost(missing))
             replies |= self._all(missing)
         return [replies[digest(self._body(turns))] for turns in conversations]
 
@@ -148,6 +148,17 @@ class Endpoint:
 
     def _cost(self, questions: Sequence[_Question]) -> JudgeCost:
         return self._ledger.cost(len(questions), sum(q.usd for q in questions))
+
+    def _check(self, missing: Sequence[_Question]) -> None:
+        """Raises UserError where these cost more than is left. Another worker's call for one of them is entered before
+        its answer is kept, and would count twice; so they are counted again while nobody asks for any."""
+        try:
+            self._cost(missing).check()
+        except UserError:
+            with ExitStack() as held:
+                for folder in sorted({self._file(q.key).parent for q in missing}):
+                    held.enter_context(lock(folder, wait=True))
+                self._cost([q for q in missing if self._kept(q.key) is None]).check()
 
     # -- what is kept ----------------------------------------------------------------------------------------------
 
