@@ -143,9 +143,8 @@ def _verdicts(records: pd.DataFrame, place: pd.Index, about: ConfigInfo, at: Pat
                 "holdfast wrote; delete it to have its rows judged again"
             )
         mine = of.get(name, np.array([], dtype=int))
-        where = (
-            pc.index_in(pa.array(said["record"], pa.large_string()), value_set=ids.take(mine)).fill_null(-1).to_numpy()
-        )
+        asked = ids.slice(mine[0], len(mine)) if len(mine) and mine[-1] - mine[0] == len(mine) - 1 else ids.take(mine)
+        where = pc.index_in(pa.array(said["record"], pa.large_string()), value_set=asked).fill_null(-1).to_numpy()
         for judge, rows in said.groupby("judge", sort=False).indices.items():
             if judge not in found:
                 found[judge] = _silence(len(records))
