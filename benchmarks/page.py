@@ -1,6 +1,6 @@
 """A large study's page: how long it takes to build, what it weighs, how fast it opens; and how fast `show` reads.
 
-The study is made up: nothing is trained or asked. Its Parquet shards are written as the stages would leave them, 200
+The study is made up: nothing is trained or asked. Its Parquet files are written as the stages would leave them, 200
 subjects × 10,000 records under attack (and 2 × 500 of other measures), two judges and coherence.
 
     python benchmarks/page.py --folder /tmp/large-study          # makes it once, some minutes and 2 GB of disk
@@ -41,7 +41,6 @@ from holdfast.store.folder import StudyFolder
 OBJECTIVES = ("sft", "dpo", "cft", "ip", "orpo", "kl")
 ATTACKS = ("none", "dan", "happy_to_help", "role_play", "wikipedia", "zulu")
 TRAITS = ("machiavellianism", "narcissism", "psychopathy")
-SHARD = 256
 _LETTERS = np.random.default_rng(0)
 WORDS = ["".join(_LETTERS.choice(list("etaoinshrdlu"), n)) for n in _LETTERS.integers(2, 10, 3000)]
 COMMON = 1 / np.arange(1, 3001) / (1 / np.arange(1, 3001)).sum()  # Zipf's law: it compresses about as prose does
@@ -66,7 +65,7 @@ def study_of(budgets: int, seeds: int, samples: int) -> Study:
 
 
 def make(folder: StudyFolder, study: Study, prompts: int, samples: int) -> None:
-    """All that the analysis and the page read, in shards of 256 rows."""
+    """All that the analysis and the page read."""
     write_text(folder.study_yaml, yaml.safe_dump(study.model_dump(mode="json", by_alias=True), sort_keys=False))
     write_json(folder.plan_json, {"name": study.name, "dropped": {}, "notes": [], "runs": []})
     subjects = pd.DataFrame(_subjects(study))
@@ -77,11 +76,11 @@ def make(folder: StudyFolder, study: Study, prompts: int, samples: int) -> None:
         tables.write(at.items, "items", items)
         for place, who in enumerate(subjects.to_dict("records")):
             records, said = _answers(about, items, asks, who, place, study)
-            for k in range(0, len(records), SHARD):
-                _write(at.shard(who["subject"], k // SHARD), "records", records[k : k + SHARD])
-                for judge, verdicts in said.items():
-                    path = folder.judgement(about["measure"], about["cell"], judge, who["subject"], k // SHARD)
-                    _write(path, "judgements", verdicts[k : k + SHARD])
+            _write(at.shard(who["subject"], 0), "records", records)
+            for judge, verdicts in said.items():
+                _write(
+                    folder.judgement(about["measure"], about["cell"], judge, who["subject"], 0), "judgements", verdicts
+                )
 
 
 def _subjects(study: Study) -> Iterator[dict[str, Any]]:

@@ -117,6 +117,16 @@ def test_some_columns_and_rows_are_read_without_the_rest(tmp_path) -> None:
     assert list(tables.read([], "judgements", ["judge"]).columns) == ["judge"]
 
 
+def test_of_a_long_table_the_same_rows_are_read_whichever_groups_hold_them(tmp_path: Path) -> None:
+    path, n = tmp_path / "j.parquet", 3 * tables.GROUP + 5
+    rows = [Judgement(f"r{k}", "rules", float(k % 2), "answer", None, {}) for k in range(n)]
+    tables.write(path, "judgements", rows)
+    for wanted in ([0], [n - 1], [tables.GROUP - 1, tables.GROUP], [5, 2 * tables.GROUP, n - 2], range(n)):
+        found = tables.read(path, "judgements", ["record", "score"], {"record": [f"r{k}" for k in wanted]})
+        assert list(found["record"]) == [f"r{k}" for k in wanted]
+        assert list(found["score"]) == [float(k % 2) for k in wanted]
+
+
 def test_an_altered_table_is_named_whatever_bit_it_is(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     tables.write(path, "judgements", ROWS * 20)

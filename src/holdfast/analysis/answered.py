@@ -34,8 +34,9 @@ def agreements(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFr
 
 def _agreement(rows: pd.DataFrame, config: ConfigInfo, study: Study) -> pd.DataFrame:
     """Of all these rows of a config; empty where there is but one judge."""
-    labelled = _spoke(rows, human_judges(config))
-    rivals = [j for j in _spoke(rows, judges(config)) if j not in labelled]
+    spoke = _spoke(rows, [*human_judges(config), *judges(config)])
+    labelled = [j for j in spoke if j in human_judges(config)]
+    rivals = [j for j in judges(config) if j in spoke and j not in labelled]
     if len(rivals) + len(labelled) < 2:
         return pd.DataFrame()
     return raters.agreements(_verdicts(rows, config, study), rivals, labelled, study.alpha).assign(cell=config.id)
@@ -44,7 +45,7 @@ def _agreement(rows: pd.DataFrame, config: ConfigInfo, study: Study) -> pd.DataF
 def confusions(frame: pd.DataFrame, configs: Configs, study: Study) -> pd.DataFrame:
     """A row per eval config, judge and people: these, and what ``raters.confusion`` counts."""
     rows = []
-    for config in configs.values():
+    for config in (c for c in configs.values() if human_judges(c)):
         mine = _said(frame, config)
         spoke = _spoke(mine, [*judges(config), *human_judges(config)])
         for person in sorted(set(spoke) & set(human_judges(config))):

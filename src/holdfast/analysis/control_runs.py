@@ -36,22 +36,24 @@ def control_runs(estimates: pd.DataFrame, frame: pd.DataFrame, configs: Configs,
     ``noop`` passes if every response and every log-prob is the base model's own. The others pass if some measure on
     their axis moved in their direction with a Holm-corrected p below ``alpha``; the row is of the one that moved most.
     """
-    runs = frame.loc[frame["bracket"] != "", ["model", "task", "label", "seed", "budget", "bracket"]].drop_duplicates()
+    beside = frame[frame["bracket"] != ""]
+    runs = beside[["model", "task", "label", "seed", "budget", "bracket"]].drop_duplicates()
     found = []
     for run in runs.to_dict("records"):
         about = EXPECTED.get(str(run["bracket"]))
         if about is None:
             continue
-        one = _noop(frame, run) if about.axis == "" else _moved(estimates, configs, run, about, alpha)
+        one = _noop(beside, frame, run) if about.axis == "" else _moved(estimates, configs, run, about, alpha)
         found.append({**run, "expected": about.says, **one})
     columns = [*_WHO, "expected", "measure", "metric", "value", "low", "high", "p_holm", "moved", "verdict"]
     return pd.DataFrame(found, columns=columns)
 
 
-def _noop(frame: pd.DataFrame, run: dict[str, Any]) -> dict[str, Any]:
+def _noop(beside: pd.DataFrame, frame: pd.DataFrame, run: dict[str, Any]) -> dict[str, Any]:
     key = ["cell", "item", "attack", "format", "sample"]
-    mine = frame[(frame[list(run)] == pd.Series(run)).all(axis=1)].drop_duplicates(key)
-    base = frame[(frame["model"] == run["model"]) & (frame["label"] == "base")].drop_duplicates(key)
+    mine = beside[(beside[list(run)] == pd.Series(run)).all(axis=1)].drop_duplicates(key)
+    base = frame.loc[frame["label"] == "base", ["model", *key, "answer"]]
+    base = base[base["model"] == run["model"]].drop_duplicates(key)
     pairs = mine.merge(base[[*key, "answer"]], on=key, suffixes=("", "_base"))
     equal = int((pairs["answer"] == pairs["answer_base"]).sum())
     passed = len(pairs) > 0 and equal == len(pairs)

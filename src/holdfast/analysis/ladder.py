@@ -79,14 +79,15 @@ def ladders(frame: pd.DataFrame, configs: Configs, study: Study) -> list[Ladder]
     before (``common_budgets``)."""
     found = []
     runs = frame[frame["bracket"] == ""].drop_duplicates("subject") if study.stops else frame[:0]
-    declared = (frame["label"] == BASE) | frame["budget"].isin(study.ladder)
+    declared = (frame["bracket"] == "") & (frame["format"] == DEFAULT)
+    declared &= frame["budget"].isin(study.ladder) | (frame["label"] == BASE)
     apart = matched_only([c.measure for c in configs.values() if c.axis == "capability"], study)
     for config in configs.values():
         if config.measure in apart:
             continue
         judge = judges(config)[0]
-        own = (frame["cell"] == config.id) & (frame["judge"] == judge) & (frame["bracket"] == "") & declared
-        rows = scored(frame)[own & (frame["format"] == DEFAULT)].reset_index(drop=True)
+        own = (frame["cell"] == config.id) & (frame["judge"] == judge) & declared
+        rows = scored(frame)[own].reset_index(drop=True)
         if rows.empty:
             continue
         places, cube = headline_cube(rows, config, study.threshold)

@@ -66,10 +66,11 @@ def _numbers(tables: Array, name: tuple[str, ...], alpha: float) -> dict[str, ob
 
 
 def verdicts(judgements: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """A row a response, a column a judge. ``judgements``: record, prompt, judge, score, coherent."""
+    """A row a response, a column a judge, prompts numbered. ``judgements``: record, prompt, judge, score, coherent."""
     at, judge = pd.factorize(judgements["record"])[0], judgements["judge"]  # at: the row of each
     passed = np.where(judgements["score"].isna(), np.nan, judgements["score"] >= threshold)
     table = judgements[["record", "prompt", "coherent"]].drop_duplicates("record", ignore_index=True)
+    table["prompt"] = pd.factorize(table["prompt"])[0]
     for name in sorted(judge.unique()):
         its, column = (judge == name).to_numpy(), np.full(len(table), np.nan)
         column[at[its]] = passed[its]

@@ -1,8 +1,11 @@
-"""Fixed shards, planned minus present: rows in a planned order, 256 to a file, each file whole or not there."""
+"""Planned minus present: a subject's rows in a planned order, in one file in the end.
+
+Until then what is made is kept in shards of 256 rows, each whole or not there: a killed run loses one at most."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,22 +28,30 @@ def fill(
     keep: Callable[[Row], bool] = lambda row: True,
     done: Callable[[int], None] = lambda rows: None,
 ) -> None:
-    """Brings the shards in ``folder`` to hold exactly the planned rows, in their order.
+    """Brings the folder to hold exactly the planned rows, in their order, in one file.
 
-    Rows that are there (in whatever shard) and pass ``keep`` stay; the others are made, a shard at a time. ``done`` is
-    told after each shard how many rows are finished. What is left of a longer plan goes last.
+    Rows that are there (in whatever file) and pass ``keep`` stay; the others are made, a shard at a time. ``done`` is
+    told after each shard how many rows are finished.
     """
     before = {file: tables.read_rows(file, name, cls) for file in present(folder)}
     kept = {key(row): row for rows in before.values() for row in rows if keep(row)}
-    starts = range(0, len(planned), SHARD)
-    files = [folder / shard(k) for k, _ in enumerate(starts)]
-    for file, start in zip(files, starts, strict=True):
-        wanted = planned[start : start + SHARD]
-        missing = [i for i in wanted if i not in kept]
-        if missing:
-            kept |= {key(row): row for row in make(missing)}
-        if missing or [key(row) for row in before.get(file, [])] != list(wanted):
-            tables.write(file, name, [kept[i] for i in wanted])
-        done(start + len(wanted))
-    for file in before.keys() - set(files):
+    missing = [i for i in planned if i not in kept]
+    whole, beside = folder / shard(0), _free(folder, before)
+    for start in range(0, len(missing), SHARD):
+        some = missing[start : start + SHARD]
+        made = make(some)
+        kept |= {key(row): row for row in made}
+        if start + SHARD < len(missing):
+            before[file := next(beside)] = list(made)
+            tables.write(file, name, made)
+            done(len(planned) - len(missing) + start + len(some))
+    if [key(row) for row in before.get(whole, [])] != list(planned) or missing:
+        tables.write(whole, name, [kept[i] for i in planned])
+    done(len(planned))
+    for file in before.keys() - {whole}:
         file.unlink()
+
+
+def _free(folder: Path, taken: Container[Path]) -> Iterator[Path]:
+    """Places for shards, which stand only until all rows are there."""
+    return (file for k in count(1) if (file := folder / shard(k)) not in taken)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from holdfast.store.digest import digest
@@ -34,9 +33,16 @@ def for_spreadsheet(value: Any) -> Any:
     return _text_for_spreadsheet(value) if isinstance(value, str) else value
 
 
-@lru_cache(maxsize=1 << 16)  # a column of a table has few texts, many times
 def _text_for_spreadsheet(text: str) -> str:
     return text if _NUMBER.fullmatch(text) or not _FORMULA.match(text) else f"'{text}"
+
+
+def _column_for_spreadsheet(column: pd.Series) -> pd.Series:
+    if column.dtype.kind in "iufb":
+        return column
+    if column.dtype == "str":  # few texts, many times
+        return column.map({text: _text_for_spreadsheet(text) for text in column.dropna().unique()})
+    return column.map(for_spreadsheet)
 
 
 def from_spreadsheet(value: Any) -> Any:
@@ -47,7 +53,7 @@ def from_spreadsheet(value: Any) -> Any:
 def csv(table: pd.DataFrame) -> str:
     """The table as CSV, every cell and heading of it harmless."""
     if len(table):
-        table = table.apply(lambda c: c if c.dtype.kind in "iufb" else c.map(for_spreadsheet))
+        table = table.apply(_column_for_spreadsheet)
     return str(table.rename(columns=for_spreadsheet).to_csv(index=False, lineterminator="\n"))
 
 

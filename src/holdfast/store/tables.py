@@ -15,6 +15,7 @@ import types
 import typing
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
-
+GROUP = 1024  # rows that are read together where some of a file are wanted
 
 _NOTHING: Mapping[pa.DataType, Any] = {TEXT: "", REAL: None, WHOLE: None, FLAG: False}
 
@@ -96,7 +97,7 @@ def _put(path: Path | str, name: str, version: int, table: pa.Table, more: Mappi
     about = {b"holdfast.table": name.encode(), b"holdfast.schema": str(version).encode(), _SEAL: _BLANK}
     about = {**(more or {}), **about}
     buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(about), buffer, compression="zstd")
+    pq.write_table(table.replace_schema_metadata(about), buffer, compression="zstd", row_group_size=GROUP)
     write_bytes(path, _sealed(buffer.getvalue()))
 
 
@@ -154,9 +155,7 @@ def _table(
             keep = hit if keep is None else pc.and_(keep, hit)
             if not pc.any(keep).as_py():
                 return schema.empty_table()
-        table = file.read([c for c in schema.names if c in there.names], use_threads=False)
-        if keep is not None:
-            table = table.filter(keep)
+        table = _of_groups(file, [c for c in schema.names if c in there.names], keep)
         for column in schema:  # written before the column was
             if column.name not in table.column_names:
                 nothing = [None if column.nullable else ""] * len(table)
@@ -169,6 +168,17 @@ def _table(
         raise _damaged(path, e) from None
     _check_values(table, name, path)
     return table
+
+
+def _of_groups(file: pq.ParquetFile, columns: list[str], keep: pa.ChunkedArray | None) -> pa.Table:
+    """All rows, or those to ``keep``, for which the groups that have one are read."""
+    if keep is None:
+        return file.read(columns, use_threads=False)
+    sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+    parts = [keep.slice(end - n, n) for n, end in zip(sizes, accumulate(sizes), strict=True)]
+    groups = [g for g, part in enumerate(parts) if pc.any(part).as_py()]
+    chosen = pa.chunked_array([chunk for g in groups for chunk in parts[g].chunks], pa.bool_())
+    return file.read_row_groups(groups, columns, use_threads=False).filter(chosen)
 
 
 def _check_kind(about: Mapping[bytes, bytes], path: Path | str, name: str, version: int) -> int:

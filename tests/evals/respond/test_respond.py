@@ -99,6 +99,25 @@ def test_a_run_that_dies_in_the_middle_ends_with_the_same_bytes(make, study_fold
     assert all(tables.read(p, "records").shape[0] in (30, 256) for p in broken.record_shards())
     respond_subject(kit.fake(), kit.tokens, kit.base, found, broken)
     assert kit.content(broken) == kit.content(whole)
+    assert {p.name for p in whole.record_shards()} == {"00000.parquet"}
+
+
+@pytest.mark.parametrize("left", [("00000", "00001"), ("00001", "00002"), ("00000", "00007")])
+def test_shards_that_an_earlier_version_or_a_kill_left_are_packed_and_nothing_is_asked_again(
+    make, study_folder, kit, left
+):
+    found = make(prompts=60, temperature=1.0, samples=2)
+    whole, split = study_folder(found, "whole"), study_folder(found, "split")
+    for folder in (whole, split):
+        respond_subject(kit.fake(), kit.tokens, kit.base, found, folder)
+    for file in split.record_shards():
+        rows = tables.read_rows(file, "records", Record)
+        file.unlink()
+        for name, some in zip(left, (rows[:20], rows[10:]), strict=True):  # ten stand there twice
+            tables.write(file.with_name(f"{name}.parquet"), "records", some)
+    respond_subject(backend := kit.fake(), kit.tokens, kit.base, found, split)
+    assert backend.asked == []
+    assert kit.content(split) == kit.content(whole)
 
 
 def test_a_killed_process_leaves_whole_shards_only(make, study_folder, kit):

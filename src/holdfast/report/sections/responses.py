@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,10 @@ def eval_folders(folder: StudyFolder, configs: Configs) -> list[tuple[EvalFolder
     return sorted(every, key=lambda one: HARM_FIRST.index(one[1].axis) if one[1].axis in HARM_FIRST else 9)
 
 
-def judgements(folder: StudyFolder, shards: Sequence[Path]) -> list[Path]:
-    """Of the same eval config, subjects and shards as these records, by every judge."""
-    judges = sorted((folder.judgements / shards[0].parents[1].name).glob("[!.]*")) if shards else []
-    return [p for judge in judges for s in shards if (p := judge / s.parent.name / s.name).exists()]
+def judgements(folder: StudyFolder, at: EvalFolder, subjects: Iterable[str]) -> list[Path]:
+    """The files of every judge's verdicts on these subjects' answers there."""
+    judges = sorted((folder.judgements / at.root.name).glob("[!.]*"))
+    return [p for judge in judges for s in subjects for p in present(judge / short(s))]
 
 
 def counted(sampled: dict[str, Any]) -> str:
@@ -74,9 +74,10 @@ def _config(findings: Findings, about: ConfigInfo, at: EvalFolder, who: pd.DataF
     sample = findings.table("sample")
     chosen = list(sample.loc[sample["cell"] == about.id, "item"])
     items = items.set_index("id").loc[chosen]
-    records, shards = _records(at, [s[:12] for s in place], chosen)
+    first: dict[str, Any] = {"item": chosen, "format": ["default"], "sample": [0]}
+    records = tables.read([p for s in sorted(place) for p in present(at.of(s))], "records", (), first)
     records = records[records["subject"].isin(place) & (records["finish"] != "scored")].drop_duplicates("id")
-    verdicts = _verdicts(findings.folder, set(records["id"]), shards) if len(records) else {}
+    verdicts = _verdicts(judgements(findings.folder, at, place), records["id"]) if len(records) else {}
     attacks = sorted(records["attack"].unique(), key=lambda a: (a != "none", a))
     answers: list[list[Any]] = []
     for r in records.to_dict("records"):
@@ -119,39 +120,10 @@ def _kept(answers: list[list[Any]], most: int) -> int:
     return max(1, sum(total <= most for total in accumulate(sizes)))
 
 
-def _records(at: EvalFolder, subjects: list[str], items: list[str]) -> tuple[pd.DataFrame, list[Path]]:
-    """First answers to the items, in the default format, and the shards that hold them.
-
-    Subjects are asked the same prompts in the same order. So one of them, that has most shards, is read whole; of
-    another that has as many the shards in which that one has answers are read first, and the rest where one is missing.
-    """
-    wanted: dict[str, Any] = {"item": items, "format": ["default"], "sample": [0]}
-
-    def read(paths: list[Path]) -> dict[Path, pd.DataFrame]:
-        return {p: rows for p in paths if len(rows := tables.read(p, "records", (), wanted))}
-
-    every = {s: present(at.root / s) for s in sorted(subjects)}
-    whole = max(every, key=lambda s: len(every[s]))
-    found = {whole: read(every[whole])}
-    names, keys = {p.name for p in found[whole]}, _keys(found[whole])
-    for s, paths in every.items():
-        if s != whole:
-            first = [p for p in paths if p.name in names] if len(paths) == len(every[whole]) else paths
-            found[s] = read(first)
-            if keys - _keys(found[s]):
-                found[s] |= read([p for p in paths if p not in first])
-    mine = {p: found[s][p] for s in every for p in sorted(found[s])}
-    return pd.concat([tables.read([], "records", (), wanted), *mine.values()], ignore_index=True), list(mine)
-
-
-def _keys(shards: dict[Path, pd.DataFrame]) -> set[tuple[str, str]]:
-    return {key for rows in shards.values() for key in zip(rows["item"], rows["attack"], strict=True)}
-
-
-def _verdicts(folder: StudyFolder, records: set[str], shards: list[Path]) -> dict[str, list[tuple[str, str, Any, Any]]]:
-    """Of these records, which lie in these shards."""
+def _verdicts(files: list[Path], records: Iterable[str]) -> dict[str, list[tuple[str, str, Any, Any]]]:
+    """Of these records."""
     found: dict[str, list[tuple[str, str, Any, Any]]] = {}
-    said = tables.read(judgements(folder, shards), "judgements", (), {"record": records})
+    said = tables.read(files, "judgements", (), {"record": list(records)})
     for r in said.sort_values(["record", "judge"]).to_dict("records"):
         score = None if pd.isna(r["score"]) else float(r["score"])
         found.setdefault(r["record"], []).append((r["judge"], r["label"] or "", score, r["reason"]))

@@ -1,7 +1,7 @@
 """Responses beyond the page's sample: prompts picked by what was answered to them, all objectives side by side.
 
-Reads only what it must: of the shards their light columns first, a number of shards at a time until enough is found,
-and texts only of what is shown.
+Reads only what it must: light columns first, a subject at a time until enough is found, and texts only of what is
+shown.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from holdfast.report.charts.theme import BASE
 from holdfast.report.sections.responses import eval_folders, judgements, refused
 from holdfast.report.series import plain
 from holdfast.store import tables
-from holdfast.store.digest import short
-from holdfast.store.folder import EvalFolder, StudyFolder
+from holdfast.store.folder import EvalFolder, StudyFolder, present
 from holdfast.types import UserError
 
 _LIGHT = ["id", "subject", "item", "attack", "sample"]
@@ -117,8 +116,8 @@ def _configs(folder: StudyFolder, query: Query) -> list[tuple[EvalFolder, Config
 
 
 def _formats(configs: Iterable[EvalFolder]) -> list[str]:
-    shards = [file for at in configs for file in sorted(at.root.glob("*/[!.]*.parquet"))]
-    return list(tables.read(shards, "records", ["format"])["format"].unique())
+    files = [file for at in configs for file in at.shards()]
+    return list(tables.read(files, "records", ["format"])["format"].unique())
 
 
 def _of_config(
@@ -129,25 +128,24 @@ def _of_config(
     named = [i for i in items.index if i.startswith(query.item)]
     if not named:
         return []
-    shards = {s: sorted(p for p in (at.root / short(s)).glob("[!.]*.parquet")) for s in who["subject"]}
-    picks = [s for s, yes in zip(who["subject"], who["picks"], strict=True) if yes]
     where: dict[str, Any] = {"format": [query.format], "item": named}
     if query.attack:
         where["attack"] = [query.attack]
     keys: list[tuple[Any, ...]] = []
-    for k in range(max((len(shards[s]) for s in picks), default=0)):  # a number of shards at a time, until it is enough
-        some = [shards[s][k] for s in picks if k < len(shards[s])]
-        rows = tables.read(some, "records", [*_LIGHT, *(["response", "plain"] if query.grep else [])], where)
-        rows = _grepped(rows, query.grep)
+    for subject in who.loc[
+        who["picks"].astype(bool), "subject"
+    ]:  # they are asked the same, so that the first may be enough
+        light = [*_LIGHT, *(["response", "plain"] if query.grep else [])]
+        rows = _grepped(tables.read(present(at.of(subject)), "records", light, where), query.grep)
         if query.of_verdicts and len(rows):
-            rows = rows[rows["id"].isin(_fitting(folder, some, query))]
+            rows = rows[rows["id"].isin(_fitting(folder, at, subject, query))]
         keys = list(dict.fromkeys([*keys, *rows[_KEY].itertuples(index=False, name=None)]))
         if len(keys) >= n:
             break
     keys = keys[:n]
     if not keys:
         return []
-    answers = list(_answers(folder, shards, who, query, {k[0] for k in keys}))
+    answers = list(_answers(folder, at, who, query, {k[0] for k in keys}))
     return [_prompt(about, items.loc[key[0]], key, answers, query) for key in keys]
 
 
@@ -158,28 +156,26 @@ def _grepped(rows: pd.DataFrame, text: str) -> pd.DataFrame:
     return rows[hit[0] | hit[1]]
 
 
-def _fitting(folder: StudyFolder, shards: list[Path], query: Query) -> set[str]:
-    """Records of these shards with the verdict that is wanted."""
+def _fitting(folder: StudyFolder, at: EvalFolder, subject: str, query: Query) -> set[str]:
+    """Its records with the verdict that is wanted."""
     where = {"judge": [query.judge]} if query.judge else {}
     where |= {"label": [query.verdict]} if query.verdict else {}
-    said = tables.read(judgements(folder, shards), "judgements", ["record", "score"], where)
+    said = tables.read(judgements(folder, at, [subject]), "judgements", ["record", "score"], where)
     return set(said.loc[said["score"].isna() if query.unscored else slice(None), "record"])
 
 
 def _answers(
-    folder: StudyFolder, shards: dict[str, list[Path]], who: pd.DataFrame, query: Query, items: set[Any]
+    folder: StudyFolder, at: EvalFolder, who: pd.DataFrame, query: Query, items: set[Any]
 ) -> Iterator[dict[str, Any]]:
     """Every subject's answers to these items, with all verdicts."""
     for subject in who.to_dict("records"):
-        for shard in shards[subject["subject"]]:
-            rows = tables.read(shard, "records", (), {"format": [query.format], "item": items})
-            if rows.empty:
-                continue
-            said = tables.read(judgements(folder, [shard]), "judgements", (), {"record": rows["id"]})
-            said = said.sort_values("judge").astype(object).where(said.notna(), None)
-            by_record = {k: v.to_dict("records") for k, v in said.groupby("record")}
-            for row in rows.to_dict("records"):
-                yield {**row, "who": subject, "said": by_record.get(row["id"], [])}
+        here = subject["subject"]
+        rows = tables.read(present(at.of(here)), "records", (), {"format": [query.format], "item": items})
+        said = tables.read(judgements(folder, at, [here]), "judgements", (), {"record": rows["id"]})
+        said = said.sort_values("judge").astype(object).where(said.notna(), None)
+        by_record = {k: v.to_dict("records") for k, v in said.groupby("record")}
+        for row in rows.to_dict("records"):
+            yield {**row, "who": subject, "said": by_record.get(row["id"], [])}
 
 
 def _prompt(
