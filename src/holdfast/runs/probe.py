@@ -11,7 +11,7 @@ from holdfast.runs.jobs import Report, base_subject, eval_configs
 from holdfast.runs.materials import Materials
 from holdfast.types import Request, Sampling
 
-PROBED, FEW = 32, 16  # prompts of a probe, and the tokens that each is answered with
+PROBED, ALIKE, FEW = 32, 8, 16  # prompts of a probe, how many of them at once, and the tokens of an answer
 
 
 def probe(report: Report, text: str) -> None:
@@ -32,14 +32,21 @@ def probe(report: Report, text: str) -> None:
 
     prompts = [p.turns for c in eval_configs(materials) for i in c.items for p in c.prompts_for(i) if p.turns]
     some = [prompts[k * len(prompts) // PROBED] for k in range(PROBED)]  # of all measures
+    some.sort(key=lambda turns: materials.prompt_tokens(model, turns))
     base = base_subject(materials, model)
+
+    def answered(at_once: int, most: int) -> tuple[float, int]:
+        """Seconds and tokens."""
+        began, tokens = time.perf_counter(), 0
+        for k in range(0, PROBED, at_once):
+            asked = [Request(str(k), base, turns, (), Sampling(most)) for k, turns in enumerate(some[k : k + at_once])]
+            tokens += sum(response.n_tokens for response in backend.generate(asked))
+        return time.perf_counter() - began, tokens
+
+    # Batches of a study are long, and of prompts of like length: few at once are read as fast, but not answered.
+    reading, _ = answered(ALIKE, 1)
+    (first, one), (last, all_) = answered(PROBED, 1), answered(PROBED, 1 + FEW)
     read = sum(materials.prompt_tokens(model, turns) for turns in some)
-    spent, written = [], []
-    for most in (1, 1 + FEW):
-        asked = [Request(str(k), base, turns, (), Sampling(most)) for k, turns in enumerate(some)]
-        began = time.perf_counter()
-        written.append(sum(response.n_tokens for response in backend.generate(asked)))
-        spent.append(time.perf_counter() - began)
-    more = max(written[1] - written[0], 1)
-    speeds = trained, operations * read / spent[0], operations * more / max(spent[1] - spent[0], 1e-6)
+    written = operations * max(all_ - one, 1) / max(last - first, 1e-6)
+    speeds = trained, operations * read / reading, written
     report({"speeds": speeds})
