@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_a_run_that_is_killed_while_it_tunes_goes_on_and_repeats_nothing(
     choose = tuned.choose
 
     def beta(*asked):  # which one it is, is the analysis's business
-        return [c | {"chosen": CHOSEN if c["label"] == "DPO" else c["label"]} for c in choose(*asked)]
+        return [replace(c, chosen=CHOSEN if c.label == "DPO" else c.label) for c in choose(*asked)]
 
     def written() -> dict[Path, int]:
         files = [*folder.record_shards(), *folder.runs.glob("*/checkpoints/*/*.safetensors")]
