@@ -48,7 +48,8 @@ def test_an_effect_is_found_with_the_declared_power_and_a_null_hardly_ever(tmp_p
     model = reckon.shares(0.3, prompt_sd=1.0, seed_sd=0.2, attacks=(0.0,) * 5)
     effects, design = Effects(1.0, 0.2, (0.0,) * 5), {"budgets": (100,), "seeds": 5, "prompts": 60, "seed_sd": 0.2}
     start = intercept(0.3, effects)
-    step = intercept(0.3 + reckon.detectable(model, 5, 60, asked.declared.power), effects) - start
+    judged = reckon.Level(asked.alpha / 3, asked.alpha, 1)  # kl against sft, and either against the base
+    step = intercept(0.3 + reckon.detectable(model, 5, 60, asked.declared.power, judged), effects) - start
     said: dict[str, list[str]] = {"none": [], "there": []}
     for k in range(200):
         for name, effect in (("none", 1e-9), ("there", step)):
@@ -89,8 +90,9 @@ def test_a_comparison_that_flips_is_shown_to_in_nearly_every_study_and_another_i
 
 @pytest.mark.slow
 def test_a_coupling_and_a_dissociation_are_recovered_in_nearly_every_study(tmp_path):
-    """SFT pays for capability in safety, IP does not; both move the persona alike. KL moves nothing but capability."""
-    asked = planted.asked("sft", "ip", "kl", budgets=BUDGETS, seeds=5)
+    """SFT pays for capability in safety, IP does not; both move the persona alike. KL moves nothing but capability. A
+    coupling of 0 is told from the smallest of interest by many prompts and seeds only."""
+    asked = planted.asked("sft", "ip", "kl", budgets=BUDGETS, seeds=10)
     truth = {
         "accurate": {"sft": UP, "ip": UP, "kl": UP},
         "robust": {"sft": UP, "ip": (0.1, 0.3), "kl": FLAT},
@@ -105,7 +107,7 @@ def test_a_coupling_and_a_dissociation_are_recovered_in_nearly_every_study(tmp_p
     }
     right = dict.fromkeys(expected, 0)
     for k in range(20):
-        drawn = study(tmp_path, k, truth, budgets=BUDGETS, seeds=5, prompts=80, seed_sd=0.05)
+        drawn = study(tmp_path, k, truth, budgets=BUDGETS, seeds=10, prompts=320, seed_sd=0.05)
         table = comparisons(*drawn, asked)
         for what, verdict in expected.items():
             right[what] += verdicts(table, *what) == [verdict]
