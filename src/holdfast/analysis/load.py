@@ -143,6 +143,7 @@ def _verdicts(records: pd.DataFrame, place: pd.Index, about: ConfigInfo, at: Pat
                 "holdfast wrote; delete it to have its rows judged again"
             )
         mine = of.get(name, np.array([], dtype=int))
+        # A subject's records stand together but where rows were left out; a slice of texts copies none of them.
         asked = ids.slice(mine[0], len(mine)) if len(mine) and mine[-1] - mine[0] == len(mine) - 1 else ids.take(mine)
         where = pc.index_in(pa.array(said["record"], pa.large_string()), value_set=asked).fill_null(-1).to_numpy()
         for judge, rows in said.groupby("judge", sort=False).indices.items():

@@ -37,6 +37,11 @@ def fill(
     kept = {key(row): row for rows in before.values() for row in rows if keep(row)}
     missing = [i for i in planned if i not in kept]
     whole, beside = folder / shard(0), _free(folder, before)
+    if len(missing) > SHARD:  # shards will stand beside these files, and nothing may stand there in two versions
+        for file, rows in before.items():
+            before[file] = [row for row in rows if keep(row)]
+            if len(before[file]) < len(rows):
+                tables.write(file, name, before[file])
     for start in range(0, len(missing), SHARD):
         some = missing[start : start + SHARD]
         made = make(some)

@@ -12,6 +12,7 @@ from holdfast.evals.eval_config import limited
 from holdfast.evals.judges.judge import JudgeModel
 from holdfast.evals.judging import judge_subject, wanted
 from holdfast.evals.respond import distinct, request_key, respond_subject, rows
+from holdfast.evals.shards import fill
 from holdfast.store import tables
 from holdfast.store.digest import digest
 from holdfast.types import Item, Judgement, Prompt, Record, Sampling, Subject, Turn, UserError
@@ -118,6 +119,28 @@ def test_shards_that_an_earlier_version_or_a_kill_left_are_packed_and_nothing_is
     respond_subject(backend := kit.fake(), kit.tokens, kit.base, found, split)
     assert backend.asked == []
     assert kit.content(split) == kit.content(whole)
+
+
+def test_rows_that_are_made_again_never_stand_beside_what_they_replace(tmp_path):
+    ids = [f"r{k}" for k in range(600)]
+    old = [Judgement(i, "rules", None, "unscored", "unanswered") for i in ids]
+    tables.write(tmp_path / "00000.parquet", "judgements", old)
+    calls = []
+
+    def make(some):
+        calls.append(list(some))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return [Judgement(i, "rules", 1.0, "answer") for i in some]
+
+    how = {"key": lambda j: j.record, "keep": lambda j: j.reason is None}
+    with pytest.raises(KeyboardInterrupt):
+        fill(tmp_path, "judgements", Judgement, ids, make, **how)
+    left = [j for p in sorted(tmp_path.glob("*.parquet")) for j in tables.read_rows(p, "judgements", Judgement)]
+    assert [j.record for j in left] == ids[:256]
+    fill(tmp_path, "judgements", Judgement, ids, make, **how)
+    assert calls[2] + calls[3] == ids[256:]
+    assert [j.record for j in tables.read_rows(tmp_path / "00000.parquet", "judgements", Judgement)] == ids
 
 
 def test_a_killed_process_leaves_whole_shards_only(make, study_folder, kit):

@@ -132,9 +132,8 @@ def _of_config(
     if query.attack:
         where["attack"] = [query.attack]
     keys: list[tuple[Any, ...]] = []
-    for subject in who.loc[
-        who["picks"].astype(bool), "subject"
-    ]:  # they are asked the same, so that the first may be enough
+    picks = who.loc[who["picks"].astype(bool), "subject"]
+    for subject in picks:  # all are asked the same, so that the first may be enough
         light = [*_LIGHT, *(["response", "plain"] if query.grep else [])]
         rows = _grepped(tables.read(present(at.of(subject)), "records", light, where), query.grep)
         if query.of_verdicts and len(rows):
