@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # Of the study file, what says nothing about results: words for people, the machine, and where things lie.
 _NO_SAY: Any = {
-    "schema_version": True, "name": True, "about": True, "mark": True, "workers": True,
+    "schema_version": True, "name": True, "about": True, "mark": True, "workers": True, "executor": True,
     "models": {"__all__": {"path", "device"}},
     "declared": {"power", "guesses"},
 }  # fmt: skip

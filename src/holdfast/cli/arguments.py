@@ -16,7 +16,12 @@ StudyArg = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="the study's folder; default: runs/NAME")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="processes; default: one per core, or per GPU")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="at most so many jobs at once; default: one per core, or per GPU")
+]
+Executor = Annotated[
+    str | None, typer.Option("--executor", help="where jobs run: local, ray, slurm, or a YAML file (docs/cluster.md)")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for a program to read")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.arguments import AsJson, Out, Workers, told
+from holdfast.cli.arguments import AsJson, Executor, Out, Workers, told
 from holdfast.types import UserError
 
 app = typer.Typer()
@@ -34,6 +34,7 @@ def audit(
     ] = None,
     out: Out = None,
     workers: Workers = None,
+    executor: Executor = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure models and adapters that were trained elsewhere against their base, with the same page."""
@@ -48,7 +49,8 @@ def audit(
     bounds = gates.read(gate) if gate else []  # before hours of measuring
     spec = study if model is None else audits.study(model, adapter or (), against, measures, template=template)
     assert spec is not None
-    found = headline(StudyFolder(pipeline.run(spec, out, workers, quiet=as_json, bounds=bounds)))
+    folder = pipeline.run(spec, out, workers, quiet=as_json, bounds=bounds, executor=executor)
+    found = headline(StudyFolder(folder))
     if not told(as_json, found.as_json()):
         found.print()
     if found.gate and not found.gate.passed:

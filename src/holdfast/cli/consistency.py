@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.arguments import AsJson, Out, StudyArg, Workers, say, told
+from holdfast.cli.arguments import AsJson, Executor, Out, StudyArg, Workers, say, told
 
 app = typer.Typer()
 
@@ -20,6 +20,7 @@ def consistency(
     ] = None,
     out: Out = None,
     workers: Workers = None,
+    executor: Executor = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure models that are there again and again, in trivially different ways; nothing is trained."""
@@ -30,7 +31,7 @@ def consistency(
     from holdfast.store.defuse import console
     from holdfast.store.folder import StudyFolder
 
-    folder = StudyFolder(repeated.run(study, model or (), out, workers, quiet=as_json))
+    folder = StudyFolder(repeated.run(study, model or (), out, workers, as_json, executor))
     found = read_consistency(folder)
     table = repeats(found)
     if not told(as_json, {"folder": str(folder.root), "repeats": table.to_dict("records")}):

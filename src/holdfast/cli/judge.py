@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from holdfast.cli.arguments import AsJson, Workers, say, told
+from holdfast.cli.arguments import AsJson, Executor, Workers, say, told
 from holdfast.cli.study import stage
 from holdfast.store.rows import SUFFIXES
 
@@ -48,11 +48,12 @@ def responses(
         Path | None, typer.Option("--out", help="folder or file of the judgements; the study's folder")
     ] = None,
     workers: Workers = None,
+    executor: Executor = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge the responses of a file, or the stage `judge` of a study."""
     if Path(what).suffix not in SUFFIXES or Path(what).is_dir():
-        return stage("judge", what, out, workers)
+        return stage("judge", what, out, workers, executor)
     from holdfast.config.study import ModelSpec
     from holdfast.report.terminal.of_file import lines
     from holdfast.verdicts import judge_file

@@ -7,17 +7,19 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.arguments import AsJson, Out, StudyArg, Workers, say, told
+from holdfast.cli.arguments import AsJson, Executor, Out, StudyArg, Workers, say, told
 
 app = typer.Typer()
 
 
 @app.command()
-def run(study: StudyArg, out: Out = None, workers: Workers = None, as_json: AsJson = False) -> None:
+def run(
+    study: StudyArg, out: Out = None, workers: Workers = None, executor: Executor = None, as_json: AsJson = False
+) -> None:
     """All stages, from the plan to the page. Run it again and it goes on where it stopped."""
     from holdfast.runs import pipeline
 
-    _show_headline(pipeline.run(study, out, workers, quiet=as_json), as_json)
+    _show_headline(pipeline.run(study, out, workers, quiet=as_json, executor=executor), as_json)
 
 
 def _show_headline(folder: Path, as_json: bool) -> None:
@@ -47,46 +49,46 @@ def plan(
         show(planned)
 
 
-def stage(name: str, study: str, out: Path | None, workers: int | None) -> None:
+def stage(name: str, study: str, out: Path | None, workers: int | None = None, executor: str | None = None) -> None:
     from holdfast.runs import pipeline
 
-    say(str(pipeline.stage(name, study, out, workers)))
+    say(str(pipeline.stage(name, study, out, workers, executor)))
 
 
 @app.command()
-def train(study: StudyArg, out: Out = None, workers: Workers = None) -> None:
+def train(study: StudyArg, out: Out = None, workers: Workers = None, executor: Executor = None) -> None:
     """Train what is planned and not yet there; print the folder."""
-    stage("train", study, out, workers)
+    stage("train", study, out, workers, executor)
 
 
 @app.command()
-def respond(study: StudyArg, out: Out = None, workers: Workers = None) -> None:
+def respond(study: StudyArg, out: Out = None, workers: Workers = None, executor: Executor = None) -> None:
     """Put every planned item to every trained subject."""
-    stage("respond", study, out, workers)
+    stage("respond", study, out, workers, executor)
 
 
 @app.command()
-def tune(study: StudyArg, out: Out = None, workers: Workers = None) -> None:
+def tune(study: StudyArg, out: Out = None, workers: Workers = None, executor: Executor = None) -> None:
     """Choose each objective's setting on validation capability, and train and measure what was chosen."""
-    stage("tune", study, out, workers)
+    stage("tune", study, out, workers, executor)
 
 
 @app.command()
-def match(study: StudyArg, out: Out = None, workers: Workers = None) -> None:
+def match(study: StudyArg, out: Out = None, workers: Workers = None, executor: Executor = None) -> None:
     """Find the checkpoints that are matched in capability, and measure them in full."""
-    stage("match", study, out, workers)
+    stage("match", study, out, workers, executor)
 
 
 @app.command()
 def analyse(study: StudyArg, out: Out = None) -> None:
     """Turn judgements into estimates with intervals."""
-    stage("analyse", study, out, None)
+    stage("analyse", study, out)
 
 
 @app.command()
 def report(study: StudyArg, out: Out = None) -> None:
     """Write the page, its figures and tables; print the page's path."""
-    stage("report", study, out, None)
+    stage("report", study, out)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from holdfast.config.declared import DeclaredSpec, MatchedSpec, TunedSpec
+from holdfast.config.executor import ExecutorSpec
 from holdfast.config.factors import ConsistencySpec
 from holdfast.config.spec import Count, FolderName, Label, Positive, Rate, Seed, Spec, Temperature, Tokens
 from holdfast.config.task import JudgeSpec, TaskSpec
@@ -234,7 +235,10 @@ class Study(Spec):
     threshold: float = Field(
         default=0.5, gt=0, le=1, description="score at which a response counts as a successful attack"
     )
-    workers: Count | None = Field(default=None, description="processes; default: one per core on a CPU, one per GPU")
+    workers: Count | None = Field(
+        default=None, description="at most so many jobs at once; default: one per core on a CPU, one per GPU"
+    )
+    executor: ExecutorSpec = Field(default=ExecutorSpec(), description="where jobs run")
 
     model_config = ConfigDict(populate_by_name=True)
 

@@ -25,7 +25,14 @@ USUAL = ConsistencySpec(
 )
 
 
-def run(study: str, models: Sequence[str], out: Path | None, workers: int | None, quiet: bool) -> Path:
+def run(
+    study: str,
+    models: Sequence[str],
+    out: Path | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+    executor: str | None = None,
+) -> Path:
     """Measures what is missing, analyses and writes the page; returns the study's folder.
 
     ``models``: folders or hub ids, measured by the study's measures in a study of their own; none: the study's own
@@ -35,7 +42,7 @@ def run(study: str, models: Sequence[str], out: Path | None, workers: int | None
     section = spec.consistency or USUAL
     spec = spec.model_copy(update={"consistency": section})
     if models:
-        return pipeline.run(_of(models, spec), out, workers, quiet)
+        return pipeline.run(_of(models, spec), out, workers, quiet, executor=executor)
     if spec.trains:
         left = [t for t in expand(spec, folder).runs if not finished(folder.run(t.id), t.budgets)]
         if any(t.role is not Role.VARIATION for t in left):
@@ -45,7 +52,7 @@ def run(study: str, models: Sequence[str], out: Path | None, workers: int | None
             )
         if left:
             spec = spec.model_copy(update={"consistency": _measuring(section)})
-    return pipeline.run(spec, folder.root, workers, quiet)
+    return pipeline.run(spec, folder.root, workers, quiet, executor=executor)
 
 
 def _of(models: Sequence[str], spec: Study) -> Study:
@@ -71,6 +78,7 @@ def _of(models: Sequence[str], spec: Study) -> Study:
         alpha=spec.alpha,
         threshold=spec.threshold,
         workers=spec.workers,
+        executor=spec.executor,
     )
 
 

@@ -22,7 +22,7 @@ from holdfast.results import shape
 from holdfast.runs import jobs, probe
 from holdfast.runs.costs import Speeds, fitted
 from holdfast.runs.display import Display
-from holdfast.runs.executors.executor import Job, executor
+from holdfast.runs.executors.executor import Job, chosen, make
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import Plan, expand
 from holdfast.runs.stages import STAGES, Work, draft
@@ -68,7 +68,7 @@ def _probed(spec: Study, planned: Plan) -> Speeds:
     text = loading.dump(spec)
     workers, _ = fitted(planned.cost)
     work = [Job(f"probe {k}", probe.probe, {"text": text}) for k in range(workers)]
-    with executor("local", workers=workers) as hands:
+    with make("local", workers=workers) as hands:
         found = [event["speeds"] for event in hands.map(work) if "speeds" in event]
     return Speeds(*(sum(one) / len(one) for one in zip(*found, strict=True)))
 
@@ -79,13 +79,14 @@ def run(
     workers: int | None = None,
     quiet: bool = False,
     bounds: Sequence[Bound] | None = None,
+    executor: str | None = None,
 ) -> Path:
     """All stages; returns the study's folder. What is there already is not done again.
 
     bounds: of a gate, checked before anything is measured and kept in the folder; none: the folder has no gate from now
-    on; None: it keeps what gate it has.
+    on; None: it keeps what gate it has. workers, executor (a name or a file): in place of the study's own.
     """
-    with _open(study, out, workers, quiet, begin=True, bounds=bounds or ()) as work:
+    with _open(study, out, workers, quiet, begin=True, bounds=bounds or (), executor=executor) as work:
         if bounds is not None:
             from holdfast.analysis import gate
 
@@ -96,9 +97,11 @@ def run(
         return work.folder.root
 
 
-def stage(name: str, study: str | Path, out: Path | None = None, workers: int | None = None) -> Path:
+def stage(
+    name: str, study: str | Path, out: Path | None = None, workers: int | None = None, executor: str | None = None
+) -> Path:
     """One stage, from what the stages before it have left; returns what it wrote. ``train`` plans and samples first."""
-    with _open(study, out, workers, quiet=False, begin=name == "train") as work:
+    with _open(study, out, workers, quiet=False, begin=name == "train", executor=executor) as work:
         if name == "train":
             STAGES["plan"](work)
             STAGES["sample"](work)
@@ -177,11 +180,13 @@ class LoadedStudy:
     def plan(self) -> Plan:
         return expand(self.spec)
 
-    def run(self, out: Path | str | None = None, workers: int | None = None) -> pd.DataFrame:
+    def run(
+        self, out: Path | str | None = None, workers: int | None = None, executor: str | None = None
+    ) -> pd.DataFrame:
         """Runs what is missing; returns the table of estimates (columns: ``docs/store.md``)."""
         from holdfast.analysis import estimates_file
 
-        return estimates_file.read(StudyFolder(run(self.spec, Path(out) if out else None, workers)))
+        return estimates_file.read(StudyFolder(run(self.spec, Path(out) if out else None, workers, executor=executor)))
 
 
 @contextmanager
@@ -192,6 +197,7 @@ def _open(
     quiet: bool,
     begin: bool,
     bounds: Sequence[Bound] = (),
+    executor: str | None = None,
 ) -> Iterator[Work]:
     """``begin``: plan first, so that what can be known to fail fails before anything is written, ``bounds`` of a gate
     that name what will not be there among it; else there must be a plan."""
@@ -202,16 +208,14 @@ def _open(
         raise UserError(f"{folder.root} holds the study {there}; choose another folder for {spec.name} with --out")
     if not begin and not folder.plan_json.exists():
         raise UserError(f"nothing is planned in {folder.root}; run `holdfast train` or `holdfast run` first")
+    where = chosen(executor, spec.executor)
+    hands = make(where.name, workers=workers or spec.workers, folder=folder.root, **where.params)
     made = draft(spec, folder) if begin else None
     if made and bounds:
         from holdfast.analysis import gate
 
         gate.check(bounds, spec, [_named(config, spec) for config in jobs.eval_configs(made[0])])
-    with (
-        lock(folder.root),
-        Display(folder.run_log, quiet) as display,
-        executor("local", workers=workers or spec.workers) as hands,
-    ):
+    with lock(folder.root), Display(folder.run_log, quiet) as display, hands:
         yield Work(spec, folder, hands, display, made)
 
 

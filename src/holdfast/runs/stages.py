@@ -92,7 +92,7 @@ def _plan(work: Work) -> Path:
 def _sample(work: Work) -> Path:
     materials = work.materials
     wanted = [
-        Job(f"sample {task} {model}", jobs.sample, {"root": work.folder.root, "model": model, "task": task})
+        Job(f"sample {task} {model}", jobs.sample, {"root": work.folder.root, "model": model, "task": task}, model)
         for model in materials.models
         for task in materials.tasks
         if not materials.is_sampled(model, task)
@@ -193,6 +193,7 @@ def _respond(work: Work, only: str = "") -> Path:
                     f"respond {m}",
                     jobs.respond_all,
                     {"root": work.folder.root, "subjects": subjects, "model": m, "only": only},
+                    m,
                 )
                 for m, subjects in by_model.items()
                 if subjects
@@ -301,7 +302,7 @@ STAGES = {
 
 def _of_run(t: Run, work: Work, several: bool) -> Job:
     name = f"{t.label} seed {t.seed}" + (f" {t.task} {t.model}" if several else "")
-    return Job(name, jobs.train, {"root": work.folder.root, "id": t.id, "budgets": t.budgets})
+    return Job(name, jobs.train, {"root": work.folder.root, "id": t.id, "budgets": t.budgets}, t.model)
 
 
 def _write_control_manifest(work: Work, runs: Sequence[Run]) -> None:
@@ -328,4 +329,4 @@ def _measuring(work: Work) -> tuple[list[EvalConfig], list[SubjectRow]]:
 def _of_subject(verb: str, function: Any, work: Work, row: SubjectRow, **more: Any) -> Job:
     where = f"{row.label} {row.budget:,}" if row.adapter else f"base {row.model}"
     arguments = {"root": work.folder.root, "subject": row.subject, **more}
-    return Job(f"{verb} {where} {row.subject[:6]}", function, arguments)
+    return Job(f"{verb} {where} {row.subject[:6]}", function, arguments, row.weights or row.model)

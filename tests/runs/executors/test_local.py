@@ -15,7 +15,7 @@ import pytest
 import tasks_for_workers as tasks
 
 from holdfast.runs.executors import local
-from holdfast.runs.executors.executor import Job, Resources, executor
+from holdfast.runs.executors.executor import Job, Resources, make
 from holdfast.runs.executors.local import GRACE, Local
 from holdfast.types import UserError
 
@@ -152,7 +152,7 @@ def gpus_of(pool: Local, folder: Path, n: int, resources: Resources) -> list[str
 
 def test_each_worker_sees_the_gpus_of_one_job_and_no_other_s(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2,3,5")
-    with executor("local") as pool:
+    with make("local") as pool:
         assert gpus_of(pool, tmp_path / "one", 4, Resources()) == ["0", "2", "3", "5"]
         assert gpus_of(pool, tmp_path / "two", 2, Resources(gpus=2)) == ["0,2", "3,5"]
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,2,3,5"

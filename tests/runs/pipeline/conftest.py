@@ -68,10 +68,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A study that is done, but for its page, and its file. Tests that change it work on a copy."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(stages.STAGES, "report", no_page)
-        patch.setattr(pipeline, "executor", Here)
+        patch.setattr(pipeline, "make", Here)
         return pipeline.run(parse(SMALL), tmp_path_factory.mktemp("finished") / "out", quiet=True), SMALL
 
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "executor", Here)
+    monkeypatch.setattr(pipeline, "make", Here)

@@ -45,7 +45,7 @@ def _world() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matched, "choose", choose)
-        patch.setattr(pipeline, "executor", Here)
+        patch.setattr(pipeline, "make", Here)
         yield
 
 

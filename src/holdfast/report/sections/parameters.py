@@ -31,7 +31,8 @@ def section(findings: Findings) -> Section:
 
 def parameters(study: Study) -> pd.DataFrame:
     """The study file, resolved, a row per setting."""
-    apart = {"name", "about", "mark"} | (set() if study.trains else _OF_TRAINING)
+    # The executor changes nothing, and may name an account or a host, which are no business of a page.
+    apart = {"name", "about", "mark", "executor"} | (set() if study.trains else _OF_TRAINING)
     settings = flat(study.model_dump(mode="json", by_alias=True, exclude=apart))
     rows: list[dict[str, str]] = []
     for key, value in settings.items():

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -25,11 +23,13 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from holdfast import machine
-from holdfast.runs.executors.executor import Event, Job, Resources
+from holdfast.runs.executors.executor import Event, Job, Resources, take
+from holdfast.runs.executors.worker import ENVIRONMENT, sendable
 from holdfast.types import UserError
 
 GRACE = 3.0  # seconds that workers have to end when told to; one that is stopped never would
@@ -41,24 +41,20 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     job: Job | None = None  # what it has in hand
+    model: str = ""  # what its last one loaded
 
 
 class Local(AbstractContextManager["Local"]):
     """``workers``: processes at a time; by default one for every share of the GPUs that a job needs, or else one per
-    core."""
+    core. ``folder``: not needed here."""
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, folder: Path | None = None) -> None:
         self._wanted, self._gpus = workers, machine.gpus()
         self._resources = Resources()
         self._workers: list[_Worker] = []
         self._room = self._granted = 0  # how many there may be, and the bytes that each of them may take
-        # Read by OpenMP when a worker first loads it, hence before the worker starts.
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ.setdefault(name, "1")
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        # Large tensors on huge pages: torch's own switch. What a training step takes at its height is a third less
-        # (freed pieces go back to the system, or fit what is asked for next), and it is some 5% faster.
-        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+        for name, value in ENVIRONMENT.items():  # before a worker starts: OpenMP reads it when it is first loaded
+            os.environ.setdefault(name, value)
 
     def map(self, jobs: Iterable[Job], resources: Resources | None = None) -> Iterator[Event]:
         """As of ``Executor``. Jobs that need other resources than those before get workers of their own."""
@@ -121,7 +117,8 @@ class Local(AbstractContextManager["Local"]):
                     shares = self._shares()
                     free = _start(shares[len(self._workers) % len(shares)] if shares else None, self._granted)
                     self._workers.append(free)
-            free.job = waiting.popleft()
+            free.job = take(waiting, free.model)
+            free.model = free.job.model
             try:
                 free.pipe.send(free.job)
             except BrokenPipeError:
@@ -246,20 +243,9 @@ def _serve(pipe: Connection, memory: int) -> None:
         try:
             job.function(report, **job.arguments)
         except Exception as error:
-            pipe.send(_sendable(error))
+            pipe.send(sendable(error))
         else:
             report({"finished": True})
-
-
-def _sendable(error: Exception) -> Exception:
-    """The error as the parent raises it; any but a user's mistake with the worker's traceback as a note."""
-    if not isinstance(error, UserError):
-        error.add_note(f"in a worker:\n{traceback.format_exc()}")
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # an exception that needs more than its message to be made again
-        return RuntimeError(f"{type(error).__name__}: {error}\n\nin a worker:\n{traceback.format_exc()}")
-    return error
 
 
 def _die_with_parent() -> None:
