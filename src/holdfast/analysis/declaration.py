@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # Of the study file, what says nothing about results: words for people, the machine, and where things lie.
 _NO_SAY: Any = {
     "schema_version": True, "name": True, "about": True, "mark": True, "workers": True, "executor": True,
-    "models": {"__all__": {"path", "device"}},
+    "models": {"__all__": {"path", "device", "gpus"}},
     "declared": {"power", "guesses"},
 }  # fmt: skip
 # Parts that are listed, and what tells them apart.
@@ -95,7 +95,9 @@ def content(study: Study) -> dict[str, Any]:
     for key, name in _LISTED.items():
         plain[key] = _by_label([p | {"label": p.get(name) or p["measure"]} for p in plain[key]])
     for given in plain["given"]:
-        given.pop("adapter"), (given["weights"] or {}).pop("path", None)
+        given.pop("adapter")
+        for key in ("path", "gpus"):
+            (given["weights"] or {}).pop(key, None)
     plain["given"] = _by_label(
         [g | {"label": f"{g['label']}, seed {g['seed']}, {g['budget']}"} for g in plain["given"]]
     )

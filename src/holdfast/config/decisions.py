@@ -125,7 +125,8 @@ def _asked(name: Name, study: Study) -> str:
     assert section is not None
     measure = [m for m in study.measures if m.label == section.measure]
     if name == "tuned":
-        parts = study.model_dump(mode="json", include={"models", "tasks", "objectives", "controls", "tuned"})
+        of = {"models", "tasks", "objectives", "controls", "tuned"}
+        parts = study.model_dump(mode="json", include=of, exclude={"models": {"__all__": {"gpus"}}})
         return digest(parts | {"seeds": tuning_seeds(study), "budget": study.budgets[-1], "measure": measure})
     goal = section.model_dump(include={"target", "relative"})
     if name == "matched":

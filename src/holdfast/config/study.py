@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Container
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from holdfast.config.declared import DeclaredSpec, MatchedSpec, TunedSpec
 from holdfast.config.executor import ExecutorSpec
@@ -44,6 +44,13 @@ class ModelSpec(Spec):
         default="none", description="`4bit`: weights in NF4 by bitsandbytes, where the hardware has it"
     )
     device: str = Field(default="auto", description="auto: cuda where there is one, else cpu")
+    gpus: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="GPUs that its layers are spread over, where one has no room for it; with `backend: vllm` its tensor "
+        "parallelism (docs/cluster.md)",
+    )
     attention: Literal["sdpa", "eager"] = Field(default="sdpa", description="attention kernel of transformers")
     backend: Literal["in_process", "vllm"] = Field(
         default="in_process",
@@ -54,7 +61,17 @@ class ModelSpec(Spec):
     def _served_as_it_is(self) -> ModelSpec:
         if self.backend == "vllm" and self.quantization != "none":
             raise ValueError(f"{self.name} cannot have both `backend: vllm` and `quantization: {self.quantization}`")
+        if self.gpus > 1 and (self.device == "cpu" or ":" in self.device):
+            raise ValueError(
+                f"{self.name} lies on the first {self.gpus} GPUs that a process sees (`gpus`), so its `device` cannot be "
+                f"{self.device}: leave it at auto, or set `gpus: 1`"
+            )
         return self
+
+    @model_serializer(mode="wrap")
+    def _plain(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """``gpus`` goes unsaid where it is 1, as before it could be more: texts and digests stay as they were."""
+        return {key: value for key, value in plain(self).items() if (key, value) != ("gpus", 1)}
 
 
 class VariantSpec(Spec):
@@ -275,10 +292,9 @@ class Study(Spec):
         absent = [name for name, part in parts.items() if not part]
         if absent and (len(absent) < len(parts) or self.control_runs):
             raise ValueError(f"{' and '.join(absent)} must have at least one entry, for a study that trains")
-        spoken = [*self.models, *(g.weights for g in self.given if g.weights)]
-        if len({m.backend for m in spoken}) > 1:
+        if len({m.backend for m in self.speakers}) > 1:
             raise ValueError("all models and given weights must have the same `backend`, or they could not be compared")
-        names = [m.name for m in spoken]
+        names = [m.name for m in self.speakers]
         if len(set(names)) != len(names):
             raise ValueError(f"names of models and of given weights must be unique, but are {names}")
         first = self.models[0].name
@@ -294,6 +310,11 @@ class Study(Spec):
             if g.label == "base" or g.label in [v.label for v in self.objectives]:
                 raise ValueError(f"{g.label} cannot be the label of something given: it has another meaning here")
         return self
+
+    @property
+    def speakers(self) -> tuple[ModelSpec, ...]:
+        """Whole models that are measured: those of the study, then those that are given."""
+        return (*self.models, *(g.weights for g in self.given if g.weights))
 
     @property
     def backend(self) -> str:

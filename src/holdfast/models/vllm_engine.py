@@ -285,12 +285,14 @@ def _engine(backend: VLLM, folder: Path, adapters: int, slots: int, options: abc
         raise UserError(
             f"this vLLM runs on {device}, not on {spec.device}: set `device: auto` (CUDA_VISIBLE_DEVICES chooses a GPU)"
         )
+    if spec.gpus > 1 and device == "cpu":
+        raise UserError(f"{spec.name} is to lie on {spec.gpus} GPUs (`gpus`) and this vLLM runs on a CPU: leave it out")
     dtype = spec.dtype if spec.dtype != "auto" else "float32" if device == "cpu" else "bfloat16"
-    how: dict[str, Any] = {}
+    how: dict[str, Any] = {"tensor_parallel_size": spec.gpus}
     if adapters:
         # The zero adapter is one more. Modules are named so that the head is left alone: made ready for adapters, it
         # cannot give the log-probs of a prompt (vllm-project/vllm #16668).
-        how = {
+        how |= {
             "enable_lora": True,
             "max_lora_rank": backend._rank,
             "max_loras": min(adapters, slots) + 1,

@@ -87,7 +87,7 @@ class Materials:
         self.planning = plan
         self._known: dict[tuple[Any, ...], Any] = {}
         self.models: Mapping[str, ModelSpec] = {m.name: m for m in study.models}
-        self.speakers = self.models | {g.weights.name: g.weights for g in study.given if g.weights}
+        self.speakers = {m.name: m for m in study.speakers}
         own = [b.task for b in study.control_runs if b.task is not None]
         self.variants = variants(study)
         learnt = {t.name: t for t in (*second_tasks(study), *study.tasks)}

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast import interrupt
+from holdfast import interrupt, registry
 from holdfast.config import decisions, loading
 from holdfast.config.run import Run
 from holdfast.config.study import Study
 from holdfast.evals import translate
 from holdfast.evals.eval_config import EvalConfig
-from holdfast.evals.judges.judge import JudgeResources
+from holdfast.evals.judges.judge import JudgeModel, JudgeResources
 from holdfast.evals.judging import costs, wanted
 from holdfast.evals.layout import write_configs
 from holdfast.evals.progress import judged, responded
@@ -61,9 +61,21 @@ class Work:
         if work:
             self.display.begin(stage, len(work))
             interrupt.check()
-            for event in self.executor.map(work, Resources(memory=self.plan.cost.least)):
-                self.display.update(event)
-                interrupt.check()
+            for gpus in sorted(set(map(self._gpus, work))):
+                some = [job for job in work if self._gpus(job) == gpus]
+                for event in self.executor.map(some, Resources(gpus=gpus, memory=self.plan.cost.least)):
+                    self.display.update(event)
+                    interrupt.check()
+
+    def _gpus(self, job: Job) -> int:
+        """As many as the largest model asks for that the job may load: whom it is about, and whom judges ask."""
+        own = next((m.gpus for m in self.study.speakers if m.name == job.model), 1)
+        wants: list[JudgeModel | None] = [job.arguments.get("wants")]
+        if job.function is jobs.sample:
+            task = self.materials.tasks[job.arguments["task"]]
+            named = [side.judge for side in (task.chosen, task.rejected) if side.judge]
+            wants += [registry.build("judges", judge.judge, judge.params).wants for judge in named]
+        return max([own, *(w.model.gpus for w in wants if w and w.model)])
 
 
 def draft(spec: Study, folder: StudyFolder) -> Draft:

@@ -154,6 +154,8 @@ def test_each_worker_sees_the_gpus_of_one_job_and_no_other_s(tmp_path, monkeypat
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2,3,5")
     with make("local") as pool:
         assert gpus_of(pool, tmp_path / "one", 4, Resources()) == ["0", "2", "3", "5"]
+        assert gpus_of(pool, tmp_path / "three", 1, Resources(gpus=3)) == ["0,2,3"]  # and no worker with the one left
+        assert len(pool._shares()) == 1
         assert gpus_of(pool, tmp_path / "two", 2, Resources(gpus=2)) == ["0,2", "3,5"]
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,2,3,5"
 
@@ -167,4 +169,12 @@ def test_more_workers_than_gpus_share_them_evenly(tmp_path, monkeypatch):
 def test_without_a_gpu_a_job_is_done_without(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with Local(1) as pool:
-        assert gpus_of(pool, tmp_path / "seen", 1, Resources(gpus=2)) == [""]
+        assert gpus_of(pool, tmp_path / "seen", 1, Resources()) == [""]
+
+
+@pytest.mark.parametrize(("there", "said"), [("", "this machine has none"), ("3", "this machine has 1")])
+def test_a_job_of_more_gpus_than_there_are_is_refused_before_a_worker_starts(there, said, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", there)
+    with Local(1) as pool, pytest.raises(UserError, match=f"a model is to lie on 2 GPUs .* and {said}: set it lower"):
+        list(pool.map([Job("never", tasks.see, {})], Resources(gpus=2)))
+    assert pool._workers == []

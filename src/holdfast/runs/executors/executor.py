@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Resources:
-    """What each of some jobs needs. ``gpus``: of those that there are; a machine without one does the job without.
+    """What each of some jobs needs. ``gpus``: that it sees, and no others; one is done without where there is none.
     ``memory``: bytes at least, the process among them; 0: not known. Fewer are done at once where there is less.
     ``retries``: how often a job is done again whose machine was lost under it, where there are several machines."""
 

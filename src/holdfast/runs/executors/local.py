@@ -72,9 +72,14 @@ class Local(AbstractContextManager["Local"]):
             raise
 
     def _shares(self) -> list[str]:
-        """The GPUs in as many parts as jobs can have at once."""
-        n = self._resources.gpus
-        return [",".join(self._gpus[k : k + n]) for k in range(0, len(self._gpus), n or 1)] if n else []
+        """The GPUs in as many whole parts as jobs can have at once."""
+        n, there = self._resources.gpus, len(self._gpus)
+        if n > max(there, 1):
+            raise UserError(
+                f"a model is to lie on {n} GPUs (`gpus`) and this machine has {there or 'none'}: set it lower, or run "
+                "where there are as many"
+            )
+        return [",".join(self._gpus[k : k + n]) for k in range(0, there - n + 1, n)] if n else []
 
     def _most(self) -> int:
         most = self._wanted or len(self._shares()) or max(machine.cores() // self._resources.cpus, 1)
