@@ -48,8 +48,8 @@ class ModelSpec(Spec):
         default=1,
         ge=1,
         le=64,
-        description="GPUs that its layers are spread over, where one has no room for it; with `backend: vllm` its tensor "
-        "parallelism (docs/cluster.md)",
+        description="GPUs that its layers are spread over, where one has no room for it; with `backend: vllm` its "
+        "tensor parallelism (docs/cluster.md)",
     )
     attention: Literal["sdpa", "eager"] = Field(default="sdpa", description="attention kernel of transformers")
     backend: Literal["in_process", "vllm"] = Field(
@@ -63,8 +63,8 @@ class ModelSpec(Spec):
             raise ValueError(f"{self.name} cannot have both `backend: vllm` and `quantization: {self.quantization}`")
         if self.gpus > 1 and (self.device == "cpu" or ":" in self.device):
             raise ValueError(
-                f"{self.name} lies on the first {self.gpus} GPUs that a process sees (`gpus`), so its `device` cannot be "
-                f"{self.device}: leave it at auto, or set `gpus: 1`"
+                f"{self.name} lies on the first {self.gpus} GPUs that a process sees (`gpus`), so its `device` cannot "
+                f"be {self.device}: leave it at auto, or set `gpus: 1`"
             )
         return self
 
