@@ -123,12 +123,16 @@ class Stream:
 
     def step_at(self, budget: int) -> int:
         """How many whole steps a budget (shared tokens) takes: the last is the first that ends at or past it."""
-        assert budget <= max(self.tokens_after, default=0), "the stream was built for a smaller budget"
+        assert budget <= (self.tokens_after or (0,))[-1], "the stream was built for a smaller budget"
         return bisect_left(self.tokens_after, budget) + 1
 
     def passes_at(self, budget: int) -> float:
         """Passes over the split at a budget, e.g. 0.4 or 2.5."""
-        return sum(len(step) for step in self.steps[: self.step_at(budget)]) / self.split_rows
+        return self.rows_at(budget) / self.split_rows
+
+    def rows_at(self, budget: int) -> int:
+        """Rows read at a budget, those of another pass again: every step has as many."""
+        return self.step_at(budget) * len(self.steps[0])
 
 
 def stream(

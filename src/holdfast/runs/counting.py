@@ -8,6 +8,9 @@ nested (constant schedule), so that a ladder can grow; else every budget is a ru
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from holdfast import registry
 from holdfast.config.decisions import Stopped
@@ -19,7 +22,7 @@ from holdfast.models.signals import signals_of
 from holdfast.runs.materials import Materials
 from holdfast.store.digest import canonical, digest, short
 from holdfast.training.job import is_nested
-from holdfast.types import UNSAFE, Example, Needs, UserError
+from holdfast.types import UNSAFE, Example, UserError
 
 # Raised when the loop would give other weights for the same plan.
 TRAINING = 1
@@ -45,7 +48,7 @@ def run_id(materials: Materials, spec: RunSpec, parent: str = "") -> str:
     Of the controls, ``passes`` and ``max_tokens`` are left out: they say which rows are read, and the rows are in.
     """
     v, model, budget = spec.variant, materials.models[spec.model], spec.budgets[-1]
-    controls, (order, init) = materials.controls(v.label), v.seeds(spec.seed)
+    order, init = v.seeds(spec.seed)
     return short(
         digest(
             {
@@ -54,23 +57,27 @@ def run_id(materials: Materials, spec: RunSpec, parent: str = "") -> str:
                 "renderer": materials.renderer(spec.model).digest,
                 "numerics": {"dtype": model.dtype, "attention": model.attention},
                 "rows": materials.rows_digest(spec.model, materials.rows_of(v.label, spec.task)),
-                "objective": registry.identity(materials.objectives[v.label]),
                 "seed": init,
                 **({"order_seed": order} if order != init else {}),
-                "learning_rate": v.learning_rate(materials.study.controls),
-                "controls": controls.identity(),
                 "budget": None if _nested(materials, spec) else budget,
                 **({"begins": [parent, budget]} if parent else {}),
-                **({"signals": signals} if (signals := _signals(materials, v.label)) else {}),
+                **materials.once(_of_variant, v.label),
             }
         )
     )
 
 
-def _signals(materials: Materials, label: str) -> dict[str, int]:
-    """Versions of the signals that an objective reads; the first is told by the objective itself."""
+def _of_variant(materials: Materials, label: str) -> dict[str, Any]:
+    """What counts of a variant in the ids of all its runs. Of the signals that it reads only versions: the first is
+    told by the objective itself."""
     signals = signals_of(materials.objectives[label].needs)
-    return {name: signal.version for name, signal in signals.items() if signal.version > 1}
+    versions = {name: signal.version for name, signal in signals.items() if signal.version > 1}
+    return {
+        "objective": canonical(registry.identity(materials.objectives[label])),
+        "learning_rate": materials.variants[label].learning_rate(materials.study.controls),
+        "controls": materials.controls(label).identity(),
+        **({"signals": versions} if versions else {}),
+    }
 
 
 def counted(materials: Materials, spec: RunSpec, stopped: Stopped) -> Run:
@@ -95,35 +102,32 @@ def counted(materials: Materials, spec: RunSpec, stopped: Stopped) -> Run:
 
 
 def _checkpoints(materials: Materials, run: RunSpec, stream: Stream) -> tuple[PlannedCheckpoint, ...]:
-    objective = materials.objectives[run.variant.label]
-    needs = objective.needs
-    known: dict[str, tuple[int, int, int]] = {}
-
-    def read(example: Example) -> tuple[int, int, int]:
-        """Tokens forward, supervised and unsafe."""
-        view = objective.view(example)
-        responses = [materials.response_tokens(run.model, s.response) for s in view]
-        unsafe = [n for n, s in zip(responses, view, strict=True) if s.side == "rejected" and UNSAFE in example.tags]
-        prompts = [materials.prompt_tokens(run.model, s.prompt) for s in view]
-        return sum(prompts) + sum(responses), sum(responses), sum(unsafe)
-
-    checkpoints, done, forward, supervised, unsafe, first_time = [], 0, 0, 0, 0, 0
-    for budget in run.budgets:
-        end = stream.step_at(budget)
-        for example in (e for step in stream.steps[done:end] for e in step):
-            new = example.id not in known
-            counts = known.setdefault(example.id, read(example) if new else (0, 0, 0))
-            forward, supervised, unsafe = forward + counts[0], supervised + counts[1], unsafe + counts[2]
-            first_time += counts[0] if new else 0
-        done = end
+    label, rows = run.variant.label, materials.rows_of(run.variant.label, run.task)
+    reader = materials.asked(run.model, rows)
+    ends = [stream.step_at(budget) for budget in run.budgets]
+    read = [example for step in stream.steps[: ends[-1]] for example in step]
+    known = materials.once(_tokens_known, reader, rows, label)
+    for example in read:
+        if example.id not in known:
+            known[example.id] = _tokens(materials, reader, label, example)
+    each = np.array([known[example.id] for example in read])
+    new = np.zeros(len(read), int)  # tokens of rows that were not read before: a reference runs on each row once
+    if _reads_base(materials, label):
+        first = list({example.id: k for k, example in reversed([*enumerate(read)])}.values())
+        new[first] = each[first, 0]
+    counts, first_time = each.cumsum(axis=0), new.cumsum()
+    checkpoints = []
+    for budget, end in zip(run.budgets, ends, strict=True):
+        n = stream.rows_at(budget)
+        forward, supervised, unsafe = counts[n - 1].tolist()
         checkpoints.append(
             PlannedCheckpoint(
                 budget=budget,
                 tokens=stream.tokens_after[end - 1],
                 forward_tokens=forward,
-                reference_tokens=first_time if _reads_base(needs) else 0,
+                reference_tokens=int(first_time[n - 1]),
                 steps=end,
-                rows=sum(len(step) for step in stream.steps[:end]),
+                rows=n,
                 passes=round(stream.passes_at(budget), 3),
                 supervised_tokens=supervised,
                 unsafe_tokens=unsafe,
@@ -132,17 +136,36 @@ def _checkpoints(materials: Materials, run: RunSpec, stream: Stream) -> tuple[Pl
     return tuple(checkpoints)
 
 
+def _tokens_known(materials: Materials, reader: str, rows: str, label: str) -> dict[str, tuple[int, int, int]]:
+    """What is counted of rows that several runs read, by id: for ``_tokens`` to fill."""
+    return {}
+
+
+def _tokens(materials: Materials, reader: str, label: str, example: Example) -> tuple[int, int, int]:
+    """Tokens that an objective reads of a row: forward, supervised and unsafe."""
+    view = materials.objectives[label].view(example)
+    responses = [materials.response_tokens(reader, s.response) for s in view]
+    unsafe = [n for n, s in zip(responses, view, strict=True) if s.side == "rejected" and UNSAFE in example.tags]
+    prompts = [materials.prompt_tokens(reader, s.prompt) for s in view]
+    return sum(prompts) + sum(responses), sum(responses), sum(unsafe)
+
+
 def nominal(materials: Materials, spec: RunSpec) -> Run:
     """Round numbers: a pair costs twice the shared view. The id is a label, good for nothing but telling runs apart."""
-    needs, v = materials.objectives[spec.variant.label].needs, spec.variant
-    times, referred = 2 if needs.pairs else 1, _reads_base(needs)
+    v = spec.variant
+    times, referred = 2 if materials.objectives[v.label].needs.pairs else 1, _reads_base(materials, v.label)
     checkpoints = tuple(PlannedCheckpoint(b, b, b * times, b * times if referred else 0) for b in spec.budgets)
     labels = [spec.model, spec.task, v.label, spec.role.column(v.label), spec.seed, spec.budgets[-1]]
     return _named(materials, spec, f"nominal-{short(digest(labels))}", "", checkpoints)
 
 
-def _reads_base(needs: Needs) -> bool:
+def _reads_base(materials: Materials, label: str) -> bool:
     """Whether the base model runs on every row beside the policy."""
+    return materials.once(_referring, label)
+
+
+def _referring(materials: Materials, label: str) -> bool:
+    needs = materials.objectives[label].needs
     return needs.ref_logps or any(signal.reference for signal in signals_of(needs).values())
 
 
@@ -154,9 +177,8 @@ def _named(
     checkpoints: tuple[PlannedCheckpoint, ...],
     parent: str = "",
 ) -> Run:
-    v = spec.variant
-    identity = registry.identity(materials.objectives[v.label])
+    v, told = spec.variant, materials.once(_of_variant, spec.variant.label)
     return Run(
-        id, spec.model, spec.task, v.label, identity["name"], canonical(identity["params"]), spec.seed,
-        v.learning_rate(materials.study.controls), spec.role, order, checkpoints, v.of, v.overrides, parent,
+        id, spec.model, spec.task, v.label, told["objective"]["name"], told["objective"]["params"], spec.seed,
+        told["learning_rate"], spec.role, order, checkpoints, v.of, v.overrides, parent,
     )  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from holdfast import registry
+from holdfast.config.role import Role
 from holdfast.config.study import MeasureSpec, Study
 from holdfast.data import template_check
 from holdfast.evals.measures.cards import card
@@ -16,6 +18,7 @@ from holdfast.runs.materials import Materials
 if TYPE_CHECKING:
     from holdfast.config.run import Run
     from holdfast.evals.eval_config import EvalConfig
+    from holdfast.types import Prompt
 
 CHARACTERS = 4  # of a prompt that are taken for one token
 
@@ -38,12 +41,26 @@ class EvalPlan:
     written: int = 0
 
 
+class Measured(NamedTuple):
+    """What decides how runs are measured: those of all seeds are measured alike."""
+
+    model: str
+    task: str
+    label: str
+    role: Role
+    budgets: tuple[int, ...]
+    measured: tuple[int, ...]
+
+
 def plan_configs(materials: Materials, runs: Sequence[Run], *, nominal: bool) -> list[EvalPlan]:
     """Raises UserError where a measure's data are missing, or where an item is also trained on."""
     study = materials.study
+    mine: dict[str, Counter[Measured]] = {m.name: Counter() for m in study.models}
+    for t in runs:
+        mine[t.model][Measured(t.model, t.task, t.label, t.role, t.budgets, t.measured)] += 1
     if nominal:
         return [
-            _nominal(study, m.name, spec, task, runs)
+            _nominal(study, m.name, spec, task, mine[m.name])
             for m in study.models
             for spec in (*study.measures, *(v.spec for v in varied(study)))
             for task in _tasks(study, spec)
@@ -52,37 +69,57 @@ def plan_configs(materials: Materials, runs: Sequence[Run], *, nominal: bool) ->
 
     first = study.models[0].name
     tasks = {t: (materials.task(t), materials.prepared(first, t)) for t in materials.tasks}
-    found = configs(study, tasks, varied(study))
-    return [_counted(materials, m.name, config, runs) for m in study.models for config in found]
+    found = [(config, _asked(config)) for config in configs(study, tasks, varied(study))]
+    for reader in dict.fromkeys(materials.reader(m.name) for m in study.models):
+        for config, asked in found:
+            template_check.measured(materials.renderer(reader), asked.prompts, config.label)
+    return [_counted(materials, m.name, *what, mine[m.name]) for m in study.models for what in found]
 
 
-def _counted(materials: Materials, model: str, config: EvalConfig, runs: Sequence[Run]) -> EvalPlan:
-    mine = [t for t in runs if t.model == model and config.task in ("", t.task)]
+class Asked(NamedTuple):
+    """What one subject is asked, once; ``read`` and ``written`` in tokens, at most."""
+
+    prompts: list[Prompt]
+    requests: int
+    read: int
+    written: int
+
+
+def _asked(config: EvalConfig) -> Asked:
+    prompts, samples = [p for item in config.items for p in config.prompts_for(item)], config.sampling.samples
+    generated = sum(samples for p in prompts if not p.continuations)
+    return Asked(
+        prompts,
+        requests=sum(1 if p.continuations else samples for p in prompts),
+        read=sum(sum(len(turn.content) for turn in p.turns) // CHARACTERS for p in prompts),
+        written=generated * config.sampling.max_new_tokens,
+    )
+
+
+def _counted(
+    materials: Materials, model: str, config: EvalConfig, asked: Asked, runs: Mapping[Measured, int]
+) -> EvalPlan:
+    mine = {t: n for t, n in runs.items() if config.task in ("", t.task)}
     if config.varies:  # the study proper's, at its last budget
-        mine = [t for t in mine if t.role.is_study and config.last in t.budgets]
-    prompts = [(prompt, config.sampling.samples) for item in config.items for prompt in config.prompts_for(item)]
-    template_check.measured(materials.renderer(model), (prompt for prompt, _ in prompts), config.label)
-    requests = sum(1 if prompt.continuations else samples for prompt, samples in prompts)
-    read = sum(sum(len(turn.content) for turn in prompt.turns) // CHARACTERS for prompt, _ in prompts)
-    written = sum(samples * config.sampling.max_new_tokens for prompt, samples in prompts if not prompt.continuations)
+        mine = {t: n for t, n in mine.items() if t.role.is_study and config.last in t.budgets}
     # The base once, and every checkpoint once for each way of asking that its objective has.
     given = _given(materials.study, model, config.task)
-    times = 1 + given + sum(_checkpoints(t, config) * _ways(materials, t, config) for t in mine)
+    times = 1 + given + sum(n * _checkpoints(t, config) * _ways(materials, t, config) for t, n in mine.items())
     return EvalPlan(
         model=model,
         measure=config.label,
         task=config.task,
         axis=config.measure.axis,
-        subjects=1 + given + sum(_checkpoints(t, config) for t in mine),
+        subjects=1 + given + sum(n * _checkpoints(t, config) for t, n in mine.items()),
         items=len(config.items),
-        requests=requests * times,
-        tokens=(read + written) * times,
+        requests=asked.requests * times,
+        tokens=(asked.read + asked.written) * times,
         of=config.of,
-        written=written * times,
+        written=asked.written * times,
     )
 
 
-def _checkpoints(run: Run, config: EvalConfig) -> int:
+def _checkpoints(run: Measured, config: EvalConfig) -> int:
     if config.varies:
         return 1
     return sum(config.at(budget) or not run.role.on_ladder for budget in run.measured)
@@ -94,10 +131,9 @@ def _given(study: Study, model: str, task: str) -> int:
     return sum((g.model or first) == model and (not task or g.task in ("", task)) for g in study.given)
 
 
-def _nominal(study: Study, model: str, spec: MeasureSpec, task: str, runs: Sequence[Run]) -> EvalPlan:
-    subjects = (
-        1 + _given(study, model, task) + sum(len(t.measured) for t in runs if t.model == model and task in ("", t.task))
-    )
+def _nominal(study: Study, model: str, spec: MeasureSpec, task: str, runs: Mapping[Measured, int]) -> EvalPlan:
+    trained = sum(n * len(t.measured) for t, n in runs.items() if task in ("", t.task))
+    subjects = 1 + _given(study, model, task) + trained
     axis = registry.get("measures", spec.measure).axis  # type: ignore[attr-defined]
     size = card(spec.measure).get("size")
     if size is None:
@@ -117,7 +153,7 @@ def _tasks(study: Study, spec: MeasureSpec) -> list[str]:
     return [t.name for t in study.tasks] if per_task else [""]
 
 
-def _ways(materials: Materials, run: Run, config: EvalConfig) -> int:
+def _ways(materials: Materials, run: Measured, config: EvalConfig) -> int:
     if not run.role.is_study or not config.own_conditions or not config.items:
         return 1
     conditions = getattr(materials.objectives[run.label], "at_evaluation", None)

@@ -6,7 +6,7 @@ The plan counts with these and the training stage trains on them, so that what w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial, wraps
+from functools import cached_property, lru_cache, partial, wraps
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,14 +24,16 @@ from holdfast.data.stream import Stream, Usable, stream, usable
 from holdfast.objectives.objective import Objective
 from holdfast.runs import checks, prepared_rows
 from holdfast.store import documents
-from holdfast.store.digest import digest
+from holdfast.store.digest import digest, file_digest
 from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
 from holdfast.store.model_files import model_digest
 from holdfast.store.sources import adapter_folder, data_file, is_hub_id, model_folder
 from holdfast.types import Example, Turn, UserError
 
+STREAMS = 256  # orders of rows that are kept: those of one model and task follow one another in a plan
 PROBES = 32  # validation rows on which a checkpoint's distance from the base is measured
+_TOKENS = "tokenizer_config.json"
 T = TypeVar("T")
 
 
@@ -40,10 +42,7 @@ def _once(method: Callable[..., T]) -> Callable[..., T]:
 
     @wraps(method)
     def remembered(self: Materials, *names: Any) -> T:
-        key = (method.__name__, *names)
-        if key not in self._known:
-            self._known[key] = method(self, *names)
-        return self._known[key]
+        return self.once(method, *names)
 
     return remembered
 
@@ -86,6 +85,7 @@ class Materials:
         self.folder = folder
         self.planning = plan
         self._known: dict[tuple[Any, ...], Any] = {}
+        self._stream = lru_cache(STREAMS)(self._order)
         self.models: Mapping[str, ModelSpec] = {m.name: m for m in study.models}
         self.speakers = {m.name: m for m in study.speakers}
         own = [b.task for b in study.control_runs if b.task is not None]
@@ -98,6 +98,13 @@ class Materials:
             for t in ([learnt[v.second]] if v.second else study.tasks)
         ]
         self.tasks: Mapping[str, TaskSpec] = {t.name: t for t in [*own, *of_variants, *learnt.values()]}
+
+    def once(self, function: Callable[..., T], *names: Any) -> T:
+        """What a function of these materials and names returned the first time."""
+        key = (function, *names)
+        if key not in self._known:
+            self._known[key] = function(self, *names)
+        return self._known[key]
 
     @cached_property
     def objectives(self) -> Mapping[str, Objective]:
@@ -142,6 +149,14 @@ class Materials:
         controls = self.study.controls
         most = min(controls.max_tokens, context) if context else controls.max_tokens
         return controls.model_copy(update={"max_tokens": most})
+
+    @_once
+    def reader(self, model: str) -> str:
+        """The first model asked for that reads every text as this one does: what is counted for the one is counted for
+        all of a family."""
+        own = file_digest(self.path(model) / _TOKENS) if (self.path(model) / _TOKENS).is_file() else ""
+        reads = ("reader", self.renderer(model).digest, own, self._fitting(model).max_tokens)
+        return self._known.setdefault(reads, model)
 
     @_once
     def prompt_tokens(self, model: str, prompt: tuple[Turn, ...]) -> int:
@@ -292,11 +307,18 @@ class Materials:
         """Of a run's data order, and of its initialisation and dropout."""
         return self.variants[label].seeds(seed)
 
-    @_once
     def usable(self, model: str, task: str) -> Usable:
         """The rows that every objective can use."""
         if kept := self._kept(model, task):
             return kept[1]
+        return self._usable(self.asked(model, task), task)
+
+    def asked(self, model: str, task: str) -> str:
+        """The model for which a task's rows are made and counted: itself where its own answers are among them."""
+        return model if sampled.sides(self.tasks[task]) else self.reader(model)
+
+    @_once
+    def _usable(self, model: str, task: str) -> Usable:
         self.agreement(model, task)
         objectives = self._objectives(task)
         pairs = [label for label, objective in objectives.items() if objective.needs.pairs]
@@ -315,9 +337,12 @@ class Materials:
             raise UserError(f"no row of the task {task!r} can be used by every objective ({why}); {mend}")
         return found
 
-    @_once
     def agreement(self, model: str, task: str) -> list[str]:
         """What is well to know of the task's rows in the model's template. Raises UserError where one does not fit."""
+        return self._agreement(self.asked(model, task), task)
+
+    @_once
+    def _agreement(self, model: str, task: str) -> list[str]:
         parts = self.prepared(model, task)
         return template_check.check(
             self.renderer(model), (*parts.train, *parts.validation, *parts.test), partial(self._place, task)
@@ -328,27 +353,27 @@ class Materials:
         where = getattr(self.task(task), "where", None)
         return (where and where(id)) or f"the row {id} of the task {task}"
 
-    @_once
     def rows_digest(self, model: str, task: str) -> str:
         """Of the rows as they are learnt: a response that the template alters (it trims, as a rule) is another one."""
+        return self._rows_digest(self.asked(model, task), task)
+
+    @_once
+    def _rows_digest(self, model: str, task: str) -> str:
         rows, renderer = self.usable(model, task).rows, self.renderer(model)
         altered = [r for e in rows for r in (e.chosen, e.rejected) if r and renderer.altered(r)]
         return digest([rows, "altered", altered]) if altered else digest(rows)
 
-    @_once
     def stream(self, model: str, task: str, seed: int, budget: int, label: str) -> Stream:
         """The order that a variant reads, up to this budget: as every objective does, but for its own controls."""
-        controls, task, seed = self.controls(label), self.rows_of(label, task), self.seeds(label, seed)[0]
+        controls, task = self.controls(label), self.rows_of(label, task)
+        named = "second order" if self.variants[label].second else "order"
+        order = (self.seeds(label, seed)[0], budget, controls.batch_rows, controls.passes, named)
+        return self._stream(self.asked(model, task), task, *order)
+
+    def _order(self, model: str, task: str, seed: int, budget: int, batch_rows: int, passes: int, named: str) -> Stream:
+        rows, renderer = self.usable(model, task), self.renderer(model)
         try:
-            return stream(
-                self.usable(model, task),
-                self.renderer(model),
-                seed=seed,
-                budget=budget,
-                batch_rows=controls.batch_rows,
-                passes=controls.passes,
-                named="second order" if self.variants[label].second else "order",
-            )
+            return stream(rows, renderer, seed=seed, budget=budget, batch_rows=batch_rows, passes=passes, named=named)
         except UserError as e:
             raise UserError(f"task {task!r}: {e}") from None
 
