@@ -1,6 +1,5 @@
 # README's two commands. Each does its own set-up; PIP_ARGS is passed through to pip.
-# Three workers for two cores: some tests wait for processes and browsers. Tests start many processes, which read what
-# is compiled already.
+# Tests start many processes, which read what is compiled already.
 PYTHON ?= python3
 PIP_ARGS ?=
 VENV := .venv
@@ -20,7 +19,7 @@ smollm2: $(VENV)/.smollm2
 	$(BIN)/holdfast run $(if $(HOLDFAST_TEST_DATA),smollm2-benchmarks --out runs/smollm2-benchmarks,smollm2 --out runs/smollm2)
 
 test: $(VENV)/.dev
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-vllm: $(VLLM)/.run
 	$(VLLM)/bin/python -m pytest -m vllm tests/vllm

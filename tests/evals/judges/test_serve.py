@@ -20,6 +20,8 @@ from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judges.rubrics import CoherenceRubric
 from holdfast.types import Sampling, Turn
 
+pytestmark = pytest.mark.slow  # the server loads for ten seconds; faults of every kind: ``test_endpoint``
+
 pytest.importorskip("fastapi", reason="needs transformers[serving], which the extra dev brings")
 
 MODEL = str(files("holdfast.miniature") / "model")

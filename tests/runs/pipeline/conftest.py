@@ -74,4 +74,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies are run in this process, and have no page."""
     monkeypatch.setattr(pipeline, "make", Here)
+    monkeypatch.setitem(stages.STAGES, "report", no_page)
