@@ -45,8 +45,7 @@ def probe(report: Report, text: str) -> None:
 
     # Batches of a study are long, and of prompts of like length: few at once are read as fast, but not answered.
     reading, _ = answered(ALIKE, 1)
-    (first, one), (last, all_) = answered(PROBED, 1), answered(PROBED, 1 + FEW)
+    (short, few), (long, many) = answered(PROBED, 1), answered(PROBED, 1 + FEW)  # of the longer the rest is writing
     read = sum(materials.prompt_tokens(model, turns) for turns in some)
-    written = operations * max(all_ - one, 1) / max(last - first, 1e-6)
-    speeds = trained, operations * read / reading, written
-    report({"speeds": speeds})
+    writing = operations * max(many - few, 1) / max(long - short, 1e-6)
+    report({"speeds": (trained, operations * read / reading, writing)})
