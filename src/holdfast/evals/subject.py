@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +62,17 @@ def once(rows: Sequence[SubjectRow], ladder: Collection[int]) -> list[SubjectRow
     return list(found.values())
 
 
-def before(row: SubjectRow, rows: Sequence[SubjectRow]) -> list[SubjectRow]:
-    """Who is measured before it, for its answers are likely the same: its run's earlier budgets, the last first, then
-    the base of its model. By the plan alone, so that whoever goes on later goes on from the same."""
-    run = [r for r in rows if row.trajectory and r.trajectory == row.trajectory and r.budget < row.budget]
-    base = [r for r in rows if r.label == "base" and r.model == row.model and r.subject != row.subject]
-    return sorted(run, key=lambda r: -r.budget) + base
+def befores(some: Sequence[SubjectRow], rows: Sequence[SubjectRow]) -> list[list[SubjectRow]]:
+    """Who of all ``rows`` is measured before each of ``some``, for its answers are likely the same: its run's earlier
+    budgets, the last first, then the base of its model. By the plan alone, so that whoever goes on later goes on from
+    the same."""
+    runs, bases = defaultdict[str, list[SubjectRow]](list), defaultdict[str, list[SubjectRow]](list)
+    for r in rows:
+        runs[r.trajectory].append(r)
+        if r.label == "base":
+            bases[r.model].append(r)
+    return [
+        sorted((r for r in runs[row.trajectory] if row.trajectory and r.budget < row.budget), key=lambda r: -r.budget)
+        + [r for r in bases[row.model] if r.subject != row.subject]
+        for row in some
+    ]

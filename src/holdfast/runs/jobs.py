@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import registry
 from holdfast.config import decisions, loading
+from holdfast.config.run import Run
 from holdfast.config.study import Controls, JudgeSpec, ModelSpec
 from holdfast.config.task import SideSpec
 from holdfast.data import sampled
@@ -25,12 +26,11 @@ from holdfast.evals.judges.judge import JudgeModel, JudgeResources
 from holdfast.evals.judging import judge_subject, judged
 from holdfast.evals.outside import RESPONSES
 from holdfast.evals.respond import respond_subject
-from holdfast.evals.subject import SubjectRow, before, once
+from holdfast.evals.subject import SubjectRow
 from holdfast.evals.varied import varied
 from holdfast.models.identity import subject_id
 from holdfast.runs.executors.executor import Report
 from holdfast.runs.materials import Materials
-from holdfast.runs.plan import Plan
 from holdfast.store.digest import digest, file_digest, short
 from holdfast.store.files import lock, read_json, write_json
 from holdfast.store.folder import StudyFolder
@@ -48,25 +48,11 @@ class Bench:
     folder: StudyFolder
     materials: Materials
 
-    @property
-    def plan(self) -> Plan:
-        return Plan.read(self.folder)
-
     def configs(self, only: str = "") -> list[EvalConfig]:
         """The study's eval configs, or those of one measure."""
         own, decided = file_digest(self.folder.study_yaml), self.folder.decisions_json
         configs = _configs(self.folder.root, own, file_digest(decided) if decided.is_file() else "")
         return [c for c in configs if only in ("", c.label)]
-
-    def rows(self) -> list[SubjectRow]:
-        return once(read_rows(self.folder.subjects, "subjects", SubjectRow), self.materials.study.ladder)
-
-    def row(self, subject: str) -> SubjectRow:
-        return next(row for row in self.rows() if row.subject == subject)
-
-    def base(self, model: str) -> SubjectRow:
-        rows = read_rows(self.folder.subjects, "subjects", SubjectRow)
-        return next(row for row in rows if row.model == model and row.label == "base")
 
 
 def open_bench(root: Path) -> Bench:
@@ -261,35 +247,34 @@ def base_subject(materials: Materials, model: str) -> Subject:
     return Subject(subject_id(materials.model_digest(model), materials.renderer(model).digest), model)
 
 
-def train(report: Report, root: Path, id: str, budgets: tuple[int, ...]) -> None:
-    """Train one run to the last of these budgets, which are its first."""
+def train(report: Report, root: Path, run: Run, budgets: tuple[int, ...]) -> None:
+    """Train a planned run to the last of these budgets, which are its first."""
     from holdfast.training.job import TrainJob
     from holdfast.training.loop import train as train_one
 
     bench = open_bench(root)
     materials = bench.materials
     _close_engines()
-    t = next(t for t in bench.plan.runs if t.id == id)
-    stream = materials.stream(t.model, t.task, t.seed, t.budgets[-1], t.label)
-    controls = materials.controls(t.label)
-    assert stream.digest == t.order, "the stream is not the one that was planned"
-    backend = _tell(report, _open_backend(bench, t.model))
+    stream = materials.stream(run.model, run.task, run.seed, run.budgets[-1], run.label)
+    controls = materials.controls(run.label)
+    assert stream.digest == run.order, "the stream is not the one that was planned"
+    backend = _tell(report, _open_backend(bench, run.model))
     job = TrainJob(
-        id=t.id,
-        label=t.label,
-        objective=materials.objectives[t.label],
+        id=run.id,
+        label=run.label,
+        objective=materials.objectives[run.label],
         lora=controls.lora,
         controls=controls,
-        seed=materials.seeds(t.label, t.seed)[1],
-        learning_rate=t.learning_rate,
+        seed=materials.seeds(run.label, run.seed)[1],
+        learning_rate=run.learning_rate,
         budgets=budgets,
         stream=stream,
-        start=bench.folder.run(t.parent).checkpoint(t.budgets[-1]) if t.parent else None,
-        probes=materials.probes(t.model, t.task),
+        start=bench.folder.run(run.parent).checkpoint(run.budgets[-1]) if run.parent else None,
+        probes=materials.probes(run.model, run.task),
         references=root / "references",
         fits=_fits(bench.folder, backend.network, controls),
     )
-    train_one(job, bench.folder.run(id), backend.network, report)
+    train_one(job, bench.folder.run(run.id), backend.network, report)
 
 
 def _fits(folder: StudyFolder, network: Any, controls: Controls) -> Fits:
@@ -311,24 +296,22 @@ def _fits(folder: StudyFolder, network: Any, controls: Controls) -> Fits:
     return Fits(**known[key])
 
 
-def respond(report: Report, root: Path, subject: str, only: str = "") -> None:
-    """Put all items, or those of one measure, to one subject."""
+def respond(report: Report, root: Path, row: SubjectRow, others: Sequence[SubjectRow], only: str = "") -> None:
+    """Put all items, or those of one measure, to one subject; ``others``: who was measured before it."""
     bench = open_bench(root)
-    row = bench.row(subject)
     model = row.weights or row.model
     renderer, backend = bench.materials.renderer(model), _tell(report, _measuring(bench, model))
     _unaltered(backend, bench, row)
-    others, near = before(row, bench.rows()), getattr(backend, "near_ties", 0)
+    near = getattr(backend, "near_ties", 0)
     respond_subject(backend, renderer, row, bench.configs(only), bench.folder, _rows(report), others)
     if near := getattr(backend, "near_ties", 0) - near:
         report({"note": f"{near} tokens of its answers were nearly others (docs/backends.md, drafts)", "unit": "note"})
 
 
-def respond_all(report: Report, root: Path, subjects: Sequence[str], model: str, only: str = "") -> None:
+def respond_all(report: Report, root: Path, rows: Sequence[SubjectRow], model: str, only: str = "") -> None:
     """Put all items, or those of one measure, to several subjects of one loaded model at once."""
     bench = open_bench(root)
-    rows, renderer = [bench.row(s) for s in subjects], bench.materials.renderer(model)
-    backend = _measuring(bench, model)
+    renderer, backend = bench.materials.renderer(model), _measuring(bench, model)
     for row in rows:
         _unaltered(backend, bench, row)
     respond_together(backend, renderer, rows, bench.configs(only), bench.folder, _rows(report))
@@ -343,12 +326,12 @@ def translate(report: Report, root: Path, side: translating.Side) -> None:
         gap.fill(_translator(gap, bench.folder.judge_cache), tell)
 
 
-def judge(report: Report, root: Path, subject: str, wants: JudgeModel | None, only: str = "") -> None:
-    """Judge one subject's records, or those of one measure, by the judges that want this model."""
+def judge(
+    report: Report, root: Path, row: SubjectRow, base: SubjectRow, wants: JudgeModel | None, only: str = ""
+) -> None:
+    """Judge one subject's records, or those of one measure, by the judges that want this model; ``base``: its own."""
     bench = open_bench(root)
-    row = bench.row(subject)
-    base = bench.base(row.model).speaker(root)
-    resources = _resources(bench, wants, row.model, base, _measuring)
+    resources = _resources(bench, wants, row.model, base.speaker(root), _measuring)
     judge_subject(row, bench.configs(only), bench.folder, wants=wants, resources=resources, progress=_rows(report))
 
 

@@ -20,7 +20,7 @@ from holdfast.evals.judges.judge import JudgeModel, JudgeResources
 from holdfast.evals.judging import costs, wanted
 from holdfast.evals.layout import write_configs
 from holdfast.evals.progress import judged, responded
-from holdfast.evals.subject import SubjectRow, before, once
+from holdfast.evals.subject import SubjectRow, befores, once
 from holdfast.runs import jobs
 from holdfast.runs.deciders import DECIDERS, Deciding, Need
 from holdfast.runs.display import Display
@@ -170,10 +170,11 @@ def _fit(work: Work, runs: Sequence[Run]) -> None:
     # By model, since a worker holds one; the longest first, so that none is left with a long one at the end.
     waiting = sorted(runs, key=lambda t: (t.model, -t.checkpoints[-1].forward_tokens))
     left = [t for t in waiting if not finished(work.folder.run(t.id), t.budgets)]
+    whole = {t.id: t for t in work.plan.runs} if left else {}
     several = len(work.study.models) > 1 or len(work.study.tasks) > 1
     for again in (False, True):  # a second round begins where a first one ended
         some = distinct([t for t in left if bool(t.parent) == again])
-        work.do("train", [_of_run(t, work, several) for t in some])
+        work.do("train", [_of_run(t, whole[t.id], work, several) for t in some])
 
 
 def _enrol(work: Work, runs: Sequence[Run]) -> list[SubjectRow]:
@@ -192,23 +193,23 @@ def _respond(work: Work, only: str = "") -> Path:
     left = [r for r in rows if not responded(r, configs, work.folder).done]
     if work.study.backend == "in_process":
         # Bases, then first budgets, then second ones: an answer's draft is there before it, in a resumed run as well.
-        depths = {r.subject: len(before(r, rows)) for r in left}
-        for depth in sorted(set(depths.values())):
-            some = [r for r in left if depths[r.subject] == depth]
-            work.do("respond", [_of_subject("respond", jobs.respond, work, r, only=only) for r in some])
+        earlier = befores(left, rows)
+        for depth in sorted({len(others) for others in earlier}):
+            some = [(r, others) for r, others in zip(left, earlier, strict=True) if len(others) == depth]
+            work.do("respond", [_of_subject("respond", jobs.respond, work, r, others=o, only=only) for r, o in some])
     else:  # an engine fills its batches with all adapters of a model
-        by_model = {m: [r.subject for r in left if (r.weights or r.model) == m] for m in work.materials.speakers}
+        by_model = {m: [r for r in left if (r.weights or r.model) == m] for m in work.materials.speakers}
         work.do(
             "respond",
             [
                 Job(
                     f"respond {m}",
                     jobs.respond_all,
-                    {"root": work.folder.root, "subjects": subjects, "model": m, "only": only},
+                    {"root": work.folder.root, "rows": mine, "model": m, "only": only},
                     m,
                 )
-                for m, subjects in by_model.items()
-                if subjects
+                for m, mine in by_model.items()
+                if mine
             ],
         )
     return work.folder.records
@@ -229,10 +230,11 @@ def _judge(work: Work, only: str = "") -> Path:
         if cost.calls:
             work.display.say(str(cost))
         cost.check()
+    bases = {row.model: row for row in reversed(rows) if row.label == "base"}
     work.do(
         "judge",
         [
-            _of_subject("judge", jobs.judge, work, row, wants=wants, only=only)
+            _of_subject("judge", jobs.judge, work, row, base=bases[row.model], wants=wants, only=only)
             for wants in wanted(configs)  # by the model that judges ask, since a worker holds one
             for row in rows
             if not judged(row, configs, work.folder, wants).done
@@ -312,9 +314,10 @@ STAGES = {
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _of_run(t: Run, work: Work, several: bool) -> Job:
+def _of_run(t: Run, whole: Run, work: Work, several: bool) -> Job:
+    """To train to where ``t`` ends, of the ``whole`` run that is planned."""
     name = f"{t.label} seed {t.seed}" + (f" {t.task} {t.model}" if several else "")
-    return Job(name, jobs.train, {"root": work.folder.root, "id": t.id, "budgets": t.budgets}, t.model)
+    return Job(name, jobs.train, {"root": work.folder.root, "run": whole, "budgets": t.budgets}, t.model)
 
 
 def _write_control_manifest(work: Work, runs: Sequence[Run]) -> None:
@@ -340,5 +343,5 @@ def _measuring(work: Work) -> tuple[list[EvalConfig], list[SubjectRow]]:
 
 def _of_subject(verb: str, function: Any, work: Work, row: SubjectRow, **more: Any) -> Job:
     where = f"{row.label} {row.budget:,}" if row.adapter else f"base {row.model}"
-    arguments = {"root": work.folder.root, "subject": row.subject, **more}
+    arguments = {"root": work.folder.root, "row": row, **more}
     return Job(f"{verb} {where} {row.subject[:6]}", function, arguments, row.weights or row.model)

@@ -11,7 +11,7 @@ import pytest
 from holdfast.config.study import LoraSpec
 from holdfast.evals import shards
 from holdfast.evals.respond import respond_subject
-from holdfast.evals.subject import SubjectRow, before
+from holdfast.evals.subject import SubjectRow, befores
 from holdfast.models import adapters
 from holdfast.models.identity import subject_id
 from holdfast.store import tables
@@ -71,7 +71,7 @@ class Watched:
 
 def respond(network, row, found, folder, rows, **how):
     backend = Watched(network, **how)
-    respond_subject(backend, network.renderer, row, found, folder, others=before(row, rows))
+    respond_subject(backend, network.renderer, row, found, folder, others=befores([row], rows)[0])
     return backend
 
 
@@ -80,10 +80,10 @@ def test_who_is_measured_before_whom(run):
     other = replace(first, subject="o", trajectory="u", seed=1)
     given = SubjectRow("g", "tiny", label="given", adapter="elsewhere", budget=500)
     rows = [second, other, given, first, base]
-    assert before(base, rows) == []
-    assert before(first, rows) == before(other, rows) == before(given, rows) == [base]
-    assert before(second, rows) == [first, base]
-    assert before(first, [replace(base, subject="p", model="another"), *rows]) == [base]
+    assert befores([base, first, second], rows) == [[], [base], [first, base]]
+    assert befores([other, given], rows) == [[base], [base]]
+    another = replace(base, subject="p", model="another")
+    assert befores([first], [another, *rows]) == [[base]]
 
 
 @pytest.mark.parametrize("way", WAYS)
