@@ -27,7 +27,6 @@ from holdfast.config.run import planned
 from holdfast.config.study import Study
 from holdfast.stats.components import components
 from holdfast.store import tables
-from holdfast.store.files import read_json
 from holdfast.store.folder import StudyFolder
 from holdfast.store.schemas import COLUMNS
 
@@ -84,7 +83,7 @@ def answers(folder: StudyFolder, study: Study) -> pd.DataFrame:
     frame = load_records(folder, varied=True, numbered=True)
     frame = frame[(frame["format"] == DEFAULT) & frame["bracket"].isin(("", Role.VARIATION))]
     frame = frame[(frame["bracket"] != "") | (frame["budget"] == study.ladder[-1]) | (frame["label"] == BASE)]
-    runs = {r.id: r for r in planned(read_json(folder.plan_json) if folder.plan_json.exists() else {})}
+    runs = {r.id: r for r in planned(folder)}
     places = tables.read(folder.subjects, "subjects")[["subject", "trajectory"]].to_numpy()
     trained = {s: runs[t] for s, t in places if t in runs}
     unasked = matched_only((c.measure for c in about.values() if c.axis == "capability" and not c.varies), study)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from itertools import islice
 from typing import Any
 
 from holdfast.config.role import Role
 from holdfast.config.study import Study
 from holdfast.config.study_runs import own
+from holdfast.store import tables
+from holdfast.store.digest import file_digest
+from holdfast.store.files import read_json
+from holdfast.store.folder import StudyFolder
+from holdfast.types import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +90,57 @@ _EARLIER = {
 def present_names(plain: Mapping[str, Any]) -> dict[str, Any]:
     """What plan.json holds, by the names that its parts have now."""
     found = {_EARLIER.get(key, key): value for key, value in plain.items()}
-    if "runs" in found:
+    if isinstance(found.get("runs"), list):
         found["runs"] = [{_EARLIER.get(key, key): value for key, value in run.items()} for run in found["runs"]]
         found["runs"] = [run | {"role": Role.of(run["role"])} for run in found["runs"]]
     return found
 
 
-def planned(plain: Mapping[str, Any]) -> list[Run]:
-    """The runs that plan.json names; [] where it holds none."""
+def planned(folder: StudyFolder) -> list[Run]:
+    """The runs that a study's plan names; [] where there is none."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(list[Run]).validate_python(present_names(plain).get("runs", ()))
+    if not folder.plan_json.exists():
+        return []
+    found = present_names(read_json(folder.plan_json)).get("runs", [])
+    return read_runs(folder, found) if isinstance(found, dict) else TypeAdapter(list[Run]).validate_python(found)
+
+
+# -- more runs than a JSON file should hold, as a table of columns -----------------------------------------------------
+
+_OWN = [f.name for f in fields(Run) if f.name != "checkpoints"]
+_POINTS = [f.name for f in fields(PlannedCheckpoint)]
+
+
+def write_runs(folder: StudyFolder, runs: Sequence[Run]) -> dict[str, Any]:
+    """Writes ``runs.parquet``; returns what stands in plan.json in their place."""
+    import pandas as pd
+
+    columns: dict[str, list[Any]] = {name: [getattr(run, name) for run in runs] for name in _OWN}
+    for name in ("params", "overrides"):
+        columns[name] = [json.dumps(dict(value), sort_keys=True) for value in columns[name]]
+    columns |= {name: [[getattr(c, name) for c in run.checkpoints] for run in runs] for name in _POINTS}
+    tables.write(folder.runs_parquet, "runs", pd.DataFrame(columns))
+    return {"file": folder.runs_parquet.name, "sha256": file_digest(folder.runs_parquet)}
+
+
+def read_runs(folder: StudyFolder, written: Mapping[str, Any]) -> list[Run]:
+    """What ``write_runs`` was given. Raises UserError where it was written for another plan."""
+    import pyarrow.compute as pc
+
+    table = tables.arrow(folder.runs_parquet, "runs")
+    if file_digest(folder.runs_parquet) != written["sha256"]:
+        raise UserError(f"{folder.runs_parquet} is of another plan than plan.json; run `holdfast run` again")
+    points = map(PlannedCheckpoint, *(pc.list_flatten(table[name]).to_pylist() for name in _POINTS))
+    checkpoints = [tuple(islice(points, n)) for n in pc.list_value_length(table["budget"]).to_pylist()]
+    own = {name: table[name].to_pylist() for name in _OWN}
+    parsed = cache(json.loads)
+    own |= {name: list(map(parsed, own[name])) for name in ("params", "overrides")}
+    own["role"] = list(map(Role, own["role"]))
+    return [
+        Run(**dict(zip(_OWN, run, strict=True)), checkpoints=some)
+        for *run, some in zip(*own.values(), checkpoints, strict=True)
+    ]
 
 
 def still_warming_up(runs: Iterable[Run], study: Study) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from holdfast.config import decisions
 from holdfast.config.role import Role
-from holdfast.config.run import Run, present_names
+from holdfast.config.run import Run, present_names, read_runs, write_runs
 from holdfast.config.study import Study
 from holdfast.config.study_runs import RunSpec, tuning_seeds
 from holdfast.config.study_runs import runs as declared_runs
@@ -19,10 +19,11 @@ from holdfast.runs.materials import Materials
 from holdfast.runs.notes import plan_notes
 from holdfast.runs.sizes import Shape, measured, published
 from holdfast.store.digest import canonical
-from holdfast.store.files import AGAIN, read_json
+from holdfast.store.files import AGAIN, read_json, write_json
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
+MANY = 5_000  # runs: as JSON 13 MB, which take half a second to read
 _ASKED = {"estimands", "references", "interest", "prompts"}  # of `declared`: the rest is of power alone
 
 
@@ -79,6 +80,16 @@ class Plan:
 
         return TypeAdapter(Plan).validate_python(present_names(plain))
 
+    def write(self, folder: StudyFolder) -> None:
+        """For ``read``. More than ``MANY`` runs lie as a table beside ``plan.json``."""
+        if len(self.runs) > MANY:
+            plain = replace(self, runs=()).as_json() | {"runs": write_runs(folder, self.runs)}
+        else:
+            plain = self.as_json()
+        write_json(folder.plan_json, plain)
+        if len(self.runs) <= MANY:
+            folder.runs_parquet.unlink(missing_ok=True)
+
     @staticmethod
     def read(folder: StudyFolder) -> Plan:
         """The plan that a run left."""
@@ -86,7 +97,9 @@ class Plan:
         plain = present_names(read_json(folder.plan_json, "name"))
         if lost := [key for key in needs if key not in plain]:
             raise UserError(f"{folder.plan_json} is damaged (it has no {lost[0]}); {AGAIN}")
-        return Plan.from_json(plain)
+        if isinstance(plain["runs"], list):
+            return Plan.from_json(plain)
+        return replace(Plan.from_json(plain | {"runs": []}), runs=tuple(read_runs(folder, plain["runs"])))
 
 
 def expand(

@@ -94,7 +94,7 @@ def _plan(work: Work) -> Path:
         work.display.say(f"note: {note}")
     work.draft = None
     loading.save(work.study, work.folder.study_yaml)
-    write_json(work.folder.plan_json, planned.as_json())
+    planned.write(work.folder)
     if said := declaration.record(work.study, work.folder):
         work.display.say(f"what is asked, recorded before there are results: {said} (declaration.json)")
     materials.keep()  # so that no worker goes through all rows again

@@ -73,6 +73,7 @@ class StudyFolder:
 
     study_yaml = _At("study.yaml")
     plan_json = _At("plan.json")
+    runs_parquet = _At("runs.parquet")  # of a plan, where they are too many for ``plan.json``
     declaration_json = _At("declaration.json")  # what decides a verdict, as it was before there were results
     looks_jsonl = _At("looks.jsonl")  # a line for every analysis
     controls_json = _At("controls.json")

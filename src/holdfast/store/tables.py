@@ -113,14 +113,14 @@ def read(
     column named is among those given; of a file without such a row nothing else is read.
     """
     wanted = {c: pa.array(list(v), SCHEMAS[name][1].field(c).type) for c, v in (where or {}).items()}  # once for all
-    tables = [_table(p, name, columns, wanted) for p in _paths(path)] or [_shape(name, columns).empty_table()]
+    tables = [arrow(p, name, columns, wanted) for p in _paths(path)] or [_shape(name, columns).empty_table()]
     return pa.concat_tables(tables).to_pandas()
 
 
 def read_rows(path: Path | str | Iterable[Path], name: str, cls: type[T]) -> list[T]:
     """One file or several, back to the dataclass; columns that it has no field for are left out."""
     hints = _hints(cls)  # type: ignore[arg-type]  # a class is hashable
-    rows = [row for p in _paths(path) for row in _table(p, name).to_pylist()]
+    rows = [row for p in _paths(path) for row in arrow(p, name).to_pylist()]
     return [cls(**{k: _back(v, hints[k]) for k, v in row.items() if k in hints}) for row in rows]
 
 
@@ -133,12 +133,13 @@ def _shape(name: str, columns: Sequence[str]) -> pa.Schema:
     return pa.schema([schema.field(c) for c in columns]) if columns else schema
 
 
-def _table(
+def arrow(
     path: Path | str,
     name: str,
     columns: Sequence[str] = (),
     where: Mapping[str, pa.Array] | None = None,
 ) -> pa.Table:
+    """One file as Arrow's own table, for those who want columns and no frame; arguments as of ``read``."""
     version, schema = SCHEMAS[name][0], _shape(name, columns)
     with reading(path):
         data = Path(path).read_bytes()

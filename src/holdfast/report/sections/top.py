@@ -59,7 +59,7 @@ def warnings(findings: Findings) -> list[str]:
     """What must be known before the answer is believed. Other caveats are the answer's own."""
     stopped = decisions.stopped(findings.study, findings.folder)
     said = phrases("warnings", {"unlike": (unlike := differing(findings)), "ended": stopped}, unlike=unlike)
-    early = [f"{note[0].upper()}{note[1:]}." for note in still_warming_up(planned(findings.plan), findings.study)]
+    early = [f"{note[0].upper()}{note[1:]}." for note in still_warming_up(planned(findings.folder), findings.study)]
     return [*said, *early, *silences(findings)]
 
 
