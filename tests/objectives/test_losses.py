@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.objectives.cft import CFT
+from holdfast.objectives.constrained_sft import ConstrainedSFT
 from holdfast.objectives.dpo import DPO
 from holdfast.objectives.ip import IP
+from holdfast.objectives.ipo import IPO
 from holdfast.objectives.kl import KL
 from holdfast.objectives.objective import Counts, Scores
 from holdfast.objectives.orpo import ORPO
@@ -81,6 +84,19 @@ def dpo(rows) -> float:
     return sum(-log_sigmoid(0.3 * (ratio(c) - ratio(r))) for c, r in rows) / len(rows)
 
 
+def ipo(rows, per_token: bool) -> float:
+    def ratio(values):
+        return sum(v - (v * 0.9 - 0.1) for v in values) / (len(values) if per_token else 1)
+
+    return sum((ratio(c) - ratio(r) - 1 / (2 * 0.3)) ** 2 for c, r in rows) / len(rows)
+
+
+def constrained(rows) -> float:
+    betas = [0.5, 2.0, 0.1, 0.1]
+    terms = [-2 / b * log_sigmoid(b * (v - (v * 0.9 - 0.1))) for c, _ in rows for b, v in zip(betas, c, strict=False)]
+    return sum(terms) / counts(rows).chosen_tokens
+
+
 def odds_term(rows) -> float:
     return sum(-log_sigmoid(odds(c) - odds(r)) for c, r in rows) / len(rows)
 
@@ -89,6 +105,9 @@ CASES = {
     "sft": (SFT(), [(c, None) for c, _ in ROWS], lambda rows: total_nll(rows, 0) / counts(rows).chosen_tokens),
     "ip": (IP(), [(c, None) for c, _ in ROWS], lambda rows: total_nll(rows, 0) / counts(rows).chosen_tokens),
     "dpo": (DPO(beta=0.3), PAIRS, dpo),
+    "ipo": (IPO(tau=0.3), PAIRS, lambda rows: ipo(rows, True)),
+    "ipo, summed": (IPO(tau=0.3, per_token=False), PAIRS, lambda rows: ipo(rows, False)),
+    "constrained_sft": (ConstrainedSFT(tokens=2), [(c, None) for c, _ in ROWS], constrained),
     "orpo": (
         ORPO(weight=0.25, nll="prompt_and_response"),
         PAIRS,
@@ -142,6 +161,17 @@ def test_loss_gradient_and_totals_add_up_over_micro_batches(name):
         torch.testing.assert_close(torch.cat(kl_grads), whole.signals["kl"].grad)
     for key, t in totals.items():
         assert part_totals[key] == pytest.approx((t.sum, t.count), rel=1e-6, abs=1e-7)
+
+
+@pytest.mark.parametrize("beta", [0.1, 2.0, 50.0])
+def test_the_first_gradient_of_constrained_sft_is_that_of_sft(beta):
+    rows = [(c, None) for c, _ in ROWS]
+    found = scores(rows)
+    found = dataclasses.replace(found, ref_logp_N=found.logp_N.detach().clone())
+    ConstrainedSFT(first=beta).loss(found, counts(rows))[0].backward()
+    plain = scores(rows)
+    SFT().loss(plain, counts(rows))[0].backward()
+    torch.testing.assert_close(found.logp_N.grad, plain.logp_N.grad)
 
 
 def test_dpo_first_loss_is_ln_2():

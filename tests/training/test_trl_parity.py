@@ -1,4 +1,4 @@
-"""Losses and gradients equal TRL's on the same token ids: SFT, DPO and ORPO, through TRL's own trainers.
+"""Losses and gradients equal TRL's on the same token ids: SFT, DPO, IPO and ORPO, through TRL's own trainers.
 
 Both train the same LoRA tensors on the same tiny model; the adapter is not zero, so policy and reference differ.
 """
@@ -16,6 +16,7 @@ from holdfast.config.study import Controls, LoraSpec
 from holdfast.models import adapters
 from holdfast.models.layouts import micro_batches
 from holdfast.objectives.dpo import DPO
+from holdfast.objectives.ipo import IPO
 from holdfast.objectives.kl import KL
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
@@ -117,9 +118,13 @@ def test_sft_loss_and_gradient_equal_trl(network, model_folder, tmp_path):
     )
 
 
-@pytest.mark.parametrize("beta", [0.1, 0.7])
-def test_dpo_loss_and_gradient_equal_trl(network, model_folder, tmp_path, beta):
-    mine = ours(network, DPO(beta=beta), tmp_path)
+@pytest.mark.parametrize(
+    ("objective", "kind"),
+    [(DPO(beta=0.1), "sigmoid"), (DPO(beta=0.7), "sigmoid"), (IPO(tau=0.2), "ipo")],
+    ids=["dpo 0.1", "dpo 0.7", "ipo"],
+)
+def test_losses_and_gradients_of_preferences_equal_trl(network, model_folder, tmp_path, objective, kind):
+    mine = ours(network, objective, tmp_path)
 
     def batch_of(trainer):
         return trainer.data_collator(
@@ -134,7 +139,8 @@ def test_dpo_loss_and_gradient_equal_trl(network, model_folder, tmp_path, beta):
         )
 
     row = {"prompt": "a", "chosen": "b", "rejected": "c"}
-    config = trl.DPOConfig(**settings(tmp_path, beta=beta, max_length=None))
+    beta = objective.tau if kind == "ipo" else objective.beta
+    config = trl.DPOConfig(**settings(tmp_path, beta=beta, loss_type=[kind], max_length=None))
     same(mine, *theirs(model_folder, tmp_path, trl.DPOTrainer, config, mine, batch_of, row))
 
 

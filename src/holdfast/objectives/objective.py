@@ -47,6 +47,12 @@ class Scores:
         """Mean of a per-token number over each sequence's response."""
         return self.sum_S(x_N) / self.length_S()
 
+    def place_N(self) -> Tensor:
+        """The place of each token in its response, from 0."""
+        length_S = self.segment_N.bincount(minlength=len(self.side_S))
+        before_S = length_S.cumsum(0) - length_S
+        return self.segment_N.new_ones(len(self.segment_N)).cumsum(0) - 1 - before_S[self.segment_N]
+
     def side_N(self) -> Tensor:
         """The side of each token."""
         return self.side_S[self.segment_N]
