@@ -87,8 +87,9 @@ def test_halves_keep_the_order():
 def test_a_position_is_reckoned_by_the_models_shape():
     network = tiny.network()
     # Keys and values of 3 layers, 2 heads of 8; 8 hidden states of 32 and 4 of 48; a mask of 2048 keys: 4 bytes each.
-    assert memory.position_bytes(network) == 4 * (2 * 3 * 2 * 8 + 8 * 32 + 4 * 48 + 2048)
-    assert memory.position_bytes(tiny.network("gemma2")) > memory.position_bytes(network)  # eager: scores of every head
+    assert memory.position_bytes(network, 3) == 4 * (2 * 3 * 2 * 8 + 8 * 32 + 4 * 48 + 2048)
+    # Eager: scores of every head.
+    assert memory.position_bytes(tiny.network("gemma2"), 3) > memory.position_bytes(network, 3)
     assert InProcess(network).batch_tokens == memory.ON_CPU
     assert InProcess(network, batch_tokens=7).batch_tokens == 7
 
@@ -103,6 +104,6 @@ def test_on_a_device_the_bound_is_a_power_of_two_that_fits(monkeypatch):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, gib=gib: (int(gib * 2**30), 2**37))
         tokens = found[gib] = memory.batch_tokens(network)
         assert tokens & (tokens - 1) == 0
-        assert tokens == memory.AT_LEAST or tokens * memory.position_bytes(network) <= (gib * 2**30 + 2**19) / 2
+        assert tokens == memory.AT_LEAST or tokens * memory.position_bytes(network, 3) <= (gib * 2**30 + 2**19) / 2
     assert found[8] == found[8.1]
     assert memory.AT_LEAST == found[0.01] < found[8] < found[80]

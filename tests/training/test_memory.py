@@ -79,7 +79,7 @@ def test_what_a_token_keeps_is_counted_on_the_model_and_reckoned_from_its_files(
     settings, counted = Controls(gradient_checkpointing=False), []
 
     def count(network, settings):
-        counted.append(memory.kept_bytes(network, settings, 64))
+        counted.append(sum(memory.kept_bytes(network, settings, 64).values()))
         return 1
 
     with pytest.MonkeyPatch.context() as patch:
@@ -112,7 +112,8 @@ def test_a_micro_batch_has_what_memory_allows_and_one_token_at_least(network, mo
 def test_layers_are_run_again_where_the_longest_row_does_not_fit_without(network, monkeypatch, rows, again):
     settings = Controls(lora=LoraSpec(rank=2, alpha=4), max_tokens=256)
     with prepared(network, settings, settings.lora, 0):
-        row = 256 * memory.kept_bytes(network, settings, 256) * memory.HELD_CPU
+        (kept,) = memory.kept_bytes(network, settings, 256).values()
+        row = 256 * kept * memory.HELD_CPU
         trained = 12 * sum(p.numel() for p in network.model.parameters() if p.requires_grad)
     monkeypatch.setattr(machine, "free", lambda processes=1: int(rows * row) + trained)
     found = fits(network, settings)

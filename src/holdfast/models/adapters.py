@@ -120,8 +120,11 @@ def dropout(network: Network, *names: rng.Name) -> Iterator[None]:
     if not modules:
         yield
         return
-    with torch.random.fork_rng([network.device] if network.device.type == "cuda" else []):
+    gpus = [device for device in network.devices if device.type == "cuda"]
+    with torch.random.fork_rng(gpus):
         torch.manual_seed(rng.seed(*names))
+        for k in range(1, len(gpus)):  # else two layers, each the first on its GPU, would drop the same
+            torch.cuda.default_generators[k].manual_seed(rng.seed(*names, k))
         for module in modules:
             module.training = True
         try:

@@ -156,7 +156,7 @@ class _Slots(DynamicLayer):
         return self.used
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        used = self.used
+        used, indices = self.used, indices.to(self.keys.device)  # type: ignore[union-attr]
         for name in ("keys", "values"):
             old = getattr(self, name)
             new = old.new_zeros((len(indices), *old.shape[1:]))

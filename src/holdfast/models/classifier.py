@@ -26,6 +26,8 @@ class Classifier:
     """
 
     def __init__(self, spec: ModelSpec) -> None:
+        if spec.gpus > 1:
+            raise UserError(f"the classifier {spec.name} lies on one GPU: leave `gpus` out")
         folder = model_folder(spec.path, spec.revision)
         self._path = spec.path
         self._device = _device(spec.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc as abc
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -40,73 +41,80 @@ def batch_tokens(network: Network) -> int:
     """
     if network.device.type != "cuda":
         return ON_CPU
-    free, _ = torch.cuda.mem_get_info(network.device)
-    free += torch.cuda.memory_reserved(network.device) - torch.cuda.memory_allocated(network.device)
-    config = network.decoder.config
-    vocabulary = getattr(config, "vocab_size", 0)
+    vocabulary = getattr(network.decoder.config, "vocab_size", 0)
     logits = ROWS * vocabulary * 40  # fp32 logits, and a sampled row's probabilities, in fp64, sorted and summed
-    fit = int((free / 2 - logits) / position_bytes(network))
+    fit = min(
+        int((_free(device) / 2 - (logits if device == network.device else 0)) / position_bytes(network, layers))
+        for device, layers in network.layers_on.items()
+    )
     return max(AT_LEAST, 1 << max(fit, 1).bit_length() - 1)
 
 
-def position_bytes(network: Network) -> int:
-    """Keys and values in every layer; in one layer the hidden states, those of its MLP, and a row of attention."""
+def _free(gpu: torch.device) -> int:
+    """Of a GPU, what torch holds of it and does not use among it."""
+    return torch.cuda.mem_get_info(gpu)[0] + torch.cuda.memory_reserved(gpu) - torch.cuda.memory_allocated(gpu)
+
+
+def position_bytes(network: Network, layers: int) -> int:
+    """Keys and values in so many layers; in one layer the hidden states, those of its MLP, and a row of attention."""
     config, size = network.decoder.config, network.dtype.itemsize
     hidden, heads = config.hidden_size, config.num_attention_heads
     inner = getattr(config, "intermediate_size", None) or 4 * hidden
     kept_heads = getattr(config, "num_key_value_heads", None) or heads
     head_size = getattr(config, "head_dim", None) or hidden // heads
     attention = 2 * heads * KEYS * 4 if network.attention == "eager" else KEYS * size
-    return 2 * config.num_hidden_layers * kept_heads * head_size * size + (8 * hidden + 4 * inner) * size + attention
+    return 2 * layers * kept_heads * head_size * size + (8 * hidden + 4 * inner) * size + attention
 
 
 def micro_tokens(network: Network, settings: Controls) -> int:
     """Padded tokens of a training micro-batch that memory has room for: a power of two, at most ``MOST_TOKENS``.
 
     Counted on this network, which has the adapter and the settings that it is trained with. On a processor this is of
-    what the process was granted (``machine``), else of all that is free.
+    what the process was granted (``machine``), else of all that is free; of several GPUs as the fullest has room.
     """
-    if network.device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(network.device)
-        free += torch.cuda.memory_reserved(network.device) - torch.cuda.memory_allocated(network.device)
-        held = HELD_CUDA
-    else:
-        free, held = machine.free(), HELD_CPU
-        free = min(free, machine.granted - machine.taken()) if machine.granted else free
-    trained = sum(p.numel() for p in network.model.parameters() if p.requires_grad)
-    length = min(settings.max_tokens, network.max_positions)
-    fit = int((free - 12 * trained) / (kept_bytes(network, settings, length) * held))  # gradients and two moments
-    return min(MOST_TOKENS, 1 << max(fit, 1).bit_length() - 1)
+    trained: Counter[torch.device] = Counter()
+    for p in network.model.parameters():
+        trained[p.device] += p.numel() if p.requires_grad else 0
+    fits = []
+    for device, kept in kept_bytes(network, settings, min(settings.max_tokens, network.max_positions)).items():
+        if device.type == "cuda":
+            free, held = _free(device), HELD_CUDA
+        else:
+            free, held = machine.free(), HELD_CPU
+            free = min(free, machine.granted - machine.taken()) if machine.granted else free
+        fits.append(int((free - 12 * trained[device]) / (kept * held)))  # gradients and two moments
+    return min(MOST_TOKENS, 1 << max(min(fits), 1).bit_length() - 1)
 
 
-def kept_bytes(network: Network, settings: Controls, length: int) -> float:
-    """What a token of training keeps from its forward to its backward, in a row of ``length`` tokens.
+def kept_bytes(network: Network, settings: Controls, length: int) -> dict[torch.device, float]:
+    """What a token of training keeps from its forward to its backward on each device, in a row of ``length`` tokens.
 
     What autograd saves is counted in two short rows; where a token keeps more in the longer one (a matrix of
     attention), that goes on with the length.
     """
     short, twice = (_saved_bytes(network, settings, n) for n in (COUNTED, 2 * COUNTED))
-    return short + max(twice - short, 0.0) * (length - COUNTED) / COUNTED
+    more = (length - COUNTED) / COUNTED
+    return {device: kept + max(twice[device] - kept, 0.0) * more for device, kept in short.items()}
 
 
-def _saved_bytes(network: Network, settings: Controls, length: int) -> float:
+def _saved_bytes(network: Network, settings: Controls, length: int) -> dict[torch.device, float]:
     some = network.renderer.prompt_ids((Turn("user", "?"),)) * length
     asked = Segment("", "chosen", (), "")
     rows = [Sequence(some[:length], length // 2, replace(asked, example_id=str(k))) for k in range(2)]
     batch = arrange(rows, settings.layout, network.renderer.pad_id, network.device)
     base = {p.untyped_storage().data_ptr() for p in network.model.parameters()}
-    saved: dict[int, int] = {}
+    saved: dict[torch.device, dict[int, int]] = {p.device: {} for p in network.model.parameters()}
 
     def count(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in base:
-            saved[storage.data_ptr()] = storage.nbytes()
+        if storage.data_ptr() not in base and tensor.device in saved:
+            saved[tensor.device][storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         logp_N = head.token_logps(network, head.hidden_ND(network, batch), batch.target_N, settings.head)
     del logp_N  # until here all that was saved lives, so no place in memory is counted for two
-    return sum(saved.values()) / batch.ids_BL.numel()
+    return {device: sum(there.values()) / batch.ids_BL.numel() for device, there in saved.items()}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ Shape legend: B rows, Q query positions, K key positions (Q = K without a cache)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from transformers.cache_utils import Cache
 from transformers.modeling_outputs import MoeModelOutputWithPast
 
 from holdfast.data.renderer import Renderer
-from holdfast.models import quantised
+from holdfast.models import quantised, spread
 from holdfast.models.weights import pretrained, quiet
 from holdfast.store.model_files import model_digest
 from holdfast.store.sources import AS_FILES, model_folder, reason
@@ -40,6 +40,7 @@ class Network:
 
     ``model`` is the transformers model itself, adapter layers inside it; ``digest`` is of the base folder's content.
     ``autocast`` runs the body in bfloat16 (adapter and hidden states stay fp32), for processors that have it.
+    ``devices``: all that it lies on, of which ``device`` is the first (see ``spread``).
     """
 
     spec: ModelSpec
@@ -50,10 +51,12 @@ class Network:
     digest: str
     autocast: bool = False
     unused: str = ""  # what its folder holds beside it, in words
+    devices: tuple[torch.device, ...] = ()
     lora: Any = field(default=None, repr=False)  # adapters.Attached | None
     sound: str | None = field(default=None, repr=False)  # adapters.base_fingerprint, from before the first adapter
 
     def __post_init__(self) -> None:
+        self.devices = self.devices or (self.device,)
         self.decoder: Any = self.model.get_decoder()
         self.decoder_path = next(name for name, module in self.model.named_modules() if module is self.decoder)
         config = self.decoder.config
@@ -64,6 +67,13 @@ class Network:
         self._mixed = "sliding_attention" in kinds  # such models take one mask for each kind of layer
         if kinds and not self._mixed:
             self._window = None
+
+    @property
+    def layers_on(self) -> Mapping[torch.device, int]:
+        """How many layers lie on each device, the first among them."""
+        if len(self.devices) == 1:
+            return {self.device: self.decoder.config.num_hidden_layers}
+        return {self.device: 0} | spread.layers_on(self.model)
 
     @property
     def max_positions(self) -> int:
@@ -113,15 +123,15 @@ class Network:
 
     @contextmanager
     def reading(self, layers: Collection[int]) -> Iterator[dict[int, Tensor]]:
-        """Within it a forward leaves here what these layers give, (B, Q, D) by layer, with gradients. Raises UserError
-        where the model has no such layer."""
+        """Within it a forward leaves here what these layers give, (B, Q, D) by layer, with gradients, on ``device``.
+        Raises UserError where the model has no such layer."""
         found: dict[int, Tensor] = {}
         there = getattr(self.decoder, "layers", ())
         if wrong := [k for k in sorted(layers) if not 0 <= k < len(there)]:
             raise UserError(f"{self.spec.name} has the layers 0 to {len(there) - 1}, and no layer {wrong[0]}")
 
         def keep(k: int, out: Any) -> None:
-            found[k] = out[0] if isinstance(out, tuple) else out
+            found[k] = (out[0] if isinstance(out, tuple) else out).to(self.device)
 
         hooks = [there[k].register_forward_hook(lambda _m, _i, out, k=k: keep(k, out)) for k in sorted(layers)]
         try:
@@ -206,16 +216,17 @@ def load(spec: ModelSpec, *, threads: int | None = None) -> Network:
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    device = _device(spec.device)
+    devices = _devices(spec)
+    device = devices[0]
     dtype = DTYPES[spec.dtype] if spec.dtype != "auto" else DTYPES["bfloat16" if device.type == "cuda" else "float32"]
     if device.type == "cuda" and dtype == torch.bfloat16 and not torch.cuda.is_bf16_supported():
         raise UserError(f"the GPU of {spec.name} has no bfloat16: set `dtype: float32`")
     folder = model_folder(spec.path, spec.revision)
     with quiet():
-        model, unused = _model(folder, spec, dtype, device)
+        model, unused = _model(folder, spec, dtype, devices)
     model.eval().requires_grad_(False)
     digest = model_digest(folder, spec.quantization)
-    network = Network(spec, model, Renderer.of(spec), device, dtype, digest, unused=unused)
+    network = Network(spec, model, Renderer.of(spec), device, dtype, digest, unused=unused, devices=devices)
     _try(network)
     return network
 
@@ -250,17 +261,37 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _model(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> tuple[PreTrainedModel, str]:
+def _devices(spec: ModelSpec) -> tuple[torch.device, ...]:
+    """The first of those that this process sees, as many as the model is to lie on."""
+    device = _device(spec.device)
+    if spec.gpus == 1:
+        return (device,)
+    there = 0 if device.type == "cpu" else torch.get_device_module(device.type).device_count()
+    if there < spec.gpus:
+        raise UserError(
+            f"{spec.name} is to lie on {spec.gpus} GPUs (`gpus`) and this process sees {there or 'none'}: set it "
+            "lower, or run where there are as many"
+        )
+    return tuple(torch.device(device.type, k) for k in range(spec.gpus))
+
+
+def _model(
+    folder: Path, spec: ModelSpec, dtype: torch.dtype, devices: tuple[torch.device, ...]
+) -> tuple[PreTrainedModel, str]:
     who = f"the model {spec.name} at {spec.path}"
     try:
         config = AutoConfig.from_pretrained(folder, **AS_FILES)
         kernel = spec.attention if _has_sdpa(config) else "eager"
     except Exception as error:  # of whatever kind: the folder is anybody's
         raise UserError(f"{who} cannot be loaded: {reason(error)}") from error
-    fewer_bits = quantised.options(spec, config, dtype, device)
-    how = {"config": config, "dtype": dtype, "attn_implementation": kernel, **fewer_bits}
+    how = {"config": config, "dtype": dtype, "attn_implementation": kernel}
+    how |= quantised.options(spec, config, dtype, devices[0])
+    if len(devices) > 1:
+        how["device_map"] = spread.placement(config, devices, who)
     model, unused = pretrained(AutoModelForCausalLM, folder, who, **how)
-    return model if fewer_bits else model.to(device), unused
+    if len(devices) > 1:
+        spread.connect(model, devices, who)
+    return model if "device_map" in how else model.to(devices[0]), unused
 
 
 def _has_sdpa(config: Any) -> bool:

@@ -14,6 +14,7 @@ heads for each of them, C head size, V vocabulary.
 from __future__ import annotations
 
 import collections.abc as abc
+import copy
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any
@@ -81,9 +82,23 @@ class Step:
         self.alike = len(self.rows_N) == self.columns_BQ.numel()  # whether all rows have equally many tokens
         self._masks: dict[tuple[int, int, torch.dtype], Tensor] = {}
         self._places: dict[tuple[int, int], Tensor] = {}
+        self._elsewhere: dict[torch.device, Step] = {}
+
+    def on(self, device: torch.device) -> Step:
+        """The same for layers that lie there, with masks and places of its own."""
+        if device == self.rows_N.device:
+            return self
+        if device not in self._elsewhere:
+            self._elsewhere[device] = there = copy.copy(self)
+            there._masks, there._places = {}, {}
+            there.rows_N, there.places_N = self.rows_N.to(device), self.places_N.to(device)
+            there.columns_BQ, there.columns_N = self.columns_BQ.to(device), self.columns_N.to(device)
+        return self._elsewhere[device]
 
     def write(self, kept: Tensor, states_1HNC: Tensor) -> Tensor:
         """(B, H, K, C) of the kept keys or values, with the new ones among them."""
+        if kept.device != self.rows_N.device:
+            return self.on(kept.device).write(kept, states_1HNC)
         heads, room = key = kept.shape[1], kept.shape[2]
         if key not in self._places:
             heads_H1 = torch.arange(heads, device=kept.device).unsqueeze(1)
@@ -103,6 +118,9 @@ class Step:
         **more: Any,
     ) -> tuple[Tensor, None]:
         """(1, N, H·G, C) attention's output, in the place of one of transformers' own functions."""
+        if query.device != self.rows_N.device:
+            there = self.on(query.device)
+            return there.attend(module, query, keys_BHKC, values_BHKC, mask, scaling, softcap, **more)
         if unknown := [name for name in ("s_aux", "position_bias", "head_mask") if more.get(name) is not None]:
             raise NotImplementedError(f"attention with {unknown[0]}")
         (rows, places), heads = self.columns_BQ.shape, keys_BHKC.shape[1]

@@ -69,7 +69,7 @@ def numerics(network: Network) -> dict[str, Any]:
     on_gpu = network.device.type == "cuda"
     return {
         **{name: version(name) for name in ("holdfast", "torch", "transformers", "peft")},
-        "device": torch.cuda.get_device_name(network.device) if on_gpu else platform.machine(),
+        "device": ", ".join(torch.cuda.get_device_name(d) if on_gpu else platform.machine() for d in network.devices),
         "instructions": "cuda" if on_gpu else torch.backends.cpu.get_cpu_capability(),
         "dtype": str(network.dtype).removeprefix("torch."),
         "attention": network.attention,
