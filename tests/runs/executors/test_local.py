@@ -26,15 +26,16 @@ def jobs(folder: Path, n: int) -> list[Job]:
     return [Job(f"job {k}", tasks.write, {"path": folder / str(k), "text": str(k)}) for k in range(n)]
 
 
-def script_that_runs(function: str, folder: Path, **arguments: str) -> Path:
+def script_that_runs(function: str, folder: Path, executor: str = "local", **arguments: str) -> Path:
     """A user's script, without a guard, that says when it begins."""
     script = folder / "script.py"
     script.write_text(
         f"import sys; print('begins', flush=True); sys.path.append({str(HERE)!r})\n"
         "import tasks_for_workers as tasks\n"
-        "from holdfast.runs.executors.executor import Job\n"
-        "from holdfast.runs.executors.local import Local\n"
-        f"with Local(1) as pool:\n    list(pool.map([Job('job', tasks.{function}, {arguments!r})]))\n"
+        "from holdfast.runs.executors.executor import Job, make\n"
+        f"pool = make({executor!r}, workers=1)\n"
+        "assert 'ray' not in sys.modules and 'torch' not in sys.modules\n"
+        f"with pool:\n    list(pool.map([Job('job', tasks.{function}, {arguments!r})]))\n"
     )
     return script
 

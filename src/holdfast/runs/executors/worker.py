@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
+from importlib.metadata import PackageNotFoundError, version
 
 from holdfast.types import UserError
 
@@ -16,6 +17,19 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "THP_MEM_ALLOC_ENABLE": "1",
 }
+
+DECISIVE = ("holdfast", "torch", "transformers", "tokenizers", "peft", "numpy")  # what numbers depend on
+
+
+def software() -> dict[str, str]:
+    """Versions of what decides results, without loading it. Builds for a GPU and for none count as the same."""
+    found = dict.fromkeys(DECISIVE, "none")
+    for name in DECISIVE:
+        try:
+            found[name] = version(name).partition("+")[0]
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def sendable(error: Exception) -> Exception:
