@@ -34,3 +34,23 @@ def _hear(number: int, frame: FrameType | None) -> None:
     global _heard
     _heard = True
     raise Stopped
+
+
+# -- a machine that is lent for a while -------------------------------------------------------------------------------
+
+_leaving = False
+
+
+class Leaving(BaseException):
+    """This process ends before its job does, which goes on elsewhere from what it has saved."""
+
+
+def leave_soon() -> None:
+    """Called where a signal says that this process has a minute left: a time limit, or others need the machine."""
+    global _leaving
+    _leaving = True
+
+
+def leaving() -> bool:
+    """Whether work is to be saved and left now."""
+    return _leaving

@@ -94,6 +94,7 @@ class StudyFolder:
     gate_json = _At("gate.json")  # thresholds that estimates must keep, and whether they do
     report = _At("report")
     run_log = _At("run.log")
+    cluster = _At("cluster")  # jobs on their way to machines of a cluster
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))

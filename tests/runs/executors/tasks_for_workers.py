@@ -54,3 +54,27 @@ def see(report, folder: Path, at_once: int) -> None:
     until = time.monotonic() + 60
     while len(list(folder.iterdir())) < at_once and time.monotonic() < until:
         time.sleep(0.05)
+
+
+def alone(report, folder: Path, name: str, seconds: float = 0.0) -> None:
+    """Says that it began, reports for so long, and fails where another does the same meanwhile."""
+    with (folder / f"{name}.begun").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    at_work = folder / f"{name}.at-work"
+    at_work.touch(exist_ok=False)
+    try:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            report({"done": 1, "total": 2, "unit": "steps"})
+            time.sleep(0.02)
+    finally:
+        at_work.unlink()
+    (folder / name).write_text(name)
+
+
+def fall_once(report, folder: Path) -> None:
+    """The first who does it is killed, as by a lost machine."""
+    if not (folder / "fell").exists():
+        (folder / "fell").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    (folder / "made").touch()
