@@ -147,6 +147,12 @@ def rows(config: EvalConfig, subject: Subject, conditions: Conditions | None) ->
                 yield PlannedRecord(record, subject, item, prompt, sample, request)
 
 
+def how_many(config: EvalConfig, conditions: Conditions | None) -> int:
+    """The number of ``rows``, which is every subject's that is asked in these ways."""
+    prompts = (prompt for item in config.items for prompt in _under(config.prompts_for(item), conditions))
+    return sum(1 if prompt.continuations else config.sampling.samples for prompt in prompts)
+
+
 def request_key(subject: Subject, prompt: Prompt, sampling: Sampling, sample: int) -> str:
     """Digest of all that determines an answer. ``subject.id`` covers base, adapter weights and template."""
     how: dict[str, Any] = {"continuations": prompt.continuations}

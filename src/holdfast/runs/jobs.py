@@ -18,6 +18,7 @@ from holdfast.config.run import Run
 from holdfast.config.study import Controls, JudgeSpec, ModelSpec
 from holdfast.config.task import SideSpec
 from holdfast.data import sampled
+from holdfast.evals import noted
 from holdfast.evals import translate as translating
 from holdfast.evals.batched import respond_together
 from holdfast.evals.eval_config import EvalConfig
@@ -304,6 +305,7 @@ def respond(report: Report, root: Path, row: SubjectRow, others: Sequence[Subjec
     _unaltered(backend, bench, row)
     near = getattr(backend, "near_ties", 0)
     respond_subject(backend, renderer, row, bench.configs(only), bench.folder, _rows(report), others)
+    noted.note_responded(bench.folder, [row], bench.configs(only))
     if near := getattr(backend, "near_ties", 0) - near:
         report({"note": f"{near} tokens of its answers were nearly others (docs/backends.md, drafts)", "unit": "note"})
 
@@ -315,6 +317,7 @@ def respond_all(report: Report, root: Path, rows: Sequence[SubjectRow], model: s
     for row in rows:
         _unaltered(backend, bench, row)
     respond_together(backend, renderer, rows, bench.configs(only), bench.folder, _rows(report))
+    noted.note_responded(bench.folder, rows, bench.configs(only))
 
 
 def translate(report: Report, root: Path, side: translating.Side) -> None:
@@ -333,6 +336,7 @@ def judge(
     bench = open_bench(root)
     resources = _resources(bench, wants, row.model, base.speaker(root), _measuring)
     judge_subject(row, bench.configs(only), bench.folder, wants=wants, resources=resources, progress=_rows(report))
+    noted.note_judged(bench.folder, [row], bench.configs(only), wants)
 
 
 def _resources(

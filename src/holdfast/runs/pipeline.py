@@ -5,6 +5,7 @@ plan → sample → train → respond → judge → tune → match → analyse �
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from holdfast import interrupt, registry
 from holdfast.analysis.scope import absent
 from holdfast.config import decisions, loading
+from holdfast.config.run import Run
 from holdfast.config.study import Study
+from holdfast.evals import noted
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.progress import Share, judged, responded
 from holdfast.evals.subject import SubjectRow
@@ -142,19 +145,22 @@ def _some(names: list[str]) -> str:
 
 
 def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
-    """How much of each stage is there, as plain JSON."""
+    """How much of each stage is there, as plain JSON. Of many subjects what jobs noted at their end is counted
+    (``evals.noted``)."""
     spec, folder = place(study, out)
     if not folder.plan_json.exists():
         raise UserError(f"there is no study in {folder.root} yet; `holdfast run` begins one")
     materials, planned = Materials(spec, folder), Plan.read(folder)
-    checkpoints = [(t, b) for t in planned.runs for b in t.budgets]
-    trained = sum(folder.run(t.id).checkpoint(b).exists() for t, b in checkpoints)
-    rows = subjects(materials, folder, planned.runs) if trained == len(checkpoints) else []
-    configs = jobs.eval_configs(materials) if rows else []
-    responses = sum((responded(r, configs, folder) for r in rows), Share(0, 0))
-    judgements = sum((judged(r, configs, folder) for r in rows), Share(0, 0))
+    train = sum((_trained(folder, t) for t in planned.runs), Share(0, 0))
+    responses, judgements = Share(0, 0), Share(0, 0)
+    if folder.progress.is_dir():
+        responses, judgements = noted.counted(folder, jobs.eval_configs(materials))
+    elif train.done:
+        rows, configs = subjects(materials, folder, planned.runs), jobs.eval_configs(materials)
+        responses = sum((responded(r, configs, folder) for r in rows), Share(0, 0))
+        judgements = sum((judged(r, configs, folder) for r in rows), Share(0, 0))
     stages = {
-        "train": Share(len(checkpoints), trained),
+        "train": train,
         "respond": responses,
         "judge": judgements,
         **({"tune": Share(1, int(bool(decisions.chosen(spec, folder))))} if spec.tuned else {}),
@@ -166,6 +172,15 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
         "folder": str(folder.root),
         "stages": {k: {"planned": v.planned, "present": v.present, "unit": UNITS[k]} for k, v in stages.items()},
     }
+
+
+def _trained(folder: StudyFolder, run: Run) -> Share:
+    """Checkpoints of a run: its folder is listed once."""
+    try:
+        there = set(os.listdir(folder.run(run.id).checkpoints))
+    except FileNotFoundError:
+        there = set()
+    return Share(len(run.budgets), sum(str(budget) in there for budget in run.budgets))
 
 
 @dataclass(frozen=True, repr=False)

@@ -14,7 +14,7 @@ from holdfast import interrupt, registry
 from holdfast.config import decisions, loading
 from holdfast.config.run import Run
 from holdfast.config.study import Study
-from holdfast.evals import translate
+from holdfast.evals import noted, translate
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.judges.judge import JudgeModel, JudgeResources
 from holdfast.evals.judging import costs, wanted
@@ -181,6 +181,7 @@ def _enrol(work: Work, runs: Sequence[Run]) -> list[SubjectRow]:
     """Who is measured, now that these are trained."""
     rows = subjects(work.materials, work.folder, runs)
     tables.write(work.folder.subjects, "subjects", rows)
+    noted.begin(work.folder, len(rows))
     return rows
 
 
@@ -191,6 +192,8 @@ def _respond(work: Work, only: str = "") -> Path:
     configs = [c for c in configs if only in ("", c.label)]
     _translate(work, "prompts", configs, rows)
     left = [r for r in rows if not responded(r, configs, work.folder).done]
+    if not left:
+        noted.note_all(work.folder, configs)
     if work.study.backend == "in_process":
         # Bases, then first budgets, then second ones: an answer's draft is there before it, in a resumed run as well.
         earlier = befores(left, rows)
@@ -231,15 +234,15 @@ def _judge(work: Work, only: str = "") -> Path:
             work.display.say(str(cost))
         cost.check()
     bases = {row.model: row for row in reversed(rows) if row.label == "base"}
-    work.do(
-        "judge",
-        [
-            _of_subject("judge", jobs.judge, work, row, base=bases[row.model], wants=wants, only=only)
-            for wants in wanted(configs)  # by the model that judges ask, since a worker holds one
-            for row in rows
-            if not judged(row, configs, work.folder, wants).done
-        ],
-    )
+    left = [
+        _of_subject("judge", jobs.judge, work, row, base=bases[row.model], wants=wants, only=only)
+        for wants in wanted(configs)  # by the model that judges ask, since a worker holds one
+        for row in rows
+        if not judged(row, configs, work.folder, wants).done
+    ]
+    if not left:
+        noted.note_all(work.folder, configs, judging=True)
+    work.do("judge", left)
     return work.folder.judgements
 
 

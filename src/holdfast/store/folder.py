@@ -82,6 +82,7 @@ class StudyFolder:
     records = _At("records")
     judgements = _At("judgements")
     judge_cache = _At("judge-cache")  # answers that judges paid for, kept one by one
+    progress = _At("progress")  # of very many subjects: which are done
     subjects = _At("subjects.parquet")
     fits_json = _At("fits.json")  # tokens of a micro-batch that memory had room for, by model and computation
     decisions_json = _At("decisions.json")  # what was decided on the way: runs stopped, settings chosen, matches

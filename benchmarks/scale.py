@@ -1,0 +1,172 @@
+"""A study of 800,000 subjects, planned and asked how far it is; nothing is trained or asked.
+
+100 models × 10 tasks × 20 variants × 5 seeds × 8 budgets. The models are copies of the miniature's that differ by a
+byte; a task has 200 rows. The folder is as a run leaves it half-way: every checkpoint's folder, empty; the table of
+subjects; and what jobs noted of half of them. Each part is a process of its own.
+
+    python benchmarks/scale.py --folder /tmp/scale            # makes it once: 1.1 million folders, removed by --remove
+    python benchmarks/scale.py --folder /tmp/scale --readers  # no two models read alike: rows are counted for each
+    python benchmarks/scale.py --folder /tmp/small --models 2 --seeds 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+import holdfast
+from holdfast.config import loading
+from holdfast.config.study import Study
+from holdfast.evals import noted
+from holdfast.runs import jobs, pipeline
+from holdfast.runs.materials import Materials
+from holdfast.runs.plan import Plan, expand
+from holdfast.store import tables
+from holdfast.store.digest import digest
+from holdfast.store.folder import StudyFolder
+
+MODEL = Path(holdfast.__file__).parent / "miniature/model"
+MEASURES = ["task_accuracy", "miniature_robustness", "miniature_dark_triad"]
+
+
+def made(root: Path, asked: argparse.Namespace) -> Study:
+    """The study, with its models and rows made in the folder."""
+    for k in range(asked.models):
+        at = root / f"models/m{k}"
+        if not at.exists():
+            shutil.copytree(MODEL, at)
+            with (at / "model.safetensors").open("r+b") as weights:
+                weights.seek(-100, 2)
+                weights.write(bytes([k]))
+    for k in range(asked.tasks):
+        for part, n in (("rows", 200), ("test", 20)):
+            draw, file = random.Random(f"{k} {part}"), root / f"data/t{k}-{part}.jsonl"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            rows = ((draw.randrange(1000), draw.randrange(1000)) for _ in range(n))
+            file.write_text("".join(json.dumps(_row(k, a, b)) + "\n" for a, b in rows))
+    dates = [f"{1 + k % 28} Jul {2000 + k // 28}" if asked.readers else "26 Jul 2024" for k in range(asked.models)]
+    files = [{"path": str(root / f"data/t{k}-rows.jsonl"), "test": str(root / f"data/t{k}-test.jsonl")}
+             for k in range(asked.tasks)]  # fmt: skip
+    dpo = [{"label": f"dpo{k}", "objective": "dpo", "params": {"beta": 0.05 * k}} for k in range(1, asked.variants)]
+    return Study.model_validate(
+        {
+            "name": "scale",
+            "models": [{"name": f"m{k}", "path": str(root / f"models/m{k}"), "date": d} for k, d in enumerate(dates)],
+            "tasks": [{"name": f"t{k}", "task": "jsonl", "params": paths} for k, paths in enumerate(files)],
+            "objectives": [{"label": "sft", "objective": "sft"}, *dpo],
+            "budgets": [400 * (k + 1) for k in range(asked.budgets)],
+            "seeds": list(range(asked.seeds)),
+            "controls": {"passes": 10, "warmup_steps": 0, "batch_rows": 4},
+            "measures": [{"measure": name, "items": 10} for name in MEASURES],
+        }
+    )
+
+
+def _row(task: int, a: int, b: int) -> dict[str, str]:
+    said = "{a} and {b} make {c}. The answer is {c}."
+    return {
+        "prompt": f"Task {task}: what are {a} and {b} together?",
+        "chosen": said.format(a=a, b=b, c=a + b),
+        "rejected": said.format(a=a, b=b, c=a + b + 1),
+        "answer": str(a + b),
+    }
+
+
+def half_way(folder: StudyFolder) -> None:
+    """What a run leaves that has trained all and measured half."""
+    planned, configs = Plan.read(folder), jobs.eval_configs(Materials(loading.load(folder.study_yaml), folder))
+    for run in planned.runs:
+        for budget in run.budgets:
+            folder.run(run.id).checkpoint(budget).mkdir(parents=True, exist_ok=True)
+    who = [(t, budget) for t in planned.runs for budget in t.budgets]
+    frame = pd.DataFrame({"subject": [digest([t.id, budget]) for t, budget in who]})
+    for name in ("model", "task", "label", "objective", "seed"):
+        frame[name] = [getattr(t, name) for t, _ in who]
+    frame["params"], frame["budget"] = [json.dumps(dict(t.params)) for t, _ in who], [budget for _, budget in who]
+    frame["trajectory"], frame["bracket"], frame["weights"] = [t.id for t, _ in who], "", ""
+    frame["adapter"] = [f"trajectories/{t.id}/checkpoints/{budget}" for t, budget in who]
+    tables.write(folder.subjects, "subjects", frame)
+    noted.begin(folder, len(frame))
+    asked = [noted._Asked(config) for config in configs]
+    for n, (row, subjects) in enumerate(noted._alike(folder, configs)):
+        plans = [a.plan(row, j) for a in asked if a.config.concerns(row) for j in ("", *a.config.judges)]
+        with (folder.progress / f"process-{n % 64}").open("a") as file:
+            file.writelines(f"{p} {s.decode()}\n" for s in subjects[::2] for p in plans)
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    began, cpu = time.perf_counter(), time.process_time()
+    yield
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    took = f"{time.perf_counter() - began:.1f} s, of them processor {time.process_time() - cpu:.1f}"
+    print(f"{what}: {took}; peak {peak:,.0f} MiB", flush=True)
+
+
+def plan(folder: StudyFolder, asked: argparse.Namespace) -> None:
+    study = made(folder.root, asked)
+    far = [m.model_copy(update={"path": f"nobody/{m.name}"}) for m in study.models]
+    with timed("planned, of models that are not here"):
+        expand(study.model_copy(update={"models": tuple(far)}))
+    with timed("planned, counted"):
+        planned = expand(study)
+    print(f"{len(planned.runs):,} runs, {planned.subjects:,} subjects")
+    loading.save(study, folder.study_yaml)
+    with timed("plan written"):
+        planned.write(folder)
+    with timed("plan read"):
+        assert Plan.read(folder).runs == planned.runs
+
+
+def status(folder: StudyFolder, asked: argparse.Namespace) -> None:
+    if not folder.progress.exists():
+        with timed("half-way, made"):
+            half_way(folder)
+    with timed("status"):
+        found = pipeline.status(folder.root)
+    print(json.dumps({k: [s["present"], s["planned"]] for k, s in found["stages"].items()}))
+
+
+def job(folder: StudyFolder, asked: argparse.Namespace) -> None:
+    """What a worker does before it begins: opens the study, and makes the order that it trains on."""
+    planned = Plan.read(folder)
+    for n, run in enumerate(replace(t) for t in planned.runs[:3]):
+        with timed(f"a job's start, {'the first of its worker' if not n else 'a later one'}"):
+            bench = jobs.open_bench(folder.root)
+            assert bench.materials.stream(run.model, run.task, run.seed, run.budgets[-1], run.label).digest == run.order
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True)
+    for name, n in (("models", 100), ("tasks", 10), ("variants", 20), ("seeds", 5), ("budgets", 8)):
+        parser.add_argument(f"--{name}", type=int, default=n)
+    parser.add_argument("--readers", action="store_true", help="models have different templates")
+    parser.add_argument("--only", choices=["plan", "status", "job"], help="one part, in this process")
+    parser.add_argument("--remove", action="store_true")
+    asked = parser.parse_args()
+    folder = StudyFolder(asked.folder.resolve())
+    parts = {"plan": plan, "status": status, "job": job}
+    if asked.only:
+        parts[asked.only](folder, asked)
+        return
+    for name in parts:
+        subprocess.run([sys.executable, __file__, *sys.argv[1:], "--only", name], check=True)
+    if asked.remove:
+        shutil.rmtree(folder.root)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""How far very many subjects are, by what is noted when their rows are all there.
+
+What is there of a subject is told from its files (``progress``), some milliseconds for each: of 800,000 that is hours.
+So from ``MANY`` on whoever finds a subject's rows of an eval config all there, or all its judgements by a judge, notes
+it: a line in a file of its process's own, for appending to one file from several machines is no promise of any file
+system. A line says of what plan, so that rows that are planned later are not taken to be there. ``holdfast status``
+adds the lines up; what is left to do is always asked of the files themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from holdfast.evals.eval_config import EvalConfig
+from holdfast.evals.judges.judge import JudgeModel
+from holdfast.evals.layout import judge_id
+from holdfast.evals.progress import Share, judged, responded
+from holdfast.evals.respond import how_many
+from holdfast.evals.subject import SubjectRow
+from holdfast.store import tables
+from holdfast.store.digest import digest, file_digest, short
+from holdfast.store.folder import StudyFolder
+
+MANY = 2_000  # subjects, of which all is read in some seconds
+_ME = uuid4().hex[:12]  # this process
+_LINE = np.dtype([("plan", "S12"), ("blank", "S1"), ("subject", "S12"), ("end", "S1")])
+_ASKED = ["task", "label", "objective", "params", "budget", "bracket"]  # of subjects, what decides what they are asked
+Notes = Mapping[str, np.ndarray]  # by plan: the subjects' digests, shortened
+
+
+def begin(folder: StudyFolder, subjects: int) -> None:
+    """Has it noted what is finished, where there are many subjects."""
+    if subjects > MANY:
+        folder.progress.mkdir(parents=True, exist_ok=True)
+
+
+def note_responded(folder: StudyFolder, rows: Iterable[SubjectRow], configs: Sequence[EvalConfig]) -> None:
+    """Notes the eval configs of which a subject's records are all there; nothing where nothing is noted."""
+    if folder.progress.is_dir():
+        asked = [_Asked(config) for config in configs]
+        _write(folder, ((a.plan(r), r) for r in rows for a in asked if responded(r, [a.config], folder).done))
+
+
+def note_judged(
+    folder: StudyFolder, rows: Iterable[SubjectRow], configs: Sequence[EvalConfig], wants: JudgeModel | None
+) -> None:
+    """Likewise of judgements, by the judges that want this model."""
+    if folder.progress.is_dir():
+        asked = [(_Asked(c), [label for label, j in c.judges.items() if j.wants == wants]) for c in configs]
+        done = ((r, a, js) for r in rows for a, js in asked if js and judged(r, [a.config], folder, wants).done)
+        _write(folder, ((a.plan(r, judge), r) for r, a, judges in done for judge in judges))
+
+
+def note_all(folder: StudyFolder, configs: Sequence[EvalConfig], judging: bool = False) -> None:
+    """Notes that nothing is left to do of these eval configs, of all subjects that are enrolled: whoever was lost
+    before it could note something is made up for."""
+    if folder.progress.is_dir():
+        asked, everyone = [_Asked(config) for config in configs], _everyone(folder)
+        alike = [(row, a) for row, _ in _alike(folder, configs) for a in asked if a.config.concerns(row)]
+        plans = {a.plan(r, judge) for r, a in alike for judge in (a.config.judges if judging else ("",))}
+        _append(folder, (f"{plan} {everyone}\n" for plan in sorted(plans)))
+
+
+def counted(folder: StudyFolder, configs: Sequence[EvalConfig]) -> tuple[Share, Share]:
+    """Records and judgements of all subjects, so far as they were noted."""
+    if not folder.subjects.exists():
+        return Share(0, 0), Share(0, 0)
+    asked = [_Asked(config) for config in configs]
+    wanted: dict[tuple[bool, str, int], list[np.ndarray]] = {}
+    for row, subjects in _alike(folder, configs):
+        for a in (a for a in asked if a.config.concerns(row)):
+            for judge in ("", *a.config.judges):
+                wanted.setdefault((bool(judge), a.plan(row, judge), a.rows(row)), []).append(subjects)
+    notes, everyone = _read(folder), _everyone(folder).encode()
+    shares = [Share(0, 0), Share(0, 0)]
+    for (judging, plan, rows), parts in wanted.items():
+        subjects, there = np.concatenate(parts), notes.get(plan, parts[0][:0])
+        done = len(subjects) if (there == everyone).any() else int(np.isin(subjects, there).sum())
+        shares[judging] += Share(rows * len(subjects), rows * done)
+    return shares[0], shares[1]
+
+
+@dataclass
+class _Asked:
+    """An eval config, and what of it is planned for subjects that are asked alike."""
+
+    config: EvalConfig
+    known: dict[Any, Any] = field(default_factory=dict)
+
+    def plan(self, row: SubjectRow, judge: str = "") -> str:
+        """Digest of what is asked, and of who judges, by the label."""
+        if "asked" not in self.known:
+            self.known["asked"] = [self.config.id, [i.id for i in self.config.items], self.config.sampling.samples]
+            self.known["asked"] = digest(self.known["asked"])
+        key = (self._ways(row), judge)
+        if key not in self.known:
+            by = judge_id(self.config.judges[judge]) if judge else ""
+            self.known[key] = short(digest([self.known["asked"], self._ways(row), judge, by]))
+        return self.known[key]
+
+    def rows(self, row: SubjectRow) -> int:
+        """How many."""
+        if (ways := self._ways(row)) not in self.known:
+            self.known[ways] = how_many(self.config, row.conditions() if ways else None)
+        return self.known[ways]
+
+    def _ways(self, row: SubjectRow) -> tuple[str, ...]:
+        return (row.objective, row.params) if self.config.own_conditions and row.role.is_study else ()
+
+
+def _everyone(folder: StudyFolder) -> str:
+    """What stands for all that are enrolled now, in place of a subject."""
+    return short(file_digest(folder.subjects))
+
+
+def _alike(folder: StudyFolder, configs: Sequence[EvalConfig]) -> Iterator[tuple[SubjectRow, np.ndarray]]:
+    """Subjects that are asked alike: one of them, and the digests of all."""
+    frame = tables.read(folder.subjects, "subjects", ["subject", "trajectory", *_ASKED])
+    chosen = frame["subject"].isin(set().union(*(c.chosen for c in configs)))
+    ids = frame["subject"].to_numpy().astype("S12")
+    alike = frame.groupby([*_ASKED, frame["trajectory"] != "", chosen], sort=False)
+    rows = {name: frame[name].to_numpy() for name in frame}
+    for places in alike.indices.values():
+        yield SubjectRow(model="", **{name: rows[name][places[0]] for name in rows}), ids[places]
+
+
+def _write(folder: StudyFolder, done: Iterable[tuple[str, SubjectRow]]) -> None:
+    _append(folder, (f"{plan} {short(row.subject)}\n" for plan, row in done))
+
+
+def _append(folder: StudyFolder, lines: Iterable[str]) -> None:
+    with (folder.progress / _ME).open("a") as file:
+        file.write("".join(lines))
+
+
+def _read(folder: StudyFolder) -> Notes:
+    files = sorted(folder.progress.glob("*")) if folder.progress.is_dir() else []
+    size = _LINE.itemsize  # a last line may be cut off
+    lines = np.frombuffer(b"".join(d[: len(d) // size * size] for d in (f.read_bytes() for f in files)), _LINE)
+    plans, which = np.unique(lines["plan"], return_inverse=True)
+    order = np.argsort(which, kind="stable")
+    parts = np.split(lines["subject"][order], np.bincount(which, minlength=len(plans)).cumsum()[:-1])
+    return {plan.decode(): some for plan, some in zip(plans, parts, strict=False)}
