@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_world import EXAMPLES, OBJECTIVES, contents, job
 
+from holdfast import interrupt
 from holdfast.config.study import MOST_TOKENS, Controls, LoraSpec
 from holdfast.data.stream import Usable, stream
 from holdfast.models import adapters
@@ -186,6 +187,33 @@ def test_a_run_stopped_at_any_step_ends_with_the_same_bytes(network, tmp_path, m
             train(job(network, name), folder, network, kill)
         train(job(network, name), folder, network)
         assert contents(folder.root) == contents(whole.root)
+
+
+@pytest.mark.parametrize("name", ["dpo", "kl"])
+def test_a_run_that_is_told_to_leave_saves_that_step_and_ends_with_the_same_bytes(network, tmp_path, monkeypatch, name):
+    whole, folder = tiny_world.folder(tmp_path / "whole"), tiny_world.folder(tmp_path / "left")
+    train(job(network, name), whole, network)
+    steps: list[int] = []
+
+    def leave(event):
+        if event["unit"] == "tokens":
+            steps.append(len(tiny_world.lines(folder.metrics_jsonl)))
+            if interrupt.leaving():
+                raise interrupt.Leaving
+            if len(steps) == 2:
+                interrupt.leave_soon()
+
+    monkeypatch.setattr(interrupt, "_leaving", False)
+    with pytest.raises(interrupt.Leaving):
+        train(job(network, name), folder, network, leave)
+    assert steps[-1] == 3, "the step after, and its line is on the disk"
+    monkeypatch.setattr(interrupt, "_leaving", False)
+    trained: list[object] = []
+    train(
+        job(network, name), folder, network, lambda event: trained.append(event) if event["unit"] == "tokens" else None
+    )
+    assert len(trained) == len(tiny_world.lines(whole.metrics_jsonl)) - 3
+    assert contents(folder.root) == contents(whole.root)
 
 
 def test_a_metrics_line_cut_short_and_a_lost_file_are_made_again(network, tmp_path):

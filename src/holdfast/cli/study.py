@@ -100,6 +100,8 @@ def status(study: StudyArg, out: Out = None, as_json: AsJson = False) -> None:
     if not told(as_json, found):
         for stage, counts in found["stages"].items():
             say(f"{stage:<9} {counts['present']:>7,} of {counts['planned']:>7,} {counts['unit']}")
+        if at_work := found.get("jobs"):
+            say(f"on a cluster: {at_work['running']:,} jobs in hand, {at_work['waiting']:,} waiting")
 
 
 @app.command()

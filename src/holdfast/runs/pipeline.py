@@ -25,6 +25,7 @@ from holdfast.results import shape
 from holdfast.runs import jobs, probe
 from holdfast.runs.costs import Speeds, fitted
 from holdfast.runs.display import Display
+from holdfast.runs.executors import queue
 from holdfast.runs.executors.executor import Job, chosen, make
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import Plan, expand
@@ -171,6 +172,7 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
         "study": spec.name,
         "folder": str(folder.root),
         "stages": {k: {"planned": v.planned, "present": v.present, "unit": UNITS[k]} for k, v in stages.items()},
+        **({"jobs": queue.counts(folder.cluster)} if folder.cluster.is_dir() else {}),
     }
 
 

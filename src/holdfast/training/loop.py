@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from holdfast import interrupt
 from holdfast.models import adapters, head
 from holdfast.models.finite import broken
 from holdfast.models.layouts import micro_batches, smaller
@@ -161,7 +162,6 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
             metrics.add({**line, "grad_norm": float(norm), "clipped": clipped, **totals.line()})
             seconds = time.perf_counter() - began
             timing.write(json.dumps({"step": step + 1, "tokens": tokens - read, "seconds": seconds}) + "\n")
-            progress({"done": tokens, "total": total_tokens, "unit": "tokens", "loss": totals.loss})
 
             # Metrics, then checkpoint, then state: whatever a kill leaves, nothing on disk claims what is not there.
             for budget in ends.get(step + 1, ()):
@@ -175,10 +175,12 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
                 }
                 metrics.flush()
                 checkpoints.save_checkpoint(folder, budget, network, about)
-            if step + 1 in ends or (step + 1) % STATE_EVERY == 0:
+            if step + 1 in ends or (step + 1) % STATE_EVERY == 0 or interrupt.leaving():
                 metrics.flush()
                 checkpoints.save_state(folder, of, step + 1, parameters, optimiser)
                 timing.flush()
+            # After the state: who is told may end it here, where the machine is needed by others.
+            progress({"done": tokens, "total": total_tokens, "unit": "tokens", "loss": totals.loss})
 
 
 def _gradients(

@@ -162,11 +162,10 @@ def test_a_job_that_was_left_with_something_saved_is_not_counted_as_lost(queue, 
 
 def test_a_job_is_told_from_others_in_every_process_alike(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from holdfast.runs.executors.queue import key; "
-        "from holdfast.runs.executors.executor import Job; from holdfast.config.study import ModelSpec; "
-        "from holdfast.evals.judges.judge import JudgeModel; from holdfast.runs.jobs import judge; "
-        "wants = JudgeModel(ModelSpec(name='m', path='p')); "
-        "print(key(Job('judge x', judge, {'root': Path('out'), 'subject': 's', 'wants': wants, 'only': ''})))"
+        "import json; from pathlib import Path; from holdfast.runs.executors.executor import Job; "
+        "from holdfast.runs.executors.queue import key; from holdfast.config.study import ModelSpec; "
+        "from holdfast.evals.judges.judge import JudgeModel; wants = JudgeModel(ModelSpec(name='m', path='p')); "
+        "print(key(Job('judge x', json.dumps, {'root': Path('out'), 'wants': wants, 'only': frozenset('a')})))"
     )
     said = [
         subprocess.run(
