@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -49,6 +50,18 @@ def gpus() -> list[str]:
     if allowed is not None:
         return [name for name in allowed.split(",") if name.strip() not in ("", "-1")]
     return [str(k) for k in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
+
+
+def gpu_bytes() -> int:
+    """Memory of the smallest GPU here, as its driver says; 0 where none can be asked."""
+    if not gpus():
+        return 0
+    ask = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=True).stdout
+        return min((int(mib) * 2**20 for mib in said.split()), default=0)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return 0
 
 
 def _cached(stat: Path) -> int:

@@ -8,6 +8,7 @@ out. Measuring costs 2P for each token of a prompt and, at most, of a response o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,6 +33,7 @@ class Speeds(NamedTuple):
 # A CPU's were read off two small models on two cores of a server; a GPU's are a guess. Either may be off by a factor of
 # three: `plan --probe` measures.
 SPEEDS = {"cpu": Speeds(3.0e10, 4.0e10, 1.0e10), "cuda": Speeds(1.5e14, 1.5e14, 2.0e13)}
+GPU_BYTES = 80_000_000_000  # of a GPU, where none is here to be asked
 PROCESS_BYTES = 500_000_000  # of a process that has loaded torch and transformers, before any model
 RECORD_BYTES = 600  # of a record with its judgements, compressed
 AT_ITS_HEIGHT = 1.7  # what a step takes over what its tokens keep (see ``models.memory``, which counts on the model)
@@ -71,7 +73,7 @@ def cost(
     """``probed``: speeds that were measured here; None: guesses."""
     device, controls = _device(study), study.controls
     known = [s for s in shapes.values() if s is not None]
-    workers = study.workers or _workers(device)
+    workers = study.workers or _workers(study)
     micro_tokens = MOST_TOKENS if controls.micro_tokens == "auto" else controls.micro_tokens
     again = _checkpointed(known, study)
     worker_bytes, token_bytes = max((_worker_bytes(s, study, again) for s in known), default=(0, 0))
@@ -112,6 +114,33 @@ def cost(
     )
 
 
+def crowded(study: Study, shapes: Mapping[str, Shape | None]) -> list[str]:
+    """A sentence for each model that has no room on the GPUs it is to lie on, and how many would do.
+
+    Weights, adapter with gradient and moments, and what the longest row keeps whose layers are run again; over several
+    GPUs in equal parts, as layers are (``models.spread``).
+    """
+    said = []
+    room = machine.gpu_bytes() or GPU_BYTES
+    for spec in study.models:
+        if (shape := shapes[spec.name]) is None or spec.device == "cpu":
+            continue
+        size = 4 if spec.dtype == "float32" else 2
+        needs = shape.bytes if spec.quantization != "none" else size * shape.parameters
+        if study.trains:
+            again = shape.layers * shape.hidden + shape.widths / max(shape.layers, 1)
+            needs += 16 * shape.per_rank * study.controls.lora.rank
+            needs += int(size * again * AT_ITS_HEIGHT * study.controls.max_tokens)
+        fits = math.ceil(needs / (machine.SHARE * room - PROCESS_BYTES))
+        if spec.gpus < fits:
+            said.append(
+                f"{spec.name} takes about {needs / 1e9:,.0f} GB on a GPU, which {spec.gpus} of {room / 1e9:.0f} GB "
+                f"{'has' if spec.gpus == 1 else 'have'} no room for: `gpus: {fits}` of the model spreads it over "
+                f"{fits}, which then do together what one with room for it would do alone (docs/cluster.md)"
+            )
+    return said
+
+
 def fitted(cost: Cost) -> tuple[int, int]:
     """Workers that there is memory for here, and the tokens that each then reads at once; on a GPU as planned."""
     if cost.on_a_gpu is None or not cost.worker_bytes:
@@ -146,8 +175,9 @@ def _worker_bytes(shape: Shape, study: Study, again: bool) -> tuple[int, int]:
     return int(PROCESS_BYTES + base + 16 * shape.per_rank * controls.lora.rank), int(token)
 
 
-def _workers(device: str) -> int:
-    return (len(machine.gpus()) if device == "cuda" else 0) or machine.cores()
+def _workers(study: Study) -> int:
+    there = len(machine.gpus()) if _device(study) == "cuda" else 0
+    return max(there // max(m.gpus for m in study.speakers), 1) if there else machine.cores()
 
 
 def _device(study: Study) -> str:

@@ -135,6 +135,8 @@ def expand(
             own = [(t.id, t.label, t.seed) for t in runs if t.role.is_study]
             notes.append(f"ended where the target was reached: {decisions.in_words(where, own)}")
     of_models = model_notes.of(materials)
+    shapes = _shapes(materials, absent)
+    notes += costs.crowded(study, shapes)
     undecided = study.tuned is not None and not chosen
     if undecided:
         notes.append(_at_most(study, runs))
@@ -149,7 +151,7 @@ def expand(
         configs=tuple(configs),
         subjects=len(study.models) + len(study.given) + sum(len(t.measured) for t in runs_once),
         dropped={} if absent else _dropped(materials, specs),
-        cost=costs.cost(study, _shapes(materials, absent), runs_once, configs, probed),
+        cost=costs.cost(study, shapes, runs_once, configs, probed),
         notes=tuple(notes),
         of_models=tuple(of_models),
         declared={

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from holdfast import machine
 from holdfast.analysis.declaration import content
 from holdfast.config.decisions import _asked
 from holdfast.config.loading import dump, parse
 from holdfast.config.study import ModelSpec, Study
 from holdfast.evals.judges.judge import JudgeModel
-from holdfast.runs import jobs
+from holdfast.runs import costs, jobs
 from holdfast.runs.executors.executor import Job, Resources
 from holdfast.runs.plan import expand
+from holdfast.runs.sizes import Shape
 from holdfast.runs.stages import Work
 
 Make = Callable[..., Study]
@@ -89,3 +93,50 @@ def test_jobs_are_given_the_gpus_of_the_models_that_they_load(make: Make, monkey
         (3, ["judge tiny by another", "sample small"]),
         (4, ["respond whole"]),
     ]
+
+
+BIG = Shape(70_000_000_000, 8192, 80, 3_000_000, 140_000_000_000, 6_000_000)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "said"),
+    [
+        (1, "about 143 GB on a GPU, which 1 of 80 GB has no room for: `gpus: 3` of the model spreads it over 3"),
+        (2, "about 143 GB on a GPU, which 2 of 80 GB have no room for: `gpus: 3` of the model spreads it over 3"),
+        (3, ""),
+    ],
+)
+def test_a_plan_says_which_model_has_no_room_and_what_would_do(
+    make: Make, monkeypatch: pytest.MonkeyPatch, gpus: int, said: str
+) -> None:
+    monkeypatch.setattr("holdfast.runs.plan._shapes", lambda *_: {"tiny": BIG})
+    notes = [note for note in expand(spread(make, gpus)).notes if "no room" in note]
+    assert [note[: len("tiny takes ") + len(said)] for note in notes] == ([f"tiny takes {said}"] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("model", "fits"), [({"quantization": "4bit"}, 0), ({"dtype": "float32"}, 5), ({"device": "cpu"}, 0)]
+)
+def test_what_a_model_takes_is_of_its_precision(make: Make, model: dict[str, str], fits: int) -> None:
+    study = make(models=[{"name": "tiny", "path": "model"} | model])
+    (*notes,) = costs.crowded(study, {"tiny": replace(BIG, bytes=40_000_000_000)})
+    assert [f"`gpus: {fits}`" in note for note in notes] == [True] * bool(fits)
+    assert costs.crowded(study, {"tiny": None}) == []
+
+
+def test_as_many_jobs_run_at_once_as_there_are_shares_of_gpus(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4")
+    monkeypatch.setattr(machine, "gpu_bytes", lambda: 0)
+    assert [expand(spread(make, n)).cost.workers for n in (1, 2, 5)] == [5, 2, 1]
+
+
+def test_the_memory_of_the_smallest_gpu_is_asked_of_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine.gpu_bytes() == 0
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho 81559\necho 40960\n")
+    driver.chmod(0o755)
+    assert machine.gpu_bytes() == 40960 * 2**20
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert machine.gpu_bytes() == 0
