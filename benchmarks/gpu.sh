@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What holdfast does on a GPU, in at most ten minutes: an 8B-shaped random Llama in bfloat16 with a real tokenizer.
+# What holdfast does on a GPU, in at most ten minutes (fourteen with two cards): an 8B-shaped random Llama in bfloat16 with a real tokenizer.
 #
 #     benchmarks/gpu.sh TOKENIZER OUT     TOKENIZER: a folder with tokenizer.json and a chat template
 #     TINY=1 benchmarks/gpu.sh …          a tiny shape on the CPU: does it run?
@@ -23,3 +23,7 @@ part model 150 "$python" benchmarks/shaped.py --shape "$shape" --device "$device
 part training 300 "$python" benchmarks/training.py --model "$out/model" --device "$device" --dtype "$dtype" --repeats 1
 # What the defaults take: the tokens of a micro-batch that memory has room for, the speeds of a step and of a batch.
 part defaults 150 "$python" benchmarks/shaped.py --defaults "$out/model" --device "$device" --dtype "$dtype"
+# A model over two cards: equal to one card? Nothing where there are fewer.
+if [ "$("$python" -c 'import torch; print(torch.cuda.device_count())')" -ge 2 ]; then
+    part two_gpus 240 "$python" benchmarks/two_gpus.py "$out/model" --device "$device" --dtype "$dtype"
+fi
