@@ -1,14 +1,10 @@
-"""Nothing is half written, and two processes never work in one folder."""
+"""Nothing is half written."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -161,29 +157,3 @@ def test_what_cannot_be_written_is_said_in_a_sentence(tmp_path: Path, name: str,
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=says):
         files.write_text(tmp_path / name, "x")
-
-
-HOLD = """
-import sys, time
-from holdfast.store.files import lock
-with lock(sys.argv[1]):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_a_folder_held_by_a_second_process_is_refused_until_that_process_is_gone(tmp_path: Path) -> None:
-    other = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE)
-    try:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"held\n"
-        with pytest.raises(UserError, match="another process is at work in"), files.lock(tmp_path):
-            pass
-    finally:
-        other.send_signal(signal.SIGKILL)
-        other.wait()
-        assert other.stdout is not None
-        other.stdout.close()
-    start = time.monotonic()
-    with files.lock(tmp_path, wait=True):
-        assert time.monotonic() - start < 30

@@ -212,7 +212,7 @@ def test_a_full_disk_is_one_sentence(network, tmp_path):
 
 
 def test_a_second_process_on_the_folder_is_refused(network, tmp_path):
-    from holdfast.store.files import lock
+    from holdfast.store.locks import lock
 
     with lock(tmp_path), pytest.raises(UserError, match="another process"):
         train(job(network, "sft"), tiny_world.folder(tmp_path), network)

@@ -17,7 +17,7 @@ from holdfast.evals.shards import fill
 from holdfast.evals.subject import SubjectRow
 from holdfast.store import tables
 from holdfast.store.digest import digest
-from holdfast.store.folder import StudyFolder, present
+from holdfast.store.folder import StudyFolder
 from holdfast.types import Item, Judgement, Record, UserError
 
 UNREADABLE = ("overlong", "untranslated")  # a record's ``finish`` where there is nothing to judge
@@ -68,7 +68,8 @@ def _left(
 ) -> list[tuple[Item, Record]]:
     """The rows of a subject that can be read and are not judged yet."""
     items = {item.id: item for item in config.items}
-    said = tables.read_rows(present(judged_at(folder, config, label, judge, row.subject)), "judgements", Judgement)
+    at = judged_at(folder, config, label, judge, row.subject)
+    said = tables.shards(at, lambda files: tables.read_rows(files, "judgements", Judgement))
     there = {j.record for j in said if j.reason not in AGAIN}
     left = (r for r in answered(folder, config, row.subject) if r.id not in there)
     return readable(judge, config.measure, ((items[r.item], r) for r in left))

@@ -16,7 +16,7 @@ from holdfast.evals.judges.judge import Judge
 from holdfast.store import tables
 from holdfast.store.digest import digest, short
 from holdfast.store.files import write_json
-from holdfast.store.folder import StudyFolder, present
+from holdfast.store.folder import StudyFolder
 from holdfast.types import Record
 
 SHELF = ".unplanned"
@@ -34,12 +34,14 @@ def judge_folder(label: str, judge: Judge) -> str:
 
 def answered(folder: StudyFolder, config: EvalConfig, subject: str) -> list[Record]:
     """The records of one subject that are there, in their order."""
-    return tables.read_rows(present(folder.config(config.name, config.id).of(subject)), "records", Record)
+    at = folder.config(config.name, config.id).of(subject)
+    return tables.shards(at, lambda files: tables.read_rows(files, "records", Record))
 
 
 def answered_ids(folder: StudyFolder, config: EvalConfig, subject: str) -> set[str]:
     """Their ids alone, which is much less to read."""
-    return set(tables.read(present(folder.config(config.name, config.id).of(subject)), "records", ["id"])["id"])
+    at = folder.config(config.name, config.id).of(subject)
+    return set(tables.shards(at, lambda files: tables.read(files, "records", ["id"])["id"]))
 
 
 def judged_at(folder: StudyFolder, config: EvalConfig, label: str, judge: Judge, subject: str) -> Path:

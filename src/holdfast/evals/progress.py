@@ -12,7 +12,7 @@ from holdfast.evals.layout import answered_ids, judged_at
 from holdfast.evals.respond import rows
 from holdfast.evals.subject import SubjectRow
 from holdfast.store import tables
-from holdfast.store.folder import StudyFolder, present
+from holdfast.store.folder import StudyFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ def judged(
         if some and config.concerns(row):
             planned = _planned(row, config, folder)
             for label, judge in some.items():
-                there = present(judged_at(folder, config, label, judge, row.subject))
-                said = tables.read(there, "judgements", ["record", "reason"])
+                at = judged_at(folder, config, label, judge, row.subject)
+                said = tables.shards(at, lambda files: tables.read(files, "judgements", ["record", "reason"]))
                 share += _share(planned, set(said.loc[~said["reason"].isin(AGAIN), "record"]))
     return share
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from holdfast.store import tables
-from holdfast.store.folder import present, shard
+from holdfast.store.folder import shard
 
 SHARD = 256
 
@@ -33,7 +33,7 @@ def fill(
     Rows that are there (in whatever file) and pass ``keep`` stay; the others are made, a shard at a time. ``done`` is
     told after each shard how many rows are finished.
     """
-    before = {file: tables.read_rows(file, name, cls) for file in present(folder)}
+    before = tables.shards(folder, lambda files: {file: tables.read_rows(file, name, cls) for file in files})
     kept = {key(row): row for rows in before.values() for row in rows if keep(row)}
     missing = [i for i in planned if i not in kept]
     whole, beside = folder / shard(0), _free(folder, before)
@@ -54,7 +54,7 @@ def fill(
         tables.write(whole, name, [kept[i] for i in planned])
     done(len(planned))
     for file in before.keys() - {whole}:
-        file.unlink()
+        file.unlink(missing_ok=True)  # another process that did the same may have been here
 
 
 def _free(folder: Path, taken: Container[Path]) -> Iterator[Path]:

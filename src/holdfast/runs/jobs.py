@@ -33,8 +33,9 @@ from holdfast.models.identity import subject_id
 from holdfast.runs.executors.executor import Report
 from holdfast.runs.materials import Materials
 from holdfast.store.digest import digest, file_digest, short
-from holdfast.store.files import lock, read_json, write_json
+from holdfast.store.files import read_json, write_first, write_json
 from holdfast.store.folder import StudyFolder
+from holdfast.store.locks import lock
 from holdfast.store.tables import read_rows
 from holdfast.types import Example, Item, Record, Request, Response, Sampling, Side, Subject, UserError
 
@@ -289,12 +290,12 @@ def _fits(folder: StudyFolder, network: Any, controls: Controls) -> Fits:
         return fits(network, controls)  # nothing to agree on
     computation = {**controls.model_dump(mode="json", include=set(COMPUTATION)), "longest": controls.max_tokens}
     key = short(digest([network.digest, str(network.dtype), controls.lora.model_dump(mode="json"), computation]))
-    with lock(folder.runs, wait=True):
-        known = read_json(folder.fits_json) if folder.fits_json.is_file() else {}
-        if key not in known:
-            known[key] = fits(network, controls)._asdict()
-            write_json(folder.fits_json, known)
-    return Fits(**known[key])
+    if not (file := folder.fits(key)).is_file():
+        with lock(file.parent, wait=True):  # so that one alone counts
+            before = read_json(folder.fits_json) if folder.fits_json.is_file() else {}
+            if not file.is_file():
+                write_first(file, before.get(key) or fits(network, controls)._asdict())
+    return Fits(**read_json(file))
 
 
 def respond(report: Report, root: Path, row: SubjectRow, others: Sequence[SubjectRow], only: str = "") -> None:

@@ -32,8 +32,8 @@ from holdfast.runs.plan import Plan, expand
 from holdfast.runs.stages import STAGES, Work, draft
 from holdfast.runs.subjects import subjects
 from holdfast.store import tables
-from holdfast.store.files import lock
 from holdfast.store.folder import StudyFolder
+from holdfast.store.locks import lock
 from holdfast.types import Turn, UserError
 
 if TYPE_CHECKING:
@@ -232,8 +232,8 @@ def _open(
         from holdfast.analysis import gate
 
         gate.check(bounds, spec, [_named(config, spec) for config in jobs.eval_configs(made[0])])
-    with lock(folder.root), Display(folder.run_log, quiet) as display, hands:
-        yield Work(spec, folder, hands, display, made)
+    with lock(folder.root) as lost, Display(folder.run_log, quiet) as display, hands:
+        yield Work(spec, folder, hands, display, made, lost)
 
 
 def _named(config: EvalConfig, spec: Study) -> Planned:

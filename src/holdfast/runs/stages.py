@@ -5,7 +5,7 @@ A stage reads what the one before left in the study's folder and writes its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class Work:
     executor: Executor
     display: Display
     draft: Draft | None  # made before anything was written, for ``_plan`` to write
+    lost: Callable[[], bool] = lambda: False  # whether another process has taken the folder over
 
     @property
     def plan(self) -> Plan:
@@ -66,6 +67,11 @@ class Work:
                 for event in self.executor.map(some, Resources(gpus=gpus, memory=self.plan.cost.least)):
                     self.display.update(event)
                     interrupt.check()
+                    if self.lost():
+                        raise UserError(
+                            f"another process has taken {self.folder.root} over, for this one was stopped for long; "
+                            "leave the study to that one, or run the same again when it has ended"
+                        )
 
     def _gpus(self, job: Job) -> int:
         """As many as the largest model asks for that the job may load: whom it is about, and whom judges ask."""

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and a lock on a folder.
+"""Files that are there whole or not at all.
 
 Whatever is written goes to a temporary name in the same folder, is flushed to the disk and then renamed. A process
 killed at any moment leaves the old file, the new file, or a stray ``.tmp`` that nothing reads.
@@ -13,10 +13,11 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from holdfast.store.processes import gone, me
 from holdfast.types import UserError
 
 SEAL = "sha256"
@@ -24,21 +25,23 @@ AGAIN = "delete it to have it made again"
 
 
 @contextmanager
-def replacing(path: Path | str) -> Iterator[Path]:
-    """Yields a temporary path to write a file to; it takes the place of ``path`` when the block ends well."""
+def replacing(path: Path | str, unless: Callable[[], bool] = lambda: False) -> Iterator[Path]:
+    """Yields a temporary path to write a file to; it takes the place of ``path`` when the block ends well. Where a
+    folder was made there, what lies at ``path`` is removed; but ``unless`` that says so, it stays: another process may
+    have put it there meanwhile."""
     path = Path(path)
-    # In the same folder: a rename is one act within a file system only. Hidden, so that no pattern finds it.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    with _clear_errors(path):
+    temporary = temporary_name(path)
+    with clear_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
             for file in (temporary, *temporary.rglob("*")):
                 if file.is_file():
                     _flush(file)
-            if temporary.is_dir() and path.exists():
-                shutil.rmtree(path)
-            os.replace(temporary, path)
+            if temporary.is_dir():
+                _put_folder(temporary, path, unless)
+            else:
+                os.replace(temporary, path)
         # Ctrl-C too.
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -49,11 +52,43 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(path: Path | str) -> Iterator[Path]:
-    """As ``replacing``, for a folder of files. A folder that was at ``path`` is removed."""
-    with replacing(path) as temporary:
+def replacing_folder(path: Path | str, unless: Callable[[], bool] = lambda: False) -> Iterator[Path]:
+    """As ``replacing``, for a folder of files."""
+    with replacing(path, unless) as temporary:
         temporary.mkdir()
         yield temporary
+
+
+def _put_folder(folder: Path, path: Path, unless: Callable[[], bool]) -> None:
+    while not unless():
+        try:
+            os.rename(folder, path)
+            return
+        except OSError as e:  # there is one, which a rename only replaces where it is empty
+            if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        aside = temporary_name(path)
+        with suppress(FileNotFoundError):  # another process is at the same
+            os.rename(path, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(folder)
+
+
+def temporary_name(path: Path) -> Path:
+    """In the same folder: a rename is one act within a file system only. Hidden, so that no pattern finds it; with the
+    name of this process, so that ``sweep`` knows when it is nobody's."""
+    return path.with_name(f".{path.name}.{me()}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+def sweep(*folders: Path) -> None:
+    """Remove what a killed process left half-written there. What one that lives, or may live on another machine, has
+    under way stays."""
+    for stray in (stray for folder in folders for stray in folder.glob(".*.tmp")):
+        *_, of, _ = stray.name.split(".")
+        process, _, number = of.rpartition("-")
+        if not number or process.count("-") != 2 or gone(process):  # earlier versions named no process
+            shutil.rmtree(stray, ignore_errors=True)
+            stray.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
@@ -72,6 +107,25 @@ def write_json(path: Path | str, value: Any, *, indent: int | None = 2, seal: bo
     which ``read_json`` holds it to. ``seal=False``: for files that others write, too."""
     value = sealed(value) if seal else value
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_first(path: Path, value: Mapping[str, Any]) -> Any:
+    """As ``write_json``; where the file is there already, it stays. Returns what is there now, the same for all:
+    of several who write at once one alone is first, lock or no lock."""
+    temporary = temporary_name(path)
+    try:
+        write_json(temporary, value)
+        with clear_errors(path):
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                pass
+            except OSError:  # no such links here
+                if not path.exists():
+                    os.rename(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return read_json(path)
 
 
 def read_json(path: Path | str, *needs: str, mend: str = AGAIN) -> Any:
@@ -175,28 +229,7 @@ def unread(path: Path | str, error: Exception) -> str:
 
 
 @contextmanager
-def lock(folder: Path | str, wait: bool = False, unless: Callable[[], bool] | None = None) -> Iterator[None]:
-    """Holds the folder for this process. The operating system lets go of it when the process ends, however it ends.
-    ``unless``: asked while waiting; true gives up. Raises UserError where another holds it."""
-    from filelock import FileLock, Timeout
-
-    folder = Path(folder)
-    with _clear_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    held = FileLock(folder / ".lock")
-    try:
-        with _clear_errors(folder / ".lock"):
-            held.acquire(timeout=-1 if wait else 0, cancel_check=unless)
-    except Timeout:
-        raise UserError(f"another process is at work in {folder}; wait until it ends, or stop it first") from None
-    try:
-        yield
-    finally:
-        held.release()
-
-
-@contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
+def clear_errors(path: Path) -> Iterator[None]:
     """Says in a sentence what a user can mend: a full disk, a folder that may not be written, a name too long."""
     from filelock import Timeout
 

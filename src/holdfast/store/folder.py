@@ -84,7 +84,7 @@ class StudyFolder:
     judge_cache = _At("judge-cache")  # answers that judges paid for, kept one by one
     progress = _At("progress")  # of very many subjects: which are done
     subjects = _At("subjects.parquet")
-    fits_json = _At("fits.json")  # tokens of a micro-batch that memory had room for, by model and computation
+    fits_json = _At("fits.json")  # of earlier versions: all of ``fits`` in one
     decisions_json = _At("decisions.json")  # what was decided on the way: runs stopped, settings chosen, matches
     estimates_csv = _At("estimates.csv")
     estimates_parquet = _At("estimates.parquet")
@@ -99,6 +99,10 @@ class StudyFolder:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
+
+    def fits(self, key: str) -> Path:
+        """Tokens of a micro-batch that memory had room for; ``key`` says of which model and computation."""
+        return self.root / "fits" / f"{key}.json"
 
     def rows(self, key: str) -> Path:
         """A task's rows as they are trained on; ``key`` is a digest of the settings that made them."""

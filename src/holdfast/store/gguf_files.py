@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from holdfast.store.files import lock, read_json, write_json
+from holdfast.store.files import read_json, replacing, write_json
+from holdfast.store.locks import lock
 from holdfast.store.model_files import altered, remembered_digest
 from holdfast.types import UserError
 
@@ -37,13 +36,10 @@ def gguf_folder(file: Path) -> Path:
         raise UserError(f"{file} is a GGUF file: to read it, pip install 'holdfast[gguf]'")
     with lock(cache, wait=True):
         if not _whole(folder):
-            with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                made = Path(scratch) / "model"
+            with replacing(folder, unless=lambda: _whole(folder)) as made:
                 _write(file, made)
                 names = sorted(f.name for f in made.iterdir())
                 write_json(made / _WRITTEN, {"digests": {name: remembered_digest(made / name) for name in names}})
-                shutil.rmtree(folder, ignore_errors=True)
-                made.rename(folder)
     return folder
 
 

@@ -11,9 +11,10 @@ import hashlib
 import io
 import json
 import re
+import time
 import types
 import typing
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -24,6 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from holdfast.store.files import reading, write_bytes
+from holdfast.store.folder import present
 from holdfast.store.schemas import COLUMNS, FLAG, FRAMES, REAL, SCHEMAS, TEXT, WHOLE
 from holdfast.types import UserError
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
+_TRIES = 20
 GROUP = 1024  # rows that are read together where some of a file are wanted
 
 _NOTHING: Mapping[pa.DataType, Any] = {TEXT: "", REAL: None, WHOLE: None, FLAG: False}
@@ -122,6 +125,21 @@ def read_rows(path: Path | str | Iterable[Path], name: str, cls: type[T]) -> lis
     hints = _hints(cls)  # type: ignore[arg-type]  # a class is hashable
     rows = [row for p in _paths(path) for row in arrow(p, name).to_pylist()]
     return [cls(**{k: _back(v, hints[k]) for k, v in row.items() if k in hints}) for row in rows]
+
+
+def shards(folder: Path, reading: Callable[[list[Path]], T]) -> T:
+    """What ``reading`` makes of a folder's shards. Where one is gone that was there just now, they are listed again:
+    whoever is at work in the folder removes a shard once its rows stand in another."""
+    for _ in range(_TRIES):
+        files = present(folder)
+        try:
+            return reading(files)
+        except UserError as e:
+            if not isinstance(e.__cause__, FileNotFoundError):
+                raise
+            error = e
+            time.sleep(0.01)
+    raise error
 
 
 def _paths(given: Path | str | Iterable[Path]) -> list[Path]:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,15 +49,6 @@ def finish(folder: RunFolder) -> None:
     write_json(folder.done, {"budgets": present(folder)})
 
 
-def sweep(folder: RunFolder) -> None:
-    """Remove what a killed process left half-written."""
-    for stray in [*folder.root.glob(".*.tmp"), *folder.root.glob("*/.*.tmp")]:
-        if stray.is_dir():
-            shutil.rmtree(stray)
-        else:
-            stray.unlink()
-
-
 # -- checkpoints ----------------------------------------------------------------------------------------------------
 
 
@@ -66,7 +56,7 @@ def save_checkpoint(folder: RunFolder, budget: int, network: Network, about: Map
     """Nothing happens where the checkpoint is there already: its bytes would be the same."""
     # A run that is done again up to here must not touch a checkpoint that may be being measured.
     if budget not in present(folder):
-        with replacing_folder(folder.checkpoint(budget)) as temporary:
+        with replacing_folder(folder.checkpoint(budget), lambda: budget in present(folder)) as temporary:
             adapters.save(network, temporary)
             digests = {name: file_digest(temporary / name) for name in (CONFIG, WEIGHTS)}
             write_json(temporary / "checkpoint.json", {**about, "files": digests})
@@ -100,14 +90,14 @@ class State:
 
 
 def save_state(
-    folder: RunFolder, of: str, step: int, parameters: Mapping[str, Any], optimiser: torch.optim.AdamW
+    folder: RunFolder, of: str, metrics: Metrics, parameters: Mapping[str, Any], optimiser: torch.optim.AdamW
 ) -> None:
     """In one file, with what it belongs to (``of``, a digest) and a digest of the metrics up to here."""
     tensors = {f"adapter/{name}": p.detach().cpu().contiguous() for name, p in parameters.items()}
     for name, p in parameters.items():
         for moment in MOMENTS:
             tensors[f"{moment}/{name}"] = optimiser.state[p][moment].cpu().contiguous()
-    about = {"of": of, "step": str(step), "metrics": _metrics_digest(folder, step)}
+    about = {"of": of, "step": str(metrics.steps), "metrics": metrics.digest()}
     sealed.write(_state(folder), tensors, about)
 
 
@@ -127,11 +117,12 @@ def load_state(
         say(f"the state of training in {folder.state} cannot serve ({error}); trained again from the beginning")
         return None
     step = int(about["step"])
+    lines = _lines(folder.metrics_jsonl)[:step]
     missing = [b for end, budgets in ends.items() if end <= step for b in budgets if b not in present(folder)]
     # A budget before the state that has no checkpoint cannot be made from it: the adapter has moved on since.
-    if missing or len(_lines(folder.metrics_jsonl)) < step:
+    if missing or len(lines) < step:
         return None
-    if _metrics_digest(folder, step) != about["metrics"]:
+    if hashlib.sha256("".join(lines).encode()).hexdigest() != about["metrics"]:
         say(f"{folder.metrics_jsonl} is not what was written; trained again from the beginning")
         return None
     return State(step, tensors)
@@ -141,33 +132,46 @@ def _state(folder: RunFolder) -> Path:
     return folder.state / "state.safetensors"
 
 
-def _metrics_digest(folder: RunFolder, steps: int) -> str:
-    return hashlib.sha256("".join(_lines(folder.metrics_jsonl)[:steps]).encode()).hexdigest()
-
-
 # -- metrics --------------------------------------------------------------------------------------------------------
 
 
 class Metrics:
-    """``metrics.jsonl``, cut to the steps that are done, then appended to. Counts clipped steps."""
+    """``metrics.jsonl``, cut to the steps that are done, then appended to. Counts clipped steps.
+
+    Another process that trains the same run, though it should not, puts a file of its own in this one's place: what is
+    written here stays whole by itself, and is put there once more at the end.
+    """
 
     def __init__(self, path: Path, steps: int) -> None:
         lines = _lines(path)[:steps]
         write_text(path, "".join(lines))
         self.steps = steps
         self.clipped = sum(json.loads(line)["clipped"] for line in lines)
-        self._file = path.open("a", encoding="utf-8")
+        self._path, self._file = path, path.open("a+", encoding="utf-8")
+        self._digest = hashlib.sha256("".join(lines).encode())
 
     def add(self, line: Mapping[str, Any]) -> None:
         """One step's line. Raises ValueError where a number in it is not finite."""
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        text = json.dumps(line, allow_nan=False) + "\n"
+        self._file.write(text)
+        self._digest.update(text.encode())
         self.steps += 1
         self.clipped += bool(line["clipped"])
+
+    def digest(self) -> str:
+        """Of all lines."""
+        return self._digest.hexdigest()
 
     def flush(self) -> None:
         """To the disk: called before a state claims these steps."""
         self._file.flush()
         os.fsync(self._file.fileno())
+
+    def end(self) -> None:
+        """All steps are done."""
+        self._file.flush()
+        self._file.seek(0)
+        write_text(self._path, self._file.read())
 
     def close(self) -> None:
         """What no flush brought to the disk may be lost in a power cut; no state claims it."""

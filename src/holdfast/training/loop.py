@@ -27,8 +27,9 @@ from holdfast.models.network import Network
 from holdfast.objectives.objective import Counts, Scores, Total
 from holdfast.store.adapter_files import adapter_config
 from holdfast.store.digest import digest
-from holdfast.store.files import lock, read_json, write_json
+from holdfast.store.files import read_json, sweep, write_json
 from holdfast.store.folder import RunFolder
+from holdfast.store.locks import lock
 from holdfast.training import batches, checkpoints, schedule
 from holdfast.training.batches import Group, Rows
 from holdfast.training.controls import at_once, controls, exposure, less_memory, numerics, record
@@ -61,7 +62,7 @@ def train(job: TrainJob, folder: RunFolder, network: Network, progress: Progress
         if finished(folder, job.budgets):
             return
         folder.done.unlink(missing_ok=True)
-        checkpoints.sweep(folder)
+        sweep(folder.root, folder.checkpoints, folder.state)
         _same_job(job, folder)
         mend = f"set `max_tokens` of `controls` below {job.controls.max_tokens} or `gradient_checkpointing: true`"
         try:
@@ -129,7 +130,7 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
 
     with (
         closing(checkpoints.Metrics(folder.metrics_jsonl, first)) as metrics,
-        folder.timing_jsonl.open("a", encoding="utf-8") as timing,
+        folder.timing_jsonl.open("a", buffering=1, encoding="utf-8") as timing,  # a line at a time
     ):
         for step in range(first, last):
             began = time.perf_counter()
@@ -177,10 +178,10 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
                 checkpoints.save_checkpoint(folder, budget, network, about)
             if step + 1 in ends or (step + 1) % STATE_EVERY == 0 or interrupt.leaving():
                 metrics.flush()
-                checkpoints.save_state(folder, of, step + 1, parameters, optimiser)
-                timing.flush()
+                checkpoints.save_state(folder, of, metrics, parameters, optimiser)
             # After the state: who is told may end it here, where the machine is needed by others.
             progress({"done": tokens, "total": total_tokens, "unit": "tokens", "loss": totals.loss})
+        metrics.end()
 
 
 def _gradients(

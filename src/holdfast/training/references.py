@@ -18,7 +18,8 @@ from holdfast.models import adapters, head
 from holdfast.models.layouts import arrange
 from holdfast.models.network import Network
 from holdfast.store.digest import digest, short
-from holdfast.store.files import lock
+from holdfast.store.files import sweep
+from holdfast.store.locks import lock
 from holdfast.training import sealed
 from holdfast.training.batches import Group
 
@@ -44,14 +45,13 @@ def reference_logps(
     known: dict[str, Tensor] = {}
     # Runs of one study start together and want the same rows: one computes them, the others wait and read.
     with lock(folder, wait=True):
-        for stray in folder.glob(".*.tmp"):  # of a killed process: nobody else writes while the lock is held
-            stray.unlink()
+        sweep(folder)
         for file in sorted(folder.glob("*.safetensors")):
             try:
                 known |= sealed.read(file, folder.name)[0]
             except sealed.Altered as error:
                 say(f"reference log-probs in {folder} are made again ({error})")
-                file.unlink()
+                file.unlink(missing_ok=True)
         missing = [g for g, key in keys.items() if key not in known]
         for at in range(0, len(missing), CHUNK):
             fresh = {keys[g]: _alone(network, g, head_kind) for g in missing[at : at + CHUNK]}

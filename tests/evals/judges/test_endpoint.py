@@ -321,9 +321,9 @@ def test_a_damaged_ledger_stops_the_spending_and_is_never_taken_for_nothing(tmp_
     with serving(lambda body: "yes") as server:
         endpoint = Endpoint(server.spec(max_calls=5), tmp_path)
         endpoint.ask(asked("a"))
-        (ledger,) = tmp_path.rglob("ledger.json")
+        (ledger,) = (tmp_path / "ledger").rglob("*.json")
         ledger.write_text(damage)
-        with pytest.raises(UserError, match=r"ledger.json is damaged.*restore it"):
+        with pytest.raises(UserError, match=r"the ledger .*json is damaged.*restore it"):
             endpoint.ask(asked("b"))
     assert len(server.got) == 1
 

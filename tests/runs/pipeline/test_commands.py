@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli import app
-from holdfast.store.files import lock
+from holdfast.store.locks import lock
 
 
 def holdfast(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:

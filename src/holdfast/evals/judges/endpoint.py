@@ -25,7 +25,8 @@ from holdfast.evals.judges.judge import JudgeCost
 from holdfast.evals.judges.ledger import Ledger, tokens
 from holdfast.evals.judges.transport import Passing, Wire, sendable
 from holdfast.store.digest import digest
-from holdfast.store.files import lock, read_json, write_json
+from holdfast.store.files import read_json, write_first
+from holdfast.store.locks import lock
 from holdfast.types import Sampling, Turn, UserError
 
 UNANSWERED = "unanswered"
@@ -247,6 +248,7 @@ class Endpoint:
         if not said.charged:
             self._ledger.release(q.usd)
             return Reply("", said.reason)
-        write_json(self._file(q.key), {"model": self.spec.model, **asdict(said)})
+        # Of two answers to one question, asked twice where a lock did not hold, all go by the first.
+        kept = write_first(self._file(q.key), {"model": self.spec.model, **asdict(said)})
         self._ledger.settle(q.usd, self.spec.usd(*said.tokens) if said.tokens else q.usd)
-        return Reply(said.text, said.reason)
+        return Reply(kept["text"], kept["reason"])
