@@ -38,6 +38,7 @@ def test_a_model_on_two_devices_computes_what_it_does_on_one():
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", str(file)],
         capture_output=True,
         text=True,
+        timeout=1200,
         env={k: v for k, v in os.environ.items() if not k.startswith("PYTEST")} | {"PYTHONPATH": path},
     )
     assert done.returncode == 0, done.stdout[-6000:]

@@ -8,7 +8,7 @@ Shape legend: B rows, Q query positions, K key positions (Q = K without a cache)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +69,7 @@ class Network:
             self._window = None
 
     @property
-    def layers_on(self) -> Mapping[torch.device, int]:
+    def layers_on(self) -> dict[torch.device, int]:
         """How many layers lie on each device, the first among them."""
         if len(self.devices) == 1:
             return {self.device: self.decoder.config.num_hidden_layers}

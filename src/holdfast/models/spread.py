@@ -14,7 +14,7 @@ device and forward.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -66,7 +66,7 @@ def connect(model: PreTrainedModel, devices: Sequence[torch.device], who: str) -
             layer.register_forward_hook(lambda _layer, _given, out, to=following: _moved(out, lambda x: x.to(to)))
 
 
-def layers_on(model: PreTrainedModel) -> Mapping[torch.device, int]:
+def layers_on(model: PreTrainedModel) -> dict[torch.device, int]:
     """How many layers lie on each device."""
     return Counter(next(layer.parameters()).device for layer in _layers(model, "this model")[1])
 
