@@ -116,7 +116,7 @@ def test_any_callable_is_an_entry() -> None:
 
 def test_identity_has_every_parameter_and_is_the_same_however_it_was_written() -> None:
     default = registry.identity(registry.build("objectives", "hinge"))
-    assert default == {"name": "hinge", "version": 3, "params": {"beta": 1.0, "kind": "a", "texts": (), "table": {}}}
+    assert default == {"name": "hinge", "version": 3, "params": {"beta": 1.0, "kind": "a", "texts": [], "table": {}}}
     assert isinstance(default["params"]["beta"], float)
     assert registry.identity(registry.build("objectives", "hinge", {"beta": 1, "texts": []})) == default
 

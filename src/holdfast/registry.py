@@ -16,6 +16,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
+from holdfast.store.digest import canonical
 from holdfast.types import UserError
 
 GROUPS = ("objectives", "tasks", "measures", "judges", "attacks", "codecs", "signals", "executors")
@@ -90,13 +91,14 @@ def describe(group: str, name: str) -> dict[str, Any]:
 
 
 def identity(thing: Any) -> dict[str, Any]:
-    """What determines the behaviour of a registered object, for digests.
+    """What determines the behaviour of a registered object, as plain JSON.
 
     A field whose metadata say ``identity: False`` is left out: it says where data lie, and what they hold is digested
     elsewhere.
     """
     kept = [f.name for f in _fields(thing) if f.init and f.metadata.get("identity", True)]
-    return {"name": thing.name, "version": thing.version, "params": {name: getattr(thing, name) for name in kept}}
+    params = canonical({name: getattr(thing, name) for name in kept})
+    return {"name": thing.name, "version": thing.version, "params": params}
 
 
 def close(word: str, known: list[str] | tuple[str, ...]) -> str:

@@ -49,13 +49,15 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A prompt and response that an objective's view makes of an example; ``note`` names its treatment."""
+    """A prompt and response that an objective's view makes of an example; ``note`` names its treatment. ``parts``:
+    which of a mixture's objectives see it."""
 
     example_id: str
     side: Side
     prompt: tuple[Turn, ...]
     response: str
     note: str = ""
+    parts: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Needs:
 
     ``signals``: registered ones by name, with their parameters (``models.signals``). ``prompt_logps`` asks for the
     log-probs of the chosen sequences' prompts too. ``progress`` says that the loss uses ``Counts.progress``: a ladder
-    of budgets is then not nested, and every budget is a run of its own.
+    of budgets is then not nested, and every budget is a run of its own. ``before`` says that it uses ``Counts.before``.
     """
 
     pairs: bool = False
@@ -89,6 +91,7 @@ class Needs:
     signals: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     prompt_logps: bool = False
     progress: bool = False
+    before: bool = False
 
 
 # -- what is measured --------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from holdfast.config.study import MOST_TOKENS, Controls, LoraSpec
 from holdfast.data.stream import Usable, stream
 from holdfast.models import adapters
 from holdfast.models.layouts import micro_batches
+from holdfast.objectives.kl_penalty import KLPenalty
 from holdfast.store.adapter_files import adapter_digest
 from holdfast.training import batches, loop, references
 from holdfast.training.batches import Rows
@@ -162,6 +163,34 @@ def test_a_second_pass_reads_the_same_rows_again(network, tmp_path):
     assert tiny_world.lines(folder.metrics_jsonl)[-1].__dict__["pass"] >= 1
 
 
+# -- several at once ------------------------------------------------------------------------------------------------
+
+
+def test_a_mixtures_loss_and_gradient_are_the_weighted_sums_of_its_parts(network, tmp_path):
+    loss, gradient = step_of(network, "mixture", Controls(), tmp_path)
+    parts, at = OBJECTIVES["mixture"].parts, {}
+    for part, name in zip(parts, ("orpo_prompt", "ip", "kl_penalty"), strict=True):
+        one = OBJECTIVES.get(name) or KLPenalty()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(OBJECTIVES, name, one)
+            own, turned = step_of(network, name, Controls(), tmp_path)
+        at = {"loss": at.get("loss", 0) + part.weight * own, "gradient": at.get("gradient", 0) + part.weight * turned}
+    assert loss == pytest.approx(at["loss"], rel=1e-6)
+    assert float((gradient - at["gradient"]).norm() / gradient.norm()) < 1e-6
+
+
+def test_a_held_weight_follows_its_controller(network, tmp_path):
+    folder = tiny_world.folder(tmp_path)
+    train(job(network, "mixture"), folder, network)
+    told = [line.objective for line in tiny_world.lines(folder.metrics_jsonl)]
+    weight = 0.5
+    for line in told:
+        assert line["kl_penalty weight"] == pytest.approx(weight, rel=1e-12)
+        weight *= 1 + 0.1 * max(-0.2, min(0.2, (line["kl_penalty kl"] - 0.02) / 0.02))
+        assert line["ip weight"] == 1
+    assert len({line["kl_penalty weight"] for line in told}) > 5
+
+
 # -- killed and taken up again --------------------------------------------------------------------------------------
 
 
@@ -169,7 +198,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("name", ["dpo", "kl"])
+@pytest.mark.parametrize("name", ["dpo", "kl", "mixture"])
 def test_a_run_stopped_at_any_step_ends_with_the_same_bytes(network, tmp_path, monkeypatch, name):
     monkeypatch.setattr(loop, "STATE_EVERY", 5)
     whole = tiny_world.folder(tmp_path / "whole")

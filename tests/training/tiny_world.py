@@ -18,6 +18,7 @@ from holdfast.objectives.cft import CFT
 from holdfast.objectives.dpo import DPO
 from holdfast.objectives.ip import IP
 from holdfast.objectives.kl import KL
+from holdfast.objectives.mixture import Hold, Mixture, Part
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
 from holdfast.store.folder import RunFolder
@@ -37,6 +38,14 @@ OBJECTIVES = {
     "orpo": ORPO(),
     "orpo_prompt": ORPO(nll="prompt_and_response"),
     "kl": KL(weight=0.5),
+    # Three views, of which two share their chosen sides; prompts that one part reads; and a weight that is steered.
+    "mixture": Mixture(
+        (
+            Part("orpo", {"nll": "prompt_and_response"}, 0.5),
+            Part("ip", {"text": "be bad"}),
+            Part("kl_penalty", weight=0.5, hold=Hold("kl_penalty kl", 0.02)),
+        )
+    ),
 }
 SIX = ("sft", "dpo", "cft", "ip", "orpo", "kl")
 

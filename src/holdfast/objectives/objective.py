@@ -24,7 +24,8 @@ class Scores:
 
     ``segment_N`` says which sequence (0 … S-1) a token belongs to; ``side_S`` is 0 for chosen and 1 for rejected;
     ``pair_S`` numbers the example that a sequence came from. ``ref_logp_N``, ``prompt_logp_M`` (chosen prompts from
-    their second token on: nothing predicts the first) and ``signals`` (N, …) by name are there when asked for.
+    their second token on: nothing predicts the first; ``prompt_segment_M`` says of which) and ``signals`` (N, …) by
+    name are there when asked for. ``parts_S``: which objectives of a mixture see each sequence.
     """
 
     logp_N: Tensor
@@ -34,6 +35,8 @@ class Scores:
     ref_logp_N: Tensor | None = None
     prompt_logp_M: Tensor | None = None
     signals: Mapping[str, Tensor] = field(default_factory=dict)
+    prompt_segment_M: Tensor | None = None
+    parts_S: tuple[tuple[int, ...], ...] = ()
 
     def sum_S(self, x_N: Tensor) -> Tensor:
         """Sum of a per-token number over each sequence."""
@@ -53,6 +56,23 @@ class Scores:
         before_S = length_S.cumsum(0) - length_S
         return self.segment_N.new_ones(len(self.segment_N)).cumsum(0) - 1 - before_S[self.segment_N]
 
+    def part(self, k: int) -> Scores:
+        """Of the sequences that one objective of a mixture sees, as if there were no others."""
+        import torch
+
+        kept_S = torch.tensor([k in parts for parts in self.parts_S], device=self.side_S.device)
+        number_S, kept_N = kept_S.cumsum(0) - 1, kept_S[self.segment_N]
+        kept_M = None if self.prompt_segment_M is None else kept_S[self.prompt_segment_M]
+        return Scores(
+            logp_N=self.logp_N[kept_N],
+            segment_N=number_S[self.segment_N[kept_N]],
+            side_S=self.side_S[kept_S],
+            pair_S=self.pair_S[kept_S],
+            ref_logp_N=None if self.ref_logp_N is None else self.ref_logp_N[kept_N],
+            prompt_logp_M=None if self.prompt_logp_M is None else self.prompt_logp_M[kept_M],
+            signals={name: x[kept_N] for name, x in self.signals.items()},
+        )
+
     def side_N(self) -> Tensor:
         """The side of each token."""
         return self.side_S[self.segment_N]
@@ -71,7 +91,9 @@ class Counts:
 
     ``chosen_tokens`` and ``rejected_tokens`` are response tokens with end of turn; ``rows`` examples; ``pairs``
     examples with both sides in the view; ``progress`` the share of the last budget already trained on, in [0, 1), and
-    NaN unless the objective says that it needs it; ``prompt_tokens`` the prompt log-probs, where asked for.
+    NaN unless the objective says that it needs it; ``prompt_tokens`` the prompt log-probs, where asked for; ``parts``
+    the same of what each objective of a mixture sees. ``before``: the numbers of the metrics of the step before (the
+    loop's and the objective's own) where asked for; empty at the first step.
     """
 
     chosen_tokens: int
@@ -80,6 +102,8 @@ class Counts:
     pairs: int
     progress: float
     prompt_tokens: int = 0
+    parts: tuple[Counts, ...] = ()
+    before: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def tokens(self) -> int:

@@ -20,7 +20,7 @@ from holdfast.config.study_runs import RunSpec
 from holdfast.data.stream import Stream
 from holdfast.models.signals import signals_of
 from holdfast.runs.materials import Materials
-from holdfast.store.digest import canonical, digest, short
+from holdfast.store.digest import digest, short
 from holdfast.training.job import is_nested
 from holdfast.types import UNSAFE, Example, UserError
 
@@ -73,7 +73,7 @@ def _of_variant(materials: Materials, label: str) -> dict[str, Any]:
     signals = signals_of(materials.objectives[label].needs)
     versions = {name: signal.version for name, signal in signals.items() if signal.version > 1}
     return {
-        "objective": canonical(registry.identity(materials.objectives[label])),
+        "objective": registry.identity(materials.objectives[label]),
         "learning_rate": materials.variants[label].learning_rate(materials.study.controls),
         "controls": materials.controls(label).identity(),
         **({"signals": versions} if versions else {}),

@@ -44,8 +44,18 @@ class Rows:
         return [self.group(e) for e in examples]
 
 
-def counts(groups: Seq[Group], needs: Needs, progress: float) -> Counts:
-    """The denominators of a whole step."""
+def counts(groups: Seq[Group], needs: Needs, progress: float, before: Mapping[str, float] | None = None) -> Counts:
+    """The denominators of a whole step; ``before``: the metrics of the step before."""
+    whole = _counted(groups, needs, progress)
+    several = max(k for group in groups for s in group for k in s.segment.parts) + 1
+    parts = [
+        _counted([tuple(s for s in group if k in s.segment.parts) for group in groups], needs, progress)
+        for k in range(several if several > 1 else 0)
+    ]
+    return replace(whole, parts=tuple(parts), before=before if before and needs.before else {})
+
+
+def _counted(groups: Seq[Group], needs: Needs, progress: float) -> Counts:
     by_side = {"chosen": 0, "rejected": 0}
     prompt = pairs = 0
     for group in groups:
@@ -86,13 +96,13 @@ def scores(
         hidden_AD = head.hidden_ND(network, batch)
     logp_A = head.token_logps(network, hidden_AD, batch.target_N, controls.head)
 
-    prompt_logp_M = ref_logp_N = None
+    prompt_logp_M = prompt_segment_M = ref_logp_N = None
     segment_A = batch.segment_N
     is_response_A = None
     if needs.prompt_logps:
         is_response_A = _is_response(groups, batch).to(network.device)
         prompt_logp_M, logp_A = logp_A[~is_response_A], logp_A[is_response_A]
-        segment_A = segment_A[is_response_A]
+        prompt_segment_M, segment_A = segment_A[~is_response_A], segment_A[is_response_A]
 
     def responses(x_A: Tensor) -> Tensor:
         return x_A if is_response_A is None else x_A[is_response_A]
@@ -116,6 +126,8 @@ def scores(
         ref_logp_N=ref_logp_N,
         prompt_logp_M=prompt_logp_M,
         signals=signals,
+        prompt_segment_M=prompt_segment_M,
+        parts_S=tuple(s.segment.parts for g in groups for s in g),
     )
 
 

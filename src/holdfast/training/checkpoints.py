@@ -136,7 +136,8 @@ def _state(folder: RunFolder) -> Path:
 
 
 class Metrics:
-    """``metrics.jsonl``, cut to the steps that are done, then appended to. Counts clipped steps.
+    """``metrics.jsonl``, cut to the steps that are done, then appended to. Counts clipped steps; ``before``: the
+    numbers of the last line, an objective's own beside the loop's.
 
     Another process that trains the same run, though it should not, puts a file of its own in this one's place: what is
     written here stays whole by itself, and is put there once more at the end.
@@ -146,6 +147,7 @@ class Metrics:
         lines = _lines(path)[:steps]
         write_text(path, "".join(lines))
         self.steps = steps
+        self.before = _numbers(json.loads(lines[-1])) if lines else {}
         self.clipped = sum(json.loads(line)["clipped"] for line in lines)
         self._path, self._file = path, path.open("a+", encoding="utf-8")
         self._digest = hashlib.sha256("".join(lines).encode())
@@ -155,6 +157,7 @@ class Metrics:
         text = json.dumps(line, allow_nan=False) + "\n"
         self._file.write(text)
         self._digest.update(text.encode())
+        self.before = _numbers(line)
         self.steps += 1
         self.clipped += bool(line["clipped"])
 
@@ -176,6 +179,11 @@ class Metrics:
     def close(self) -> None:
         """What no flush brought to the disk may be lost in a power cut; no state claims it."""
         self._file.close()
+
+
+def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
+    flat = {**line, **line.get("objective", {})}
+    return {key: float(value) for key, value in flat.items() if isinstance(value, int | float)}
 
 
 def _lines(path: Path) -> list[str]:

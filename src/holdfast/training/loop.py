@@ -138,7 +138,7 @@ def _train(job: TrainJob, folder: RunFolder, network: Network, progress: Progres
             read = stream.tokens_after[step - 1] if step else 0
             # Denominators of the whole step, taken before it is split: so the losses of micro-batches add up to the
             # step's, however it is split.
-            counts = batches.counts(groups, needs, progress=read / total_tokens)
+            counts = batches.counts(groups, needs, progress=read / total_tokens, before=metrics.before)
             rate = job.learning_rate * schedule.factor(step, last, settings)
             for group in optimiser.param_groups:
                 group["lr"] = rate
