@@ -29,7 +29,7 @@ LLAMA_70B = {
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("c++") is None, reason="no compiler: the devices cannot be built")
+@pytest.mark.skipif(not all(map(shutil.which, ("c++", "ninja"))), reason="no compiler: the devices cannot be built")
 def test_a_model_on_two_devices_computes_what_it_does_on_one():
     """Half a minute of a processor, and a quarter of one more where the devices are built."""
     here = Path(__file__).parent

@@ -50,9 +50,14 @@ def batch_tokens(network: Network) -> int:
     return max(AT_LEAST, 1 << max(fit, 1).bit_length() - 1)
 
 
-def _free(gpu: torch.device) -> int:
-    """Of a GPU, what torch holds of it and does not use among it."""
-    return torch.cuda.mem_get_info(gpu)[0] + torch.cuda.memory_reserved(gpu) - torch.cuda.memory_allocated(gpu)
+def _free(device: torch.device) -> int:
+    """Bytes. Of a GPU what torch holds of it and does not use is among them; of a processor, what this process may have
+    more."""
+    if device.type == "cuda":
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + held
+    free = machine.free()
+    return min(free, machine.granted - machine.taken()) if machine.granted else free
 
 
 def position_bytes(network: Network, layers: int) -> int:
@@ -75,15 +80,11 @@ def micro_tokens(network: Network, settings: Controls) -> int:
     trained: Counter[torch.device] = Counter()
     for p in network.model.parameters():
         trained[p.device] += p.numel() if p.requires_grad else 0
-    fits = []
-    for device, kept in kept_bytes(network, settings, min(settings.max_tokens, network.max_positions)).items():
-        if device.type == "cuda":
-            free, held = _free(device), HELD_CUDA
-        else:
-            free, held = machine.free(), HELD_CPU
-            free = min(free, machine.granted - machine.taken()) if machine.granted else free
-        fits.append(int((free - 12 * trained[device]) / (kept * held)))  # gradients and two moments
-    return min(MOST_TOKENS, 1 << max(min(fits), 1).bit_length() - 1)
+    free = {device: _free(device) - 12 * n for device, n in trained.items()}  # gradients and two moments
+    held = HELD_CUDA if network.device.type == "cuda" else HELD_CPU
+    kept = kept_bytes(network, settings, min(settings.max_tokens, network.max_positions))
+    fit = min(int(free[device] / (kept[device] * held)) for device in free)
+    return min(MOST_TOKENS, 1 << max(fit, 1).bit_length() - 1)
 
 
 def kept_bytes(network: Network, settings: Controls, length: int) -> dict[torch.device, float]:
