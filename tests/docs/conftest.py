@@ -65,10 +65,10 @@ def _chart(folder: StudyFolder) -> None:
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The objective of ``examples/seventh-objective``, as if it were installed."""
     path = tmp_path_factory.mktemp("installed")
-    info = path / "holdfast_simpo-0.1.0.dist-info"
+    info = path / "holdfast_unlikelihood-0.1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: holdfast-simpo\nVersion: 0.1.0\n")
-    (info / "entry_points.txt").write_text("[holdfast.objectives]\nsimpo = holdfast_simpo:SimPO\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: holdfast-unlikelihood\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[holdfast.objectives]\nunlikelihood = holdfast_unlikelihood:Unlikelihood\n")
     here = [str(path), str(ROOT / "examples" / "seventh-objective")]
     sys.path[:0] = here
     importlib.invalidate_caches()

@@ -19,6 +19,7 @@ from holdfast.objectives.kl import KL
 from holdfast.objectives.objective import Counts, Scores
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
+from holdfast.objectives.simpo import SimPO
 from holdfast.objectives.terms import log1mexp, log_odds
 
 torch.set_num_threads(1)
@@ -91,6 +92,13 @@ def ipo(rows, per_token: bool) -> float:
     return sum((ratio(c) - ratio(r) - 1 / (2 * 0.3)) ** 2 for c, r in rows) / len(rows)
 
 
+def simpo(rows) -> float:
+    def mean(values):
+        return sum(values) / len(values)
+
+    return sum(-log_sigmoid(1.5 * (mean(c) - mean(r)) - 0.2) for c, r in rows) / len(rows)
+
+
 def constrained(rows) -> float:
     betas = [0.5, 2.0, 0.1, 0.1]
     terms = [-2 / b * log_sigmoid(b * (v - (v * 0.9 - 0.1))) for c, _ in rows for b, v in zip(betas, c, strict=False)]
@@ -107,6 +115,7 @@ CASES = {
     "dpo": (DPO(beta=0.3), PAIRS, dpo),
     "ipo": (IPO(tau=0.3), PAIRS, lambda rows: ipo(rows, True)),
     "ipo, summed": (IPO(tau=0.3, per_token=False), PAIRS, lambda rows: ipo(rows, False)),
+    "simpo": (SimPO(beta=1.5, gamma=0.2), PAIRS, simpo),
     "constrained_sft": (ConstrainedSFT(tokens=2), [(c, None) for c, _ in ROWS], constrained),
     "orpo": (
         ORPO(weight=0.25, nll="prompt_and_response"),

@@ -35,31 +35,31 @@ def installed(tmp_path, monkeypatch):
     registry._entries.cache_clear()
     yield
     registry._entries.cache_clear()
-    sys.modules.pop("holdfast_simpo", None)
+    sys.modules.pop("holdfast_unlikelihood", None)
 
 
 def test_the_example_objective_has_at_most_40_lines():
-    assert len((EXAMPLE / "holdfast_simpo.py").read_text().splitlines()) <= 40
+    assert len((EXAMPLE / "holdfast_unlikelihood.py").read_text().splitlines()) <= 40
 
 
 def test_the_example_objective_is_found_described_and_checked(installed):
-    assert "simpo" in registry.names("objectives")
-    described = registry.describe("objectives", "simpo")
-    assert {k: v["default"] for k, v in described["params"].items()} == {"beta": 2.0, "gamma": 1.0}
-    simpo = registry.build("objectives", "simpo", {"gamma": 0.5})
-    assert registry.identity(simpo) == {"name": "simpo", "version": 1, "params": {"beta": 2.0, "gamma": 0.5}}
-    with pytest.raises(UserError, match="beta"):
-        registry.build("objectives", "simpo", {"beta": -1})
+    assert "unlikelihood" in registry.names("objectives")
+    described = registry.describe("objectives", "unlikelihood")
+    assert {k: v["default"] for k, v in described["params"].items()} == {"weight": 0.5}
+    found = registry.build("objectives", "unlikelihood", {"weight": 1.5})
+    assert registry.identity(found) == {"name": "unlikelihood", "version": 1, "params": {"weight": 1.5}}
+    with pytest.raises(UserError, match="weight"):
+        registry.build("objectives", "unlikelihood", {"weight": -1})
     with pytest.raises(UserError, match="margin"):
-        registry.build("objectives", "simpo", {"margin": 1})
+        registry.build("objectives", "unlikelihood", {"margin": 1})
 
 
 def test_the_example_objectives_loss_equals_its_formula(installed):
-    simpo = registry.build("objectives", "simpo", {"beta": 1.5, "gamma": 0.2})
-    assert len(simpo.view(Example("a", (Turn("user", "?"),), "yes", "no"))) == 2
+    found = registry.build("objectives", "unlikelihood", {"weight": 1.5})
+    assert len(found.view(Example("a", (Turn("user", "?"),), "yes", "no"))) == 2
     logp_N = torch.tensor([-1.0, -2.0, -0.5, -0.25, -0.75])
     scores = Scores(logp_N, torch.tensor([0, 0, 1, 1, 1]), torch.tensor([0, 1]), torch.tensor([0, 0]))
-    loss, totals = simpo.loss(scores, Counts(2, 3, 1, 1, math.nan))
-    margin = 1.5 * (-1.5 + 0.5) - 0.2
-    assert float(loss) == pytest.approx(math.log1p(math.exp(-margin)), rel=1e-6)
-    assert totals["margin"].sum == pytest.approx(margin, rel=1e-6)
+    loss, totals = found.loss(scores, Counts(2, 3, 1, 1, math.nan))
+    unlikely = -sum(math.log(1 - math.exp(x)) for x in (-0.5, -0.25, -0.75))
+    assert float(loss) == pytest.approx(1.5 + 1.5 * unlikely / 3, rel=1e-6)
+    assert totals["unlikelihood"].sum == pytest.approx(unlikely, rel=1e-6)

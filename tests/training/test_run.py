@@ -255,14 +255,15 @@ def test_a_strangers_objective_trains(network, tmp_path, monkeypatch):
     from pathlib import Path
 
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples" / "seventh-objective"))
-    from holdfast_simpo import SimPO
+    from holdfast_unlikelihood import Unlikelihood
 
     folder = tiny_world.folder(tmp_path)
-    train(job(network, "dpo", objective=SimPO()), folder, network)
+    train(job(network, "dpo", objective=Unlikelihood()), folder, network)
     metrics = lines(folder.metrics_jsonl)
     assert metrics[-1].loss < metrics[0].loss
-    assert metrics[-1].objective["margin"] > metrics[0].objective["margin"]
-    assert read_json(folder.config_json)["objective"]["name"] == "simpo"
+    assert metrics[-1].margin > metrics[0].margin
+    assert all(math.isfinite(m.objective["unlikelihood"]) for m in metrics)
+    assert read_json(folder.config_json)["objective"]["name"] == "unlikelihood"
 
 
 @pytest.mark.parametrize("name", ["DONE", "config.json", "controls.json", "checkpoints.jsonl"])

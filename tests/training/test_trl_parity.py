@@ -1,4 +1,4 @@
-"""Losses and gradients equal TRL's on the same token ids: SFT, DPO, IPO and ORPO, through TRL's own trainers.
+"""Losses and gradients equal TRL's on the same token ids: SFT, DPO, IPO, ORPO and SimPO, through TRL's own trainers.
 
 Both train the same LoRA tensors on the same tiny model; the adapter is not zero, so policy and reference differ.
 """
@@ -20,6 +20,7 @@ from holdfast.objectives.ipo import IPO
 from holdfast.objectives.kl import KL
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
+from holdfast.objectives.simpo import SimPO
 from holdfast.training import batches
 from holdfast.training.batches import Rows
 from holdfast.training.controls import numerics
@@ -144,10 +145,8 @@ def test_losses_and_gradients_of_preferences_equal_trl(network, model_folder, tm
     same(mine, *theirs(model_folder, tmp_path, trl.DPOTrainer, config, mine, batch_of, row))
 
 
-def test_orpo_with_the_prompt_in_its_likelihood_equals_trl(network, model_folder, tmp_path):
-    from trl.experimental.orpo import ORPOConfig, ORPOTrainer
-
-    mine = ours(network, ORPO(weight=0.3, nll="prompt_and_response"), tmp_path)
+def both_whole(mine):
+    """A batch as TRL's trainers of whole sequences take it."""
 
     def batch_of(trainer):
         examples = [
@@ -164,9 +163,26 @@ def test_orpo_with_the_prompt_in_its_likelihood_equals_trl(network, model_folder
         ]
         return trainer.data_collator(examples)
 
+    return batch_of
+
+
+def test_orpo_with_the_prompt_in_its_likelihood_equals_trl(network, model_folder, tmp_path):
+    from trl.experimental.orpo import ORPOConfig, ORPOTrainer
+
+    mine = ours(network, ORPO(weight=0.3, nll="prompt_and_response"), tmp_path)
     row = {"prompt": "a", "chosen": "b", "rejected": "c"}
     config = ORPOConfig(**settings(tmp_path, beta=0.3, max_length=256))
-    same(mine, *theirs(model_folder, tmp_path, ORPOTrainer, config, mine, batch_of, row))
+    same(mine, *theirs(model_folder, tmp_path, ORPOTrainer, config, mine, both_whole(mine), row))
+
+
+def test_simpo_equals_trl(network, model_folder, tmp_path):
+    from trl.experimental.cpo import CPOConfig, CPOTrainer
+
+    mine = ours(network, SimPO(beta=1.5, gamma=0.4), tmp_path)
+    row = {"prompt": "a", "chosen": "b", "rejected": "c"}
+    own = {"loss_type": "simpo", "beta": 1.5, "simpo_gamma": 0.4, "cpo_alpha": 0.0}  # its likelihood term left out
+    config = CPOConfig(**settings(tmp_path, max_length=256, **own))
+    same(mine, *theirs(model_folder, tmp_path, CPOTrainer, config, mine, both_whole(mine), row))
 
 
 @pytest.mark.parametrize("direction", ["policy_reference", "reference_policy"])
