@@ -22,6 +22,13 @@ def tell(report, folder: Path, model: str) -> None:
     time.sleep(0.5)
 
 
+def wait_for(report, path: Path) -> None:
+    report({"done": 0, "total": 1, "unit": "files"})
+    until = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+
+
 def end_itself_once(report, folder: Path, by: int) -> None:
     try:
         (folder / "begun").touch(exist_ok=False)

@@ -195,7 +195,8 @@ class Ray(AbstractContextManager["Ray"]):
                 raise _given_up(name, how, lost[name]) from None
             if job:
                 waiting.appendleft(job)
-                yield {"job": name, "note": f"begins again, for its worker was lost: {how}"}
+                times = f"{lost[name]} of at most {self._resources.retries}"
+                yield {"job": "ray", "note": f"{name} begins again, for its worker was lost ({times} times): {how}"}
             return
         if job is None:
             if said is not None:
