@@ -103,7 +103,7 @@ def half_way(folder: StudyFolder) -> None:
     for n, (row, subjects) in enumerate(noted._alike(folder, configs)):
         plans = [a.plan(row, j) for a in asked if a.config.concerns(row) for j in ("", *a.config.judges)]
         with (folder.progress / f"process-{n % 64}").open("a") as file:
-            file.writelines(f"{p} {s.decode()}\n" for s in subjects[::2] for p in plans)
+            file.writelines(f"{p} {s:012x}\n" for s in subjects[::2] for p in plans)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.store.defuse import for_terminal, json_for_terminal
+from holdfast.types import UserError
 
 StudyArg = Annotated[
     str,
@@ -30,6 +31,13 @@ def told(as_json: bool, found: Any) -> bool:
     if as_json:
         typer.echo(json_for_terminal(found))
     return as_json
+
+
+def whole(text: str, option: str) -> int:
+    """A number of things. Raises UserError where it is none."""
+    if not (text.strip().isdecimal() and text.strip().isascii()) or not 0 < int(text) < 10**6:
+        raise UserError(f"{option} cannot have {text!r}: give whole numbers from 1, with commas between them")
+    return int(text)
 
 
 def say(text: str, *, err: bool = False) -> None:

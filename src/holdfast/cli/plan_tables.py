@@ -13,15 +13,18 @@ from holdfast.config.role import Role
 from holdfast.config.run import PlannedCheckpoint, Run
 from holdfast.runs.costs import Cost, fitted
 from holdfast.runs.eval_costs import EvalPlan
+from holdfast.runs.makespan import Nodes
 from holdfast.runs.plan import Plan
 from holdfast.store import defuse
 
 TOO_LONG = 30 * 86400  # seconds
 
 
-def show(plan: Plan, console: Console | None = None) -> None:
+def show(plan: Plan, nodes: Nodes | None = None, console: Console | None = None) -> None:
+    """``nodes``: what it takes on several, where that was asked."""
     console = console or defuse.console()
-    for part in (_headline(plan), _training(plan), _measuring(plan), _cost(plan), _declared(plan), *_power(plan)):
+    parts = (_headline(plan), _training(plan), _measuring(plan), _cost(plan))
+    for part in (*parts, *(_nodes(nodes) if nodes else ()), _declared(plan), *_power(plan)):
         console.print(part, highlight=False)
     for task, reasons in plan.dropped.items():
         if reasons:
@@ -167,6 +170,31 @@ def _time(cost: Cost) -> str:
     parts = ", ".join(f"{share:.0%} {part}" for part, share in cost.shares.items() if share >= 0.005)
     long = gpu if (cost.seconds or 0) > 86400 else ""
     return f"about {duration(cost.seconds)} ({cost.speed}{long}){f': {parts}' if parts else ''}"
+
+
+def _nodes(nodes: Nodes) -> Iterator[Table | str]:
+    """A row a number of nodes; then what holds them up."""
+    kind = "GPU" if nodes.device == "cuda" else "CPU"
+    speed = "measured here" if nodes.measured else f"a guess for any {nodes.device}"
+    title = f"\non nodes of {nodes.executor}, each at one job at a time ({speed})"
+    table = _table(("nodes",), ("makespan", f"{kind} hours", "held", "idle", "longest stage"), title)
+    for s in nodes.spans:
+        hours = (f"{s.busy_hours:,.1f}", f"{s.held_hours:,.1f}", f"{1 - s.busy_hours / max(s.held_hours, 1e-9):.0%}")
+        table.add_row(f"{s.nodes:,}", duration(s.seconds), *hours, s.bottleneck)
+    yield table
+    table = _table(("stage", "round"), ("jobs", "in all", "longest job", "nodes that help"))
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for r in nodes.spans[0].rounds:
+        figures = (f"{r.jobs:,}", duration(r.work), duration(r.longest), f"{r.enough:,}")
+        alike.setdefault((r.stage, *figures), []).append(r.name)
+    for (stage, *cells), names in alike.items():
+        table.add_row(stage, names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}", *cells)
+    yield table
+    yield (
+        f"more than {_count(nodes.enough, 'nodes help', 'node helps')} nowhere: each round then takes as long as its "
+        f"longest job; judging and loading are not counted\ndisk: about {amount(nodes.disk_bytes)}B in about "
+        f"{nodes.files:,} files"
+    )
 
 
 def _declared(plan: Plan) -> str:

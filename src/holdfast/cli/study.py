@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.arguments import AsJson, Executor, Out, StudyArg, Workers, say, told
+from holdfast.cli.arguments import AsJson, Executor, Out, StudyArg, Workers, say, told, whole
 
 app = typer.Typer()
 
@@ -38,15 +38,22 @@ def plan(
         Path | None, typer.Option(help="folder of a finished study whose spread the power is reckoned from")
     ] = None,
     probe: Annotated[bool, typer.Option("--probe", help="time a step and a batch here, and reckon with that")] = False,
+    executor: Executor = None,
+    nodes: Annotated[
+        str, typer.Option(help="how long it would take on so many nodes, such as 1,8,32 (as many jobs at a time)")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """What a study would train and measure, what it would cost and what it could tell; nothing is run or written."""
     from holdfast.cli.plan_tables import show
     from holdfast.runs import pipeline
+    from holdfast.store.digest import canonical
 
+    numbers = [whole(n, "--nodes") for n in (nodes or ("1,8,32" if executor else "")).split(",") if n]
     planned = pipeline.plan(study, pilot, probe)
-    if not told(as_json, planned.as_json()):
-        show(planned)
+    spread = pipeline.spread(study, planned, numbers, executor) if numbers else None
+    if not told(as_json, planned.as_json() | ({"nodes": canonical(spread)} if spread else {})):
+        show(planned, spread)
 
 
 def stage(name: str, study: str, out: Path | None, workers: int | None = None, executor: str | None = None) -> None:

@@ -106,6 +106,15 @@ def planned(folder: StudyFolder) -> list[Run]:
     return read_runs(folder, found) if isinstance(found, dict) else TypeAdapter(list[Run]).validate_python(found)
 
 
+def ladders(folder: StudyFolder) -> list[tuple[str, tuple[int, ...]]]:
+    """Id and budgets of every run of a study's plan, which is much less to read where they are many."""
+    plain = read_json(folder.plan_json)
+    if not isinstance(plain.get("runs"), dict):
+        return [(run.id, run.budgets) for run in planned(folder)]
+    table = tables.arrow(folder.runs_parquet, "runs", ["id", "budget"])
+    return list(zip(table["id"].to_pylist(), map(tuple, table["budget"].to_pylist()), strict=True))
+
+
 # -- more runs than a JSON file should hold, as a table of columns -----------------------------------------------------
 
 _OWN = [f.name for f in fields(Run) if f.name != "checkpoints"]

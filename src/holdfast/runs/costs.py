@@ -71,19 +71,18 @@ def cost(
     probed: Speeds | None = None,
 ) -> Cost:
     """``probed``: speeds that were measured here; None: guesses."""
-    device, controls = _device(study), study.controls
+    here, controls = device(study), study.controls
     known = [s for s in shapes.values() if s is not None]
     workers = study.workers or _workers(study)
     micro_tokens = MOST_TOKENS if controls.micro_tokens == "auto" else controls.micro_tokens
-    again = _checkpointed(known, study)
+    again = checkpointed(known, study, here)
     worker_bytes, token_bytes = max((_worker_bytes(s, study, again) for s in known), default=(0, 0))
     train = reference = 0.0
     adapters = 0
     for t in runs:
         if (shape := shapes[t.model]) is not None:
-            last: PlannedCheckpoint = t.checkpoints[-1]
-            train += (6 if again else 4) * shape.parameters * last.forward_tokens
-            reference += 2 * shape.parameters * last.reference_tokens
+            more = run_flops(shape, t, again)
+            train, reference = train + more[0], reference + more[1]
             # An adapter per budget, and with the last one the two moments of AdamW.
             adapters += 4 * shape.per_rank * controls.lora.rank * (len(t.checkpoints) + 2)
     read = sum(2 * s.parameters * (c.tokens - c.written) for c in configs if (s := shapes[c.model]) is not None)
@@ -94,8 +93,8 @@ def cost(
         return parts | {"reading prompts": read / speeds.read, "generating": write / speeds.write}
 
     sized = len(known) == len(shapes)
-    here = seconds(probed or SPEEDS[device])
-    total = sum(here.values())
+    parts = seconds(probed or SPEEDS[here])
+    total = sum(parts.values())
     return Cost(
         train_flops=train,
         reference_flops=reference,
@@ -108,9 +107,9 @@ def cost(
         token_bytes=token_bytes,
         least=worker_bytes + controls.max_tokens * token_bytes,
         seconds=total / workers if sized else None,
-        speed="by what was timed here" if probed else f"a guess for any {device}",
-        on_a_gpu=sum(seconds(SPEEDS["cuda"]).values()) if sized and device == "cpu" else None,
-        shares={part: own / total for part, own in here.items()} if sized and total else {},
+        speed="by what was timed here" if probed else f"a guess for any {here}",
+        on_a_gpu=sum(seconds(SPEEDS["cuda"]).values()) if sized and here == "cpu" else None,
+        shares={part: own / total for part, own in parts.items()} if sized and total else {},
     )
 
 
@@ -151,13 +150,20 @@ def fitted(cost: Cost) -> tuple[int, int]:
     return workers, tokens
 
 
-def _checkpointed(shapes: Sequence[Shape], study: Study) -> bool:
+def run_flops(shape: Shape, run: Run, again: bool) -> tuple[float, float]:
+    """Of training and of the references; ``again``: with layers that are run again in the backward pass."""
+    last: PlannedCheckpoint = run.checkpoints[-1]
+    trained = (6 if again else 4) * shape.parameters * last.forward_tokens
+    return trained, 2 * shape.parameters * last.reference_tokens
+
+
+def checkpointed(shapes: Sequence[Shape], study: Study, device: str) -> bool:
     """Whether layers are run again in the backward pass: as asked, else where this machine has room for the model and
     none for a longest row without (``prepared.fits``; of a GPU that is not looked at here)."""
     controls = study.controls
     if controls.gradient_checkpointing != "auto":
         return controls.gradient_checkpointing
-    if controls.micro_tokens != "auto" or _device(study) == "cuda":
+    if controls.micro_tokens != "auto" or device == "cuda":
         return False
     worker, token = max((_worker_bytes(s, study, False) for s in shapes), default=(0, 0))
     return worker < machine.free() < worker + controls.max_tokens * token
@@ -166,7 +172,7 @@ def _checkpointed(shapes: Sequence[Shape], study: Study) -> bool:
 def _worker_bytes(shape: Shape, study: Study, again: bool) -> tuple[int, int]:
     """Of a process with base, adapter, its gradient and moments; and what a token of a step takes more."""
     controls, spec = study.controls, study.models[0]
-    small = spec.dtype == "bfloat16" or (spec.dtype == "auto" and _device(study) == "cuda")
+    small = spec.dtype == "bfloat16" or (spec.dtype == "auto" and device(study) == "cuda")
     numbers: float = shape.widths
     if again:  # of a layer its input is kept; and one layer at a time is run again
         numbers = shape.layers * shape.hidden + shape.widths / max(shape.layers, 1)
@@ -176,11 +182,12 @@ def _worker_bytes(shape: Shape, study: Study, again: bool) -> tuple[int, int]:
 
 
 def _workers(study: Study) -> int:
-    there = len(machine.gpus()) if _device(study) == "cuda" else 0
+    there = len(machine.gpus()) if device(study) == "cuda" else 0
     return max(there // max(m.gpus for m in study.speakers), 1) if there else machine.cores()
 
 
-def _device(study: Study) -> str:
+def device(study: Study) -> str:
+    """Where models lie on this machine: cpu or cuda."""
     asked = {m.device for m in study.models}
     if any(d.startswith("cuda") for d in asked) or ("auto" in asked and machine.gpus()):
         return "cuda"

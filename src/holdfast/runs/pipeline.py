@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast import interrupt, registry
 from holdfast.analysis.scope import absent
 from holdfast.config import decisions, loading
-from holdfast.config.run import Run
+from holdfast.config.run import ladders
 from holdfast.config.study import Study
 from holdfast.evals import noted
 from holdfast.evals.eval_config import EvalConfig
@@ -27,8 +27,9 @@ from holdfast.runs.costs import Speeds, fitted
 from holdfast.runs.display import Display
 from holdfast.runs.executors import queue
 from holdfast.runs.executors.executor import Job, chosen, make
+from holdfast.runs.makespan import Nodes, nodes
 from holdfast.runs.materials import Materials
-from holdfast.runs.plan import Plan, expand
+from holdfast.runs.plan import Plan, expand, shapes
 from holdfast.runs.stages import STAGES, Work, draft
 from holdfast.runs.subjects import subjects
 from holdfast.store import tables
@@ -63,6 +64,17 @@ def plan(study: str | Path, pilot: Path | None = None, timed: bool = False) -> P
     if timed:
         planned = expand(spec, folder, probed=_probed(spec, planned))
     return replace(planned, power=powers(spec, planned, StudyFolder(pilot) if pilot else None))
+
+
+def spread(study: str | Path, planned: Plan, numbers: Sequence[int], executor: str | None = None) -> Nodes:
+    """What the plan of a study takes on so many nodes each of an executor (a name or a file; None: the study's)."""
+    at, spec = Path(study), loading.load(study)
+    materials = Materials(spec, StudyFolder(at) if at.is_dir() else None, plan=True)
+    sizes = shapes(materials, materials.absent() if planned.nominal else [])
+    if unknown := [name for name, shape in sizes.items() if shape is None]:
+        raise UserError(f"how large {', '.join(unknown)} is is not known: fetch it, and plan again")
+    known = {name: shape for name, shape in sizes.items() if shape is not None}
+    return nodes(spec, planned, known, numbers, chosen(executor, spec.executor).name)
 
 
 def _probed(spec: Study, planned: Plan) -> Speeds:
@@ -151,13 +163,12 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
     spec, folder = place(study, out)
     if not folder.plan_json.exists():
         raise UserError(f"there is no study in {folder.root} yet; `holdfast run` begins one")
-    materials, planned = Materials(spec, folder), Plan.read(folder)
-    train = sum((_trained(folder, t) for t in planned.runs), Share(0, 0))
+    materials, train = Materials(spec, folder), _trained(folder)
     responses, judgements = Share(0, 0), Share(0, 0)
     if folder.progress.is_dir():
         responses, judgements = noted.counted(folder, jobs.eval_configs(materials))
     elif train.done:
-        rows, configs = subjects(materials, folder, planned.runs), jobs.eval_configs(materials)
+        rows, configs = subjects(materials, folder, Plan.read(folder).runs), jobs.eval_configs(materials)
         responses = sum((responded(r, configs, folder) for r in rows), Share(0, 0))
         judgements = sum((judged(r, configs, folder) for r in rows), Share(0, 0))
     stages = {
@@ -176,13 +187,14 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
     }
 
 
-def _trained(folder: StudyFolder, run: Run) -> Share:
-    """Checkpoints of a run: its folder is listed once."""
-    try:
-        there = set(os.listdir(folder.run(run.id).checkpoints))
-    except FileNotFoundError:
-        there = set()
-    return Share(len(run.budgets), sum(str(budget) in there for budget in run.budgets))
+def _trained(folder: StudyFolder) -> Share:
+    """Checkpoints; of each run one short folder is listed."""
+    whole, there = 0, 0
+    for run, budgets in ladders(folder):
+        whole += len(budgets)
+        with suppress(FileNotFoundError):
+            there += len({*map(str, budgets)}.intersection(os.listdir(f"{folder.runs}/{run}/checkpoints")))
+    return Share(whole, there)
 
 
 @dataclass(frozen=True, repr=False)

@@ -135,8 +135,8 @@ def expand(
             own = [(t.id, t.label, t.seed) for t in runs if t.role.is_study]
             notes.append(f"ended where the target was reached: {decisions.in_words(where, own)}")
     of_models = model_notes.of(materials)
-    shapes = _shapes(materials, absent)
-    notes += costs.crowded(study, shapes)
+    sizes = shapes(materials, absent)
+    notes += costs.crowded(study, sizes)
     undecided = study.tuned is not None and not chosen
     if undecided:
         notes.append(_at_most(study, runs))
@@ -151,7 +151,7 @@ def expand(
         configs=tuple(configs),
         subjects=len(study.models) + len(study.given) + sum(len(t.measured) for t in runs_once),
         dropped={} if absent else _dropped(materials, specs),
-        cost=costs.cost(study, shapes, runs_once, configs, probed),
+        cost=costs.cost(study, sizes, runs_once, configs, probed),
         notes=tuple(notes),
         of_models=tuple(of_models),
         declared={
@@ -206,7 +206,8 @@ def _dropped(materials: Materials, specs: list[RunSpec]) -> dict[str, dict[str, 
     }
 
 
-def _shapes(materials: Materials, absent: list[str]) -> dict[str, Shape | None]:
+def shapes(materials: Materials, absent: list[str]) -> dict[str, Shape | None]:
+    """Of every model; None where nothing is known. ``absent``: what is not on this machine, if anything."""
     if absent:
         return {m.name: published(m.path) for m in materials.study.models}
     targets = materials.study.controls.lora.targets

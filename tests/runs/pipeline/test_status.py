@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.config import loading
 from holdfast.evals import noted
-from holdfast.runs import pipeline
+from holdfast.runs import makespan, pipeline
+from holdfast.runs.plan import Plan
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 
@@ -60,3 +62,10 @@ def test_a_note_that_was_cut_off_counts_nothing(finished: tuple[Path, str], tmp_
     folder.progress.mkdir()
     (folder.progress / "lost").write_text("abcdef012345 abcd")
     assert shares(folder.root)["respond"][1] == 0
+
+
+def test_a_plan_counts_the_files_of_a_study(finished: tuple[Path, str]) -> None:
+    folder = StudyFolder(finished[0])
+    parts = ("trajectories/*/**/*", "records/*/*/*", "judgements/*/*/*/*")
+    there = [path for part in parts for path in folder.root.glob(part) if path.is_file()]
+    assert makespan.files(loading.load(folder.study_yaml), Plan.read(folder)) == len(there)
