@@ -85,3 +85,15 @@ def fall_once(report, folder: Path) -> None:
         (folder / "fell").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     (folder / "made").touch()
+
+
+def count(report, file: Path, to: int, seconds: float) -> None:
+    """Counts on from where ``file`` stands, a step in so many seconds; its log has a line for each."""
+    done = int(file.read_text()) if file.exists() else 0
+    while done < to:
+        time.sleep(seconds)
+        done += 1
+        with file.with_name(f"{file.name}.log").open("a") as log:
+            log.write(f"{os.getpid()}:{done}\n")
+        file.write_text(str(done))
+        report({"done": done, "total": to, "unit": "steps"})

@@ -33,7 +33,7 @@ POLL = 0.5  # seconds between looks at the queue's files
 LOOK = 10.0  # seconds between questions to Slurm, which all users of a cluster ask
 END = 60.0  # seconds that tasks have to end when they are cancelled: twice Slurm's own default between its two signals
 OURS = ("array", "chdir", "error", "job-name", "open-mode", "output", "signal")  # of sbatch's options
-WAITS, ENDING = "PENDING", "COMPLETING"  # states of a task, as squeue has them
+WAITS = "PENDING"  # the state of a task that has not begun, or is to begin again, as squeue has it
 
 
 class Slurm(AbstractContextManager["Slurm"]):
@@ -205,8 +205,7 @@ class Slurm(AbstractContextManager["Slurm"]):
         why = {state[len(WAITS) :].strip() for state in states.values() if state.startswith(WAITS)} - self._known
         self._known |= why
         yield from (f"tasks wait in Slurm: {reason}" for reason in sorted(why))
-        living = [task for task, state in states.items() if not state.startswith(ENDING)]
-        wanted = min(len(left), self._most) - len(living)
+        wanted = min(len(left), self._most) - len(states)  # one that is ending may be about to be begun again
         if wanted > 0:
             new = self._tasks.submit(wanted)
             self._submitted += new
