@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -
 VLLM := .venv-vllm
 VLLM_PIP := $(VLLM)/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c constraints-vllm.txt
 
-.PHONY: demo smollm2 test test-vllm lint bench clean
+.PHONY: demo smollm2 test test-slurm test-vllm lint bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/holdfast run miniature --out runs/miniature
@@ -20,6 +20,9 @@ smollm2: $(VENV)/.smollm2
 
 test: $(VENV)/.dev
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-slurm: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slurm tests/runs/executors
 
 test-vllm: $(VLLM)/.run
 	$(VLLM)/bin/python -m pytest -m vllm tests/vllm

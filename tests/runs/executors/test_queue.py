@@ -254,6 +254,28 @@ def test_whoever_waits_may_go_away_and_come_back(tmp_path, ran):
     assert not begun(tmp_path, "old")
 
 
+def test_a_job_whose_file_is_gone_is_put_into_the_queue_again(tmp_path, ran, monkeypatch):
+    monkeypatch.setattr(slurm, "STALE", 0.0)
+    queue, gone = Queue(StudyFolder(tmp_path).cluster), False
+    with make("slurm", folder=tmp_path, array=1) as executor:
+        for _ in executor.map(work(tmp_path, "first", "gone", seconds=0.5)):
+            if not gone and (waiting := queue.waiting()):
+                queue.drop(waiting[-1])
+                gone = True
+    assert gone
+    assert (tmp_path / "gone").exists()
+
+
+def test_an_array_never_has_more_tasks_than_were_asked_for(tmp_path, ran):
+    """Nor while one of them is ending, which may be about to be begun again."""
+    at_once = []
+    with make("slurm", workers=2, folder=tmp_path, array=8) as executor:
+        for _ in executor.map([Job("falls", tasks.fall_once, {"folder": tmp_path}), *work(tmp_path, *"abcd")]):
+            at_once.append(len(executor._tasks.states()))
+    assert max(at_once) == 2
+    assert len(ran) == 3
+
+
 def test_a_job_that_was_asked_for_before_is_done_again_when_it_is_asked_for_again(tmp_path):
     for times in (1, 2):
         with make("slurm", folder=tmp_path, array=1) as executor:

@@ -18,6 +18,7 @@ import json
 import os
 import pickle
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -133,8 +134,9 @@ class Queue:
     def drop(self, entry: Entry) -> None:
         self._at(entry).unlink(missing_ok=True)
 
-    def began(self, task: str) -> bool:
-        return any(name.rpartition("-")[0] == task for name in _names(self.root / "events"))
+    def begun(self) -> set[str]:
+        """The tasks that have."""
+        return {name.rpartition("-")[0] for name in _names(self.root / "events")}
 
     def events(self, read: dict[str, int]) -> Iterator[Event]:
         """What was reported since. ``read``: bytes of each file that were; it is brought up to date."""
@@ -218,6 +220,8 @@ def counts(root: Path) -> dict[str, int]:
 def _names(folder: Path) -> list[str]:
     """In order, without temporary files."""
     try:
+        with suppress(PermissionError):  # a change has an NFS client ask for the folder as it is now (submitit does so)
+            os.chmod(folder, os.stat(folder).st_mode)
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except FileNotFoundError:
         return []

@@ -32,8 +32,9 @@ from holdfast.types import UserError
 POLL = 0.5  # seconds between looks at the queue's files
 LOOK = 10.0  # seconds between questions to Slurm, which all users of a cluster ask
 END = 60.0  # seconds that tasks have to end when they are cancelled: twice Slurm's own default between its two signals
+STALE = 180.0  # seconds for which an NFS client may show a folder as it was: three times its own longest default
 OURS = ("array", "chdir", "error", "job-name", "open-mode", "output", "signal")  # of sbatch's options
-WAITS = "PENDING"  # the state of a task that has not begun, or is to begin again, as squeue has it
+WAITS = ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT")  # states of a task that has not begun, or not again
 
 
 class Slurm(AbstractContextManager["Slurm"]):
@@ -81,8 +82,8 @@ class Slurm(AbstractContextManager["Slurm"]):
             del self._request["additional_parameters"]["requeue"]
         self._gpus, self._memory, self._idle = gpus, memory, idle
         self._needs: Resources | None = None  # of the jobs that tasks are there for; None: no tasks
-        self._submitted: list[str] = []
-        self._missing: set[str] = set()
+        self._new: list[str] = []  # tasks that Slurm was given and that have not begun yet
+        self._missing: dict[str, float] = {}  # since when jobs are in no place
         self._known: set[str] = set()  # reasons to wait that were said
 
     def map(self, jobs: Iterable[Job], resources: Resources | None = None) -> Iterator[Event]:
@@ -164,7 +165,7 @@ class Slurm(AbstractContextManager["Slurm"]):
                 )
             for entry in strangers:
                 self._queue.drop(entry)
-        self._missing = set(wanted)
+        self._missing = dict.fromkeys(wanted, -math.inf)
         self._put_missing(wanted, retries)
         return read
 
@@ -176,13 +177,16 @@ class Slurm(AbstractContextManager["Slurm"]):
         return [entry for entry in self._queue.held() if entry.key not in wanted]
 
     def _put_missing(self, left: dict[str, Job], retries: int) -> None:
-        """Jobs that were in no place twice running: one alone may be a server that shows a folder as it was."""
+        """Jobs that have been in no place for a while: not at once, for a file server may show a folder as it was."""
         there = {entry.key for entry in [*self._queue.waiting(), *self._queue.held(), *self._queue.waiting()]}
         missing = set(left) - there - set(self._queue.done()) - set(self._queue.failed())
+        now = time.monotonic()
+        since = {one: self._missing.get(one, now) for one in missing}
         for order, (one, job) in enumerate(left.items()):
-            if one in missing & self._missing:
+            if now - since.get(one, now) > STALE:
                 self._queue.put(order, job, retries)
-        self._missing = missing
+                del since[one]
+        self._missing = since
 
     def _look(self, left: dict[str, Job], retries: int) -> Iterator[str]:
         """Give back what lost tasks had in hand, and see to it that there are as many tasks as jobs can use. Yields
@@ -193,22 +197,27 @@ class Slurm(AbstractContextManager["Slurm"]):
             yield "Slurm does not answer; asked again until it does"
             return
         for entry in held:
-            if states.get(entry.task, WAITS).startswith(WAITS):  # one that waits to be begun again has nothing in hand
+            if entry.task not in states or states[entry.task].startswith(
+                WAITS
+            ):  # one that waits to be begun again has nothing in hand
                 self._queue.give_back(entry)
         self._put_missing(left, retries)
-        lost = [task for task in self._submitted if task not in states and not self._queue.began(task)]
+        begun = self._queue.begun()
+        lost = [task for task in self._new if task not in states and task not in begun]
         if len(lost) > retries:
             raise UserError(
                 f"Slurm's tasks end before they begin ({lost[-1]} among them): {self._tasks.said(lost[-1])}; all of it "
                 f"is in {self._queue.logs}"
             )
-        why = {state[len(WAITS) :].strip() for state in states.values() if state.startswith(WAITS)} - self._known
+        if begun & set(self._new):  # so it is no fault of all of them
+            self._new = [task for task in self._new if task in states and task not in begun]
+        why = {state.partition(" ")[2] for state in states.values() if state.startswith(WAITS)} - self._known
         self._known |= why
         yield from (f"tasks wait in Slurm: {reason}" for reason in sorted(why))
         wanted = min(len(left), self._most) - len(states)  # one that is ending may be about to be begun again
         if wanted > 0:
             new = self._tasks.submit(wanted)
-            self._submitted += new
+            self._new += new
             yield f"Slurm has {wanted} more tasks ({new[0]}, …) as {self._tasks.name}; their logs: {self._queue.logs}"
 
     def _gone(self, true: Callable[[dict[str, str]], bool]) -> bool:
