@@ -109,7 +109,7 @@ BIG = Shape(70_000_000_000, 8192, 80, 3_000_000, 140_000_000_000, 6_000_000)
 def test_a_plan_says_which_model_has_no_room_and_what_would_do(
     make: Make, monkeypatch: pytest.MonkeyPatch, gpus: int, said: str
 ) -> None:
-    monkeypatch.setattr("holdfast.runs.plan._shapes", lambda *_: {"tiny": BIG})
+    monkeypatch.setattr("holdfast.runs.plan.shapes", lambda *_: {"tiny": BIG})
     notes = [note for note in expand(spread(make, gpus)).notes if "no room" in note]
     assert [note[: len("tiny takes ") + len(said)] for note in notes] == ([f"tiny takes {said}"] if said else [])
 
