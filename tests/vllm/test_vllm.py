@@ -2,9 +2,13 @@
 
 import dataclasses
 import json
+import pickle
 import random
 import shutil
+import subprocess
+import sys
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from two_backends import RANKS, write_adapter
@@ -48,12 +52,16 @@ def margin(network, request, said: str, want: str) -> float:
 
 
 def test_greedy_responses_are_those_of_the_in_process_backend(stage, prompts):
-    from holdfast.models import adapters
-
     asked = stage.ask(prompts)
     ours, theirs = texts(stage.ours, asked), texts(stage.vllm, asked)
     assert len({ours[r.key] for r in asked}) > len(asked) / 2, "the subjects differ too little to be told apart"
     assert {why for _, _, why in ours.values()} == {"stop", "length"}
+    equal_but_near_ties(stage, asked, ours, theirs)
+
+
+def equal_but_near_ties(stage, asked, ours, theirs):
+    from holdfast.models import adapters
+
     near = []
     for r in asked:
         if ours[r.key] == theirs[r.key]:
@@ -67,6 +75,20 @@ def test_greedy_responses_are_those_of_the_in_process_backend(stage, prompts):
     print(f"\n{len(asked)} greedy responses, {len(near)} of them parted at a near-tie")
     assert all(0 <= gap < NEAR for gap in near), near
     assert len(near) <= len(asked) / 100
+
+
+def test_tensor_parallelism_over_two_processes_changes_rounding_alone(stage, prompts):
+    """What ``gpus: 2`` asks of vLLM, here of a CPU, whose two processes add up over gloo."""
+    asked, scored = stage.ask(prompts[::4]), stage.ask(prompts[::4], continuations=FORMS)
+    questions, answers = stage.folder / "asked.pickle", stage.folder / "answered.pickle"
+    questions.write_bytes(pickle.dumps((asked, scored)))
+    script = Path(__file__).with_name("on_two_processes.py")
+    done = subprocess.run([sys.executable, script, questions, answers], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said, logps_of = pickle.loads(answers.read_bytes())
+    equal_but_near_ties(stage, asked, texts(stage.ours, asked), said)
+    for key, ours in logps(stage.ours, scored).items():
+        assert logps_of[key] == pytest.approx(ours.logps, abs=1e-3)
 
 
 def test_log_probs_are_those_of_the_in_process_backend(stage, prompts):
@@ -259,6 +281,8 @@ def test_models_that_vllm_does_not_know_are_refused(stage, tmp_path):
         assert "\n" not in str(said.value)
     with pytest.raises(UserError, match="device: auto"):
         VLLM(ModelSpec(name="odd", path="package:holdfast.miniature/model", device="cuda:3"))
+    with pytest.raises(UserError, match=r"odd is to lie on 2 GPUs .* and this vLLM runs on a CPU"):
+        VLLM(ModelSpec(name="odd", path="package:holdfast.miniature/model", gpus=2))
 
 
 def test_the_ranks_are_of_both_kinds():
