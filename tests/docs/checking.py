@@ -37,6 +37,8 @@ def check(words: list[str], whole: bool = True) -> None:
     elif program == "inspect":
         _options("inspect_ai", "_cli", rest)
         _model_arguments(_after(rest, "-M"), "interop/inspect_model.py")
+    elif program == "ray":
+        _options("ray", "scripts", rest)
     elif program == "pre-commit":
         assert (ROOT / ".pre-commit-config.yaml").is_file()
     else:
