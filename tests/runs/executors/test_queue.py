@@ -266,6 +266,16 @@ def test_a_job_whose_file_is_gone_is_put_into_the_queue_again(tmp_path, ran, mon
     assert (tmp_path / "gone").exists()
 
 
+def test_the_queue_is_filled_as_it_empties(tmp_path, ran, monkeypatch):
+    monkeypatch.setattr(slurm, "AHEAD", 2)
+    queue, waiting = Queue(StudyFolder(tmp_path).cluster), []
+    with make("slurm", folder=tmp_path, array=1) as executor:
+        for _ in executor.map(work(tmp_path, *"abcdefgh", seconds=0.05)):
+            waiting.append(len(queue.waiting()))
+    assert 0 < max(waiting) <= 2
+    assert all(len(begun(tmp_path, name)) == 1 for name in "abcdefgh")
+
+
 def test_an_array_never_has_more_tasks_than_were_asked_for(tmp_path, ran):
     """Nor while one of them is ending, which may be about to be begun again."""
     at_once = []

@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ from holdfast.types import UserError
 POLL = 0.5  # seconds between looks at the queue's files
 LOOK = 10.0  # seconds between questions to Slurm, which all users of a cluster ask
 END = 60.0  # seconds that tasks have to end when they are cancelled: twice Slurm's own default between its two signals
+AHEAD = 1000  # jobs that wait in the queue at most: a folder that each task lists for each job
 STALE = 180.0  # seconds for which an NFS client may show a folder as it was: three times its own longest default
 OURS = ("array", "chdir", "error", "job-name", "open-mode", "output", "signal")  # of sbatch's options
+GONE = "gone"  # squeue knows it no more
 WAITS = ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT")  # states of a task that has not begun, or not again
 
 
@@ -83,6 +86,7 @@ class Slurm(AbstractContextManager["Slurm"]):
         self._gpus, self._memory, self._idle = gpus, memory, idle
         self._needs: Resources | None = None  # of the jobs that tasks are there for; None: no tasks
         self._new: list[str] = []  # tasks that Slurm was given and that have not begun yet
+        self._later: dict[str, tuple[int, Job]] = {}  # what the queue had no room for
         self._missing: dict[str, float] = {}  # since when jobs are in no place
         self._known: set[str] = set()  # reasons to wait that were said
 
@@ -129,9 +133,10 @@ class Slurm(AbstractContextManager["Slurm"]):
     # -- while there are jobs -----------------------------------------------------------------------------------------
 
     def _do(self, left: dict[str, Job], retries: int) -> Iterator[Event]:
-        read = self._begin(left, retries) if left else {}
+        read = self._begin(left) if left else {}
         names, looked = {job.name for job in left.values()}, -math.inf
         while left:
+            self._feed(retries)
             done = self._queue.done()  # before what they reported, of which nothing comes later then
             yield from (event for event in self._queue.events(read) if event["job"] in names)
             for one in set(self._queue.failed()) & set(left):
@@ -146,9 +151,9 @@ class Slurm(AbstractContextManager["Slurm"]):
             elif left:
                 time.sleep(POLL)
 
-    def _begin(self, wanted: dict[str, Job], retries: int) -> dict[str, int]:
-        """Put into the queue what is not there already, by whoever was here before, and take out what is not wanted
-        now. Returns how far the reports are read: those from before are nobody's."""
+    def _begin(self, wanted: dict[str, Job]) -> dict[str, int]:
+        """Take out of the queue what whoever was here before put there and is not wanted now; the rest stays. Returns
+        how far the reports are read: those from before are nobody's."""
         self._queue.open()
         read: dict[str, int] = {}
         for _ in self._queue.events(read):
@@ -165,9 +170,17 @@ class Slurm(AbstractContextManager["Slurm"]):
                 )
             for entry in strangers:
                 self._queue.drop(entry)
-        self._missing = dict.fromkeys(wanted, -math.inf)
-        self._put_missing(wanted, retries)
+        there = self._there()
+        jobs = enumerate(wanted.items())
+        self._later = {one: (order, job) for order, (one, job) in jobs if one not in there}
+        self._missing = {}
         return read
+
+    def _feed(self, retries: int) -> None:
+        """Put into the queue what it has room for."""
+        room = AHEAD - len(self._queue.waiting()) if self._later else 0
+        for one in list(islice(self._later, max(room, 0))):
+            self._queue.put(*self._later.pop(one), retries)
 
     def _strangers(self, wanted: dict[str, Job]) -> list[Entry]:
         """What is in hand and not wanted; what only waits is taken out."""
@@ -176,17 +189,18 @@ class Slurm(AbstractContextManager["Slurm"]):
                 self._queue.drop(entry)
         return [entry for entry in self._queue.held() if entry.key not in wanted]
 
-    def _put_missing(self, left: dict[str, Job], retries: int) -> None:
-        """Jobs that have been in no place for a while: not at once, for a file server may show a folder as it was."""
-        there = {entry.key for entry in [*self._queue.waiting(), *self._queue.held(), *self._queue.waiting()]}
-        missing = set(left) - there - set(self._queue.done()) - set(self._queue.failed())
+    def _there(self) -> set[str]:
+        """Jobs that wait or are in hand; one that is given back meanwhile among them."""
+        return {entry.key for entry in [*self._queue.waiting(), *self._queue.held(), *self._queue.waiting()]}
+
+    def _find_missing(self, left: dict[str, Job]) -> None:
+        """Have jobs put again that were in no place for a while: not at once, for a server may show a folder late."""
+        there = self._there()
+        missing = set(left) - there - set(self._later) - set(self._queue.done()) - set(self._queue.failed())
         now = time.monotonic()
-        since = {one: self._missing.get(one, now) for one in missing}
-        for order, (one, job) in enumerate(left.items()):
-            if now - since.get(one, now) > STALE:
-                self._queue.put(order, job, retries)
-                del since[one]
-        self._missing = since
+        self._missing = {one: self._missing.get(one, now) for one in missing}
+        again = [one for one, since in self._missing.items() if now - since > STALE]
+        self._later |= {one: (0, left[one]) for one in again}
 
     def _look(self, left: dict[str, Job], retries: int) -> Iterator[str]:
         """Give back what lost tasks had in hand, and see to it that there are as many tasks as jobs can use. Yields
@@ -197,11 +211,9 @@ class Slurm(AbstractContextManager["Slurm"]):
             yield "Slurm does not answer; asked again until it does"
             return
         for entry in held:
-            if entry.task not in states or states[entry.task].startswith(
-                WAITS
-            ):  # one that waits to be begun again has nothing in hand
+            if states.get(entry.task, GONE).startswith((GONE, *WAITS)):  # one that is to begin again holds nothing
                 self._queue.give_back(entry)
-        self._put_missing(left, retries)
+        self._find_missing(left)
         begun = self._queue.begun()
         lost = [task for task in self._new if task not in states and task not in begun]
         if len(lost) > retries:
