@@ -254,6 +254,15 @@ def test_whoever_waits_may_go_away_and_come_back(tmp_path, ran):
     assert not begun(tmp_path, "old")
 
 
+def test_tasks_that_were_left_without_jobs_end_when_a_command_ends_that_has_none_for_them(tmp_path, ran):
+    left = make("slurm", folder=tmp_path, array=1)
+    list(left.map(work(tmp_path, "job")))  # and is killed before it closes
+    assert left._tasks.states()
+    with make("slurm", folder=tmp_path) as executor:
+        list(executor.map([]))
+    until(lambda: not left._tasks.states())
+
+
 def test_a_job_whose_file_is_gone_is_put_into_the_queue_again(tmp_path, ran, monkeypatch):
     monkeypatch.setattr(slurm, "STALE", 0.0)
     queue, gone = Queue(StudyFolder(tmp_path).cluster), False

@@ -98,6 +98,11 @@ class Queue:
         for entry in self.waiting():
             self.drop(entry)
 
+    def dismiss(self) -> None:
+        """Tasks end when they look, if there is nothing for them to do."""
+        if self.root.is_dir() and not self.closed and not self.waiting() and not self.held():
+            write_bytes(self._closed, b"")
+
     def put(self, order: int, job: Job, lost: int) -> None:
         """``lost``: how often it may be."""
         entry = Entry(order, of_model(job.model), key(job))

@@ -105,8 +105,11 @@ class Slurm(AbstractContextManager["Slurm"]):
             raise
 
     def close(self) -> None:
-        """Take back what waits, cancel the tasks and wait until they are gone. Nothing happens the second time."""
+        """Take back what waits, cancel the tasks and wait until they are gone. Nothing happens the second time. Tasks
+        of a command before, which this one gave nothing, end where they have nothing to do."""
         if self._needs is None:
+            if self._folder:
+                Queue(StudyFolder(self._folder).cluster).dismiss()
             return
         self._needs = None
         self._queue.close()
