@@ -97,3 +97,10 @@ def count(report, file: Path, to: int, seconds: float) -> None:
             log.write(f"{os.getpid()}:{done}\n")
         file.write_text(str(done))
         report({"done": done, "total": to, "unit": "steps"})
+
+
+def what_it_has(report, path: Path) -> None:
+    """What this process was given."""
+    from holdfast import machine
+
+    path.write_text(f"{os.environ.get('OMP_NUM_THREADS')} {machine.granted}")

@@ -153,11 +153,23 @@ def test_a_job_lost_too_often_fails_and_names_itself(queue, tmp_path):
         raise queue.error(queue.failed()[0])
 
 
-def test_a_job_that_was_left_with_something_saved_is_not_counted_as_lost(queue, tmp_path):
-    queue.put(0, work(tmp_path, "job")[0], 0)
-    for _ in range(3):
-        queue.give_back(queue.claim("7_0-0", ""), lost=False)
-    assert [entry.lost for entry in queue.waiting()] == [0]
+def test_a_job_that_was_left_with_something_saved_is_counted_anew(queue, tmp_path):
+    queue.put(0, work(tmp_path, "job")[0], 1)
+    for lost in (False, True, False, True):
+        queue.give_back(queue.claim("7_0-0", ""), lost=lost)
+    assert [entry.lost for entry in queue.waiting()] == [1]
+
+
+def test_what_a_task_says_of_a_job_that_was_given_to_another_is_not_heard(queue, tmp_path):
+    """As of a node that was cut off, and computes on."""
+    queue.put(0, work(tmp_path, "job")[0], 3)
+    cut_off = queue.claim("7_0-0", "")
+    queue.give_back(cut_off)
+    other = queue.claim("8_0-0", "")
+    queue.finish(cut_off)
+    queue.fail(cut_off, ValueError("of a job that is another's"))
+    queue.give_back(cut_off)
+    assert (queue.held(), queue.done(), queue.failed(), queue.waiting()) == ([other], [], [], [])
 
 
 def test_a_job_is_told_from_others_in_every_process_alike(tmp_path):

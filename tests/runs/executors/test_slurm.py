@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import tasks_for_workers as tasks
 
+from holdfast import machine
 from holdfast.runs.executors import slurm
 from holdfast.runs.executors.executor import Job, Resources, make
 from holdfast.runs.executors.queue import Queue
@@ -112,7 +113,9 @@ def test_a_study_by_job_arrays_has_the_bytes_of_the_local_executor(cluster, loca
     began = time.monotonic()
     assert ended(begin(tmp_path / "out"), tmp_path / "out") == local
     print(f"{time.monotonic() - began:.0f} s")
-    assert len(set(re.findall(r"\((\d+)_0, …\) as holdfast-out-", log(tmp_path / "out")))) == 1, "one array does it"
+    assert len(set(re.findall(r"as holdfast-out-\w+: tasks (\d+)_0 to", log(tmp_path / "out")))) == 1, (
+        "one array does it"
+    )
 
 
 WAYS = {
@@ -186,6 +189,15 @@ def test_a_job_longer_than_the_time_limit_is_done_in_several_lives(cluster, tmp_
     assert [e for e in events if e.get("finished")]
     submitted = list(Queue(StudyFolder(tmp_path).cluster).logs.glob("*_submitted.pkl"))
     assert len(submitted) == 1, "Slurm itself began it again"
+
+
+def test_a_task_has_one_thread_and_knows_what_memory_it_has(cluster, tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    with make("slurm", folder=tmp_path, array=1, memory=1.0) as executor:
+        list(executor.map([Job("tells", tasks.what_it_has, {"path": tmp_path / "told"})]))
+    threads, memory = (tmp_path / "told").read_text().split()
+    assert threads == "1"
+    assert int(memory) == pytest.approx(machine.SHARE * 1e9, rel=0.01)
 
 
 def test_what_slurm_refuses_is_one_sentence(cluster, tmp_path):

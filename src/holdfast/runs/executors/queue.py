@@ -177,15 +177,16 @@ class Queue:
         _moved(self._at(entry), self.root / "done" / entry.key)
 
     def fail(self, entry: Entry, error: Exception) -> None:
-        """The error must pickle."""
-        write_bytes(self.root / "failed" / entry.key, pickle.dumps(error))
-        self.drop(entry)
+        """The error must pickle. Nothing happens where the job was taken out of hand meanwhile."""
+        if self._at(entry).exists():
+            write_bytes(self.root / "failed" / entry.key, pickle.dumps(error))
+            self.drop(entry)
 
     def give_back(self, entry: Entry, lost: bool = True) -> None:
-        """A job that is in hand waits again; it fails where it was ``lost`` too often. Whoever comes second does
-        nothing."""
+        """A job that is in hand waits again; it fails where it was ``lost`` too often, with nothing saved in between.
+        Whoever comes second does nothing."""
         if not lost:
-            _moved(self._at(entry), self._at(replace(entry, holder="")))
+            _moved(self._at(entry), self._at(replace(entry, holder="", lost=0)))
             return
         try:
             job, _, most = self.ticket(entry)

@@ -226,14 +226,16 @@ class Slurm(AbstractContextManager["Slurm"]):
             )
         if begun & set(self._new):  # so it is no fault of all of them
             self._new = [task for task in self._new if task in states and task not in begun]
-        why = {state.partition(" ")[2] for state in states.values() if state.startswith(WAITS)} - self._known
+        why = {state.partition(" ")[2] for state in states.values() if state.startswith(WAITS)}
+        why -= {"None", *self._known}
         self._known |= why
         yield from (f"tasks wait in Slurm: {reason}" for reason in sorted(why))
         wanted = min(len(left), self._most) - len(states)  # one that is ending may be about to be begun again
         if wanted > 0:
             new = self._tasks.submit(wanted)
             self._new += new
-            yield f"Slurm has {wanted} more tasks ({new[0]}, …) as {self._tasks.name}; their logs: {self._queue.logs}"
+            which = new[0] if wanted == 1 else f"{new[0]} to {new[-1]}"
+            yield f"given to Slurm as {self._tasks.name}: tasks {which}; their logs: {self._queue.logs}"
 
     def _gone(self, true: Callable[[dict[str, str]], bool]) -> bool:
         """Wait until that is true of the tasks' states, or too long."""
