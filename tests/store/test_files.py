@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.store import documents, files, tables
+from holdfast.store import documents, files, processes, tables
 from holdfast.types import UserError
 
 
@@ -157,3 +157,35 @@ def test_what_cannot_be_written_is_said_in_a_sentence(tmp_path: Path, name: str,
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=says):
         files.write_text(tmp_path / name, "x")
+
+
+def test_what_nobody_writes_any_more_is_swept_away_and_what_a_living_process_writes_stays(tmp_path: Path) -> None:
+    machine, pid, start = processes.me().split("-")
+    mine = files.temporary_name(tmp_path / "a.json")
+    elsewhere = tmp_path / f".a.json.0000abcd-{pid}-{start}-12345678.tmp"
+    dead, earlier = tmp_path / f".a.json.{machine}-{pid}-1-12345678.tmp", tmp_path / ".a.json.12345678.tmp"
+    for stray in (mine, elsewhere, dead, earlier):
+        stray.touch()
+    (tmp_path / f".b.{machine}-{pid}-1-12345678.tmp").mkdir()
+    (tmp_path / "a.json").touch()
+    files.sweep(tmp_path, tmp_path / "none")
+    assert set(tmp_path.iterdir()) == {mine, elsewhere, tmp_path / "a.json"}
+
+
+def test_of_two_folders_for_one_place_the_first_stays_where_that_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+    with files.replacing_folder(path, lambda: (path / "x").exists()) as mine:
+        (mine / "x").write_text("mine")
+        with files.replacing_folder(path) as other:
+            (other / "x").write_text("other")
+    assert (path / "x").read_text() == "other"
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_was_written_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no links here")))
+    assert files.write_first(tmp_path / "a.json", {"n": 1}) == {"n": 1}
+    assert files.write_first(tmp_path / "a.json", {"n": 2}) == {"n": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
