@@ -120,7 +120,7 @@ def test_log_probs_and_gradients_are_those_of_one_device(networks, kind, layout,
     assert all(map(torch.equal, *found))
 
 
-@pytest.mark.parametrize("name", tiny_world.SIX)
+@pytest.mark.parametrize("name", list(tiny_world.OBJECTIVES))
 def test_an_objective_trains_as_on_one_device(worlds, tmp_path, name):
     """Losses and gradients are the same to the bit; their norm is summed in another order, over devices."""
     done = []
