@@ -226,7 +226,7 @@ def counts(root: Path) -> dict[str, int]:
 def _names(folder: Path) -> list[str]:
     """In order, without temporary files."""
     try:
-        with suppress(PermissionError):  # a change has an NFS client ask for the folder as it is now (submitit does so)
+        with suppress(OSError):  # a change has an NFS client ask for the folder as it is now (submitit does so)
             os.chmod(folder, os.stat(folder).st_mode)
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except FileNotFoundError:
