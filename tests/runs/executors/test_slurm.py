@@ -2,16 +2,19 @@
 tasks and of the command that waits for them.
 
     make test-slurm
+    HOLDFAST_KILLS=100 pytest tests/runs/executors/test_slurm.py -m slurm -n 0 -s -k random    # as many, some 15 s each
 """
 
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -174,6 +177,44 @@ def test_ctrl_c_ends_all_tasks_and_the_study_goes_on_from_there(cluster, local, 
     assert "goes on from here" in (tmp_path / "errors").read_text()
     assert not said("squeue", "--noheader").strip()
     assert ended(begin(out), out) == local
+
+
+OF_A_TASK = {**WAYS, "killed": ("scancel", "--signal=KILL")}
+OF_THE_COMMAND = {  # and the exit codes that it may end with
+    "SIGKILL": (signal.SIGKILL, {-signal.SIGKILL}),
+    "Ctrl-C": (signal.SIGINT, {130, -signal.SIGINT}),
+}
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
+def test_ended_in_any_way_at_random_moments_a_study_ends_with_the_same_bytes(cluster, local, tmp_path):
+    wanted, counts = int(os.environ.get("HOLDFAST_KILLS", "6")), Counter[str]()
+    chance, rounds = random.Random(int(os.environ.get("HOLDFAST_KILLS_SEED", "0"))), 0
+    while counts.total() < wanted:
+        rounds += 1
+        out, code = tmp_path / f"out{rounds}", 1
+        while code:
+            run, expected = begin(out), set[int]()
+            while run.poll() is None:
+                until = time.monotonic() + chance.uniform(2, 20)
+                while run.poll() is None and time.monotonic() < until:
+                    time.sleep(0.1)
+                tasks_now = said("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i").split()
+                way = chance.choice([*OF_A_TASK, *OF_THE_COMMAND])
+                if run.poll() is not None or counts.total() >= wanted:
+                    continue
+                if way in OF_A_TASK and tasks_now:
+                    said(*OF_A_TASK[way], chance.choice(tasks_now))
+                    counts[f"task {way}"] += 1
+                elif way in OF_THE_COMMAND:
+                    by, expected = OF_THE_COMMAND[way]
+                    os.killpg(run.pid, by)
+                    counts[way] += 1
+                    run.wait(120)
+            code = run.returncode
+            assert code in {0, *expected}, (tmp_path / "errors").read_text()[-3000:]
+        assert ended(run, out) == local
+    print(dict(counts), rounds)
 
 
 def test_a_job_longer_than_the_time_limit_is_done_in_several_lives(cluster, tmp_path):
