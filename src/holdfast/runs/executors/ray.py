@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,29 +62,32 @@ class Ray(AbstractContextManager["Ray"]):
         self._resources = Resources()
         self._workers: list[_Worker] = []
         self._open = ExitStack()  # the connection, and the file that workers look for
-        self._class: Any = None  # of workers, with what each needs
-        self._here: Here | None = None
+        self._mark: str | None = None  # that file, or "" without a folder; None without a connection
+        self._new: Callable[[], _Worker] | None = None  # one with what a job needs
+        self._need: dict[str, float] = {}  # as Ray counts it
         self._looked = self._had_room = 0.0
 
     def map(self, jobs: Iterable[Job], resources: Resources | None = None) -> Iterator[Event]:
         """As of ``Executor``. Jobs that need other resources than those before get workers of their own."""
         if (resources or self._resources) != self._resources:
-            self.close()
+            self._dismiss()
             self._resources = resources or self._resources
         waiting, lost = deque(jobs), Counter[str]()
         self._looked = 0.0
         try:
             while waiting or any(w.job for w in self._workers):
-                if self._class is None:
-                    self._connect()
-                self._grow(len(waiting) + sum(w.job is not None for w in self._workers))
+                new = self._new = self._new or self._prepared()
+                self._grow(new, len(waiting) + sum(w.job is not None for w in self._workers))
                 for worker in self._workers:
                     if waiting and worker.placed and worker.job is None:
                         worker.job = take(waiting, worker.model)
                         worker.model = worker.job.model
                         worker.answer = worker.actor.hear.remote(worker.job)
-                for worker in self._spoken():
+                spoken = self._spoken()
+                for worker in spoken:
                     yield from self._hear(worker, waiting, lost)
+                if not spoken and not any(w.placed for w in self._workers):
+                    yield {"job": "ray", "note": "waits for a worker to begin, and for room in the cluster"}
         except BaseException:
             self.close()
             raise
@@ -92,17 +95,22 @@ class Ray(AbstractContextManager["Ray"]):
     def close(self) -> None:
         """Let the workers go, with their memory. Nothing happens the second time. A cluster that was given goes on."""
         try:
-            while self._workers:
-                with suppress(Exception):  # its machine may be gone, or the cluster
-                    sys.modules["ray"].kill(self._workers.pop().actor)
+            self._dismiss()
         finally:
-            self._class = None
+            self._mark = None
             self._open.pop_all().close()
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _connect(self) -> None:
+    def _dismiss(self) -> None:
+        self._new = None
+        while self._workers:
+            with suppress(Exception):  # its machine may be gone, or the cluster
+                sys.modules["ray"].kill(self._workers.pop().actor)
+
+    def _connect(self) -> str:
+        """Begins or joins the cluster. Returns the file that workers look for."""
         # No word to Ray's makers. And under ``uv run`` Ray would send all files of the current folder to its workers,
         # the study's among them, to make the same environment there.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -114,53 +122,60 @@ class Ray(AbstractContextManager["Ray"]):
         if not ray.is_initialized():  # in a program that uses Ray, its connection serves
             self._open.callback(_disconnect)
             _begin(self._address or os.environ.get("RAY_ADDRESS") or "local")
-        folder, mark = self._folder.resolve() if self._folder else None, ""
-        if folder:
-            file = tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".tmp")  # noqa: SIM115
-            mark = self._open.enter_context(file).name
-        wanted, gpus = self._resources, max((node.get("GPU", 0) for node in _nodes()), default=0)
-        each: dict[str, Any] = {
-            "num_cpus": wanted.cpus,
-            "num_gpus": min(wanted.gpus, gpus),
-            "memory": wanted.memory or None,
-        }
+        if self._folder is None:
+            return ""
+        file = tempfile.NamedTemporaryFile(dir=self._folder.resolve(), prefix=".", suffix=".tmp")  # noqa: SIM115
+        return self._open.enter_context(file).name
+
+    def _prepared(self) -> Callable[[], _Worker]:
+        """What begins a worker for jobs that need these resources."""
+        if self._mark is None:
+            self._mark = self._connect()
+        import ray
+
+        wanted = self._resources
+        gpus = wanted.gpus if wanted.gpus > 1 or any(node.get("GPU") for node in _nodes()) else 0
+        each: dict[str, Any] = {"num_cpus": wanted.cpus, "num_gpus": gpus, "memory": wanted.memory or None}
         each |= self._options
         own = dict(each.get("runtime_env") or {})
         one_thread = {name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()}
         each["runtime_env"] = own | {"env_vars": one_thread | own.get("env_vars", {})}
-        need: dict[str, Any] = {"CPU": each["num_cpus"], "GPU": each["num_gpus"], "memory": each["memory"]}
-        need |= each.get("resources") or {}
-        if kind := each.get("accelerator_type"):
-            need[f"accelerator_type:{kind}"] = 0.001  # as Ray asks for it
-        need = {name: amount for name, amount in need.items() if amount}
-        self._here = Here(tuple(sys.path), str(Path.cwd()), str(folder or ""), mark, software(), need, self._wanted)
         try:
-            self._class = ray.remote(Actor).options(**each)
+            made: Any = ray.remote(Actor).options(**each)
         except (ValueError, TypeError) as e:
             raise UserError(f"`options` of the executor 'ray' are not right: {e}") from None
+        need = {"CPU": each["num_cpus"], "GPU": each["num_gpus"], "memory": each["memory"]}
+        if kind := each.get("accelerator_type"):
+            need[f"accelerator_type:{kind}"] = 0.001  # as Ray asks for it
+        need |= each.get("resources") or {}
+        self._need = {name: amount for name, amount in need.items() if amount}
+        here = Here(tuple(sys.path), str(Path.cwd()), self._mark, software(), self._need, self._wanted)
         self._had_room = time.monotonic()
 
-    def _grow(self, jobs: int) -> None:
+        def new() -> _Worker:
+            actor = made.remote()
+            return _Worker(actor, actor.settle.remote(here))
+
+        return new
+
+    def _grow(self, new: Callable[[], _Worker], jobs: int) -> None:
         """A worker for each job, at most as many as were asked for or as there is room for. One that has no place yet
         waits for it, be it taken or not there: to a cluster that grows by demand that is the demand."""
-        assert self._here is not None
         now = time.monotonic()
         if self._workers and now - self._looked < LOOK:
             return
-        self._looked, room = now, sum(places(node, self._here.need) for node in _nodes())
+        self._looked, room = now, sum(places(node, self._need) for node in _nodes())
         if room:
             self._had_room = now
         elif now - self._had_room > self._patience:
-            need = self._here.need
-            have = dict.fromkeys(_said({name: node.get(name, 0.0) for name in need}) for node in _nodes())
+            have = dict.fromkeys(_said({name: node.get(name, 0.0) for name in self._need}) for node in _nodes())
             raise UserError(
-                f"no machine of the Ray cluster has what one job needs, {_said(need)}; they have "
+                f"no machine of the Ray cluster has what one job needs, {_said(self._need)}; they have "
                 f"{' | '.join(have) or 'nothing'}: add one that has, or give the executor a longer `patience` where "
                 "the cluster grows by demand"
             )
-        for _ in range(min(self._wanted or max(room, 1), jobs) - len(self._workers)):
-            actor = self._class.remote()
-            self._workers.append(_Worker(actor, actor.settle.remote(self._here)))
+        missing = min(self._wanted or max(room, 1), jobs) - len(self._workers)
+        self._workers += [new() for _ in range(missing)]
 
     def _spoken(self) -> list[_Worker]:
         """The workers that have something to say, as soon as there is one; none when it is time to look again."""

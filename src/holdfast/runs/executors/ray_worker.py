@@ -20,16 +20,15 @@ from holdfast.runs.executors.worker import sendable, software
 from holdfast.types import UserError
 
 PACE = 0.25  # seconds over which a worker gathers what a job says
-SEEN = 20.0  # seconds that a shared file system may take to show a file that another machine wrote
+SEEN = 60.0  # seconds that a shared file system may take to show a file that another machine wrote
 
 
 @dataclass(frozen=True)
 class Here:
-    """What a worker must find as it is where the study was begun. ``mark``: a file in ``folder``, or ""."""
+    """What a worker must find as it is where the study was begun. ``mark``: a file in the study's folder, or ""."""
 
     path: tuple[str, ...]
     current: str
-    folder: str
     mark: str
     software: dict[str, str]
     need: dict[str, float]
@@ -60,8 +59,8 @@ class Actor:
         while here.mark and not Path(here.mark).exists():
             if time.monotonic() > until:
                 return UserError(
-                    f"the machine {where} of the Ray cluster does not see the folder {here.folder}: give `--out` one "
-                    "that all machines see under the same name"
+                    f"the machine {where} of the Ray cluster does not see the folder {Path(here.mark).parent}: give "
+                    "`--out` one that all machines see under the same name"
                 )
             time.sleep(0.2)
         try:
