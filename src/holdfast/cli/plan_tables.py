@@ -20,7 +20,7 @@ from holdfast.store import defuse
 TOO_LONG = 30 * 86400  # seconds
 
 
-def show(plan: Plan, nodes: Nodes | None = None, console: Console | None = None) -> None:
+def show(plan: Plan, console: Console | None = None, nodes: Nodes | None = None) -> None:
     """``nodes``: what it takes on several, where that was asked."""
     console = console or defuse.console()
     parts = (_headline(plan), _training(plan), _measuring(plan), _cost(plan))

@@ -53,7 +53,7 @@ def plan(
     planned = pipeline.plan(study, pilot, probe)
     spread = pipeline.spread(study, planned, numbers, executor) if numbers else None
     if not told(as_json, planned.as_json() | ({"nodes": canonical(spread)} if spread else {})):
-        show(planned, spread)
+        show(planned, nodes=spread)
 
 
 def stage(name: str, study: str, out: Path | None, workers: int | None = None, executor: str | None = None) -> None:

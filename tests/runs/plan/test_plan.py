@@ -333,7 +333,7 @@ def test_a_local_model_that_is_missing_is_a_mistake_even_in_a_plan(make: Make) -
 
 
 def test_a_plan_for_the_terminal_is_short(make: Make, capsys: pytest.CaptureFixture) -> None:
-    show(expand(make(seeds=[0, 1, 2])), console=Console(width=80))
+    show(expand(make(seeds=[0, 1, 2])), Console(width=80))
     out = capsys.readouterr().out
     assert "…" not in out
     assert len(out.splitlines()) < 30
