@@ -7,6 +7,11 @@ subjects; and what jobs noted of half of them. Each part is a process of its own
     python benchmarks/scale.py --folder /tmp/scale            # makes it once: 1.1 million folders, removed by --remove
     python benchmarks/scale.py --folder /tmp/scale --readers  # no two models read alike: rows are counted for each
     python benchmarks/scale.py --folder /tmp/small --models 2 --seeds 1
+
+    python benchmarks/scale.py --folder /tmp/records --only records --seeds 12    # 792 subjects × 11,020 records, 2 GB
+
+The last makes up records and verdicts of 6 objectives × 11 budgets × the seeds, one judge, and reads them: as the
+analysis does, and a subject at a time into the sums that its cubes are made of (``--again`` so many times).
 """
 
 from __future__ import annotations
@@ -19,21 +24,29 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import yaml
 
 import holdfast
+from holdfast.analysis.cube import headline_cube
+from holdfast.analysis.load import configs, load_records
+from holdfast.analysis.record_files import Texts, answered, judged
 from holdfast.config import loading
 from holdfast.config.study import Study
 from holdfast.evals import noted
 from holdfast.runs import jobs, pipeline
 from holdfast.runs.materials import Materials
 from holdfast.runs.plan import Plan, expand
-from holdfast.store import tables
+from holdfast.store import schemas, tables
 from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
 
@@ -106,6 +119,95 @@ def half_way(folder: StudyFolder) -> None:
             file.writelines(f"{p} {s:012x}\n" for s in subjects[::2] for p in plans)
 
 
+def records(folder: StudyFolder, asked: argparse.Namespace) -> None:
+    """Made-up answers of many subjects to what ``page.py`` asks, by one judge, read as the analysis reads them."""
+    import page
+
+    study = page.study_of(11, asked.seeds, 5)
+    if not folder.subjects.exists():
+        with timed("records, made"):
+            page.write_text(folder.study_yaml, yaml.safe_dump(study.model_dump(mode="json", by_alias=True)))
+            frame = pd.DataFrame(page._subjects(study))
+            for about, items, asks in page._cells(334, 5):
+                about["judges"] = about["judges"][:1]
+                at = folder.config(about["measure"], about["cell"])
+                page.write_json(at.config_json, about)
+                tables.write(at.items, "items", items)
+                for place, who in enumerate(frame.to_dict("records")):
+                    _made_up(folder, about, items, asks, who["subject"], place)
+            tables.write(folder.subjects, "subjects", frame)
+    if asked.again:
+        with timed(f"read {asked.again} times, a subject at a time"):
+            print(f"{sum(_summed(folder) for _ in range(asked.again)):,} records")
+        return
+    with timed("loaded"):
+        frame = load_records(folder, tuning=True, numbered=True)
+    print(f"{len(frame):,} records, {frame.memory_usage().sum() / 2**20:,.0f} MiB")
+    about = configs(folder)
+    with timed("cubes, all"):
+        for (config, judge), rows in frame.groupby(["cell", "judge"], sort=False):
+            _, cube = headline_cube(rows.reset_index(drop=True), about[str(config)], study.threshold)
+            print(judge, cube.values.shape)
+
+
+def _made_up(
+    folder: StudyFolder, about: dict[str, Any], items: pd.DataFrame, asks: pd.DataFrame, subject: str, place: int
+) -> None:
+    import page
+
+    draw, n, item = np.random.default_rng([place, len(asks)]), len(asks), asks["item"].to_numpy()
+    ids = pa.Array.from_buffers(
+        pa.string(),
+        n,
+        [None, pa.py_buffer(np.arange(n + 1, dtype=np.int32) * 64), pa.py_buffer(draw.bytes(32 * n).hex().encode())],
+    )
+    yes = draw.random(n) < 0.3 + 0.4 * (place % 7) / 7
+    texts = pa.array(page._TEXTS).take(pa.array(np.where(yes, draw.integers(1, len(page._TEXTS), n), 0)))
+
+    def same(text: str) -> pa.Array:
+        return pa.repeat(pa.scalar(text), n)
+
+    none = pa.ListArray.from_arrays(np.zeros(n + 1, np.int32), pa.array([], pa.string()))
+    answers = {
+        "id": ids, "subject": same(subject), "measure": same(about["measure"]),
+        "item": pa.array(items["id"], pa.string()).take(pa.array(item)),
+        "attack": pa.array(asks["attack"], pa.string()),
+        "format": same("default"), "sample": pa.array(asks["sample"]), "response": texts, "plain": texts,
+        "n_tokens": pa.array(np.full(n, 60)), "finish": same("stop"), "continuations": none,
+        "logps": pa.ListArray.from_arrays(np.zeros(n + 1, np.int32), pa.array([], pa.float64())),
+    }  # fmt: skip
+    said = {
+        "record": ids, "judge": same(about["judges"][0]), "score": pa.array(yes.astype(float)),
+        "label": pa.array(["refusal", "answer"]).take(pa.array(yes.astype(int))), "reason": pa.nulls(n, pa.string()),
+        "details": same("{}"), "judge_id": same(digest("judge")), "rubric": same(""), "words": same(""),
+    }  # fmt: skip
+    at = folder.config(about["measure"], about["cell"]).shard(subject, 0)
+    judged_at = folder.judgement(about["measure"], about["cell"], about["judges"][0], subject, 0)
+    for file, name, columns in ((at, "records", answers), (judged_at, "judgements", said)):
+        version, schema = schemas.SCHEMAS[name]
+        tables._put(file, name, version, pa.table(columns, schema=schema))
+
+
+def _summed(folder: StudyFolder) -> int:
+    """Sum and number of scores of each prompt under each attack, subject by subject: nothing else is kept."""
+    n, found = 0, configs(folder)
+    for at in folder.configs():
+        about = next(c for c in found.values() if at.root.name.endswith(c.id[:12]))
+        ids = pa.array(tables.read(at.items, "items")["id"], pa.string())
+        attacks, texts = Texts(), defaultdict[str, Texts](Texts)
+        sums = []
+        for shard in at.shards():
+            table = answered([shard], ids, None, None, False)
+            file = folder.judgements / at.root.name / about.judges[0] / shard.parent.name / shard.name
+            score = judged([file], table["id"], about.judges, ["own"], texts)[about.judges[0]].score
+            place = table["item"].to_numpy() * 8 + attacks.numbers(table["attack"])
+            scored = ~np.isnan(score)
+            sums.append(np.bincount(place, np.where(scored, score, 0.0), 8 * len(ids)))
+            sums.append(np.bincount(place, scored, 8 * len(ids)))
+            n += len(table)
+    return n
+
+
 @contextmanager
 def timed(what: str) -> Iterator[None]:
     began, cpu = time.perf_counter(), time.process_time()
@@ -154,13 +256,14 @@ def main() -> None:
     for name, n in (("models", 100), ("tasks", 10), ("variants", 20), ("seeds", 5), ("budgets", 8)):
         parser.add_argument(f"--{name}", type=int, default=n)
     parser.add_argument("--readers", action="store_true", help="models have different templates")
-    parser.add_argument("--only", choices=["plan", "status", "job"], help="one part, in this process")
+    parser.add_argument("--only", choices=["plan", "status", "job", "records"], help="one part, here")
+    parser.add_argument("--again", type=int, help="of records: read so many times over, a subject at a time")
     parser.add_argument("--remove", action="store_true")
     asked = parser.parse_args()
     folder = StudyFolder(asked.folder.resolve())
     parts = {"plan": plan, "status": status, "job": job}
     if asked.only:
-        parts[asked.only](folder, asked)
+        (parts | {"records": records})[asked.only](folder, asked)
         return
     for name in parts:
         subprocess.run([sys.executable, __file__, *sys.argv[1:], "--only", name], check=True)

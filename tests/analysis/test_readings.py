@@ -59,12 +59,6 @@ def test_a_record_that_was_not_judged_is_unscored(made, tmp_path):
     assert set(lost["judge"]) == {"rules"}
 
 
-def test_numbers_in_place_of_ids_tell_records_apart_as_ids_do(made):
-    ids, numbers = load_records(made.folder), load_records(made.folder, numbered=True)
-    assert numbers["record"].tolist() == pd.factorize(ids["record"])[0].tolist()
-    pd.testing.assert_frame_equal(numbers.drop(columns="record"), ids.drop(columns="record"))
-
-
 def test_an_empty_folder_is_an_empty_frame(tmp_path, made):
     import shutil
 

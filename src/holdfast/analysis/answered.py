@@ -82,7 +82,7 @@ def verdicts(frame: pd.DataFrame) -> pd.DataFrame:
 def _reasons(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
     keys = ["cell", "measure", "judge"]
     for who, some in frame[[*keys, "score", "reason"]].groupby(keys, sort=False):
-        gone = some.loc[some["score"].isna(), "reason"].fillna("no reason given")
+        gone = some.loc[some["score"].isna(), "reason"].astype(object).fillna("no reason given")
         yield (*who, None, len(some) - len(gone))
         yield from ((*who, reason, int(n)) for reason, n in gone.value_counts().items())
 

@@ -112,7 +112,7 @@ def answers(folder: StudyFolder, study: Study) -> pd.DataFrame:
         for s, label in zip(rows["subject"], rows["label"], strict=True)
     ]
     rows["training seed"] = rows["seed"].astype(str)
-    rows["task"] = rows["task"].where(rows["measure_task"] == "", rows["measure_task"])
+    rows["task"] = rows["task"].astype(object).where(rows["measure_task"] == "", rows["measure_task"].astype(object))
     order = {j: k for c in about.values() for k, j in enumerate(judges(c))}
     rows = rows.sort_values("judge", key=lambda j: j.map(order), kind="stable")
     rows = _shared_base(rows)

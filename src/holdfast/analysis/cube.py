@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from holdfast.analysis.config_info import ConfigInfo
-from holdfast.analysis.load import SUBJECT
+from holdfast.analysis.load import SUBJECT, plain
 from holdfast.analysis.metrics import Metric, metrics
 from holdfast.evals.measures.measure import Summary
 
@@ -124,13 +124,21 @@ class Places:
 def places_of(rows: pd.DataFrame, summary: Summary) -> Places:
     """``summary.by`` names what groups the rows: ``attack``, a field of the items, or nothing."""
     column = summary.by if summary.by == "attack" else f"f_{summary.by}"
-    group = rows[column].fillna("").astype(str) if column in rows else pd.Series("all", index=rows.index)
-    who = rows.groupby([*SUBJECT, "format"], sort=True, dropna=False)
-    answerers = who.size().reset_index()[[*SUBJECT, "format"]]
+    group = _filled(rows[column]) if column in rows else pd.Series("all", index=rows.index)
+    who = rows.groupby([*SUBJECT, "format"], sort=True, dropna=False, observed=True)
+    answerers = plain(who.size().reset_index()[[*SUBJECT, "format"]])
     item, items = pd.factorize(rows["item"], sort=True)
     place, groups = pd.factorize(group, sort=True)
     at = (who.ngroup().to_numpy() * len(items) + item) * len(groups) + place
     return Places(answerers, tuple(items), tuple(groups), at, summary)
+
+
+def _filled(column: pd.Series) -> pd.Series:
+    """With "" where nothing stands."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return column.fillna("").astype(str)
+    there = column.cat.categories
+    return column.cat.set_categories(sorted({"", *there})).fillna("") if column.isna().any() else column
 
 
 def scored(frame: pd.DataFrame) -> pd.DataFrame:

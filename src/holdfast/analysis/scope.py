@@ -8,7 +8,7 @@ from what they left, so that a folder can be analysed where neither models nor b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -68,9 +68,10 @@ class Everything:
         """``items.parquet`` is in the order in which a limit takes them."""
         return items
 
-    def records(self, config: ConfigInfo, records: pd.DataFrame, items: pd.Series, base: set[str]) -> pd.DataFrame:
-        """``items``: ids of those that are planned; ``base``: subjects that are asked in no condition of their own."""
-        return records
+    def asked(self, config: ConfigInfo, base: Callable[[], set[str]]) -> tuple[int | None, set[str] | None]:
+        """How many samples of a prompt are planned, and in which formats; None: all that are there. ``base``: the
+        formats that subjects are asked in who have no condition of their own."""
+        return None, None
 
     def subjects(self, subjects: pd.DataFrame) -> pd.DataFrame:
         """Rows of the table of subjects: bases, the study's runs at its budgets, its control runs, what is given."""
@@ -103,13 +104,9 @@ class Scope(Everything):
     def items(self, config: ConfigInfo, items: pd.DataFrame) -> pd.DataFrame:
         return items[: self.measures[config.measure].items]
 
-    def records(self, config: ConfigInfo, records: pd.DataFrame, items: pd.Series, base: set[str]) -> pd.DataFrame:
+    def asked(self, config: ConfigInfo, base: Callable[[], set[str]]) -> tuple[int | None, set[str] | None]:
         measure = self.measures[config.measure]
-        kept = records["item"].isin(items) & (records["sample"] < measure.samples)
-        if not measure.own_conditions:
-            ways = set(records.loc[records["subject"].isin(base), "format"])
-            kept &= records["format"].isin(ways or {"default"})
-        return records[kept]
+        return measure.samples, None if measure.own_conditions else base() or {"default"}
 
     def subjects(self, subjects: pd.DataFrame) -> pd.DataFrame:
         study, s = self.study, subjects

@@ -116,7 +116,7 @@ def read(
     column named is among those given; of a file without such a row nothing else is read.
     """
     wanted = {c: pa.array(list(v), SCHEMAS[name][1].field(c).type) for c, v in (where or {}).items()}  # once for all
-    tables = [arrow(p, name, columns, wanted) for p in _paths(path)] or [_shape(name, columns).empty_table()]
+    tables = [arrow(p, name, columns, wanted) for p in _paths(path)] or [empty(name, columns)]
     return pa.concat_tables(tables).to_pandas()
 
 
@@ -140,6 +140,11 @@ def shards(folder: Path, reading: Callable[[list[Path]], T]) -> T:
             error = e
             time.sleep(0.01)
     raise error
+
+
+def empty(name: str, columns: Sequence[str]) -> pa.Table:
+    """These columns of a table without rows."""
+    return _shape(name, columns).empty_table()
 
 
 def _paths(given: Path | str | Iterable[Path]) -> list[Path]:
@@ -238,8 +243,11 @@ def _check_seal(data: bytes) -> bool:
     if named < 0:
         return False
     there = re.compile(rb"[0-9a-f]{64}").search(data, named, named + 100)
-    blank = data[: there.start()] + _BLANK + data[there.end() :] if there else b""
-    if not there or hashlib.sha256(blank).hexdigest().encode() != there[0]:
+    seal = hashlib.sha256()
+    if there:
+        for part in (memoryview(data)[: there.start()], _BLANK, memoryview(data)[there.end() :]):  # and no copy of it
+            seal.update(part)
+    if not there or seal.hexdigest().encode() != there[0]:
         raise ValueError("it was altered: its checksum does not match")
     return True
 
