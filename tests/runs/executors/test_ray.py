@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import tasks_for_workers as tasks
 
+from holdfast import machine
 from holdfast.config.loading import parse
 from holdfast.runs import pipeline, stages
 from holdfast.runs.executors import ray_worker
@@ -29,7 +30,7 @@ from holdfast.runs.executors.ray import Ray
 from holdfast.runs.executors.worker import software
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
-from tests.runs.executors.test_local import jobs, script_that_runs
+from tests.runs.executors.test_local import gpus_of, jobs, script_that_runs
 from tests.runs.pipeline.conftest import SMALL, Here, no_page
 from tests.runs.pipeline.test_kills import members
 from tests.runs.pipeline.test_resume import results
@@ -226,6 +227,34 @@ def test_each_node_does_its_share_and_a_worker_keeps_to_a_model_while_there_are_
     assert sorted("".join(did)) == sorted("abcab" * 3)
     assert all(len(set(models)) == len([k for k, _ in groupby(models)]) for models in did)
     assert len(did) == 2
+
+
+@pytest.mark.slow
+def test_a_machine_that_joins_is_given_jobs(cluster: ThreeNodes, tmp_path: Path) -> None:
+    cluster.fill()
+    with make("ray", folder=tmp_path, address=cluster.address) as pool:
+        list(pool.map(jobs(tmp_path, 1)))
+        cluster.lose(pool._workers[0].actor)
+        (tmp_path / "did").mkdir()
+        work = pool.map([Job(f"job {k}", tasks.tell, {"folder": tmp_path / "did", "model": "m"}) for k in range(40)])
+        while "finished" not in next(work):
+            continue
+        cluster.fill()
+        list(work)
+    did = [len(p.read_text()) for p in (tmp_path / "did").iterdir()]
+    assert sum(did) == 40
+    assert len(did) == 2
+
+
+@pytest.mark.slow
+def test_each_worker_sees_the_gpus_of_one_job_and_no_other_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2")
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    with make("ray", patience=0.0) as pool:
+        assert gpus_of(pool, tmp_path / "one", 2, Resources()) == ["0", "2"]
+        assert gpus_of(pool, tmp_path / "two", 1, Resources(gpus=2)) in (["0,2"], ["2,0"])
+        with pytest.raises(UserError, match="needs, 1 CPU, 3 GPU; they have 2 CPU, 2 GPU"):
+            gpus_of(pool, tmp_path / "three", 1, Resources(gpus=3))
 
 
 @pytest.mark.slow
