@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast import registry
+from holdfast import machine, registry
 from holdfast.config import decisions, loading
 from holdfast.config.run import Run
 from holdfast.config.study import Controls, JudgeSpec, ModelSpec
@@ -275,8 +275,34 @@ def train(report: Report, root: Path, run: Run, budgets: tuple[int, ...]) -> Non
         probes=materials.probes(run.model, run.task),
         references=root / "references",
         fits=_fits(bench.folder, backend.network, controls),
+        processor=_processor(bench, run, backend.network),
     )
     train_one(job, bench.folder.run(run.id), backend.network, report)
+
+
+def _processor(bench: Bench, run: Run, network: Any) -> str:
+    """Its name, where this machine is of another kind than the one on which the model's first run began, and the study
+    allows it; else "". Raises UserError where it does not: what is compared would differ by more than it should."""
+    from holdfast.training.controls import kind, numerics
+
+    here, file = kind(numerics(network)), bench.folder.machine(run.model)
+    if network.device.type != "cuda":
+        here["processor"] = machine.processor()
+    if not file.is_file():
+        # Runs of earlier versions: their own proof says it, but for the processor.
+        proofs = (read_json(p, "controlled")["controlled"] for p in bench.folder.runs.glob("*/controls.json"))
+        write_first(file, here | next((kind(p["numerics"]) for p in proofs if p["base"] == network.digest), {}))
+    first = read_json(file, "device")
+    if here == first:
+        return ""
+    if bench.materials.study.executor.machines == "alike":
+        one, other = (", ".join(dict.fromkeys(filter(None, x.values()))) for x in (here, first))
+        raise UserError(
+            f"{run.label} (seed {run.seed}) would be trained on {one}, the first run of {run.model} was on {other}: "
+            "machines of two kinds round otherwise, and runs that are compared must differ in nothing else; have the "
+            "executor choose machines of the one kind (docs/cluster.md), or allow it with `machines: any` of `executor`"
+        )
+    return here.get("processor", "")
 
 
 def _fits(folder: StudyFolder, network: Any, controls: Controls) -> Fits:

@@ -6,6 +6,7 @@ plan → sample → train → respond → judge → tune → match → analyse �
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -238,6 +239,8 @@ def _open(
     if not begin and not folder.plan_json.exists():
         raise UserError(f"nothing is planned in {folder.root}; run `holdfast train` or `holdfast run` first")
     where = chosen(executor, spec.executor)
+    if where.machines != spec.executor.machines:  # jobs ask the study
+        spec = spec.model_copy(update={"executor": spec.executor.model_copy(update={"machines": where.machines})})
     hands = make(where.name, workers=workers or spec.workers, folder=folder.root, **where.params)
     made = draft(spec, folder) if begin else None
     if made and bounds:
@@ -265,6 +268,11 @@ def _named(config: EvalConfig, spec: Study) -> Planned:
 
 def place(study: str | Path | Study, out: Path | None) -> tuple[Study, StudyFolder]:
     """The study, and the folder it lies or will lie in."""
+    if out is not None and re.fullmatch(r"[A-Za-z][\w.+-]+:", out.parts[0] if out.parts else ""):
+        raise UserError(
+            f"{out.parts[0]}//… is no place for a study: an object store has no rename, by which files are whole; name "
+            "a folder of a file system, and copy it there when the study is done"
+        )
     if isinstance(study, Study):
         return study, StudyFolder(out or RUNS / study.name)
     spec = loading.load(study)

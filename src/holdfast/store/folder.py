@@ -104,6 +104,10 @@ class StudyFolder:
         """Tokens of a micro-batch that memory had room for; ``key`` says of which model and computation."""
         return self.root / "fits" / f"{key}.json"
 
+    def machine(self, model: str) -> Path:
+        """What a model's runs are trained on."""
+        return self.root / "machines" / f"{plain(model)}.json"
+
     def rows(self, key: str) -> Path:
         """A task's rows as they are trained on; ``key`` is a digest of the settings that made them."""
         return self.root / "rows" / f"{short(key)}.json"

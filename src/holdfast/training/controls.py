@@ -58,7 +58,7 @@ def controls(job: TrainJob, network: Network, rows: Rows) -> dict[str, Any]:
                 "micro_tokens": job.micro_tokens,
                 "gradient_checkpointing": job.checkpointing,
             },
-            "numerics": numerics(network),
+            "numerics": numerics(network) | ({"processor": job.processor} if job.processor else {}),
         },
         "exposure": {str(b): exposure(job, b, rows) for b in job.budgets},
     }
@@ -75,6 +75,13 @@ def numerics(network: Network) -> dict[str, Any]:
         "attention": network.attention,
         "threads": torch.get_num_threads(),
     }
+
+
+def kind(of: Mapping[str, Any]) -> dict[str, str]:
+    """Of the numerics, what is the machine's: libraries choose by it how a sum is split. Several of one device count as
+    one: over how many a model lies is a setting."""
+    found = {k: str(of[k]) for k in ("device", "instructions", "processor") if k in of}
+    return found | {"device": ", ".join(sorted(set(found["device"].split(", "))))}
 
 
 def exposure(job: TrainJob, budget: int, rows: Rows) -> dict[str, Any]:

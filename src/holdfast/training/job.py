@@ -37,7 +37,8 @@ class TrainJob:
     shared view. ``probes`` are validation examples on which every checkpoint's distance from the base is measured.
     ``references`` is a folder that runs of a study share; None puts it into the run's own. ``start`` is
     the adapter that a second round of training goes on from, with an optimiser and a warm-up of its own. ``fits`` is
-    what memory has room for, where the controls leave it to that.
+    what memory has room for, where the controls leave it to that. ``processor``: its name, where it is another than the
+    study's other runs have.
     """
 
     id: str
@@ -53,6 +54,7 @@ class TrainJob:
     references: Path | None = None
     start: Path | None = None
     fits: Fits = PLENTY
+    processor: str = ""
 
     def __post_init__(self) -> None:
         assert self.budgets == tuple(sorted(set(self.budgets))), "budgets ascend"

@@ -108,6 +108,13 @@ def test_a_second_process_on_the_folder_is_refused(tmp_path: Path, small_study: 
         assert_one_sentence(holdfast("run", "s.yaml", "--out", tmp_path / "out", cwd=tmp_path), "another process")
 
 
+@pytest.mark.parametrize("out", ["s3://bucket/study", "gs://bucket", "https://host/x"])
+def test_an_object_store_is_no_place_for_a_study(tmp_path: Path, small_study: str, out: str) -> None:
+    (tmp_path / "s.yaml").write_text(small_study)
+    assert_one_sentence(holdfast("run", "s.yaml", "--out", out, cwd=tmp_path), "an object store has no rename")
+    assert [p.name for p in tmp_path.iterdir()] == ["s.yaml"]
+
+
 def test_init_writes_a_study_that_can_be_planned(tmp_path: Path) -> None:
     rows = [
         {"prompt": f"What is {i} plus {i}?", "chosen": f"It is {2 * i}.", "rejected": f"It is {2 * i + 1}."}

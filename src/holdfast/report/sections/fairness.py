@@ -21,6 +21,7 @@ from holdfast.report.series import plain
 from holdfast.report.table import Table, caption
 from holdfast.store import digest
 from holdfast.store.digest import brief
+from holdfast.store.files import read_json
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,21 @@ def controls(findings: Findings) -> list[Control]:
     for (model, task, seed), group in proper.groupby(["model", "task", "seed"], sort=False):
         proofs = {r["label"]: flat(r["controls"].get("controlled", {})) for r in group.to_dict("records")}
         proofs = {label: values for label, values in proofs.items() if values}
+        _same_processor(proofs, findings, model)
         for name in dict.fromkeys(k for values in proofs.values() for k in values):
             values = {label: v[name] for label, v in proofs.items() if name in v}
             declared = any(own[label].declares(name) for label in values if label in own)
             found.append(Control(f"{model} · {task} · seed {seed}", name, values, declared))
     return found
+
+
+def _same_processor(proofs: Mapping[str, dict[str, str]], findings: Findings, model: str) -> None:
+    """A run says its processor only where it is another than that of the model's first run: then all others say it."""
+    name, file = "numerics.processor", findings.folder.machine(model)
+    if file.is_file() and any(name in values for values in proofs.values()):
+        first = read_json(file, "device").get("processor", "none")
+        for values in proofs.values():
+            values.setdefault(name, first)
 
 
 def flat(value: Mapping[str, Any]) -> dict[str, str]:

@@ -76,11 +76,11 @@ def make(name: str, **parameters: Any) -> Executor:
 
 def chosen(text: str | None, own: ExecutorSpec) -> ExecutorSpec:
     """What ``--executor`` asks for, in place of the study's ``own``: a name, with the study's parameters where it names
-    that one, or a YAML file with the two keys of ``ExecutorSpec``."""
+    that one, or a YAML file with the keys of ``ExecutorSpec``."""
     if text is None:
         return own
     if not text.endswith((".yaml", ".yml")):
-        return own if text == own.name else ExecutorSpec(name=text)
+        return own if text == own.name else ExecutorSpec(name=text, machines=own.machines)
     try:
         return ExecutorSpec.model_validate(read_yaml(Path(text)))
     except ValidationError as e:
