@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from holdfast.store import locks, processes
+from holdfast.store import locks, processes, shared
 from holdfast.store.locks import SIGNS, TERM, Turn, lock
 from holdfast.types import UserError
 
@@ -214,10 +214,10 @@ def test_the_way_goes_by_the_file_system_of_the_nearest_mount(
         def __init__(self, mountpoint: str, fstype: str) -> None:
             self.mountpoint, self.fstype = mountpoint, fstype
 
-    monkeypatch.setattr(locks.psutil, "disk_partitions", lambda all: [Partition(*one) for one in found])
-    locks.kind.cache_clear()
+    monkeypatch.setattr(shared.psutil, "disk_partitions", lambda all: [Partition(*one) for one in found])
+    shared.kind.cache_clear()
     assert locks.leased(mount / "study") is leased
-    locks.kind.cache_clear()
+    shared.kind.cache_clear()
 
 
 def test_a_process_is_gone_only_where_that_is_known() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,10 +41,14 @@ def responded(row: SubjectRow, configs: list[EvalConfig], folder: StudyFolder) -
 
 
 def judged(
-    row: SubjectRow, configs: list[EvalConfig], folder: StudyFolder, wants: JudgeModel | Literal["any"] | None = "any"
+    row: SubjectRow,
+    configs: list[EvalConfig],
+    folder: StudyFolder,
+    wants: JudgeModel | Literal["any"] | None = "any",
+    again: Collection[str] = AGAIN,
 ) -> Share:
     """Judgements of one subject, by every judge or by those that want one model. A row that was left unscored for a
-    reason that may pass is not there yet: it is judged again."""
+    reason that may pass (``again``) is not there yet: it is judged again."""
     share = Share(0, 0)
     for config in configs:
         some = {label: judge for label, judge in config.judges.items() if wants in ("any", judge.wants)}
@@ -52,7 +57,7 @@ def judged(
             for label, judge in some.items():
                 at = judged_at(folder, config, label, judge, row.subject)
                 said = tables.shards(at, lambda files: tables.read(files, "judgements", ["record", "reason"]))
-                share += _share(planned, set(said.loc[~said["reason"].isin(AGAIN), "record"]))
+                share += _share(planned, set(said.loc[~said["reason"].isin(again), "record"]))
     return share
 
 

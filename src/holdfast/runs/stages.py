@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from holdfast import interrupt, registry
 from holdfast.config import decisions, loading
@@ -32,9 +32,11 @@ from holdfast.runs.subjects import subjects
 from holdfast.store import tables
 from holdfast.store.files import read_json, write_json
 from holdfast.store.folder import StudyFolder
+from holdfast.store.shared import unseen
 from holdfast.training.job import finished
 from holdfast.types import UserError
 
+T = TypeVar("T")
 Draft = tuple[Materials, Plan]
 
 
@@ -72,6 +74,14 @@ class Work:
                             f"another process has taken {self.folder.root} over, for this one was stopped for long; "
                             "leave the study to that one, or run the same again when it has ended"
                         )
+
+    def await_all(self, wanted: Sequence[T], seen: Callable[[T], bool]) -> None:
+        """Jobs of other machines are done, and what they left may be shown here late."""
+        if left := unseen(self.folder.root, wanted, seen):
+            raise UserError(
+                f"{len(left)} of {len(wanted)} jobs say they are done, and {self.folder.root} has not what they wrote: "
+                "is it the same folder on all machines? If it is, run the same again"
+            )
 
     def _gpus(self, job: Job) -> int:
         """As many as the largest model asks for that the job may load: whom it is about, and whom judges ask."""
@@ -181,6 +191,7 @@ def _fit(work: Work, runs: Sequence[Run]) -> None:
     for again in (False, True):  # a second round begins where a first one ended
         some = distinct([t for t in left if bool(t.parent) == again])
         work.do("train", [_of_run(t, whole[t.id], work, several) for t in some])
+        work.await_all(some, lambda t: finished(work.folder.run(t.id), t.budgets))
 
 
 def _enrol(work: Work, runs: Sequence[Run]) -> list[SubjectRow]:
@@ -221,6 +232,7 @@ def _respond(work: Work, only: str = "") -> Path:
                 if mine
             ],
         )
+    work.await_all(left, lambda row: responded(row, configs, work.folder).done)
     return work.folder.records
 
 
@@ -241,14 +253,15 @@ def _judge(work: Work, only: str = "") -> Path:
         cost.check()
     bases = {row.model: row for row in reversed(rows) if row.label == "base"}
     left = [
-        _of_subject("judge", jobs.judge, work, row, base=bases[row.model], wants=wants, only=only)
+        (row, wants, _of_subject("judge", jobs.judge, work, row, base=bases[row.model], wants=wants, only=only))
         for wants in wanted(configs)  # by the model that judges ask, since a worker holds one
         for row in rows
         if not judged(row, configs, work.folder, wants).done
     ]
     if not left:
         noted.note_all(work.folder, configs, judging=True)
-    work.do("judge", left)
+    work.do("judge", [job for _, _, job in left])
+    work.await_all(left, lambda one: judged(one[0], configs, work.folder, one[1], again=()).done)
     return work.folder.judgements
 
 

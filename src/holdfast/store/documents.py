@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError
 
-from holdfast.store.files import reading
+from holdfast.store.files import read_bytes, reading
 from holdfast.types import UserError
 
 MAX_BYTES = 8 << 20  # of a YAML document; JSON documents of people's data may be longer
@@ -55,7 +55,7 @@ def read_text(path: Path | str, most: int | None = None) -> str:
             raise UserError(
                 f"{path} has {path.stat().st_size:,} bytes, and at most {most:,} are read; is it this file?"
             )
-        data = path.read_bytes()
+        data = read_bytes(path)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as e:

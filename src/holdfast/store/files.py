@@ -22,6 +22,7 @@ from holdfast.types import UserError
 
 SEAL = "sha256"
 AGAIN = "delete it to have it made again"
+STALE = 5  # times that a file is opened
 
 
 @contextmanager
@@ -135,7 +136,7 @@ def read_json(path: Path | str, *needs: str, mend: str = AGAIN) -> Any:
     JSON, without a key that is needed, or altered. A file of earlier versions, which has no checksum, is believed.
     """
     with reading(path):
-        data = Path(path).read_bytes()
+        data = read_bytes(path)
     return from_json(data, path, *needs, mend=mend)
 
 
@@ -152,6 +153,18 @@ def from_json(data: bytes, path: Path | str, *needs: str, mend: str = AGAIN) -> 
     return value
 
 
+def read_bytes(path: Path | str) -> bytes:
+    """All of a file. It is opened again where its server no longer has what was opened (ESTALE): another machine has
+    put a new file in its place, and a cache still named the old one."""
+    for again in reversed(range(STALE)):
+        try:
+            return Path(path).read_bytes()
+        except OSError as e:
+            if e.errno != errno.ESTALE or not again:
+                raise
+    raise AssertionError
+
+
 def write_lines(path: Path | str, values: Iterable[Mapping[str, Any]]) -> None:
     """JSON lines, each sealed."""
     lines = (json.dumps(sealed(value), ensure_ascii=False, allow_nan=False) for value in values)
@@ -163,7 +176,7 @@ def read_lines(path: Path | str, *needs: str, mend: str = AGAIN) -> list[dict[st
     if not Path(path).exists():
         return []
     with reading(path):
-        data = Path(path).read_bytes()
+        data = read_bytes(path)
     if not data.endswith(b"\n"):
         raise UserError(f"{path} is damaged (it was cut off); {mend}")
     return [from_json(line, path, *needs, mend=mend) for line in data.splitlines()]

@@ -20,29 +20,22 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import shutil
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
-
-import psutil
 
 from holdfast.store.files import clear_errors, temporary_name
 from holdfast.store.processes import gone, here, me
+from holdfast.store.shared import shared
 from holdfast.types import UserError
 
 TERM = 180.0  # seconds without a sign of life after which a lease is anybody's
 SIGNS = 6  # of life in a term
 SWITCH = "HOLDFAST_LOCKS"
-# On these flock is the kernel's own. What is none of them may be shared, and a lease holds there and here.
-LOCAL = re.compile(
-    "apfs|bcachefs|btrfs|devtmpfs|exfat|ext[234]|f2fs|fuseblk|hfs|jfs|ntfs3?|overlay|ramfs|reiserfs|tmpfs|ufs|vfat|xfs|zfs"
-)
 _AT, _FREE, _HELD = ".lease", "free", "held."
 
 Ask = Callable[[], bool]
@@ -84,19 +77,6 @@ def leased(folder: Path) -> bool:
     if asked not in ("", "flock", "lease"):
         raise UserError(f"the environment variable {SWITCH} is {asked!r}: make it `lease` or `flock`, or leave it out")
     return asked == "lease" if asked else shared(folder) or (folder / _AT).is_dir()
-
-
-def shared(folder: Path) -> bool:
-    """Whether several machines may see the folder, so that one may see late what another writes, and locks may lie."""
-    return bool(type := kind(folder)) and not LOCAL.fullmatch(type)
-
-
-@lru_cache(maxsize=1024)
-def kind(folder: Path) -> str:
-    """The type of the file system that a folder lies on; "" where the system does not say."""
-    at = folder.resolve()
-    mounted = {Path(p.mountpoint): p.fstype for p in psutil.disk_partitions(all=True)}  # of two at one place the last
-    return next((mounted[place] for place in (at, *at.parents) if place in mounted), "")
 
 
 class _Flock:

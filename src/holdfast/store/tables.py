@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from holdfast.store.files import reading, write_bytes
+from holdfast.store.files import read_bytes, reading, write_bytes
 from holdfast.store.folder import present
 from holdfast.store.schemas import COLUMNS, FLAG, FRAMES, REAL, SCHEMAS, TEXT, WHOLE
 from holdfast.types import UserError
@@ -55,7 +55,7 @@ def read_any(path: Path, name: str) -> tuple[int, pd.DataFrame]:
     of them."""
     known = {n: version for n, (version, _) in (COLUMNS | FRAMES).items()} | _GONE
     with reading(path):
-        data = path.read_bytes()
+        data = read_bytes(path)
     try:
         _check_seal(data)
         file = pq.ParquetFile(pa.BufferReader(data))
@@ -165,7 +165,7 @@ def arrow(
     """One file as Arrow's own table, for those who want columns and no frame; arguments as of ``read``."""
     version, schema = SCHEMAS[name][0], _shape(name, columns)
     with reading(path):
-        data = Path(path).read_bytes()
+        data = read_bytes(path)
     try:
         is_sealed = _check_seal(data)
         # A study is thousands of small files: pq.read_table, which can do far more, takes five times as long for each.

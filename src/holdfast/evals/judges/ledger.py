@@ -19,7 +19,7 @@ from typing import Any
 
 from holdfast.evals.judges.judge import JudgeCost
 from holdfast.store.digest import digest, short
-from holdfast.store.files import opened, write_json
+from holdfast.store.files import opened, read_bytes, write_json
 from holdfast.store.folder import present
 from holdfast.store.locks import lock
 from holdfast.store.processes import gone, me
@@ -121,7 +121,7 @@ class Ledger:
 
     def _read(self, path: Path) -> Mapping[str, Any]:
         try:
-            spent = opened(json.loads(path.read_bytes()))
+            spent = opened(json.loads(read_bytes(path)))
             sound = all(spent[k] >= 0 and math.isfinite(spent[k]) for k in ("calls", "usd"))
         except FileNotFoundError:
             raise
