@@ -136,7 +136,9 @@ def judged(
                 by[judge].append(table if len(names) == 1 else table.filter(pc.equal(table["judge"], judge)))
     found = {}
     for judge, parts in by.items():
-        its = _each_once(pa.concat_tables(parts), ("record", "judge"), shards[0].parent)
+        its = pa.concat_tables(parts)
+        alike = its["record"].equals(ids)  # as a rule: the same rows in the same order
+        its = its if alike else _each_once(its, ("record", "judge"), shards[0].parent)
         score = its["score"].to_numpy()
         beyond = [] if judge in own else score[(score < 0) | (score > 1)]
         if len(beyond):
@@ -148,7 +150,7 @@ def judged(
             name: texts[name].numbers(its[column])
             for name, column in (("verdict", "label"), ("reason", "reason"), ("details", "details"))
         }
-        if not its["record"].equals(ids):  # as a rule they are the same rows in the same order
+        if not alike:
             where = pc.index_in(ids, value_set=its["record"].combine_chunks())
             there = pc.is_valid(where).to_numpy(zero_copy_only=False)
             at = where.fill_null(0).to_numpy()
