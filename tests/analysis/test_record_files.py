@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from holdfast.analysis.load import load_records
+from holdfast.analysis.load import SUBJECT, _joined, load_records, plain
 from holdfast.analysis.record_files import Texts, judged
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
@@ -88,3 +88,15 @@ def test_a_score_beyond_its_unit_is_an_error_but_for_a_measures_own(folder: Stud
     with pytest.raises(UserError, match="outside 0 to 1"):
         judged([tmp_path / "0.parquet"], ids, ["rules"], [], texts)
     assert judged([tmp_path / "0.parquet"], ids, ["rules"], ["rules"], texts)["rules"].score == [7.0]
+
+
+def test_a_subject_of_two_labels_has_its_records_under_both() -> None:
+    records = pd.DataFrame({"subject": pd.Categorical(["b", "a", "b", "c", "a"]), "score": range(5)})
+    who = pd.DataFrame(
+        {"subject": ["b", "a", "b", "z"], "label": ["p", "q", "r", "s"], "distance": [0.1, 0.2, 0.3, 0.4]}
+    )
+    who = who.assign(**{c: c for c in SUBJECT if c not in who})
+    merged = records.astype({"subject": object}).merge(who, on="subject")
+    found = plain(_joined(records, who))[list(merged)]
+    pd.testing.assert_frame_equal(found, merged, check_dtype=False)
+    assert list(found["label"]) == ["p", "r", "q", "p", "r", "q"], "and whom the study does not plan has none"

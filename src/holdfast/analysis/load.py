@@ -124,7 +124,8 @@ def load_records(
     if not numbered:
         frame = plain(frame)
     details, fields = ([c for c in frame if c.startswith(prefix)] for prefix in ("d_", "f_"))
-    return frame[[*_ASKED, *fields, *_SPOKEN, *details, "coherent"]]
+    columns = [*_ASKED, *fields, *_SPOKEN, *details, "coherent"]
+    return pd.DataFrame({c: frame[c] for c in columns}, copy=False)
 
 
 def plain(frame: pd.DataFrame) -> pd.DataFrame:
@@ -143,17 +144,14 @@ def _joined(frame: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
     subjects = subjects.assign(who=there.get_indexer(subjects["subject"])).sort_values("who", kind="stable")
     subjects = subjects[subjects["who"] >= 0].astype(dict.fromkeys(["model", "task", "label", *_ROLE], "category"))
     n = np.bincount(subjects["who"], minlength=len(there))
-    first, who = n.cumsum() - n, frame["subject"].cat.codes.to_numpy()
-    times = np.where(who < 0, 0, n[who]) if len(there) else np.zeros(len(frame), int)
-    if (times != 1).any():
-        frame = frame.take(np.arange(len(frame)).repeat(times))
-        who = who.repeat(times)
+    first, who = (n.cumsum() - n).astype(np.int32), frame["subject"].cat.codes.to_numpy()
     at = first[who] if len(there) else who
-    if (times > 1).any():
-        begins = times[times > 0].cumsum() - times[times > 0]
-        at = at + np.arange(len(at)) - begins.repeat(times[times > 0])
-    known = subjects.drop(columns=["subject", "who"]).take(at).set_axis(frame.index)
-    return pd.concat([frame, known], axis=1, copy=False).reset_index(drop=True)
+    if (n != 1).any():
+        times = n[who]
+        frame, at = frame.take(np.arange(len(frame)).repeat(times)), at.repeat(times)
+        at += np.arange(len(at)) - (times.cumsum() - times).repeat(times)  # the first of a subject's, the second, …
+    known = {c: pd.Series(subjects[c].array.take(at), copy=False) for c in (*SUBJECT, "distance")}
+    return pd.DataFrame({c: frame[c].array for c in frame} | known, copy=False)
 
 
 _ROLE = ["objective", "bracket"]

@@ -188,8 +188,8 @@ def _hashed(table: pa.Table) -> Array:
 class Part:
     """The rows of an eval config by column: numbers of ``Texts``, and values as they are."""
 
-    coded: Mapping[str, Array]
-    plain: Mapping[str, Array]
+    coded: dict[str, Array]
+    plain: dict[str, Array]
 
 
 @dataclass
@@ -222,7 +222,9 @@ class Reading:
         n, times = len(item), len(judges)
 
         def each(parts: list[Array], kind: type) -> Array:
-            return (np.concatenate(parts) if parts else np.array([], kind)).repeat(times)
+            whole = np.concatenate(parts) if parts else np.array([], kind)
+            parts.clear()
+            return whole.repeat(times) if times > 1 else whole
 
         def spoken(name: str, nothing: float) -> Array:
             return np.stack([answers.spoken(judge, name, nothing) for judge in judges], axis=1).ravel()
@@ -267,13 +269,14 @@ class Reading:
                 values[str(name)] = some[numbers]
 
     def stacked(self, parts: list[Part]) -> pd.DataFrame:
-        """One under another, texts as categories in the order of the alphabet."""
+        """One under another, texts as categories in the order of the alphabet. A column at a time is taken out of the
+        parts: no two copies of all of them are held."""
         columns: dict[str, pd.Series | pd.Categorical] = {}
         sizes = [len(part.plain["record"]) for part in parts]
-        for name in dict.fromkeys(c for part in parts for c in (*part.coded, *part.plain)):
+        for name in list(dict.fromkeys(c for part in parts for c in (*part.coded, *part.plain))):
             if not any(name in part.plain for part in parts):
                 none = [np.full(n, -1, np.int16) for n in sizes]
-                found = [part.coded.get(name, gone) for part, gone in zip(parts, none, strict=True)]
+                found = [part.coded.pop(name, gone) for part, gone in zip(parts, none, strict=True)]
                 columns[name] = self.texts[name].column(np.concatenate(found))
             else:
                 each = [self._values(name, part, n) for part, n in zip(parts, sizes, strict=True)]
@@ -282,5 +285,5 @@ class Reading:
 
     def _values(self, name: str, part: Part, n: int) -> pd.Series:
         if name in part.coded:
-            return pd.Series(self.texts[name].column(part.coded[name])).astype(object)
-        return pd.Series(part.plain[name]) if name in part.plain else pd.Series(np.nan, range(n))
+            return pd.Series(self.texts[name].column(part.coded.pop(name))).astype(object)
+        return pd.Series(part.plain.pop(name, np.full(n, np.nan)), copy=False)
