@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -170,6 +171,17 @@ def test_what_a_task_says_of_a_job_that_was_given_to_another_is_not_heard(queue,
     queue.fail(cut_off, ValueError("of a job that is another's"))
     queue.give_back(cut_off)
     assert (queue.held(), queue.done(), queue.failed(), queue.waiting()) == ([other], [], [], [])
+
+
+def test_tasks_keep_their_name_where_the_folder_is_seen_elsewhere_and_a_copy_has_its_own(tmp_path):
+    name = Queue(tmp_path / "study/cluster").name()
+    assert name.startswith("holdfast-study-")
+    (tmp_path / "mounted").symlink_to(tmp_path / "study")
+    assert Queue(tmp_path / "mounted/cluster").name() == name
+    shutil.copytree(tmp_path / "study", tmp_path / "copy")
+    (tmp_path / "study").rename(tmp_path / "moved")
+    assert Queue(tmp_path / "moved/cluster").name() == name
+    assert Queue(tmp_path / "copy/cluster").name() != name
 
 
 def test_a_job_is_told_from_others_in_every_process_alike(tmp_path):

@@ -5,6 +5,7 @@
     done/KEY, failed/KEY                    until whoever waits for it has seen it; ``failed``: the error, pickled
     events/TASK-LIFE.jsonl                  what a task's jobs report; it is there as soon as the task has begun
     closed                                  no more jobs: tasks end
+    name                                    what the tasks are called
     logs/                                   the batch system's own
 
 A job is one file, and every step of its way is one rename of it, which a file server does once whoever asks: so a job
@@ -17,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,7 +27,8 @@ from typing import NamedTuple
 
 from holdfast.runs.executors.executor import Event, Job
 from holdfast.store.digest import digest, short
-from holdfast.store.files import write_bytes
+from holdfast.store.files import replacing, write_bytes
+from holdfast.store.folder import plain
 from holdfast.types import UserError
 
 
@@ -85,6 +88,19 @@ class Queue:
         return f"<{len(self.waiting())} jobs wait in {self.root}, {len(self.held())} are in hand>"
 
     # -- whoever gives jobs -------------------------------------------------------------------------------------------
+
+    def name(self) -> str:
+        """What the tasks are called: the same wherever the folder is mounted or moved, another where it is a copy."""
+        file = self.root / "name"
+        with suppress(FileNotFoundError, ValueError):
+            name, inode, path = file.read_text().splitlines()
+            if int(inode) == file.stat().st_ino or path == str(file.resolve()):
+                return name
+        name = f"holdfast-{plain(self.root.resolve().parent.name)}-{uuid.uuid4().hex[:12]}"
+        with replacing(file) as new:
+            new.touch()
+            new.write_text(f"{name}\n{new.stat().st_ino}\n{file.resolve()}\n")
+        return name
 
     def open(self) -> None:
         """Make the folders, and let tasks stay."""

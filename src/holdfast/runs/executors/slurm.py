@@ -26,8 +26,7 @@ from holdfast.runs.executors.array_task import serve
 from holdfast.runs.executors.executor import Event, Job, Resources
 from holdfast.runs.executors.queue import Entry, Queue, key
 from holdfast.runs.executors.worker import ENVIRONMENT
-from holdfast.store.digest import digest, short
-from holdfast.store.folder import StudyFolder, plain
+from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 
 POLL = 0.5  # seconds between looks at the queue's files
@@ -252,14 +251,14 @@ class Slurm(AbstractContextManager["Slurm"]):
 
 
 class Tasks:
-    """The array tasks of one study, which Slurm knows by a name: that of the folder, and a digest of where it lies."""
+    """The array tasks of one study, which Slurm knows by their name."""
 
     def __init__(self, folder: Path, request: dict[str, Any], idle: int) -> None:
-        self.queue = Queue(StudyFolder(folder).cluster)
-        self.name = f"holdfast-{plain(folder.name)}-{short(digest(str(folder)))}"
-        self._request, self._idle = request, idle
         if not shutil.which("sbatch"):
             raise UserError("there is no Slurm on this machine (no sbatch on the path): run this where you submit jobs")
+        self.queue = Queue(StudyFolder(folder).cluster)
+        self.name = self.queue.name()
+        self._request, self._idle = request, idle
 
     def submit(self, n: int) -> list[str]:
         """Ask for so many; returns their names."""
