@@ -81,7 +81,8 @@ class Display(AbstractContextManager["Display"]):
                 self._bars.remove_task(self._tasks.pop(job))
             if self._overall is not None:
                 self._bars.update(self._overall, completed=self._finished)
-            seconds = time.monotonic() - self._started.pop(job, time.monotonic())
+            now = time.monotonic()
+            seconds = now - self._started.pop(job, now)  # one that reported nothing took no time to speak of
             self.say(f"  {job} done in {seconds:.0f} s ({self._finished} of {self._jobs})")
             return
         now = time.monotonic()
