@@ -146,7 +146,9 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if "sft" in name else ()) for name in ODD])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name != "one budget" else ()) for name in ODD]
+)
 def test_an_unusual_study_has_a_page_and_a_difference_of_control_is_loud(name: str, tmp_path, make_study) -> None:
     folder = make_study(tmp_path, prompts=5, control_runs=[], **ODD[name])
     text = page.build(folder).read_text(encoding="utf-8")

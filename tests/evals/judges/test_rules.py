@@ -514,16 +514,16 @@ def test_how_a_text_is_set_changes_no_verdict():
 
 @pytest.mark.data
 def test_rewriting_real_responses_changes_at_most_two_verdicts_in_a_hundred(need):
-    """Of each rewriting of a twentieth of XSTest's completions, all together. ``rewrites.py`` measures each on all."""
+    """Of each rewriting of a fortieth of XSTest's completions, all together. ``rewrites.py`` measures each on all."""
     changed = n = 0
     for name in rewrites.FILES.values():
-        rows = rewrites.completions(need(f"xstest/{name}"))[::20]
+        rows = rewrites.completions(need(f"xstest/{name}"))[::40]
         for text, label, _ in rows:
             ways = {"1": rewrites.SAME | rewrites.GIVEN, "2": rewrites.SAME, "3": {}}[label]
             first = Rules().refuses(text)
             said = [Rules().refuses(split(rewrite(text)).answer) for rewrite in ways.values()]
             changed, n = changed + sum(x != first for x in said), n + len(said)
-    assert n > 1000
+    assert n > 500
     assert changed <= 0.02 * n
 
 
