@@ -1,10 +1,10 @@
 """A study of 800,000 subjects, planned and asked how far it is; nothing is trained or asked.
 
 100 models × 10 tasks × 20 variants × 5 seeds × 8 budgets. The models are copies of the miniature's that differ by a
-byte; a task has 200 rows. The folder is as a run leaves it half-way: every checkpoint's folder, empty; the table of
-subjects; and what jobs noted of half of them. Each part is a process of its own.
+byte; a task has 200 rows. The folder holds what `status` reads when all is trained and half is measured: the table of
+subjects, and what jobs noted. Each part is a process of its own.
 
-    python benchmarks/scale.py --folder /tmp/scale            # makes it once: 1.1 million folders, removed by --remove
+    python benchmarks/scale.py --folder /tmp/scale            # 0.5 GB, which --remove takes away
     python benchmarks/scale.py --folder /tmp/scale --readers  # no two models read alike: rows are counted for each
     python benchmarks/scale.py --folder /tmp/small --models 2 --seeds 1
 
@@ -100,9 +100,6 @@ def _row(task: int, a: int, b: int) -> dict[str, str]:
 def half_way(folder: StudyFolder) -> None:
     """What a run leaves that has trained all and measured half."""
     planned, configs = Plan.read(folder), jobs.eval_configs(Materials(loading.load(folder.study_yaml), folder))
-    for run in planned.runs:
-        for budget in run.budgets:
-            folder.run(run.id).checkpoint(budget).mkdir(parents=True, exist_ok=True)
     who = [(t, budget) for t in planned.runs for budget in t.budgets]
     frame = pd.DataFrame({"subject": [digest([t.id, budget]) for t, budget in who]})
     for name in ("model", "task", "label", "objective", "seed"):
@@ -112,6 +109,9 @@ def half_way(folder: StudyFolder) -> None:
     frame["adapter"] = [f"trajectories/{t.id}/checkpoints/{budget}" for t, budget in who]
     tables.write(folder.subjects, "subjects", frame)
     noted.begin(folder, len(frame))
+    for n, run in enumerate(planned.runs):
+        with (folder.progress / f"process-{n % 64}").open("a") as file:
+            file.write(f"{noted._trained(run.budgets)} {run.id}\n")
     asked = [noted._Asked(config) for config in configs]
     for n, (row, subjects) in enumerate(noted._alike(folder, configs)):
         plans = [a.plan(row, j) for a in asked if a.config.concerns(row) for j in ("", *a.config.judges)]

@@ -1,14 +1,15 @@
 """How far very many subjects are, by what is noted when their rows are all there.
 
 What is there of a subject is told from its files (``progress``), some milliseconds for each: of 800,000 that is hours.
-So from ``MANY`` on whoever finds a subject's rows of an eval config all there, or all its judgements by a judge, notes
-it: a line in a file of its process's own, for appending to one file from several machines is no promise of any file
-system. A line says of what plan, so that rows that are planned later are not taken to be there. ``holdfast status``
-adds the lines up; what is left to do is always asked of the files themselves.
+So from ``MANY`` on whoever trains a run to its end notes it, and whoever finds a subject's rows of an eval config all
+there, or all its judgements by a judge: a line in a file of its process's own, for appending to one file from several
+machines is no promise of any file system. A line says of what plan, so that rows that are planned later are not taken
+to be there. ``holdfast status`` adds the lines up; what is left to do is always asked of the files themselves.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,7 @@ MANY = 2_000  # subjects, of which all is read in some seconds
 _ME = uuid4().hex[:12]  # this process
 _LINE = np.dtype([("plan", "S12"), ("blank", "S1"), ("subject", "S12"), ("end", "S1")])
 _ASKED = ["task", "label", "objective", "params", "budget", "bracket"]  # of subjects, what decides what they are asked
+Ladders = Sequence[tuple[str, tuple[int, ...]]]  # of every run of the plan its id and budgets
 Notes = Mapping[str, np.ndarray]  # by plan: of the subjects' digests the beginnings, as numbers
 
 
@@ -37,6 +39,36 @@ def begin(folder: StudyFolder, subjects: int) -> None:
     """Has it noted what is finished, where there are many subjects."""
     if subjects > MANY:
         folder.progress.mkdir(parents=True, exist_ok=True)
+
+
+def note_trained(folder: StudyFolder, run: str, budgets: Sequence[int]) -> None:
+    """Notes that a run was trained to all of these budgets."""
+    if folder.progress.is_dir():
+        _append(folder, [f"{_trained(budgets)} {run}\n"])
+
+
+def note_all_trained(folder: StudyFolder, ladders: Ladders) -> None:
+    """Notes that no run of the plan is left, as ``note_all`` does of subjects."""
+    if folder.progress.is_dir():
+        everyone = short(file_digest(folder.plan_json))
+        _append(folder, [f"{_trained(budgets)} {everyone}\n" for budgets in sorted({b for _, b in ladders})])
+
+
+def trained(folder: StudyFolder, ladders: Ladders) -> Share:
+    """Checkpoints of the plan's runs (id and budgets of each); those of a run are there when all of them are."""
+    notes, runs = _read(folder), defaultdict[tuple[int, ...], list[str]](list)
+    everyone = _numbers(np.array([short(file_digest(folder.plan_json))], "S12"))
+    for run, budgets in ladders:
+        runs[budgets].append(run)
+    share = Share(0, 0)
+    for budgets, ids in runs.items():
+        numbers = _numbers(np.array(ids, "S12"))
+        share += _share(len(budgets), numbers, notes.get(_trained(budgets), numbers[:0]), everyone)
+    return share
+
+
+def _trained(budgets: Sequence[int]) -> str:
+    return short(digest(["trained", list(budgets)]))
 
 
 def note_responded(folder: StudyFolder, rows: Iterable[SubjectRow], configs: Sequence[EvalConfig]) -> None:
@@ -76,15 +108,18 @@ def counted(folder: StudyFolder, configs: Sequence[EvalConfig]) -> tuple[Share, 
         for a in (a for a in asked if a.config.concerns(row)):
             for judge in ("", *a.config.judges):
                 wanted.setdefault((bool(judge), a.plan(row, judge), a.rows(row)), []).append(subjects)
-    import pandas as pd
-
     notes, everyone = _read(folder), _numbers(np.array([_everyone(folder)], "S12"))
     shares = [Share(0, 0), Share(0, 0)]
     for (judging, plan, rows), parts in wanted.items():
-        subjects, there = np.concatenate(parts), notes.get(plan, parts[0][:0])
-        done = len(subjects) if (there == everyone).any() else int(pd.Series(subjects).isin(there).sum())
-        shares[judging] += Share(rows * len(subjects), rows * done)
+        shares[judging] += _share(rows, np.concatenate(parts), notes.get(plan, parts[0][:0]), everyone)
     return shares[0], shares[1]
+
+
+def _share(rows: int, who: np.ndarray, there: np.ndarray, everyone: np.ndarray) -> Share:
+    import pandas as pd
+
+    done = len(who) if (there == everyone).any() else int(pd.Series(who).isin(there).sum())
+    return Share(rows * len(who), rows * done)
 
 
 @dataclass

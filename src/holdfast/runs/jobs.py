@@ -278,6 +278,7 @@ def train(report: Report, root: Path, run: Run, budgets: tuple[int, ...]) -> Non
         processor=_processor(bench, run, backend.network),
     )
     train_one(job, bench.folder.run(run.id), backend.network, report)
+    noted.note_trained(bench.folder, run.id, budgets)
 
 
 def _processor(bench: Bench, run: Run, network: Any) -> str:

@@ -164,9 +164,10 @@ def status(study: str | Path, out: Path | None = None) -> dict[str, Any]:
     spec, folder = place(study, out)
     if not folder.plan_json.exists():
         raise UserError(f"there is no study in {folder.root} yet; `holdfast run` begins one")
-    materials, train = Materials(spec, folder), _trained(folder)
+    materials, many = Materials(spec, folder), folder.progress.is_dir()
+    train = noted.trained(folder, ladders(folder)) if many else _trained(folder)
     responses, judgements = Share(0, 0), Share(0, 0)
-    if folder.progress.is_dir():
+    if many:
         responses, judgements = noted.counted(folder, jobs.eval_configs(materials))
     elif train.done:
         rows, configs = subjects(materials, folder, Plan.read(folder).runs), jobs.eval_configs(materials)

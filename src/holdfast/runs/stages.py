@@ -186,6 +186,9 @@ def _fit(work: Work, runs: Sequence[Run]) -> None:
     # By model, since a worker holds one; the longest first, so that none is left with a long one at the end.
     waiting = sorted(runs, key=lambda t: (t.model, -t.checkpoints[-1].forward_tokens))
     left = [t for t in waiting if not finished(work.folder.run(t.id), t.budgets)]
+    noted.begin(work.folder, sum(len(t.measured) for t in runs))
+    if not left:
+        noted.note_all_trained(work.folder, [(t.id, t.budgets) for t in runs])
     whole = {t.id: t for t in work.plan.runs} if left else {}
     several = len(work.study.models) > 1 or len(work.study.tasks) > 1
     for again in (False, True):  # a second round begins where a first one ended

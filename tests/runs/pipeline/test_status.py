@@ -37,13 +37,16 @@ def test_notes_say_what_files_say(finished: tuple[Path, str], tmp_path: Path, mo
         pipeline.stage(stage, folder.root)
     assert shares(folder.root) == asked(folder) == whole, "all that was there before there were notes"
 
+    sft = tables.read(folder.subjects, "subjects").query("label == 'SFT'")
     shutil.rmtree(folder.progress)
+    shutil.rmtree(folder.run(sft["trajectory"].iloc[0]).root)
     pipeline.stage("train", folder.root)
-    none = {"respond": (whole["respond"][0], 0), "judge": (whole["judge"][0], 0)}
-    assert shares(folder.root) == whole | none, "nothing is noted yet"
+    none = {"train": (5, 2), "respond": (whole["respond"][0], 0), "judge": (whole["judge"][0], 0)}
+    assert shares(folder.root) == whole | none, "one run was trained again, and nothing else is noted yet"
 
-    sft = tables.read(folder.subjects, "subjects").query("label == 'SFT'")["subject"]
-    for path in [p for s in sft for part in ("records", "judgements") for p in folder.root.glob(f"{part}/**/{s[:12]}")]:
+    for path in [
+        p for s in sft["subject"] for part in ("records", "judgements") for p in folder.root.glob(f"{part}/**/{s[:12]}")
+    ]:
         shutil.rmtree(path)
     pipeline.stage("respond", folder.root)
     pipeline.stage("judge", folder.root)
@@ -51,7 +54,7 @@ def test_notes_say_what_files_say(finished: tuple[Path, str], tmp_path: Path, mo
     assert 0 < again["respond"][1] < whole["respond"][0], "jobs noted what they did, and nobody else"
     left = {stage: asked(folder)[stage][1] for stage in ("respond", "judge")}
     assert left == {stage: whole[stage][1] for stage in left}
-    for stage in ("respond", "judge"):
+    for stage in ("train", "respond", "judge"):
         pipeline.stage(stage, folder.root)
     assert shares(folder.root) == whole, "what was lost on the way is made up for"
 
