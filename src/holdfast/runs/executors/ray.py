@@ -237,8 +237,10 @@ def _begin(address: str) -> None:
     own: dict[str, Any] = {"num_cpus": machine.cores(), "num_gpus": len(machine.gpus()), "object_store_memory": STORE}
     own |= {"include_dashboard": False}
     before = signal.getsignal(signal.SIGTERM)
-    host, _, port = address.rpartition(":")
     try:
+        if address == "auto":
+            address = ray._private.services.get_ray_address_from_environment(address, None)
+        host, _, port = address.rpartition(":")
         if host and "/" not in host:  # where nobody answers Ray asks again for many minutes
             socket.create_connection((host, int(port)), timeout=ANSWER).close()
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(own if address == "local" else {}))
