@@ -253,8 +253,11 @@ def job(folder: StudyFolder, asked: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
-    for name, n in (("models", 100), ("tasks", 10), ("variants", 20), ("seeds", 5), ("budgets", 8)):
-        parser.add_argument(f"--{name}", type=int, default=n)
+    parser.add_argument("--models", type=int, default=100)
+    parser.add_argument("--tasks", type=int, default=10)
+    parser.add_argument("--variants", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--budgets", type=int, default=8)
     parser.add_argument("--readers", action="store_true", help="models have different templates")
     parser.add_argument("--only", choices=["plan", "status", "job", "records"], help="one part, here")
     parser.add_argument("--again", type=int, help="of records: read so many times over, a subject at a time")
