@@ -159,6 +159,19 @@ def test_what_cannot_be_written_is_said_in_a_sentence(tmp_path: Path, name: str,
         files.write_text(tmp_path / name, "x")
 
 
+def test_a_file_whose_handle_is_stale_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.write_json(tmp_path / "a.json", {"x": 1})
+    real, faults = Path.read_bytes, iter([errno.ESTALE, errno.ESTALE])
+
+    def read(self: Path) -> bytes:
+        if number := next(faults, 0):
+            raise OSError(number, os.strerror(number), str(self))
+        return real(self)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    assert files.read_json(tmp_path / "a.json") == {"x": 1}
+
+
 def test_what_nobody_writes_any_more_is_swept_away_and_what_a_living_process_writes_stays(tmp_path: Path) -> None:
     machine, pid, start = processes.me().split("-")
     mine = files.temporary_name(tmp_path / "a.json")

@@ -161,3 +161,21 @@ def test_a_table_without_a_checksum_is_read_as_earlier_versions_wrote_it(tmp_pat
 def test_a_score_that_is_no_number_is_never_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="a score that is no number"):
         tables.write(tmp_path / "t", "judgements", [replace(ROWS[0], score=float("inf"))])
+
+
+def test_shards_are_listed_again_where_one_is_gone_by_then(tmp_path: Path) -> None:
+    """As whoever looks on sees a folder whose rows are put into one file just now."""
+    item = Item("a", (), fields={})
+    for k in range(3):
+        tables.write(tmp_path / f"0000{k}.parquet", "items", [item], measure="m", cell="c")
+    lists = []
+
+    def read(files: list[Path]) -> list[Item]:
+        lists.append(len(files))
+        (tmp_path / "00002.parquet").unlink(missing_ok=True)
+        return tables.read_rows(files, "items", Item)
+
+    assert tables.shards(tmp_path, read) == [item, item]
+    assert lists == [3, 2]
+    with pytest.raises(UserError, match="there is no file"):
+        tables.shards(tmp_path, lambda files: tables.read_rows(tmp_path / "none", "items", Item))

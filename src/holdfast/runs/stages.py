@@ -69,11 +69,8 @@ class Work:
                 for event in self.executor.map(some, Resources(gpus=gpus, memory=self.plan.cost.least)):
                     self.display.update(event)
                     interrupt.check()
-                    if self.lost():
-                        raise UserError(
-                            f"another process has taken {self.folder.root} over, for this one was stopped for long; "
-                            "leave the study to that one, or run the same again when it has ended"
-                        )
+                    if self.lost():  # which the lock then says
+                        raise UserError(f"{self.folder.root} was taken over")
 
     def await_all(self, wanted: Sequence[T], seen: Callable[[T], bool]) -> None:
         """Jobs of other machines are done, and what they left may be shown here late."""

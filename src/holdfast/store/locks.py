@@ -187,6 +187,9 @@ class Turn:
             return False
         if token != _FREE:
             self._names.remove(f"{token.removeprefix(_HELD)}.json")
+            for name in self._names.all():  # of those that were ended while they waited
+                if name.endswith(".json") and gone(name.rpartition("-")[0]):
+                    self._names.remove(name)
         return True
 
     def look(self) -> str:

@@ -8,13 +8,11 @@ tasks and of the command that waits for them.
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +26,7 @@ from holdfast.runs.executors.queue import Queue
 from holdfast.store.folder import StudyFolder
 from holdfast.types import UserError
 from tests.runs.executors.one_machine_slurm import missing, one_machine
+from tests.runs.kills import Kills
 from tests.runs.pipeline.conftest import SMALL
 from tests.runs.pipeline.test_resume import results
 
@@ -74,11 +73,17 @@ def begin(folder: Path, executor: str = "slurm.yaml", params: str = PARAMS) -> s
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> dict[str, str]:
-    """The bytes that the executor of one machine leaves."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Path:
+    """What the executor of one machine leaves."""
     folder = tmp_path_factory.mktemp("local") / "out"
     assert begin(folder, "local").wait(300) == 0
-    return results(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def local(undisturbed: Path) -> dict[str, str]:
+    """Its bytes."""
+    return results(undisturbed)
 
 
 def ended(run: subprocess.Popen[str], folder: Path, seconds: float = 400) -> dict[str, str]:
@@ -187,10 +192,10 @@ OF_THE_COMMAND = {  # and the exit codes that it may end with
 
 
 @pytest.mark.usefixtures("hears_ctrl_c")
-def test_ended_in_any_way_at_random_moments_a_study_ends_with_the_same_bytes(cluster, local, tmp_path):
-    wanted, counts = int(os.environ.get("HOLDFAST_KILLS", "6")), Counter[str]()
-    chance, rounds = random.Random(int(os.environ.get("HOLDFAST_KILLS_SEED", "0"))), 0
-    while counts.total() < wanted:
+def test_ended_in_any_way_at_random_moments_a_study_ends_with_the_same_bytes(undisturbed, local, tmp_path):
+    kills, rounds = Kills(6), 0
+    chance = kills.chance
+    while kills.more():
         rounds += 1
         out, code = tmp_path / f"out{rounds}", 1
         while code:
@@ -201,20 +206,21 @@ def test_ended_in_any_way_at_random_moments_a_study_ends_with_the_same_bytes(clu
                     time.sleep(0.1)
                 tasks_now = said("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i").split()
                 way = chance.choice([*OF_A_TASK, *OF_THE_COMMAND])
-                if run.poll() is not None or counts.total() >= wanted:
+                if run.poll() is not None or not kills.more():
                     continue
                 if way in OF_A_TASK and tasks_now:
                     said(*OF_A_TASK[way], chance.choice(tasks_now))
-                    counts[f"task {way}"] += 1
+                    kills.add(f"task {way}")
                 elif way in OF_THE_COMMAND:
                     by, expected = OF_THE_COMMAND[way]
                     os.killpg(run.pid, by)
-                    counts[way] += 1
+                    kills.add(way)
                     run.wait(120)
             code = run.returncode
             assert code in {0, *expected}, (tmp_path / "errors").read_text()[-3000:]
         assert ended(run, out) == local
-    print(dict(counts), rounds)
+        kills.ended(StudyFolder(out).run_log, StudyFolder(undisturbed).run_log)
+    kills.tell()
 
 
 def test_a_job_longer_than_the_time_limit_is_done_in_several_lives(cluster, tmp_path):

@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +22,7 @@ import pytest
 
 from holdfast.runs.executors.local import GRACE
 from holdfast.store.folder import StudyFolder
+from tests.runs.kills import Kills
 from tests.runs.pipeline.test_resume import contents, results
 from tests.runs.pipeline.test_tuned_run import TUNED
 
@@ -133,21 +133,17 @@ def test_a_run_ended_in_any_way_at_random_moments_loses_and_leaves_nothing(tmp_p
         errors = (tmp_path / "errors").open("a")
         return subprocess.Popen(command, stdout=errors, stderr=errors, start_new_session=True, cwd=tmp_path)
 
-    shared, seed = set(SHARED.iterdir()), int(os.environ.get("HOLDFAST_KILLS_SEED", "0"))
+    shared = set(SHARED.iterdir())
     assert begin(tmp_path / "undisturbed").wait() == 0
-    wanted, chance, counts = (
-        int(os.environ.get("HOLDFAST_KILLS", "12")),
-        random.Random(seed),
-        Counter[tuple[str, str]](),
-    )
-    rounds = 0
-    while counts.total() < wanted:
+    kills, rounds = Kills(12), 0
+    chance = kills.chance
+    while kills.more():
         rounds += 1
         out = tmp_path / f"out{rounds}"
         log = StudyFolder(out).run_log
         targets = iter(s for s in STAGES for _ in range(3))  # then it may end
         while True:
-            target = next(targets, "") if counts.total() < wanted else ""
+            target = next(targets, "") if kills.more() else ""
             since = len(log.read_text()) if log.exists() else 0
             run = begin(out)
             while run.poll() is None and (not target or stage(log, since) != target):
@@ -171,10 +167,10 @@ def test_a_run_ended_in_any_way_at_random_moments_loses_and_leaves_nothing(tmp_p
             print(f"{where}, {way}: exit {code} after {took:.1f} s", flush=True)
             assert not left(run), (where, way)
             assert code in WAYS[way][1] | ({0} if target == "report" else set()), (where, way, code)
-            counts[where, way] += 1
+            kills.add(f"{where}: {way}")
         assert results(out) == results(tmp_path / "undisturbed")
         assert contents(out).keys() == contents(tmp_path / "undisturbed").keys()  # the page says when it was made
+        kills.ended(log, StudyFolder(tmp_path / "undisturbed").run_log)
     assert not {p.name for p in set(SHARED.iterdir()) - shared}
     assert "Traceback" not in (tmp_path / "errors").read_text()
-    for (where, way), n in sorted(counts.items()):
-        print(f"{where}: {way}: {n}")
+    kills.tell()

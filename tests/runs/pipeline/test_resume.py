@@ -23,11 +23,11 @@ from holdfast.types import UserError
 from tests.runs.pipeline.conftest import no_page
 
 # Wall-clock times, the logs, and files that only say that something was at work.
-VOLATILE = ("timing.jsonl", "run.log", "looks.jsonl", ".lock")
+VOLATILE = ("timing.jsonl", "run.log", "looks.jsonl", ".lock", ".lease")
 
 
 def contents(root: Path) -> dict[str, str]:
-    files = (p for p in sorted(root.rglob("*")) if p.is_file() and p.name not in VOLATILE)
+    files = (p for p in sorted(root.rglob("*")) if p.is_file() and not {*VOLATILE} & {*p.parts})
     return {str(p.relative_to(root)): file_digest(p) for p in files if not p.name.endswith(".tmp")}
 
 

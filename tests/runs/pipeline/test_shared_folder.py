@@ -128,11 +128,6 @@ def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Late:
     return Late(tmp_path / "out", monkeypatch)
 
 
-def same(root: Path, finished: Path) -> None:
-    mine = {name: d for name, d in results(root).items() if "/.lease/" not in f"/{name}"}
-    assert mine == results(finished)
-
-
 @pytest.mark.slow
 def test_a_study_whose_folder_is_shown_late_has_the_same_bytes(
     finished: tuple[Path, str], tmp_path: Path, late: Late
@@ -142,7 +137,7 @@ def test_a_study_whose_folder_is_shown_late_has_the_same_bytes(
     assert (tmp_path / "out" / ".lease" / "free").exists()
     assert not (tmp_path / "out" / ".lock").exists()
     time.sleep(LAG)
-    same(tmp_path / "out", finished[0])
+    assert results(tmp_path / "out") == results(finished[0])
 
 
 def test_what_others_left_is_waited_for(finished: tuple[Path, str], tmp_path: Path, late: Late) -> None:
@@ -162,7 +157,7 @@ def test_what_others_left_is_waited_for(finished: tuple[Path, str], tmp_path: Pa
     assert late.hidden > 5
     assert locks.leased(folder.root)
     time.sleep(LAG)
-    same(folder.root, finished[0])
+    assert results(folder.root) == results(finished[0])
 
 
 def test_a_folder_that_is_another_one_on_other_machines_is_named(
@@ -179,3 +174,23 @@ def test_a_folder_that_is_another_one_on_other_machines_is_named(
         UserError, match=r"1 of 1 jobs say they are done, and .* has not what they wrote.*the same folder"
     ):
         pipeline.stage("train", folder.root)
+
+
+def test_a_study_that_another_machine_has_taken_over_meanwhile_stops(
+    finished: tuple[Path, str], tmp_path: Path, late: Late, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = StudyFolder(shutil.copytree(finished[0], tmp_path / "out", dirs_exist_ok=True))
+    time.sleep(LAG)
+    shutil.rmtree(folder.run(next(t.id for t in Plan.read(folder).runs if t.label == "DPO")).root)
+    monkeypatch.setattr(locks, "TERM", 0.6)
+
+    def taken(self: Elsewhere, jobs: Iterable[Job], resources: object) -> Iterator[Event]:
+        (token,) = (folder.root / ".lease").glob("held.*")
+        token.rename(token.with_name("held.0000abcd-1-1-1"))
+        time.sleep(0.3)
+        yield from ({"job": job.name, "finished": True} for job in jobs)
+
+    monkeypatch.setattr(Elsewhere, "map", taken)
+    with pytest.raises(UserError, match=r"this process was stopped for so long that another took .* over"):
+        pipeline.stage("train", folder.root)
+    assert [p.name for p in (folder.root / ".lease").iterdir()] == ["held.0000abcd-1-1-1"]
