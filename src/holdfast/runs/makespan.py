@@ -90,8 +90,8 @@ def nodes(
     device = costs.device(study)
     if executor != "local" and any(m.device != "cpu" for m in study.models):
         device = "cuda"
-    loads = rounds(study, plan, shapes, probed or costs.SPEEDS[device], device)
     wide = {m.name: m.gpus for m in study.speakers} if device == "cuda" else {}
+    loads = _by_gpus(rounds(study, plan, shapes, probed or costs.SPEEDS[device], device), wide)
     busy = sum(seconds * wide.get(model, 1) for jobs in loads.values() for model, seconds in jobs) / 3600
     least = {name: enough(jobs) for name, jobs in loads.items()}
     return Nodes(
@@ -124,6 +124,16 @@ def rounds(
         name = ("answer", f"budget {depth}" if depth else "base models")
         some = ((model, part) for model in sorted(answers) for part in answers[model] if part[0] == depth)
         found[name] = [(model, seconds) for model, (_, seconds, n) in some for _ in range(n)]
+    return found
+
+
+def _by_gpus(loads: Mapping[Name, list[Load]], wide: Mapping[str, int]) -> dict[Name, list[Load]]:
+    """Jobs that take other numbers of GPUs (``wide``, by model) wait for one another, as of ``stages.Work.do``."""
+    found: dict[Name, list[Load]] = {}
+    for (stage, name), jobs in loads.items():
+        for n in (kinds := sorted({wide.get(model, 1) for model, _ in jobs})):
+            which = name if len(kinds) == 1 else f"{name}, {n} GPU{'s' * (n > 1)}"
+            found[stage, which] = [job for job in jobs if wide.get(job[0], 1) == n]
     return found
 
 

@@ -124,6 +124,18 @@ def test_on_a_cluster_hours_are_of_gpus(make: Make) -> None:
     assert found.device == "cpu"
 
 
+def test_models_on_more_gpus_have_their_turn_and_more_hours(make: Make, make_model, tmp_path: Path) -> None:
+    make_model(tmp_path / "other", weight=1.0)
+    wide = {"name": "wide", "path": "other", "gpus": 2}
+    _, alone = reckoned(make(), [1], "slurm")
+    _, found = reckoned(make(models=[{"name": "tiny", "path": "model"}, wide], objectives=[SFT]), [1], "slurm")
+    names = [r.name for r in found.spans[0].rounds]
+    assert names[:2] == ["first round, 1 GPU", "first round, 2 GPUs"]
+    one, two = (sum(r.work for r in found.spans[0].rounds if r.name.endswith(end)) for end in ("1 GPU", "2 GPUs"))
+    assert found.spans[0].busy_hours == pytest.approx((one + 2 * two) / 3600)
+    assert "GPU" not in alone.spans[0].rounds[0].name
+
+
 def test_the_command_says_and_prints_json(make: Make, tmp_path: Path) -> None:
     from holdfast.config.loading import save
 
