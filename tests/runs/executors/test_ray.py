@@ -80,6 +80,7 @@ class ThreeNodes:
 def cluster() -> Iterator[ThreeNodes]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # a cluster of its own has tokens, and then Ray wants them of all
         patch.setenv("RAY_prestart_worker_first_driver", "0")
         patch.delenv("RAY_ADDRESS", raising=False)
         nodes = ThreeNodes()
@@ -239,7 +240,9 @@ def test_a_machine_that_joins_is_given_jobs(cluster: ThreeNodes, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_each_worker_sees_the_gpus_of_one_job_and_no_other_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_worker_sees_the_gpus_of_one_job_and_no_other_s(
+    cluster: ThreeNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2")
     monkeypatch.setattr(machine, "cores", lambda: 2)
     with make("ray", patience=0.0) as pool:
@@ -254,6 +257,7 @@ def test_each_worker_sees_the_gpus_of_one_job_and_no_other_s(tmp_path: Path, mon
 def test_a_failure_is_raised_as_the_worker_raised_it(cluster: ThreeNodes, mistake: bool, kind: type) -> None:
     with pytest.raises(kind) as caught, make("ray", address=cluster.address) as pool:
         list(pool.map([Job("fails", tasks.fail, {"mistake": mistake})]))
+    assert str(caught.value) == ("a mistake; mend it" if mistake else "a bug")
     notes = getattr(caught.value, "__notes__", [])
     assert bool(notes) is not mistake
     assert mistake or "tasks_for_workers.py" in notes[0]

@@ -238,14 +238,14 @@ def _begin(address: str) -> None:
     own |= {"include_dashboard": False}
     before = signal.getsignal(signal.SIGTERM)
     try:
-        if address == "auto":
-            address = ray._private.services.get_ray_address_from_environment(address, None)
-        host, _, port = address.rpartition(":")
+        at = address if address != "auto" else ray._private.services.get_ray_address_from_environment(address, None)
+        host, _, port = at.rpartition(":")
         if host and "/" not in host:  # where nobody answers Ray asks again for many minutes
             socket.create_connection((host, int(port)), timeout=ANSWER).close()
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(own if address == "local" else {}))
-    except (ConnectionError, RuntimeError, ValueError, OSError) as e:
-        raise UserError(f"there is no way to the Ray cluster at {address!r}: {_last(e)}") from None
+    except (ray.exceptions.RayError, RuntimeError, ValueError, OSError) as e:
+        tokens = " (if it wants tokens, set RAY_AUTH_MODE=token)" if "Failed to connect" in str(e) else ""
+        raise UserError(f"there is no way to the Ray cluster at {address!r}: {_last(e)}{tokens}") from None
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # Ray's own would make an exit of it
@@ -285,7 +285,9 @@ def _how(error: Exception) -> str:
         return "its machine is gone"
     if "low on memory" in said or "memory monitor" in said:
         return "Ray ended it for want of memory"
-    return "it was ended from outside, for want of memory or with its machine"
+    if "process has died" in said:
+        return "it was ended from outside, for want of memory or with its machine"
+    return _last(error)
 
 
 def _given_up(job: str, how: str, times: int) -> UserError:
