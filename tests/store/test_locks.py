@@ -408,5 +408,5 @@ class Leases(RuleBasedStateMachine):
         assert all(f"held.{p.turn._id}" in self.world.files for p in holders)
 
 
-Leases.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+Leases.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 TestLeases = Leases.TestCase

@@ -86,7 +86,7 @@ def copy(finished: tuple[Path, str], tmp_path: Path) -> StudyFolder:
 
 @pytest.mark.parametrize(
     ("at", "ends"),
-    [pytest.param(8, "first", marks=SLOW), pytest.param(3, "second", marks=SLOW), (8, "second"), (8, "killed")],
+    [*(pytest.param(*x, marks=SLOW) for x in [(8, "first"), (3, "second"), (8, "second")]), (8, "killed")],
 )
 @pytest.mark.usefixtures("lies")
 def test_one_run_is_trained(finished: tuple[Path, str], copy: StudyFolder, at: int, ends: str) -> None:
