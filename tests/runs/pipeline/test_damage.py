@@ -107,10 +107,10 @@ def test_a_flipped_bit_of_what_is_read_is_named_or_changes_nothing(damaged: Path
     assert [f for f in found if not f.startswith("study.yaml")] == []  # that file is the user's, and may be changed
 
 
-@pytest.mark.parametrize("way", ["a bit", "half", "empty", "{}"])
-def test_what_was_altered_cut_emptied_or_replaced_is_named(damaged: Path, way: str) -> None:
-    some = r"plan\.json|estimates\.parquet" + ("" if way == "a bit" else r"|.*/cell\.json|.*/config\.json")
-    assert list(_silent(damaged, _look, re.compile(some), [way])) == []
+@pytest.mark.parametrize("way", ["half", "empty", "{}"])
+def test_what_was_cut_emptied_or_replaced_is_named(damaged: Path, way: str) -> None:
+    some = re.compile(r"plan\.json|estimates\.parquet|.*/cell\.json|.*/config\.json")
+    assert list(_silent(damaged, _look, some, [way])) == []
 
 
 @pytest.mark.slow
