@@ -88,7 +88,10 @@ def local(undisturbed: Path) -> dict[str, str]:
 
 def ended(run: subprocess.Popen[str], folder: Path, seconds: float = 400) -> dict[str, str]:
     assert run.wait(seconds) == 0, (folder.parent / "errors").read_text()[-3000:]
-    assert not said("squeue", "--noheader").strip(), "no task is left"
+    until = time.monotonic() + 15  # half of ``idle``: those that a command found and gave nothing end by themselves
+    while said("squeue", "--noheader").strip():
+        assert time.monotonic() < until, "no task is left"
+        time.sleep(0.5)
     return {name: digest for name, digest in results(folder).items() if not name.startswith("cluster/")}
 
 
