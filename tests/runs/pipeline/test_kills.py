@@ -98,7 +98,8 @@ if EXECUTOR == "ray":  # its job is done again, by another
         run.kill()
 
     WAYS["SIGKILL of one worker"] = (one_worker_then_all, {-signal.SIGKILL, 0})
-    WAYS["SIGTERM"] = (lambda run: run.terminate(), {-signal.SIGTERM, signal.SIGTERM})  # Ray's own while it begins
+    # Ray's own while it begins; and now and then its handler of fatal signals hangs for three seconds, and aborts
+    WAYS["SIGTERM"] = (lambda run: run.terminate(), {-signal.SIGTERM, signal.SIGTERM, -signal.SIGABRT})
 STAGES = ("start", "train", "respond", "judge", "tune", "match", "analyse", "report")
 
 
