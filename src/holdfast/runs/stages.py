@@ -64,9 +64,10 @@ class Work:
         if work:
             self.display.begin(stage, len(work))
             interrupt.check()
-            for gpus in sorted(set(map(self._gpus, work))):
-                some = [job for job in work if self._gpus(job) == gpus]
-                for event in self.executor.map(some, Resources(gpus=gpus, memory=self.plan.cost.least)):
+            memory, each = self.plan.cost.least, [self._gpus(job) for job in work]
+            for gpus in sorted(set(each)):
+                some = [job for job, own in zip(work, each, strict=True) if own == gpus]
+                for event in self.executor.map(some, Resources(gpus=gpus, memory=memory)):
                     self.display.update(event)
                     interrupt.check()
                     if self.lost():  # which the lock then says
