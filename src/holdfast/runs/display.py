@@ -35,7 +35,8 @@ class Display(AbstractContextManager["Display"]):
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._started: dict[str, float] = {}
+        self._started: dict[str, tuple[float, int]] = {}  # when a job was first heard of, and what it had done by then
+        self._done: dict[str, int] = {}
         self._spoke: dict[str, float] = {}
         self._overall: TaskID | None = None
         self._jobs = self._finished = 0
@@ -82,12 +83,15 @@ class Display(AbstractContextManager["Display"]):
             if self._overall is not None:
                 self._bars.update(self._overall, completed=self._finished)
             now = time.monotonic()
-            seconds = now - self._started.pop(job, now)  # one that reported nothing took no time to speak of
+            seconds = now - self._started.pop(job, (now, 0))[0]  # one that reported nothing took no time to speak of
             self.say(f"  {job} done in {seconds:.0f} s ({self._finished} of {self._jobs})")
             return
         now = time.monotonic()
-        began = self._started.setdefault(job, now)
-        speed = event["done"] / (now - began) if now > began else 0.0
+        began, before = self._started.setdefault(job, (now, event["done"]))
+        if event["done"] < self._done.get(job, 0):  # lost, and begun again from what was saved
+            began, before = self._started[job] = (now, event["done"])
+        self._done[job] = event["done"]
+        speed = (event["done"] - before) / (now - began) if now > began else 0.0
         detail = f"{event['done']:,} of {event['total']:,} {event['unit']}"
         if "loss" in event:
             detail += f", loss {event['loss']:.3f}"
