@@ -327,6 +327,21 @@ def test_a_job_that_was_asked_for_before_is_done_again_when_it_is_asked_for_agai
         assert len(begun(tmp_path, "job")) == times
 
 
+@pytest.mark.parametrize(
+    ("params", "model", "asked"),
+    [
+        ({}, 1, None),
+        ({}, 3, 3),
+        ({"gpus": 1}, 3, 3),
+        ({"gpus": 2}, 1, 2),
+        ({"options": {"gres": "gpu:a100:3"}}, 3, None),
+    ],
+)
+def test_tasks_ask_for_the_gpus_that_a_model_lies_on(tmp_path, params, model, asked):
+    executor = slurm.Slurm(folder=tmp_path, **params)
+    assert executor._connect(Resources(gpus=model))._request["gpus_per_node"] == asked
+
+
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_task_that_is_told_to_leave_gives_its_job_back_at_the_next_report(tmp_path, ran, by):
     with make("slurm", folder=tmp_path, array=1) as executor:

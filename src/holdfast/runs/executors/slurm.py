@@ -125,9 +125,12 @@ class Slurm(AbstractContextManager["Slurm"]):
                 "these jobs are of no study, so no folder is there for Slurm to see: use the executor local"
             )
         memory = self._memory * 1e9 or 2 * resources.memory
+        typed = any(name.startswith(("gres", "gpus")) for name in self._request["additional_parameters"])
+        own = resources.gpus if resources.gpus > 1 and not typed else 0  # a model's; one is the default, had or not
+        gpus = max(self._gpus, resources.gpus) if self._gpus else own
         more = {
             "cpus_per_task": resources.cpus,
-            "gpus_per_node": max(self._gpus, resources.gpus) if self._gpus else None,
+            "gpus_per_node": gpus or None,
             "mem": f"{math.ceil(memory / 2**20)}M" if memory else None,
         }
         return Tasks(self._folder, {**self._request, **more}, self._idle)
