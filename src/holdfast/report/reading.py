@@ -181,6 +181,16 @@ class Setting:
         c = self.findings.checkpoints
         return c[(c["model"] == self.model) & (c["task"] == self.task) & (c["bracket"] == "")] if len(c) else c
 
+    @property
+    def mixtures(self) -> pd.DataFrame:
+        """The runs of several objectives at once; of a label and seed the one that went furthest, for one whose weights
+        depend on where training ends has a run for each budget."""
+        labels = [v.label for v in self.findings.study.objectives if v.objective == "mixture"]
+        r = self.of(self.findings.runs)
+        r = r[r["label"].isin(labels) & (r["bracket"] == "")]
+        furthest = [max(config["budgets"]) for config in r["config"]]
+        return r.assign(far=furthest).sort_values("far").drop_duplicates(["label", "seed"], keep="last").sort_index()
+
     @cached_property
     def series(self) -> list[Series]:
         mine = [c for c in self.findings.configs.values() if c.task in ("", None, self.task)]

@@ -31,6 +31,7 @@ from holdfast.report.sections import (
     parameters,
     repeatability,
     unsafe_text,
+    weights,
 )
 from holdfast.report.sections.first_table import First
 from holdfast.report.sections.section import Section
@@ -40,7 +41,7 @@ from holdfast.report.table import Table
 # A section that is not named here stands before what was left out.
 ORDER = (
     "controls", "control-runs", "unsafe", "asked", "frontier", "budgets", "matched", "tuned", "stability",
-    "consistency", "attacks", "coherence", "judges", "cost", "counted", "published", "paper", "parameters",
+    "consistency", "attacks", "coherence", "judges", "cost", "weights", "counted", "published", "paper", "parameters",
 )  # fmt: skip
 OF_SETTING: tuple[Callable[[Setting], Section | None], ...] = (
     at_budgets.the_frontier,
@@ -51,6 +52,7 @@ OF_SETTING: tuple[Callable[[Setting], Section | None], ...] = (
     own_settings.section,
     other_choices.section,
     distance_cost.section,
+    weights.section,
     unsafe_text.section,
 )
 OF_STUDY: tuple[Callable[[Findings], Section | None], ...] = (
