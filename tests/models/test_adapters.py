@@ -14,6 +14,12 @@ from holdfast.types import UserError
 
 KINDS = list(tiny.CONFIGS)
 LORA = LoraSpec(rank=4, alpha=8)
+SORTS = {
+    "LoRA": LORA,
+    "rsLoRA": LoraSpec(rank=4, alpha=8, rslora=True),
+    "DoRA": LoraSpec(rank=4, alpha=8, dora=True),
+    "rsDoRA": LoraSpec(rank=4, alpha=8, rslora=True, dora=True),
+}
 
 
 def logps(network, kind="frozen"):
@@ -102,6 +108,62 @@ def test_peft_reads_what_is_saved(kind, tmp_path):
     model.load_state_dict(network.model.state_dict())
     other = peft.PeftModel.from_pretrained(model, tmp_path).base_model.model.eval().requires_grad_(False)
     torch.testing.assert_close(logps(tiny.network(kind, model=other)), want, atol=1e-6, rtol=1e-6)
+
+
+def trained(network, steps=3):
+    """The adapter after a few steps of a plain loss."""
+    batch = layouts.arrange(tiny.flat(tiny.pairs(3)), "padded", tiny.END)
+    optimiser = torch.optim.AdamW(adapters.trainable(network).values(), lr=0.02)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        head.token_logps(network, head.hidden_ND(network, batch), batch.target_N).mean().neg().backward()
+        optimiser.step()
+    return network
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_new_adapter_of_every_sort_has_moved_by_exactly_nothing(sort, dtype):
+    network = tiny.network(dtype=dtype)
+    base = logps(network)
+    adapters.attach(network, SORTS[sort], "lora", 0)
+    assert torch.equal(logps(network), base)
+    assert adapters.norm(network) == 0.0
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_peft_gives_the_logits_of_what_was_trained_and_the_norm_is_of_what_it_merges(sort, kind, tmp_path):
+    network = tiny.network(kind)
+    base = {name: p.detach().clone() for name, p in network.model.named_parameters()}
+    adapters.attach(network, SORTS[sort], "lora", 0)
+    before = adapters.trainable(network)
+    start = {name: p.detach().clone() for name, p in before.items()}
+    trained(network)
+    assert all(not torch.equal(p, start[name]) for name, p in before.items())  # magnitudes too
+    ids = torch.tensor([list(range(1, 20))])
+    with torch.no_grad():
+        want = network.model(ids).logits
+    norm = adapters.norm(network)
+    adapters.save(network, tmp_path)
+    model = AutoModelForCausalLM.from_config(network.model.config, attn_implementation=network.attention)
+    model.load_state_dict(base, strict=False)
+    theirs = peft.PeftModel.from_pretrained(model, tmp_path).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(ids).logits, want, atol=1e-6, rtol=1e-6)
+        adapters.detach(network)
+        plain = network.model(ids).logits
+        assert not torch.allclose(plain, want, atol=1e-2)
+    merged = dict(theirs.merge_and_unload().named_parameters())
+    moved = sum(float((merged[name].double() - p.double()).square().sum()) for name, p in base.items()) ** 0.5
+    assert norm == pytest.approx(moved, rel=1e-5)
+
+
+def test_rslora_scales_by_the_root_of_the_rank():
+    network = tiny.network()
+    for sort, scale in (("LoRA", 2.0), ("rsLoRA", 4.0)):
+        adapters.attach(network, SORTS[sort], "lora", 0)
+        assert {layer.scaling["default"] for layer in network.lora.layers.values()} == {scale}
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,14 @@ from holdfast.types import UserError
 BASE = ModelSpec(name="m", path="package:holdfast.miniature/model")
 
 
-@pytest.fixture(scope="module")
-def adapter(tmp_path_factory) -> str:
+@pytest.fixture(scope="module", params=[{}, {"rslora": True}, {"dora": True}], ids=["LoRA", "rsLoRA", "DoRA"])
+def adapter(request, tmp_path_factory) -> str:
     network = load(BASE, threads=1)
-    adapters.attach(network, LoraSpec(rank=4, alpha=8), "merge")
+    adapters.attach(network, LoraSpec(rank=4, alpha=8, **request.param), "merge")
     with torch.no_grad():
         for name, tensor in network.lora.tensors.items():
+            if "magnitude" in name:
+                tensor.mul_(1.1)
             if "lora_B" in name:
                 tensor.copy_(0.1 * torch.randn(tensor.shape, generator=torch.Generator().manual_seed(len(name))))
     folder = tmp_path_factory.mktemp("adapter")

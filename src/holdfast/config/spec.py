@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from pydantic_core import CoreSchema
 
 LONGEST = 100  # characters of a label, so that file names made with it (255 bytes) have room for digests
@@ -74,9 +82,16 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # -1 stands for "over all seeds" i
 
 class Spec(BaseModel):
     """Frozen and strict; an unknown key, infinity and NaN are errors. Defaults are validated too: 32 and 32.0 are one
-    value."""
+    value. ``unsaid``: fields that came later, which go unsaid at their default, so that texts, digests and ids of a
+    file that does not name them are what they were before."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+    unsaid: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _said(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        return {k: v for k, v in plain(self).items() if k not in self.unsaid or v != fields[k].default}
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

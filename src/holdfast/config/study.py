@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Container
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from holdfast.config.declared import DeclaredSpec, MatchedSpec, TunedSpec
 from holdfast.config.executor import ExecutorSpec
@@ -27,6 +27,8 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 class ModelSpec(Spec):
     """A causal language model in Hugging Face format, and how it is prompted."""
+
+    unsaid = ("gpus",)
 
     name: Label = Field(description="label in tables and charts")
     path: str = Field(description="local folder, GGUF file, hub id, or `package:PACKAGE/PLACE` for either in a package")
@@ -68,11 +70,6 @@ class ModelSpec(Spec):
             )
         return self
 
-    @model_serializer(mode="wrap")
-    def _plain(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """``gpus`` goes unsaid where it is 1, as before it could be more: texts and digests stay as they were."""
-        return {key: value for key, value in plain(self).items() if (key, value) != ("gpus", 1)}
-
 
 class VariantSpec(Spec):
     """An objective with its coefficients, under a label."""
@@ -95,12 +92,27 @@ class VariantSpec(Spec):
 class LoraSpec(Spec):
     """The adapter that is trained."""
 
+    unsaid = ("rslora", "dora")
+
     rank: int = Field(default=16, ge=1, le=65_536, description="of each adapted matrix's update")
     alpha: Positive = Field(default=32, description="the update is scaled by alpha / rank")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of adapter inputs")
     targets: Literal["all-linear"] | tuple[str, ...] = Field(
         default="all-linear", description="module names, or every linear layer but the head"
     )
+    rslora: bool = Field(
+        default=False, description="the update is scaled by alpha / √rank instead (rsLoRA, Kalajdzievski 2023)"
+    )
+    dora: bool = Field(
+        default=False,
+        description="weights as magnitude × direction: the update turns each row of a matrix, whose length is trained "
+        "apart (DoRA, Liu et al. 2024)",
+    )
+
+    @property
+    def kind(self) -> str:
+        """As papers call it."""
+        return ("rs" if self.rslora else "") + ("DoRA" if self.dora else "LoRA")
 
 
 class Controls(Spec):

@@ -3,7 +3,8 @@
 The layers are put into the model itself, with no wrapper around it, and remembered: switching them off sets a flag on
 each instead of walking all modules. A network holds one adapter; another of the same kind is copied into its tensors.
 Whenever layers are put in or taken out, the base is compared with what it was: an adapter that moves it is refused.
-Adapters are fp32 whatever the base is. Hu et al. 2021 (LoRA): W + scale · B A, scale = alpha / rank.
+Adapters are fp32 whatever the base is. Hu et al. 2021 (LoRA): W + scale · B A, scale = alpha / rank, or alpha / √rank
+(rsLoRA, Kalajdzievski 2023, arXiv 2312.03732).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import peft
 import safetensors.torch
 import torch
 from peft.tuners.lora import LoraConfig, LoraLayer
+from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -52,13 +54,15 @@ def attach(network: Network, lora: LoraSpec, *names: rng.Name) -> None:
     """A new, trainable adapter, in place of any that is there.
 
     A is uniform in ±1/√in (what PEFT's kaiming initialisation is), from the stream named by ``names`` and the module's
-    name: equal over objectives, devices and the order of modules. B is zero, so the network is the base.
+    name: equal over objectives, devices and the order of modules. B is zero, and a DoRA's magnitudes are the lengths of
+    the base's rows, so the network is the base.
     """
     targets = _linear_layers(network) if lora.targets == "all-linear" else sorted(lora.targets)
     alpha: Any = int(lora.alpha) if float(lora.alpha).is_integer() else lora.alpha  # serving engines want an int
     config = LoraConfig(
-        task_type="CAUSAL_LM", r=lora.rank, lora_alpha=alpha, lora_dropout=lora.dropout, target_modules=targets
-    )
+        task_type="CAUSAL_LM", r=lora.rank, lora_alpha=alpha, lora_dropout=lora.dropout, target_modules=targets,
+        use_rslora=lora.rslora, use_dora=lora.dora,
+    )  # fmt: skip
     detach(network)
     _inject(network, _plain(config, network))
     with torch.no_grad():
@@ -73,6 +77,9 @@ def attach(network: Network, lora: LoraSpec, *names: rng.Name) -> None:
             bound = 1 / math.sqrt(a.shape[1])
             a.copy_(torch.empty(a.shape).uniform_(-bound, bound, generator=stream))
             b.zero_()
+            if lora.dora:  # PEFT took the lengths in the base's precision, in which the new layer would not be the base
+                lengths, w_OD = layer.lora_magnitude_vector[NAME], dequantize_module_weight(layer.get_base_layer())
+                lengths.weight.copy_(lengths.get_weight_norm(w_OD.float(), b @ a, layer.scaling[NAME]))
 
 
 def detach(network: Network, *, merge: bool = False) -> None:
@@ -210,14 +217,23 @@ def fingerprint(network: Network) -> str:
 
 @torch.no_grad()
 def norm(network: Network) -> float:
-    """Frobenius norm of the change of the weights, scale · B A over all modules together.
+    """Frobenius norm of the change of the weights over all modules together: of scale · B A, and of DoRA (Liu et al.
+    2024, arXiv 2402.09353) of what its magnitudes m make of a row w, m (w + scale · B A) / ‖w + scale · B A‖ − w.
 
     ‖B A‖² = Σ (Bᵀ B) ∘ (A Aᵀ), which needs no matrix of the weight's size.
     """
     total = 0.0
     for layer in {} if network.lora is None else network.lora.layers.values():
         a, b = layer.lora_A[NAME].weight.double(), layer.lora_B[NAME].weight.double()
-        total += layer.scaling[NAME] ** 2 * float(((b.T @ b) * (a @ a.T)).sum())
+        if NAME in layer.lora_magnitude_vector:
+            lengths, w_OD = layer.lora_magnitude_vector[NAME], dequantize_module_weight(layer.get_base_layer()).float()
+            # Of the new rows in fp32 as in the forward, so that what has not moved has moved by exactly nothing.
+            new_O = lengths.get_weight_norm(w_OD, (b @ a).float(), layer.scaling[NAME])
+            w_OD = (w_OD.T if layer.fan_in_fan_out else w_OD).double()
+            turned_OD = (w_OD + layer.scaling[NAME] * b @ a) * (lengths.weight / new_O).unsqueeze(1)
+            total += float((turned_OD - w_OD).square().sum())
+        else:
+            total += layer.scaling[NAME] ** 2 * float(((b.T @ b) * (a @ a.T)).sum())
     return math.sqrt(max(total, 0.0))
 
 

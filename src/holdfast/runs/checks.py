@@ -86,7 +86,10 @@ def _variants(study: Study) -> None:
             raise UserError(f"{at}.label cannot be {v.label!r}: a control run has that name; choose another")
         objective = _at(at, registry.build, "objectives", v.spec.objective, v.spec.params)
         rate = v.spec.learning_rate or study.controls.learning_rate
-        changes = [v.controls(study.controls), v.spec.order_seed, v.spec.init_seed, v.spec.task]
+        controls = v.controls(study.controls)
+        if controls.lora.dora and study.backend == "vllm":
+            raise UserError(f"{v.label} trains a DoRA, which vLLM cannot serve: measure with `backend: in_process`")
+        changes = [controls, v.spec.order_seed, v.spec.init_seed, v.spec.task]
         for task in study.tasks:
             v.task(task)
         twin = labels.setdefault(digest([registry.identity(objective), rate, *changes]), v.label)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from holdfast import machine
-from holdfast.config.study import MOST_TOKENS, Study
+from holdfast.config.study import MOST_TOKENS, Controls, Study
+from holdfast.config.study_runs import variants
 from holdfast.runs.sizes import Shape
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ SPEEDS = {"cpu": Speeds(3.0e10, 4.0e10, 1.0e10), "cuda": Speeds(1.5e14, 1.5e14, 
 GPU_BYTES = 80_000_000_000  # of a GPU, where none is here to be asked
 PROCESS_BYTES = 500_000_000  # of a process that has loaded torch and transformers, before any model
 RECORD_BYTES = 600  # of a record with its judgements, compressed
+DORA_KEEPS = (
+    2.5  # times what a token keeps without: outputs, too (counted on the miniature's model; rank hardly counts)
+)
 AT_ITS_HEIGHT = 1.7  # what a step takes over what its tokens keep (see ``models.memory``, which counts on the model)
 
 
@@ -76,7 +80,8 @@ def cost(
     workers = study.workers or _workers(study)
     micro_tokens = MOST_TOKENS if controls.micro_tokens == "auto" else controls.micro_tokens
     again = checkpointed(known, study, here)
-    worker_bytes, token_bytes = max((_worker_bytes(s, study, again) for s in known), default=(0, 0))
+    worker_bytes, token_bytes = _worst(known, study, again)
+    of_label = each_controls(study)
     train = reference = 0.0
     adapters = 0
     for t in runs:
@@ -84,7 +89,7 @@ def cost(
             more = run_flops(shape, t, again)
             train, reference = train + more[0], reference + more[1]
             # An adapter per budget, and with the last one the two moments of AdamW.
-            adapters += 4 * shape.per_rank * controls.lora.rank * (len(t.checkpoints) + 2)
+            adapters += 4 * _trained(shape, of_label[t.label]) * (len(t.checkpoints) + 2)
     read = sum(2 * s.parameters * (c.tokens - c.written) for c in configs if (s := shapes[c.model]) is not None)
     write = sum(2 * s.parameters * c.written for c in configs if (s := shapes[c.model]) is not None)
 
@@ -128,8 +133,9 @@ def crowded(study: Study, shapes: Mapping[str, Shape | None]) -> list[str]:
         needs = shape.bytes if spec.quantization != "none" else size * shape.parameters
         if study.trains:
             again = shape.layers * shape.hidden + shape.widths / max(shape.layers, 1)
-            needs += 16 * shape.per_rank * study.controls.lora.rank
-            needs += int(size * again * AT_ITS_HEIGHT * study.controls.max_tokens)
+            trained, keeps = zip(*((_trained(shape, c), _keeps(c)) for c in each_controls(study).values()), strict=True)
+            needs += 16 * max(trained)
+            needs += int(size * again * max(keeps) * AT_ITS_HEIGHT * study.controls.max_tokens)
         fits = math.ceil(needs / (machine.SHARE * room - PROCESS_BYTES))
         if spec.gpus < fits:
             said.append(
@@ -165,20 +171,39 @@ def checkpointed(shapes: Sequence[Shape], study: Study, device: str) -> bool:
         return controls.gradient_checkpointing
     if controls.micro_tokens != "auto" or device == "cuda":
         return False
-    worker, token = max((_worker_bytes(s, study, False) for s in shapes), default=(0, 0))
+    worker, token = _worst(shapes, study, False)
     return worker < machine.free() < worker + controls.max_tokens * token
 
 
-def _worker_bytes(shape: Shape, study: Study, again: bool) -> tuple[int, int]:
-    """Of a process with base, adapter, its gradient and moments; and what a token of a step takes more."""
-    controls, spec = study.controls, study.models[0]
+def each_controls(study: Study) -> dict[str, Controls]:
+    """The controls that runs of each label are trained under."""
+    return {label: variant.controls(study.controls) for label, variant in variants(study).items()}
+
+
+def _trained(shape: Shape, controls: Controls) -> int:
+    """Numbers that are trained; of a DoRA's magnitudes, one for each row of a matrix, about half of its rank 1."""
+    return shape.per_rank * controls.lora.rank + (shape.per_rank // 2 if controls.lora.dora else 0)
+
+
+def _keeps(controls: Controls) -> float:
+    return DORA_KEEPS if controls.lora.dora else 1.0
+
+
+def _worst(shapes: Sequence[Shape], study: Study, again: bool) -> tuple[int, int]:
+    """Of a process with base, what is trained, its gradient and moments; and what a token of a step takes more."""
+    each = {*each_controls(study).values()} or {study.controls}
+    return max((_worker_bytes(s, study, c, again) for s in shapes for c in each), default=(0, 0))
+
+
+def _worker_bytes(shape: Shape, study: Study, controls: Controls, again: bool) -> tuple[int, int]:
+    spec = study.models[0]
     small = spec.dtype == "bfloat16" or (spec.dtype == "auto" and device(study) == "cuda")
     numbers: float = shape.widths
     if again:  # of a layer its input is kept; and one layer at a time is run again
         numbers = shape.layers * shape.hidden + shape.widths / max(shape.layers, 1)
     base = shape.bytes if spec.quantization != "none" else (2 if small else 4) * shape.parameters
-    token = numbers * (2 if small or controls.autocast else 4) * AT_ITS_HEIGHT
-    return int(PROCESS_BYTES + base + 16 * shape.per_rank * controls.lora.rank), int(token)
+    token = numbers * _keeps(controls) * (2 if small or controls.autocast else 4) * AT_ITS_HEIGHT
+    return int(PROCESS_BYTES + base + 16 * _trained(shape, controls)), int(token)
 
 
 def _workers(study: Study) -> int:

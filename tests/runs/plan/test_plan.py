@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from holdfast.cli.plan_tables import show
-from holdfast.config.loading import load
+from holdfast.config.loading import dump, load
 from holdfast.config.role import Role
 from holdfast.config.run import Run
 from holdfast.config.study import Study
@@ -413,3 +413,24 @@ def test_how_often_rows_are_read_over_is_said_once_a_task(make: Make) -> None:
 def test_a_learning_rate_that_no_adapter_bears_is_said(make, rate, said) -> None:
     notes = expand(make(controls={"learning_rate": rate})).notes
     assert any(f"a learning rate of {rate:g} is far above" in note for note in notes) is said
+
+
+def test_what_is_trained_is_in_a_runs_id_once_it_is_named_and_costs_what_it_takes(make: Make) -> None:
+    def plan(**lora: Any) -> Any:
+        return expand(make(controls={"batch_rows": 4, "lora": {"rank": 2, **lora}}))
+
+    plain = plan()
+    assert [t.id for t in plan(rslora=False, dora=False).runs] == [t.id for t in plain.runs]
+    assert "dora" not in dump(make())
+    others = [plan(rslora=True), plan(dora=True), plan(rslora=True, dora=True)]
+    assert len({p.runs[0].id for p in (plain, *others)}) == 4
+    assert others[0].cost == plain.cost
+    assert others[1].cost.token_bytes > plain.cost.token_bytes
+    assert others[1].cost.disk_bytes > plain.cost.disk_bytes
+    with pytest.raises(UserError, match="trains a DoRA, which vLLM cannot serve: measure with `backend: in_process`"):
+        expand(
+            make(
+                models=[{"name": "tiny", "path": "model", "backend": "vllm"}],
+                objectives=[{"label": "SFT", "objective": "sft", "controls": {"lora": {"dora": True}}}],
+            )
+        )
