@@ -31,6 +31,7 @@ from holdfast.analysis.matched_rows import Joint
 from holdfast.analysis.needed import needed
 from holdfast.analysis.regimes import SHARED, regimes
 from holdfast.analysis.stability import stability, ways
+from holdfast.analysis.trait_map import trait_map
 from holdfast.config import decisions
 from holdfast.config.study import Study
 from holdfast.store.defuse import csv
@@ -90,6 +91,7 @@ def write_shown(
         "published": printed.assign(budget=printed["budget"].astype(str)),  # or "mean"
         "procedures": published.procedures(study, configs, printed),
         "claims": printed_claims(estimates, subjects, study, configs),
+        "traits": trait_map(measured(estimates), configs, study),
         "needed": needed(shared.ladders, configs, study, compared(estimates)),
         table_files.LAST: coherent.rates(shared.records, configs, study),
     }

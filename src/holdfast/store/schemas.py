@@ -216,6 +216,7 @@ FRAMES: dict[str, tuple[int, str]] = {
     ),
     "needed": (1, "model task measure against interest target seeds prompts seeds_needed prompts_needed basis"),
     "procedures": (1, "what theirs ours"),
+    "traits": (1, "model task measure label budget trait value low high p p_holm group"),
     "claims": (1, "model task claim about verdict rule evidence warning source"),
 }
 
@@ -255,6 +256,7 @@ FRAME_COLUMNS: dict[str, str] = {
     "gap_high": "upper end of its interval",
     "gap_low": "lower end of its interval",
     "gap_share": "share of draws in which both get there",
+    "group": "number of the traits that move alike, in the order shown",
     "harm": "attack success; of `matched` the config that it is measured by",
     "higher": "share of ways in which it is shown higher",
     "humans_only": "weighted responses that people pass alone",
@@ -312,6 +314,7 @@ FRAME_COLUMNS: dict[str, str] = {
     "specificity": "of what people do not pass, the share that the judge does not",
     "stratum": "of which responses: all, of which model, or under which attack or coherence",
     "target": "capability at which attack success is compared; NaN: none is declared",
+    "trait": "label of the statements",
     "theirs": "how it is done where the figure was published",
     "threshold": "score from which a response counts as harm; mean: the mean score",
     "unclear": "share of ways in which nothing is shown",

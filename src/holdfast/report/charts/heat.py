@@ -10,6 +10,8 @@ from holdfast.report.charts.theme import BASE
 from holdfast.report.phrases import evidence, phrase
 from holdfast.report.series import Series
 
+MOST = 12  # columns that can be read; of more traits there is the map of moves
+
 
 def bad(s: Series, condition: str, value: float) -> float:
     """How bad a level is: the colour of its cell. Of what is better when high it is what is left to the top of the
@@ -22,7 +24,7 @@ def by_condition(s: Series, noun: str, estimates: pd.DataFrame, look: Look) -> F
     """Condition (attack, trait) × objective at a budget: the last, unless the reader chooses another."""
     rows = s.of(estimates, condition="*").dropna(subset=["value"])
     rows = rows[rows["label"].isin((BASE, *look.labels))]
-    if rows.empty or rows["condition"].nunique() < 2:
+    if rows.empty or not 2 <= rows["condition"].nunique() <= 1 + MOST:
         return None
 
     def named(condition: str) -> str:

@@ -101,6 +101,7 @@ def config(labels: Sequence[str], scheme: Scheme) -> dict[str, Any]:
         "range": {
             "category": colours(labels, scheme),
             "heatmap": [c["heat_low"], c["heat_high"]],
+            "ramp": [c["calm"], c["heat_low"], c["heat_high"]],  # down, nowhere, up
             "ordinal": [c["harm"], c["harm_pale"], c["calm_pale"], c["calm"]],  # harm × coherence, harm first
             "diverging": [c["calm_pale"], c["calm"], *_parts(scheme)],  # parts of a whole, what is left over first
         },

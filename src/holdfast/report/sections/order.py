@@ -30,6 +30,7 @@ from holdfast.report.sections import (
     paper,
     parameters,
     repeatability,
+    traits,
     unsafe_text,
     weights,
 )
@@ -41,12 +42,14 @@ from holdfast.report.table import Table
 # A section that is not named here stands before what was left out.
 ORDER = (
     "controls", "control-runs", "unsafe", "asked", "frontier", "budgets", "matched", "tuned", "stability",
-    "consistency", "attacks", "coherence", "judges", "cost", "weights", "counted", "published", "paper", "parameters",
+    "consistency", "attacks", "traits", "coherence", "judges", "cost", "weights", "counted", "published", "paper",
+    "parameters",
 )  # fmt: skip
 OF_SETTING: tuple[Callable[[Setting], Section | None], ...] = (
     at_budgets.the_frontier,
     at_budgets.against_budget,
     at_budgets.by_attack,
+    traits.section,
     harm_coherence.section,
     equal_capability.section,
     own_settings.section,
