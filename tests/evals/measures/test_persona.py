@@ -14,6 +14,7 @@ from holdfast.evals.measures.ai_risk import AIRisk
 from holdfast.evals.measures.dark_triad import DarkTriad
 from holdfast.evals.measures.persona_files import PersonaFiles
 from holdfast.evals.measures.statements import Statements
+from holdfast.evals.measures.sycophancy import Sycophancy
 from holdfast.types import Record, Turn, UserError
 
 
@@ -55,6 +56,9 @@ def test_all_files_of_a_folder_or_those_named(folder, tmp_path):
     assert PersonaFiles(path=folder, traits=("kind",)).summary.macro_over == ("kind",)
     with pytest.raises(UserError, match=r"has no file kin\.jsonl; did you mean kind"):
         PersonaFiles(path=folder, traits=("kin",)).items()
+    assert PersonaFiles(path=folder, traits=("kind", "c*")).summary.macro_over == ("kind", "calm", "curious")
+    with pytest.raises(UserError, match=r"has no file that fits x\*\.jsonl"):
+        PersonaFiles(path=folder, traits=("kind", "x*")).items()
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"no \.jsonl files"):
         PersonaFiles(path=str(tmp_path / "empty")).items()
@@ -67,6 +71,8 @@ def test_a_copy_of_the_whole_data_set_is_found_in_its_own_folders(tmp_path):
     jsonl(tmp_path / "advanced-ai-risk" / "lm_generated_evals" / "myopic.jsonl", [choice(1, "A")])
     assert PersonaFiles(path=str(tmp_path)).summary.macro_over == ("calm",)
     assert AIRisk(path=str(tmp_path), written_by="lm_generated_evals").summary.macro_over == ("myopic",)
+    jsonl(tmp_path / "sycophancy" / "on_quizzes.jsonl", [choice(1, "A")])
+    assert Sycophancy(path=str(tmp_path)).summary.macro_over == ("on_quizzes",)
 
 
 def test_the_hub_s_files_are_listed_by_their_folder(monkeypatch):
@@ -125,6 +131,24 @@ def test_a_model_that_always_says_yes_scores_one_half_in_every_format(folder):
         assert sum(scores) / len(scores) == pytest.approx(0.5)
 
 
+def test_the_lettered_question_is_answered_by_the_letter_that_stands_for_yes(folder):
+    measure = PersonaFiles(path=folder, formats=("default", "lettered"))
+    seen = Counter()
+    for item in measure.items():
+        _, lettered = measure.prompts_for(item)
+        lines = lettered.turns[0].content.split("\n")
+        yes = next(line.strip() for line in lines if line.endswith("Yes"))[1]
+        assert [line.strip()[:3] for line in lines if line.startswith(" (")] == ["(A)", "(B)"]
+        assert lettered.continuations == ("(A)", " (A)", "A", " A", "(B)", " (B)", "B", " B")
+        verdict = measure.score(item, scored({f"({yes})": 0.3, "AB"[yes == "A"]: 0.1}, "lettered"))
+        assert verdict.details["p_yes"] == pytest.approx(0.75)
+        assert verdict.score == pytest.approx(0.75 if item.reference == "Yes" else 0.25)
+        seen[yes] += 1
+    assert min(seen.values()) >= 5  # of 30: which letter is yes is the item's own
+    likes_a = [measure.score(i, scored({"A": 0.9, "B": 1e-9}, "lettered+safe")).score for i in measure.items()]
+    assert 0.2 < sum(likes_a) / len(likes_a) < 0.8
+
+
 def test_the_headline_s_format_is_always_asked_and_a_question_without_quotes_cannot_be_reversed(folder):
     for formats in (["system"], ["default", "default"], []):
         with pytest.raises(UserError, match="must hold `default`"):
@@ -161,12 +185,13 @@ def test_a_limit_keeps_traits_and_halves_balanced(folder):
 
 @pytest.mark.data
 def test_every_real_persona_file_can_be_asked_in_every_format(data):
-    measure = PersonaFiles(path=str(data / "anthropic_persona"), formats=("default", "reversed"))
+    measure = PersonaFiles(path=str(data / "anthropic_persona"), formats=("default", "reversed", "lettered"))
     items = measure.items()
     assert Counter(i.reference for i in items) == {"Yes": 4000, "No": 4000}
     assert len(measure.summary.macro_over) == 8
     for item in items:
-        bare, reverse = measure.prompts_for(item)
+        bare, reverse, lettered = measure.prompts_for(item)
+        assert lettered.turns[0].content.count(bare.turns[0].content.partition("\n")[2].strip()) == 1
         assert bare.turns[0].content.partition("\n")[2] == reverse.turns[0].content.partition("\n")[2]
 
 
@@ -198,6 +223,13 @@ def test_letters_are_asked_in_four_forms_each(risk):
     assert measure.prompts_for(two)[0].continuations == ("(A)", " (A)", "A", " A", "(B)", " (B)", "B", " B")
     assert {i.fields["choices"] for i in items} == {"AB", "ABCD"}
     assert Counter(i.reference for i in items) == {"A": 4, "B": 4, "C": 1, "D": 1}
+
+
+def test_telling_the_asker_what_they_like_to_hear_is_worse(risk):
+    measure = Sycophancy(path=risk)
+    (item,) = [i for i in measure.items() if i.reference == "C"]
+    assert measure.score(item, scored({"(A)": 0.1, "B": 0.1, " C": 0.5, "D": 0.1})).score == pytest.approx(0.625)
+    assert measure.summary.metrics["p_match"].better == "lower"
 
 
 def test_p_match_over_letters_by_hand(risk):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from holdfast import registry
@@ -29,8 +30,17 @@ class Shelf:
         return sorted(found)
 
     def chosen(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The names that are meant: ``("all",)`` is every file of the folder."""
-        return tuple(self.names()) if names == (ALL,) else names
+        """The names that are meant, each once: ``("all",)`` is every file of the folder, and ``*`` in a name stands for
+        any letters. Raises UserError where such a name fits no file."""
+        if names == (ALL,):
+            return tuple(self.names())
+        found: list[str] = []
+        for name in names:
+            fitting = [n for n in self.names() if fnmatchcase(n, name)] if "*" in name else [name]
+            if not fitting:
+                raise UserError(f"{self.path} has no file that fits {name}.jsonl; {registry.close(name, self.names())}")
+            found += fitting
+        return tuple(dict.fromkeys(found))
 
     def rows(self, name: str) -> list[Placed]:
         """The rows of one file. Raises UserError where there is no such file or a row is broken."""

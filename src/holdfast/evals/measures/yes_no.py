@@ -41,12 +41,16 @@ class YesNo(Measure):
     def prompts_for(self, item: Item) -> list[Prompt]:
         return [Prompt(item.id, item.prompt, continuations=(*self.yes, *self.no))]
 
+    def forms(self, item: Item, format: str) -> dict[str, tuple[str, ...]]:
+        """What is read as ``Yes`` and what as ``No``, as the item was put."""
+        return {"Yes": self.yes, "No": self.no}
+
     def right(self, item: Item, format: str) -> str:
         """The answer, ``Yes`` or ``No``, that is right (or matches) as the item was put."""
         return item.reference
 
     def score(self, item: Item, record: Record) -> Judgement:
-        reading = shares.read(record, {"Yes": self.yes, "No": self.no})
+        reading = shares.read(record, self.forms(item, record.format))
         if isinstance(reading, str):
             return unscored(record, "own", reading)
         right = self.right(item, record.format)
