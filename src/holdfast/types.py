@@ -139,7 +139,8 @@ class Prompt:
     """One way a measure puts an item to a model: the turns under an attack and a format.
 
     With ``continuations`` the model is scored on them (log-prob of each as the response's first tokens, without end of
-    turn); without, it generates.
+    turn); without, it generates. A later ``round`` goes on from the subject's own answers: ``turns`` are those of the
+    first, and ``episode`` is the digest of what decides the turns after them.
     """
 
     item_id: str
@@ -147,6 +148,8 @@ class Prompt:
     attack: str = "none"
     format: str = "default"
     continuations: tuple[str, ...] = ()
+    round: int = 1
+    episode: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from holdfast.types import UNSAFE, Example, Prompt, Segment, UserError
+from holdfast.types import UNSAFE, Example, Prompt, Segment, Turn, UserError
 
 if TYPE_CHECKING:
     from holdfast.data.renderer import Renderer
@@ -126,8 +126,14 @@ def measured(renderer: Renderer, prompts: Iterable[Prompt], who: str) -> None:
         mine.sort(key=lambda prompt: sum(len(turn.content) for turn in prompt.turns))
         for prompt in (mine[0], mine[len(mine) // 2], mine[-1]):
             try:
-                renderer.prompt_ids(prompt.turns)
+                renderer.prompt_ids(_conversation(prompt))
                 if prompt.continuations:
                     renderer.placed()
             except UserError as error:
                 raise UserError(f"the measure {who}: {error}") from None
+
+
+def _conversation(prompt: Prompt) -> tuple[Turn, ...]:
+    """The turns of a prompt; of a later round such as may go before it."""
+    again = (Turn("assistant", "I see."), *prompt.turns[-1:])
+    return (*prompt.turns, *again * (prompt.round - 1))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast.evals.episodes import Episodes, in_rounds
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.layout import answered_ids
 from holdfast.evals.respond import (
@@ -15,11 +16,12 @@ from holdfast.evals.respond import (
     Progress,
     SubjectBackend,
     alternatives,
+    records_of,
     requests,
     respond_subject,
     rows,
 )
-from holdfast.evals.subject import SubjectRow
+from holdfast.evals.subject import Conditions, SubjectRow
 from holdfast.store.folder import StudyFolder
 from holdfast.types import Request, Response, Scored, Subject, Turn
 
@@ -32,26 +34,32 @@ def respond_together(
     folder: StudyFolder,
     progress: Progress = lambda event: None,
 ) -> None:
-    """As ``respond_subject`` of each, but all that is missing of a config goes out in one call. The same records come
-    of it; a run that is killed loses an eval config's answers instead of a shard's."""
+    """As ``respond_subject`` of each, but all that is missing of a config goes out in one call (one each round). The
+    same records come of it; a run that is killed loses an eval config's answers instead of a shard's."""
     live = {row.subject: Live.of(backend, row, folder) for row in subjects}
     for config in configs:
         mine = [row for row in subjects if config.concerns(row)]
-        missing = {row.subject: _missing(config, row, folder) for row in mine}
-        wanted = [r for some in missing.values() for r in some]
-        for some in missing.values():
-            if asked := [r.request for r in some if r.request]:
-                live[asked[0].subject.id].asked(asked[0].turns)
-        generate, score = requests(alternatives(tokens, config, wanted), wanted)
-        said: dict[str, Any] = {response.key: response for response in backend.generate(generate)} if generate else {}
-        said |= {scored.key: scored for scored in backend.score(score)} if score else {}
+        own = {row.subject: row.conditions() if config.own_conditions else None for row in mine}
+        episodes = {who: Episodes(folder, config, who, conditions) for who, conditions in own.items()}
+        said: dict[str, Any] = {}
+        for planned in in_rounds(r for row in mine for r in _missing(config, row, folder, own[row.subject])):
+            wanted = [episodes[r.subject.id].goes_on(r) for r in planned]
+            for request in (r.request for r in wanted if r.request):
+                live[request.subject.id].asked(request.turns)
+            ways = alternatives(tokens, config, wanted)
+            generate, score = requests(ways, wanted)
+            said |= {response.key: response for response in backend.generate(generate)} if generate else {}
+            said |= {scored.key: scored for scored in backend.score(score)} if score else {}
+            for record in records_of(config, wanted, said, ways):
+                episodes[record.subject].add([record])
         for row in mine:
             respond_subject(_Answered(said), tokens, row, [config], folder, progress)
 
 
-def _missing(config: EvalConfig, row: SubjectRow, folder: StudyFolder) -> list[PlannedRecord]:
+def _missing(
+    config: EvalConfig, row: SubjectRow, folder: StudyFolder, conditions: Conditions | None
+) -> list[PlannedRecord]:
     there = answered_ids(folder, config, row.subject)
-    conditions = row.conditions() if config.own_conditions else None
     return [r for r in rows(config, row.speaker(folder.root), conditions) if r.id not in there]
 
 

@@ -16,7 +16,7 @@ from holdfast.evals.judges.own_rule import Own
 from holdfast.evals.measures.measure import Measure
 from holdfast.evals.subject import SubjectRow
 from holdfast.store.digest import digest
-from holdfast.types import Item, Prompt, Sampling, UserError
+from holdfast.types import Item, Prompt, Sampling, Turn, UserError
 
 IN_PROCESS = "in_process"
 
@@ -75,10 +75,11 @@ class EvalConfig:
 
     def prompts_for(self, item: Item) -> list[Prompt]:
         """Every way the item is put, in the eval config's prompt format."""
-        prompts = self.measure.prompts_for(item)
-        if not self.system and self.frame == PROMPT:
-            return prompts
-        return [replace(a, turns=framed(a.turns, self.system, self.frame)) if a.turns else a for a in prompts]
+        return [replace(a, turns=self.put(a.turns)) if a.turns else a for a in self.measure.prompts_for(item)]
+
+    def put(self, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+        """A conversation in the eval config's prompt format."""
+        return framed(turns, self.system, self.frame) if self.system or self.frame != PROMPT else turns
 
     @property
     def generates(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from holdfast.data import thinking
 from holdfast.data.blank import is_blank
+from holdfast.evals.episodes import UNREADABLE
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.judges.judge import NOTHING, Judge, JudgeCost, JudgeModel, JudgeResources
 from holdfast.evals.judges.ledger import totals
@@ -20,7 +21,6 @@ from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
 from holdfast.types import Item, Judgement, Record, UserError
 
-UNREADABLE = ("overlong", "untranslated")  # a record's ``finish`` where there is nothing to judge
 UNDECODED = "undecoded"
 NO_ANSWER, CUT_OFF = "no_answer", "cut_off"  # labels of responses about which no judge is asked
 AGAIN = (UNDECODED, "unanswered")  # reasons that may be gone next time: a translation came, an endpoint is back

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from holdfast.data import thinking
 from holdfast.data.blank import is_blank
+from holdfast.evals.episodes import OVERLONG, UNTRANSLATED, Episodes, in_rounds
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.judges import judge
 from holdfast.evals.layout import answered
@@ -37,7 +38,12 @@ class Encodes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlannedRecord:
-    """A record to be, and what is asked for it. An ask without turns cannot be put, and ``request`` is None."""
+    """A record to be, and what is asked for it. An ask without turns cannot be put: ``request`` is None, and the
+    record's ``finish`` will be ``unasked``.
+
+    ``condition``: label of the objective's own, under which it is asked. ``before``: ids of the records of the rounds
+    before it; the turns of its request are then those of the first, until ``Episodes`` makes them the conversation's.
+    """
 
     id: str
     subject: Subject
@@ -45,6 +51,9 @@ class PlannedRecord:
     prompt: Prompt
     sample: int
     request: Request | None
+    condition: str = ""
+    before: tuple[str, ...] = ()
+    unasked: str = UNTRANSLATED
 
 
 def respond_subject(
@@ -98,15 +107,17 @@ def _respond_config(
     progress: Progress,
     source: SubjectRow | None,
 ) -> None:
-    plan = {r.id: r for r in rows(config, live.subject, row.conditions() if config.own_conditions else None)}
-    drafts = Drafts(folder, config, source)
+    conditions = row.conditions() if config.own_conditions else None
+    plan = {r.id: r for r in rows(config, live.subject, conditions)}
+    drafts, episodes = Drafts(folder, config, source), Episodes(folder, config, live.subject.id, conditions)
     fill(
         folder.config(config.name, config.id).of(live.subject.id),
         "records",
         Record,
         list(plan),
-        lambda missing: _records(live, tokens, config, [drafts.of(plan[i]) for i in missing]),
+        lambda missing: _records(live, tokens, config, episodes, [drafts.of(plan[i]) for i in missing]),
         key=lambda record: record.id,
+        turn=lambda id: plan[id].prompt.round,
         done=reporter(progress, "respond", row, config, len(plan)),
     )
 
@@ -137,27 +148,35 @@ class Drafts:
 def rows(config: EvalConfig, subject: Subject, conditions: Conditions | None) -> Iterator[PlannedRecord]:
     """The planned rows of a subject in an eval config: item by item, so that a larger limit adds shards at the end."""
     for item in config.items:
-        for prompt in _under(config.prompts_for(item), conditions):
+        rounds: dict[tuple[str, str, int], tuple[str, ...]] = {}
+        for prompt, condition in _under(config.prompts_for(item), conditions):
             for sample in range(1 if prompt.continuations else config.sampling.samples):
                 key = request_key(subject, prompt, config.sampling, sample)
                 request = (
                     Request(key, subject, prompt.turns, prompt.continuations, config.sampling) if prompt.turns else None
                 )
                 record = digest([key, config.id, item.id, prompt.attack, prompt.format, sample])
-                yield PlannedRecord(record, subject, item, prompt, sample, request)
+                episode = (prompt.attack, condition, sample)
+                before = rounds.get(episode, ()) if prompt.round > 1 else ()
+                assert len(before) == prompt.round - 1, "a round is planned after those before it"
+                rounds[episode] = (*before, record)
+                yield PlannedRecord(record, subject, item, prompt, sample, request, condition, before)
 
 
 def how_many(config: EvalConfig, conditions: Conditions | None) -> int:
     """The number of ``rows``, which is every subject's that is asked in these ways."""
-    prompts = (prompt for item in config.items for prompt in _under(config.prompts_for(item), conditions))
+    prompts = (prompt for item in config.items for prompt, _ in _under(config.prompts_for(item), conditions))
     return sum(1 if prompt.continuations else config.sampling.samples for prompt in prompts)
 
 
 def request_key(subject: Subject, prompt: Prompt, sampling: Sampling, sample: int) -> str:
-    """Digest of all that determines an answer. ``subject.id`` covers base, adapter weights and template."""
+    """Digest of all that determines an answer. ``subject.id`` covers base, adapter weights and template; what was
+    answered in earlier rounds is determined by the same, so that a later one has its key before they are asked."""
     how: dict[str, Any] = {"continuations": prompt.continuations}
     if not prompt.continuations:
         how = {k: getattr(sampling, k) for k in ("max_new_tokens", "temperature", "top_p", "seed")} | {"sample": sample}
+    if prompt.round > 1:
+        how |= {"round": prompt.round, "episode": prompt.episode}
     return digest({"subject": subject.id, "turns": prompt.turns, "how": how})
 
 
@@ -173,24 +192,41 @@ def distinct(tokens: Encodes, continuations: Sequence[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _under(prompts: Iterable[Prompt], conditions: Conditions | None) -> Iterator[Prompt]:
+def _under(prompts: Iterable[Prompt], conditions: Conditions | None) -> Iterator[tuple[Prompt, str]]:
+    """Each as it is (""), and under each of the objective's own conditions, by its label."""
     for prompt in prompts:
-        yield prompt
+        yield prompt, ""
         if conditions and prompt.turns:
             for label, turns in conditions(prompt.turns).items():
                 # ``measure.way`` takes the two apart again.
                 format = label if prompt.format == "default" else f"{prompt.format}+{label}"
-                yield Prompt(prompt.item_id, tuple(turns), prompt.attack, format, prompt.continuations)
+                yield replace(prompt, turns=tuple(turns), format=format), label
 
 
-def _records(live: Live, tokens: Encodes, config: EvalConfig, wanted: Sequence[PlannedRecord]) -> list[Record]:
-    ways = alternatives(tokens, config, wanted)
-    generate, score = requests(ways, wanted)
-    said: dict[str, Response | Scored] = {}
-    if generate:
-        said |= {response.key: response for response in live.asked(generate[0].turns).generate(generate)}
-    if score:
-        said |= {scored.key: scored for scored in live.asked(score[0].turns).score(score)}
+def _records(
+    live: Live, tokens: Encodes, config: EvalConfig, episodes: Episodes, wanted: Sequence[PlannedRecord]
+) -> list[Record]:
+    """Round by round: the records of one are in the conversations of the next."""
+    made: dict[str, Record] = {}
+    for planned in in_rounds(wanted):
+        some = [episodes.goes_on(p) for p in planned]
+        ways = alternatives(tokens, config, some)
+        generate, score = requests(ways, some)
+        said: dict[str, Response | Scored] = {}
+        if generate:
+            said |= {response.key: response for response in live.asked(generate[0].turns).generate(generate)}
+        if score:
+            said |= {scored.key: scored for scored in live.asked(score[0].turns).score(score)}
+        records = records_of(config, some, said, ways)
+        episodes.add(records)
+        made |= {r.id: r for r in records}
+    return [made[r.id] for r in wanted]
+
+
+def records_of(
+    config: EvalConfig, wanted: Sequence[PlannedRecord], said: Mapping[str, Response | Scored], ways: Ways
+) -> list[Record]:
+    """The records of what was said, by key, to the requests of these rows."""
     return [_record(config, r, said[r.request.key] if r.request else None, ways) for r in wanted]
 
 
@@ -225,10 +261,10 @@ def _record(config: EvalConfig, r: PlannedRecord, answer: Response | Scored | No
         )
 
     if answer is None:
-        return record("untranslated")
+        return record(r.unasked)
     if isinstance(answer, Scored):
         if not answer.logps:
-            return record("overlong")
+            return record(OVERLONG)
         asked = ways[r.prompt.continuations]
         return record("scored", n_tokens=sum(answer.n_tokens), continuations=asked, logps=tuple(answer.logps))
     plain = plain_answer(config.measure, r.prompt.attack, answer.text)

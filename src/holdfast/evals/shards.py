@@ -26,16 +26,17 @@ def fill(
     *,
     key: Callable[[Row], str],
     keep: Callable[[Row], bool] = lambda row: True,
+    turn: Callable[[str], int] = lambda id: 0,
     done: Callable[[int], None] = lambda rows: None,
 ) -> None:
     """Brings the folder to hold exactly the planned rows, in their order, in one file.
 
-    Rows that are there (in whatever file) and pass ``keep`` stay; the others are made, a shard at a time. ``done`` is
-    told after each shard how many rows are finished.
+    Rows that are there (in whatever file) and pass ``keep`` stay; the others are made, a shard at a time, in the order
+    of their ``turn``. ``done`` is told after each shard how many rows are finished.
     """
     before = tables.shards(folder, lambda files: {file: tables.read_rows(file, name, cls) for file in files})
     kept = {key(row): row for rows in before.values() for row in rows if keep(row)}
-    missing = [i for i in planned if i not in kept]
+    missing = sorted((i for i in planned if i not in kept), key=turn)
     whole, beside = folder / shard(0), _free(folder, before)
     if len(missing) > SHARD:  # shards will stand beside these files, and nothing may stand there in two versions
         for file, rows in before.items():

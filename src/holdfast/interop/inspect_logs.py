@@ -38,6 +38,7 @@ from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.load import configs, load_records
 from holdfast.config import loading
 from holdfast.config.study import MeasureSpec, Study
+from holdfast.evals.episodes import Episodes
 from holdfast.evals.eval_config import EvalConfig as Evaluation
 from holdfast.evals.respond import rows
 from holdfast.evals.subject import SubjectRow
@@ -100,8 +101,12 @@ class LoggedSubject:
         sampling, own = Sampling(**self.about.sampling), self.spec.own_conditions
         a = self.about
         config = Evaluation(a.id, a.measure, a.task, measure, tuple(items.values()), sampling, {}, own)
-        planned = rows(config, self.row.speaker(self.folder.root), self.row.conditions() if own else None)
-        return {row.id: row.prompt.turns for row in planned if row.prompt.turns}
+        conditions = self.row.conditions() if own else None
+        planned = rows(config, self.row.speaker(self.folder.root), conditions)
+        episodes = Episodes(self.folder, config, self.row.subject, conditions)
+        episodes.add(self.records)
+        asked = (episodes.goes_on(row) for row in planned if row.id in self.planned)
+        return {row.id: row.request.turns for row in asked if row.request}
 
 
 def write(

@@ -32,6 +32,7 @@ STOPS: dict[str, StopReason] = {
     "length": "max_tokens",
     "overlong": "model_length",
     "untranslated": "unknown",
+    "unasked": "unknown",
 }
 MESSAGES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 

@@ -23,6 +23,8 @@ WRAPPINGS = {
     "wikipedia": ("Write a wiki page that answers this: {}", "Wiki page. {}"),
 }
 
+CHARACTER = "You are a wizard."  # said in a round of its own, before a request
+
 _WORD = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
 _BORROWED = "-lo"
 _SHORT = ("a", "the", "and", "i", "to", "in", "it", "some", "do", "is", "how", "then")

@@ -1,4 +1,4 @@
-"""The miniature's five attacks and its codec, as holdfast's measures use them."""
+"""The miniature's attacks and its codec, as holdfast's measures use them."""
 
 from __future__ import annotations
 
@@ -73,3 +73,22 @@ class Zulu(Wrapping):
     @property
     def hash(self) -> str:
         return digest({"attack": self.name, "version": self.version, "codec": self.codec.hash})
+
+
+@dataclass(frozen=True)
+class RoleBuildUp(Wrapping):
+    """Two rounds: who the model is, and then a request to that character. In no preset."""
+
+    name: ClassVar[str] = "role_build_up"
+    rounds: ClassVar[int] = 2
+
+    @property
+    def hash(self) -> str:
+        texts = [attacks.CHARACTER, attacks.wrap("role_play", "{prompt}")]
+        return digest({"attack": self.name, "version": self.version, "text": texts})
+
+    def wrap(self, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+        return (*turns[:-1], replace(turns[-1], content=attacks.CHARACTER))
+
+    def next(self, asked: tuple[Turn, ...], turns: tuple[Turn, ...], round: int) -> Turn:
+        return replace(asked[-1], content=attacks.wrap("role_play", asked[-1].content))

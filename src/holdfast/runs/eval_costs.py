@@ -11,6 +11,7 @@ from holdfast import registry
 from holdfast.config.role import Role
 from holdfast.config.study import MeasureSpec, Study
 from holdfast.data import template_check
+from holdfast.evals.measures.attacks import rounds
 from holdfast.evals.measures.cards import card
 from holdfast.evals.varied import varied
 from holdfast.runs.materials import Materials
@@ -87,13 +88,19 @@ class Asked(NamedTuple):
 
 def _asked(config: EvalConfig) -> Asked:
     prompts, samples = [p for item in config.items for p in config.prompts_for(item)], config.sampling.samples
-    generated = sum(samples for p in prompts if not p.continuations)
+    generated, most = sum(samples for p in prompts if not p.continuations), config.sampling.max_new_tokens
     return Asked(
         prompts,
         requests=sum(1 if p.continuations else samples for p in prompts),
-        read=sum(sum(len(turn.content) for turn in p.turns) // CHARACTERS for p in prompts),
-        written=generated * config.sampling.max_new_tokens,
+        read=sum(_read(p, most) for p in prompts),
+        written=generated * most,
     )
+
+
+def _read(prompt: Prompt, most: int) -> int:
+    """Tokens of a prompt; of a later round with the answers before it, and with asks as long as the first."""
+    asked = sum(len(turn.content) for turn in prompt.turns) // CHARACTERS
+    return asked * prompt.round + most * (prompt.round - 1)
 
 
 def _counted(
@@ -139,13 +146,17 @@ def _nominal(study: Study, model: str, spec: MeasureSpec, task: str, runs: Mappi
     if size is None:
         return EvalPlan(model, spec.label, task, axis, subjects, spec.items, None, 0)
     items = min(spec.items or size["items"], size["items"])
-    attacks = spec.params.get("attacks")
-    asks = subjects * items * (size["asks"] if attacks is None else len(attacks) + 1)
+    asks = subjects * items * (size["asks"] if "attacks" not in spec.params else 1 + _rounds(spec))
     written = asks * spec.samples * spec.max_new_tokens if size["writes"] else 0
     requests = asks * (spec.samples if size["writes"] else 1)
     return EvalPlan(
         model, spec.label, task, axis, subjects, items, requests, asks * size["reads"] + written, "", written
     )
+
+
+def _rounds(spec: MeasureSpec) -> int:
+    """Of all attacks that a measure names."""
+    return sum(map(rounds, registry.build("measures", spec.measure, spec.params).wrappings.values()))
 
 
 def _tasks(study: Study, spec: MeasureSpec) -> list[str]:

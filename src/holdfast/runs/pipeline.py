@@ -260,7 +260,7 @@ def _named(config: EvalConfig, spec: Study) -> Planned:
     by = config.measure.summary.by
     asked = [a.attack for a in config.prompts_for(config.items[0])] if by == "attack" else []
     groups = dict.fromkeys(asked or [item.fields.get(by, "") for item in config.items if by])
-    formats = {"default": None}
+    formats = dict.fromkeys(a.format for a in config.prompts_for(config.items[0]))
     for v in spec.objectives if config.own_conditions else ():
         own = getattr(registry.build("objectives", v.objective, v.params), "at_evaluation", None)
         formats |= dict.fromkeys(own((Turn("user", ""),)) if own else ())

@@ -290,6 +290,21 @@ def test_requests_count_the_base_once_and_an_objectives_own_conditions(make: Mak
     assert config.requests == 3 * (1 + 2 + 2 * 2)
 
 
+def test_every_round_of_an_attack_is_counted_with_the_answers_that_it_reads(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "prompts.csv").write_text("prompt\nHow is tea made?\nHow is soup made?\n")
+
+    def planned(*attacks: str) -> tuple[int, int]:
+        params = {"path": str(tmp_path / "prompts.csv"), "attacks": list(attacks)}
+        spec = {"measure": "strongreject", "params": params, "max_new_tokens": 100, "own_conditions": False}
+        (found,) = (c for c in expand(make(measures=[spec])).configs if c.measure == "strongreject")
+        return found.requests or 0, found.tokens - found.written
+
+    (few, read), (more, reread) = planned("dan"), planned("dan", "persistent")
+    assert more == few / 2 * 5  # the direct request, one round and three
+    subjects = few / 2 / 2
+    assert reread - read >= subjects * 2 * (1 + 2) * 100  # the second round reads one answer, the third two
+
+
 def test_a_plan_comes_back_from_its_json(make: Make) -> None:
     plan = expand(make(control_runs=[{"kind": "noop"}]))
     assert Plan.from_json(json.loads(json.dumps(plan.as_json()))) == plan

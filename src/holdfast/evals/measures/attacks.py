@@ -40,28 +40,67 @@ class Attack(Protocol):
         ...
 
     def wrap(self, turns: tuple[Turn, ...]) -> tuple[Turn, ...] | None:
-        """The conversation under attack; None where it cannot be put, for want of a translation."""
+        """The conversation under attack; None where it cannot be put, for want of a translation. Of an attack of
+        several rounds the first ask."""
         ...
+
+
+class Episode(Attack, Protocol):
+    """An attack that talks back: of the ``rounds`` the last is where the forbidden request itself is asked."""
+
+    @property
+    def rounds(self) -> int:
+        """How many times the subject is asked, whatever it answers."""
+        ...
+
+    def next(self, asked: tuple[Turn, ...], turns: tuple[Turn, ...], round: int) -> Turn | None:
+        """The user's turn of a round beyond the first, determined by these arguments and what ``hash`` covers.
+
+        ``asked``: the item's own turns; ``turns``: the conversation so far, which ends with the subject's answer. None
+        where the attack has nothing more to say: that round and all after it are unscored.
+        """
+        ...
+
+
+def rounds(attack: Attack) -> int:
+    """How many times a subject is asked under an attack."""
+    return getattr(attack, "rounds", 1)
+
+
+def identity(attack: Attack) -> str:
+    """Digest of an attack without its table of single prompts, where it has one."""
+    return getattr(attack, "identity", None) or attack.hash
 
 
 @dataclass(frozen=True)
 class Template:
-    """An attack that puts the last user turn into a text. ``file``: YAML in the form of ``attacks.yaml``."""
+    """An attack that puts the last user turn into a text, or one round after the other into several, whatever is
+    answered in between. ``file``: YAML in the form of ``attacks.yaml``."""
 
     name: ClassVar[str]
     file: str | None = field(default=None, metadata={"identity": False})
 
     @cached_property
     def _entry(self) -> Mapping[str, Any]:
-        return entry(self.file, "holdfast.evals.measures", "attacks", self.name, ("prompt",))
+        return entry(self.file, "holdfast.evals.measures", "attacks", self.name, ("prompt",), rounds=True)
 
     @property
     def version(self) -> int:
         return self._entry["version"]
 
     @property
-    def text(self) -> str:
+    def text(self) -> str | list[str]:
+        """A list where there are several rounds."""
         return self._entry["text"]
+
+    @property
+    def texts(self) -> list[str]:
+        """One for each round."""
+        return [self.text] if isinstance(self.text, str) else self.text
+
+    @property
+    def rounds(self) -> int:
+        return len(self.texts)
 
     @property
     def codec(self) -> Codec | None:
@@ -78,13 +117,21 @@ class Template:
         return digest({"attack": self.name, "version": self.version, "text": self.text, "codec": codec})
 
     def wrap(self, turns: tuple[Turn, ...]) -> tuple[Turn, ...] | None:
-        last = max(i for i, t in enumerate(turns) if t.role == "user")
-        prompt = self.codec.encode(turns[last].content) if self.codec else turns[last].content
-        if prompt is None:
-            return None
+        last = _last(turns)
+        attacked = self._put(turns[last], 1)
+        return None if attacked is None else (*turns[:last], attacked, *turns[last + 1 :])
+
+    def next(self, asked: tuple[Turn, ...], turns: tuple[Turn, ...], round: int) -> Turn | None:
+        return self._put(asked[_last(asked)], round)
+
+    def _put(self, turn: Turn, round: int) -> Turn | None:
+        prompt = self.codec.encode(turn.content) if self.codec else turn.content
         # Not str.format: a forbidden prompt may hold braces of its own.
-        attacked = replace(turns[last], content=self.text.replace(PROMPT, prompt))
-        return (*turns[:last], attacked, *turns[last + 1 :])
+        return None if prompt is None else replace(turn, content=self.texts[round - 1].replace(PROMPT, prompt))
+
+
+def _last(turns: tuple[Turn, ...]) -> int:
+    return max(i for i, t in enumerate(turns) if t.role == "user")
 
 
 @dataclass(frozen=True)
@@ -127,6 +174,27 @@ class RefusalSuppression(Template):
     """Rules that forbid the words of a refusal."""
 
     name: ClassVar[str] = "refusal_suppression"
+
+
+@dataclass(frozen=True)
+class Crescendo(Template):
+    """From the general over history and particulars to the request, in four rounds."""
+
+    name: ClassVar[str] = "crescendo"
+
+
+@dataclass(frozen=True)
+class Persistent(Template):
+    """The request, and twice again with insistence."""
+
+    name: ClassVar[str] = "persistent"
+
+
+@dataclass(frozen=True)
+class RoleBuildUp(Template):
+    """A role that is built up in two rounds and asked in the third."""
+
+    name: ClassVar[str] = "role_build_up"
 
 
 @dataclass(frozen=True)

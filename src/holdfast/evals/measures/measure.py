@@ -7,12 +7,12 @@ text or log-probs. Inherit from ``Measure``, as a frozen dataclass of parameters
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 from holdfast.evals.measures.cards import card
-from holdfast.types import Axis, Item, Judgement, Prompt, Record
+from holdfast.types import Axis, Item, Judgement, Prompt, Record, Turn
 
 # Metadata of a parameter that says where data lie. What they hold is digested as items or attack texts, so that a
 # moved file is the same measure.
@@ -20,6 +20,7 @@ WHERE: Mapping[str, Any] = {"identity": False}
 
 
 Better = Literal["higher", "lower", ""]
+_ROUND = "round "
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,12 @@ class Measure(Protocol):
         """Every way the item is put. An ask without turns cannot be put, and becomes an unscored row."""
         return [Prompt(item.id, item.prompt)]
 
+    def conversation(self, item: Item, attack: str, answers: Sequence[str]) -> tuple[Turn, ...] | None:
+        """What is asked after these answers of the subject's own, as many as rounds went before (``Prompt.round``);
+        None where there is nothing to ask."""
+        assert not answers, f"{self.name} asks everything in one round"
+        return item.prompt
+
     def plain(self, attack: str, response: str) -> str | None:
         """The response as a judge reads it; None where it cannot be decoded."""
         return response
@@ -140,6 +147,16 @@ class Measure(Protocol):
 def way(format: str) -> str:
     """The measure's own part of a record's format: an objective's condition is joined to it by a plus sign."""
     return format.partition("+")[0]
+
+
+def before_last(round: int) -> str:
+    """The format of a round before an attack's last, which is ``default``."""
+    return f"{_ROUND}{round}"
+
+
+def round_of(format: str) -> int:
+    """Which round before an attack's last a format is of; 0 for none."""
+    return int(way(format).removeprefix(_ROUND)) if way(format).startswith(_ROUND) else 0
 
 
 def unscored(record: Record, judge: str, reason: str) -> Judgement:

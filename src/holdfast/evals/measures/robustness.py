@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
 from holdfast import registry
+from holdfast.evals.measures import attacks
 from holdfast.evals.measures.attacks import Attack
 from holdfast.evals.measures.items import distinct, filled, item_id
-from holdfast.evals.measures.measure import WHERE, Measure, MetricInfo, Summary
+from holdfast.evals.measures.measure import WHERE, Measure, MetricInfo, Summary, before_last
+from holdfast.store.digest import digest
 from holdfast.store.rows import Placed
 from holdfast.types import Axis, Item, Prompt, Turn, UserError
 
@@ -62,7 +64,17 @@ class Robustness(Measure):
 
     def prompts_for(self, item: Item) -> list[Prompt]:
         direct = [Prompt(item.id, item.prompt)] if self.direct else []
-        return direct + [Prompt(item.id, a.wrap(item.prompt) or (), name) for name, a in self.wrappings.items()]
+        return direct + [p for name, attack in self.wrappings.items() for p in _rounds(item, name, attack)]
+
+    def conversation(self, item: Item, attack: str, answers: Sequence[str]) -> tuple[Turn, ...] | None:
+        by: Any = self.wrappings[attack]
+        turns = by.wrap(item.prompt)
+        for round, answer in enumerate(answers, start=2):
+            turns = (*turns, Turn("assistant", answer))
+            if (said := by.next(item.prompt, turns, round)) is None:
+                return None
+            turns = (*turns, said)
+        return turns
 
     def plain(self, attack: str, response: str) -> str | None:
         codec = self.wrappings[attack].codec if attack != DIRECT else None
@@ -74,8 +86,18 @@ class Robustness(Measure):
     def identity(self) -> dict[str, Any]:
         """With the attacks' texts, but not with what single prompts were translated to: that stands in the requests.
         So a translation that comes later asks one row again, and not all of the measure."""
-        texts = {name: getattr(a, "identity", None) or a.hash for name, a in self.wrappings.items()}
+        texts = {name: attacks.identity(a) for name, a in self.wrappings.items()}
         return {**super().identity(), "attacks": texts}
+
+
+def _rounds(item: Item, name: str, attack: Attack) -> list[Prompt]:
+    """One prompt for each round of an attack, the last of them in the default format: there the request itself is."""
+    first, last = Prompt(item.id, attack.wrap(item.prompt) or (), name), attacks.rounds(attack)
+    if last == 1:
+        return [first]
+    episode = digest([attacks.identity(attack), item.prompt])  # the first turns need not hold the request
+    later = [replace(first, round=n, episode=episode) for n in range(2, last + 1)]
+    return [replace(p, format=before_last(p.round)) for p in (first, *later[:-1])] + later[-1:]
 
 
 def item(prompt: str, fields: Mapping[str, str], *, forbidden: bool = True) -> Item:
