@@ -14,9 +14,9 @@ from holdfast.report.sections import (
     harm_coherence,
     judge_trust,
     left_out,
-    order,
     other_choices,
     verdicts,
+    ways,
 )
 from holdfast.report.sections.fairness import Control
 
@@ -66,10 +66,10 @@ def test_every_measure_under_an_objectives_own_condition_is_reported():
             "plain prompt": ["20.0% [1, 2]", "61.0% [1, 2]", "33.3% [1, 2]"],
         }
     )
-    said = order.own_said(table)
+    said = ways.own_said(table)
     for row in table.to_dict("records"):
         assert f"{row['measure']} {row['level']} instead of {row['plain prompt'].split()[0]}" in said
-    assert order.own_said(table.iloc[:0]) == ""
+    assert ways.own_said(table.iloc[:0]) == ""
 
 
 @pytest.mark.parametrize("verdict", ["small but real", "one seed", "inconclusive"])

@@ -96,11 +96,12 @@ class Series:
         rest = [f"{way or 'neither'} for {listed(map(plain, who))}" for way, who in ways.items()]
         return ", ".join([self.good, *rest])
 
-    def of(self, estimates: pd.DataFrame, *, condition: str | None = None) -> pd.DataFrame:
-        """Its levels over seeds, of the study proper; ``condition`` replaces its own, ``"*"`` gives every condition."""
+    def of(self, estimates: pd.DataFrame, *, condition: str | None = None, against: str = "") -> pd.DataFrame:
+        """Its levels over seeds, of the study proper; ``condition`` replaces its own, ``"*"`` gives every condition.
+        ``against``: differences from that in place of levels."""
         e = estimates
         keep = (
-            (e["against"] == "")
+            (e["against"] == against)
             & (e["measure"] == self.measure)
             & (e["metric"] == self.metric)
             & (e["format"] == self.format)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-import pandas as pd
-
-from holdfast.report import words
 from holdfast.report.charts.plot import Figure
-from holdfast.report.charts.theme import BASE
 from holdfast.report.charts.trade_off import frontier
 from holdfast.report.phrases import phrase
 from holdfast.report.reading import Findings, Setting
@@ -32,6 +28,7 @@ from holdfast.report.sections import (
     repeatability,
     traits,
     unsafe_text,
+    ways,
     weights,
 )
 from holdfast.report.sections.first_table import First
@@ -42,14 +39,15 @@ from holdfast.report.table import Table
 # A section that is not named here stands before what was left out.
 ORDER = (
     "controls", "control-runs", "unsafe", "asked", "frontier", "budgets", "matched", "tuned", "stability",
-    "consistency", "attacks", "traits", "coherence", "judges", "cost", "weights", "counted", "published", "paper",
-    "parameters",
+    "consistency", "attacks", "traits", "ways", "coherence", "judges", "cost", "weights", "counted", "published",
+    "paper", "parameters",
 )  # fmt: skip
 OF_SETTING: tuple[Callable[[Setting], Section | None], ...] = (
     at_budgets.the_frontier,
     at_budgets.against_budget,
     at_budgets.by_attack,
     traits.section,
+    ways.section,
     harm_coherence.section,
     equal_capability.section,
     own_settings.section,
@@ -132,34 +130,8 @@ def of_setting(s: Setting) -> Part:
         bare = {g.id for g in sections if g.id in _OF_LEARNING and not g.charts and not g.blocks}
         sections = [g for g in sections if g.id not in (*_OF_TRAINING, *bare)]
     files = [first_table.table(s, numbers)] if len(numbers) else []
-    own = own_conditions(s)
+    own = ways.own_conditions(s)
     if not len(own):
         return Part(s, first_table.tables(s, numbers), first, sections, files)
     files.append(Table(own, phrase("answer.own"), "own-conditions", "Under the objective's own string"))
-    return Part(s, first_table.tables(s, numbers), first, sections, files, files[-1], own_said(own))
-
-
-def own_conditions(s: Setting) -> pd.DataFrame:
-    """Levels at the last budget under an objective's own evaluation string, beside the plain prompt."""
-    rows, e = [], s.estimates
-    for x in s.shown:
-        for other in dict.fromkeys(e.loc[(e["measure"] == x.measure) & (e["format"] != x.format), "format"]):
-            level = replace(x, format=other).of(e)
-            plain_level = x.of(e).set_index(["label", "budget"])
-            for r in level[level["budget"] == level["budget"].max()].to_dict("records"):
-                key = (r["label"], r["budget"])
-                if r["label"] != BASE and key in plain_level.index:
-                    row = {"objective": r["label"], "asked with": other, "measure": x.title}
-                    row |= {"level": words.percent(r["value"]), "interval": words.interval(r["low"], r["high"])}
-                    rows.append(row | {"plain prompt": words.estimate(plain_level.loc[key])})
-    return pd.DataFrame(rows)
-
-
-def own_said(table: pd.DataFrame) -> str:
-    """What each objective's own string does to every measure, of the table of ``own_conditions``."""
-    told = []
-    for (objective, string), rows in table.groupby(["objective", "asked with"], sort=False) if len(table) else ():
-        each = rows.to_dict("records")
-        parts = [f"{r['measure']} {r['level']} instead of {r['plain prompt'].split()[0]}" for r in each]
-        told.append(f"{objective} ({string}): {', '.join(parts)}.")
-    return " ".join(told)
+    return Part(s, first_table.tables(s, numbers), first, sections, files, files[-1], ways.own_said(own))
