@@ -12,7 +12,7 @@ from holdfast.report import words
 from holdfast.report.charts.theme import BASE
 from holdfast.report.phrases import phrase
 from holdfast.report.reading import Setting
-from holdfast.report.sections.section import Block, Section
+from holdfast.report.sections.section import Section
 from holdfast.report.series import Series
 from holdfast.report.table import Table
 
@@ -26,8 +26,8 @@ def section(s: Setting) -> Section | None:
     if not each:
         return None
     note = phrase("ways.note", level=words.level(s.findings.study.alpha), at=s.last)
-    blocks: list[Block] = [Table(table, note, f"forms-{x.measure}", x.title) for x, table in each]
-    return Section("ways", (), blocks, " ".join(_line(s, x, len(each) > 1) for x, _ in each), blocks)
+    tables = [Table(table, note, f"forms-{x.measure}", x.title) for x, table in each]
+    return Section("ways", (), tables, " ".join(_line(s, x, len(each) > 1) for x, _ in each), tables)
 
 
 def _forms(s: Setting, x: Series) -> list[str]:
