@@ -1,5 +1,5 @@
 """What is pluggable, found by entry point: objectives, tasks, measures, judges, attacks, codecs,
-signals, executors.
+signals, directions, executors.
 
 holdfast's own are declared in its ``pyproject.toml`` as a stranger's are in theirs; there is no second way in. Nothing
 is imported before it is asked for. An entry is a frozen dataclass of its parameters, or any callable.
@@ -19,7 +19,7 @@ from typing import Annotated, Any
 from holdfast.store.digest import canonical
 from holdfast.types import UserError
 
-GROUPS = ("objectives", "tasks", "measures", "judges", "attacks", "codecs", "signals", "executors")
+GROUPS = ("objectives", "tasks", "measures", "judges", "attacks", "codecs", "signals", "directions", "executors")
 
 
 @cache

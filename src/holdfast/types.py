@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 Axis = Literal["capability", "robustness", "persona", "normative"]
 Side = Literal["chosen", "rejected"]
@@ -135,11 +135,41 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Contrast:
+    """One conversation of the two sets that a direction is found between; ``there``: of the set that has what the
+    direction is of. ``response``: hidden states are read as their mean over its tokens; "": at the last token of the
+    prompt. ``held_out``: the layer is chosen on it, and it takes no part in finding the direction."""
+
+    turns: tuple[Turn, ...]
+    there: bool
+    held_out: bool
+    response: str = ""
+
+
+class Direction(Protocol):
+    """A direction in a model's hidden states: the difference of what the base model makes of two sets of conversations.
+
+    A frozen dataclass of parameters. Registered under the entry-point group ``holdfast.directions``.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+
+    @property
+    def digest(self) -> str:
+        """Of version and conversations: all that determines it but for the model."""
+        ...
+
+    def contrasts(self) -> tuple[Contrast, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One way a measure puts an item to a model: the turns under an attack and a format.
 
     With ``continuations`` the model is scored on them (log-prob of each as the response's first tokens, without end of
-    turn); without, it generates. A later ``round`` goes on from the subject's own answers: ``turns`` are those of the
+    turn); with ``direction`` its hidden states are read, over the one continuation or at the last token of the prompt;
+    without either, it generates. A later ``round`` goes on from the subject's own answers: ``turns`` are those of the
     first, and ``episode`` is the digest of what decides the turns after them.
     """
 
@@ -150,6 +180,11 @@ class Prompt:
     continuations: tuple[str, ...] = ()
     round: int = 1
     episode: str = ""
+    direction: Direction | None = None
+
+    @property
+    def generates(self) -> bool:
+        return not self.continuations and self.direction is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +199,7 @@ class Request:
     continuations: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
     drafts: tuple[str, ...] = ()
+    direction: Direction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +222,23 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """Numbers of hidden states, by name; none where the row is ``overlong``, or where the model that was read is not
+    the one that its drift is counted from (``another_base``)."""
+
+    key: str
+    names: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
+    finish: Literal["read", "overlong", "another_base"] = "read"
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One row per subject × item × attack × format × sample.
 
     ``response`` is what the model wrote; ``plain`` is that, decoded back by the attack's codec (what judges read).
-    ``finish`` is Response.finish, or ``scored`` / ``overlong`` for log-prob requests. ``logps`` goes with
-    ``continuations``.
+    ``finish`` is Response.finish, or ``scored`` / ``overlong`` for log-prob requests, or Read.finish. ``logps`` goes
+    with ``continuations``; of a reading these are the values and names of what was read.
     """
 
     id: str

@@ -29,7 +29,8 @@ from holdfast.stats.curves import Curve, Reads
 
 
 def at_distance(some: Sequence[Records], configs: Configs, study: Study, draws: int = paths.DRAWS) -> list[AtDistance]:
-    """Of every model and task whose checkpoints have a distance, each measure of robustness and persona."""
+    """Of every model and task whose checkpoints have a distance, each measure of robustness and persona whose metric
+    has a range: without one, an interval from few runs has no ends."""
     found = []
     for rows in some:
         if "distance" not in rows.subjects or rows.subjects["distance"].fillna(0.0).eq(0).all():
@@ -47,7 +48,7 @@ def _compared(rows: Records, config: ConfigInfo, study: Study, draws: int) -> At
     harm, filled = paths.levels(part, study.threshold, draws), paths.worst(part, study.threshold, draws)
     labels = [x for x in study.labels if any(a == x for a, _ in harm.who)]
     sft = study.sft(labels)
-    if not sft or (BASE, 0) not in harm.who:
+    if not sft or (BASE, 0) not in harm.who or not np.isfinite(harm.width):
         return None
     runs = {x: [(_moved(rows, x, s), harm.run(x, s)) for s in harm.seeds] for x in labels}
     ends = {x: min((end for one in some if (end := _reach(*one)) > 0), default=0.0) for x, some in runs.items()}

@@ -23,7 +23,7 @@ from holdfast.evals.respond import (
 )
 from holdfast.evals.subject import Conditions, SubjectRow
 from holdfast.store.folder import StudyFolder
-from holdfast.types import Request, Response, Scored, Subject, Turn
+from holdfast.types import Read, Request, Response, Scored, Subject, Turn
 
 
 def respond_together(
@@ -47,9 +47,8 @@ def respond_together(
             for request in (r.request for r in wanted if r.request):
                 live[request.subject.id].asked(request.turns)
             ways = alternatives(tokens, config, wanted)
-            generate, score = requests(ways, wanted)
-            said |= {response.key: response for response in backend.generate(generate)} if generate else {}
-            said |= {scored.key: scored for scored in backend.score(score)} if score else {}
+            for how, asked in requests(ways, wanted).items():
+                said |= {answer.key: answer for answer in getattr(backend, how)(asked)}
             for record in records_of(config, wanted, said, ways):
                 episodes[record.subject].add([record])
         for row in mine:
@@ -73,6 +72,9 @@ class _Answered:
         return (self.said[r.key] for r in requests)
 
     def score(self, requests: Sequence[Request]) -> Iterator[Scored]:
+        return (self.said[r.key] for r in requests)
+
+    def read(self, requests: Sequence[Request]) -> Iterator[Read]:
         return (self.said[r.key] for r in requests)
 
     def assert_live(self, subject: Subject, turns: tuple[Turn, ...]) -> None:

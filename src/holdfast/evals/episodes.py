@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Why nothing was asked, as a record's ``finish``: the prompt does not fit, cannot be put, or the attack said no more.
 OVERLONG, UNTRANSLATED, UNASKED = "overlong", "untranslated", "unasked"
-UNREADABLE = (OVERLONG, UNTRANSLATED, UNASKED)
+UNREADABLE = (OVERLONG, UNTRANSLATED, UNASKED, "another_base")  # and of a reading, a model whose base is not here
 EMPTY = "..."  # stands for an answer of no words, for templates differ in what they make of an empty turn
 
 

@@ -83,8 +83,8 @@ class EvalConfig:
 
     @property
     def generates(self) -> bool:
-        """Whether responses are drawn, or else the log-probs of given continuations are asked for."""
-        return not self.prompts_for(self.items[0])[0].continuations
+        """Whether responses are drawn, or else what was given is scored or read."""
+        return self.prompts_for(self.items[0])[0].generates
 
     def about(self) -> dict[str, Any]:
         """What stands in ``cell.json``."""
@@ -200,6 +200,10 @@ def _config(spec: MeasureSpec, measure: Measure, task: str, backend: str) -> Eva
     items = measure.items()
     if not items:
         raise UserError(f"the measure {spec.label} has no items{f' for the task {task}' if task else ''}")
+    if backend != IN_PROCESS and any(prompt.direction for prompt in measure.prompts_for(items[0])):
+        raise UserError(
+            f"the measure {spec.label} reads hidden states, which {backend} does not show: set `backend: in_process`"
+        )
     check(spec.frame, f"the frame of the measure {spec.label}")
     chosen = limited(items, spec.items, measure.strata)
     sampling = Sampling(spec.max_new_tokens, spec.temperature, samples=spec.samples, seed=spec.seed)

@@ -18,14 +18,17 @@ from holdfast.evals.shards import fill
 from holdfast.evals.subject import Conditions, SubjectRow
 from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
-from holdfast.types import Item, Prompt, Record, Request, Response, Sampling, Scored, Subject, Turn
+from holdfast.types import Item, Prompt, Read, Record, Request, Response, Sampling, Scored, Subject, Turn
 
 Progress = Callable[[dict[str, Any]], None]
+Answer = Response | Scored | Read
 Ways = Mapping[tuple[str, ...], tuple[str, ...]]  # the continuations of an ask → those that are asked for
 
 
 class SubjectBackend(judge.JudgeBackend, Protocol):
-    """As much of a backend as responding uses: what judges use of it, and the check of an adapter."""
+    """As much of a backend as responding uses: what judges use of it, readings, and the check of an adapter."""
+
+    def read(self, requests: Sequence[Request]) -> Iterator[Read]: ...
 
     def assert_live(self, subject: Subject, turns: tuple[Turn, ...]) -> None: ...
 
@@ -139,7 +142,7 @@ class Drafts:
 
     def of(self, row: PlannedRecord) -> PlannedRecord:
         """The row, its request with its draft."""
-        if row.request is None or row.prompt.continuations:
+        if row.request is None or not row.prompt.generates:
             return row
         draft = self._said.get((row.item.id, row.prompt.attack, row.prompt.format, row.sample))
         return row if draft is None else replace(row, request=replace(row.request, drafts=(draft,)))
@@ -150,11 +153,10 @@ def rows(config: EvalConfig, subject: Subject, conditions: Conditions | None) ->
     for item in config.items:
         rounds: dict[tuple[str, str, int], tuple[str, ...]] = {}
         for prompt, condition in _under(config.prompts_for(item), conditions):
-            for sample in range(1 if prompt.continuations else config.sampling.samples):
+            for sample in range(config.sampling.samples if prompt.generates else 1):
                 key = request_key(subject, prompt, config.sampling, sample)
-                request = (
-                    Request(key, subject, prompt.turns, prompt.continuations, config.sampling) if prompt.turns else None
-                )
+                put = (prompt.turns, prompt.continuations, config.sampling)
+                request = Request(key, subject, *put, direction=prompt.direction) if prompt.turns else None
                 record = digest([key, config.id, item.id, prompt.attack, prompt.format, sample])
                 episode = (prompt.attack, condition, sample)
                 before = rounds.get(episode, ()) if prompt.round > 1 else ()
@@ -166,14 +168,16 @@ def rows(config: EvalConfig, subject: Subject, conditions: Conditions | None) ->
 def how_many(config: EvalConfig, conditions: Conditions | None) -> int:
     """The number of ``rows``, which is every subject's that is asked in these ways."""
     prompts = (prompt for item in config.items for prompt, _ in _under(config.prompts_for(item), conditions))
-    return sum(1 if prompt.continuations else config.sampling.samples for prompt in prompts)
+    return sum(config.sampling.samples if prompt.generates else 1 for prompt in prompts)
 
 
 def request_key(subject: Subject, prompt: Prompt, sampling: Sampling, sample: int) -> str:
     """Digest of all that determines an answer. ``subject.id`` covers base, adapter weights and template; what was
     answered in earlier rounds is determined by the same, so that a later one has its key before they are asked."""
     how: dict[str, Any] = {"continuations": prompt.continuations}
-    if not prompt.continuations:
+    if prompt.direction is not None:
+        how["read"] = prompt.direction.digest
+    elif prompt.generates:
         how = {k: getattr(sampling, k) for k in ("max_new_tokens", "temperature", "top_p", "seed")} | {"sample": sample}
     if prompt.round > 1:
         how |= {"round": prompt.round, "episode": prompt.episode}
@@ -211,12 +215,9 @@ def _records(
     for planned in in_rounds(wanted):
         some = [episodes.goes_on(p) for p in planned]
         ways = alternatives(tokens, config, some)
-        generate, score = requests(ways, some)
-        said: dict[str, Response | Scored] = {}
-        if generate:
-            said |= {response.key: response for response in live.asked(generate[0].turns).generate(generate)}
-        if score:
-            said |= {scored.key: scored for scored in live.asked(score[0].turns).score(score)}
+        said: dict[str, Answer] = {}
+        for how, asked in requests(ways, some).items():
+            said |= {answer.key: answer for answer in getattr(live.asked(asked[0].turns), how)(asked)}
         records = records_of(config, some, said, ways)
         episodes.add(records)
         made |= {r.id: r for r in records}
@@ -224,7 +225,7 @@ def _records(
 
 
 def records_of(
-    config: EvalConfig, wanted: Sequence[PlannedRecord], said: Mapping[str, Response | Scored], ways: Ways
+    config: EvalConfig, wanted: Sequence[PlannedRecord], said: Mapping[str, Answer], ways: Ways
 ) -> list[Record]:
     """The records of what was said, by key, to the requests of these rows."""
     return [_record(config, r, said[r.request.key] if r.request else None, ways) for r in wanted]
@@ -236,16 +237,22 @@ def alternatives(tokens: Encodes, config: EvalConfig, wanted: Sequence[PlannedRe
     return {c: distinct(tokens, c) if config.measure.alternatives else c for c in forms}
 
 
-def requests(ways: Ways, wanted: Sequence[PlannedRecord]) -> tuple[list[Request], list[Request]]:
-    """What is asked for these rows: to be generated, and to be scored."""
+def requests(ways: Ways, wanted: Sequence[PlannedRecord]) -> dict[str, list[Request]]:
+    """What is asked for these rows, by the backend's method: to ``generate``, to ``score``, to ``read``."""
     # By key: two rows may ask the very same thing (an objective's condition that changes nothing).
-    asked = {r.request.key: (r.request, r.prompt.continuations) for r in wanted if r.request}
-    generate = [request for request, continuations in asked.values() if not continuations]
-    score = [replace(request, continuations=ways[c]) for request, c in asked.values() if c]
-    return generate, score
+    asked = {r.request.key: (r.request, r.prompt) for r in wanted if r.request}
+    by: dict[str, list[Request]] = {"generate": [], "score": [], "read": []}
+    for request, prompt in asked.values():
+        if prompt.generates:
+            by["generate"].append(request)
+        elif prompt.direction is not None:
+            by["read"].append(request)
+        else:
+            by["score"].append(replace(request, continuations=ways[prompt.continuations]))
+    return {how: some for how, some in by.items() if some}
 
 
-def _record(config: EvalConfig, r: PlannedRecord, answer: Response | Scored | None, ways: Ways) -> Record:
+def _record(config: EvalConfig, r: PlannedRecord, answer: Answer | None, ways: Ways) -> Record:
     def record(finish: str, **rest: Any) -> Record:
         said: dict[str, Any] = {"response": "", "plain": "", "n_tokens": 0} | rest
         return Record(
@@ -262,6 +269,8 @@ def _record(config: EvalConfig, r: PlannedRecord, answer: Response | Scored | No
 
     if answer is None:
         return record(r.unasked)
+    if isinstance(answer, Read):
+        return record(answer.finish, continuations=answer.names, logps=answer.values)
     if isinstance(answer, Scored):
         if not answer.logps:
             return record(OVERLONG)

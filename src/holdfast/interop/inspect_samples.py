@@ -29,10 +29,12 @@ Turns = tuple[Turn, ...]
 STOPS: dict[str, StopReason] = {
     "stop": "stop",
     "scored": "stop",
+    "read": "stop",
     "length": "max_tokens",
     "overlong": "model_length",
     "untranslated": "unknown",
     "unasked": "unknown",
+    "another_base": "unknown",
 }
 MESSAGES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 
@@ -92,9 +94,12 @@ def _masked(text: str, mask: str) -> str:
 
 
 def _output(model: str, record: Record, mask: str) -> ModelOutput:
-    """Of a row of log-probs the likeliest continuation, with all of them as the alternatives to it."""
+    """Of a row of log-probs the likeliest continuation, with all of them as the alternatives to it; of a reading its
+    numbers."""
     text, logprobs = _masked(record.response, mask), None
-    if record.logps:
+    if record.finish == "read":
+        text = ", ".join(f"{name} {value:g}" for name, value in zip(record.continuations, record.logps, strict=True))
+    elif record.logps:
         ranked = sorted(zip(record.logps, record.continuations, strict=True), key=lambda pair: -pair[0])
         tops = [TopLogprob(token=token, logprob=logp) for logp, token in ranked]
         text = ranked[0][1]

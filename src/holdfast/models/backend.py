@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from holdfast.models import adapters, cache, finite, head, memory, prefixes, ragged
+from holdfast.models import adapters, cache, directions, finite, head, memory, prefixes, ragged, reading
 from holdfast.models.cache import Past, Pasts
 from holdfast.models.decoding import Decoded, DecodingPrompt, decode
 from holdfast.models.identity import subject_id
@@ -23,7 +23,7 @@ from holdfast.models.layouts import Batch, Layout, arrange, micro_batches
 from holdfast.models.network import Network
 from holdfast.models.prefixes import Ids
 from holdfast.store.adapter_files import adapter_digest
-from holdfast.types import Request, Response, Scored, Segment, Sequence, Subject, Turn, UserError
+from holdfast.types import Direction, Read, Request, Response, Scored, Segment, Sequence, Subject, Turn, UserError
 
 FEW = 8  # positions whose logits the check of an adapter compares
 
@@ -39,6 +39,11 @@ class Backend(Protocol):
 
     def score(self, requests: abc.Iterable[Request]) -> Iterator[Scored]:
         """Log-probs of each request's continuations, in any order of requests."""
+        ...
+
+    def read(self, requests: abc.Iterable[Request]) -> Iterator[Read]:
+        """Numbers of hidden states along each request's direction, in any order; of backends that can be asked for
+        them."""
         ...
 
 
@@ -119,6 +124,35 @@ class InProcess:
                     for i, logps in zip(part, answers, strict=True):
                         r = asked[members[i]]
                         yield Scored(r.key, logps, tuple(len(s.response_ids) for s in cut[i]))
+
+    def read(self, requests: abc.Iterable[Request]) -> Iterator[Read]:
+        """Where each request's hidden states lie along its direction, which is found on the base, and how far they are
+        from the base's, by layer."""
+        names = directions.names(self.network)
+        for subject, group in _by_subject(requests).items():
+            by: dict[str, tuple[Direction, dict[str, Sequence]]] = {}
+            for r in group:
+                assert r.direction is not None, "nothing to be read"
+                row = directions.sequence(self.network, r.turns, *r.continuations)
+                if subject.model != self.network.spec.name:  # a whole model that was given: its base is not here
+                    yield Read(r.key, finish="another_base")
+                elif len(row.ids) > self.network.max_positions:
+                    yield Read(r.key, finish="overlong")
+                else:
+                    by.setdefault(r.direction.digest, (r.direction, {}))[1][r.key] = row
+            for direction, rows in by.values():
+                work = partial(self._read, subject, direction)
+                answers = reading.in_batches(
+                    work, list(rows.values()), self.network, self.batch_tokens, self.batch_rows
+                )
+                for key, values in zip(rows, answers, strict=True):
+                    yield Read(key, names, values)
+
+    def _read(self, subject: Subject, direction: Direction, rows: list[Sequence]) -> list[tuple[float, ...]]:
+        with self._as(replace(subject, adapter=None)):
+            found = directions.found(self.network, direction)
+        with self._as(subject):
+            return directions.read(self.network, found, rows, adapted=subject.adapter is not None)
 
     @torch.no_grad()
     def assert_live(self, subject: Subject, turns: tuple[Turn, ...]) -> None:

@@ -8,7 +8,7 @@ Shape legend: B rows, Q query positions, K key positions (Q = K without a cache)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +54,7 @@ class Network:
     devices: tuple[torch.device, ...] = ()
     lora: Any = field(default=None, repr=False)  # adapters.Attached | None
     sound: str | None = field(default=None, repr=False)  # adapters.base_fingerprint, from before the first adapter
+    directions: dict[str, Any] = field(default_factory=dict, repr=False)  # directions.Found of the base, by digest
 
     def __post_init__(self) -> None:
         self.devices = self.devices or (self.device,)
@@ -122,16 +123,19 @@ class Network:
         return out.logits[:, -1].float(), out.past_key_values
 
     @contextmanager
-    def reading(self, layers: Collection[int]) -> Iterator[dict[int, Tensor]]:
-        """Within it a forward leaves here what these layers give, (B, Q, D) by layer, with gradients, on ``device``.
-        Raises UserError where the model has no such layer."""
+    def reading(
+        self, layers: Collection[int], of: Callable[[Tensor], Tensor] = lambda out_BQD: out_BQD
+    ) -> Iterator[dict[int, Tensor]]:
+        """Within it a forward leaves here what these layers give, (B, Q, D) by layer, with gradients, on ``device``; or
+        what ``of`` makes of each at once, where all of it would be too much to keep. Raises UserError where the model
+        has no such layer."""
         found: dict[int, Tensor] = {}
         there = getattr(self.decoder, "layers", ())
         if wrong := [k for k in sorted(layers) if not 0 <= k < len(there)]:
             raise UserError(f"{self.spec.name} has the layers 0 to {len(there) - 1}, and no layer {wrong[0]}")
 
         def keep(k: int, out: Any) -> None:
-            found[k] = (out[0] if isinstance(out, tuple) else out).to(self.device)
+            found[k] = of(out[0] if isinstance(out, tuple) else out).to(self.device)
 
         hooks = [there[k].register_forward_hook(lambda _m, _i, out, k=k: keep(k, out)) for k in sorted(layers)]
         try:

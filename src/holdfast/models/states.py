@@ -12,12 +12,10 @@ import torch
 from torch import Tensor
 
 from holdfast.config.study import ModelSpec
-from holdfast.models import memory
+from holdfast.models import reading
 from holdfast.models.network import load
 from holdfast.types import Segment, Turn, UserError
 from holdfast.types import Sequence as Answered
-
-ROWS = 64  # of a batch
 
 
 class States:
@@ -40,33 +38,15 @@ class States:
         network = self._network
         segments = [Segment("", "chosen", (Turn("user", question),), answer) for question, answer in answers]
         rows = [network.renderer.sequence(segment) for segment in segments]
-        fitting = [n for n, row in enumerate(rows) if len(row.ids) <= network.max_positions]
-        found: list[np.ndarray | None] = [None] * len(rows)
-        room, batch = memory.batch_tokens(network), list[int]()
-        for n in sorted(fitting, key=lambda n: -len(rows[n].ids)):
-            if batch and (len(rows[batch[0]].ids) * (len(batch) + 1) > room or len(batch) == ROWS):
-                self._into(found, batch, rows)
-                batch = []
-            batch.append(n)
-        if batch:
-            self._into(found, batch, rows)
-        return found
-
-    def _into(self, found: list[np.ndarray | None], batch: list[int], rows: list[Answered]) -> None:
-        answered = memory.halving(self._read, [rows[n] for n in batch], self._network.spec.name)
-        for n, states in zip(batch, answered, strict=True):
-            found[n] = states
+        fitting = {n for n, row in enumerate(rows) if len(row.ids) <= network.max_positions}
+        found = iter(reading.in_batches(self._read, [rows[n] for n in sorted(fitting)], network))
+        return [next(found) if n in fitting else None for n in range(len(rows))]
 
     @torch.no_grad()
     def _read(self, rows: list[Answered]) -> list[np.ndarray]:
         network = self._network
-        width = max(len(row.ids) for row in rows)
-        padded = [[*row.ids, *[network.renderer.pad_id] * (width - len(row.ids))] for row in rows]
-        ids_BL = torch.tensor(padded, device=network.device)
-        positions_BL = torch.arange(width, device=network.device).expand(len(rows), width)
-        # What is padded comes last, where no position before it looks.
         with network.reading([self._middle]) as layers:
-            last_BLD = network.body(ids_BL, positions_BL)
+            last_BLD = network.body(*reading.padded(network, rows))
         found = [
             torch.cat([part for states_BLD in (layers[self._middle], last_BLD) for part in _of(states_BLD[k], row)])
             for k, row in enumerate(rows)

@@ -19,7 +19,7 @@ from holdfast.runs.materials import Materials
 if TYPE_CHECKING:
     from holdfast.config.run import Run
     from holdfast.evals.eval_config import EvalConfig
-    from holdfast.types import Prompt
+    from holdfast.types import Prompt, Turn
 
 CHARACTERS = 4  # of a prompt that are taken for one token
 
@@ -78,29 +78,38 @@ def plan_configs(materials: Materials, runs: Sequence[Run], *, nominal: bool) ->
 
 
 class Asked(NamedTuple):
-    """What one subject is asked, once; ``read`` and ``written`` in tokens, at most."""
+    """What one subject is asked, once; ``read`` and ``written`` in tokens, at most. ``once``: what the base model of
+    all subjects reads beside it, for directions in hidden states."""
 
     prompts: list[Prompt]
     requests: int
     read: int
     written: int
+    once: int
 
 
 def _asked(config: EvalConfig) -> Asked:
     prompts, samples = [p for item in config.items for p in config.prompts_for(item)], config.sampling.samples
-    generated, most = sum(samples for p in prompts if not p.continuations), config.sampling.max_new_tokens
+    generated, most = sum(samples for p in prompts if p.generates), config.sampling.max_new_tokens
+    directions = {p.direction.digest: p.direction for p in prompts if p.direction is not None}
     return Asked(
         prompts,
-        requests=sum(1 if p.continuations else samples for p in prompts),
+        requests=sum(samples if p.generates else 1 for p in prompts),
         read=sum(_read(p, most) for p in prompts),
         written=generated * most,
+        once=sum(_tokens(c.turns) for d in directions.values() for c in d.contrasts()),
     )
 
 
 def _read(prompt: Prompt, most: int) -> int:
-    """Tokens of a prompt; of a later round with the answers before it, and with asks as long as the first."""
-    asked = sum(len(turn.content) for turn in prompt.turns) // CHARACTERS
-    return asked * prompt.round + most * (prompt.round - 1)
+    """Tokens of a prompt; of a later round with the answers before it, and with asks as long as the first; where hidden
+    states are read, for the base too."""
+    times = 2 if prompt.direction is not None else prompt.round
+    return _tokens(prompt.turns) * times + most * (prompt.round - 1)
+
+
+def _tokens(turns: Sequence[Turn]) -> int:
+    return sum(len(turn.content) for turn in turns) // CHARACTERS
 
 
 def _counted(
@@ -120,7 +129,7 @@ def _counted(
         subjects=1 + given + sum(n * _checkpoints(t, config) for t, n in mine.items()),
         items=len(config.items),
         requests=asked.requests * times,
-        tokens=(asked.read + asked.written) * times,
+        tokens=(asked.read + asked.written) * times + asked.once,
         of=config.of,
         written=asked.written * times,
     )
@@ -141,7 +150,7 @@ def _given(study: Study, model: str, task: str) -> int:
 def _nominal(study: Study, model: str, spec: MeasureSpec, task: str, runs: Mapping[Measured, int]) -> EvalPlan:
     trained = sum(n * len(t.measured) for t, n in runs.items() if task in ("", t.task))
     subjects = 1 + _given(study, model, task) + trained
-    axis = registry.get("measures", spec.measure).axis  # type: ignore[attr-defined]
+    axis = registry.build("measures", spec.measure, spec.params).axis
     size = card(spec.measure).get("size")
     if size is None:
         return EvalPlan(model, spec.label, task, axis, subjects, spec.items, None, 0)

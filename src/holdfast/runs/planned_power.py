@@ -16,6 +16,7 @@ from holdfast.analysis.answer_rows import matched_only
 from holdfast.analysis.contrasts import sft_of
 from holdfast.analysis.ladder import ladders
 from holdfast.analysis.load import configs, load_records
+from holdfast.analysis.metrics import headline
 from holdfast.analysis.needed import GUESSED, MOST_PROMPTS, MOST_SEEDS, SeenNoise, guessed, mean, spreads
 from holdfast.config.loading import load as load_study
 from holdfast.config.study import MeasureSpec, Study
@@ -42,7 +43,7 @@ def powers(study: Study, plan: Plan, pilot: StudyFolder | None = None) -> tuple[
     found = []
     for measure, axis, items in dict.fromkeys((c.measure, c.axis, c.items) for c in plan.configs):
         spec = specs.get(measure)
-        if spec is None or axis not in GUESSED:
+        if spec is None or axis not in GUESSED or (measure not in known and not _guessable(spec)):
             continue
         model, basis = _model(study, spec, axis, known.get(measure))
         basis += "" if items else ", the number of items too"
@@ -100,6 +101,13 @@ def _model(study: Study, spec: MeasureSpec, axis: str, seen: SeenNoise | None) -
         noise = noise._replace(seed=there.seed if there else 0.0)
         return (lambda difference, n: noise), "pilot; its one seed says nothing of seeds: their spread is guessed"
     return (lambda difference, n: noise), "pilot"
+
+
+def _guessable(spec: MeasureSpec) -> bool:
+    """Whether the headline has the range that the guesses are about: of others only a pilot says something."""
+    summary = registry.build("measures", spec.measure, spec.params).summary
+    said = summary.metrics.get(headline(summary))
+    return said is None or None not in (said.low, said.high)
 
 
 def _attacks(spec: MeasureSpec) -> int:

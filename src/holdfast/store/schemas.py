@@ -99,10 +99,16 @@ COLUMNS: dict[str, tuple[int, tuple[Column, ...]]] = {
             Column(
                 "finish",
                 TEXT,
-                "stop, length or overlong of a response; scored or overlong of continuations; unasked, untranslated",
+                "stop, length or overlong of a response; scored or overlong of continuations; read; unasked, "
+                "untranslated, another_base",
             ),
-            Column("continuations", pa.list_(TEXT), "texts whose log-probability was asked for; empty for a response"),
-            Column("logps", pa.list_(REAL), "summed log-probability of each, nats"),
+            Column(
+                "continuations",
+                pa.list_(TEXT),
+                "texts whose log-probability was asked for, or names of what was read in hidden states; empty for a "
+                "response",
+            ),
+            Column("logps", pa.list_(REAL), "summed log-probability of each, nats; of a reading its values"),
         ),
     ),
     "judgements": (

@@ -14,10 +14,11 @@ from holdfast.evals.layout import write_configs
 from holdfast.evals.subject import SubjectRow
 from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
-from holdfast.types import Example, Response, Scored, Turn
+from holdfast.types import Example, Read, Response, Scored, Turn
 
 BASE = SubjectRow("b" * 64, "tiny")
 TUNED = SubjectRow("c" * 64, "tiny", "sums", "cft", "cft", "{}", 0, 1000, "", "t", "trajectories/t/checkpoints/1000")
+READ = ("raw", "cosine", "zero", "one", "layer", "separation", "change 0", "change 1")
 
 
 class Characters:
@@ -47,6 +48,14 @@ class Fake:
             yield Response(
                 r.key, "" if long else f"You take {digest(r.key)[:8]}", 0 if long else 4, "overlong" if long else "stop"
             )
+
+    def read(self, requests):
+        for r in requests:
+            if self.dies_after is not None and len(self.asked) == self.dies_after:
+                raise KeyboardInterrupt
+            self.asked.append(r)
+            raw = int(digest([r.key, r.direction.digest])[:2], 16) / 16
+            yield Read(r.key, READ, (raw, 0.5, 2.0, 10.0, 1.0, 3.0, 0.1, 0.2))
 
     def score(self, requests):
         for r in reversed(list(requests)):

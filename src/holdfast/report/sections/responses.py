@@ -76,7 +76,9 @@ def _config(findings: Findings, about: ConfigInfo, at: EvalFolder, who: pd.DataF
     items = items.set_index("id").loc[chosen]
     first: dict[str, Any] = {"item": chosen, "format": ["default"], "sample": [0]}
     records = tables.read([p for s in sorted(place) for p in present(at.of(s))], "records", (), first)
-    records = records[records["subject"].isin(place) & (records["finish"] != "scored")].drop_duplicates("id")
+    records = records[records["subject"].isin(place) & ~records["finish"].isin(("scored", "read"))].drop_duplicates(
+        "id"
+    )
     verdicts = _verdicts(judgements(findings.folder, at, place), records["id"]) if len(records) else {}
     attacks = sorted(records["attack"].unique(), key=lambda a: (a != "none", a))
     answers: list[list[Any]] = []

@@ -244,7 +244,7 @@ def lines(found: list[dict[str, Any]]) -> Iterator[str]:
                 )
                 for v in a["verdicts"]
             ]
-            said += [a["finish"]] if a["finish"] not in ("stop", "scored") else []
+            said += [a["finish"]] if a["finish"] not in ("stop", "scored", "read") else []
             yield f"\n  {a['label']}{words.at(a['budget'])}" + (f"  [{' · '.join(said)}]" if said else "")
             if a.get("thinking"):
                 yield f"    (a thought of {len(a['thinking']):,} characters, not judged: --json writes it out)"
