@@ -44,6 +44,14 @@ class Speech:
     def prompt_ids(self, turns: tuple[Turn, ...]) -> tuple[int, ...]:
         return tuple(int(word) for turn in turns for word in turn.content.split())
 
+    asked_ids = prompt_ids
+
+    def begun_ids(self, turns: tuple[Turn, ...]) -> tuple[int, ...]:
+        return ()
+
+    def answer(self, turns: tuple[Turn, ...], ids) -> str:
+        return self.decode(ids)
+
     def continuation_ids(self, text: str) -> tuple[int, ...]:
         return tuple(int(word) for word in text.split())
 

@@ -73,6 +73,7 @@ class Renderer:
         # A plan goes over the same rows for every run; as arrays, for a tuple keeps an object for each id.
         self._prompt_known = lru_cache(KNOWN)(lambda turns: array("q", self._encode(self._prompt(turns))))
         self._response_known = lru_cache(KNOWN)(self._response)
+        self._begun_known = lru_cache(KNOWN)(self._begun)
 
         self.vocab_size = self._tokenizer.get_vocab_size(with_added_tokens=True)
         eos_id = self._id(names.get("eos_token"))
@@ -133,6 +134,25 @@ class Renderer:
                 "take it out of the rows or name another with the model's `template:`"
             )
         return ids
+
+    # -- answers that are begun ------------------------------------------------------------------------------------
+
+    def asked_ids(self, turns: tuple[Turn, ...]) -> tuple[int, ...]:
+        """What a model goes on from when it is asked these turns. It is ``prompt_ids``, but where the last turn is the
+        assistant's: that is an answer of which the beginning is given, without an end of turn.
+
+        Raises ``UserError`` where the template has no place for such a beginning.
+        """
+        asked, begun = _apart(turns)
+        return self.prompt_ids(asked) + self.begun_ids(turns) if begun else self.prompt_ids(turns)
+
+    def begun_ids(self, turns: tuple[Turn, ...]) -> tuple[int, ...]:
+        """The ids of the beginning that an answer is given; none where the turns end with a question."""
+        return tuple(self._begun_known(turns)) if _apart(turns)[1] else ()
+
+    def answer(self, turns: tuple[Turn, ...], ids: Iterable[int]) -> str:
+        """What was said to these turns, by its ids, after the words that the answer was begun with."""
+        return self.decode((*self.begun_ids(turns), *ids), self.prompt_ids(_apart(turns)[0]))
 
     def markup(self, text: str) -> str | None:
         """The first special token of this model whose name stands in the text."""
@@ -214,6 +234,17 @@ class Renderer:
             )
         ids = self._after_prompt(self._written(text))
         return array("q", ids if self._answer.end else ids + self._end)
+
+    def _begun(self, turns: tuple[Turn, ...]) -> array[int]:
+        asked, text = _apart(turns)
+        lead = self.placed().lead
+        ours = self._prompt(asked) + lead + self._guarded(text)
+        if not self._render(turns, False).startswith(ours):
+            raise UserError(
+                f"the chat template of {self._folder} does not write {text[:40]!r} as the beginning of an answer: "
+                "take out blanks at its end, or leave the attack out"
+            )
+        return array("q", self.continuation_ids(text))
 
     def _prompt(self, turns: tuple[Turn, ...]) -> str:
         if not turns:
@@ -316,6 +347,13 @@ class Renderer:
             or self.continuation_ids(text) != self._encode(text)
             for text in TRIED
         )
+
+
+def _apart(turns: tuple[Turn, ...]) -> tuple[tuple[Turn, ...], str]:
+    """What is asked, and the beginning of the answer ("": none is given)."""
+    if turns and turns[-1].role == "assistant" and turns[-1].content:
+        return turns[:-1], turns[-1].content
+    return turns, ""
 
 
 def _folded(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:

@@ -126,7 +126,7 @@ def measured(renderer: Renderer, prompts: Iterable[Prompt], who: str) -> None:
         mine.sort(key=lambda prompt: sum(len(turn.content) for turn in prompt.turns))
         for prompt in (mine[0], mine[len(mine) // 2], mine[-1]):
             try:
-                renderer.prompt_ids(_conversation(prompt))
+                renderer.asked_ids(_conversation(prompt))
                 if prompt.continuations:
                     renderer.placed()
             except UserError as error:

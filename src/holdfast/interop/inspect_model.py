@@ -101,7 +101,7 @@ class HoldfastAPI(ModelAPI):
     ) -> ModelOutput:
         _check(tools, config)
         turns = tuple(_turn(message) for message in input)
-        used = len(self.renderer.prompt_ids(turns))
+        used = len(self.renderer.asked_ids(turns))
         room = self.resources.backend.network.max_positions - used
         if room < 1:
             choices = [_choice(Response("", "", 0, "overlong"), None, self.model_name)]

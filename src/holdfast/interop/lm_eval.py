@@ -253,11 +253,14 @@ class _Ids:
     """A renderer of token ids, each a word: lm-eval has rendered and encoded already."""
 
     def __init__(self, renderer: Renderer) -> None:
-        self.digest, self.decode = renderer.digest, renderer.decode
+        self.digest, self._decode = renderer.digest, renderer.decode
         self.end_ids, self.pad_id = renderer.end_ids, renderer.pad_id
 
-    def prompt_ids(self, turns: tuple[Turn, ...]) -> tuple[int, ...]:
+    def asked_ids(self, turns: tuple[Turn, ...]) -> tuple[int, ...]:
         return tuple(int(word) for word in turns[0].content.split())
+
+    def answer(self, turns: tuple[Turn, ...], ids: Many[int]) -> str:
+        return self._decode(ids, self.asked_ids(turns))
 
 
 def _turns(ids: Many[int]) -> tuple[Turn, ...]:

@@ -24,6 +24,7 @@ WRAPPINGS = {
 }
 
 CHARACTER = "You are a wizard."  # said in a round of its own, before a request
+BEGINNING = "The wizard says:"  # put into the model's mouth
 
 _WORD = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
 _BORROWED = "-lo"

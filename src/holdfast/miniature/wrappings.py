@@ -92,3 +92,17 @@ class RoleBuildUp(Wrapping):
 
     def next(self, asked: tuple[Turn, ...], turns: tuple[Turn, ...], round: int) -> Turn:
         return replace(asked[-1], content=attacks.wrap("role_play", asked[-1].content))
+
+
+@dataclass(frozen=True)
+class Prefill(Wrapping):
+    """The bare request, and the first words of a compliant answer as the model's own. In no preset."""
+
+    name: ClassVar[str] = "prefill"
+
+    @property
+    def hash(self) -> str:
+        return digest({"attack": self.name, "version": self.version, "begins": attacks.BEGINNING})
+
+    def wrap(self, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+        return (*turns, Turn("assistant", attacks.BEGINNING))

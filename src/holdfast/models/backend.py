@@ -76,10 +76,10 @@ class InProcess:
     def generate(self, requests: abc.Iterable[Request]) -> Iterator[Response]:
         renderer = self.network.renderer
         for subject, group in _by_subject(requests).items():
-            prompts = []
+            prompts, turns = [], {r.key: r.turns for r in group}
             for r in group:
                 s = r.sampling
-                prompt = DecodingPrompt(r.key, renderer.prompt_ids(r.turns), s.max_new_tokens, s.temperature, s.top_p)
+                prompt = DecodingPrompt(r.key, renderer.asked_ids(r.turns), s.max_new_tokens, s.temperature, s.top_p)
                 # Not cut to fit: an answer to a part of a question is none. The row is counted as unscored.
                 if len(prompt.ids) + s.max_new_tokens > self.network.max_positions:
                     yield Response(r.key, "", 0, "overlong")
@@ -96,7 +96,8 @@ class InProcess:
                 answers = memory.halving(partial(self._decoded, subject, pasts), batch, self.network.spec.name)
                 for prompt, answer in zip(batch, answers, strict=True):
                     self.near_ties += answer.near
-                    yield Response(prompt.key, renderer.decode(answer.ids, prompt.ids), len(answer.ids), answer.finish)
+                    text = renderer.answer(turns[prompt.key], answer.ids)
+                    yield Response(prompt.key, text, len(answer.ids), answer.finish)
 
     def score(self, requests: abc.Iterable[Request]) -> Iterator[Scored]:
         """The prompt is run once for all its continuations, and of each continuation all but its last token."""
@@ -159,7 +160,7 @@ class InProcess:
         """Raises ``NotLive`` where the adapter's logits are the base's."""
         if subject.adapter is None:
             return
-        ids = self.network.renderer.prompt_ids(turns)
+        ids = self.network.renderer.asked_ids(turns)
         ids_1L = torch.tensor([ids], device=self.network.device)
         positions_1L = torch.arange(len(ids), device=self.network.device).unsqueeze(0)
         with self._as(subject):
@@ -234,7 +235,10 @@ class InProcess:
         return found if self._goes_apart else {}
 
     def _draft_ids(self, request: Request) -> tuple[Ids, ...]:
-        return tuple(filter(None, map(self.network.renderer.continuation_ids, request.drafts)))
+        renderer = self.network.renderer
+        begun = renderer.begun_ids(request.turns)  # others' answers hold it, too
+        drafts = map(renderer.continuation_ids, request.drafts)
+        return tuple(filter(None, (ids[len(begun) :] for ids in drafts if ids[: len(begun)] == begun)))
 
     def _by_prefix(self, rows: abc.Sequence[list[Sequence]], layout: Layout) -> dict[Ids, list[int]]:
         """Which rows go on from which prefix, or from none."""
@@ -247,7 +251,7 @@ class InProcess:
 
     def _sequences(self, request: Request) -> list[Sequence]:
         renderer = self.network.renderer
-        prompt = renderer.prompt_ids(request.turns)
+        prompt = renderer.asked_ids(request.turns)
         sequences = []
         for text in request.continuations:
             ids = renderer.continuation_ids(text)

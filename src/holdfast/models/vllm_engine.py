@@ -99,19 +99,18 @@ class VLLM:
         """All requests, of all their subjects, in one call."""
         asked, calls = [], []
         for r in requests:
-            ids = self.renderer.prompt_ids(r.turns)
+            ids = self.renderer.asked_ids(r.turns)
             if len(ids) + r.sampling.max_new_tokens > self.max_positions:
                 yield Response(r.key, "", 0, "overlong")
             else:
                 asked.append(r)
                 calls.append(Call(r.subject, ids, self._drawn(r.key, r.sampling)))
-        for r, call, answer in zip(asked, calls, self._ask(calls), strict=True):
+        for r, answer in zip(asked, self._ask(calls), strict=True):
             said = answer.outputs[0]
             self._finite(r.subject, _numbers(answer))
             stopped = said.finish_reason == "stop"
             ids = tuple(said.token_ids)[: -1 if stopped else None]
-            text = self.renderer.decode(ids, call.ids)
-            yield Response(r.key, text, len(ids), "stop" if stopped else "length")
+            yield Response(r.key, self.renderer.answer(r.turns, ids), len(ids), "stop" if stopped else "length")
 
     def score(self, requests: abc.Iterable[Request]) -> Iterator[Scored]:
         """Exact log-probs of continuations of any length.
@@ -123,7 +122,7 @@ class VLLM:
         wanted: dict[tuple[Subject, tuple[int, ...], int], set[int]] = {}  # (who, all but the last, prompt): last ones
         asked = []
         for r in requests:
-            prompt = self.renderer.prompt_ids(r.turns)
+            prompt = self.renderer.asked_ids(r.turns)
             forms = [self.renderer.continuation_ids(text) for text in r.continuations]
             if not all(forms):
                 raise UserError(f"the continuation {r.continuations[forms.index(())]!r} holds no token to be scored")
@@ -146,7 +145,7 @@ class VLLM:
         """
         if subject.adapter is None:
             return
-        ids, base = self.renderer.prompt_ids(turns), Subject("", subject.model)
+        ids, base = self.renderer.asked_ids(turns), Subject("", subject.model)
         params = self._params(max_tokens=1, temperature=0.0, prompt_logprobs=0, logprobs=ASKED)
         (own,), (plain,) = (self._ask([Call(who, ids, params)]) for who in (subject, base))
         self._finite(subject, _numbers(own))

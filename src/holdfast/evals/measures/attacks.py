@@ -11,7 +11,7 @@ from holdfast.evals.measures import codecs
 from holdfast.evals.measures.codecs import Codec, Translations, Translator
 from holdfast.store.digest import digest
 from holdfast.store.wordings import entries, entry
-from holdfast.types import Turn
+from holdfast.types import Turn, UserError
 
 PROMPT = "{prompt}"
 
@@ -41,7 +41,7 @@ class Attack(Protocol):
 
     def wrap(self, turns: tuple[Turn, ...]) -> tuple[Turn, ...] | None:
         """The conversation under attack; None where it cannot be put, for want of a translation. Of an attack of
-        several rounds the first ask."""
+        several rounds the first ask. A last turn of the assistant's is the beginning of the subject's answer."""
         ...
 
 
@@ -75,7 +75,8 @@ def identity(attack: Attack) -> str:
 @dataclass(frozen=True)
 class Template:
     """An attack that puts the last user turn into a text, or one round after the other into several, whatever is
-    answered in between. ``file``: YAML in the form of ``attacks.yaml``."""
+    answered in between. ``file``: YAML in the form of ``attacks.yaml``. Where an entry ``begins`` the answer, the
+    subject goes on from these words as its own."""
 
     name: ClassVar[str]
     file: str | None = field(default=None, metadata={"identity": False})
@@ -107,19 +108,33 @@ class Template:
         return None
 
     @property
+    def begins(self) -> str:
+        """The first words of the subject's answer; "" where it has none but its own."""
+        found = self._entry.get("begins", "")
+        if not isinstance(found, str) or found != found.rstrip() or (found and self.rounds > 1):
+            raise UserError(
+                f"`begins` of the attack {self.name!r} must be a text that does not end in a blank, and the attack "
+                "must have one round"
+            )
+        return found
+
+    @property
     def hash(self) -> str:
-        codec = self.codec.hash if self.codec else None
-        return digest({"attack": self.name, "version": self.version, "text": self.text, "codec": codec})
+        return self._digest(self.codec.hash if self.codec else None)
 
     @property
     def identity(self) -> str:
-        codec = (self.codec.name, self.codec.version) if self.codec else None
-        return digest({"attack": self.name, "version": self.version, "text": self.text, "codec": codec})
+        return self._digest((self.codec.name, self.codec.version) if self.codec else None)
+
+    def _digest(self, codec: Any) -> str:
+        known = {"attack": self.name, "version": self.version, "text": self.text, "codec": codec}
+        return digest(known | ({"begins": self.begins} if self.begins else {}))
 
     def wrap(self, turns: tuple[Turn, ...]) -> tuple[Turn, ...] | None:
         last = _last(turns)
         attacked = self._put(turns[last], 1)
-        return None if attacked is None else (*turns[:last], attacked, *turns[last + 1 :])
+        begun = (Turn("assistant", self.begins),) if self.begins else ()
+        return None if attacked is None else (*turns[:last], attacked, *turns[last + 1 :], *begun)
 
     def next(self, asked: tuple[Turn, ...], turns: tuple[Turn, ...], round: int) -> Turn | None:
         return self._put(asked[_last(asked)], round)
@@ -195,6 +210,13 @@ class RoleBuildUp(Template):
     """A role that is built up in two rounds and asked in the third."""
 
     name: ClassVar[str] = "role_build_up"
+
+
+@dataclass(frozen=True)
+class Prefill(Template):
+    """The bare request, and the first words of a compliant answer as the subject's own."""
+
+    name: ClassVar[str] = "prefill"
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ class Robustness(Measure):
         by: Any = self.wrappings[attack]
         turns = by.wrap(item.prompt)
         for round, answer in enumerate(answers, start=2):
-            turns = (*turns, Turn("assistant", answer))
+            begun = turns[-1].role == "assistant"  # with which the answer begins
+            turns = (*turns[: len(turns) - begun], Turn("assistant", answer))
             if (said := by.next(item.prompt, turns, round)) is None:
                 return None
             turns = (*turns, said)
