@@ -56,7 +56,9 @@ def sample(
     verdicts = [(judge, j.label, j.score, j.reason) for judge, j in said.items() if j]
     of_item = "" if reveal or not item.forbidden else "forbidden text"
     of_response = "response to a forbidden text" if of_item and not refused(verdicts) else ""
-    messages = _messages(item.prompt if asked is None else asked, of_item)
+    turns = item.prompt if asked is None else asked
+    begun = turns[-1].role == "assistant"  # with these words the response begins
+    messages = _messages(turns[: len(turns) - begun], of_item)
     question: str | list[ChatMessage] = _messages(item.prompt, of_item)
     if len(item.prompt) == 1 and item.prompt[0].role == "user":
         question = str(question[0].content)  # type: ignore[union-attr]
