@@ -24,7 +24,8 @@ Answer = TypeVar("Answer")
 ON_CPU = 32768  # tokens; memory is shared with everything else there, and larger batches are no faster
 AT_LEAST = 4096
 # What a step takes at its height over what autograd keeps: gradients of a layer, freed pieces that do not fit what is
-# asked for next. Measured: 1.54 in short runs on a processor with huge pages, 2.4 without; 2.2 in long ones. Reckoned for a GPU, whose allocator keeps blocks by size.
+# asked for next. Measured on a processor: 1.54 in short runs with huge pages, 2.4 without, 2.2 in long ones with them.
+# Reckoned for a GPU, whose allocator keeps blocks by size.
 HELD_CPU, HELD_CUDA = 2.4, 1.4
 COUNTED = 64  # tokens of the rows on which it is counted
 ROWS, KEYS = 256, 2048  # what a batch is reckoned with: rows whose logits are held, keys that a position sees
