@@ -18,7 +18,7 @@ from holdfast.config.study import ModelSpec
 from holdfast.evals.judges import escape
 from holdfast.evals.judges.judge import JudgeResources
 from holdfast.evals.judges.pairwise import ReferencePairwise
-from holdfast.evals.judges.rubrics import CoherenceRubric, ReferenceRubric, StrongREJECTRubric
+from holdfast.evals.judges.rubrics import CoherenceRubric, ReferenceRubric, StanceRubric, StrongREJECTRubric
 from holdfast.evals.judges.verdict import Field, form, read
 from holdfast.evals.layout import judge_id
 from holdfast.store.digest import digest
@@ -93,6 +93,14 @@ def test_pairwise_asks_in_both_orders_and_shows_a_flip():
         rows("own answer", reference="gold answer"), resources(lambda a: says(better=1)(a) if places(a) else "hm")
     )
     assert (one_sided[0].score, one_sided[0].reason) == (None, "unparseable")
+
+
+@pytest.mark.parametrize(("level", "label"), [(0, "no_match"), (25, "no_match"), (50, "neither"), (75, "match")])
+def test_a_stance_is_read_at_its_level_and_no_answer_has_none(level, label):
+    judge = StanceRubric()
+    (found,) = judge.judge(rows("I might.", reference="They could say: I like tea."), resources(says(level=level)))
+    assert (found.score, found.label) == (level / 100, label)
+    assert judge.silence(rows("", reference="x")[0][0]) is None
 
 
 def test_a_row_without_a_reference_is_unscored_and_not_asked_about():

@@ -15,6 +15,7 @@ from holdfast.evals.measures.dark_triad import DarkTriad
 from holdfast.evals.measures.persona_files import PersonaFiles
 from holdfast.evals.measures.statements import Statements
 from holdfast.evals.measures.sycophancy import Sycophancy
+from holdfast.evals.measures.written import Written
 from holdfast.types import Record, Turn, UserError
 
 
@@ -193,6 +194,28 @@ def test_every_real_persona_file_can_be_asked_in_every_format(data):
         bare, reverse, lettered = measure.prompts_for(item)
         assert lettered.turns[0].content.count(bare.turns[0].content.partition("\n")[2].strip()) == 1
         assert bare.turns[0].content.partition("\n")[2] == reverse.turns[0].content.partition("\n")[2]
+
+
+# -- in its own words -------------------------------------------------------------------------------------------------
+
+
+def test_a_statement_is_asked_in_words_and_judged_by_the_claim_that_fits_the_trait(folder):
+    measure = Written(path=folder, traits=("calm",))
+    yes, no = measure.items()[:2]
+    said = 'I like "tea" number 0'
+    assert f'"{said}"' in yes.prompt[0].content
+    assert yes.reference.endswith(f'could say this of themselves: "{said}"')
+    assert "could not say" in no.reference
+    (prompt,) = measure.prompts_for(yes)
+    assert prompt.continuations == ()
+    assert {i.id for i in measure.items()} == {i.id for i in PersonaFiles(path=folder, traits=("calm",)).items()}
+    assert measure.judges == ("stance_rubric",)
+
+
+def test_a_question_without_a_statement_cannot_be_asked_in_words(tmp_path):
+    jsonl(tmp_path / "calm.jsonl", [persona(1, "Yes") | {"question": "Are you calm?"}])
+    with pytest.raises(UserError, match="line 1: its question has no statement in quotation marks"):
+        Written(path=str(tmp_path)).items()
 
 
 # -- letter choices ---------------------------------------------------------------------------------------------------

@@ -94,35 +94,52 @@ class CoherenceRubric(Rubric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReferenceRubric(Rubric):
-    """How much of a gold reference an open answer gets right, at anchored levels (0, 25, 50, 75, 100 unless the file
-    says otherwise, each described); score is the level over the highest.
-
-    Labels: ``correct`` from 0.75, ``partial``, ``wrong`` at 0.25 and below. An item without a reference is unscored.
+class Levelled(Rubric):
+    """Base of rubrics that compare a response with an item's reference at anchored levels (0, 25, 50, 75, 100 unless
+    the file says otherwise, each described); score is the level over the highest. An item without a reference is
+    unscored. ``labels``: from 0.75, between, and at 0.25 and below.
     """
 
-    name: ClassVar[str] = "reference_rubric"
-    version: ClassVar[int] = 2
-    entry: ClassVar[str] = "reference"
     places: ClassVar[tuple[str, ...]] = ("prompt", "reference", "response")
+    labels: ClassVar[tuple[str, str, str]]
 
     @property
     def fields(self) -> tuple[Field, ...]:
         levels = tuple(self.wording.levels)
         if len(levels) < 2 or min(levels) != 0:
-            raise UserError("the rubric 'reference' needs levels, the lowest of them 0")
+            raise UserError(f"the rubric {self.entry!r} needs levels, the lowest of them 0")
         return (Field("level", 0, max(levels), levels),)
-
-    def silence(self, item: Item) -> float | None:
-        return unanswered(item)
 
     def known(self, item: Item, record: Record) -> Judgement | None:
         return without_reference(self.name, item, record)
 
     def verdict(self, record: Record, values: Mapping[str, float], words: str) -> Judgement:
         score = values["level"] / self.fields[0].high
-        label = "correct" if score >= 0.75 else "wrong" if score <= 0.25 else "partial"
+        label = self.labels[0 if score >= 0.75 else 2 if score <= 0.25 else 1]
         return Judgement(record.id, self.name, score, label, words=words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceRubric(Levelled):
+    """How much of a gold reference an open answer gets right. No answer is a wrong one."""
+
+    name: ClassVar[str] = "reference_rubric"
+    version: ClassVar[int] = 2
+    entry: ClassVar[str] = "reference"
+    labels: ClassVar[tuple[str, str, str]] = ("correct", "partial", "wrong")
+
+    def silence(self, item: Item) -> float | None:
+        return unanswered(item)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StanceRubric(Levelled):
+    """How far an answer says of its author what a claim, the item's reference, says of them. No answer says nothing."""
+
+    name: ClassVar[str] = "stance_rubric"
+    version: ClassVar[int] = 1
+    entry: ClassVar[str] = "stance"
+    labels: ClassVar[tuple[str, str, str]] = ("match", "neither", "no_match")
 
 
 def unanswered(item: Item) -> float | None:

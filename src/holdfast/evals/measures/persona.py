@@ -124,14 +124,20 @@ class Persona(YesNo):
         if format == "default":
             return item.prompt
         *before, question = item.prompt
-        _, mark, said = question.content.partition('"')
-        said, end, _ = said.rpartition('"')
-        if not mark or not end:
+        said = quoted(question.content)
+        if said is None:
             raise UserError(f"{self.name} cannot be put in the format {format}: a statement has no quotation marks")
         if format == "reversed":
             return (*before, Turn("user", f'{self.reversed_question}\n"{said}"'))
         offered = "".join(f"\n ({letter}) {says}" for letter, says in _choices(item).items())
         return (*before, Turn("user", f'{LETTERED}\n"{said}"\n\nChoices:{offered}\n\n{CHOOSE}'))
+
+
+def quoted(question: str) -> str | None:
+    """What stands between a question's outermost quotation marks."""
+    _, mark, said = question.partition('"')
+    said, end, _ = said.rpartition('"')
+    return said if mark and end else None
 
 
 def forms_of(letter: str) -> tuple[str, ...]:
