@@ -22,6 +22,7 @@ from holdfast.store import tables
 from holdfast.types import Judgement, Record, Response
 
 ALL = ["dan", "happy_to_help", "role_play", "wikipedia", "zulu", "prefix_injection", "refusal_suppression", "base64"]
+ALL += ["rot13", "leetspeak", "payload_splitting", "prefill"]
 
 
 def safe_rlhf(path: Path) -> Path:

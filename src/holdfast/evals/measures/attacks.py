@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
-from holdfast.evals.measures import codecs
+from holdfast.evals.measures import ciphers, codecs
 from holdfast.evals.measures.codecs import Codec, Translations, Translator
 from holdfast.store.digest import digest
 from holdfast.store.wordings import entries, entry
@@ -228,6 +228,39 @@ class Base64(Template):
     @property
     def codec(self) -> Codec:
         return codecs.Base64Codec()
+
+
+@dataclass(frozen=True)
+class Rot13(Template):
+    """The prompt in ROT13; sentences of a response that are in it are decoded, plain ones are left as they are."""
+
+    name: ClassVar[str] = "rot13"
+
+    @property
+    def codec(self) -> Codec:
+        return ciphers.Rot13Codec()
+
+
+@dataclass(frozen=True)
+class Leetspeak(Template):
+    """The prompt in leetspeak; sentences of a response that are in it are decoded, plain ones are left as they are."""
+
+    name: ClassVar[str] = "leetspeak"
+
+    @property
+    def codec(self) -> Codec:
+        return ciphers.LeetspeakCodec()
+
+
+@dataclass(frozen=True)
+class PayloadSplitting(Template):
+    """The prompt in three parts that the model is to put together."""
+
+    name: ClassVar[str] = "payload_splitting"
+
+    @property
+    def codec(self) -> Codec:
+        return ciphers.PartsCodec()
 
 
 @dataclass(frozen=True)
