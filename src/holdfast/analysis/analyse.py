@@ -14,6 +14,7 @@ from holdfast.analysis import (
     declaration,
     estimands,
     estimates_file,
+    inside,
     matched_rows,
     published,
     table_files,
@@ -92,6 +93,8 @@ def write_shown(
         "procedures": published.procedures(study, configs, printed),
         "claims": printed_claims(estimates, subjects, study, configs),
         "traits": trait_map(measured(estimates), configs, study),
+        "layers": inside.layers(folder, configs, rows),
+        "inside": inside.agreement(rows, configs, study),
         "needed": needed(shared.ladders, configs, study, compared(estimates)),
         table_files.LAST: coherent.rates(shared.records, configs, study),
     }

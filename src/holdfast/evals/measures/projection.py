@@ -84,9 +84,9 @@ class Projection(Measure):
         if record.finish != "read":
             return unscored(record, "own", record.finish)
         read = dict(zip(record.continuations, record.logps, strict=True))
-        zero, one = read.pop("zero"), read.pop("one")
-        score = (read["raw"] - zero) / (one - zero)
-        return Judgement(record.id, "own", score, "read", details=read)
+        score = (read["raw"] - read["zero"]) / (read["one"] - read["zero"])
+        details = {name: read[name] for name in self.summary.secondary}
+        return Judgement(record.id, "own", score, "read", details=details)
 
     def identity(self) -> dict[str, Any]:
         return {**super().identity(), "direction": self.found_between.digest}

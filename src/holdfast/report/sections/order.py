@@ -19,6 +19,7 @@ from holdfast.report.sections import (
     fairness,
     first_table,
     harm_coherence,
+    inside,
     judge_trust,
     left_out,
     other_choices,
@@ -39,14 +40,15 @@ from holdfast.report.table import Table
 # A section that is not named here stands before what was left out.
 ORDER = (
     "controls", "control-runs", "unsafe", "asked", "frontier", "budgets", "matched", "tuned", "stability",
-    "consistency", "attacks", "traits", "ways", "coherence", "judges", "cost", "weights", "counted", "published",
-    "paper", "parameters",
+    "consistency", "attacks", "traits", "inside", "ways", "coherence", "judges", "cost", "weights", "counted",
+    "published", "paper", "parameters",
 )  # fmt: skip
 OF_SETTING: tuple[Callable[[Setting], Section | None], ...] = (
     at_budgets.the_frontier,
     at_budgets.against_budget,
     at_budgets.by_attack,
     traits.section,
+    inside.section,
     ways.section,
     harm_coherence.section,
     equal_capability.section,
