@@ -127,7 +127,7 @@ def two_adapters(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for seed in (1, 2):
         adapters.attach(network, LoraSpec(rank=2, alpha=4), "test", seed)
         with torch.no_grad():
-            for name, tensor in sorted(network.lora.tensors.items()):
+            for name, tensor in sorted(network.trained.tensors.items()):
                 if "lora_B" in name:
                     tensor.copy_(0.2 * torch.randn(tensor.shape, generator=torch.Generator().manual_seed(seed)))
         folders.append(tmp_path_factory.mktemp("adapter"))

@@ -56,7 +56,7 @@ def test_a_new_adapter_is_the_base_and_off_is_the_base(kind):
 def test_every_linear_layer_but_the_head_has_an_adapter_in_fp32():
     network = tiny.network(dtype=torch.bfloat16)
     adapters.attach(network, LORA, "lora", 0)
-    assert len(network.lora.layers) == 3 * 7
+    assert len(network.trained.layers) == 3 * 7
     assert all(p.dtype == torch.float32 for p in adapters.trainable(network).values())
     assert list(adapters.trainable(network)) == sorted(adapters.trainable(network))
     trainable = [p for p in network.model.parameters() if p.requires_grad]
@@ -75,7 +75,7 @@ def test_initialisation_depends_on_its_names_alone():
     assert adapters.fingerprint(network) == first
     adapters.attach(network, LORA, "lora", 1)
     assert adapters.fingerprint(network) != first
-    a = network.lora.layers["model.layers.0.self_attn.q_proj"].lora_A["default"].weight
+    a = network.trained.layers["model.layers.0.self_attn.q_proj"].lora_A["default"].weight
     assert a.abs().max() <= 32**-0.5
     assert float(a.detach().std()) == pytest.approx((32**-0.5) / 3**0.5, rel=0.2)
 
@@ -163,7 +163,7 @@ def test_rslora_scales_by_the_root_of_the_rank():
     network = tiny.network()
     for sort, scale in (("LoRA", 2.0), ("rsLoRA", 4.0)):
         adapters.attach(network, SORTS[sort], "lora", 0)
-        assert {layer.scaling["default"] for layer in network.lora.layers.values()} == {scale}
+        assert {layer.scaling["default"] for layer in network.trained.layers.values()} == {scale}
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_base_that_moves_under_an_adapter_is_noticed_when_it_is_taken_out():
     before = adapters.base_fingerprint(network)
     assert before == network.sound
     with torch.no_grad():
-        network.lora.layers["model.layers.2.mlp.up_proj"].get_base_layer().weight.data[3, 4] += 1e-6
+        network.trained.layers["model.layers.2.mlp.up_proj"].get_base_layer().weight.data[3, 4] += 1e-6
     assert adapters.base_fingerprint(network) != before
     with pytest.raises(UserError, match="taken out changes the base model itself"):
         adapters.detach(network)
@@ -249,7 +249,7 @@ def test_a_head_adapter_with_another_bases_head_is_refused(tmp_path):
     made.save_pretrained(tmp_path)
     with pytest.raises(UserError, match=r"more than LoRA layers \(its base_model.model.lm_head.base_layer.weight"):
         adapters.load(network, tmp_path)
-    assert network.lora is None
+    assert network.trained is None
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -279,7 +279,7 @@ def test_the_embeddings_are_not_trained():
     network = tiny.network()
     with pytest.raises(UserError, match="embed_tokens is none: leave it out"):
         adapters.attach(network, LoraSpec(rank=2, targets=("embed_tokens",)), "lora")
-    assert network.lora is None
+    assert network.trained is None
 
 
 def test_the_file_holds_no_path_of_this_machine(tmp_path):
@@ -296,7 +296,7 @@ def test_norm_is_that_of_the_change_of_the_weights():
     adapters.attach(network, LORA, "lora", 0)
     assert adapters.norm(network) == 0.0
     shaken(network)
-    deltas = [layer.get_delta_weight("default") for layer in network.lora.layers.values()]
+    deltas = [layer.get_delta_weight("default") for layer in network.trained.layers.values()]
     want = torch.cat([d.flatten() for d in deltas]).norm()
     assert adapters.norm(network) == pytest.approx(float(want.detach()), rel=1e-5)
 

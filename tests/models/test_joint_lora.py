@@ -25,7 +25,7 @@ def prepared(kind, precision, lora=LORA):
 
 
 def as_peft_runs_them(network):
-    for layer in network.lora.layers.values():
+    for layer in network.trained.layers.values():
         layer.__dict__.pop("forward", None)
     return network
 
@@ -96,7 +96,7 @@ def test_an_adapter_switched_off_is_the_base_with_gradients_too():
 
 def test_layers_that_read_different_inputs_are_run_apart():
     network = prepared("llama", "fp32")
-    layers = {n.rpartition(".")[2]: m for n, m in network.lora.layers.items() if ".0.self_attn." in f".{n}"}
+    layers = {n.rpartition(".")[2]: m for n, m in network.trained.layers.items() if ".0.self_attn." in f".{n}"}
     x, y = (torch.randn(2, 3, layers["q_proj"].in_features, requires_grad=True) for _ in range(2))
     got = layers["q_proj"](x), layers["k_proj"](y), layers["v_proj"](x)
     for layer, at, out in zip(("q_proj", "k_proj", "v_proj"), (x, y, x), got, strict=True):
@@ -105,7 +105,7 @@ def test_layers_that_read_different_inputs_are_run_apart():
 
 def test_layers_with_dropout_are_left_to_peft():
     network = prepared("llama", "fp32", LoraSpec(rank=4, dropout=0.1))
-    assert not any("forward" in layer.__dict__ for layer in network.lora.layers.values())
+    assert not any("forward" in layer.__dict__ for layer in network.trained.layers.values())
 
 
 def test_gradients_are_the_same_with_layers_run_again_in_the_backward_pass():

@@ -18,7 +18,7 @@ def adapter(request, tmp_path_factory) -> str:
     network = load(BASE, threads=1)
     adapters.attach(network, LoraSpec(rank=4, alpha=8, **request.param), "merge")
     with torch.no_grad():
-        for name, tensor in network.lora.tensors.items():
+        for name, tensor in network.trained.tensors.items():
             if "magnitude" in name:
                 tensor.mul_(1.1)
             if "lora_B" in name:

@@ -105,7 +105,7 @@ def test_a_micro_batch_has_what_memory_allows_and_one_token_at_least(network, mo
     assert sizes == sorted(sizes)
     assert len(set(sizes)) == 4
     assert all(n & (n - 1) == 0 for n in sizes)
-    assert network.lora is None
+    assert network.trained is None
 
 
 @pytest.mark.parametrize(("rows", "again"), [(8.0, False), (1.5, False), (0.5, True)])

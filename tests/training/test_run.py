@@ -49,7 +49,7 @@ def test_every_objective_trains_and_writes_its_files(network, tmp_path, name):
     assert events[-1] == {"done": metrics[-1].tokens, "total": metrics[-1].tokens, "unit": "tokens"} | {
         "loss": metrics[-1].loss
     }
-    assert network.lora is None
+    assert network.trained is None
 
 
 def test_first_loss_of_dpo_is_ln_2_and_of_kl_is_sft(network, tmp_path):
@@ -164,7 +164,7 @@ def test_a_loss_or_gradient_that_is_not_finite_raises_and_names_step_and_rows(ne
     assert folder.checkpoint(this.budgets[0]).exists()
     assert not folder.done.exists()
     assert all(math.isfinite(m.loss) for m in lines(folder.metrics_jsonl))
-    assert network.lora is None
+    assert network.trained is None
 
 
 class TooLarge(SFT):

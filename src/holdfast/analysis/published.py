@@ -198,8 +198,9 @@ def _ours(study: Study, about: Configs, table: pd.DataFrame, what: str) -> str:
     said = {
         "chat template": each(models, lambda m: m.template or "the model's own"),
         "base model, exact checkpoint": each(models, lambda m: m.path + (f" @ {m.revision}" if m.revision else "")),
-        "LoRA rank, alpha, targets": f"{lora.rank}, {lora.alpha:g}, {targets}"
-        + (f" ({lora.kind})" if lora.kind != "LoRA" else ""),
+        "LoRA rank, alpha, targets": f"none: {c.trainable} trained"
+        if c.trainable != "lora"
+        else f"{lora.rank}, {lora.alpha:g}, {targets}" + (f" ({lora.kind})" if lora.kind != "LoRA" else ""),
         "learning rate, schedule, batch": f"{c.learning_rate:g}, {c.schedule} after {c.warmup_steps} steps of warm-up, "
         f"{c.batch_rows} rows",
         "training seeds": str(len(study.draws)),

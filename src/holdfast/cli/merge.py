@@ -15,7 +15,7 @@ app = typer.Typer()
 @app.command()
 def merge(
     model: Annotated[str, typer.Option(help="folder or hub id of the base")],
-    adapter: Annotated[str, typer.Option(help="folder or hub id of the LoRA adapter")],
+    adapter: Annotated[str, typer.Option(help="folder or hub id of the LoRA adapter, or folder of trained weights")],
     to: Annotated[Path, typer.Option(help="the folder to write; it must not be there yet")],
     template: Annotated[str | None, typer.Option(help="chat template file, for a model that has none")] = None,
     dtype: Annotated[Literal["auto", "float32", "bfloat16"], typer.Option(help="of the merged weights")] = "auto",

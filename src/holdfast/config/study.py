@@ -118,6 +118,13 @@ class LoraSpec(Spec):
 class Controls(Spec):
     """All that is held fixed over objectives."""
 
+    unsaid = ("trainable",)
+
+    trainable: Literal["lora", "full", "body"] = Field(
+        default="lora",
+        description="an adapter on the frozen base; `full`: all weights (with `head: full`); `body`: all but the token "
+        "embeddings and the head",
+    )
     lora: LoraSpec = Field(default=LoraSpec(), description="the adapter")
     learning_rate: Rate = Field(default=2e-4, description="after warm-up")
     betas: tuple[Beta, Beta] = Field(default=(0.9, 0.999), description="of AdamW")
@@ -154,10 +161,25 @@ class Controls(Spec):
     autocast: bool = Field(default=False, description="bfloat16 autocast of the network on a CPU that has it")
     passes: Count = Field(default=1, description="most passes over the training split")
 
+    @model_validator(mode="after")
+    def _a_trained_head_is_not_frozen(self) -> Controls:
+        if self.trainable == "full" and self.head == "frozen":
+            raise ValueError(
+                "`trainable: full` trains the head, too, of which `head: frozen` gives no gradient: set `head: full`, "
+                "or `trainable: body`"
+            )
+        return self
+
+    @property
+    def trained(self) -> dict[str, Any]:
+        """The adapter's settings; where weights themselves are trained, which, in place of each."""
+        settings = self.lora.model_dump(mode="json")
+        return settings if self.trainable == "lora" else dict.fromkeys(settings, self.trainable)
+
     def identity(self) -> dict[str, Any]:
         """What of them counts in a run's id. What is left open counts as what it was before it could be: what memory
         then decides changes a result by rounding alone."""
-        kept = self.model_dump(mode="json", exclude={"learning_rate", "passes", "max_tokens"})
+        kept = self.model_dump(mode="json", exclude={"learning_rate", "passes", "max_tokens"}) | {"lora": self.trained}
         return kept | {key: value for key, value in OPEN.items() if kept[key] == "auto"}
 
 

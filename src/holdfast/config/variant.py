@@ -24,8 +24,11 @@ Level = tuple[str, dict[str, Any]]  # its name, and what it changes
 
 # What of the proof of control each of a variant's settings must change; anything else that differs was not declared.
 _ORDER = ("order", "response_ids")
+_TRAINED = ("lora", "lora_init", "trainable", "trainable_parameters")
 _CHANGES: dict[str, tuple[str, ...]] = {
-    "lora": ("lora", "lora_init", "trainable", "trainable_parameters"),
+    "lora": _TRAINED,
+    # What memory has room for is another matter then, too.
+    "trainable": (*_TRAINED, "computation.micro_tokens", "computation.gradient_checkpointing"),
     "batch_rows": ("optimiser.batch_rows", *_ORDER),
     "order_seed": _ORDER,
     "init_seed": ("lora_init",),

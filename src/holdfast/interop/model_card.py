@@ -21,6 +21,7 @@ from holdfast.analysis.estimates_file import headlines
 from holdfast.analysis.load import configs
 from holdfast.config import loading
 from holdfast.config.study import MeasureSpec, Study
+from holdfast.config.study_runs import variants
 from holdfast.evals.subject import SubjectRow
 from holdfast.interop.finished import estimates, of_subject, subjects
 from holdfast.report import words
@@ -30,6 +31,24 @@ from holdfast.store.files import read_json, write_text
 from holdfast.store.folder import StudyFolder
 from holdfast.store.sources import is_hub_id
 from holdfast.types import UserError
+
+_WHAT = {
+    "lora": "A LoRA adapter",
+    "full": "All weights, trained in float32,",
+    "body": "All weights but embeddings and head, trained in float32,",
+}
+_USE = {
+    True: """from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+model = AutoModelForCausalLM.from_pretrained({base})
+model = PeftModel.from_pretrained(model, "THIS FOLDER")""",
+    False: """from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+model = AutoModelForCausalLM.from_pretrained({base}, dtype="float32")
+model.load_state_dict(load_file("THIS FOLDER/trained.safetensors"), strict=False)""",
+}
 
 
 def write(root: Path, label: str | None = None, budget: int | None = None) -> list[Path]:
@@ -77,6 +96,7 @@ def _card(study: Study, folder: StudyFolder, row: SubjectRow, found: pd.DataFram
         )
         for e in _levels(found)
     ]
+    trained = variants(study)[row.label].controls(study.controls).trainable
     name = f"{study.name}-{row.label}-{row.budget}-seed{row.seed}"
     learnt = str(
         task.params.get("path") or registry.describe("tasks", task.task)["params"].get("path", {}).get("default")
@@ -84,16 +104,16 @@ def _card(study: Study, folder: StudyFolder, row: SubjectRow, found: pd.DataFram
     data = ModelCardData(
         model_name=name,
         base_model=base,
-        library_name="peft",
+        library_name="peft" if trained == "lora" else "transformers",
         pipeline_tag="text-generation",
-        tags=["lora", "holdfast", f"objective:{row.objective}"],
+        tags=[trained, "holdfast", f"objective:{row.objective}"],
         datasets=[learnt] if is_hub_id(learnt) else None,
         eval_results=results,
     )
     proof = read_json(folder.run(row.trajectory).controls_json, "controlled")
     said = [
         f"# {text(name)}",
-        f"A LoRA adapter of {text(base or row.model)}, trained with the objective **{text(row.objective)}** on "
+        f"{_WHAT[trained]} of {text(base or row.model)}, trained with the objective **{text(row.objective)}** on "
         f"{text(task.name)} for {row.budget:,} tokens (prompt + chosen), seed {row.seed}, in the study "
         f"*{text(study.name)}* by holdfast {__version__}.",
         *([f"> {text(study.mark)}"] if study.mark else []),
@@ -106,9 +126,7 @@ def _card(study: Study, folder: StudyFolder, row: SubjectRow, found: pd.DataFram
         "objectives:",
         "```json\n" + json.dumps(proof.get("controlled", {}), indent=1, sort_keys=True) + "\n```",
         "## Use",
-        "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\n"
-        f"model = AutoModelForCausalLM.from_pretrained({json.dumps(base or 'BASE')})\n"
-        'model = PeftModel.from_pretrained(model, "THIS FOLDER")\n```',
+        "```python\n" + _USE[trained == "lora"].format(base=json.dumps(base or "BASE")) + "\n```",
     ]
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(said) + "\n"
 

@@ -1,8 +1,9 @@
-"""LoRA adapters on a network: attach, switch off, load, save, measure. PEFT's layers and PEFT's files.
+"""What is trained of a network: attach, switch off, load, save, measure. A LoRA adapter, by PEFT's layers and PEFT's
+files, or the weights themselves (``full``).
 
-The layers are put into the model itself, with no wrapper around it, and remembered: switching them off sets a flag on
+Layers are put into the model itself, with no wrapper around it, and remembered: switching them off sets a flag on
 each instead of walking all modules. A network holds one adapter; another of the same kind is copied into its tensors.
-Whenever layers are put in or taken out, the base is compared with what it was: an adapter that moves it is refused.
+Whenever anything is put in or taken out, the base is compared with what it was: an adapter that moves it is refused.
 Adapters are fp32 whatever the base is. Hu et al. 2021 (LoRA): W + scale · B A, scale = alpha / rank, or alpha / √rank
 (rsLoRA, Kalajdzievski 2023, arXiv 2312.03732).
 """
@@ -13,7 +14,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,10 @@ from transformers.pytorch_utils import Conv1D
 
 from holdfast import rng
 from holdfast.config.study import LoraSpec
-from holdfast.models import joint_lora
+from holdfast.models import full, joint_lora
 from holdfast.models.network import Network
 from holdfast.store import files
-from holdfast.store.adapter_files import CONFIG, MERGED, PREFIX, WEIGHTS, check_adapter, essential
+from holdfast.store.adapter_files import MERGED, PREFIX, check_adapter, essential, file_names
 from holdfast.types import UserError
 
 NAME = "default"
@@ -48,6 +49,59 @@ class Attached:
     def takes(self, config: Mapping[str, Any]) -> bool:
         """Whether an adapter of that configuration can be copied into these tensors."""
         return essential(self.config) == essential(config)
+
+    @property
+    def beside(self) -> int:
+        """Numbers that the model has more with it than without."""
+        return sum(tensor.numel() for tensor in self.tensors.values())
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """Within it the layers are the base's."""
+        before = {name: layer._disable_adapters for name, layer in self.layers.items()}
+        for layer in self.layers.values():
+            layer._disable_adapters = True
+        try:
+            yield
+        finally:
+            for name, layer in self.layers.items():
+                layer._disable_adapters = before[name]
+
+    def remove(self, model: nn.Module, merge: bool) -> None:
+        """The base's layers back, or with ``merge`` what base and adapter were together."""
+        for name, layer in self.layers.items():
+            if merge:
+                layer.merge(safe_merge=True)
+            model.set_submodule(name, layer.get_base_layer())
+        if hasattr(model, "peft_config"):
+            del model.peft_config
+
+    def norm(self) -> float:
+        """Frobenius norm of the change of the weights over all modules together: of scale · B A, and of DoRA (Liu et
+        al. 2024, arXiv 2402.09353) of m (w + scale · B A) / ‖w + scale · B A‖ − w, for a row w with its magnitude m.
+
+        ‖B A‖² = Σ (Bᵀ B) ∘ (A Aᵀ), which needs no matrix of the weight's size.
+        """
+        total = 0.0
+        for layer in self.layers.values():
+            a, b, scale = layer.lora_A[NAME].weight.double(), layer.lora_B[NAME].weight.double(), layer.scaling[NAME]
+            if NAME not in layer.lora_magnitude_vector:
+                total += scale**2 * float(((b.T @ b) * (a @ a.T)).sum())
+                continue
+            lengths, w_OD = layer.lora_magnitude_vector[NAME], dequantize_module_weight(layer.get_base_layer()).float()
+            # Of the new rows in fp32 as in the forward, so that what has not moved has moved by exactly nothing.
+            new_O = lengths.get_weight_norm(w_OD, (b @ a).float(), scale)
+            w_OD = (w_OD.T if layer.fan_in_fan_out else w_OD).double()
+            turned_OD = (w_OD + scale * b @ a) * (lengths.weight / new_O).unsqueeze(1)
+            total += float((turned_OD - w_OD).square().sum())
+        return math.sqrt(max(total, 0.0))
+
+
+def attach_weights(network: Network, which: full.Which) -> None:
+    """The weights themselves, trainable, in place of whatever is attached. Raises UserError as ``full.copied``."""
+    detach(network)
+    _keep_sound(network)
+    network.trained = full.copied(network, _of_weights(network, which), trainable=True)
 
 
 def attach(network: Network, lora: LoraSpec, *names: rng.Name) -> None:
@@ -66,7 +120,7 @@ def attach(network: Network, lora: LoraSpec, *names: rng.Name) -> None:
     detach(network)
     _inject(network, _plain(config, network))
     with torch.no_grad():
-        for name, layer in network.lora.layers.items():
+        for name, layer in network.trained.layers.items():
             if NAME not in layer.lora_A:
                 detach(network)
                 raise UserError(f"LoRA is trained on linear layers, and {name} is none: leave it out of `targets`")
@@ -83,37 +137,23 @@ def attach(network: Network, lora: LoraSpec, *names: rng.Name) -> None:
 
 
 def detach(network: Network, *, merge: bool = False) -> None:
-    """Take the adapter out; the model is what it was before, or with ``merge`` what base and adapter were together.
+    """Take out what is attached; the model is what it was before, or with ``merge`` what both were together.
 
     Raises ``UserError`` where the base is not what it was.
     """
-    if network.lora is None:
+    if network.trained is None:
         return
-    for name, layer in network.lora.layers.items():
-        if merge:
-            layer.merge(safe_merge=True)
-        network.model.set_submodule(name, layer.get_base_layer())
-    network.lora = None
-    if hasattr(network.model, "peft_config"):
-        del network.model.peft_config
+    network.trained.remove(network.model, merge)
+    network.trained = None
     if merge:
         network.sound = None
     else:
         _check_base(network, "the adapter that was taken out")
 
 
-@contextmanager
-def off(network: Network) -> Iterator[None]:
+def off(network: Network) -> AbstractContextManager[None]:
     """Within it the network is the base model."""
-    layers = [] if network.lora is None else list(network.lora.layers.values())
-    before = [layer._disable_adapters for layer in layers]
-    for layer in layers:
-        layer._disable_adapters = True
-    try:
-        yield
-    finally:
-        for layer, was in zip(layers, before, strict=True):
-            layer._disable_adapters = was
+    return nullcontext() if network.trained is None else network.trained.off()
 
 
 @contextmanager
@@ -122,7 +162,7 @@ def dropout(network: Network, *names: rng.Name) -> Iterator[None]:
 
     The noise depends on how a step is split into micro-batches; name the micro-batch too.
     """
-    modules = [d for layer in network.lora.layers.values() for d in layer.lora_dropout.values()]
+    modules = [d for layer in network.trained.layers.values() for d in layer.lora_dropout.values()]
     modules = [d for d in modules if isinstance(d, nn.Dropout)]
     if not modules:
         yield
@@ -142,35 +182,43 @@ def dropout(network: Network, *names: rng.Name) -> Iterator[None]:
 
 
 def trainable(network: Network) -> dict[str, nn.Parameter]:
-    """The adapter's parameters by their name on disk, sorted."""
-    return {} if network.lora is None else dict(network.lora.tensors)
+    """What is trained by its name on disk, sorted."""
+    return {} if network.trained is None else dict(network.trained.tensors)
 
 
 def save(network: Network, folder: Path | str) -> None:
-    """Write the adapter in PEFT's format. Equal adapters give equal bytes; no path of this machine is in them."""
+    """Write the adapter in PEFT's format, or the trained weights (``adapter_files``). What is equal gives equal bytes;
+    no path of this machine is in them."""
     tensors = {name: p.detach().cpu().contiguous() for name, p in trainable(network).items()}
-    files.write_bytes(Path(folder) / WEIGHTS, safetensors.torch.save(tensors, {"format": "pt"}))
-    files.write_text(Path(folder) / CONFIG, json.dumps(network.lora.config, indent=2, sort_keys=True) + "\n")
+    config, weights = (Path(folder) / name for name in file_names(network.trained.config))
+    with files.replacing(weights) as temporary:  # not by way of bytes: all weights a second time in memory
+        safetensors.torch.save_file(tensors, temporary, {"format": "pt"})
+    files.write_text(config, json.dumps(network.trained.config, indent=2, sort_keys=True) + "\n")
 
 
 def load(network: Network, folder: Path | str) -> None:
-    """The adapter of this folder, in place of any that is there.
+    """The adapter of this folder, or the weights, in place of what is attached. Weights are in the base's precision.
 
-    Raises ``UserError`` for a folder that holds no LoRA adapter, for an adapter of another model, and for one that is
-    damaged or changes the base itself.
+    Raises ``UserError`` for a folder that holds neither, for those of another model, and for what is damaged or changes
+    the base itself.
     """
     folder = Path(folder)
     config = check_adapter(folder)
+    _, name = file_names(config)
     try:
-        tensors = safetensors.torch.load_file(folder / WEIGHTS)
+        tensors = safetensors.torch.load_file(folder / name)
     except Exception as error:
-        raise UserError(f"the adapter at {folder} cannot be read ({WEIGHTS}: {error})") from error
+        raise UserError(f"the adapter at {folder} cannot be read ({name}: {error})") from error
     for name, tensor in tensors.items():
         if not bool(tensor.isfinite().all()):
             raise UserError(f"the adapter at {folder} is damaged: {name} holds numbers that are not finite")
-    if network.lora is None or not network.lora.takes(config):
+    if network.trained is None or not network.trained.takes(config):
         detach(network)
-        _inject(network, config, folder)
+        if "trainable" in config:
+            _keep_sound(network)
+            network.trained = full.copied(network, config, trainable=False)
+        else:
+            _inject(network, config, folder)
     own = trainable(network)
     # What the file holds beside the adapter: PEFT writes the base's own matrix there for adapted heads and embeddings.
     copies = {name: tensors.pop(name) for name in sorted(set(tensors) - set(own))}
@@ -217,30 +265,13 @@ def fingerprint(network: Network) -> str:
 
 @torch.no_grad()
 def norm(network: Network) -> float:
-    """Frobenius norm of the change of the weights over all modules together: of scale · B A, and of DoRA (Liu et al.
-    2024, arXiv 2402.09353) of what its magnitudes m make of a row w, m (w + scale · B A) / ‖w + scale · B A‖ − w.
-
-    ‖B A‖² = Σ (Bᵀ B) ∘ (A Aᵀ), which needs no matrix of the weight's size.
-    """
-    total = 0.0
-    for layer in {} if network.lora is None else network.lora.layers.values():
-        a, b = layer.lora_A[NAME].weight.double(), layer.lora_B[NAME].weight.double()
-        if NAME in layer.lora_magnitude_vector:
-            lengths, w_OD = layer.lora_magnitude_vector[NAME], dequantize_module_weight(layer.get_base_layer()).float()
-            # Of the new rows in fp32 as in the forward, so that what has not moved has moved by exactly nothing.
-            new_O = lengths.get_weight_norm(w_OD, (b @ a).float(), layer.scaling[NAME])
-            w_OD = (w_OD.T if layer.fan_in_fan_out else w_OD).double()
-            turned_OD = (w_OD + layer.scaling[NAME] * b @ a) * (lengths.weight / new_O).unsqueeze(1)
-            total += float((turned_OD - w_OD).square().sum())
-        else:
-            total += layer.scaling[NAME] ** 2 * float(((b.T @ b) * (a @ a.T)).sum())
-    return math.sqrt(max(total, 0.0))
+    """Frobenius norm of the change of the weights, over all together."""
+    return 0.0 if network.trained is None else network.trained.norm()
 
 
 def _inject(network: Network, config: Mapping[str, Any], folder: Path | str | None = None) -> None:
     """PEFT's layers into the model, with whatever values; the global random state is left alone."""
-    if network.sound is None:
-        network.sound = base_fingerprint(network)
+    _keep_sound(network)
     who = f"the adapter at {folder}" if folder else "the adapter of this study"
     try:
         with torch.random.fork_rng([]):
@@ -258,8 +289,13 @@ def _inject(network: Network, config: Mapping[str, Any], folder: Path | str | No
             parameter.data = parameter.data.float()
             tensors[_on_disk(module, part)] = parameter.requires_grad_(True)
     joint_lora.join(layers, NAME)
-    network.lora = Attached(config, layers, dict(sorted(tensors.items())))
+    network.trained = Attached(config, layers, dict(sorted(tensors.items())))
     _check_base(network, who)
+
+
+def _keep_sound(network: Network) -> None:
+    if network.sound is None:
+        network.sound = base_fingerprint(network)
 
 
 def _check_base(network: Network, who: str) -> None:
@@ -301,12 +337,15 @@ def _base_modules(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module
         yield from _base_modules(child, f"{name}.{part}" if name else part)
 
 
-def _base_tensors(network: Network) -> Iterator[tuple[str, Tensor]]:
+def _base_tensors(network: Network) -> list[tuple[str, Tensor]]:
     """Weights and buffers by name; not what a module keeps for itself (rotary frequencies may follow the length)."""
-    for name, module in _base_modules(network.model, ""):
-        kept = [b for b in module.named_buffers(recurse=False) if b[0] not in module._non_persistent_buffers_set]
-        for part, tensor in (*module.named_parameters(recurse=False), *kept):
-            yield f"{name}.{part}" if name else part, tensor
+    found: list[tuple[str, Tensor]] = []
+    with off(network):
+        for name, module in _base_modules(network.model, ""):
+            kept = [b for b in module.named_buffers(recurse=False) if b[0] not in module._non_persistent_buffers_set]
+            for part, tensor in (*module.named_parameters(recurse=False), *kept):
+                found.append((f"{name}.{part}" if name else part, tensor))
+    return found
 
 
 def _on_disk(module: str, part: str) -> str:
@@ -318,17 +357,26 @@ def _on_disk(module: str, part: str) -> str:
 def _linear_layers(network: Network) -> list[str]:
     """The last parts of the names of all linear layers of the body: the head is not in it."""
     found = {n.rpartition(".")[2] for n, m in network.decoder.named_modules() if isinstance(m, nn.Linear | Conv1D)}
-    if network.lora is not None:  # seen through an adapter that is attached
+    if network.trained is not None:  # seen through an adapter that is attached
         found -= {"base_layer", NAME}
-        found |= {name.rpartition(".")[2] for name in network.lora.layers}
+        found |= {name.rpartition(".")[2] for name in network.trained.layers}
     return sorted(found)
 
 
 def _plain(config: LoraConfig, network: Network) -> dict[str, Any]:
     """The configuration as JSON, without this machine in it."""
-    path = network.spec.path
     plain = json.loads(json.dumps(config.to_dict(), default=sorted))
     plain["target_modules"] = sorted(plain["target_modules"])
-    plain["base_model_name_or_path"] = network.spec.name if Path(path).expanduser().exists() else path
+    plain["base_model_name_or_path"] = _origin(network)
     plain["inference_mode"] = True
     return plain
+
+
+def _of_weights(network: Network, which: full.Which) -> dict[str, Any]:
+    """The configuration that is written beside weights."""
+    return {"trainable": which, "base_model_name_or_path": _origin(network)}
+
+
+def _origin(network: Network) -> str:
+    path = network.spec.path
+    return network.spec.name if Path(path).expanduser().exists() else path

@@ -183,7 +183,9 @@ class InProcess:
             if not self._plain_head():  # the base is asked in one way, whoever was asked before it
                 self._loaded = None
                 adapters.detach(self.network)
-        elif self._loaded != (wanted := adapter_digest(adapter)):
+        elif (
+            self._loaded != (wanted := adapter_digest(adapter)) or self.network.trained is None
+        ):  # runs are trained on it
             self._loaded = None
             adapters.load(self.network, adapter)
             self._loaded = wanted
@@ -278,7 +280,7 @@ class InProcess:
 
     def _plain_head(self) -> bool:
         """Whether no adapter that is in the network, on or off, is one on the head."""
-        layers = {} if self.network.lora is None else self.network.lora.layers
+        layers = {} if self.network.trained is None else self.network.trained.layers
         return all(layer is not self.network.model.get_output_embeddings() for layer in layers.values())
 
     @torch.no_grad()

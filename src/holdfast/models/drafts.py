@@ -100,8 +100,8 @@ class ForwardCost:
         """By device, precision and size; see ``docs/benchmarks.md``."""
         config = network.decoder.config
         numbers = network.model.num_parameters()
-        if network.lora is not None:  # the base is reckoned alike whether an adapter waits in it or not
-            numbers -= sum(tensor.numel() for tensor in network.lora.tensors.values())
+        if network.trained is not None:  # the base is reckoned alike whether an adapter waits in it or not
+            numbers -= network.trained.beside
         if not config.tie_word_embeddings:
             numbers -= network.model.get_input_embeddings().weight.numel()  # type: ignore[operator,union-attr]
         precision = torch.bfloat16 if network.autocast else network.dtype

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from holdfast.models import frozen
+from holdfast.models import adapters, frozen
 from holdfast.models.frozen import Direction, Head
 from holdfast.models.layouts import Batch
 from holdfast.models.network import Network
@@ -76,7 +76,7 @@ def token_kls(
     if head == "frozen":
         return frozen.token_kls(_head(network), hidden_ND, ref_hidden_ND, direction)
     p_NV = network.own_logits(hidden_ND).float().log_softmax(-1)
-    with torch.no_grad():
+    with torch.no_grad(), adapters.off(network):  # the reference's head, where the policy's is trained
         q_NV = network.own_logits(ref_hidden_ND).float().log_softmax(-1)
     first, second = (p_NV, q_NV) if direction == "policy_reference" else (q_NV, p_NV)
     return frozen.finite((first.exp() * (first - second)).sum(-1), "a token's KL")

@@ -1,6 +1,7 @@
 """Merging: an adapter's change written into the base's weights, with a check that the two say the same.
 
-W' = W + scale · B A in every adapted layer (Hu et al. 2021, arXiv 2106.09685). The merged folder is loaded again from
+W' = W + scale · B A in every adapted layer (Hu et al. 2021, arXiv 2106.09685); of a checkpoint that is all trained
+weights, W' are those. The merged folder is loaded again from
 disk and compared with base and adapter on fixed texts before it gets its name: rounding to bfloat16 can lose a small
 change, and a merged model that lost it would pass for a safe one.
 """
@@ -86,7 +87,7 @@ def _untied(network: Network) -> None:
     """Raises UserError where merging into the head would change the embeddings too: the two are one matrix."""
     ends = network.model.get_input_embeddings(), network.model.get_output_embeddings()
     tied = len({module.weight.data_ptr() for module in ends}) == 1
-    if tied and any(module is layer for module in ends for layer in network.lora.layers.values()):
+    if tied and any(module is layer for module in ends for layer in network.trained.layers.values()):
         raise UserError(
             f"the adapter changes the head or the embeddings of {network.spec.name}, which are one matrix: merged, it "
             "would change both; keep it an adapter"

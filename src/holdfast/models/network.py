@@ -36,7 +36,8 @@ LAYERS = {"full_attention", "sliding_attention"}
 
 @dataclass
 class Network:
-    """A frozen base model, with at most one LoRA adapter attached (see ``adapters``).
+    """A frozen base model, with at most one LoRA adapter attached, or with trained weights in place of its own (see
+    ``adapters``).
 
     ``model`` is the transformers model itself, adapter layers inside it; ``digest`` is of the base folder's content.
     ``autocast`` runs the body in bfloat16 (adapter and hidden states stay fp32), for processors that have it.
@@ -52,8 +53,8 @@ class Network:
     autocast: bool = False
     unused: str = ""  # what its folder holds beside it, in words
     devices: tuple[torch.device, ...] = ()
-    lora: Any = field(default=None, repr=False)  # adapters.Attached | None
-    sound: str | None = field(default=None, repr=False)  # adapters.base_fingerprint, from before the first adapter
+    trained: Any = field(default=None, repr=False)  # adapters.Attached | full.Full | None
+    sound: str | None = field(default=None, repr=False)  # adapters.base_fingerprint, from before anything was attached
     directions: dict[str, Any] = field(default_factory=dict, repr=False)  # directions.Found of the base, by digest
 
     def __post_init__(self) -> None:

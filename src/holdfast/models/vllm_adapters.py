@@ -33,6 +33,8 @@ def read(folder: Path | str) -> Lora:
     """Raises ``UserError`` for what holdfast cannot measure (see ``adapter_files``) and for what vLLM cannot serve."""
     folder = Path(folder).absolute()
     config = check_adapter(folder)
+    if "trainable" in config:
+        raise UserError(f"{folder} holds trained weights, which vLLM cannot serve beside their base: {INSTEAD}")
     if config.get("use_dora"):
         raise UserError(f"the adapter at {folder} is a DoRA, which vLLM cannot serve: {INSTEAD}")
     for key in ("rank_pattern", "alpha_pattern"):  # it scales every module by the one alpha / r

@@ -9,9 +9,10 @@ from typing import Any
 from holdfast import registry
 from holdfast.config.declared import DeclaredSpec
 from holdfast.config.prompt_format import check as check_frame
-from holdfast.config.study import MeasureSpec, Study, TaskSpec
+from holdfast.config.study import Controls, MeasureSpec, Study, TaskSpec
 from holdfast.config.study_runs import own, variations
 from holdfast.evals.varied import varied
+from holdfast.runs.costs import device
 from holdfast.runs.section_checks import beside, sections
 from holdfast.store.digest import digest
 from holdfast.store.rows import Source
@@ -33,7 +34,7 @@ def check(study: Study) -> list[str]:
         if not study.tasks and getattr(registry.get("measures", measure.measure), "per_task", False):
             raise UserError(f"measures[{n}]: {measure.measure} is of a task, and this study has none; remove it")
     for n, model in enumerate(study.models):
-        if study.controls.autocast and model.device.startswith("cuda"):
+        if study.controls.autocast and study.controls.trainable == "lora" and model.device.startswith("cuda"):
             raise UserError(
                 f"controls.autocast is for a CPU, but models[{n}].device is {model.device}; set its dtype to bfloat16"
             )
@@ -87,14 +88,28 @@ def _variants(study: Study) -> None:
         objective = _at(at, registry.build, "objectives", v.spec.objective, v.spec.params)
         rate = v.spec.learning_rate or study.controls.learning_rate
         controls = v.controls(study.controls)
-        if controls.lora.dora and study.backend == "vllm":
-            raise UserError(f"{v.label} trains a DoRA, which vLLM cannot serve: measure with `backend: in_process`")
+        _trainable(study, v.label, controls)
         changes = [controls, v.spec.order_seed, v.spec.init_seed, v.spec.task]
         for task in study.tasks:
             v.task(task)
         twin = labels.setdefault(digest([registry.identity(objective), rate, *changes]), v.label)
         if twin != v.label:
             raise UserError(f"the objectives {twin!r} and {v.label!r} are one and the same; leave one of them out")
+
+
+def _trainable(study: Study, label: str, controls: Controls) -> None:
+    """Raises UserError where what a run trains cannot be trained, or not be measured."""
+    what = "all weights" if controls.trainable != "lora" else "a DoRA"
+    if study.backend == "vllm" and (controls.trainable != "lora" or controls.lora.dora):
+        raise UserError(f"{label} trains {what}, which vLLM cannot serve here: measure with `backend: in_process`")
+    for n, model in enumerate(study.models if controls.trainable != "lora" else ()):
+        if model.quantization != "none":
+            raise UserError(f"{label} trains all weights, and models[{n}] has them in 4 bits: set `quantization: none`")
+        if model.dtype == "bfloat16" or (model.dtype == "auto" and device(study) == "cuda"):
+            raise UserError(
+                f"{label} trains all weights, which takes float32: set `dtype: float32` of models[{n}], and `autocast: "
+                "true` of controls to compute in bfloat16"
+            )
 
 
 def _task(task: TaskSpec, at: str) -> None:

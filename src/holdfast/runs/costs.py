@@ -1,9 +1,10 @@
 """What a study costs: FLOPs by a stated formula, disk and memory by counting, time by a stated guess.
 
 P is the number of parameters in the weight files. A token costs 2P forward and 2P backward (through a frozen base only
-the activations' gradient is computed, not the weights'; the adapter's own share is small and left out), 2P more with
-gradient checkpointing, and 2P through the reference of DPO or KL, once for each row. Attention's quadratic part is left
-out. Measuring costs 2P for each token of a prompt and, at most, of a response of the longest length.
+the activations' gradient is computed, not the weights'; the adapter's own share is small and left out), 2P more where
+the weights are trained, 2P more with gradient checkpointing, and 2P through the reference of DPO or KL, once for each
+row. Attention's quadratic part is left out. Measuring costs 2P for each token of a prompt and, at most, of a response
+of the longest length.
 """
 
 from __future__ import annotations
@@ -88,10 +89,10 @@ def cost(
     adapters = 0
     for t in runs:
         if (shape := shapes[t.model]) is not None:
-            more = run_flops(shape, t, again)
+            more = run_flops(shape, t, of_label[t.label], again)
             train, reference = train + more[0], reference + more[1]
-            # An adapter per budget, and with the last one the two moments of AdamW.
-            adapters += 4 * _trained(shape, of_label[t.label]) * (len(t.checkpoints) + 2)
+            # What is trained at every budget, and once more in the state to go on from, with AdamW's two moments.
+            adapters += 4 * _trained(shape, of_label[t.label]) * (len(t.checkpoints) + 3)
     read = sum(2 * s.parameters * (c.tokens - c.written) for c in configs if (s := shapes[c.model]) is not None)
     write = sum(2 * s.parameters * c.written for c in configs if (s := shapes[c.model]) is not None)
 
@@ -123,8 +124,8 @@ def cost(
 def crowded(study: Study, shapes: Mapping[str, Shape | None]) -> list[str]:
     """A sentence for each model that has no room on the GPUs it is to lie on, and how many would do.
 
-    Weights, adapter with gradient and moments, and what the longest row keeps whose layers are run again; over several
-    GPUs in equal parts, as layers are (``models.spread``).
+    Weights, what is trained with gradient and moments, and what the longest row keeps whose layers are run again; over
+    several GPUs in equal parts, as layers are (``models.spread``).
     """
     said = []
     room = machine.gpu_bytes() or GPU_BYTES
@@ -148,6 +149,21 @@ def crowded(study: Study, shapes: Mapping[str, Shape | None]) -> list[str]:
     return said
 
 
+def heavy(study: Study, shapes: Mapping[str, Shape | None], runs: Sequence[Run]) -> list[str]:
+    """What checkpoints of whole weights take of the disk, a sentence for each label and model that has them."""
+    of_label, said = each_controls(study), dict[tuple[str, str], str]()
+    for t in runs:
+        if (shape := shapes[t.model]) is None or of_label[t.label].trainable == "lora":
+            continue
+        unit, name = (1e9, "GB") if (size := 4 * _trained(shape, of_label[t.label])) > 1e9 else (1e6, "MB")
+        n = sum(len(r.checkpoints) for r in runs if (r.label, r.model) == (t.label, t.model))
+        said[t.label, t.model] = (
+            f"{t.label} keeps whole weights of {t.model}: {n} checkpoint{'s' * (n > 1)} of {size / unit:,.1f} {name}, "
+            f"and beside each run {3 * size / unit:,.1f} {name} to go on from"
+        )
+    return list(said.values())
+
+
 def fitted(cost: Cost) -> tuple[int, int]:
     """Workers that there is memory for here, and the tokens that each then reads at once; on a GPU as planned."""
     if cost.on_a_gpu is None or not cost.worker_bytes:
@@ -158,11 +174,16 @@ def fitted(cost: Cost) -> tuple[int, int]:
     return workers, tokens
 
 
-def run_flops(shape: Shape, run: Run, again: bool) -> tuple[float, float]:
+def run_flops(shape: Shape, run: Run, controls: Controls, again: bool) -> tuple[float, float]:
     """Of training and of the references; ``again``: with layers that are run again in the backward pass."""
     last: PlannedCheckpoint = run.checkpoints[-1]
-    trained = (6 if again else 4) * shape.parameters * last.forward_tokens
+    trained = 2 * products(controls, again) * shape.parameters * last.forward_tokens
     return trained, 2 * shape.parameters * last.reference_tokens
+
+
+def products(controls: Controls, again: bool) -> int:
+    """Of a token with all weights, in a step."""
+    return 2 + again + (controls.trainable != "lora")
 
 
 def checkpointed(shapes: Sequence[Shape], study: Study, device: str) -> bool:
@@ -184,11 +205,13 @@ def each_controls(study: Study) -> dict[str, Controls]:
 
 def _trained(shape: Shape, controls: Controls) -> int:
     """Numbers that are trained; of a DoRA's magnitudes, one for each row of a matrix, about half of its rank 1."""
+    if controls.trainable != "lora":
+        return shape.parameters if controls.trainable == "full" else shape.body
     return shape.per_rank * controls.lora.rank + (shape.per_rank // 2 if controls.lora.dora else 0)
 
 
 def _keeps(controls: Controls) -> float:
-    return DORA_KEEPS if controls.lora.dora else 1.0
+    return DORA_KEEPS if controls.trainable == "lora" and controls.lora.dora else 1.0
 
 
 def _worst(shapes: Sequence[Shape], study: Study, again: bool) -> tuple[int, int]:

@@ -316,7 +316,7 @@ def _fits(folder: StudyFolder, network: Any, controls: Controls) -> Fits:
     if controls.micro_tokens != "auto":
         return fits(network, controls)  # nothing to agree on
     computation = {**controls.model_dump(mode="json", include=set(COMPUTATION)), "longest": controls.max_tokens}
-    key = short(digest([network.digest, str(network.dtype), controls.lora.model_dump(mode="json"), computation]))
+    key = short(digest([network.digest, str(network.dtype), controls.trained, computation]))
     if not (file := folder.fits(key)).is_file():
         with lock(file.parent, wait=True):  # so that one alone counts
             before = read_json(folder.fits_json) if folder.fits_json.is_file() else {}

@@ -110,10 +110,11 @@ def rounds(
 ) -> dict[Name, list[Load]]:
     """The jobs of each round, in the order in which they are handed out."""
     runs, again = once(list(plan.runs)), costs.checkpointed(list(shapes.values()), study, device)
+    of_label = costs.each_controls(study)
     found: dict[Name, list[Load]] = {}
     # As of ``stages._fit``.
     for t in sorted(runs, key=lambda t: (t.parent != "", t.model, -t.checkpoints[-1].forward_tokens)):
-        train, reference = costs.run_flops(shapes[t.model], t, again)
+        train, reference = costs.run_flops(shapes[t.model], t, of_label[t.label], again)
         which = "second round" if t.parent else "first round"
         found.setdefault(("train", which), []).append((t.model, train / speeds.train + reference / speeds.read))
     answers = _answers(study, plan, runs, {m: 2 * shape.parameters for m, shape in shapes.items()}, speeds)

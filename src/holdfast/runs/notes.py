@@ -6,7 +6,8 @@ from holdfast.config.run import Run, still_warming_up
 from holdfast.data import sampled
 from holdfast.runs.materials import Materials
 
-FAST = 0.02  # learning rate; ten times the highest that is commonly tried for LoRA
+# Learning rates ten times the highest that are commonly tried for LoRA, and for all weights.
+FAST, FAST_WHOLE = 0.02, 0.002
 
 
 def plan_notes(materials: Materials, runs: list[Run]) -> list[str]:
@@ -37,6 +38,9 @@ def plan_notes(materials: Materials, runs: list[Run]) -> list[str]:
         for t in materials.study.tasks
         if getattr(materials.task(t.name), "metric", "") == "coverage"
     ]
+    whole = {t.learning_rate for t in runs if materials.controls(t.label).trainable != "lora"}
     fast = sorted({t.learning_rate for t in runs if t.learning_rate > FAST})
     notes += [f"a learning rate of {rate:g} is far above what adapters bear (some 1e-5 to 1e-2)" for rate in fast]
+    fast = sorted(rate for rate in whole if FAST >= rate > FAST_WHOLE)
+    notes += [f"a learning rate of {rate:g} is far above what whole models bear (some 1e-6 to 1e-4)" for rate in fast]
     return list(dict.fromkeys([*notes, *still_warming_up(runs, materials.study)]))

@@ -141,6 +141,7 @@ def expand(
     if undecided:
         notes.append(_at_most(study, runs))
     runs_once = once(runs)
+    notes += costs.heavy(study, sizes, runs_once)
     configs = plan_configs(materials, runs_once, nominal=bool(absent))
     return Plan(
         name=study.name,

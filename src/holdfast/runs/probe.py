@@ -7,6 +7,7 @@ import time
 from holdfast import registry
 from holdfast.config import loading
 from holdfast.runs import sizes
+from holdfast.runs.costs import products
 from holdfast.runs.jobs import Report, base_subject, eval_configs
 from holdfast.runs.materials import Materials
 from holdfast.types import Request, Sampling
@@ -28,7 +29,7 @@ def probe(report: Report, text: str) -> None:
     rows = materials.usable(model, task).rows[: study.controls.batch_rows]
     sft = registry.build("objectives", "sft", {})
     tokens, seconds, again = timed_step(backend.network, sft, rows, study.controls)
-    trained = (3 if again else 2) * operations * tokens / seconds
+    trained = products(study.controls, again) * operations * tokens / seconds
 
     prompts = [p.turns for c in eval_configs(materials) for i in c.items for p in c.prompts_for(i) if p.turns]
     some = [prompts[k * len(prompts) // PROBED] for k in range(PROBED)]  # of all measures

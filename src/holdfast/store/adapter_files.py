@@ -1,4 +1,5 @@
 """A LoRA adapter's folder in PEFT's format, as files: which settings are taken, its digest, and which base it fits.
+Beside it the folder that training all weights leaves, whose tensors have the model's own names.
 
 Only settings that were compared with PEFT's own layers are taken; whatever else a file asks for is refused by name, for
 an adapter that is loaded without one of its settings is another adapter. No torch: a plan asks before anything loads.
@@ -19,6 +20,7 @@ from holdfast.types import UserError
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."  # of every tensor in PEFT's files
+FULL = "trained_config.json", "trained.safetensors"  # of trained weights: what they are, and the tensors
 
 # What changes the output: in the digest, absent ones as null.
 _COUNTED = (
@@ -48,10 +50,13 @@ MERGED = "merge it into a whole model with PEFT's `merge_and_unload` and measure
 
 
 def adapter_digest(folder: Path | str) -> str:
-    """Digest of a LoRA adapter in PEFT's format: its weights and the settings that change its output."""
+    """Digest of a LoRA adapter in PEFT's format, its weights and the settings that change its output, or of trained
+    weights."""
     # Of the file's bytes and these fields alone: a copy under another name, or written by another PEFT, is the same
     # subject.
     config = adapter_config(folder)
+    if "trainable" in config:
+        return digest({"trainable": config["trainable"], "weights": file_digest(Path(folder) / FULL[1])})
     fields: dict[str, Any] = {k: config.get(k) for k in _COUNTED}
     for key in ("target_modules", "exclude_modules"):  # PEFT writes a set, in any order
         if isinstance(fields[key], list):
@@ -61,16 +66,31 @@ def adapter_digest(folder: Path | str) -> str:
 
 def essential(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that decide which layers there are and what they compute; those that are off are left out."""
-    kept = {k: v for k, v in config.items() if k in (*_CHECKS, "lora_dropout") and v not in (None, False, [], {}, "")}
+    kept = {
+        k: v
+        for k, v in config.items()
+        if k in (*_CHECKS, "lora_dropout", "trainable") and v not in (None, False, [], {}, "")
+    }
     return {k: sorted(v) if k.endswith("_modules") and isinstance(v, list) else v for k, v in kept.items()}
 
 
+def file_names(config: Mapping[str, Any]) -> tuple[str, str]:
+    """Of the configuration and the tensors in a folder with that configuration."""
+    return FULL if "trainable" in config else (CONFIG, WEIGHTS)
+
+
 def adapter_config(folder: Path | str) -> dict[str, Any]:
-    """PEFT's configuration of an adapter, every setting of which is understood.
+    """PEFT's configuration of an adapter, every setting of which is understood, or that of trained weights, which alone
+    says what was ``trainable``.
 
     Raises UserError for a folder that holds no adapter, and for whatever is more, or else, than plain LoRA layers.
     """
     folder = Path(folder)
+    if all((folder / name).is_file() for name in FULL):
+        config = json_object(folder / FULL[0])
+        if config.get("trainable") not in ("full", "body"):
+            raise UserError(f"{folder / FULL[0]} does not say what was trained (`trainable`): put it back as it was")
+        return config
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder} holds no adapter: {_instead(folder)}")
     config = json_object(folder / CONFIG)
@@ -104,7 +124,7 @@ def check_adapter(folder: Path, base: Path | None = None) -> dict[str, Any]:
     Raises UserError otherwise. Only headers are read.
     """
     config = adapter_config(folder)
-    tensors = read_header(folder / WEIGHTS)
+    tensors = read_header(folder / file_names(config)[1])
     if not tensors:
         raise UserError(f"the adapter at {folder} holds no weights: save it again with PEFT")
     for name, info in tensors.items():
@@ -112,6 +132,11 @@ def check_adapter(folder: Path, base: Path | None = None) -> dict[str, Any]:
             raise UserError(f"the adapter at {folder} holds {name} as {info.dtype}, which is no weight of a LoRA")
     weights = model_shapes(base) if base else {}
     for name, info in tensors.items():
+        if "trainable" in config and weights.get(name, info.shape) != info.shape:
+            raise UserError(
+                f"the weights at {folder} do not fit {base}: {name} is {' × '.join(map(str, info.shape))} there and "
+                f"{' × '.join(map(str, weights[name]))} here; give the base that they were trained from"
+            )
         module, found, part = name.removeprefix(PREFIX).rpartition(".lora_")
         shape = weights.get(f"{module}.weight", ())
         if found and part in ("A.weight", "B.weight") and len(shape) == len(info.shape) == 2:

@@ -1,7 +1,7 @@
 """What a run leaves on disk, and how it is taken up again.
 
-    checkpoints/<budget>/   the adapter in PEFT's format, and checkpoint.json about it, with the files' digests; written
-                            whole, once
+    checkpoints/<budget>/   the adapter in PEFT's format (or the weights), and checkpoint.json about it, with the files'
+                            digests; written whole, once
     checkpoints.jsonl       the checkpoint.json of all, one a line
     metrics.jsonl           one line a step
     state/                  adapter and optimiser as they were after some step; one file (``sealed``), replaced whole
@@ -26,7 +26,6 @@ from torch import Tensor
 
 from holdfast.models import adapters
 from holdfast.models.network import Network
-from holdfast.store.adapter_files import CONFIG, WEIGHTS
 from holdfast.store.digest import file_digest
 from holdfast.store.files import read_json, replacing_folder, write_json, write_lines, write_text
 from holdfast.store.folder import RunFolder
@@ -58,7 +57,7 @@ def save_checkpoint(folder: RunFolder, budget: int, network: Network, about: Map
     if budget not in present(folder):
         with replacing_folder(folder.checkpoint(budget), lambda: budget in present(folder)) as temporary:
             adapters.save(network, temporary)
-            digests = {name: file_digest(temporary / name) for name in (CONFIG, WEIGHTS)}
+            digests = {file.name: file_digest(file) for file in sorted(temporary.iterdir())}
             write_json(temporary / "checkpoint.json", {**about, "files": digests})
     _list(folder)
 

@@ -28,8 +28,8 @@ COMPUTATION = ("layout", "head", "micro_tokens", "gradient_checkpointing", "auto
 
 
 def controls(job: TrainJob, network: Network, rows: Rows) -> dict[str, Any]:
-    """The proof of one run, as plain JSON. Call it before the first step: ``lora_init`` is of the adapter as it
-    stands then, in a second round of training the first one's.
+    """The proof of one run, as plain JSON. Call it before the first step: ``lora_init`` is of the adapter, or
+    the weights, as they stand then, in a second round of training the first one's.
 
     ``controlled`` must agree over objectives of one model, task and seed. ``exposure`` is what could not be equal: it
     is printed, not compared. Both give a number or digest for each budget where it depends on the budget.
@@ -47,7 +47,7 @@ def controls(job: TrainJob, network: Network, rows: Rows) -> dict[str, Any]:
             "lora_init": adapters.fingerprint(network),
             "trainable": digest([[n, list(p.shape), str(p.dtype)] for n, p in adapters.trainable(network).items()]),
             "trainable_parameters": sum(p.numel() for p in adapters.trainable(network).values()),
-            "lora": job.lora.model_dump(mode="json"),
+            "lora": job.controls.trained,
             "optimiser": {
                 "name": "AdamW",
                 "learning_rate": job.learning_rate,

@@ -56,7 +56,8 @@ def distance(network: Network, probes: Probes, controls: Controls, micro_tokens:
             base_ND = probes.base_ND(network, indices, batch)
             # Summed in fp64: differences of sums over thousands of tokens are what is reported.
             logp_N = head.token_logps(network, hidden_ND, batch.target_N, controls.head).double()
-            base_N = head.token_logps(network, base_ND, batch.target_N, controls.head).double()
+            with adapters.off(network):
+                base_N = head.token_logps(network, base_ND, batch.target_N, controls.head).double()
             kl_N = head.token_kls(network, hidden_ND, base_ND, "policy_reference", controls.head).double()
             for n, s in enumerate(sequences):
                 mine = batch.segment_N == n

@@ -102,7 +102,7 @@ class TrainJob:
             "id": self.id,
             "label": self.label,
             "objective": registry.identity(self.objective),
-            "lora": self.lora.model_dump(mode="json"),
+            "lora": self.controls.trained,
             "controls": self.controls.identity(),
             "seed": self.seed,
             "learning_rate": self.learning_rate,

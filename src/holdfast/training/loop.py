@@ -71,7 +71,7 @@ def train(job: TrainJob, folder: RunFolder, network: Network, progress: Progress
                 prepared(network, job.controls, job.lora, job.seed, job.checkpointing),
             ):
                 if job.start is not None:
-                    assert network.lora.takes(adapter_config(job.start)), "both rounds train one adapter"
+                    assert network.trained.takes(adapter_config(job.start)), "both rounds train one adapter"
                     adapters.load(network, job.start)
                 _train(job, folder, network, progress)
         except FloatingPointError as error:  # before or beside a step: references, the head's check, distances

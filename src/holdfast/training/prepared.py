@@ -21,10 +21,13 @@ from holdfast.types import Example
 def prepared(
     network: Network, settings: Controls, lora: LoraSpec, seed: int, checkpointing: bool = False
 ) -> Iterator[None]:
-    """Within it the network has a fresh adapter, and computes as the controls say."""
+    """Within it the network has what is trained, as it is before the first step, and computes as the controls say."""
     autocast = network.autocast
     try:
-        adapters.attach(network, lora, "lora", seed)
+        if settings.trainable == "lora":
+            adapters.attach(network, lora, "lora", seed)
+        else:
+            adapters.attach_weights(network, settings.trainable)
         network.autocast = settings.autocast
         network.checkpointing(checkpointing)
         yield

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
-from holdfast.store.files import write_bytes
+from holdfast.store.files import replacing
 from holdfast.types import UserError
 
 
@@ -26,7 +26,8 @@ class Altered(ValueError):
 def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
     """Whole or not at all. The same tensors and words give the same bytes."""
     words = json.dumps({**about, "digest": _digest(tensors, about)}, sort_keys=True)
-    write_bytes(path, save(dict(tensors), {"about": words}))  # under one key: several are written in any order
+    with replacing(path) as temporary:  # not by way of bytes: the whole state a second time in memory
+        save_file(dict(tensors), temporary, {"about": words})  # under one key: several are written in any order
 
 
 def read(path: Path, of: str) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -94,7 +94,7 @@ def test_layers_lie_on_both_and_all_else_on_the_first(networks, kind):
     assert beside == {two.device} == {TWO[0]}
     lora = moved(two)
     assert {p.device for p in lora.values()} == set(TWO)
-    for name, layer in two.lora.layers.items():
+    for name, layer in two.trained.layers.items():
         assert {p.device for p in layer.parameters()} == {layer.get_base_layer().weight.device}, name
     adapters.detach(two)
 

@@ -279,7 +279,7 @@ def test_costs_follow_the_stated_formula(make: Make) -> None:
     assert plan.cost.reference_flops == 2 * parameters * last.reference_tokens
     adapter = 4 * 2 * ((4 + 4) + (8 + 4))
     records = sum(c.requests or 0 for c in plan.configs)
-    assert plan.cost.disk_bytes == adapter * (2 + 2) + 600 * records
+    assert plan.cost.disk_bytes == adapter * (2 + 3) + 600 * records
 
 
 def test_requests_count_the_base_once_and_an_objectives_own_conditions(make: Make) -> None:
@@ -442,10 +442,50 @@ def test_what_is_trained_is_in_a_runs_id_once_it_is_named_and_costs_what_it_take
     assert others[0].cost == plain.cost
     assert others[1].cost.token_bytes > plain.cost.token_bytes
     assert others[1].cost.disk_bytes > plain.cost.disk_bytes
-    with pytest.raises(UserError, match="trains a DoRA, which vLLM cannot serve: measure with `backend: in_process`"):
+    with pytest.raises(
+        UserError, match="trains a DoRA, which vLLM cannot serve here: measure with `backend: in_process`"
+    ):
         expand(
             make(
                 models=[{"name": "tiny", "path": "model", "backend": "vllm"}],
                 objectives=[{"label": "SFT", "objective": "sft", "controls": {"lora": {"dora": True}}}],
             )
         )
+
+
+def test_all_weights_cost_what_they_take_and_no_setting_of_an_adapter_counts(make: Make) -> None:
+    def plan(**controls: Any) -> Any:
+        return expand(make(controls={"batch_rows": 4, "head": "full", **controls}))
+
+    parameters, body = 40 + 16 + 32 + 4 + 40, 16 + 32 + 4
+    lora, full = plan(lora={"rank": 2}), plan(trainable="full")
+    assert full.cost.train_flops == lora.cost.train_flops * 3 / 2
+    assert full.runs[0].id == plan(trainable="full", lora={"rank": 4}).runs[0].id != lora.runs[0].id
+    records = 600 * sum(c.requests or 0 for c in full.configs)
+    for which, trained in (("full", parameters), ("body", body)):
+        found = plan(trainable=which)
+        assert found.cost.disk_bytes - records == 4 * trained * sum(len(t.checkpoints) + 3 for t in found.runs)
+        assert found.cost.worker_bytes - lora.cost.worker_bytes == 16 * (trained - 2 * ((4 + 4) + (8 + 4)))
+    assert any("SFT keeps whole weights of tiny: 2 checkpoints of" in note for note in full.notes)
+    assert any("far above what whole models bear" in n for n in plan(trainable="body", learning_rate=0.01).notes)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"backend": "vllm"}, "SFT trains all weights, which vLLM cannot serve here"),
+        ({"quantization": "4bit"}, r"models\[0\] has them in 4 bits: set `quantization: none`"),
+        ({"dtype": "bfloat16"}, r"takes float32: set `dtype: float32` of models\[0\]"),
+    ],
+)
+def test_all_weights_are_refused_where_they_cannot_be_trained_or_measured(make: Make, model: Any, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        expand(make(models=[{"name": "tiny", "path": "model", **model}], controls={"trainable": "body"}))
+
+
+def test_a_trained_head_is_not_read_as_a_frozen_one(make: Make) -> None:
+    with pytest.raises(ValueError, match="set `head: full`, or `trainable: body`"):
+        make(controls={"trainable": "full"})
+    one = {"label": "SFT", "objective": "sft", "controls": {"trainable": "full"}}
+    with pytest.raises(UserError, match="set `head: full`, or `trainable: body`"):
+        expand(make(objectives=[one]))

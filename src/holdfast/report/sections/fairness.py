@@ -109,8 +109,20 @@ def side_by_side(found: Sequence[Control], mark: str) -> list[Block]:
     if bad:
         blocks = [Alarm("Not everything was held fixed.", phrase("controls.differs", **counts), _values(bad, mark))]
     if declared := [c for c in found if not c.equal and c.declared]:
+        if each := _trained(declared):  # not one setting among others: loud, though it is asked for
+            blocks.append(Alarm("Not the same is trained.", phrase("controls.trained", each=each)))
         blocks += [Paragraph(phrase("controls.by_design", **counts)), _values(declared, mark)]
     return [*blocks, Folded("Every control, side by side", _values(found, mark))]
+
+
+def _trained(declared: Sequence[Control]) -> list[tuple[str, str, int]]:
+    """Label, what is trained, and how many numbers, where some train weights and others an adapter, or fewer of them.
+    ``Controls.trained`` puts the first in place of an adapter's settings."""
+    first = {c.name: c.values for c in reversed(declared)}
+    numbers, ranks = first.get("trainable_parameters", {}), first.get("lora.rank", {})
+    if not {"full", "body"} & set(ranks.values()):
+        return []
+    return [(x, rank if rank in ("full", "body") else "lora", int(numbers[x])) for x, rank in ranks.items()]
 
 
 def _values(found: Sequence[Control], mark: str) -> Markup:

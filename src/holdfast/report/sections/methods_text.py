@@ -16,8 +16,10 @@ from holdfast.analysis.load import COHERENCE, judges
 from holdfast.analysis.metrics import headline
 from holdfast.analysis.scope import absent
 from holdfast.config.decisions import choices
+from holdfast.config.role import Role
 from holdfast.config.study import Study
 from holdfast.config.study_runs import tuning_seeds
+from holdfast.config.variant import Variant
 from holdfast.report import words
 from holdfast.report.phrases import phrase, phrases
 from holdfast.report.reading import Findings
@@ -87,7 +89,9 @@ def _objectives(findings: Findings) -> list[str]:
     found = []
     for v in findings.study.objectives:
         said = [] if v.label.lower().replace("-", "_") == v.objective else [v.objective]
-        params = v.params | dict(made.get(v.label, {}))
+        params, c = v.params | dict(made.get(v.label, {})), Variant(Role.STUDY, v).controls(findings.study.controls)
+        if c.trained != findings.study.controls.trained:
+            said.append(phrase(f"methods.trained.{c.trainable}", lora=c.lora).rstrip(","))
         said += [f"{k.replace('_', ' ')} {p:g}" for k, p in params.items() if isinstance(p, (int, float, bool))]
         found.append(f"{v.label} ({', '.join(said)})" if said else v.label)
     return found

@@ -1,0 +1,111 @@
+"""A study in which one variant trains all weights: it is measured as an adapter is, and the difference is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from holdfast.config.loading import parse
+from holdfast.config.study import ModelSpec
+from holdfast.evals.subject import SubjectRow
+from holdfast.interop import model_card
+from holdfast.models import adapters, merge
+from holdfast.models.network import load
+from holdfast.report.reading import Findings, read
+from holdfast.report.sections import fairness, methods_text
+from holdfast.report.sections.section import render
+from holdfast.runs import pipeline, stages
+from holdfast.store.folder import StudyFolder
+from holdfast.store.tables import read_rows
+from tests.runs.pipeline.conftest import SMALL, Here, no_page
+
+CHANGED = """
+objectives:
+  - {label: KL, objective: kl}
+  - {label: KL LoRA, objective: kl, controls: {trainable: lora}}
+controls: {trainable: full, head: full, batch_rows: 4, warmup_steps: 2, learning_rate: 1.0e-3}
+"""
+STUDY = "\n".join(x for x in SMALL.splitlines() if not x.startswith(("objectives", "  - {label", "controls"))) + CHANGED
+DIFFER = {
+    "lora_init",
+    "trainable",
+    "trainable_parameters",
+    *(f"lora.{k}" for k in ("rank", "alpha", "dropout", "targets")),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(stages.STAGES, "report", no_page)
+        patch.setattr(pipeline, "make", Here)
+        return StudyFolder(pipeline.run(parse(STUDY), tmp_path_factory.mktemp("study") / "out", quiet=True))
+
+
+@pytest.fixture(scope="module")
+def findings(folder: StudyFolder) -> Findings:
+    return read(folder)
+
+
+def rows(folder: StudyFolder) -> dict[tuple[str, int], SubjectRow]:
+    return {(r.label, r.budget): r for r in read_rows(folder.subjects, "subjects", SubjectRow)}
+
+
+def test_every_subject_was_measured_and_the_no_op_is_the_base_in_every_answer(folder: StudyFolder, findings: Findings):
+    found = rows(folder)
+    assert len({r.subject for r in found.values()}) == len(found) == 6
+    assert (folder.root / found["KL", 1200].adapter / "trained.safetensors").is_file()
+    assert (folder.root / found["KL LoRA", 1200].adapter / "adapter_model.safetensors").is_file()
+    assert (folder.root / found["noop", 600].adapter / "trained.safetensors").is_file()
+    (shown,) = fairness.known(findings).to_dict("records")
+    assert (shown["run"], shown["shown"]) == ("noop", "yes")
+    points = findings.checkpoints[findings.checkpoints["budget"] == 1200].set_index("label")
+    assert (points["kl_base"] > 0).all()
+    assert points["forward_tokens"].nunique() == 1  # the same tokens
+    assert set(findings.estimates["label"]) >= {"KL", "KL LoRA"}
+
+
+def test_the_difference_is_shown_as_one_that_the_study_asks_for(findings: Findings) -> None:
+    found = fairness.controls(findings)
+    assert fairness.differing(findings) == []
+    assert {c.name for c in found if not c.equal} == DIFFER
+    by_name = {c.name: c.values for c in found}
+    assert by_name["lora.rank"] == {"KL": "full", "KL LoRA": "16"}
+    more, fewer = (int(by_name["trainable_parameters"][label]) for label in ("KL", "KL LoRA"))
+    assert more > 5 * fewer
+    page = "".join(render(block, "") for block in fairness.side_by_side(found, ""))
+    assert "LoRA initialisation" not in page
+    assert 'class="alarm"' in page
+    assert f"KL trains {more:,} numbers (all weights), KL LoRA trains {fewer:,} numbers (an adapter)" in page
+    text = methods_text.paragraphs(findings)["Training"]
+    assert "with all weights trained, in float32, under" in text
+    assert "LoRA (rank 16, alpha 32, no dropout, on all linear layers)" in text
+
+
+def test_cards_and_merged_folders_say_what_was_trained(folder: StudyFolder, tmp_path: Path) -> None:
+    model_card.write(folder.root, budget=1200)
+    found = rows(folder)
+    for label, said, not_said in (
+        ("KL", "All weights, trained", "PeftModel"),
+        ("KL LoRA", "A LoRA adapter", "trained.s"),
+    ):
+        text = (folder.root / found[label, 1200].adapter / "README.md").read_text()
+        assert said in text
+        assert not_said not in text
+    base, at = ModelSpec(name="m", path="package:holdfast.miniature/model"), folder.root / found["KL", 1200].adapter
+    assert merge.merge(base, str(at), tmp_path / "merged").difference < 1e-4
+    whole = load(base.model_copy(update={"path": str(tmp_path / "merged")}), threads=1).model.state_dict()
+    alone = load(base, threads=1)
+    adapters.load(alone, at)
+    for name, tensor in adapters.trainable(alone).items():
+        assert torch.equal(whole[name], tensor), name
+
+
+def test_a_second_run_does_nothing(folder: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(stages.STAGES, "report", no_page)
+    monkeypatch.setattr(pipeline, "make", Here)
+    Here.ran.clear()
+    pipeline.run(parse(STUDY), folder.root, quiet=True)
+    assert not [job for job in Here.ran if job.startswith(("train", "respond"))]
