@@ -37,6 +37,7 @@ class Example:
     """One training row. ``id`` is stable over splits, orders and machines; ``rejected`` is None where there is none.
 
     ``answer`` is the reference that a response is checked against (the final number of a GSM8K row), "" if none.
+    ``tags``: kinds of rows that an objective or a count may tell apart.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Needs:
     ``signals``: registered ones by name, with their parameters (``models.signals``). ``prompt_logps`` asks for the
     log-probs of the chosen sequences' prompts too. ``progress`` says that the loss uses ``Counts.progress``: a ladder
     of budgets is then not nested, and every budget is a run of its own. ``before`` says that it uses ``Counts.before``.
+    ``parts``: how many objectives a mixture has.
     """
 
     pairs: bool = False
@@ -92,6 +94,7 @@ class Needs:
     prompt_logps: bool = False
     progress: bool = False
     before: bool = False
+    parts: int = 1
 
 
 # -- what is measured --------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,13 @@ def test_what_several_parts_show_alike_is_shown_once():
     ]
     needs = mixture.needs
     assert (needs.pairs, needs.ref_logps, needs.progress, needs.before) == (True, True, False, False)
+
+
+def test_a_part_sees_the_rows_with_its_tag_alone():
+    mixture = Mixture((Part("sft"), Part("dpo", tag="unsafe")))
+    assert [s.parts for s in mixture.view(ROW)] == [(0,)]
+    assert [s.parts for s in mixture.view(replace(ROW, tags=frozenset({"unsafe", "x"})))] == [(0, 1), (1,)]
+    assert mixture.needs.parts == 2
 
 
 @pytest.mark.parametrize(
@@ -63,6 +71,15 @@ def test_it_is_measured_as_each_of_its_parts_is():
         ([{"objective": "sft"}, {"objective": "kl", "params": {"beta": 1}}], "no parameter 'beta'"),
         ([{"objective": "sft"}, {"objective": "sft", "weight": -1}], "`weight` must be at least 0"),
         ([{"objective": "sft"}, {"objective": "kl", "hold": {"quantity": "x", "target": 0}}], "target of more than 0"),
+        ([{"objective": "sft", "tag": "a"}, {"objective": "dpo", "tag": "a"}], "some part must see every row"),
+        (
+            [{"objective": "sft"}, {"objective": "kl", "tag": "a", "hold": {"quantity": "margin", "target": 1}}],
+            "can neither be held nor hold another",
+        ),
+        (
+            [{"objective": "sft", "hold": {"quantity": "kl kl", "target": 1}}, {"objective": "kl", "tag": "a"}],
+            "kl sees rows with the tag 'a' alone",
+        ),
         (
             [{"objective": "kl"}, {"objective": "kl_penalty", "params": {"direction": "reference_policy"}}],
             "signal kl with other parameters",

@@ -22,12 +22,14 @@ from holdfast.data.stream import Usable, stream
 from holdfast.models import adapters
 from holdfast.models.layouts import micro_batches
 from holdfast.objectives.kl_penalty import KLPenalty
+from holdfast.objectives.mixture import Mixture, Part
 from holdfast.store.adapter_files import adapter_digest
 from holdfast.training import batches, loop, references
 from holdfast.training.batches import Rows
 from holdfast.training.controls import numerics
 from holdfast.training.loop import train
 from holdfast.training.references import reference_logps
+from holdfast.types import UNSAFE
 
 
 def tokens_of(settings: Controls) -> int:
@@ -177,6 +179,26 @@ def test_a_mixtures_loss_and_gradient_are_the_weighted_sums_of_its_parts(network
         at = {"loss": at.get("loss", 0) + part.weight * own, "gradient": at.get("gradient", 0) + part.weight * turned}
     assert loss == pytest.approx(at["loss"], rel=1e-6)
     assert float((gradient - at["gradient"]).norm() / gradient.norm()) < 1e-6
+
+
+@pytest.mark.parametrize("micro_tokens", [4096, 64])
+def test_a_tagged_part_has_the_loss_of_its_rows_alone(network, tmp_path, monkeypatch, micro_tokens):
+    """Also where a micro-batch, or a whole step, has none of them."""
+    mixed = Mixture((Part("sft"), Part("dpo", weight=0.5, tag=UNSAFE)))
+    monkeypatch.setitem(OBJECTIVES, "mixed", mixed)
+    settings = Controls(micro_tokens=micro_tokens)
+    rows = EXAMPLES[:9]
+    tagged = [e for e in rows if UNSAFE in e.tags]
+    assert 0 < len(tagged) < len(rows)
+    loss, gradient = step_of(network, "mixed", settings, tmp_path, rows)
+    parts = [(1.0, *step_of(network, "sft", settings, tmp_path, rows))]
+    parts.append((0.5, *step_of(network, "dpo", settings, tmp_path, tagged)))
+    assert loss == pytest.approx(sum(w * own for w, own, _ in parts), rel=1e-6)
+    assert float((gradient - sum(w * g for w, _, g in parts)).norm() / gradient.norm()) < 1e-6
+    plain = [e for e in rows if UNSAFE not in e.tags]
+    assert step_of(network, "mixed", settings, tmp_path, plain)[0] == pytest.approx(
+        step_of(network, "sft", settings, tmp_path, plain)[0], rel=1e-6
+    )
 
 
 def test_a_held_weight_follows_its_controller(network, tmp_path):

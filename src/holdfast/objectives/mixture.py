@@ -44,8 +44,9 @@ class Hold:
 
 @dataclass(frozen=True)
 class Part:
-    """objective, params: a registered one. weight: at the beginning. to, schedule, at: what it becomes (``step``: at
-    the share ``at`` of training). hold: what it is steered by, in place of a schedule. version: found, not given."""
+    """objective, params: a registered one. tag: of the rows that it sees; "": all. weight: at the beginning. to,
+    schedule, at: what it becomes (``step``: at the share ``at`` of training). hold: what it is steered by, in place of
+    a schedule. version: found, not given."""
 
     objective: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Part:
     schedule: Literal["linear", "cosine", "step"] = "linear"
     at: float = 0.5
     hold: Hold | None = None
+    tag: str = ""
     version: int | None = None
 
     name: ClassVar[str] = "mixture"  # in what is said of its numbers
@@ -85,6 +87,8 @@ class Mixture:
     def __post_init__(self) -> None:
         if len(self.parts) < 2:
             raise UserError("objective mixture: `parts` must be two objectives or more; name a single one by itself.")
+        if all(part.tag for part in self.parts):
+            raise UserError("objective mixture: some part must see every row; leave out its `tag`")
         for part in self.parts:
             bounds.at_least(part, "weight", 0)
             bounds.share(part, "at")
@@ -97,6 +101,13 @@ class Mixture:
                 )
         # From here on it holds what its parts are, defaults and texts among it, so that its identity is theirs.
         object.__setattr__(self, "parts", tuple(map(_resolved, self.parts, self.objectives)))
+        for part, label in zip(self.parts, self.labels, strict=True):
+            steers = any(p.hold and p.hold.quantity.startswith(f"{label} ") for p in self.parts)
+            if part.tag and (part.hold or steers):  # a step may have none of its rows, and then no number of it
+                raise UserError(
+                    f"objective mixture: {label} sees rows with the tag {part.tag!r} alone, so it can neither be held "
+                    "nor hold another; leave out its `tag`"
+                )
         signals: dict[str, Any] = {}
         for objective in self.objectives:
             for signal, params in objective.needs.signals.items():
@@ -129,12 +140,13 @@ class Mixture:
             prompt_logps=any(n.prompt_logps for n in each),
             progress=any(n.progress for n in each) or any(p.to is not None for p in self.parts),
             before=any(n.before for n in each) or any(p.hold for p in self.parts),
+            parts=len(self.parts),
         )
 
     def view(self, example: Example) -> tuple[Segment, ...]:
         merged: dict[tuple[Any, ...], Segment] = {}
-        for k, objective in enumerate(self.objectives):
-            for s in objective.view(example):
+        for k, (part, objective) in enumerate(zip(self.parts, self.objectives, strict=True)):
+            for s in objective.view(example) if part.tag in ("", *example.tags) else ():
                 alike = s.side, s.prompt, s.response
                 known = merged.setdefault(alike, replace(s, parts=()))
                 note = known.note if s.note in known.note.split(" + ") else f"{known.note} + {s.note}"
@@ -150,8 +162,11 @@ class Mixture:
             if not objective.needs.prompt_logps:
                 own, of = replace(own, prompt_logp_M=None), replace(of, prompt_tokens=0)
             weight = self._weight(part, label, counts)
-            value, numbers = objective.loss(own, of)
-            loss = loss + weight * value
+            numbers: Mapping[str, Total] = {}
+            value = loss.new_zeros(())
+            if len(own.side_S):  # else no row of this micro-batch has its tag
+                value, numbers = objective.loss(own, of)
+                loss = loss + weight * value
             logged |= {f"{label} {key}": number for key, number in numbers.items()}
             logged |= {
                 f"{label} loss": Total(float(value.detach()), share),

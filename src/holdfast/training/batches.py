@@ -47,10 +47,9 @@ class Rows:
 def counts(groups: Seq[Group], needs: Needs, progress: float, before: Mapping[str, float] | None = None) -> Counts:
     """The denominators of a whole step; ``before``: the metrics of the step before."""
     whole = _counted(groups, needs, progress)
-    several = max(k for group in groups for s in group for k in s.segment.parts) + 1
     parts = [
         _counted([tuple(s for s in group if k in s.segment.parts) for group in groups], needs, progress)
-        for k in range(several if several > 1 else 0)
+        for k in range(needs.parts if needs.parts > 1 else 0)
     ]
     return replace(whole, parts=tuple(parts), before=before if before and needs.before else {})
 
@@ -67,7 +66,7 @@ def _counted(groups: Seq[Group], needs: Needs, progress: float) -> Counts:
     return Counts(
         chosen_tokens=by_side["chosen"],
         rejected_tokens=by_side["rejected"],
-        rows=len(groups),
+        rows=sum(map(bool, groups)),
         pairs=pairs,
         progress=progress if needs.progress else float("nan"),
         prompt_tokens=prompt,

@@ -34,6 +34,16 @@ IMPLICIT = {"chosen": [user("One?"), assistant("Yes.")], "rejected": [user("One?
 # -- forms ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("tags", "found"), [("easy", {"easy"}), (["easy", "short"], {"easy", "short"}), ([], set())])
+def test_tags_tell_rows_apart_and_are_no_part_of_an_id(tmp_path, tags, found):
+    (example,) = Jsonl(write(tmp_path / "tagged.jsonl", PLAIN | {"tags": tags})).rows()
+    (plain,) = Jsonl(write(tmp_path / "plain.jsonl", PLAIN)).rows()
+    assert example.tags == found
+    assert example.id == plain.id
+    with pytest.raises(UserError, match=r"line 1: `tags` must be a text or a list of texts"):
+        Jsonl(write(tmp_path / "odd.jsonl", PLAIN | {"tags": {"a": 1}})).rows()
+
+
 def test_plain_continued_and_implicit_rows_are_the_same_example(tmp_path):
     made = [Jsonl(write(tmp_path / f"{n}.jsonl", row)).rows() for n, row in enumerate([PLAIN, CONTINUED, IMPLICIT])]
     assert made[0] == made[1] == made[2]

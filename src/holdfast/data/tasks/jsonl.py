@@ -18,7 +18,8 @@ Check = Literal["number", "text", "coverage"]
 @dataclass(frozen=True)
 class Jsonl(Task):
     """Rows of a JSONL file: ``prompt`` and ``chosen`` with or without ``rejected``, or another form that
-    ``data.row_forms`` reads; optionally ``answer`` and ``id``, which is by content where there is none.
+    ``data.row_forms`` reads; optionally ``answer``, ``tags`` (a text or a list of texts, by which a mixture may tell
+    rows apart) and ``id``, which is by content where there is none.
 
     path: the file (JSONL, JSON, CSV or Parquet), a folder, or a hub id.
     test: a file of test rows in the same form; None holds out a share of ``path``.
@@ -115,7 +116,14 @@ def _example(row: dict[str, Any]) -> Example:
     i = row.get("id", example_id(prompt, chosen, rejected or ""))
     if not isinstance(i, str | int) or isinstance(i, bool) or i == "":
         raise ValueError("`id` must be a text or a whole number")
-    return Example(str(i), prompt, chosen, rejected, answer=_answer(row.get("answer")))
+    return Example(str(i), prompt, chosen, rejected, _tags(row.get("tags")), _answer(row.get("answer")))
+
+
+def _tags(value: Any) -> frozenset[str]:
+    given = [value] if isinstance(value, str) and value else value or []
+    if not isinstance(given, list) or not all(isinstance(tag, str) for tag in given):
+        raise ValueError("`tags` must be a text or a list of texts")
+    return frozenset(given)
 
 
 def _answer(value: Any) -> str:
