@@ -35,9 +35,9 @@ def in_rounds(planned: Iterable[PlannedRecord]) -> Iterator[list[PlannedRecord]]
         yield list(some)
 
 
-def answer_in_conversation(record: Record) -> str:
+def answer_in_conversation(response: str) -> str:
     """What of a response the subject is shown again: the answer, without the thought before it and not decoded."""
-    said = thinking.split(record.response).answer
+    said = thinking.split(response).answer
     return EMPTY if is_blank(said) else said
 
 
@@ -63,7 +63,7 @@ class Episodes:
         earlier = [self._made.get(id) or self._there[id] for id in planned.before]
         if gone := next((r.finish for r in earlier if r.finish in UNREADABLE), ""):
             return replace(planned, request=None, unasked=gone)
-        turns = self.turns(planned, [answer_in_conversation(r) for r in earlier])
+        turns = self.turns(planned, [answer_in_conversation(r.response) for r in earlier])
         if turns is None:
             return replace(planned, request=None, unasked=UNASKED)
         return replace(planned, request=replace(planned.request, turns=turns))

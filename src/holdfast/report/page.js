@@ -156,7 +156,7 @@
   const isHere = (s) => s.model === chosenSetting().model && (s.task === chosenSetting().task || !s.task);
   const brief = ([text, , f, id], i) => `${i + 1}. ${f && masked() ? "masked" : text.replace(/\s+/g, " ").slice(0, 90)} (${id})`;
 
-  function card([, , s, text, plain, verdicts, hide, finish, thought], title) {
+  function card([, , s, text, plain, verdicts, hide, finish, thought, talk], title, forbidden) {
     const { label } = data.subjects[s], made = element("article", ""), head = element("h4", title || label);
     if (labels.includes(label)) made.style.setProperty("--own", `var(--o${labels.indexOf(label)})`);
     const said = verdicts.map(([judge, verdict, score]) => `${judge === "own" ? "" : `${judge}: `}${verdict || "scored"}${score === null ? "" : ` ${score}`}`);
@@ -166,6 +166,15 @@
     if (thought) { // folded: what is judged is the answer
       const folded = element("details", "", "thought");
       folded.append(element("summary", "Thought, not judged"), words(thought, hide, "text"));
+      made.append(folded);
+    }
+    if (talk) { // folded: what was asked and answered before this, and what was asked at last
+      const folded = element("details", "", "thought");
+      folded.append(element("summary", `The conversation before, ${talk.length} rounds`));
+      talk.forEach(([asked, said, masks], n) => {
+        folded.append(element("small", `Asked, round ${n + 1}`), words(asked || "(not known any more)", forbidden, "text asked"));
+        if (n < talk.length - 1) folded.append(element("small", "Answered"), words(said || "(empty)", masks, "text"));
+      });
       made.append(folded);
     }
     made.append(words(text || "(empty)", hide, "text"));
@@ -189,7 +198,7 @@
     const beside = (s) => isHere(s) && (!s.budget || (s.budget === +p.budget.value && s.seed === +p.seed.value));
     const place = ([, , s]) => labels.indexOf(data.subjects[s].label); // of the base: -1
     const wanted = cell.answers.filter(([q, a, s]) => q === +p.prompt.value && a === +p.attack.value && beside(data.subjects[s]));
-    const cards = wanted.sort((a, b) => place(a) - place(b)).map((a) => card(a));
+    const cards = wanted.sort((a, b) => place(a) - place(b)).map((a) => card(a, "", forbidden));
     $("#answers").replaceChildren(...(cards.length ? cards : [element("p", "No response to this prompt was kept.", "absent")]));
   }
 
@@ -229,7 +238,7 @@
   function hit(i, a) {
     const cell = data.cells[i], who = data.subjects[a[2]], [asks, , forbidden, id] = cell.prompts[a[0]];
     const where = [who.label, ...(who.budget ? [`seed ${who.seed}`, `${tokens(who.budget)} tokens`] : []), ...(cell.attacks.length > 1 ? [cell.attacks[a[1]]] : []), `item ${id}`];
-    const made = card(a, where.join(" · ")), go = element("button", `Beside the other ${config.nouns}`);
+    const made = card(a, where.join(" · "), forbidden), go = element("button", `Beside the other ${config.nouns}`);
     made.insertBefore(words(asks, forbidden, "text asked"), $(".text", made));
     go.type = "button";
     go.onclick = () => {

@@ -304,4 +304,4 @@ def test_rounds_batched_over_items_are_answered_as_one_by_one(make, study_folder
             (said,) = one.generate([Request("k", who, turns, (), config.sampling)])
             record = by[i.id, "persistent", format]
             assert said.text == record.response, format
-            answers.append(answer_in_conversation(record))
+            answers.append(answer_in_conversation(record.response))

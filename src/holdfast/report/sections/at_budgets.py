@@ -13,6 +13,7 @@ from holdfast.report.charts.theme import BASE
 from holdfast.report.charts.trade_off import frontier
 from holdfast.report.phrases import phrase
 from holdfast.report.reading import Setting
+from holdfast.report.sections.rounds import by_round
 from holdfast.report.sections.section import Section, some
 from holdfast.report.sections.verdicts import verdicts
 from holdfast.report.series import lead, plain
@@ -44,7 +45,8 @@ def by_attack(s: Setting) -> Section:
     parts = s.estimates[s.estimates["condition"] != "macro"]  # of safe prompts alone, so no mean of the two
     apart = [x for x in s.series if x.info.apart and x.axis not in _NOUNS]
     maps += [heat.by_condition(x, x.about.summary.by or "label", parts, look) for x in apart]
-    return Section("attacks", some(maps))
+    talks = by_round(s)
+    return Section("attacks", some(maps), talks, files=talks)
 
 
 def front(every: Sequence[Front], budgets: Sequence[int]) -> str:

@@ -23,6 +23,7 @@ from holdfast.analysis.config_info import ConfigInfo, Configs
 from holdfast.data.thinking import split
 from holdfast.report import words
 from holdfast.report.reading import Findings
+from holdfast.report.sections import rounds
 from holdfast.report.series import HARM_FIRST, plain
 from holdfast.store import tables
 from holdfast.store.digest import short
@@ -81,6 +82,7 @@ def _config(findings: Findings, about: ConfigInfo, at: EvalFolder, who: pd.DataF
     )
     verdicts = _verdicts(judgements(findings.folder, at, place), records["id"]) if len(records) else {}
     attacks = sorted(records["attack"].unique(), key=lambda a: (a != "none", a))
+    talks = _talks(findings, about, at, place, items)
     answers: list[list[Any]] = []
     for r in records.to_dict("records"):
         said = verdicts.get(r["id"], [])
@@ -98,6 +100,7 @@ def _config(findings: Findings, about: ConfigInfo, at: EvalFolder, who: pd.DataF
                 int(forbidden and not refused(said)),
                 "" if r["finish"] == "stop" else r["finish"],
                 _cut(thought.thinking),
+                *([talk] if (talk := talks.get((r["item"], r["attack"], r["subject"]))) else []),
             ]
         )
     kept = _kept(answers, most)
@@ -111,6 +114,27 @@ def _config(findings: Findings, about: ConfigInfo, at: EvalFolder, who: pd.DataF
             for i, p, r, f in items[["prompt", "reference", "forbidden"]].head(kept).itertuples()
         ],
         "answers": [a for a in answers if a[0] < kept],
+    }
+
+
+def _talks(
+    findings: Findings, about: ConfigInfo, at: EvalFolder, who: Iterable[str], items: pd.DataFrame
+) -> dict[rounds.Key, list[list[Any]]]:
+    """What was said before the answers of attacks of several rounds: asked, answered, whether that is masked."""
+    mine = findings.estimates[findings.estimates["measure"] == about.measure]
+    if not any(map(rounds.round_of, mine["format"].unique())):
+        return {}
+    wanted: dict[str, Any] = {"item": list(items.index), "format": rounds.earlier_formats(), "sample": [0]}
+    records = tables.read([p for s in sorted(who) for p in present(at.of(s))], "records", (), wanted)
+    if records.empty:
+        return {}
+    verdicts = _verdicts(judgements(findings.folder, at, who), records["id"])
+    return {
+        key: [
+            [_cut(asked), _cut(said), int(bool(items.loc[key[0], "forbidden"]) and not refused(verdicts.get(id, [])))]
+            for asked, said, id in talk
+        ]
+        for key, talk in rounds.transcripts(findings, about, at, records.drop_duplicates("id"), items).items()
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from holdfast.evals.measures.measure import round_of
 from holdfast.report import words
 from holdfast.report.charts.theme import BASE
 from holdfast.report.phrases import phrase
@@ -80,7 +81,7 @@ def own_conditions(s: Setting) -> pd.DataFrame:
     for x in s.shown:
         mine = e[e["measure"] == x.measure]
         common = set(mine.loc[mine["label"] == BASE, "format"])  # the measure's own ways, in which all are asked
-        for other in dict.fromkeys(f for f in mine["format"] if f not in common):
+        for other in dict.fromkeys(f for f in mine["format"] if f not in common and not round_of(f)):
             level = replace(x, format=other).of(e)
             plain_level = x.of(e).set_index(["label", "budget"])
             for r in level[level["budget"] == level["budget"].max()].to_dict("records"):
