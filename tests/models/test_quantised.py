@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from holdfast.config.study import ModelSpec
-from holdfast.models import quantised
+from holdfast.models import network, quantised
 from holdfast.store.model_files import model_digest
 from holdfast.store.sources import model_folder
 from holdfast.types import UserError
@@ -42,6 +42,36 @@ def test_four_bits_are_refused_without_a_gpu_and_taken_with_one(spec, own, monke
     found = asked(spec, config(**own), GPU)
     assert found["device_map"] == {"": GPU}
     assert ("quantization_config" in found) == (not own), "a folder that is quantised says itself how"
+
+
+def test_four_bits_are_refused_before_any_weight_is_read_and_asked_of_transformers_with_a_gpu(monkeypatch):
+    """As far as this goes without a GPU: with one it has never been run."""
+    given = {}
+
+    def pretrained(auto, folder, who, **how):
+        given.update(how)
+        raise Loaded
+
+    monkeypatch.setattr(network, "pretrained", pretrained)
+    with pytest.raises(UserError, match=r"^the model m in 4 bits needs a CUDA GPU"):
+        network.load(FOUR.model_copy(update={"device": "cpu"}))
+    assert not given
+    monkeypatch.setattr(network, "_devices", lambda spec: (GPU,))
+    monkeypatch.setattr(quantised.importlib.util, "find_spec", lambda name: object())
+    with pytest.raises(Loaded):
+        network.load(FOUR.model_copy(update={"dtype": "float32"}))
+    asked = given["quantization_config"].to_dict()
+    assert {k: asked[k] for k in ("load_in_4bit", "bnb_4bit_quant_type", "bnb_4bit_use_double_quant")} == {
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": "nf4",
+        "bnb_4bit_use_double_quant": True,
+    }
+    assert (asked["bnb_4bit_compute_dtype"], given["dtype"]) == ("float32", torch.float32)
+    assert given["device_map"] == {"": GPU}
+
+
+class Loaded(Exception):
+    pass
 
 
 def test_another_quantisation_is_refused_by_name():

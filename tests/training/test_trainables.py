@@ -48,6 +48,16 @@ def test_at_rate_0_nothing_moves_at_all(network, tmp_path, sort):
     assert {m.objective["kl"] for m in lines(folder.metrics_jsonl)} == {0.0}
 
 
+def test_all_weights_learn_at_least_as_much_of_the_same_tokens_as_an_adapter_at_the_same_rate(network, tmp_path):
+    held, last = {"learning_rate": 1e-3, "head": "full"}, {}
+    for which in ("lora", "full"):
+        folder = tiny_world.folder(tmp_path / which)
+        train(job(network, "sft", trainable=which, **held), folder, network)
+        last[which] = lines(folder.metrics_jsonl)[-1]
+    assert last["full"].tokens == last["lora"].tokens
+    assert last["full"].loss <= last["lora"].loss
+
+
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_trains_all_weights_as_it_trains_an_adapter(network, tmp_path, name):
     folder = tiny_world.folder(tmp_path)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from holdfast import machine
-from holdfast.config.study import MOST_TOKENS, Controls, Study
+from holdfast.config.study import MOST_TOKENS, Controls, ModelSpec, Study
 from holdfast.config.study_runs import variants
 from holdfast.runs.sizes import Shape
 
@@ -38,9 +38,8 @@ SPEEDS = {"cpu": Speeds(3.0e10, 4.0e10, 1.0e10), "cuda": Speeds(1.5e14, 1.5e14, 
 GPU_BYTES = 80_000_000_000  # of a GPU, where none is here to be asked
 PROCESS_BYTES = 500_000_000  # of a process that has loaded torch and transformers, before any model
 RECORD_BYTES = 600  # of a record with its judgements, compressed
-DORA_KEEPS = (
-    2.5  # times what a token keeps without: outputs, too (counted on the miniature's model; rank hardly counts)
-)
+FOUR_BITS = 4.127 / 8  # bytes a weight, with the constants of its blocks (Dettmers et al. 2023, arXiv 2305.14314)
+DORA_KEEPS = 2.5  # times what a token keeps without: outputs, too (counted on the miniature's model at ranks 4 and 16)
 # What a step takes over what its tokens keep (see ``models.memory``, which counts on the model).
 AT_ITS_HEIGHT = {"cpu": 2.4, "cuda": 1.7}
 KEPT_TWICE = 1.2  # bfloat16: what adapters read they keep in fp32, too (1.12 and 1.25 counted on SmolLM2)
@@ -133,7 +132,7 @@ def crowded(study: Study, shapes: Mapping[str, Shape | None]) -> list[str]:
         if (shape := shapes[spec.name]) is None or spec.device == "cpu":
             continue
         size = 4 if spec.dtype == "float32" else 2
-        needs = shape.bytes if spec.quantization != "none" else size * shape.parameters
+        needs = _base_bytes(shape, spec, size)
         if study.trains:
             again = shape.layers * shape.hidden + shape.widths / max(shape.layers, 1)
             trained, keeps = zip(*((_trained(shape, c), _keeps(c)) for c in each_controls(study).values()), strict=True)
@@ -217,7 +216,8 @@ def _keeps(controls: Controls) -> float:
 def _worst(shapes: Sequence[Shape], study: Study, again: bool) -> tuple[int, int]:
     """Of a process with base, what is trained, its gradient and moments; and what a token of a step takes more."""
     each = {*each_controls(study).values()} or {study.controls}
-    return max((_worker_bytes(s, study, c, again) for s in shapes for c in each), default=(0, 0))
+    workers, tokens = zip((0, 0), *(_worker_bytes(s, study, c, again) for s in shapes for c in each), strict=True)
+    return max(workers), max(tokens)
 
 
 def _worker_bytes(shape: Shape, study: Study, controls: Controls, again: bool) -> tuple[int, int]:
@@ -226,10 +226,19 @@ def _worker_bytes(shape: Shape, study: Study, controls: Controls, again: bool) -
     numbers: float = shape.widths
     if again:  # of a layer its input is kept; and one layer at a time is run again
         numbers = shape.layers * shape.hidden + shape.widths / max(shape.layers, 1)
-    base = shape.bytes if spec.quantization != "none" else (2 if small else 4) * shape.parameters
+    if controls.head == "full":  # logits of a token, too
+        numbers += (shape.parameters - shape.body) / max(shape.hidden, 1)
+    base = _base_bytes(shape, spec, 2 if small else 4)
     size = 2 * KEPT_TWICE if small or controls.autocast else 4
     token = numbers * _keeps(controls) * size * AT_ITS_HEIGHT[device(study)]
     return int(PROCESS_BYTES + base + 16 * _trained(shape, controls)), int(token)
+
+
+def _base_bytes(shape: Shape, spec: ModelSpec, size: int) -> int:
+    """Of weights of ``size`` bytes each; in 4 bits those of the body."""
+    if spec.quantization == "none":
+        return size * shape.parameters
+    return int(FOUR_BITS * shape.body + size * (shape.parameters - shape.body))
 
 
 def _workers(study: Study) -> int:

@@ -53,7 +53,8 @@ def fetch(study: Study) -> None:
     checks.files(study)
     asked = [judge.wants.model for _, judge in checks.judges(study) if judge.wants and judge.wants.model]
     wanted = [*study.models, *(g.weights for g in study.given if g.weights), *asked]
-    if any(spec.quantization != "none" for spec in wanted) and find_spec("bitsandbytes") is None:
+    four = [spec for spec in wanted if spec.quantization != "none"]
+    if four and (find_spec("bitsandbytes") is None or any(spec.device == "cpu" for spec in four)):
         raise UserError("a model in 4 bits needs a CUDA GPU and the package bitsandbytes: set `quantization: none`")
     for spec in wanted:
         model_folder(spec.path, spec.revision)

@@ -198,3 +198,13 @@ def test_four_bits_without_their_package_are_refused_before_anything_is_written(
     with pytest.raises(UserError, match="bitsandbytes"):
         pipeline.run(four, tmp_path / "out", 1, quiet=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_four_bits_on_a_processor_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("holdfast.runs.materials.find_spec", lambda name: object())
+    (tmp_path / "m.yaml").write_text(MEASURES)
+    spec = audit.study(BASE, measures=tmp_path / "m.yaml")
+    model = spec.models[0].model_copy(update={"quantization": "4bit", "device": "cpu"})
+    with pytest.raises(UserError, match="needs a CUDA GPU"):
+        pipeline.run(spec.model_copy(update={"models": (model,)}), tmp_path / "out", 1, quiet=True)
+    assert not (tmp_path / "out").exists()

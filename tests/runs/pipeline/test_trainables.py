@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from holdfast.config.loading import load as load_study
 from holdfast.config.loading import parse
 from holdfast.config.study import ModelSpec
+from holdfast.config.study_runs import variants
 from holdfast.evals.subject import SubjectRow
 from holdfast.interop import model_card
 from holdfast.models import adapters, merge
@@ -17,10 +19,12 @@ from holdfast.report.reading import Findings, read
 from holdfast.report.sections import fairness, methods_text
 from holdfast.report.sections.section import render
 from holdfast.runs import pipeline, stages
+from holdfast.runs.plan import expand
 from holdfast.store.folder import StudyFolder
 from holdfast.store.tables import read_rows
 from tests.runs.pipeline.conftest import SMALL, Here, no_page
 
+EXAMPLE = Path(__file__).parents[3] / "examples/lora-and-full.yaml"
 CHANGED = """
 objectives:
   - {label: KL, objective: kl}
@@ -109,3 +113,19 @@ def test_a_second_run_does_nothing(folder: StudyFolder, monkeypatch: pytest.Monk
     Here.ran.clear()
     pipeline.run(parse(STUDY), folder.root, quiet=True)
     assert not [job for job in Here.ran if job.startswith(("train", "respond"))]
+
+
+def test_the_example_trains_the_same_rows_and_tokens_by_lora_and_by_all_weights() -> None:
+    study = load_study(EXAMPLE)
+    plan = expand(study)
+    own = {t.label: t for t in plan.runs if t.role.is_study}
+    trainable = {label: v.controls(study.controls).trainable for label, v in variants(study).items()}
+    assert {label: trainable[label] for label in own} == {
+        f"{o} {how}": which for o in ("SFT", "DPO") for how, which in (("full", "full"), ("LoRA", "lora"))
+    }
+    assert trainable["noop"] == "full"
+    for o in ("SFT", "DPO"):
+        full, lora = own[f"{o} full"], own[f"{o} LoRA"]
+        assert (full.order, full.budgets) == (lora.order, lora.budgets)
+        assert [c.forward_tokens for c in full.checkpoints] == [c.forward_tokens for c in lora.checkpoints]
+        assert full.id != lora.id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -95,7 +94,7 @@ def test_jobs_are_given_the_gpus_of_the_models_that_they_load(make: Make, monkey
     ]
 
 
-BIG = Shape(70_000_000_000, 8192, 80, 3_000_000, 140_000_000_000, 6_000_000)
+BIG = Shape(70_000_000_000, 8192, 80, 3_000_000, 140_000_000_000, 6_000_000, 68_000_000_000)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +118,7 @@ def test_a_plan_says_which_model_has_no_room_and_what_would_do(
 )
 def test_what_a_model_takes_is_of_its_precision(make: Make, model: dict[str, str], fits: int) -> None:
     study = make(models=[{"name": "tiny", "path": "model"} | model])
-    (*notes,) = costs.crowded(study, {"tiny": replace(BIG, bytes=40_000_000_000)})
+    (*notes,) = costs.crowded(study, {"tiny": BIG})
     assert [f"`gpus: {fits}`" in note for note in notes] == [True] * bool(fits)
     assert costs.crowded(study, {"tiny": None}) == []
 
