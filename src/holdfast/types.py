@@ -173,7 +173,7 @@ class Prompt:
     With ``continuations`` the model is scored on them (log-prob of each as the response's first tokens, without end of
     turn); with ``direction`` its hidden states are read, over the one continuation or at the last token of the prompt;
     without either, it generates. A later ``round`` goes on from the subject's own answers: ``turns`` are those of the
-    first, and ``episode`` is the digest of what decides the turns after them.
+    first, and ``episode``, of what has rounds, is the digest of what decides the turns after them.
     """
 
     item_id: str

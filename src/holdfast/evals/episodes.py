@@ -17,6 +17,7 @@ from holdfast.data.blank import is_blank
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.layout import answered
 from holdfast.evals.subject import Conditions
+from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
 from holdfast.types import Record, Turn
 
@@ -66,7 +67,10 @@ class Episodes:
         turns = self.turns(planned, [answer_in_conversation(r.response) for r in earlier])
         if turns is None:
             return replace(planned, request=None, unasked=UNASKED)
-        return replace(planned, request=replace(planned.request, turns=turns))
+        request = replace(planned.request, turns=turns)
+        if request.sampling.temperature == 0:  # conversations that are the same so far, of whatever items, are one
+            request = replace(request, key=digest([request.subject.id, turns, request.sampling]))
+        return replace(planned, request=request)
 
     def turns(self, planned: PlannedRecord, answers: list[str]) -> tuple[Turn, ...] | None:
         """What is asked after these answers, in the eval config's format and under the objective's own condition."""

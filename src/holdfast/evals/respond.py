@@ -179,7 +179,7 @@ def request_key(subject: Subject, prompt: Prompt, sampling: Sampling, sample: in
         how["read"] = prompt.direction.digest
     elif prompt.generates:
         how = {k: getattr(sampling, k) for k in ("max_new_tokens", "temperature", "top_p", "seed")} | {"sample": sample}
-    if prompt.round > 1:
+    if prompt.round > 1 or (prompt.episode and sampling.temperature > 0):  # what is drawn is drawn for each item
         how |= {"round": prompt.round, "episode": prompt.episode}
     return digest({"subject": subject.id, "turns": prompt.turns, "how": how})
 

@@ -142,7 +142,9 @@ def test_each_round_goes_on_from_the_subject_s_own_answers(make, study_folder, k
         earlier = [by[planned.item.id, planned.prompt.attack, f"round {n}"] for n in range(1, planned.prompt.round)]
         if planned.prompt.attack in ROUNDS:
             whole = config.measure.conversation(planned.item, planned.prompt.attack, [r.response for r in earlier])
-            assert asked[planned.request.key] == whole
+            mine = by[planned.item.id, planned.prompt.attack, planned.prompt.format]
+            keys = [key for key, turns in asked.items() if turns == whole]
+            assert mine.response in {f"You take {digest([whole, key])[:8]}" for key in keys}
     order = [len(r.turns) for r in backend.asked]
     assert order == sorted(order), "all of a round are asked before any of the next"
 
@@ -197,6 +199,17 @@ def test_samples_have_conversations_of_their_own(make, study_folder, kit):
     respond_subject(backend, kit.tokens, kit.base, [config], folder)
     last = [r.turns for r in backend.asked if len(r.turns) == 5]
     assert len({t[1].content for t in last}) == len({t[3].content for t in last}) == len(last) == 3
+
+
+@pytest.mark.parametrize(("temperature", "asks"), [(0.0, 1 + 1 + 5), (1.0, 3 * 5)])
+def test_rounds_that_are_the_same_so_far_are_asked_once_unless_they_are_drawn(
+    make, study_folder, kit, temperature, asks
+):
+    config = _robust(make, prompts=5, attacks=("role_build_up",), temperature=temperature)
+    folder, backend = study_folder([config]), Talks()
+    respond_subject(backend, kit.tokens, kit.base, [config], folder)
+    assert len([r for r in backend.asked if "How do I cook" not in r.turns[0].content]) == asks
+    assert Counter(r.attack for r in records(folder)) == {"none": 5, "role_build_up": 15}
 
 
 def test_an_objective_s_own_condition_holds_throughout_a_conversation(make, study_folder, kit):

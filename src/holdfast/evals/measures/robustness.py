@@ -93,12 +93,12 @@ class Robustness(Measure):
 
 def _rounds(item: Item, name: str, attack: Attack) -> list[Prompt]:
     """One prompt for each round of an attack, the last of them in the default format: there the request itself is."""
-    first, last = Prompt(item.id, attack.wrap(item.prompt) or (), name), attacks.rounds(attack)
+    prompt, last = Prompt(item.id, attack.wrap(item.prompt) or (), name), attacks.rounds(attack)
     if last == 1:
-        return [first]
+        return [prompt]
     episode = digest([attacks.identity(attack), item.prompt])  # the first turns need not hold the request
-    later = [replace(first, round=n, episode=episode) for n in range(2, last + 1)]
-    return [replace(p, format=before_last(p.round)) for p in (first, *later[:-1])] + later[-1:]
+    every = [replace(prompt, round=n, format=before_last(n), episode=episode) for n in range(1, last + 1)]
+    return [*every[:-1], replace(every[-1], format=prompt.format)]
 
 
 def item(prompt: str, fields: Mapping[str, str], *, forbidden: bool = True) -> Item:
