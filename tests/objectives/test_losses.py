@@ -16,6 +16,7 @@ from holdfast.objectives.dpo import DPO
 from holdfast.objectives.ip import IP
 from holdfast.objectives.ipo import IPO
 from holdfast.objectives.kl import KL
+from holdfast.objectives.kto import KTO
 from holdfast.objectives.objective import Counts, Scores
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
@@ -58,11 +59,14 @@ def scores(rows, offset=0) -> Scores:
     )
 
 
+BEFORE = {"kl": 1.75}  # of the step before
+
+
 def counts(rows) -> Counts:
     chosen = sum(len(c) for c, _ in rows)
     rejected = sum(len(r) for _, r in rows if r is not None)
     pairs = sum(r is not None for _, r in rows)
-    return Counts(chosen, rejected, len(rows), pairs, math.nan, prompt_tokens=2 * len(rows))
+    return Counts(chosen, rejected, len(rows), pairs, math.nan, prompt_tokens=2 * len(rows), before=BEFORE)
 
 
 def log_sigmoid(x: float) -> float:
@@ -109,6 +113,15 @@ def odds_term(rows) -> float:
     return sum(-log_sigmoid(odds(c) - odds(r)) for c, r in rows) / len(rows)
 
 
+def kto(rows, z0: float) -> float:
+    def gain(values):
+        return sum(v - (v * 0.9 - 0.1) for v in values) - z0
+
+    good = [2.0 * (1 - 1 / (1 + math.exp(-0.3 * gain(c)))) for c, _ in rows]
+    bad = [0.5 * (1 - 1 / (1 + math.exp(0.3 * gain(r)))) for _, r in rows if r is not None]
+    return sum(good + bad) / len(good + bad)
+
+
 CASES = {
     "sft": (SFT(), [(c, None) for c, _ in ROWS], lambda rows: total_nll(rows, 0) / counts(rows).chosen_tokens),
     "ip": (IP(), [(c, None) for c, _ in ROWS], lambda rows: total_nll(rows, 0) / counts(rows).chosen_tokens),
@@ -117,6 +130,8 @@ CASES = {
     "ipo, summed": (IPO(tau=0.3, per_token=False), PAIRS, lambda rows: ipo(rows, False)),
     "simpo": (SimPO(beta=1.5, gamma=0.2), PAIRS, simpo),
     "constrained_sft": (ConstrainedSFT(tokens=2), [(c, None) for c, _ in ROWS], constrained),
+    "kto": (KTO(beta=0.3, desirable=2.0, undesirable=0.5), ROWS, lambda rows: kto(rows, 1.75)),
+    "kto from zero": (KTO(0.3, 2.0, 0.5, reference="zero"), ROWS, lambda rows: kto(rows, 0.0)),
     "orpo": (
         ORPO(weight=0.25, nll="prompt_and_response"),
         PAIRS,
@@ -235,3 +250,18 @@ def test_orpo_survives_a_certain_and_an_impossible_response():
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(s.logp_N.grad).all()
+
+
+def test_the_reference_point_of_kto_carries_no_gradient_and_is_the_kl_of_the_step_before():
+    s = scores(ROWS)
+    loss, logged = KTO().loss(s, counts(ROWS))
+    loss.backward()
+    assert s.signals["kl"].grad is None
+    assert logged["reference_point"].sum / logged["reference_point"].count == pytest.approx(1.75)
+    whole = sum(v * v for row in ROWS for side in row if side for v in side)
+    assert logged["kl"].sum == pytest.approx(whole, rel=1e-6)
+    assert logged["kl"].count == 7
+    first = dataclasses.replace(counts(ROWS), before={})
+    assert KTO().loss(scores(ROWS), first)[1]["reference_point"].sum == 0
+    assert not KTO(reference="zero").needs.signals
+    assert not KTO(reference="zero").needs.before

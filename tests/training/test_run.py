@@ -13,9 +13,11 @@ from tiny_world import OBJECTIVES, SIX, job, lines
 
 from holdfast.config.study import LoraSpec
 from holdfast.models import adapters
+from holdfast.objectives.kto import KTO
 from holdfast.objectives.sft import SFT
 from holdfast.store.adapter_files import adapter_digest
 from holdfast.store.files import read_json
+from holdfast.training import loop
 from holdfast.training.job import finished
 from holdfast.training.loop import Diverged, train
 from holdfast.types import UserError
@@ -61,6 +63,27 @@ def test_first_loss_of_dpo_is_ln_2_and_of_kl_is_sft(network, tmp_path):
     assert first["dpo"].loss == pytest.approx(math.log(2), rel=1e-5)
     assert first["kl"].objective["kl"] == pytest.approx(0, abs=1e-7)
     assert first["kl"].loss == pytest.approx(first["sft"].loss, rel=1e-6)
+
+
+def test_kto_holds_responses_against_the_kl_of_the_step_before_and_goes_on_with_it(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "STATE_EVERY", 3)
+    this = job(network, "dpo", objective=KTO())
+    train(this, tiny_world.folder(tmp_path / "whole"), network)
+    own = [m.objective for m in lines(tmp_path / "whole/metrics.jsonl")]
+    assert own[0]["kl"] == pytest.approx(0, abs=1e-5)
+    assert own[-1]["kl"] > 0.1
+    assert [o["reference_point"] for o in own] == pytest.approx([0.0, *(o["kl"] for o in own[:-1])])
+    assert lines(tmp_path / "whole/metrics.jsonl")[0].loss == pytest.approx(0.5, rel=1e-5)
+    assert own[-1]["reward_chosen"] > own[-1]["reward_rejected"]
+
+    def stop(event):
+        if event["unit"] == "tokens" and event["done"] >= this.stream.tokens_after[4]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(this, tiny_world.folder(tmp_path / "stopped"), network, stop)
+    train(this, tiny_world.folder(tmp_path / "stopped"), network)
+    assert tiny_world.contents(tmp_path / "stopped") == tiny_world.contents(tmp_path / "whole")
 
 
 def test_both_sides_and_the_margin_are_logged(network, tmp_path):

@@ -1,4 +1,4 @@
-"""Losses and gradients equal TRL's on the same token ids: SFT, DPO, IPO, ORPO and SimPO, through TRL's own trainers.
+"""Losses and gradients equal TRL's on the same token ids: SFT, DPO, IPO, KTO, ORPO, SimPO, through TRL's own trainers.
 
 Both train the same LoRA tensors on the same tiny model; the adapter is not zero, so policy and reference differ.
 """
@@ -18,6 +18,7 @@ from holdfast.models.layouts import micro_batches
 from holdfast.objectives.dpo import DPO
 from holdfast.objectives.ipo import IPO
 from holdfast.objectives.kl import KL
+from holdfast.objectives.kto import KTO
 from holdfast.objectives.orpo import ORPO
 from holdfast.objectives.sft import SFT
 from holdfast.objectives.simpo import SimPO
@@ -31,7 +32,7 @@ LORA = LoraSpec(rank=4, alpha=8)
 ROWS = EXAMPLES[:7]
 
 
-def ours(network, objective, cache, head="frozen"):
+def ours(network, objective, cache, head="frozen", before=None):
     """Loss, gradient by name, sequences and adapter of one step, in several micro-batches."""
     controls = Controls(micro_tokens=120, head=head)
     groups = Rows(objective, network.renderer).groups(ROWS)
@@ -42,7 +43,7 @@ def ours(network, objective, cache, head="frozen"):
             p += 0.1 * torch.linspace(0, 9 + k, p.numel()).sin().reshape(p.shape)
     needs = objective.needs
     references = reference_logps(network, groups, cache, numerics(network)) if needs.ref_logps else None
-    counts = batches.counts(groups, needs, 0.0)
+    counts = batches.counts(groups, needs, 0.0, before)
     total = 0.0
     for indices in micro_batches(groups, controls.layout, controls.micro_tokens):
         scores = batches.scores(network, [groups[i] for i in indices], needs, controls, references)
@@ -143,6 +144,37 @@ def test_losses_and_gradients_of_preferences_equal_trl(network, model_folder, tm
     beta = objective.tau if kind == "ipo" else objective.beta
     config = trl.DPOConfig(**settings(tmp_path, beta=beta, loss_type=[kind], max_length=None))
     same(mine, *theirs(model_folder, tmp_path, trl.DPOTrainer, config, mine, batch_of, row))
+
+
+@pytest.mark.parametrize("reference", ["kl", "zero"])
+def test_kto_equals_trl_at_trls_own_reference_point(network, model_folder, tmp_path, reference):
+    objective, trainers = KTO(beta=0.3, desirable=1.2, undesirable=0.7, reference=reference), []
+    mine = ours(network, objective, tmp_path)
+
+    def said(model, prompt):
+        """What the policy itself answers, of which TRL's estimate of the divergence is not cut off at 0."""
+        ids = torch.tensor([prompt])
+        return model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=6)[0, len(prompt) :].tolist()
+
+    def batch_of(trainer):
+        trainers.append(trainer)
+        return trainer.data_collator(
+            [
+                {"prompt_ids": list(s.prompt_ids), "completion_ids": list(s.response_ids)}
+                | {"label": s.segment.side == "chosen"}
+                | ({"KL_completion_ids": said(trainer.model, s.prompt_ids)} if reference == "kl" else {})
+                for s in (s for group in mine.groups for s in group)
+            ]
+        )
+
+    own = {"beta": 0.3, "desirable_weight": 1.2, "undesirable_weight": 0.7, "max_length": None}
+    own |= {"loss_type": "kto" if reference == "kl" else "apo_zero_unpaired", "per_device_train_batch_size": 2}
+    config = trl.KTOConfig(**settings(tmp_path, train_sampling_strategy="sequential", **own))
+    rows = {"prompt": "a", "completion": "b", "label": True}
+    found = theirs(model_folder, tmp_path, trl.KTOTrainer, config, mine, batch_of, rows)
+    (point,) = trainers[0]._metrics["eval"]["kl"]
+    assert (point > 0) == (reference == "kl")
+    same(ours(network, objective, tmp_path, before={"kl": point}), *found)
 
 
 def both_whole(mine):
