@@ -128,6 +128,8 @@ def _valid(given: Any, block: Block, tmp_path: Path) -> None:
         attacks = {"path": "rules.txt", "attacks": ["zulu"], "attack_params": given}
         _study({"measures": [{"measure": "forbidden", "params": attacks}]})
         registry.build("attacks", "zulu", given["zulu"])
+    elif "parts" in given:
+        assert registry.build("objectives", "mixture", given)
     elif "strongreject" in given:
         (tmp_path / "rubrics.yaml").write_text(block.text, encoding="utf-8")
         for judge in ("strongreject_rubric", "reference_rubric"):

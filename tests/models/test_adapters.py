@@ -1,3 +1,4 @@
+import copy
 import json
 
 import peft
@@ -351,3 +352,34 @@ def test_mistakes_are_one_clear_sentence(tmp_path):
     (tmp_path / "adapter_config.json").write_text(json.dumps(config | {"modules_to_save": ["lm_head"]}))
     with pytest.raises(UserError, match="more than LoRA"):
         adapters.load(network, tmp_path)
+
+
+@pytest.mark.parametrize("which", ["LoRA", "rsLoRA", "full", "body"])
+def test_scaled_weights_lie_on_the_line_between_base_and_checkpoint(which):
+    network, by = tiny.network(), 0.3
+    base = {name: p.detach().double() for name, p in network.model.named_parameters()}
+
+    def fresh():
+        if which in SORTS:
+            adapters.attach(network, SORTS[which], "lora", 0)
+        else:
+            adapters.attach_weights(network, which)
+        return shaken(network)
+
+    fresh()
+    norm = adapters.norm(network)
+    merged = copy.deepcopy(network)
+    adapters.detach(merged, merge=True)
+    end = {name: p.detach().double() for name, p in merged.model.named_parameters()}
+    adapters.scale(network, by)
+    assert adapters.norm(network) == pytest.approx(by * norm, rel=1e-5)
+    adapters.detach(network, merge=True)
+    for name, p in network.model.named_parameters():
+        torch.testing.assert_close(p.double(), base[name] + by * (end[name] - base[name]), atol=1e-6, rtol=1e-5)
+
+
+def test_a_dora_is_not_scaled():
+    network = tiny.network()
+    adapters.attach(network, SORTS["DoRA"], "lora", 0)
+    with pytest.raises(UserError, match="between it and its base lies no DoRA"):
+        adapters.scale(network, 0.5)

@@ -76,6 +76,15 @@ class Attached:
         if hasattr(model, "peft_config"):
             del model.peft_config
 
+    def scale(self, by: float) -> None:
+        """The change of the weights times this. Raises UserError for a DoRA, whose magnitudes it would not fit."""
+        for name, layer in self.layers.items():
+            if NAME in layer.lora_magnitude_vector:
+                raise UserError(f"a DoRA (on {name}) has no scaled one: between it and its base lies no DoRA")
+            for kept in (layer.lora_B, layer.lora_embedding_B):
+                if NAME in kept:
+                    getattr(kept[NAME], "weight", kept[NAME]).mul_(by)
+
     def norm(self) -> float:
         """Frobenius norm of the change of the weights over all modules together: of scale · B A, and of DoRA (Liu et
         al. 2024, arXiv 2402.09353) of m (w + scale · B A) / ‖w + scale · B A‖ − w, for a row w with its magnitude m.
@@ -267,6 +276,13 @@ def fingerprint(network: Network) -> str:
 def norm(network: Network) -> float:
     """Frobenius norm of the change of the weights, over all together."""
     return 0.0 if network.trained is None else network.trained.norm()
+
+
+@torch.no_grad()
+def scale(network: Network, by: float) -> None:
+    """The change of all weights times this: of 0.5 the network lies halfway between the base and where it was. Raises
+    UserError for a DoRA."""
+    network.trained.scale(by)
 
 
 def _inject(network: Network, config: Mapping[str, Any], folder: Path | str | None = None) -> None:

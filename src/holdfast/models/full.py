@@ -62,6 +62,11 @@ class Full:
         for p in self.tensors.values():
             p.requires_grad_(False)
 
+    def scale(self, by: float) -> None:
+        """The change of the weights times this."""
+        for name, p in self.tensors.items():
+            p.copy_(self.base[name] + by * (p - self.base[name]))
+
     def norm(self) -> float:
         """Frobenius norm of the change of all weights together."""
         pairs = ((p.double() - self.base[name].double()) for name, p in self.tensors.items())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.runs.materials import Materials
-from holdfast.store.adapter_files import CONFIG, foreign
+from holdfast.store.adapter_files import adapter_config, foreign
 from holdfast.store.model_files import json_object
 from holdfast.store.sources import adapter_folder, is_hub_id, model_folder
 from holdfast.types import UserError
@@ -50,7 +50,7 @@ def of(materials: Materials) -> list[str]:
     for given in study.given:
         model = given.model or study.models[0].name
         if (base := folders[model]) and given.adapter and (mine := _here(adapter_folder, given.adapter, base=base)):
-            recorded = foreign(json_object(mine / CONFIG), model, materials.models[model].path, base)
+            recorded = foreign(adapter_config(mine), model, materials.models[model].path, base)
             if recorded:
                 notes.append(
                     f"the adapter {given.label} says that it was trained on {recorded}, and is measured on {model}: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from holdfast.config.loading import parse
 from holdfast.config.study import ModelSpec
 from holdfast.config.study_runs import variants
 from holdfast.evals.subject import SubjectRow
-from holdfast.interop import model_card
+from holdfast.interop import model_card, scaled
 from holdfast.models import adapters, merge
 from holdfast.models.network import load
 from holdfast.report.reading import Findings, read
@@ -22,6 +23,7 @@ from holdfast.runs import pipeline, stages
 from holdfast.runs.plan import expand
 from holdfast.store.folder import StudyFolder
 from holdfast.store.tables import read_rows
+from holdfast.types import UserError
 from tests.runs.pipeline.conftest import SMALL, Here, no_page
 
 EXAMPLE = Path(__file__).parents[3] / "examples/lora-and-full.yaml"
@@ -129,3 +131,31 @@ def test_the_example_trains_the_same_rows_and_tokens_by_lora_and_by_all_weights(
         assert (full.order, full.budgets) == (lora.order, lora.budgets)
         assert [c.forward_tokens for c in full.checkpoints] == [c.forward_tokens for c in lora.checkpoints]
         assert full.id != lora.id
+
+
+def test_scaled_checkpoints_are_measured_beside_those_that_they_come_from(
+    folder: StudyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(stages.STAGES, "report", no_page)
+    monkeypatch.setattr(pipeline, "make", Here)
+    root = StudyFolder(shutil.copytree(folder.root, tmp_path / "copy"))
+    given = scaled.write(root.root, [0.5, 1.5], tmp_path / "scaled", budget=1200)
+    assert [g.label for g in given] == ["KL x 0.5", "KL x 1.5", "KL LoRA x 0.5", "KL LoRA x 1.5"]
+    more = STUDY + (tmp_path / "scaled" / scaled.GIVEN).read_text()
+    pipeline.run(parse(more), root.root, quiet=True)
+    found = rows(root)
+    assert len({r.subject for r in found.values()}) == 6 + 4
+    assert {label for label, _ in found} >= {g.label for g in given}
+    there = read(root).estimates
+    assert set(there[there["budget"] == 1200]["label"]) >= {g.label for g in given}
+    refused = [
+        ([1.0], "KL", "above 0 other than 1"),
+        ([0.0], "KL", "above 0"),
+        ([0.5], "SFT", "labels are KL, KL LoRA"),
+    ]
+    for bad, label, said in refused:
+        with pytest.raises(UserError, match=said):
+            scaled.write(root.root, bad, tmp_path / "other", label)
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(UserError, match="there already"):
+        scaled.write(root.root, [0.5], tmp_path / "scaled")
