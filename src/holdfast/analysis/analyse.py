@@ -31,6 +31,7 @@ from holdfast.analysis.findings import finished
 from holdfast.analysis.matched_rows import Joint
 from holdfast.analysis.needed import needed
 from holdfast.analysis.regimes import SHARED, regimes
+from holdfast.analysis.relearning import relearning
 from holdfast.analysis.stability import stability, ways
 from holdfast.analysis.trait_map import trait_map
 from holdfast.config import decisions
@@ -78,6 +79,7 @@ def write_shown(
     rows, subjects = shared.frame, read_table(folder.subjects, "subjects")
     every = ways({k: joint.records for k, joint in each.items()}, configs, study)
     printed = published.beside(study, measured(estimates), configs, lambda: rows)
+    again, gives_in = relearning(folder, configs, study)
     shown = {
         "ways": every,
         "stability": stability(every),
@@ -92,6 +94,8 @@ def write_shown(
         "published": printed.assign(budget=printed["budget"].astype(str)),  # or "mean"
         "procedures": published.procedures(study, configs, printed),
         "claims": printed_claims(estimates, subjects, study, configs),
+        "relearning": again,
+        "gives_in": gives_in,
         "traits": trait_map(measured(estimates), configs, study),
         "layers": inside.layers(folder, configs, rows),
         "inside": inside.agreement(rows, configs, study),

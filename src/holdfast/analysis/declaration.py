@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # Of the study file, what says nothing about results: words for people, the machine, and where things lie.
 _NO_SAY: Any = {
     "schema_version": True, "name": True, "about": True, "mark": True, "workers": True, "executor": True,
+    "relearning": True,  # explores: nothing of it has a verdict
     "models": {"__all__": {"path", "device", "gpus"}},
     "declared": {"power", "guesses"},
 }  # fmt: skip

@@ -71,7 +71,7 @@ def common_budgets(study: Study, subjects: pd.DataFrame) -> Study:
 
 
 def load_records(
-    folder: StudyFolder, *, varied: bool = False, tuning: bool = False, numbered: bool = False
+    folder: StudyFolder, *, varied: bool = False, tuning: bool = False, relearnt: bool = False, numbered: bool = False
 ) -> pd.DataFrame:
     """Judgements ⋈ records ⋈ items ⋈ subjects ⋈ eval configs.
 
@@ -85,7 +85,7 @@ def load_records(
 
     A record that one of the config's judges has not judged is kept, as unscored with the reason "not judged". What the
     consistency section varies is left out, unless it is asked for (``varied``), and so are the settings that are tried
-    for each objective and chosen among (``tuning``).
+    for each objective and chosen among (``tuning``), and what relearns (``relearnt``).
 
     ``numbered``: for the analysis, in a third of the memory. Records are called by a number, texts are categories, and
     of what was said there is a hash only where it is compared: of base models and control runs, else 0.
@@ -120,6 +120,7 @@ def load_records(
     who = subjects[["label", "trajectory", "budget"]].itertuples(index=False, name=None)
     subjects["distance"] = [0.0 if label == "base" else far.get((run, b), np.nan) for label, run, b in who]
     beside = [*([] if varied else [Role.VARIATION]), *([] if tuning else [Role.TUNING, Role.TUNED])]
+    beside += [] if relearnt else [Role.RELEARNT]
     frame = _joined(frame, subjects.loc[~subjects["bracket"].isin(beside), ["subject", *SUBJECT, "distance"]])
     if not numbered:
         frame = plain(frame)

@@ -123,6 +123,8 @@ class Scope(Everything):
         beside = s["bracket"].isin([b.kind for b in study.control_runs])
         beside |= s["bracket"].isin((Role.TUNING, Role.TUNED)) & at & s["label"].isin(tried)
         beside |= (s["bracket"] == Role.VARIATION) & s["label"].isin(changed)
+        again = study.relearning.budgets if study.relearning else ()
+        beside |= (s["bracket"] == Role.RELEARNT) & on & s["budget"].isin(again)
         return s[s["model"].isin([m.name for m in study.models]) & (base | proper | beside)]
 
 

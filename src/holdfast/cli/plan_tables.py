@@ -101,6 +101,7 @@ def _shown(t: Run) -> str:
         Role.VARIATION: f"variations of {t.of}",
         Role.TUNING: f"tried for {t.of}",
         Role.TUNED: f"{t.label} (tuned)",
+        Role.RELEARNT: "relearning",
     }
     return names[t.role]
 

@@ -11,6 +11,7 @@ class Role(StrEnum):
     VARIATION = "variation"  # a trivial choice of procedure made otherwise (consistency)
     TUNING = "tuning"  # a setting that is tried for an objective (tuned)
     TUNED = "tuned"  # one that was chosen
+    RELEARNT = "relearnt"  # a study's run that is trained on what it is not to say (relearning)
 
     @property
     def is_study(self) -> bool:

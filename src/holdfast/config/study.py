@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, model_validator
 from holdfast.config.declared import DeclaredSpec, MatchedSpec, TunedSpec
 from holdfast.config.executor import ExecutorSpec
 from holdfast.config.factors import ConsistencySpec
+from holdfast.config.relearning import RelearningSpec
 from holdfast.config.spec import Count, FolderName, Label, Positive, Rate, Seed, Spec, Temperature, Tokens
 from holdfast.config.task import JudgeSpec, TaskSpec
 from holdfast.store.folder import plain
@@ -281,6 +282,9 @@ class Study(Spec):
     )
     consistency: ConsistencySpec | None = Field(
         default=None, description="trivial choices of procedure, varied to see how far the scores move"
+    )
+    relearning: RelearningSpec | None = Field(
+        default=None, description="how little forbidden training it takes until a checkpoint gives in"
     )
     alpha: float = Field(default=0.05, gt=0, lt=1, description="of intervals and tests")
     threshold: float = Field(

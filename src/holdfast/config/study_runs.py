@@ -19,6 +19,7 @@ from holdfast.store.digest import digest
 
 Who = tuple[str, str, str]  # model, task, label of an objective
 CONTROL_OBJECTIVE = "sft"
+BASE = "base"
 _AGAIN = {"passes": 1_000_000}  # fewer rows are read as often as the budget takes
 
 
@@ -57,11 +58,15 @@ def runs(study: Study, chosen: Mapping[Who, str]) -> Iterator[RunSpec]:
             yield from (RunSpec(v, model, task, s, every) for s in tuning_seeds(study))
     for v, (model, task), seed in product(variations(study), places, variation_seeds(study)):
         yield RunSpec(v, model, task, seed, study.budgets[-1:])
+    if study.relearning is not None:
+        for v, (model, task), seed in product(relearnt(study), places, study.seeds):
+            yield RunSpec(v, model, task, seed, study.relearning.budgets)
 
 
 def variants(study: Study) -> dict[str, Variant]:
     """By label: all that a run of the study may be of."""
-    return {v.label: v for v in (*control_runs(study), *own(study), *variations(study), *settings(study))}
+    beside = (*variations(study), *settings(study), *relearnt(study))
+    return {v.label: v for v in (*control_runs(study), *own(study), *beside)}
 
 
 # -- a function for each section ---------------------------------------------------------------------------------------
@@ -101,6 +106,26 @@ def settings(study: Study) -> list[Variant]:
     return [v for x in study.objectives for v in around(Role.TUNING, x, _tuning(x, study), study.tuned.cross)]
 
 
+def relearnt(study: Study) -> list[Variant]:
+    """`relearning`: supervised fine-tuning on its rows from where each objective ended, and from the base model."""
+    section = study.relearning
+    if section is None:
+        return []
+    plain = VariantSpec(label="relearnt", objective=CONTROL_OBJECTIVE, learning_rate=section.learning_rate)
+    plain = plain.model_copy(update={"controls": section.controls})
+    return [
+        Variant(
+            Role.RELEARNT, plain.model_copy(update={"label": f"{of or BASE}~relearnt"}), of, second=section.task.name
+        )
+        for of in ("", *study.labels)
+    ]
+
+
+def begins_at(study: Study, role: Role, budget: int) -> int:
+    """The budget of its parent at which a second round to ``budget`` begins."""
+    return study.budgets[-1] if role is Role.RELEARNT else budget
+
+
 def variation_seeds(study: Study) -> tuple[int, ...]:
     """The study's seeds that variations are trained from."""
     return (study.consistency.seeds if study.consistency else ()) or study.seeds[:1]
@@ -115,7 +140,7 @@ def tuning_seeds(study: Study) -> tuple[int, ...]:
 def second_tasks(study: Study) -> list[TaskSpec]:
     """Tasks that are learnt in a second round alone."""
     found = study.consistency.training.second_round.values() if study.consistency else ()
-    return [x for x in found if isinstance(x, TaskSpec)]
+    return [x for x in found if isinstance(x, TaskSpec)] + ([study.relearning.task] if study.relearning else [])
 
 
 # -- factors: levels by name, without the objective's own, each once ---------------------------------------------------

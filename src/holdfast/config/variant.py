@@ -42,7 +42,8 @@ _COMPUTATION = ("layout", "head", "micro_tokens", "gradient_checkpointing", "aut
 @dataclass(frozen=True)
 class Variant:
     """``spec`` is the objective with its overrides, under a label of its own. ``of``: the label of the study's own;
-    ``overrides``: level by factor that it changes of that. ``second``: the task of a second round of training."""
+    ``overrides``: level by factor that it changes of that. ``second``: the task of a second round of training, from the
+    base where it is of nothing."""
 
     role: Role
     spec: VariantSpec
@@ -57,7 +58,8 @@ class Variant:
     @property
     def parent(self) -> str:
         """The label of the run that a second round begins from: the same but for that factor; "" if afresh."""
-        return _label(self.of, {k: v for k, v in self.overrides.items() if k != SECOND}) if self.second else ""
+        again = self.second and self.of
+        return _label(self.of, {k: v for k, v in self.overrides.items() if k != SECOND}) if again else ""
 
     def controls(self, held: Controls) -> Controls:
         """The controls with the variant's own. Raises UserError where they are not controls."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from holdfast import registry, rng
 from holdfast.config.prompt_format import PROMPT, check, framed
+from holdfast.config.role import Role
 from holdfast.config.study import JudgeSpec, MeasureSpec, Study
 from holdfast.data.prepare import Prepared
 from holdfast.data.tasks.task import prompt_key
@@ -38,7 +39,8 @@ class EvalConfig:
     that a larger one later adds to what is there. ``label`` is the measure's in the study; ``task`` is "" where the
     measure is of no task; ``name`` stands in paths. ``judges`` are by label. ``backend`` says what answers; one other
     than this process's makes another config, for its rounding and its samples are others. ``budgets``: of the
-    checkpoints that are measured here (None: all), beside the ``chosen`` subjects, which are matched in capability."""
+    checkpoints that are measured here (None: all), beside the ``chosen`` subjects, which are matched in capability.
+    ``relearnt``: whether those are measured here that relearn."""
 
     id: str
     label: str
@@ -56,6 +58,7 @@ class EvalConfig:
     last: int = 0
     budgets: frozenset[int] | None = None
     chosen: frozenset[str] = frozenset()
+    relearnt: bool = False
 
     @property
     def name(self) -> str:
@@ -63,6 +66,8 @@ class EvalConfig:
 
     def concerns(self, row: SubjectRow) -> bool:
         """Whether a subject is measured here: on its own task and on what is of no task; the base model on all."""
+        if row.role is Role.RELEARNT and not self.relearnt:
+            return False
         if self.varies and (not row.role.is_study or (row.trajectory and row.budget != self.last)):
             return False
         if row.trajectory and row.role.on_ladder and not (self.at(row.budget) or row.subject in self.chosen):
@@ -118,6 +123,10 @@ def configs(study: Study, tasks: Mapping[str, tuple[Any, Prepared]], varied: Seq
     are one and the same.
     """
     found = [config for spec in study.measures for config in _of(spec, study, tasks)]
+    if study.relearning is not None:
+        named = study.relearning.measures
+        wanted = [c.label in named or (not named and c.measure.axis == "robustness") for c in found]
+        found = [replace(c, relearnt=yes) for c, yes in zip(found, wanted, strict=True)]
     if study.matched is not None:  # between the study's own budgets only capability is measured
         own = frozenset(study.budgets)
         found = [c if c.label == study.matched.measure else replace(c, budgets=own) for c in found]

@@ -141,7 +141,7 @@ def _sources(
 ) -> Iterator[LoggedSubject]:
     found, study = estimates(folder), loading.load(folder.study_yaml)
     about, who = configs(folder, varied=True), subjects(folder)
-    planned = frozenset(load_records(folder, varied=True, tuning=True)["record"])
+    planned = frozenset(load_records(folder, varied=True, tuning=True, relearnt=True)["record"])
     for config in folder.configs():
         mine = about.get(read_json(config.config_json, "cell")["cell"])
         if mine is None or measure not in (None, mine.measure):

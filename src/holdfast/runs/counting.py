@@ -16,7 +16,7 @@ from holdfast import registry
 from holdfast.config.decisions import Stopped
 from holdfast.config.role import Role
 from holdfast.config.run import PlannedCheckpoint, Run
-from holdfast.config.study_runs import RunSpec
+from holdfast.config.study_runs import RunSpec, begins_at
 from holdfast.data.stream import Stream
 from holdfast.models.signals import signals_of
 from holdfast.runs.materials import Materials
@@ -42,8 +42,8 @@ def _nested(materials: Materials, spec: RunSpec) -> bool:
 
 
 def run_id(materials: Materials, spec: RunSpec, parent: str = "") -> str:
-    """``parent``: id of the run from whose checkpoint at the last budget a second round goes on. That budget counts
-    there, and where the ladder is not nested.
+    """``parent``: id of the run from whose checkpoint a second round goes on, at a budget that counts as well. So does
+    the last one where the ladder is not nested.
 
     Of the controls, ``passes`` and ``max_tokens`` are left out: they say which rows are read, and the rows are in.
     """
@@ -60,7 +60,7 @@ def run_id(materials: Materials, spec: RunSpec, parent: str = "") -> str:
                 "seed": init,
                 **({"order_seed": order} if order != init else {}),
                 "budget": None if _nested(materials, spec) else budget,
-                **({"begins": [parent, budget]} if parent else {}),
+                **({"begins": [parent, begins_at(materials.study, spec.role, budget)]} if parent else {}),
                 **materials.once(_of_variant, v.label),
             }
         )
@@ -86,7 +86,8 @@ def counted(materials: Materials, spec: RunSpec, stopped: Stopped) -> Run:
     Raises UserError where a budget lies within the warm-up of a schedule that ends with it.
     """
     v, controls = spec.variant, materials.controls(spec.variant.label)
-    parent = run_id(materials, replace(spec, variant=materials.variants[v.parent])) if v.parent else ""
+    first = (begins_at(materials.study, spec.role, spec.budgets[-1]),)
+    parent = run_id(materials, replace(spec, variant=materials.variants[v.parent], budgets=first)) if v.parent else ""
     id = run_id(materials, spec, parent)
     if spec.role.is_study and id in stopped:
         spec = spec.upto(stopped[id]["budget"])

@@ -138,6 +138,8 @@ def _counted(
 def _checkpoints(run: Measured, config: EvalConfig) -> int:
     if config.varies:
         return 1
+    if run.role is Role.RELEARNT and not config.relearnt:
+        return 0
     return sum(config.at(budget) or not run.role.on_ladder for budget in run.measured)
 
 

@@ -16,6 +16,7 @@ from holdfast import machine, registry
 from holdfast.config import decisions, loading
 from holdfast.config.run import Run
 from holdfast.config.study import Controls, JudgeSpec, ModelSpec
+from holdfast.config.study_runs import begins_at
 from holdfast.config.task import SideSpec
 from holdfast.data import sampled
 from holdfast.evals import noted
@@ -261,6 +262,7 @@ def train(report: Report, root: Path, run: Run, budgets: tuple[int, ...]) -> Non
     controls = materials.controls(run.label)
     assert stream.digest == run.order, "the stream is not the one that was planned"
     backend = _tell(report, _open_backend(bench, run.model))
+    start = begins_at(materials.study, run.role, run.budgets[-1])
     job = TrainJob(
         id=run.id,
         label=run.label,
@@ -271,7 +273,7 @@ def train(report: Report, root: Path, run: Run, budgets: tuple[int, ...]) -> Non
         learning_rate=run.learning_rate,
         budgets=budgets,
         stream=stream,
-        start=bench.folder.run(run.parent).checkpoint(run.budgets[-1]) if run.parent else None,
+        start=bench.folder.run(run.parent).checkpoint(start) if run.parent else None,
         probes=materials.probes(run.model, run.task),
         references=root / "references",
         fits=_fits(bench.folder, backend.network, controls),

@@ -147,6 +147,9 @@ def _answers(
     def asked(c: EvalPlan, t: _Alike, budget: int) -> bool:  # as of ``EvalConfig.concerns``
         if c.task not in ("", t.task) or (c.of and not (t.role.is_study and budget == study.ladder[-1])):
             return False
+        if t.role is Role.RELEARNT and study.relearning:
+            named = study.relearning.measures
+            return c.measure in named or (not named and c.axis == "robustness")
         only = study.matched and not plan.nominal and t.role.on_ladder and c.measure != study.matched.measure
         return not only or budget in study.budgets
 

@@ -9,8 +9,9 @@ from holdfast import registry
 from holdfast.config.declared import MatchedSpec, TunedSpec
 from holdfast.config.factors import ConsistencySpec
 from holdfast.config.prompt_format import check as check_frame
+from holdfast.config.relearning import RelearningSpec
 from holdfast.config.study import Study, TaskSpec
-from holdfast.config.study_runs import objective_identity, own, second_tasks, settings, variations
+from holdfast.config.study_runs import objective_identity, own, relearnt, second_tasks, settings, variations
 from holdfast.config.variant import OWN
 from holdfast.types import UserError
 
@@ -18,7 +19,7 @@ from holdfast.types import UserError
 def beside(study: Study) -> list[tuple[str, TaskSpec]]:
     """Tasks that stand in these sections, and where."""
     controls = [(f"control_runs[{n}].task", c.task) for n, c in enumerate(study.control_runs) if c.task is not None]
-    return controls + [(f"the task {t.name} of consistency.training.second_round", t) for t in second_tasks(study)]
+    return controls + [(f"the task {t.name} of a second round", t) for t in second_tasks(study)]
 
 
 def sections(study: Study) -> None:
@@ -30,6 +31,8 @@ def sections(study: Study) -> None:
         _matched(study, study.matched)
     if study.tuned is not None:
         _tuned(study, study.tuned)
+    if study.relearning is not None:
+        _relearning(study, study.relearning)
 
 
 def _control_runs(study: Study) -> None:
@@ -87,6 +90,23 @@ def _tuned(study: Study, section: TunedSpec) -> None:
     if not settings(study):
         raise UserError("tuned tries nothing: give it learning rates or coefficients other than the study's own")
     _on_capability(study, "tuned", section.measure)
+
+
+def _relearning(study: Study, section: RelearningSpec) -> None:
+    if not study.trains:
+        raise UserError("relearning goes on from what a study trained, and this one trains nothing; remove it")
+    if study.matched is not None and study.matched.stop:
+        raise UserError("matched.stop ends runs before the last budget, from which relearning goes on; remove one")
+    _named("relearning.measures", section.measures, [m.label for m in study.measures])
+    measured = [registry.build("measures", m.measure, m.params).axis for m in study.measures]
+    if not section.measures and "robustness" not in measured:
+        raise UserError("relearning is measured by robustness, and the study has none; name others in its `measures`")
+    second = study.consistency.training.second_round.values() if study.consistency else ()
+    for other in [*study.tasks, *(t for t in second if isinstance(t, TaskSpec))]:
+        if other.name == section.task.name and other != section.task:
+            raise UserError(f"relearning.task has the name {other.name!r} of a different task; choose another name")
+    for v in relearnt(study):
+        v.controls(study.controls)
 
 
 def _matched(study: Study, section: MatchedSpec) -> None:

@@ -97,7 +97,10 @@ def test_a_whole_number_and_the_same_as_a_float_are_one_study() -> None:
             "controls: {lora: {targets: 3}}",
             "controls.lora.targets cannot be 3: it should be 'all-linear' or a valid list",
         ),
-        ("controls: 3", "controls cannot be 3: it should be a mapping with the keys lora, learning_rate, betas"),
+        (
+            "controls: 3",
+            "controls cannot be 3: it should be a mapping with the keys trainable, lora, learning_rate, betas",
+        ),
         ("controls: {betas: [1]}", "controls.betas[1] is missing"),
         ("controls: {learning_rate: .inf}", ".inf is no finite number (line 8)"),
         ("matched: {target: 0}", "matched.target cannot be 0: it should be greater than 0"),

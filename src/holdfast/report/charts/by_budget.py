@@ -32,6 +32,8 @@ from holdfast.report.charts.theme import BASE
 from holdfast.report.phrases import evidence, phrase
 from holdfast.report.series import Series
 
+TOKENS = "Training tokens (shared view)"
+
 
 def level(s: Series, estimates: pd.DataFrame, look: Look) -> Figure | None:
     """A measure's level at each budget, the base as a line."""
@@ -46,11 +48,28 @@ def distance(name: str, title: str, unit: str, rows: pd.DataFrame, look: Look, a
     return _lines(name, title, unit, rows.assign(low=math.nan, high=math.nan), look, about, share=False)
 
 
-def _lines(
-    name: str, title: str, unit: str, rows: pd.DataFrame, look: Look, caption: str, *, share: bool
+def share(
+    name: str, title: str, unit: str, rows: pd.DataFrame, look: Look, about: str, across: str, beside: str
 ) -> Figure | None:
-    rows = rows[rows["label"].isin((BASE, *look.labels))].dropna(subset=["value"])
-    trained, base = rows[rows["label"] != BASE], rows[rows["label"] == BASE].head(1)
+    """A share with its intervals at budgets of another kind, which ``across`` names; ``beside``: what is no objective
+    and is drawn dashed."""
+    return _lines(name, title, unit, rows, look, about, share=True, across=across, beside=beside)
+
+
+def _lines(
+    name: str,
+    title: str,
+    unit: str,
+    rows: pd.DataFrame,
+    look: Look,
+    caption: str,
+    *,
+    share: bool,
+    across: str = TOKENS,
+    beside: str = "",
+) -> Figure | None:
+    rows = rows[rows["label"].isin((BASE, beside, *look.labels))].dropna(subset=["value"])
+    trained, base = rows[rows["label"].isin(look.labels)], rows[rows["label"] == BASE].head(1)
     if trained.empty:
         return None
     budgets = sorted(int(b) for b in trained["budget"].unique())
@@ -59,10 +78,10 @@ def _lines(
     )
     domain = placing.domain(rows[["value", "low", "high"]], top=1.0 if share else None, zero=not share)
     up = share_axis(unit, domain, ticks=5) if share else plain_axis(unit, ticks=5)
-    across: Json = {"title": "Training tokens (shared view)", "values": budgets, "labelExpr": _named(budgets)}
-    across |= {"grid": False, "labelOverlap": True}
+    axis: Json = {"title": across, "values": budgets, "labelExpr": _named(budgets)}
+    axis |= {"grid": False, "labelOverlap": True}
     log = within(placing.span(budgets), type="log")
-    at = Plane(log, across, within(domain, zero=False), up, "at", "value")
+    at = Plane(log, axis, within(domain, zero=False), up, "at", "value")
     show = words.percent if share else words.significant
     keep = ["label", "budget", "value", "low", "high"]
     told: list[Tip] = [("label", words.own("objective"), str), ("budget", "tokens", "{:,}".format)]
@@ -79,6 +98,11 @@ def _lines(
             mark("rule", line, {"style": "base-line"}, y=at.y, tooltip=tip[:1] + tip[2:]),
             mark("text", line, name_style, x=value(0), y=at.y),
         ]
+    if beside:
+        line = tips(rows.loc[rows["label"] == beside, keep].assign(at=lambda r: r["budget"]), *told)[0]
+        end = {"style": "base-label", "align": "right", "baseline": "middle", "dx": -6, "text": beside}
+        layers.append(mark("line", line, {"style": "base-line"}, x=at.x, y=at.y, tooltip=tip))
+        layers.append(mark("text", line.head(1), end, x=at.x, y=at.y))
     layers.append(at.line(drawn, 1.5, color=own, order=number("budget"), opacity=opacity(0.5)))
     if share:
         bar = {"strokeWidth": 1.75}

@@ -26,6 +26,7 @@ from holdfast.report.sections import (
     own_settings,
     paper,
     parameters,
+    relearnt,
     repeatability,
     traits,
     unsafe_text,
@@ -40,8 +41,8 @@ from holdfast.report.table import Table
 # A section that is not named here stands before what was left out.
 ORDER = (
     "controls", "control-runs", "unsafe", "asked", "frontier", "budgets", "matched", "tuned", "stability",
-    "consistency", "attacks", "traits", "inside", "ways", "coherence", "judges", "cost", "weights", "counted",
-    "published", "paper", "parameters",
+    "consistency", "attacks", "traits", "inside", "ways", "relearnt", "coherence", "judges", "cost", "weights",
+    "counted", "published", "paper", "parameters",
 )  # fmt: skip
 OF_SETTING: tuple[Callable[[Setting], Section | None], ...] = (
     at_budgets.the_frontier,
@@ -50,6 +51,7 @@ OF_SETTING: tuple[Callable[[Setting], Section | None], ...] = (
     traits.section,
     inside.section,
     ways.section,
+    relearnt.section,
     harm_coherence.section,
     equal_capability.section,
     own_settings.section,
