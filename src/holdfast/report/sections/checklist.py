@@ -181,7 +181,9 @@ def _runs(findings: Findings) -> Items:
         yield "training runs of the study proper", int((kinds == "").sum())
         yield "training runs that vary (consistency)", int((kinds == Role.VARIATION).sum())
         yield "training runs of settings that were tried or chosen", int(kinds.isin(settings).sum())
-        yield "control runs", int((~kinds.isin(("", Role.VARIATION, *settings))).sum())
+        if study.relearning is not None:
+            yield "runs that relearn", int((kinds == Role.RELEARNT).sum())
+        yield "control runs", int((~kinds.isin(("", Role.VARIATION, Role.RELEARNT, *settings))).sum())
         yield "training seeds", list(study.draws)
         yield "budgets, tokens", list(study.ladder)
 
