@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast.evals.attackers import Attackers
 from holdfast.evals.episodes import Episodes, in_rounds
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.layout import answered_ids
@@ -33,6 +34,7 @@ def respond_together(
     configs: Sequence[EvalConfig],
     folder: StudyFolder,
     progress: Progress = lambda event: None,
+    attackers: Attackers | None = None,
 ) -> None:
     """As ``respond_subject`` of each, but all that is missing of a config goes out in one call (one each round). The
     same records come of it; a run that is killed loses an eval config's answers instead of a shard's."""
@@ -40,10 +42,11 @@ def respond_together(
     for config in configs:
         mine = [row for row in subjects if config.concerns(row)]
         own = {row.subject: row.conditions() if config.own_conditions else None for row in mine}
-        episodes = {who: Episodes(folder, config, who, conditions) for who, conditions in own.items()}
+        by = attackers or Attackers(folder.judge_cache)
+        episodes = {who: Episodes(folder, config, who, conditions, by) for who, conditions in own.items()}
         said: dict[str, Any] = {}
         for planned in in_rounds(r for row in mine for r in _missing(config, row, folder, own[row.subject])):
-            wanted = [episodes[r.subject.id].goes_on(r) for r in planned]
+            wanted = [r for who in own for r in episodes[who].ready([p for p in planned if p.subject.id == who])]
             for request in (r.request for r in wanted if r.request):
                 live[request.subject.id].asked(request.turns)
             ways = alternatives(tokens, config, wanted)
@@ -52,7 +55,7 @@ def respond_together(
             for record in records_of(config, wanted, said, ways):
                 episodes[record.subject].add([record])
         for row in mine:
-            respond_subject(_Answered(said), tokens, row, [config], folder, progress)
+            respond_subject(_Answered(said), tokens, row, [config], folder, progress, attackers=by)
 
 
 def _missing(

@@ -6,7 +6,7 @@ records of the rounds before, those on disk among them, so that a killed run goe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.data import thinking
 from holdfast.data.blank import is_blank
+from holdfast.evals.attackers import Attackers, Unwritten
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.layout import answered
 from holdfast.evals.subject import Conditions
@@ -50,15 +51,29 @@ class Episodes:
     config: EvalConfig
     subject: str
     conditions: Conditions | None
+    attackers: Attackers
     _made: dict[str, Record] = field(default_factory=dict)
 
     def add(self, records: Iterable[Record]) -> None:
         """Records that were made just now."""
         self._made |= {record.id: record for record in records}
 
+    def ready(self, planned: Sequence[PlannedRecord]) -> list[PlannedRecord]:
+        """Rows of one round, each as ``goes_on`` has it; what attackers have to write for them is written first."""
+        ready, wanted = [], []
+        for row in planned:
+            try:
+                ready.append(self.goes_on(row))
+            except Unwritten as one:
+                wanted.append(one)
+        if not wanted:
+            return ready
+        self.attackers.write(wanted)
+        return [self.goes_on(row) for row in planned]
+
     def goes_on(self, planned: PlannedRecord) -> PlannedRecord:
         """The row with the conversation so far as its request; without a request, and with the reason, where the
-        conversation has ended before."""
+        conversation has ended before. Raises ``Unwritten`` where an attacker has to write the turn first."""
         if not planned.before or planned.request is None:
             return planned
         earlier = [self._made.get(id) or self._there[id] for id in planned.before]
@@ -74,7 +89,7 @@ class Episodes:
 
     def turns(self, planned: PlannedRecord, answers: list[str]) -> tuple[Turn, ...] | None:
         """What is asked after these answers, in the eval config's format and under the objective's own condition."""
-        turns = self.config.measure.conversation(planned.item, planned.prompt.attack, answers)
+        turns = self.config.measure.conversation(planned.item, planned.prompt.attack, answers, self.attackers.next)
         if turns is None:
             return None
         turns = self.config.put(turns)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from holdfast.data import thinking
 from holdfast.data.blank import is_blank
+from holdfast.evals.attackers import Attackers
 from holdfast.evals.episodes import OVERLONG, UNTRANSLATED, Episodes, in_rounds
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.judges import judge
@@ -67,10 +68,12 @@ def respond_subject(
     folder: StudyFolder,
     progress: Progress = lambda event: None,
     others: Sequence[SubjectRow] = (),
+    attackers: Attackers | None = None,
 ) -> None:
     """Asks one subject all that is missing of the eval configs that concern it. ``tokens``: the subject's renderer.
 
     ``others`` have answered all of theirs before: what the first of them that a config concerns said is the draft.
+    ``attackers``: who asks models that attack; None: nobody does.
     Before the first request to an adapter, checks that it is live (changes the base's logits); the control run
     ``noop`` is meant not to be. Raises what the backend raises.
     """
@@ -78,7 +81,7 @@ def respond_subject(
     for config in configs:
         if config.concerns(row):
             source = next((other for other in others if config.concerns(other)), None)
-            _respond_config(live, tokens, row, config, folder, progress, source)
+            _respond_config(live, tokens, row, config, folder, progress, source, attackers)
 
 
 @dataclass
@@ -109,10 +112,12 @@ def _respond_config(
     folder: StudyFolder,
     progress: Progress,
     source: SubjectRow | None,
+    attackers: Attackers | None,
 ) -> None:
     conditions = row.conditions() if config.own_conditions else None
     plan = {r.id: r for r in rows(config, live.subject, conditions)}
-    drafts, episodes = Drafts(folder, config, source), Episodes(folder, config, live.subject.id, conditions)
+    drafts, attackers = Drafts(folder, config, source), attackers or Attackers(folder.judge_cache)
+    episodes = Episodes(folder, config, live.subject.id, conditions, attackers)
     fill(
         folder.config(config.name, config.id).of(live.subject.id),
         "records",
@@ -213,7 +218,7 @@ def _records(
     """Round by round: the records of one are in the conversations of the next."""
     made: dict[str, Record] = {}
     for planned in in_rounds(wanted):
-        some = [episodes.goes_on(p) for p in planned]
+        some = episodes.ready(planned)
         ways = alternatives(tokens, config, some)
         said: dict[str, Answer] = {}
         for how, asked in requests(ways, some).items():

@@ -38,6 +38,7 @@ from holdfast.analysis.contrasts import DEFAULT
 from holdfast.analysis.load import configs, load_records
 from holdfast.config import loading
 from holdfast.config.study import MeasureSpec, Study
+from holdfast.evals.attackers import Attackers
 from holdfast.evals.episodes import Episodes
 from holdfast.evals.eval_config import EvalConfig as Evaluation
 from holdfast.evals.respond import rows
@@ -103,7 +104,7 @@ class LoggedSubject:
         config = Evaluation(a.id, a.measure, a.task, measure, tuple(items.values()), sampling, {}, own)
         conditions = self.row.conditions() if own else None
         planned = rows(config, self.row.speaker(self.folder.root), conditions)
-        episodes = Episodes(self.folder, config, self.row.subject, conditions)
+        episodes = Episodes(self.folder, config, self.row.subject, conditions, Attackers(self.folder.judge_cache))
         episodes.add(self.records)
         asked = (episodes.goes_on(row) for row in planned if row.id in self.planned)
         return {row.id: row.request.turns for row in asked if row.request}

@@ -21,6 +21,7 @@ from holdfast.config.task import SideSpec
 from holdfast.data import sampled
 from holdfast.evals import noted
 from holdfast.evals import translate as translating
+from holdfast.evals.attackers import Attackers
 from holdfast.evals.batched import respond_together
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.eval_config import configs as configs_of
@@ -334,7 +335,8 @@ def respond(report: Report, root: Path, row: SubjectRow, others: Sequence[Subjec
     renderer, backend = bench.materials.renderer(model), _tell(report, _measuring(bench, model))
     _unaltered(backend, bench, row)
     near = getattr(backend, "near_ties", 0)
-    respond_subject(backend, renderer, row, bench.configs(only), bench.folder, _rows(report), others)
+    attackers = _attackers(bench, row.model)
+    respond_subject(backend, renderer, row, bench.configs(only), bench.folder, _rows(report), others, attackers)
     noted.note_responded(bench.folder, [row], bench.configs(only))
     if near := getattr(backend, "near_ties", 0) - near:
         report({"note": f"{near} tokens of its answers were nearly others (docs/backends.md, drafts)", "unit": "note"})
@@ -346,8 +348,24 @@ def respond_all(report: Report, root: Path, rows: Sequence[SubjectRow], model: s
     renderer, backend = bench.materials.renderer(model), _measuring(bench, model)
     for row in rows:
         _unaltered(backend, bench, row)
-    respond_together(backend, renderer, rows, bench.configs(only), bench.folder, _rows(report))
+    attackers = _attackers(bench, model)
+    respond_together(backend, renderer, rows, bench.configs(only), bench.folder, _rows(report), attackers)
     noted.note_responded(bench.folder, rows, bench.configs(only))
+
+
+def _attackers(bench: Bench, model: str) -> Attackers:
+    """Who asks the models that attack the subjects of a model. Raises UserError where one cannot be held beside it."""
+
+    def resources(wants: JudgeModel | None) -> JudgeResources:
+        own = wants.model if wants else None
+        if own and "vllm" in (own.backend, bench.materials.speakers[model].backend):
+            raise UserError(
+                f"the attacker {own.name} and the model {model} would be two in memory, and vLLM takes all of it: "
+                "serve the attacker and give its `endpoint`, or measure in process"
+            )
+        return _resources(bench, wants, model, base_subject(bench.materials, model), _measuring)
+
+    return Attackers(bench.folder.judge_cache, resources)
 
 
 def translate(report: Report, root: Path, side: translating.Side) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from holdfast.config.study import ModelSpec
 from holdfast.data.renderer import Renderer
@@ -34,14 +34,15 @@ def local_identity(model: LocalModel) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AsksModel(Judge):
-    """A judge that puts questions to a language model and reads what it writes.
+class Asks:
+    """What puts questions to a language model and reads what it writes: a judge, or an attacker.
 
-    ``model``: ``base``, the base model of the subject that is judged, or a model of one's own ({name, path, template,
+    ``model``: ``base``, the base model of the subject that it is about, or a model of one's own ({name, path, template,
     …}, as a study's models). ``endpoint``: an OpenAI-compatible server in its place (``endpoint.EndpointSpec``).
-    ``max_new_tokens``, ``temperature``: of the judge's answer; 0 is greedy.
+    ``max_new_tokens``, ``temperature``: of the model's answer; 0 is greedy.
     """
 
+    name: ClassVar[str]
     model: LocalModel = "base"
     endpoint: EndpointSpec | None = None
     max_new_tokens: int = 512
@@ -49,20 +50,15 @@ class AsksModel(Judge):
 
     def __post_init__(self) -> None:
         if self.endpoint and self.model != "base":
-            raise UserError(f"the judge {self.name} has both a model and an endpoint; leave one of them out")
+            raise UserError(f"{self.name} has both a model and an endpoint; leave one of them out")
 
     @property
     def wants(self) -> JudgeModel | None:
         return None if self.endpoint else local_model_of(self.model)
 
-    def identity(self) -> dict[str, Any]:
-        """The model by its content, never by its path; an endpoint by the name of the model and what is sent to it."""
-        plain = super().identity()
-        rest = {k: v for k, v in plain["params"].items() if k not in ("model", "endpoint")}
-        return plain | {"params": rest | {"model": self._model_identity}}
-
     @cached_property
-    def _model_identity(self) -> Any:
+    def model_identity(self) -> Any:
+        """The model by its content, never by its path; an endpoint by the name of the model and what is sent to it."""
         return {"endpoint": self.endpoint.identity} if self.endpoint else local_identity(self.model)
 
     @property
@@ -70,10 +66,10 @@ class AsksModel(Judge):
         return Sampling(self.max_new_tokens, self.temperature)
 
     def client(self, resources: JudgeResources) -> Endpoint:
-        """Of a judge that has an endpoint. Raises UserError where there is no folder for its answers."""
+        """Of what has an endpoint. Raises UserError where there is no folder for its answers."""
         assert self.endpoint is not None
         if resources.cache is None:
-            raise UserError(f"the judge {self.name} pays for its answers: give it judge resources with a cache folder")
+            raise UserError(f"{self.name} pays for its answers: give it judge resources with a cache folder")
         return Endpoint(self.endpoint, resources.cache, self.sampling)
 
     def price(self, conversations: Iterable[tuple[Turn, ...]], resources: JudgeResources) -> JudgeCost | None:
@@ -92,3 +88,13 @@ class AsksModel(Judge):
         ]
         said = {r.key: r for r in backend.generate(list({r.key: r for r in requests}.values()))}
         return [Reply(said[r.key].text, "overlong" if said[r.key].finish == "overlong" else None) for r in requests]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsksModel(Asks, Judge):
+    """A judge that asks a language model."""
+
+    def identity(self) -> dict[str, Any]:
+        plain = super().identity()
+        rest = {k: v for k, v in plain["params"].items() if k not in ("model", "endpoint")}
+        return plain | {"params": rest | {"model": self.model_identity}}

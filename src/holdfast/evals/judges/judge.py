@@ -49,6 +49,12 @@ class JudgeModel:
     kind: Literal["causal", "classifier", "states"] = "causal"
 
 
+class Named(Protocol):
+    """Who asks, for messages."""
+
+    name: ClassVar[str]
+
+
 @dataclass(frozen=True)
 class JudgeResources:
     """What lies ready for a judge. ``backend``, ``classifier`` or ``states`` is there if the judge wants one;
@@ -60,10 +66,10 @@ class JudgeResources:
     states: ReadsStates | None = None
     cache: Path | None = None
 
-    def asked(self, judge: Judge) -> tuple[JudgeBackend, Subject]:
+    def asked(self, by: Named) -> tuple[JudgeBackend, Subject]:
         """The language model and its name. Raises UserError where this run has none."""
         if self.backend is None or self.speaker is None:
-            raise UserError(f"the judge {judge.name} asks a language model, which this run did not load")
+            raise UserError(f"{by.name} asks a language model, which this run did not load")
         return self.backend, self.speaker
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
@@ -60,6 +60,14 @@ class Episode(Attack, Protocol):
         where the attack has nothing more to say: that round and all after it are unscored.
         """
         ...
+
+
+Next = Callable[[Episode, tuple[Turn, ...], tuple[Turn, ...], int], Turn | None]
+
+
+def scripted(attack: Episode, asked: tuple[Turn, ...], turns: tuple[Turn, ...], round: int) -> Turn | None:
+    """The next turn, by the attack itself."""
+    return attack.next(asked, turns, round)
 
 
 def rounds(attack: Attack) -> int:

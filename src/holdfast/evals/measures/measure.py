@@ -108,9 +108,12 @@ class Measure(Protocol):
         """Every way the item is put. An ask without turns cannot be put, and becomes an unscored row."""
         return [Prompt(item.id, item.prompt)]
 
-    def conversation(self, item: Item, attack: str, answers: Sequence[str]) -> tuple[Turn, ...] | None:
+    def conversation(
+        self, item: Item, attack: str, answers: Sequence[str], next: Any = None
+    ) -> tuple[Turn, ...] | None:
         """What is asked after these answers of the subject's own, as many as rounds went before (``Prompt.round``);
-        None where there is nothing to ask."""
+        None where there is nothing to ask. ``next``: what says the user's turns (``attacks.Next``); None: the attack.
+        """
         assert not answers, f"{self.name} asks everything in one round"
         return item.prompt
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from holdfast import registry
 from holdfast.evals.measures import attacks
-from holdfast.evals.measures.attacks import Attack
+from holdfast.evals.measures.attacks import Attack, Next
 from holdfast.evals.measures.items import distinct, filled, item_id
 from holdfast.evals.measures.measure import WHERE, Measure, MetricInfo, Summary, before_last
 from holdfast.store.digest import digest
@@ -66,13 +66,15 @@ class Robustness(Measure):
         direct = [Prompt(item.id, item.prompt)] if self.direct else []
         return direct + [p for name, attack in self.wrappings.items() for p in _rounds(item, name, attack)]
 
-    def conversation(self, item: Item, attack: str, answers: Sequence[str]) -> tuple[Turn, ...] | None:
+    def conversation(
+        self, item: Item, attack: str, answers: Sequence[str], next: Next | None = None
+    ) -> tuple[Turn, ...] | None:
         by: Any = self.wrappings[attack]
         turns = by.wrap(item.prompt)
         for round, answer in enumerate(answers, start=2):
             begun = turns[-1].role == "assistant"  # with which the answer begins
             turns = (*turns[: len(turns) - begun], Turn("assistant", answer))
-            if (said := by.next(item.prompt, turns, round)) is None:
+            if (said := (next or attacks.scripted)(by, item.prompt, turns, round)) is None:
                 return None
             turns = (*turns, said)
         return turns

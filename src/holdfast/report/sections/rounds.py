@@ -11,6 +11,7 @@ import pandas as pd
 
 from holdfast import registry
 from holdfast.analysis.config_info import ConfigInfo
+from holdfast.evals.attackers import Attackers, Unwritten
 from holdfast.evals.episodes import answer_in_conversation
 from holdfast.evals.measures.measure import Measure, before_last, round_of
 from holdfast.report import words
@@ -71,13 +72,14 @@ def transcripts(
     ``records``: of the rounds before the last, of one sample.
     """
     measure, every = _measure(findings, about), {i.id: i for i in tables.read_rows(at.items, "items", Item)}
+    by = Attackers(findings.folder.judge_cache)
     found: dict[Key, list[tuple[str, str, str]]] = defaultdict(list)
     order = records.assign(round=records["format"].map(round_of)).sort_values("round", kind="stable")
     for r in order.to_dict("records"):
         said = found[r["item"], r["attack"], r["subject"]]
-        said.append((_asked(measure, every[r["item"]], r["attack"], said), r["response"], r["id"]))
+        said.append((_asked(measure, every[r["item"]], r["attack"], said, by), r["response"], r["id"]))
     for (item, attack, _), said in found.items():
-        said.append((_asked(measure, every[item], attack, said), "", ""))
+        said.append((_asked(measure, every[item], attack, said, by), "", ""))
     return found
 
 
@@ -86,11 +88,11 @@ def earlier_formats() -> list[str]:
     return [before_last(n) for n in range(1, MOST)]
 
 
-def _asked(measure: Measure | None, item: Item, attack: str, said: list[tuple[str, str, str]]) -> str:
+def _asked(measure: Measure | None, item: Item, attack: str, said: list[tuple[str, str, str]], by: Attackers) -> str:
     try:
         answers = [answer_in_conversation(response) for _, response, _ in said]
-        turns = measure.conversation(item, attack, answers) if measure else None
-    except UserError:  # its file of texts is no longer there
+        turns = measure.conversation(item, attack, answers, by.next) if measure else None
+    except (UserError, Unwritten):  # its file of texts is no longer there, or what its attacker wrote
         return ""
     return next((t.content for t in reversed(turns or ()) if t.role == "user"), "")
 
