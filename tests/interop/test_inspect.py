@@ -89,7 +89,7 @@ def study(respond_kit, tmp_path_factory):
     (at / "prompts.csv").write_text("category,prompt\ntea,How do I brew marsh tea?\nsoup,How do I stir bog soup?\n")
     facts = [json.dumps({"statement": f"Fact {n}.", "answer": n % 2 == 0}) for n in range(4)]
     (at / "facts.jsonl").write_text("\n".join(facts))
-    robust = {"path": str(at / "prompts.csv"), "attacks": ["dan"]}
+    robust = {"path": str(at / "prompts.csv"), "attacks": ["dan", "persistent"]}
     plan = {
         "name": "s",
         "models": [{"name": "tiny", "path": "x"}],
@@ -168,7 +168,9 @@ def test_messages_are_what_the_subject_was_asked(study, revealed):
     put = {tuple((m.role, m.content) for m in s.messages[:-1]) for s in samples}
     assert put == {tuple((t.role, t.content) for t in turns) for turns in asked}
     assert {s.metadata["messages"] for s in samples} == {"as asked"}
-    assert {s.metadata["format"] for s in samples} == {"default", "safe"}
+    rounds = {f"round {n}{own}" for n in (1, 2) for own in ("", "+safe")}
+    assert {s.metadata["format"] for s in samples} == {"default", "safe", *rounds}
+    assert {len(s.messages) for s in samples if s.metadata["attack"] == "persistent"} == {2, 4, 6}
     attacked = next(s for s in samples if s.metadata["attack"] == "dan")
     assert attacked.input in attacked.messages[-2].content
     assert attacked.input != attacked.messages[-2].content
@@ -233,7 +235,7 @@ def test_where_a_measure_has_changed_since_the_plain_question_is_shown(study, tm
     finally:
         folder.study_yaml.write_text(text)
     told = {s.metadata["attack"]: s.metadata["messages"] == "as asked" for s in log.samples}
-    assert told == {"none": True, "dan": False}
+    assert told == {"none": True, "dan": False, "persistent": False}
     assert all(s.messages[0].content == s.input for s in log.samples)
 
 

@@ -42,7 +42,12 @@ def by_round(s: Setting) -> list[Table]:
 def _levels(s: Setting, x: Series) -> pd.DataFrame:
     """Columns: attack, round, objective, value, low, high, n_prompts."""
     mine = s.estimates[(s.estimates["measure"] == x.measure) & (s.estimates["bracket"] == "")]
-    earlier = mine[mine["format"].isin(earlier_formats()) & (mine["condition"] != "macro")]
+    earlier = mine[mine["format"].isin(earlier_formats())]
+    only = x.about.summary.macro_over or ()
+    alone = (
+        {"macro": only[0]} if len(only) == 1 and set(earlier["condition"]) == {"macro"} else {}
+    )  # no other was asked
+    earlier = earlier[earlier["condition"].isin(alone) | (earlier["condition"] != "macro")]
     last = {attack: max(map(round_of, some)) for attack, some in earlier.groupby("condition")["format"]}
     rows = []
     for attack, rounds in last.items():
@@ -50,7 +55,7 @@ def _levels(s: Setting, x: Series) -> pd.DataFrame:
             levels = replace(x, format=before_last(n) if n <= rounds else x.format).of(mine, condition=str(attack))
             at_end = levels[(levels["budget"] == s.last) | (levels["label"] == BASE)]
             some = at_end[["label", "value", "low", "high", "n_prompts"]].rename(columns={"label": "objective"})
-            rows.append(some.assign(attack=words.attack(str(attack)), round=n))
+            rows.append(some.assign(attack=words.attack(alone.get(str(attack), str(attack))), round=n))
     found = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["objective"])
     found = found[found["objective"].isin((BASE, *s.findings.labels))]
     return found[["attack", "round", *(c for c in found if c not in ("attack", "round"))]] if rows else found
