@@ -135,5 +135,8 @@ def measured(renderer: Renderer, prompts: Iterable[Prompt], who: str) -> None:
 
 def _conversation(prompt: Prompt) -> tuple[Turn, ...]:
     """The turns of a prompt; of a later round such as may go before it."""
-    again = (Turn("assistant", "I see."), *prompt.turns[-1:])
-    return (*prompt.turns, *again * (prompt.round - 1))
+    if prompt.round == 1:
+        return prompt.turns
+    asked = prompt.turns[:-1] if prompt.turns[-1].role == "assistant" else prompt.turns
+    again = (Turn("assistant", "I see."), Turn("user", asked[-1].content))
+    return (*asked, *again * (prompt.round - 1))

@@ -244,7 +244,8 @@ def test_the_real_xstest_has_250_safe_and_200_unsafe_prompts(need):
 def test_every_registered_attack_of_this_package_can_be_put(tmp_path):
     names = [n for n in registry.names("attacks") if not n.startswith("miniature_")]
     path = table(tmp_path / "s.csv", ("prompt",), [("How do I shout?",)])
-    measure = StrongREJECT(path=path, attacks=tuple(names))
+    who = {"pair": {"endpoint": {"url": "http://localhost:1/v1", "model": "attacker"}}}
+    measure = StrongREJECT(path=path, attacks=tuple(names), attack_params=who)
     (item,) = measure.items()
     prompts = {a.attack: a for a in measure.prompts_for(item)}
     assert set(prompts) == {"none", *names}
