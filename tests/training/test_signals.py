@@ -20,17 +20,16 @@ from holdfast.types import Needs, UserError
 
 
 @dataclass(frozen=True)
-class Projection:
-    """Of what a layer gives, on a direction."""
+class Ramp:
+    """Of what a layer gives, on a ramp."""
 
     layer: int = 1
 
-    name: ClassVar[str] = "projection"
+    name: ClassVar[str] = "ramp"
     version: ClassVar[int] = 1
     reference: ClassVar[bool] = False
 
-    @property
-    def layers(self):
+    def layers(self, network):
         return (self.layer,)
 
     def compute(self, forward):
@@ -40,7 +39,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Tethered:
-    """SFT that pays for a projection away from 0."""
+    """SFT that pays for being off that ramp."""
 
     layer: int = 1
     weight: float = 0.5
@@ -50,13 +49,13 @@ class Tethered:
 
     @property
     def needs(self):
-        return Needs(signals={"projection": {"layer": self.layer}})
+        return Needs(signals={"ramp": {"layer": self.layer}})
 
     def view(self, example):
         return (views.chosen(example),)
 
     def loss(self, scores, counts):
-        moved = scores.signals["projection"].square().sum()
+        moved = scores.signals["ramp"].square().sum()
         nll = -scores.logp_N.sum()
         return (nll + self.weight * moved) / counts.chosen_tokens, {"moved": Total(float(moved.detach()), counts.rows)}
 
@@ -67,7 +66,7 @@ def registered(monkeypatch):
     monkeypatch.setattr(
         registry,
         "build",
-        lambda group, name, params=None: Projection(**params) if name == "projection" else build(group, name, params),
+        lambda group, name, params=None: Ramp(**params) if name == "ramp" else build(group, name, params),
     )
     for layer in (1, 99):
         monkeypatch.setitem(OBJECTIVES, f"tethered-{layer}", Tethered(layer))

@@ -46,6 +46,8 @@ OBJECTIVES = {
             Part("kl_penalty", weight=0.5, hold=Hold("kl_penalty kl", 0.02)),
         )
     ),
+    # A signal that reads a layer, here and on the base.
+    "along": Mixture((Part("sft"), Part("projection_penalty", {"direction": "miniature_refusal"}, 0.5))),
 }
 SIX = ("sft", "dpo", "cft", "ip", "orpo", "kl")
 

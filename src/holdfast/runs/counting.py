@@ -62,6 +62,7 @@ def run_id(materials: Materials, spec: RunSpec, parent: str = "") -> str:
                 "budget": None if _nested(materials, spec) else budget,
                 **({"begins": [parent, begins_at(materials.study, spec.role, budget)]} if parent else {}),
                 **materials.once(_of_variant, v.label),
+                **materials.once(_read_by, v.label),
             }
         )
     )
@@ -78,6 +79,16 @@ def _of_variant(materials: Materials, label: str) -> dict[str, Any]:
         "controls": materials.controls(label).identity(),
         **({"signals": versions} if versions else {}),
     }
+
+
+def _read_by(materials: Materials, label: str) -> dict[str, Any]:
+    """What the parameters of a variant's signals name, by its content: a file is more than where it lies."""
+    found = {
+        k: signal.digest
+        for k, signal in signals_of(materials.objectives[label].needs).items()
+        if hasattr(signal, "digest")
+    }
+    return {"read": found} if found else {}
 
 
 def counted(materials: Materials, spec: RunSpec, stopped: Stopped) -> Run:

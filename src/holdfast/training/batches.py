@@ -19,7 +19,7 @@ from holdfast.data.renderer import Renderer
 from holdfast.models import head
 from holdfast.models.layouts import Batch, arrange
 from holdfast.models.network import Network
-from holdfast.models.signals import Forward, signals_of
+from holdfast.models.signals import Forward, read_at, signals_of
 from holdfast.objectives.objective import Counts, Objective, Scores
 from holdfast.types import Example, Needs, Sequence
 
@@ -91,7 +91,7 @@ def scores(
     """One forward pass over a micro-batch, and what the signals make of it."""
     batch = lay_out(groups, needs, controls, network)
     wanted = signals_of(needs)
-    with network.reading({k for signal in wanted.values() for k in signal.layers}) as outputs:
+    with network.reading({k for signal in wanted.values() for k in signal.layers(network)}) as outputs:
         hidden_AD = head.hidden_ND(network, batch)
     logp_A = head.token_logps(network, hidden_AD, batch.target_N, controls.head)
 
@@ -106,7 +106,7 @@ def scores(
     def responses(x_A: Tensor) -> Tensor:
         return x_A if is_response_A is None else x_A[is_response_A]
 
-    layers = {k: responses(out_BLD.flatten(0, 1)[batch.source_N]) for k, out_BLD in outputs.items()}
+    layers = read_at(batch, outputs, responses)
     forward = Forward(network, batch, responses(hidden_AD), controls.head, responses, layers)
     signals = {name: signal.compute(forward) for name, signal in wanted.items()}
     if needs.ref_logps:
