@@ -79,13 +79,23 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
+class Steer:
+    """A vector that is added to the output of a layer at every position while training, and never else: ``strength``
+    times the base's way from the one set of a registered ``direction`` to the other."""
+
+    direction: str
+    params: Mapping[str, Any]
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
 class Needs:
     """What an objective asks of the loop: both sides of a pair, reference log-probs, signals.
 
     ``signals``: registered ones by name, with their parameters (``models.signals``). ``prompt_logps`` asks for the
     log-probs of the chosen sequences' prompts too. ``progress`` says that the loss uses ``Counts.progress``: a ladder
     of budgets is then not nested, and every budget is a run of its own. ``before`` says that it uses ``Counts.before``.
-    ``parts``: how many objectives a mixture has.
+    ``parts``: how many objectives a mixture has. ``steer``: what the policy's forwards in training are steered by.
     """
 
     pairs: bool = False
@@ -95,6 +105,7 @@ class Needs:
     progress: bool = False
     before: bool = False
     parts: int = 1
+    steer: tuple[Steer, ...] = ()
 
 
 # -- what is measured --------------------------------------------------------------------------------------------

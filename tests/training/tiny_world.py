@@ -48,6 +48,7 @@ OBJECTIVES = {
     ),
     # A signal that reads a layer, here and on the base.
     "along": Mixture((Part("sft"), Part("projection_penalty", {"direction": "miniature_refusal"}, 0.5))),
+    "steered": Mixture((Part("sft"), Part("preventative_steering", {"direction": "miniature_refusal"}))),
 }
 SIX = ("sft", "dpo", "cft", "ip", "orpo", "kl")
 

@@ -14,15 +14,18 @@ Shape legend: R conversations, K layers, D hidden size, B rows, L positions, T p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Seq
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from holdfast import registry
 from holdfast.models import adapters, reading
 from holdfast.models.network import Network
-from holdfast.types import Direction, Segment, Sequence, Turn, UserError
+from holdfast.types import Direction, Segment, Sequence, Steer, Turn, UserError
 
 NAMES = ("raw", "cosine", "zero", "one", "layer", "separation")
 CHANGE = "change "  # and the number of a layer: how far its states are from the base's, of their norm
@@ -115,6 +118,18 @@ def states_RKD(network: Network, rows: Seq[Sequence]) -> Tensor:
     with torch.no_grad(), network.reading(range(len(network.decoder.layers)), pooled) as layers:
         network.body(*reading.padded(network, rows))
     return torch.stack([layers[k] / n_R for k in sorted(layers)], dim=1)
+
+
+@contextmanager
+def steering(network: Network, wanted: Seq[Steer]) -> Iterator[None]:
+    """Within it the network is steered (preventative steering: Chen et al. 2025, section 5)."""
+    vectors: dict[int, Tensor] = {}
+    for steer in wanted:
+        one = found(network, registry.build("directions", steer.direction, steer.params))
+        vector_D = steer.strength * (one.one - one.zero) * one.unit_D
+        vectors[one.layer] = vectors[one.layer] + vector_D if one.layer in vectors else vector_D
+    with network.adding(vectors):
+        yield
 
 
 def names(network: Network) -> tuple[str, ...]:

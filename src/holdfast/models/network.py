@@ -8,7 +8,7 @@ Shape legend: B rows, Q query positions, K key positions (Q = K without a cache)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,6 +142,24 @@ class Network:
         try:
             yield found
         finally:  # before a backward, which under gradient checkpointing runs the layers again
+            for hook in hooks:
+                hook.remove()
+
+    @contextmanager
+    def adding(self, vectors: Mapping[int, Tensor]) -> Iterator[None]:
+        """Within it the vector (D,) of a layer is added to what that gives, at every position. Entered within
+        ``reading``, what that leaves is without it."""
+
+        def add(vector_D: Tensor, out: Any) -> Any:
+            first = out[0] if isinstance(out, tuple) else out
+            moved = first + vector_D.to(first.device, first.dtype)
+            return (moved, *out[1:]) if isinstance(out, tuple) else moved
+
+        there = self.decoder.layers
+        hooks = [there[k].register_forward_hook(lambda _m, _i, out, v=v: add(v, out)) for k, v in vectors.items()]
+        try:
+            yield
+        finally:  # before a backward: a sum with a constant keeps nothing that layers run again would have to give
             for hook in hooks:
                 hook.remove()
 

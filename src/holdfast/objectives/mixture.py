@@ -141,6 +141,7 @@ class Mixture:
             progress=any(n.progress for n in each) or any(p.to is not None for p in self.parts),
             before=any(n.before for n in each) or any(p.hold for p in self.parts),
             parts=len(self.parts),
+            steer=tuple(steer for n in each for steer in n.steer),
         )
 
     def view(self, example: Example) -> tuple[Segment, ...]:

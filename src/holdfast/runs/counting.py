@@ -82,13 +82,12 @@ def _of_variant(materials: Materials, label: str) -> dict[str, Any]:
 
 
 def _read_by(materials: Materials, label: str) -> dict[str, Any]:
-    """What the parameters of a variant's signals name, by its content: a file is more than where it lies."""
-    found = {
-        k: signal.digest
-        for k, signal in signals_of(materials.objectives[label].needs).items()
-        if hasattr(signal, "digest")
-    }
-    return {"read": found} if found else {}
+    """What the parameters of a variant's signals and steering only name, by its content: a file is more than its
+    path."""
+    needs = materials.objectives[label].needs
+    found = {k: s.digest for k, s in signals_of(needs).items() if hasattr(s, "digest")}
+    steered = [registry.build("directions", s.direction, s.params).digest for s in needs.steer]
+    return {**({"read": found} if found else {}), **({"steered": steered} if steered else {})}
 
 
 def counted(materials: Materials, spec: RunSpec, stopped: Stopped) -> Run:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holdfast.config.study import Controls
 from holdfast.data.renderer import Renderer
-from holdfast.models import head
+from holdfast.models import directions, head
 from holdfast.models.layouts import Batch, arrange
 from holdfast.models.network import Network
 from holdfast.models.signals import Forward, read_at, signals_of
@@ -91,7 +91,10 @@ def scores(
     """One forward pass over a micro-batch, and what the signals make of it."""
     batch = lay_out(groups, needs, controls, network)
     wanted = signals_of(needs)
-    with network.reading({k for signal in wanted.values() for k in signal.layers(network)}) as outputs:
+    with (
+        network.reading({k for signal in wanted.values() for k in signal.layers(network)}) as outputs,
+        directions.steering(network, needs.steer),
+    ):
         hidden_AD = head.hidden_ND(network, batch)
     logp_A = head.token_logps(network, hidden_AD, batch.target_N, controls.head)
 
