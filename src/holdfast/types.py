@@ -184,7 +184,8 @@ class Prompt:
     With ``continuations`` the model is scored on them (log-prob of each as the response's first tokens, without end of
     turn); with ``direction`` its hidden states are read, over the one continuation or at the last token of the prompt;
     without either, it generates. A later ``round`` goes on from the subject's own answers: ``turns`` are those of the
-    first, and ``episode``, of what has rounds, is the digest of what decides the turns after them.
+    first, and ``episode``, of what has rounds, is the digest of what decides the turns after them. ``without``: a
+    direction that is projected out of every layer's output while it generates.
     """
 
     item_id: str
@@ -195,6 +196,7 @@ class Prompt:
     round: int = 1
     episode: str = ""
     direction: Direction | None = None
+    without: Direction | None = None
 
     @property
     def generates(self) -> bool:
@@ -214,6 +216,7 @@ class Request:
     sampling: Sampling = Sampling()
     drafts: tuple[str, ...] = ()
     direction: Direction | None = None
+    without: Direction | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,9 +209,10 @@ def _config(spec: MeasureSpec, measure: Measure, task: str, backend: str) -> Eva
     items = measure.items()
     if not items:
         raise UserError(f"the measure {spec.label} has no items{f' for the task {task}' if task else ''}")
-    if backend != IN_PROCESS and any(prompt.direction for prompt in measure.prompts_for(items[0])):
+    if backend != IN_PROCESS and any(p.direction or p.without for p in measure.prompts_for(items[0])):
         raise UserError(
-            f"the measure {spec.label} reads hidden states, which {backend} does not show: set `backend: in_process`"
+            f"the measure {spec.label} reads or changes hidden states, which {backend} does not show: set "
+            "`backend: in_process`"
         )
     check(spec.frame, f"the frame of the measure {spec.label}")
     chosen = limited(items, spec.items, measure.strata)

@@ -160,14 +160,25 @@ def rows(config: EvalConfig, subject: Subject, conditions: Conditions | None) ->
         for prompt, condition in _under(config.prompts_for(item), conditions):
             for sample in range(config.sampling.samples if prompt.generates else 1):
                 key = request_key(subject, prompt, config.sampling, sample)
-                put = (prompt.turns, prompt.continuations, config.sampling)
-                request = Request(key, subject, *put, direction=prompt.direction) if prompt.turns else None
+                request = _request(key, subject, prompt, config.sampling) if prompt.turns else None
                 record = digest([key, config.id, item.id, prompt.attack, prompt.format, sample])
                 episode = (prompt.attack, condition, sample)
                 before = rounds.get(episode, ()) if prompt.round > 1 else ()
                 assert len(before) == prompt.round - 1, "a round is planned after those before it"
                 rounds[episode] = (*before, record)
                 yield PlannedRecord(record, subject, item, prompt, sample, request, condition, before)
+
+
+def _request(key: str, subject: Subject, prompt: Prompt, sampling: Sampling) -> Request:
+    return Request(
+        key,
+        subject,
+        prompt.turns,
+        prompt.continuations,
+        sampling,
+        direction=prompt.direction,
+        without=prompt.without,
+    )
 
 
 def how_many(config: EvalConfig, conditions: Conditions | None) -> int:
@@ -184,6 +195,8 @@ def request_key(subject: Subject, prompt: Prompt, sampling: Sampling, sample: in
         how["read"] = prompt.direction.digest
     elif prompt.generates:
         how = {k: getattr(sampling, k) for k in ("max_new_tokens", "temperature", "top_p", "seed")} | {"sample": sample}
+    if prompt.without is not None:
+        how["without"] = prompt.without.digest
     if prompt.round > 1 or (prompt.episode and sampling.temperature > 0):  # what is drawn is drawn for each item
         how |= {"round": prompt.round, "episode": prompt.episode}
     return digest({"subject": subject.id, "turns": prompt.turns, "how": how})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections.abc as abc
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -75,7 +75,7 @@ class InProcess:
 
     def generate(self, requests: abc.Iterable[Request]) -> Iterator[Response]:
         renderer = self.network.renderer
-        for subject, group in _by_subject(requests).items():
+        for subject, without, group in _apart(requests):
             prompts, turns = [], {r.key: r.turns for r in group}
             for r in group:
                 s = r.sampling
@@ -93,7 +93,7 @@ class InProcess:
             ]
             pasts = Pasts(self.network)
             for batch in self._batches(prompts):
-                answers = memory.halving(partial(self._decoded, subject, pasts), batch, self.network.spec.name)
+                answers = memory.halving(partial(self._decoded, subject, without, pasts), batch, self.network.spec.name)
                 for prompt, answer in zip(batch, answers, strict=True):
                     self.near_ties += answer.near
                     text = renderer.answer(turns[prompt.key], answer.ids)
@@ -150,10 +150,14 @@ class InProcess:
                     yield Read(key, names, values)
 
     def _read(self, subject: Subject, direction: Direction, rows: list[Sequence]) -> list[tuple[float, ...]]:
-        with self._as(replace(subject, adapter=None)):
-            found = directions.found(self.network, direction)
         with self._as(subject):
+            found = directions.found(self.network, direction)
             return directions.read(self.network, found, rows, adapted=subject.adapter is not None)
+
+    def _ablated(self, direction: Direction | None) -> AbstractContextManager[None]:
+        if direction is None:
+            return nullcontext()
+        return directions.without(self.network, directions.found(self.network, direction))
 
     @torch.no_grad()
     def assert_live(self, subject: Subject, turns: tuple[Turn, ...]) -> None:
@@ -207,9 +211,11 @@ class InProcess:
         if batch:
             yield batch
 
-    def _decoded(self, subject: Subject, pasts: Pasts, batch: list[DecodingPrompt]) -> list[Decoded]:
+    def _decoded(
+        self, subject: Subject, without: Direction | None, pasts: Pasts, batch: list[DecodingPrompt]
+    ) -> list[Decoded]:
         renderer = self.network.renderer
-        with self._as(subject):
+        with self._as(subject), self._ablated(without):
             before = pasts.of(prompt.prefix for prompt in batch)
             return decode(self.network, batch, renderer.end_ids, renderer.pad_id, before)
 
@@ -316,3 +322,12 @@ def _by_subject(requests: abc.Iterable[Request]) -> dict[Subject, list[Request]]
     for request in requests:
         groups.setdefault(request.subject, []).append(request)
     return groups
+
+
+def _apart(requests: abc.Iterable[Request]) -> Iterator[tuple[Subject, Direction | None, list[Request]]]:
+    """Those of a subject together, and of these those that are asked without one direction."""
+    for subject, group in _by_subject(requests).items():
+        by = {r.without.digest: r.without for r in group if r.without is not None}
+        for digest in ("", *by):
+            if some := [r for r in group if (r.without.digest if r.without else "") == digest]:
+                yield subject, by.get(digest), some

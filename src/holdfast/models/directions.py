@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Seq
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -128,8 +129,24 @@ def steering(network: Network, wanted: Seq[Steer]) -> Iterator[None]:
         one = found(network, registry.build("directions", steer.direction, steer.params))
         vector_D = steer.strength * (one.one - one.zero) * one.unit_D
         vectors[one.layer] = vectors[one.layer] + vector_D if one.layer in vectors else vector_D
-    with network.adding(vectors):
+    with network.changing({k: partial(_moved, vector_D) for k, vector_D in vectors.items()}):
         yield
+
+
+def without(network: Network, one: Found) -> AbstractContextManager[None]:
+    """Within it the direction is projected out of every layer's output, h - r rᵀ h (ablation: Arditi et al. 2024,
+    section 2.4, who do so after attention too)."""
+    return network.changing(dict.fromkeys(range(len(network.decoder.layers)), partial(_ablated, one.unit_D.float())))
+
+
+def _moved(vector_D: Tensor, out_BQD: Tensor) -> Tensor:
+    return out_BQD + vector_D.to(out_BQD.device, out_BQD.dtype)
+
+
+def _ablated(unit_D: Tensor, out_BQD: Tensor) -> Tensor:
+    unit_D = unit_D.to(out_BQD.device)
+    along_BQ1 = (out_BQD.float() @ unit_D).unsqueeze(-1)
+    return (out_BQD.float() - along_BQ1 * unit_D).to(out_BQD.dtype)
 
 
 def names(network: Network) -> tuple[str, ...]:

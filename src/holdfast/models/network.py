@@ -146,17 +146,17 @@ class Network:
                 hook.remove()
 
     @contextmanager
-    def adding(self, vectors: Mapping[int, Tensor]) -> Iterator[None]:
-        """Within it the vector (D,) of a layer is added to what that gives, at every position. Entered within
-        ``reading``, what that leaves is without it."""
+    def changing(self, changes: Mapping[int, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+        """Within it a layer gives what its change makes of its output, (B, Q, D). Entered within ``reading``, what that
+        leaves is as it was before."""
 
-        def add(vector_D: Tensor, out: Any) -> Any:
-            first = out[0] if isinstance(out, tuple) else out
-            moved = first + vector_D.to(first.device, first.dtype)
-            return (moved, *out[1:]) if isinstance(out, tuple) else moved
+        def change(of: Callable[[Tensor], Tensor], out: Any) -> Any:
+            return (of(out[0]), *out[1:]) if isinstance(out, tuple) else of(out)
 
         there = self.decoder.layers
-        hooks = [there[k].register_forward_hook(lambda _m, _i, out, v=v: add(v, out)) for k, v in vectors.items()]
+        hooks = [
+            there[k].register_forward_hook(lambda _m, _i, out, of=of: change(of, out)) for k, of in changes.items()
+        ]
         try:
             yield
         finally:  # before a backward: a sum with a constant keeps nothing that layers run again would have to give

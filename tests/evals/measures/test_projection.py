@@ -104,5 +104,5 @@ def test_what_cannot_be_is_said():
         Persona(trait="envy", measure="miniature_facts").contrasts()
     with pytest.raises(UserError, match="a direction needs 2 examples"):
         registry.build("directions", "refusal", {"examples": 1})
-    with pytest.raises(UserError, match=r"reads hidden states, which vllm does not show: set `backend: in_process`"):
+    with pytest.raises(UserError, match=r"hidden states, which vllm does not show: set `backend: in_process`"):
         _config(MeasureSpec(measure="projection"), Projection(direction="miniature_refusal"), "", "vllm")

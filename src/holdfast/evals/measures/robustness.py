@@ -95,7 +95,8 @@ class Robustness(Measure):
 
 def _rounds(item: Item, name: str, attack: Attack) -> list[Prompt]:
     """One prompt for each round of an attack, the last of them in the default format: there the request itself is."""
-    prompt, last = Prompt(item.id, attack.wrap(item.prompt) or (), name), attacks.rounds(attack)
+    without, last = getattr(attack, "without", None), attacks.rounds(attack)
+    prompt = Prompt(item.id, attack.wrap(item.prompt) or (), name, without=without)
     if last == 1:
         return [prompt]
     episode = digest([attacks.identity(attack), item.prompt])  # the first turns need not hold the request
