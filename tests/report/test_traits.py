@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+
 import altair as alt
+import pandas as pd
+import pytest
 
-from holdfast.report.reading import read
+from holdfast.analysis import table_files
+from holdfast.analysis.trait_map import trait_map
+from holdfast.report.reading import Setting, read
 from holdfast.report.sections import traits
+from holdfast.store.folder import StudyFolder
 
-MANY = ("machiavellianism", "narcissism", "psychopathy", "openness", "kindness", "humour", "patience", "greed")
+MORE = ("openness", "kindness", "humour", "patience", "greed")
 
 
-def test_every_trait_is_in_the_map_and_its_line_counts_those_that_moved(
-    make_study, fabrication, tmp_path_factory, monkeypatch
-):
-    monkeypatch.setattr(fabrication, "TRAITS", MANY)
-    monkeypatch.setitem(make_study.__globals__, "_fabricate", lambda: fabrication)
-    folder = make_study(tmp_path_factory.mktemp("many"), prompts=64, seeds=[0, 1])
-    setting = read(folder).settings()[0]
+@pytest.fixture
+def setting(finished, tmp_path) -> Setting:
+    """The study with more traits, which moved as one of its own did; of the first one objective moved for sure."""
+    folder = StudyFolder(tmp_path / "many")
+    shutil.copytree(finished.root, folder.root)
+    found = read(folder)
+    e = found.estimates
+    known = e[(e["axis"] == "persona") & (e["condition"] == "narcissism")]
+    e = pd.concat([e, *(known.assign(condition=trait) for trait in MORE)], ignore_index=True)
+    sure = (e["condition"] == MORE[0]) & (e["label"] == "sft") & (e["against"] == "base")
+    e.loc[sure, "p"] = 1e-9
+    table_files.write(folder, "traits", trait_map(e, found.configs, found.study))
+    return replace(found, estimates=e).settings()[0]
+
+
+def test_every_trait_is_in_the_map_and_its_line_says_which_moved(setting):
     section = traits.section(setting)
     (figure,) = section.charts
     alt.LayerChart.from_dict(figure.spec, validate=True)
-    assert set(figure.data["trait"]) == set(MANY)
-    assert section.finding.startswith("Of 8 traits")
+    every = {"machiavellianism", "narcissism", "psychopathy", *MORE}
+    assert set(figure.data["trait"]) == every
     sure = figure.data[figure.data["p_holm"] < 0.05]
-    assert figure.alt.endswith(f"{len(sure)} of {len(figure.data)} moves are shown." if len(sure) else "none is.")
+    assert ("sft", MORE[0]) in set(zip(sure["objective"], sure["trait"], strict=True))
+    assert section.finding.startswith("Of 8 traits")
+    assert f"sft moved {MORE[0]}" in section.finding
+    assert figure.alt.endswith(f"{len(sure)} of {len(figure.data)} moves are shown.")
     named = next(row["encoding"]["y"]["scale"]["domain"] for row in figure.spec["layer"])
-    assert {n for n in named if n.strip()} == set(MANY)
+    assert {n for n in named if n.strip()} == every
     assert len(named) == len(set(named))
 
 

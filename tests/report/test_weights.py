@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import altair as alt
@@ -11,7 +12,8 @@ import pytest
 
 from holdfast.report.reading import Setting, read
 from holdfast.report.sections import weights
-from holdfast.store.files import read_json, write_json, write_text
+from holdfast.store.files import write_text
+from holdfast.store.folder import StudyFolder
 
 PARTS = [
     {"objective": "sft", "weight": 1.0, "hold": None},
@@ -20,29 +22,31 @@ PARTS = [
 STEPS = 250
 
 
-@pytest.fixture(scope="module")
-def setting(make_study, fabrication, tmp_path_factory) -> Setting:
-    """A study of two seeds whose ``kl`` is a mixture, with a run for each of its budgets."""
-    folder = make_study(tmp_path_factory.mktemp("mixed"), prompts=4, seeds=[0, 1])
+@pytest.fixture
+def setting(finished, tmp_path) -> Setting:
+    """A study whose ``kl`` is a mixture, trained from two seeds."""
+    folder = StudyFolder(tmp_path / "mixed")
+    shutil.copytree(finished.root, folder.root)
     found = read(folder)
-    for run in found.runs[found.runs["label"] == "kl"].to_dict("records"):
-        at = folder.run(run["trajectory"])
-        config = {k: v for k, v in read_json(at.config_json).items() if k != "sha256"}
-        write_json(at.config_json, config | {"budgets": [4000], "objective": {"params": {"parts": PARTS}}})
+    (run,) = found.runs[found.runs["label"] == "kl"].to_dict("records")
+    runs = [run, run | {"seed": 1, "trajectory": "another"}]
+    for each in runs:
+        at = folder.run(each["trajectory"])
+        each["config"] = {"budgets": [4000], "objective": {"params": {"parts": PARTS}}}
         lines = [
             {
                 "step": k + 1,
                 "tokens": 16 * (k + 1),
-                "objective": {"sft weight": 1.0, "kl_penalty weight": 0.1 + k, "kl_penalty kl": 0.01 * run["seed"]},
+                "objective": {"sft weight": 1.0, "kl_penalty weight": 0.1 + k, "kl_penalty kl": 0.01 * each["seed"]},
             }
             for k in range(STEPS)
         ]
         write_text(at.metrics_jsonl, "".join(json.dumps(line) + "\n" for line in lines))
-    found = read(folder)
     objectives = tuple(
         v.model_copy(update={"objective": "mixture"}) if v.label == "kl" else v for v in found.study.objectives
     )
-    return replace(found, study=found.study.model_copy(update={"objectives": objectives})).settings()[0]
+    study = found.study.model_copy(update={"objectives": objectives})
+    return replace(found, study=study, runs=pd.DataFrame(runs)).settings()[0]
 
 
 def test_weights_that_move_are_drawn_and_what_a_steered_one_holds(setting):
