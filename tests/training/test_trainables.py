@@ -83,6 +83,17 @@ def test_a_split_step_has_the_whole_steps_gradient(network, tmp_path, name):
         assert a.grad_norm == pytest.approx(b.grad_norm, rel=1e-4)
 
 
+@pytest.mark.parametrize("which", ["full", "body"])
+@pytest.mark.parametrize("how", [{"gradient_checkpointing": True}, {"layout": "packed"}, {"layout": "shared"}])
+def test_running_layers_again_and_layouts_change_no_gradient_of_weights(network, tmp_path, which, how):
+    folders = [tiny_world.folder(tmp_path / str(n)) for n in range(2)]
+    for folder, more in zip(folders, ({}, how), strict=True):
+        train(job(network, "dpo", budgets=(2,), **SORTS[which] | more), folder, network)
+    plain, other = (lines(folder.metrics_jsonl) for folder in folders)
+    for a, b in zip(plain, other, strict=True):
+        assert (a.loss, a.grad_norm) == pytest.approx((b.loss, b.grad_norm), rel=1e-4)
+
+
 def test_a_second_round_goes_on_from_the_firsts_weights(network, tmp_path):
     first, then = tiny_world.folder(tmp_path / "first"), tiny_world.folder(tmp_path / "then")
     this = job(network, "kl", budgets=(4,), **SORTS["full"])
