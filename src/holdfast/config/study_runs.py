@@ -150,13 +150,13 @@ def _training(spec: VariantSpec, study: Study) -> dict[str, list[Level]]:
     assert study.consistency is not None
     t, variant = study.consistency.training, Variant(Role.STUDY, spec)
     held, rate = variant.controls(study.controls), variant.learning_rate(study.controls)
-    lora = spec.controls.get("lora", {})
+    lora, ranks = spec.controls.get("lora", {}), t.rank if held.trainable == "lora" else ()
     found: dict[str, list[Level]] = {
         "order_seed": [(str(s), {"order_seed": s}) for s in t.order_seed],
         "init_seed": [(str(s), {"init_seed": s}) for s in t.init_seed],
         "batch_rows": [(str(n), {"controls": {"batch_rows": n}}) for n in t.batch_rows if n != held.batch_rows],
         "learning_rate": [(f"{r:g}", {"learning_rate": r}) for r in t.learning_rate if r != rate],
-        "rank": [(str(r), {"controls": {"lora": {**lora, "rank": r}}}) for r in t.rank if r != held.lora.rank],
+        "rank": [(str(r), {"controls": {"lora": {**lora, "rank": r}}}) for r in ranks if r != held.lora.rank],
         "rows": [(str(n), {"task": {"rows": n}, "controls": _AGAIN}) for n in t.rows],
         "frame": [(name, {"task": {"frame": text}}) for name, text in t.frame.items()],
         "system": [(name, {"task": {"system": text}}) for name, text in t.system.items()],

@@ -176,6 +176,9 @@ def _without_effect(study: Study) -> list[str]:
             notes.append(f"the attack {name} of {spec.label} has no translations: its rows go unscored")
     if controls.layout == "shared" and not pairs:
         notes.append("controls.layout: shared saves nothing, for no objective has pairs")
+    trained = {v.controls(controls).trainable for v in own(study)}
+    if study.trains and "lora" not in trained and "lora" in controls.model_fields_set:
+        notes.append("controls.lora is for trainable: lora")
     if controls.schedule != "wsd" and "decay_share" in controls.model_fields_set and controls.decay_share != 0.2:
         notes.append("controls.decay_share is for schedule: wsd")
     return notes

@@ -489,3 +489,15 @@ def test_a_trained_head_is_not_read_as_a_frozen_one(make: Make) -> None:
     one = {"label": "SFT", "objective": "sft", "controls": {"trainable": "full"}}
     with pytest.raises(UserError, match="set `head: full`, or `trainable: body`"):
         expand(make(objectives=[one]))
+
+
+def test_settings_of_an_adapter_that_nobody_trains_are_said_to_be_without_effect(make: Make) -> None:
+    said = "controls.lora is for trainable: lora"
+    alone, beside = {"label": "SFT", "objective": "sft"}, {"label": "L", "objective": "sft"}
+    one = {"trainable": "body", "lora": {"rank": 4}}
+    factors = {"training": {"rank": [2]}}
+    plan = expand(make(objectives=[alone], controls=one, consistency=factors))
+    assert said in plan.notes
+    assert not [t for t in plan.runs if not t.role.is_study]  # another rank is no other run
+    both = make(objectives=[alone, beside | {"controls": {"trainable": "lora"}}], controls=one)
+    assert said not in expand(both).notes
