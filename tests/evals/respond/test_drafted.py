@@ -19,7 +19,7 @@ from holdfast.types import Record
 
 torch = pytest.importorskip("torch")
 
-FEW = {"prompts": 5, "facts": 4, "max_new_tokens": 20, "params": {"attacks": ["dan", "base64"]}}
+FEW = {"prompts": 5, "facts": 4, "max_new_tokens": 20, "params": {"attacks": ["dan", "prefill", "persistent"]}}
 WAYS = {"greedy": {}, "sampled": {"temperature": 1.0, "samples": 2}}
 
 
