@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from holdfast.evals.attackers import Pair
 from holdfast.evals.eval_config import EvalConfig
-from holdfast.evals.judges.judge import JudgeModel
+from holdfast.evals.judges.judge import JudgeCost, JudgeModel
+from holdfast.evals.judges.ledger import totals
 from holdfast.evals.judging import AGAIN
 from holdfast.evals.layout import answered_ids, judged_at
 from holdfast.evals.respond import rows
-from holdfast.evals.subject import SubjectRow
+from holdfast.evals.subject import Conditions, SubjectRow
 from holdfast.store import tables
 from holdfast.store.folder import StudyFolder
 
@@ -68,5 +71,22 @@ def _share(planned: set[str], there: set[str]) -> Share:
 
 def _planned(row: SubjectRow, config: EvalConfig, folder: StudyFolder) -> set[str]:
     """Ids of the rows that a subject will have in an eval config."""
-    conditions = row.conditions() if config.own_conditions else None
-    return {planned.id for planned in rows(config, row.speaker(folder.root), conditions)}
+    return {planned.id for planned in rows(config, row.speaker(folder.root), _conditions(row, config))}
+
+
+def messages(some: Sequence[SubjectRow], configs: Sequence[EvalConfig], folder: StudyFolder) -> list[JudgeCost]:
+    """How many messages attackers behind endpoints write at most for the records that are left. Asks nothing."""
+    found: list[JudgeCost] = []
+    for config in configs:
+        attacks = getattr(config.measure, "wrappings", {})
+        by = {name: a.endpoint.model for name, a in attacks.items() if isinstance(a, Pair) and a.endpoint}
+        for row in (r for r in some if by and config.concerns(r)):
+            there, conditions = answered_ids(folder, config, row.subject), _conditions(row, config)
+            planned = rows(config, row.speaker(folder.root), conditions)
+            left = Counter(r.prompt.attack for r in planned if r.prompt.round > 1 and r.id not in there)
+            found += [JudgeCost(model, left[name], 0.0) for name, model in by.items()]
+    return totals(found)
+
+
+def _conditions(row: SubjectRow, config: EvalConfig) -> Conditions | None:
+    return row.conditions() if config.own_conditions else None

@@ -19,7 +19,7 @@ from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.judges.judge import JudgeModel, JudgeResources
 from holdfast.evals.judging import costs, wanted
 from holdfast.evals.layout import write_configs
-from holdfast.evals.progress import judged, responded
+from holdfast.evals.progress import judged, messages, responded
 from holdfast.evals.subject import SubjectRow, befores, once
 from holdfast.runs import jobs
 from holdfast.runs.deciders import DECIDERS, Deciding, Need
@@ -210,6 +210,9 @@ def _respond(work: Work, only: str = "") -> Path:
     configs = [c for c in configs if only in ("", c.label)]
     _translate(work, "prompts", configs, rows)
     left = [r for r in rows if not responded(r, configs, work.folder).done]
+    for cost in messages(left, configs, work.folder):
+        if cost.calls:
+            work.display.say(f"at most {cost}")
     if not left:
         noted.note_all(work.folder, configs)
     if work.study.backend == "in_process":

@@ -14,9 +14,10 @@ from holdfast.config.study import ModelSpec, Study
 from holdfast.evals.attackers import Attackers, Pair, Unwritten
 from holdfast.evals.batched import respond_together
 from holdfast.evals.eval_config import configs
-from holdfast.evals.judges.judge import JudgeResources
+from holdfast.evals.judges.judge import JudgeCost, JudgeResources
 from holdfast.evals.judging import judge_subject
 from holdfast.evals.layout import write_configs
+from holdfast.evals.progress import messages
 from holdfast.evals.respond import respond_subject
 from holdfast.evals.subject import SubjectRow
 from holdfast.runs import pipeline
@@ -162,6 +163,16 @@ def test_a_cap_holds_and_a_larger_one_goes_on(study):
         assert more[0].id == found[0].id
         ask(more, folder)
         assert len(server.got) == 6
+
+
+def test_what_is_left_to_write_is_told_before_it_is_asked(study):
+    with serving(writes) as server:
+        found, folder = study(server.spec())
+        assert messages(ROWS, found, folder) == [JudgeCost("grader", 2 * 3 * 2, 0.0)]
+        ask(found, folder)
+        assert messages(ROWS, found, folder) == [JudgeCost("grader", 3 * 2, 0.0)]
+        ask(found, folder, ROWS[1])
+        assert messages(ROWS, found, folder) == [JudgeCost("grader", 0, 0.0)]
 
 
 def test_what_an_endpoint_leaves_unanswered_is_asked_again_and_nothing_else(study):
