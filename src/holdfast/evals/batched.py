@@ -46,7 +46,10 @@ def respond_together(
         episodes = {who: Episodes(folder, config, who, conditions, by) for who, conditions in own.items()}
         said: dict[str, Any] = {}
         for planned in in_rounds(r for row in mine for r in _missing(config, row, folder, own[row.subject])):
-            wanted = [r for who in own for r in episodes[who].ready([p for p in planned if p.subject.id == who])]
+            by_subject: dict[str, list[PlannedRecord]] = {}
+            for one in planned:
+                by_subject.setdefault(one.subject.id, []).append(one)
+            wanted = [r for who, some in by_subject.items() for r in episodes[who].ready(some)]
             for request in (r.request for r in wanted if r.request):
                 live[request.subject.id].asked(request.turns)
             ways = alternatives(tokens, config, wanted)

@@ -84,7 +84,8 @@ class Episodes:
             return replace(planned, request=None, unasked=UNASKED)
         request = replace(planned.request, turns=turns)
         if request.sampling.temperature == 0:  # conversations that are the same so far, of whatever items, are one
-            request = replace(request, key=digest([request.subject.id, turns, request.sampling]))
+            without = request.without.digest if request.without else ""
+            request = replace(request, key=digest([request.subject.id, turns, request.sampling, without]))
         return replace(planned, request=request)
 
     def turns(self, planned: PlannedRecord, answers: list[str]) -> tuple[Turn, ...] | None:

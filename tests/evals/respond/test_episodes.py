@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast import registry
 from holdfast.config.prompt_format import framed
+from holdfast.evals.attackers import Attackers
 from holdfast.evals.batched import respond_together
-from holdfast.evals.episodes import EMPTY, answer_in_conversation
+from holdfast.evals.episodes import EMPTY, Episodes, answer_in_conversation
 from holdfast.evals.judging import judge_subject
 from holdfast.evals.measures.attacks import Crescendo, Template, rounds
 from holdfast.evals.measures.measure import before_last, round_of, way
@@ -66,6 +68,7 @@ def records(folder):
 
 
 @pytest.mark.parametrize("name", TALKING)
+@settings(deadline=None)  # the first reads the attacks' file
 @given(text=st.text(st.characters(codec="utf-8"), min_size=1, max_size=60))
 def test_a_transcript_alternates_and_ends_with_the_request(name, text):
     measure, asked = Robustness(attacks=(name,)), item(f"ask {text}", {})
@@ -199,6 +202,25 @@ def test_samples_have_conversations_of_their_own(make, study_folder, kit):
     respond_subject(backend, kit.tokens, kit.base, [config], folder)
     last = [r.turns for r in backend.asked if len(r.turns) == 5]
     assert len({t[1].content for t in last}) == len({t[3].content for t in last}) == len(last) == 3
+
+
+def test_what_is_asked_of_an_altered_model_is_another_ask(make, study_folder, kit):
+    config = _robust(make, prompts=1, attacks=("persistent",))
+    episodes = Episodes(study_folder([config]), config, kit.base.subject, None, Attackers(None))
+    first, _, last = [
+        r for r in rows(config, Subject(kit.base.subject, "tiny"), None) if r.prompt.attack == "persistent"
+    ]
+    episodes.add([_said(r, "No.") for r in rows(config, Subject(kit.base.subject, "tiny"), None)])
+    direction = SimpleNamespace(digest="d" * 64)
+    altered = kit.replace(last, request=kit.replace(last.request, without=direction))
+    plain, other = (episodes.goes_on(r).request for r in (last, altered))
+    assert plain.turns == other.turns
+    assert plain.key != other.key
+    assert episodes.goes_on(first).request.key == first.request.key
+
+
+def _said(planned, text):
+    return Record(planned.id, planned.subject.id, "m", planned.item.id, "a", "f", 0, text, text, 1, "stop")
 
 
 @pytest.mark.parametrize(("temperature", "asks"), [(0.0, 1 + 1 + 5), (1.0, 3 * 5)])
