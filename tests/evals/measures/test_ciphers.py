@@ -6,7 +6,7 @@ import csv
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast import registry
@@ -25,6 +25,7 @@ TEXT = st.lists(st.tuples(SENTENCE, st.sampled_from([". ", ".\n", "! ", ":\n", "
 )
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_what_was_moved_by_13_comes_back_and_plain_words_stay(text):
     assert rot13.encode(rot13.encode(text)) == text
@@ -32,18 +33,21 @@ def test_what_was_moved_by_13_comes_back_and_plain_words_stay(text):
     assert rot13.decode(text) == text
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_digits_come_back_as_letters_but_for_capitals_and_plain_words_stay(text):
     assert leet.decode(leet.encode(text)).casefold() == text.casefold()
     assert leet.decode(text) == text
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(SENTENCE, st.booleans()), min_size=1, max_size=5))
 def test_plain_and_hidden_sentences_may_stand_in_one_response(some):
     said = "".join((rot13.encode(s) if hidden else s) + ". " for s, hidden in some)
     assert rot13.decode(said) == "".join(s + ". " for s, _ in some)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=200))
 def test_parts_put_together_are_the_text(text):
     lines = parts.encode(text).split("\n")
