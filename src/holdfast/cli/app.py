@@ -14,7 +14,20 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__, interrupt
-from holdfast.cli import audit, compare, consistency, doctor, export, judge, measures, merge, scale, score, show, study
+from holdfast.cli import (
+    audit,
+    compare,
+    consistency,
+    doctor,
+    export,
+    judge,
+    measures,
+    merge,
+    score,
+    show,
+    study,
+    transform,
+)
 from holdfast.cli.arguments import say
 from holdfast.store.files import unread
 from holdfast.types import UserError
@@ -26,7 +39,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (study, audit, consistency, compare, show, judge, score, measures, merge, scale, export, doctor):
+for part in (study, audit, consistency, compare, show, judge, score, measures, merge, transform, export, doctor):
     app.add_typer(part.app)
 
 

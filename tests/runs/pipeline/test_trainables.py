@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from holdfast.config.loading import load as load_study
@@ -13,7 +15,7 @@ from holdfast.config.loading import parse
 from holdfast.config.study import ModelSpec
 from holdfast.config.study_runs import variants
 from holdfast.evals.subject import SubjectRow
-from holdfast.interop import model_card, scaled
+from holdfast.interop import model_card, transformed
 from holdfast.models import adapters, merge
 from holdfast.models.network import load
 from holdfast.report.reading import Findings, read
@@ -139,9 +141,10 @@ def test_scaled_checkpoints_are_measured_beside_those_that_they_come_from(
     monkeypatch.setitem(stages.STAGES, "report", no_page)
     monkeypatch.setattr(pipeline, "make", Here)
     root = StudyFolder(shutil.copytree(folder.root, tmp_path / "copy"))
-    given = scaled.write(root.root, [0.5, 1.5], tmp_path / "scaled", budget=1200)
+    half, beyond = transformed.Scaled(0.5), transformed.Scaled(1.5)
+    given = transformed.write(root.root, [half, beyond], tmp_path / "scaled", budget=1200)
     assert [g.label for g in given] == ["KL x 0.5", "KL x 1.5", "KL LoRA x 0.5", "KL LoRA x 1.5"]
-    more = STUDY + (tmp_path / "scaled" / scaled.GIVEN).read_text()
+    more = STUDY + (tmp_path / "scaled" / transformed.GIVEN).read_text()
     pipeline.run(parse(more), root.root, quiet=True)
     found = rows(root)
     assert len({r.subject for r in found.values()}) == 6 + 4
@@ -155,7 +158,27 @@ def test_scaled_checkpoints_are_measured_beside_those_that_they_come_from(
     ]
     for bad, label, said in refused:
         with pytest.raises(UserError, match=said):
-            scaled.write(root.root, bad, tmp_path / "other", label)
+            transformed.write(root.root, [transformed.Scaled(f) for f in bad], tmp_path / "other", label)
     assert not (tmp_path / "other").exists()
     with pytest.raises(UserError, match="there already"):
-        scaled.write(root.root, [0.5], tmp_path / "scaled")
+        transformed.write(root.root, [half], tmp_path / "scaled")
+
+
+def test_checkpoints_are_projected_onto_what_alignment_changed(folder: StudyFolder, tmp_path: Path) -> None:
+    base = load(ModelSpec(name="miniature", path="package:holdfast.miniature/model"))
+    with torch.no_grad():
+        for p in base.model.parameters():
+            p.add_(0.01 * torch.randn(p.shape, generator=torch.Generator().manual_seed(0)))
+    unaligned = shutil.copytree(Path(str(files("holdfast.miniature") / "model")), tmp_path / "unaligned")
+    base.model.save_pretrained(unaligned)
+    change = transformed.SafeLoRA(ModelSpec(name="unaligned", path=str(unaligned)), 1.0)
+    given = transformed.write(folder.root, [change], tmp_path / "safe", "KL LoRA", 1200)
+    assert [g.label for g in given] == ["KL LoRA Safe LoRA 1"]
+    before, after = (
+        safetensors.torch.load_file(Path(at) / "adapter_model.safetensors")
+        for at in (folder.root / rows(folder)["KL LoRA", 1200].adapter, given[0].adapter)
+    )
+    assert all(torch.equal(before[k], after[k]) == ("lora_A" in k) for k in before)
+    with pytest.raises(UserError, match="changes LoRA adapters"):
+        transformed.write(folder.root, [change], tmp_path / "full", "KL", 1200)
+    assert not (tmp_path / "full").exists()
