@@ -128,6 +128,23 @@ def test_an_adapter_that_changes_nothing_moves_nothing(tmp_path):
     assert {x for r in got.values() for name, x in r.items() if name.startswith("change")} == {0.0}
 
 
+def test_whole_weights_that_changed_nothing_read_as_the_base_and_ones_that_changed_do_not(tmp_path):
+    net, asked = load(SPEC), requests(REFUSAL)
+    base = answers(InProcess(net), asked)
+    for name, by in (("same", 1.0), ("other", 1.05)):
+        adapters.attach_weights(net, "body")
+        with torch.no_grad():
+            next(p for n, p in adapters.trainable(net).items() if "layers.1.mlp.up_proj" in n).mul_(by)
+        adapters.save(net, tmp_path / name)
+        adapters.detach(net)
+        got = answers(InProcess(net), [replace(r, subject=Subject(name, "mini", str(tmp_path / name))) for r in asked])
+        assert (got == base) == (by == 1.0)
+        assert {r["zero"] for r in got.values()} == {r["zero"] for r in base.values()}
+        changes = [[r[f"change {k}"] for r in got.values()] for k in range(4)]
+        assert max(changes[0]) == 0.0
+        assert (min(changes[1]) > 0) == (by != 1.0)
+
+
 def test_the_direction_is_the_base_s_whoever_is_asked_first(tmp_path):
     def turned(tensors):
         with torch.no_grad():

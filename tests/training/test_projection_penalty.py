@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import tiny_world
@@ -12,8 +13,12 @@ from tiny_world import OBJECTIVES, job, lines
 from holdfast.config.study import Controls, LoraSpec
 from holdfast.models import adapters, directions
 from holdfast.models.signals import Projection, signals_of
+from holdfast.objectives.kl import KL
 from holdfast.objectives.mixture import Mixture, Part
+from holdfast.objectives.preventative_steering import PreventativeSteering
 from holdfast.objectives.projection_penalty import ProjectionPenalty
+from holdfast.objectives.sft import SFT
+from holdfast.runs.counting import _read_by
 from holdfast.training import batches
 from holdfast.training.batches import Rows
 from holdfast.training.loop import train
@@ -103,6 +108,16 @@ def test_weighing_nothing_is_the_other_part_alone(network, tmp_path, monkeypatch
         train(job(network, name, budgets=(4,)), tiny_world.folder(tmp_path / name), network)
     one, other = (lines(tmp_path / name / "metrics.jsonl") for name in ("free", "sft"))
     assert [a.chosen_logp for a in one] == pytest.approx([b.chosen_logp for b in other], rel=1e-6)
+
+
+def test_a_run_s_id_holds_what_a_direction_holds_and_that_of_others_nothing_new():
+    def told(objective):
+        return _read_by(SimpleNamespace(objectives={"x": objective}), "x")
+
+    direction = signals_of(ALONE.needs)["projection"].along
+    assert told(SFT()) == told(KL()) == {}
+    assert told(ALONE) == {"read": {"projection": direction.digest}}
+    assert told(PreventativeSteering(**PARAMS)) == {"steered": [direction.digest]}
 
 
 def test_a_signal_s_content_is_what_its_direction_holds():

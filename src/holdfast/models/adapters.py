@@ -156,6 +156,7 @@ def detach(network: Network, *, merge: bool = False) -> None:
     network.trained = None
     if merge:
         network.sound = None
+        network.directions.clear()  # of another base
     else:
         _check_base(network, "the adapter that was taken out")
 

@@ -13,6 +13,7 @@ from holdfast.evals.directions import Persona, Refusal
 from holdfast.evals.eval_config import _config
 from holdfast.evals.measures.projection import Projection
 from holdfast.evals.respond import request_key
+from holdfast.runs.eval_costs import CHARACTERS, _asked
 from holdfast.types import Prompt, Record, Sampling, Subject, UserError
 
 MINI = {"trait": "psychopathy", "measure": "miniature_dark_triad"}
@@ -95,6 +96,15 @@ def test_a_reading_is_another_request_than_a_score_and_of_another_direction_anot
     asked = [Prompt("i", turns), *(Prompt("i", turns, direction=d) for d in (one, other))]
     asked += [Prompt("i", turns, continuations=("Yes",)), Prompt("i", turns, continuations=("Yes",), direction=one)]
     assert len({request_key(who, prompt, Sampling(), 0) for prompt in asked}) == len(asked)
+
+
+def test_a_plan_counts_the_base_beside_each_subject_and_the_direction_once():
+    measure = Projection(direction="persona", direction_params=MINI)
+    asked = _asked(_config(MeasureSpec(measure="projection"), measure, "", "in_process"))
+    items, contrasts = measure.items(), measure.found_between.contrasts()
+    assert (asked.requests, asked.written) == (len(items), 0)
+    assert asked.read == 2 * sum(len(i.prompt[0].content) // CHARACTERS for i in items)
+    assert asked.once == sum(len(c.turns[0].content) // CHARACTERS for c in contrasts)
 
 
 def test_what_cannot_be_is_said():

@@ -13,6 +13,7 @@ from holdfast.evals.measures.measure import WHERE, Measure, MetricInfo, Summary,
 from holdfast.types import Axis, Item, Judgement, Prompt, Record, UserError
 
 RAW = MetricInfo("raw projection", "", unit="the hidden states' own unit", kind="mean", low=None, high=None)
+SECONDARY = ("raw", "cosine")
 COSINE = MetricInfo("cosine", "", unit="between a hidden state and the direction", kind="mean", low=-1.0)
 
 
@@ -60,7 +61,7 @@ class Projection(Measure):
             apart=better,
         )
         metrics = {"projection": info, "raw": RAW, "cosine": COSINE}
-        return Summary("projection", "side", found.headline, secondary=("raw", "cosine"), metrics=metrics)
+        return Summary("projection", "side", found.headline, secondary=SECONDARY, metrics=metrics)
 
     def items(self) -> list[Item]:
         found = self.found_between
@@ -85,8 +86,7 @@ class Projection(Measure):
             return unscored(record, "own", record.finish)
         read = dict(zip(record.continuations, record.logps, strict=True))
         score = (read["raw"] - read["zero"]) / (read["one"] - read["zero"])
-        details = {name: read[name] for name in self.summary.secondary}
-        return Judgement(record.id, "own", score, "read", details=details)
+        return Judgement(record.id, "own", score, "read", details={name: read[name] for name in SECONDARY})
 
     def identity(self) -> dict[str, Any]:
         return {**super().identity(), "direction": self.found_between.digest}
