@@ -178,6 +178,20 @@ class Direction(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SoftPrompt:
+    """Embeddings that are put behind the last user turn's text, found on a subject itself: those with which it is most
+    likely to begin its answers to ``asked`` with ``begins``. ``tokens``: how many; ``steps``: of Adam,
+    at ``rate`` times the standard deviation of the model's embeddings."""
+
+    asked: tuple[tuple[Turn, ...], ...]
+    begins: str
+    tokens: int
+    steps: int
+    rate: float
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One way a measure puts an item to a model: the turns under an attack and a format.
 
@@ -185,7 +199,7 @@ class Prompt:
     turn); with ``direction`` its hidden states are read, over the one continuation or at the last token of the prompt;
     without either, it generates. A later ``round`` goes on from the subject's own answers: ``turns`` are those of the
     first, and ``episode``, of what has rounds, is the digest of what decides the turns after them. ``without``: a
-    direction that is projected out of every layer's output while it generates.
+    direction that is projected out of every layer's output while it generates; ``soft``: embeddings in the prompt.
     """
 
     item_id: str
@@ -197,6 +211,7 @@ class Prompt:
     episode: str = ""
     direction: Direction | None = None
     without: Direction | None = None
+    soft: SoftPrompt | None = None
 
     @property
     def generates(self) -> bool:
@@ -217,6 +232,7 @@ class Request:
     drafts: tuple[str, ...] = ()
     direction: Direction | None = None
     without: Direction | None = None
+    soft: SoftPrompt | None = None
 
 
 @dataclass(frozen=True, slots=True)

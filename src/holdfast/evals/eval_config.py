@@ -209,7 +209,7 @@ def _config(spec: MeasureSpec, measure: Measure, task: str, backend: str) -> Eva
     items = measure.items()
     if not items:
         raise UserError(f"the measure {spec.label} has no items{f' for the task {task}' if task else ''}")
-    if backend != IN_PROCESS and any(p.direction or p.without for p in measure.prompts_for(items[0])):
+    if backend != IN_PROCESS and any(p.direction or p.without or p.soft for p in measure.prompts_for(items[0])):
         raise UserError(
             f"the measure {spec.label} reads or changes hidden states, which {backend} does not show: set "
             "`backend: in_process`"

@@ -178,6 +178,7 @@ def _request(key: str, subject: Subject, prompt: Prompt, sampling: Sampling) -> 
         sampling,
         direction=prompt.direction,
         without=prompt.without,
+        soft=prompt.soft,
     )
 
 
@@ -197,6 +198,8 @@ def request_key(subject: Subject, prompt: Prompt, sampling: Sampling, sample: in
         how = {k: getattr(sampling, k) for k in ("max_new_tokens", "temperature", "top_p", "seed")} | {"sample": sample}
     if prompt.without is not None:
         how["without"] = prompt.without.digest
+    if prompt.soft is not None:
+        how["soft"] = prompt.soft.digest
     if prompt.round > 1 or (prompt.episode and sampling.temperature > 0):  # what is drawn is drawn for each item
         how |= {"round": prompt.round, "episode": prompt.episode}
     return digest({"subject": subject.id, "turns": prompt.turns, "how": how})

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from holdfast.models import adapters, cache, directions, finite, head, memory, prefixes, ragged, reading
+from holdfast.models import adapters, cache, directions, finite, head, memory, prefixes, ragged, reading, soft_prompt
 from holdfast.models.cache import Past, Pasts
 from holdfast.models.decoding import Decoded, DecodingPrompt, decode
 from holdfast.models.identity import subject_id
@@ -23,7 +23,19 @@ from holdfast.models.layouts import Batch, Layout, arrange, micro_batches
 from holdfast.models.network import Network
 from holdfast.models.prefixes import Ids
 from holdfast.store.adapter_files import adapter_digest
-from holdfast.types import Direction, Read, Request, Response, Scored, Segment, Sequence, Subject, Turn, UserError
+from holdfast.types import (
+    Direction,
+    Read,
+    Request,
+    Response,
+    Scored,
+    Segment,
+    Sequence,
+    SoftPrompt,
+    Subject,
+    Turn,
+    UserError,
+)
 
 FEW = 8  # positions whose logits the check of an adapter compares
 
@@ -67,6 +79,7 @@ class InProcess:
         self._scoring: dict[bool, tuple[head.HeadKind, Layout]] = {}  # by whether an adapter is on the head
         self._goes_on: bool | None = None  # whether rows can go on from a prefix
         self._goes_apart: bool | None = None  # whether rows can go on by unequal numbers of tokens
+        self._soft: dict[tuple[Subject, str], Tensor] = {}  # soft prompts, of whom
         self.near_ties = 0
 
     def identity(self, subject: Subject) -> str:
@@ -75,17 +88,18 @@ class InProcess:
 
     def generate(self, requests: abc.Iterable[Request]) -> Iterator[Response]:
         renderer = self.network.renderer
-        for subject, without, group in _apart(requests):
+        for subject, altered, group in _apart(requests):
             prompts, turns = [], {r.key: r.turns for r in group}
             for r in group:
                 s = r.sampling
-                prompt = DecodingPrompt(r.key, renderer.asked_ids(r.turns), s.max_new_tokens, s.temperature, s.top_p)
+                ids = soft_prompt.ids(self.network, r.turns, r.soft) if r.soft else renderer.asked_ids(r.turns)
+                prompt = DecodingPrompt(r.key, ids, s.max_new_tokens, s.temperature, s.top_p)
                 # Not cut to fit: an answer to a part of a question is none. The row is counted as unscored.
                 if len(prompt.ids) + s.max_new_tokens > self.network.max_positions:
                     yield Response(r.key, "", 0, "overlong")
                 else:
                     prompts.append(prompt)
-            lengths = self._shared([prompt.ids for prompt in prompts])
+            lengths = [0] * len(prompts) if altered.soft else self._shared([prompt.ids for prompt in prompts])
             drafts = self._drafts(group)
             prompts = [
                 replace(prompt, shared=n, drafts=drafts.get(prompt.key, ()))
@@ -93,7 +107,7 @@ class InProcess:
             ]
             pasts = Pasts(self.network)
             for batch in self._batches(prompts):
-                answers = memory.halving(partial(self._decoded, subject, without, pasts), batch, self.network.spec.name)
+                answers = memory.halving(partial(self._decoded, subject, altered, pasts), batch, self.network.spec.name)
                 for prompt, answer in zip(batch, answers, strict=True):
                     self.near_ties += answer.near
                     text = renderer.answer(turns[prompt.key], answer.ids)
@@ -154,10 +168,16 @@ class InProcess:
             found = directions.found(self.network, direction)
             return directions.read(self.network, found, rows, adapted=subject.adapter is not None)
 
-    def _ablated(self, direction: Direction | None) -> AbstractContextManager[None]:
-        if direction is None:
+    def _altered(self, subject: Subject, altered: Altered) -> AbstractContextManager[None]:
+        """As the subject, altered as an attack has it that sees inside."""
+        without, soft = altered
+        if without is not None:
+            return directions.without(self.network, directions.found(self.network, without))
+        if soft is None:
             return nullcontext()
-        return directions.without(self.network, directions.found(self.network, direction))
+        if (key := (subject, soft.digest)) not in self._soft:
+            self._soft = {key: soft_prompt.found(self.network, soft)}  # one is asked after the other
+        return soft_prompt.put(self.network, self._soft[key])
 
     @torch.no_grad()
     def assert_live(self, subject: Subject, turns: tuple[Turn, ...]) -> None:
@@ -211,11 +231,9 @@ class InProcess:
         if batch:
             yield batch
 
-    def _decoded(
-        self, subject: Subject, without: Direction | None, pasts: Pasts, batch: list[DecodingPrompt]
-    ) -> list[Decoded]:
+    def _decoded(self, subject: Subject, altered: Altered, pasts: Pasts, batch: list[DecodingPrompt]) -> list[Decoded]:
         renderer = self.network.renderer
-        with self._as(subject), self._ablated(without):
+        with self._as(subject), self._altered(subject, altered):
             before = pasts.of(prompt.prefix for prompt in batch)
             return decode(self.network, batch, renderer.end_ids, renderer.pad_id, before)
 
@@ -324,10 +342,18 @@ def _by_subject(requests: abc.Iterable[Request]) -> dict[Subject, list[Request]]
     return groups
 
 
-def _apart(requests: abc.Iterable[Request]) -> Iterator[tuple[Subject, Direction | None, list[Request]]]:
-    """Those of a subject together, and of these those that are asked without one direction."""
+class Altered(NamedTuple):
+    """How a subject is altered while it answers: without a direction, or with embeddings in its prompt."""
+
+    without: Direction | None = None
+    soft: SoftPrompt | None = None
+
+
+def _apart(requests: abc.Iterable[Request]) -> Iterator[tuple[Subject, Altered, list[Request]]]:
+    """Those of a subject together, and of these those that are asked of it as it is, or altered in one way."""
     for subject, group in _by_subject(requests).items():
-        by = {r.without.digest: r.without for r in group if r.without is not None}
-        for digest in ("", *by):
-            if some := [r for r in group if (r.without.digest if r.without else "") == digest]:
-                yield subject, by.get(digest), some
+        by: dict[str, tuple[Altered, list[Request]]] = {"": (Altered(), [])}
+        for r in group:
+            how = r.without or r.soft
+            by.setdefault(how.digest if how else "", (Altered(r.without, r.soft), []))[1].append(r)
+        yield from ((subject, altered, some) for altered, some in by.values() if some)

@@ -91,11 +91,13 @@ class Asked(NamedTuple):
 def _asked(config: EvalConfig) -> Asked:
     prompts, samples = [p for item in config.items for p in config.prompts_for(item)], config.sampling.samples
     generated, most = sum(samples for p in prompts if p.generates), config.sampling.max_new_tokens
+    soft = {p.soft.digest: p.soft for p in prompts if p.soft is not None}
+    searched = sum(3 * s.steps * sum(map(_tokens, s.asked)) for s in soft.values())  # forward, and back through it
     directions = {p.direction.digest: p.direction for p in prompts if p.direction is not None}
     return Asked(
         prompts,
         requests=sum(samples if p.generates else 1 for p in prompts),
-        read=sum(_read(p, most) for p in prompts),
+        read=sum(_read(p, most) for p in prompts) + searched,
         written=generated * most,
         once=sum(_tokens(c.turns) for d in directions.values() for c in d.contrasts()),
     )

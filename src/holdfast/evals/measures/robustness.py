@@ -95,8 +95,8 @@ class Robustness(Measure):
 
 def _rounds(item: Item, name: str, attack: Attack) -> list[Prompt]:
     """One prompt for each round of an attack, the last of them in the default format: there the request itself is."""
-    without, last = getattr(attack, "without", None), attacks.rounds(attack)
-    prompt = Prompt(item.id, attack.wrap(item.prompt) or (), name, without=without)
+    without, soft, last = getattr(attack, "without", None), getattr(attack, "soft", None), attacks.rounds(attack)
+    prompt = Prompt(item.id, attack.wrap(item.prompt) or (), name, without=without, soft=soft)
     if last == 1:
         return [prompt]
     episode = digest([attacks.identity(attack), item.prompt])  # the first turns need not hold the request
