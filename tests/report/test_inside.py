@@ -35,6 +35,10 @@ def test_layers_are_drawn_and_agreement_is_said(finished, monkeypatch):
     assert set(figure.data["budget"]) == {2000}
     assert set(figure.data["objective"]) == set(findings.study.labels)
     assert "layer 2" in figure.caption
+    assert "overlap much" not in figure.caption
+    shown["layers"] = layers.assign(separation=0.6)
+    (doubtful,) = inside.section(read(finished).settings()[0]).charts
+    assert "overlap much" in doubtful.caption
     assert section.finding == "Self-report and probe over subjects: vanity +0.71 [+0.20, +0.90]."
     (table,) = section.blocks
     assert list(table.rows["rank correlation"]) == ["+0.71 [+0.20, +0.90]"]
