@@ -256,6 +256,8 @@ class Study(Spec):
     A study without tasks, objectives and budgets trains nothing: it measures its models and what is `given`.
     """
 
+    unsaid = ("relearning",)
+
     schema_version: int = Field(default=SCHEMA, ge=1, le=SCHEMA, alias="schema", description="of this file")
     name: FolderName = Field(description="of the study, and of its folder under runs/ by default")
     about: str = Field(default="", description="one paragraph for the report")
