@@ -16,6 +16,7 @@ def test_a_simulated_study_is_one_family_of_all_comparisons_of_its_answer():
     assert truth["persona"] == pytest.approx(0.05, abs=0.03)
 
 
+@pytest.mark.slow
 def test_an_objective_whose_seeds_scatter_more_is_not_judged_by_the_others_spread():
     """By the pooled spread alone a false difference stood in 9% of these studies, with 10 seeds as with 5."""
     found = simulate(Cell("thrice", 5, 0.15, 200), 400)

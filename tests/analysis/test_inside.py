@@ -60,6 +60,7 @@ def test_every_trained_subject_counts_but_the_one_that_does_not_move(study):
     assert (without["subjects"], without["runs"]) == (12, 6)
 
 
+@pytest.mark.slow
 def test_drifts_that_have_nothing_to_do_with_one_another_are_seldom_shown_to(study):
     shown = 0
     for seed in range(20):

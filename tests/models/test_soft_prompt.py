@@ -18,7 +18,7 @@ from holdfast.types import Prompt, Request, Sampling, SoftPrompt, Subject, Turn
 from tests.models.test_ablation import forbidden
 
 BASE = Subject("base", "mini")
-PARAMS = {"direction": "miniature_refusal", "direction_params": {"examples": 8}, "tokens": 6, "steps": 40, "rate": 0.2}
+PARAMS = {"direction": "miniature_refusal", "direction_params": {"examples": 4}, "tokens": 6, "steps": 20, "rate": 0.2}
 
 
 @cache

@@ -159,7 +159,7 @@ def _open(browser: Any, page: Path, **context: Any) -> tuple[Any, list[str]]:
     return tab, heard
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_the_page_draws_every_chart_without_an_error_or_a_request(browser: Any, page: Path, scheme: str) -> None:
     tab, heard = _open(browser, page, color_scheme=scheme)
     assert tab.locator(".plot svg").count() == 1  # the rest when it is opened

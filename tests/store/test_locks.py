@@ -137,6 +137,7 @@ def test_processes_under_leases_lose_no_count(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / ".lease").iterdir()] == ["free"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("leases")
 def test_a_holder_on_another_machine_is_waited_for_a_term_and_a_live_one_is_not_taken_over(
     tmp_path: Path, holder: subprocess.Popen, monkeypatch: pytest.MonkeyPatch

@@ -86,7 +86,7 @@ def test_who_is_measured_before_whom(run):
     assert befores([first], [another, *rows]) == [[base]]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["sampled", pytest.param("greedy", marks=pytest.mark.slow)])
 def test_records_are_the_same_with_drafts_and_without(way, network, run, make, study_folder, kit):
     found = make(**FEW, **WAYS[way])
     with_drafts, without = study_folder(found, "with"), study_folder(found, "without")
@@ -112,7 +112,8 @@ def test_records_are_the_same_with_drafts_and_without(way, network, run, make, s
     assert 0 < sum(bool(r.drafts) for r in first) < sum(bool(r.drafts) for r in second)
 
 
-@pytest.mark.parametrize("after", [3, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [3, 40])
 def test_a_killed_process_goes_on_to_the_same_bytes(after, network, run, make, study_folder, kit):
     found = make(**FEW)
     whole, broken = study_folder(found, "whole"), study_folder(found, "broken")

@@ -85,6 +85,7 @@ def run(tmp_path, small_study, rate: float, **section) -> StudyFolder:
     return StudyFolder(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_at_a_rate_of_next_to_nothing_it_stays_where_its_run_ended(tmp_path, small_study, here):
     folder = run(tmp_path, small_study, 1e-6)
     found = levels(folder)

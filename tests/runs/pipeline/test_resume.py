@@ -80,6 +80,7 @@ def has_begun(stage: str, root: Path) -> bool:
     return log.exists() and f" {stage}: " in log.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here", "hears_ctrl_c")  # what is left is done in this process
 def test_stopped_by_ctrl_c_and_killed_while_it_trains_a_run_ends_with_the_same_bytes(
     finished: tuple[Path, str], tmp_path: Path

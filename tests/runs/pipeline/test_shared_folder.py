@@ -140,6 +140,7 @@ def test_a_study_whose_folder_is_shown_late_has_the_same_bytes(
     assert results(tmp_path / "out") == results(finished[0])
 
 
+@pytest.mark.slow
 def test_what_others_left_is_waited_for(finished: tuple[Path, str], tmp_path: Path, late: Late) -> None:
     """One run and its answers are made elsewhere; the next stage begins when they are seen here."""
     folder = StudyFolder(shutil.copytree(finished[0], tmp_path / "out", dirs_exist_ok=True))

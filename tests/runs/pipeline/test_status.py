@@ -27,6 +27,7 @@ def asked(folder: StudyFolder) -> dict[str, tuple[int, int]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_notes_say_what_files_say(finished: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = StudyFolder(tmp_path / "out")

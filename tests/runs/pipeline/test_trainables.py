@@ -28,6 +28,7 @@ from holdfast.store.tables import read_rows
 from holdfast.types import UserError
 from tests.runs.pipeline.conftest import SMALL, Here, no_page
 
+pytestmark = pytest.mark.slow  # a study of all weights; that they train, are kept and read: ``training``, ``models``
 EXAMPLE = Path(__file__).parents[3] / "examples/lora-and-full.yaml"
 CHANGED = """
 objectives:
