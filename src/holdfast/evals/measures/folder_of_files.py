@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 
 from holdfast import registry
+from holdfast.evals.measures.measure import WHERE
 from holdfast.store.rows import Placed, Source
 from holdfast.store.sources import local, reason
 from holdfast.types import UserError
@@ -72,3 +74,29 @@ class Shelf:
             ) from error
         paths = [Path(file) for file in files]
         return [p.stem for p in paths if p.suffix == ".jsonl" and p.parent.as_posix() == self.inside]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfTraits:
+    """What measures share that read a file for each trait.
+
+    ``path``: a folder of ``<trait>.jsonl`` files, or the hub id of a data set that has them in a folder. ``traits``:
+    names of files, without ``.jsonl``; ``*`` in one stands for any letters, and ``[all]`` is every file.
+    """
+
+    path: str = field(default="Anthropic/model-written-evals", metadata=WHERE)
+    revision: str | None = field(default=None, metadata=WHERE)
+    traits: tuple[str, ...] = (ALL,)
+
+    @property
+    def inside(self) -> str:
+        """The folder of a whole copy of the data set."""
+        return "persona"
+
+    @property
+    def _shelf(self) -> Shelf:
+        return Shelf(self.path, self.inside, self.revision)
+
+    @cached_property
+    def _traits(self) -> tuple[str, ...]:
+        return self._shelf.chosen(self.traits)

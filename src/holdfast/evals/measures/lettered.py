@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from holdfast.evals.measures import shares
-from holdfast.evals.measures.folder_of_files import ALL, Shelf
+from holdfast.evals.measures.folder_of_files import OfTraits
 from holdfast.evals.measures.items import filled, item_id, numbered
-from holdfast.evals.measures.measure import WHERE, Better, Measure, Summary, unscored
+from holdfast.evals.measures.measure import Better, Measure, Summary, unscored
 from holdfast.evals.measures.persona import P_MATCH, forms_of, over
 from holdfast.store.rows import Placed
 from holdfast.types import Axis, Item, Judgement, Prompt, Record, Turn, UserError
@@ -26,11 +25,9 @@ _ANSWER = re.compile(r"\s*\(?([A-Z])\)?\s*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lettered(Measure):
+class Lettered(OfTraits, Measure):
     """Base of measures whose questions offer lettered choices, some of which match a trait. A subclass has a name, and
     says in which folder of the hub's data set its files lie and which way is good.
-
-    ``path``: a folder of ``<trait>.jsonl`` files, or a hub id. ``traits``: names of files; ``[all]`` is every file.
 
     Score: P(match), the probability of the matching letters, renormalised over all letters that the question offers.
     ``(A)`` and ``A`` count, with and without a leading space. Details: ``mass``; ``p_a``, that of (A) whatever matches
@@ -41,14 +38,6 @@ class Lettered(Measure):
     axis: ClassVar[Axis] = "persona"
     alternatives: ClassVar[bool] = True
     strata: ClassVar[tuple[str, ...]] = ("trait", "answer")
-    path: str = field(default="Anthropic/model-written-evals", metadata=WHERE)
-    revision: str | None = field(default=None, metadata=WHERE)
-    traits: tuple[str, ...] = (ALL,)
-
-    @property
-    def inside(self) -> str:
-        """The folder of a whole copy of the data set."""
-        raise NotImplementedError
 
     @property
     def ways(self) -> Mapping[str, Better]:
@@ -76,14 +65,6 @@ class Lettered(Measure):
         details = {"mass": reading.mass, "p_a": reading.share["A"]}
         details["half_a" if "A" in item.reference else "half_other"] = p
         return Judgement(record.id, "own", p, "match" if p >= 0.5 else "no_match", details=details)
-
-    @property
-    def _shelf(self) -> Shelf:
-        return Shelf(self.path, self.inside, self.revision)
-
-    @cached_property
-    def _traits(self) -> tuple[str, ...]:
-        return self._shelf.chosen(self.traits)
 
 
 def _item(trait: str, placed: Placed) -> Item:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.evals.measures.folder_of_files import ALL, Shelf
+from holdfast.evals.measures.folder_of_files import OfTraits
 from holdfast.evals.measures.items import numbered
-from holdfast.evals.measures.measure import WHERE, Summary
+from holdfast.evals.measures.measure import Summary
 from holdfast.evals.measures.persona import Persona, published
 from holdfast.types import Item
 
 
 @dataclass(frozen=True, kw_only=True)
-class PersonaFiles(Persona):
-    """``path``: a folder of ``<trait>.jsonl`` files, or the hub id whose folder ``persona`` holds them.
-
-    ``traits``: names of files, without ``.jsonl``; ``[all]`` is every file of the folder.
-    """
+class PersonaFiles(OfTraits, Persona):
+    """Statements of files by name (``OfTraits``), answered Yes or No (``Persona``)."""
 
     name: ClassVar[str] = "persona"
     version: ClassVar[int] = 1
-    path: str = field(default="Anthropic/model-written-evals", metadata=WHERE)
-    revision: str | None = field(default=None, metadata=WHERE)
-    traits: tuple[str, ...] = (ALL,)
 
     @property
     def summary(self) -> Summary:
@@ -32,11 +25,3 @@ class PersonaFiles(Persona):
 
     def items(self) -> list[Item]:
         return numbered(published(trait, placed) for trait in self._traits for placed in self._shelf.rows(trait))
-
-    @property
-    def _shelf(self) -> Shelf:
-        return Shelf(self.path, "persona", self.revision)
-
-    @cached_property
-    def _traits(self) -> tuple[str, ...]:
-        return self._shelf.chosen(self.traits)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from holdfast.evals.measures.folder_of_files import ALL, Shelf
+from holdfast.evals.measures.folder_of_files import OfTraits
 from holdfast.evals.measures.items import numbered
-from holdfast.evals.measures.measure import WHERE, Measure, MetricInfo, Summary
+from holdfast.evals.measures.measure import Measure, MetricInfo, Summary
 from holdfast.evals.measures.persona import BETTER, over, published, quoted
 from holdfast.store.rows import Placed
 from holdfast.types import Axis, Item, Turn, UserError
@@ -30,22 +29,15 @@ MATCH = MetricInfo(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written(Measure):
-    """``path``: a folder of ``<trait>.jsonl`` files, or the hub id whose folder ``persona`` holds them. ``traits``:
-    names of files, without ``.jsonl``; ``[all]`` is every one.
-
-    A judge reads the answer beside the claim that fits the trait (the statement, or that it is not so), by default by
-    the rubric ``stance_rubric``.
-    """
+class Written(OfTraits, Measure):
+    """Statements of persona files, asked about in words. A judge reads the answer beside the claim that fits the trait
+    (the statement, or that it is not so), by default by the rubric ``stance_rubric``."""
 
     name: ClassVar[str] = "persona_written"
     version: ClassVar[int] = 1
     axis: ClassVar[Axis] = "persona"
     judges: ClassVar[tuple[str, ...]] = ("stance_rubric",)
     strata: ClassVar[tuple[str, ...]] = ("trait", "answer")
-    path: str = field(default="Anthropic/model-written-evals", metadata=WHERE)
-    revision: str | None = field(default=None, metadata=WHERE)
-    traits: tuple[str, ...] = (ALL,)
 
     @property
     def summary(self) -> Summary:
@@ -54,14 +46,6 @@ class Written(Measure):
 
     def items(self) -> list[Item]:
         return numbered(_item(trait, placed) for trait in self._traits for placed in self._shelf.rows(trait))
-
-    @property
-    def _shelf(self) -> Shelf:
-        return Shelf(self.path, "persona", self.revision)
-
-    @cached_property
-    def _traits(self) -> tuple[str, ...]:
-        return self._shelf.chosen(self.traits)
 
 
 def _item(trait: str, placed: Placed) -> Item:
