@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -76,3 +77,9 @@ def _cached(stat: Path) -> int:
     """Of files, which the system gives back when memory is asked for."""
     lines = dict(line.split() for line in stat.read_text().splitlines() if len(line.split()) == 2)
     return int(lines.get("inactive_file", 0))
+
+
+def device(asked: Iterable[str]) -> str:
+    """Where models lie here that ask for these devices (``auto``, ``cpu``, ``cuda``, ``cuda:1``): cpu or cuda."""
+    asked = set(asked)
+    return "cuda" if any(d.startswith("cuda") for d in asked) or ("auto" in asked and gpus()) else "cpu"

@@ -43,7 +43,7 @@ def test_every_trait_is_in_the_map_and_its_line_says_which_moved(setting):
     assert ("sft", MORE[0]) in set(zip(sure["objective"], sure["trait"], strict=True))
     assert section.finding.startswith("Of 8 traits")
     assert f"sft moved {MORE[0]}" in section.finding
-    assert figure.alt.endswith(f"{len(sure)} of {len(figure.data)} moves are shown.")
+    assert figure.alt.endswith(f"{len(sure)} of {len(figure.data)} moves {'is' if len(sure) == 1 else 'are'} shown.")
     named = next(row["encoding"]["y"]["scale"]["domain"] for row in figure.spec["layer"])
     assert {n for n in named if n.strip()} == every
     assert len(named) == len(set(named))

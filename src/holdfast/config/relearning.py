@@ -24,6 +24,10 @@ class RelearningSpec(Spec):
     )
     measures: tuple[Label, ...] = Field(default=(), description="labels; default: those of robustness")
 
+    def asks(self, measure: str, axis: str) -> bool:
+        """Whether what relearns is measured by this one."""
+        return measure in self.measures or (not self.measures and axis == "robustness")
+
     @field_validator("budgets")
     @classmethod
     def _ascending(cls, budgets: tuple[int, ...]) -> tuple[int, ...]:

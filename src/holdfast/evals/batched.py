@@ -10,10 +10,10 @@ from holdfast.evals.attackers import Attackers
 from holdfast.evals.episodes import Episodes, in_rounds
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.layout import answered_ids
+from holdfast.evals.planned import PlannedRecord
 from holdfast.evals.respond import (
     Encodes,
     Live,
-    PlannedRecord,
     Progress,
     SubjectBackend,
     alternatives,

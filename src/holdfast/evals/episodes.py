@@ -10,24 +10,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from holdfast.data import thinking
 from holdfast.data.blank import is_blank
 from holdfast.evals.attackers import Attackers, Unwritten
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.layout import answered
+from holdfast.evals.planned import UNASKED, UNREADABLE, PlannedRecord
 from holdfast.evals.subject import Conditions
 from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
 from holdfast.types import Record, Turn
 
-if TYPE_CHECKING:
-    from holdfast.evals.respond import PlannedRecord
-
-# Why nothing was asked, as a record's ``finish``: the prompt does not fit, cannot be put, or the attack said no more.
-OVERLONG, UNTRANSLATED, UNASKED = "overlong", "untranslated", "unasked"
-UNREADABLE = (OVERLONG, UNTRANSLATED, UNASKED, "another_base")  # and of a reading, a model whose base is not here
 EMPTY = "..."  # stands for an answer of no words, for templates differ in what they make of an empty turn
 
 

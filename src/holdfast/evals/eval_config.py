@@ -124,9 +124,7 @@ def configs(study: Study, tasks: Mapping[str, tuple[Any, Prepared]], varied: Seq
     """
     found = [config for spec in study.measures for config in _of(spec, study, tasks)]
     if study.relearning is not None:
-        named = study.relearning.measures
-        wanted = [c.label in named or (not named and c.measure.axis == "robustness") for c in found]
-        found = [replace(c, relearnt=yes) for c, yes in zip(found, wanted, strict=True)]
+        found = [replace(c, relearnt=study.relearning.asks(c.label, c.measure.axis)) for c in found]
     if study.matched is not None:  # between the study's own budgets only capability is measured
         own = frozenset(study.budgets)
         found = [c if c.label == study.matched.measure else replace(c, budgets=own) for c in found]

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from holdfast.data import thinking
 from holdfast.data.blank import is_blank
-from holdfast.evals.episodes import UNREADABLE
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.judges.judge import NOTHING, Judge, JudgeCost, JudgeModel, JudgeResources
 from holdfast.evals.judges.ledger import totals
 from holdfast.evals.layout import answered, judge_id, judged_at
 from holdfast.evals.measures.measure import Measure, unscored
+from holdfast.evals.planned import UNREADABLE
 from holdfast.evals.respond import Progress, plain_answer, reporter
 from holdfast.evals.shards import fill
 from holdfast.evals.subject import SubjectRow

@@ -10,16 +10,17 @@ from typing import Any, Protocol
 from holdfast.data import thinking
 from holdfast.data.blank import is_blank
 from holdfast.evals.attackers import Attackers
-from holdfast.evals.episodes import OVERLONG, UNTRANSLATED, Episodes, in_rounds
+from holdfast.evals.episodes import Episodes, in_rounds
 from holdfast.evals.eval_config import EvalConfig
 from holdfast.evals.judges import judge
 from holdfast.evals.layout import answered
 from holdfast.evals.measures.measure import Measure
+from holdfast.evals.planned import OVERLONG, PlannedRecord
 from holdfast.evals.shards import fill
 from holdfast.evals.subject import Conditions, SubjectRow
 from holdfast.store.digest import digest
 from holdfast.store.folder import StudyFolder
-from holdfast.types import Item, Prompt, Read, Record, Request, Response, Sampling, Scored, Subject, Turn
+from holdfast.types import Prompt, Read, Record, Request, Response, Sampling, Scored, Subject, Turn
 
 Progress = Callable[[dict[str, Any]], None]
 Answer = Response | Scored | Read
@@ -38,26 +39,6 @@ class Encodes(Protocol):
     """As much of the renderer as responding uses."""
 
     def continuation_ids(self, text: str) -> tuple[int, ...]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedRecord:
-    """A record to be, and what is asked for it. An ask without turns cannot be put: ``request`` is None, and the
-    record's ``finish`` will be ``unasked``.
-
-    ``condition``: label of the objective's own, under which it is asked. ``before``: ids of the records of the rounds
-    before it; the turns of its request are then those of the first, until ``Episodes`` makes them the conversation's.
-    """
-
-    id: str
-    subject: Subject
-    item: Item
-    prompt: Prompt
-    sample: int
-    request: Request | None
-    condition: str = ""
-    before: tuple[str, ...] = ()
-    unasked: str = UNTRANSLATED
 
 
 def respond_subject(

@@ -6,13 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from holdfast import registry
+from holdfast import machine, registry
 from holdfast.config.declared import DeclaredSpec
 from holdfast.config.prompt_format import check as check_frame
 from holdfast.config.study import Controls, MeasureSpec, Study, TaskSpec
 from holdfast.config.study_runs import own, variations
 from holdfast.evals.varied import varied
-from holdfast.runs.costs import device
 from holdfast.runs.section_checks import beside, sections
 from holdfast.store.digest import digest
 from holdfast.store.rows import Source
@@ -105,7 +104,9 @@ def _trainable(study: Study, label: str, controls: Controls) -> None:
     for n, model in enumerate(study.models if controls.trainable != "lora" else ()):
         if model.quantization != "none":
             raise UserError(f"{label} trains all weights, and models[{n}] has them in 4 bits: set `quantization: none`")
-        if model.dtype == "bfloat16" or (model.dtype == "auto" and device(study) == "cuda"):
+        if model.dtype == "bfloat16" or (
+            model.dtype == "auto" and machine.device(m.device for m in study.models) == "cuda"
+        ):
             raise UserError(
                 f"{label} trains all weights, which takes float32: set `dtype: float32` of models[{n}], and `autocast: "
                 "true` of controls to compute in bfloat16"

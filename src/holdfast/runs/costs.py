@@ -77,7 +77,7 @@ def cost(
     probed: Speeds | None = None,
 ) -> Cost:
     """``probed``: speeds that were measured here; None: guesses."""
-    here, controls = device(study), study.controls
+    here, controls = _device(study), study.controls
     known = [s for s in shapes.values() if s is not None]
     workers = study.workers or _workers(study)
     micro_tokens = MOST_TOKENS if controls.micro_tokens == "auto" else controls.micro_tokens
@@ -222,7 +222,7 @@ def _worst(shapes: Sequence[Shape], study: Study, again: bool) -> tuple[int, int
 
 def _worker_bytes(shape: Shape, study: Study, controls: Controls, again: bool) -> tuple[int, int]:
     spec = study.models[0]
-    small = spec.dtype == "bfloat16" or (spec.dtype == "auto" and device(study) == "cuda")
+    small = spec.dtype == "bfloat16" or (spec.dtype == "auto" and _device(study) == "cuda")
     numbers: float = shape.widths
     if again:  # of a layer its input is kept; and one layer at a time is run again
         numbers = shape.layers * shape.hidden + shape.widths / max(shape.layers, 1)
@@ -230,7 +230,7 @@ def _worker_bytes(shape: Shape, study: Study, controls: Controls, again: bool) -
         numbers += (shape.parameters - shape.body) / max(shape.hidden, 1)
     base = _base_bytes(shape, spec, 2 if small else 4)
     size = 2 * KEPT_TWICE if small or controls.autocast else 4
-    token = numbers * _keeps(controls) * size * AT_ITS_HEIGHT[device(study)]
+    token = numbers * _keeps(controls) * size * AT_ITS_HEIGHT[_device(study)]
     return int(PROCESS_BYTES + base + 16 * _trained(shape, controls)), int(token)
 
 
@@ -242,13 +242,9 @@ def _base_bytes(shape: Shape, spec: ModelSpec, size: int) -> int:
 
 
 def _workers(study: Study) -> int:
-    there = len(machine.gpus()) if device(study) == "cuda" else 0
+    there = len(machine.gpus()) if _device(study) == "cuda" else 0
     return max(there // max(m.gpus for m in study.speakers), 1) if there else machine.cores()
 
 
-def device(study: Study) -> str:
-    """Where models lie on this machine: cpu or cuda."""
-    asked = {m.device for m in study.models}
-    if any(d.startswith("cuda") for d in asked) or ("auto" in asked and machine.gpus()):
-        return "cuda"
-    return "cpu"
+def _device(study: Study) -> str:
+    return machine.device(m.device for m in study.models)

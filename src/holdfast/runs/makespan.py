@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
 
-from holdfast import registry
+from holdfast import machine, registry
 from holdfast.config.role import Role
 from holdfast.config.run import Run
 from holdfast.config.study import MeasureSpec, Study
@@ -87,7 +87,7 @@ def nodes(
     probed: costs.Speeds | None = None,
 ) -> Nodes:
     """``shapes``: of all models. On a cluster nodes have GPUs, unless the study says that its models lie on CPUs."""
-    device = costs.device(study)
+    device = machine.device(m.device for m in study.models)
     if executor != "local" and any(m.device != "cpu" for m in study.models):
         device = "cuda"
     wide = {m.name: m.gpus for m in study.speakers} if device == "cuda" else {}
@@ -148,8 +148,7 @@ def _answers(
         if c.task not in ("", t.task) or (c.of and not (t.role.is_study and budget == study.ladder[-1])):
             return False
         if t.role is Role.RELEARNT and study.relearning:
-            named = study.relearning.measures
-            return c.measure in named or (not named and c.axis == "robustness")
+            return study.relearning.asks(c.measure, c.axis)
         only = study.matched and not plan.nominal and t.role.on_ladder and c.measure != study.matched.measure
         return not only or budget in study.budgets
 

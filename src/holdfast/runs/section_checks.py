@@ -98,8 +98,8 @@ def _relearning(study: Study, section: RelearningSpec) -> None:
     if study.matched is not None and study.matched.stop:
         raise UserError("matched.stop ends runs before the last budget, from which relearning goes on; remove one")
     _named("relearning.measures", section.measures, [m.label for m in study.measures])
-    measured = [registry.build("measures", m.measure, m.params).axis for m in study.measures]
-    if not section.measures and "robustness" not in measured:
+    axes = {m.label: registry.build("measures", m.measure, m.params).axis for m in study.measures}
+    if not any(section.asks(label, axis) for label, axis in axes.items()):
         raise UserError("relearning is measured by robustness, and the study has none; name others in its `measures`")
     second = study.consistency.training.second_round.values() if study.consistency else ()
     for other in [*study.tasks, *(t for t in second if isinstance(t, TaskSpec))]:

@@ -42,7 +42,7 @@ def moves(s: Series, rows: pd.DataFrame, look: Look, caption: str) -> Figure:
         layers.append(mark("text", data, weight | {"style": style}, **at, text=text("said")) | part)
     sure = told[told["shown"]]
     title = f"{s.whole}: how far each trait moved"
-    first = f"{len(sure)} of {len(told)} moves are shown" + ("" if len(sure) else "; none is")
+    first = f"{len(sure) or 'None'} of {len(told)} moves {'is' if len(sure) < 2 else 'are'} shown"
     tidy = rows.rename(columns={"label": "objective"}).drop(columns=["model", "task", "measure"])
     height = ROW * len(at["y"]["scale"]["domain"]) + 40
     return Figure(f"{s.measure}-moves", title, chart(layers), caption, f"{title}. {first}.", tidy, height=height)

@@ -71,4 +71,5 @@ def _line(tokens: pd.DataFrame, several: bool) -> str:
     never = list(tokens.loc[tokens["n_reached"] == 0, "label"])
     told = [(r.label, words.tokens(r.value)) for r in there.itertuples()]
     where = f" on {plain(str(tokens['measure'].iloc[0]))}" if several else ""
-    return phrase("relearnt.line", where=where, told=told, never=never)
+    partly = list(tokens.loc[tokens["n_reached"].between(1, tokens["n_seeds"] - 1), "label"])
+    return phrase("relearnt.line", where=where, told=told, never=never, partly=partly)
